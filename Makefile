@@ -1,0 +1,48 @@
+# Affetto: everything a newcomer needs; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# TensorFlow imports three times faster when Python may keep its byte code.
+unexport PYTHONDONTWRITEBYTECODE
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help install run test quick lint ui viz lock clean
+
+help:  ## Show the targets.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Affetto needs Python 3.11 or 3.12: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+install: $(STAMP)  ## Make .venv with the pinned packages and the project.
+
+run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to playlists.
+	$(BIN)/kedro run
+
+test: $(STAMP)  ## Run the whole test suite.
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## Check style, types and import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(STAMP)  ## Open the MLflow UI on the local store.
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
+
+viz: $(STAMP)  ## Open the DAG in Kedro-Viz.
+	$(BIN)/kedro viz run --host 127.0.0.1
+
+lock: $(STAMP)  ## Write the installed versions to requirements.lock.
+	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock
+
+clean:  ## Delete results and caches, keep the environment.
+	rm -rf data/benchmark .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	git clean -fdXq data

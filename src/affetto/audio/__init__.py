@@ -1,0 +1,1 @@
+"""Decoding, resampling and rendering of audio."""

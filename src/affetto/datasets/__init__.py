@@ -1,0 +1,1 @@
+"""Kedro dataset classes: the only code that knows formats on disk."""

@@ -1,0 +1,73 @@
+"""Fitted emotion models as catalog entries."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset
+
+from affetto.errors import AffettoError
+
+if TYPE_CHECKING:
+    from affetto.models.base import Estimator
+
+SIGNATURE = "signature.json"
+
+
+class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
+    """A folder that holds one fitted estimator.
+
+    Saving takes the folder a model was fitted into and replaces the entry by a copy of it in one rename; loading
+    returns the estimator itself. Nothing is pickled.
+
+    Parameters
+    ----------
+    filepath
+        Folder of the model.
+    command
+        What to run when the model is missing.
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
+
+    def __init__(self, *, filepath: str, command: str, metadata: dict[str, Any] | None = None) -> None:
+        self._directory = Path(filepath)
+        self._command = command
+        self.metadata = metadata
+
+    def load(self) -> Estimator:
+        """Load the estimator.
+
+        Raises
+        ------
+        AffettoError
+            When there is no fitted model; the message says which command makes one.
+        """
+        if not self._exists():
+            raise AffettoError(f"There is no fitted model in {self._directory}: run `{self._command}` first.")
+        from affetto.models.registry import load_estimator
+
+        return load_estimator(self._directory)
+
+    def save(self, data: Path) -> None:
+        """Replace the model by a copy of the folder `data`."""
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        name = f".{self._directory.name}-{uuid.uuid4().hex}"
+        fresh = self._directory.with_name(name)
+        shutil.copytree(data, fresh)
+        if self._directory.exists():
+            old = self._directory.with_name(f"{name}-old")
+            self._directory.rename(old)
+            fresh.rename(self._directory)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(self._directory)
+
+    def _exists(self) -> bool:
+        return (self._directory / SIGNATURE).is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._directory)}

@@ -1,0 +1,1 @@
+"""Metrics, significance tests, tables and figures."""

@@ -1,0 +1,1 @@
+"""Descriptors of clips and the store that keeps them."""

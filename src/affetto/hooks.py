@@ -1,0 +1,209 @@
+"""Kedro hooks: the model table, the parent run in MLflow, and quiet logs."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.errors import AffettoError
+
+_LOGGER = logging.getLogger(__name__)
+_REPORTED = (".comparison", ".report")
+
+
+class TrackingSettings(BaseModel):
+    """What `conf/*/mlflow.yml` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(default=True, description="Write runs to MLflow.")
+    tracking_uri: str = Field(
+        default="sqlite:///mlflow.db",
+        description="Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it.",
+    )
+    artifact_folder: str = Field(
+        default="mlartifacts", description="Folder of the artifacts of a local store, in the project."
+    )
+    experiment: str = Field(default="affetto", description="Name of the experiment.")
+    run_name: str | None = Field(default=None, description="Name of the parent run; null: the pipeline's.")
+    timeout_s: float = Field(default=5.0, gt=0, le=10, description="Patience with a tracking server, s.")
+
+    @property
+    def uri(self) -> str:
+        """The tracking address in force."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri
+
+
+class ModelTableHook:
+    """Builds the pipelines from the model table of the environment and the command line."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read the model tables before Kedro builds the first pipeline."""
+        from affetto.pipelines.model_table import read_tables, use_tables
+
+        use_tables(read_tables(context.config_loader["parameters"]))
+
+
+class QuietRunnerHook:
+    """Keeps libraries from printing into the middle of a run."""
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Lower the voice of TensorFlow before it is imported, here and in workers."""
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+class TrackingHook:
+    """One parent run in MLflow for every `kedro run` that trains something."""
+
+    def __init__(self) -> None:
+        self._settings = TrackingSettings()
+        self._project = Path.cwd()
+        self._parameters: Mapping[str, Any] = {}
+        self._running = False
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read the settings of the environment."""
+        self._settings = TrackingSettings.model_validate(context.config_loader["mlflow"])
+        self._project = Path(context.project_path)
+        self._parameters = context.config_loader["parameters"]
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        """Start the parent run, after making sure that the store answers.
+
+        Raises
+        ------
+        AffettoError
+            When a tracking server does not answer within `timeout_s`.
+        """
+        if not self._settings.enabled or not _tracks(pipeline):
+            return
+        check_server(self._settings.uri, self._settings.timeout_s)
+        self._start(run_params, pipeline)
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Keep the comparison tables and reports with the parent run and finish it."""
+        if not self._running:
+            return
+        import mlflow
+
+        for name in sorted(pipeline.all_outputs()):
+            if name.endswith(_REPORTED):
+                path = Path(str(getattr(catalog[name], "_filepath", "")))
+                if path.is_file():
+                    mlflow.log_artifact(str(path), artifact_path=name.rsplit(".", 1)[0])
+        self._end("FINISHED")
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Mark the parent run as failed, with the reason."""
+        if not self._running:
+            return
+        import mlflow
+
+        mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:500])
+        self._end("FAILED")
+
+    def _start(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        import mlflow
+
+        from affetto.datasets.mlflow_run import flatten
+
+        mlflow.set_tracking_uri(_absolute(self._settings.uri, self._project))
+        _use_experiment(self._settings, self._project)
+        name = ",".join(run_params.get("pipeline_names") or []) or run_params.get("pipeline_name")
+        mlflow.start_run(run_name=self._settings.run_name or name or "__default__")
+        self._running = True
+        # Ctrl-C and SystemExit pass by on_pipeline_error; MLflow itself would call such a run finished.
+        atexit.register(self._end, "KILLED")
+        mlflow.set_tags(_tags(name or "__default__", self._parameters, self._project, pipeline))
+        mlflow.log_params(flatten({side: self._parameters[side] for side in _sides(pipeline)}))
+
+    def _end(self, status: str) -> None:
+        if self._running:
+            import mlflow
+
+            self._running = False
+            while mlflow.active_run() is not None:
+                mlflow.end_run(status)
+
+
+def check_server(uri: str, timeout_s: float) -> None:
+    """Make sure that a tracking server listens; local stores need no check.
+
+    Raises
+    ------
+    AffettoError
+        When nothing listens at `uri` within `timeout_s`.
+    """
+    address = urlparse(uri)
+    if address.scheme not in {"http", "https"}:
+        return
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=timeout_s).close()
+    except OSError as error:
+        raise AffettoError(
+            f"No MLflow server answers at {uri} ({error}): start it, or set MLFLOW_TRACKING_URI or "
+            "`tracking_uri` in conf/base/mlflow.yml to one that runs."
+        ) from error
+
+
+def _tracks(pipeline: Pipeline) -> bool:
+    return any(name.endswith(".tracking") for name in pipeline.all_outputs())
+
+
+def _absolute(uri: str, project: Path) -> str:
+    prefix = "sqlite:///"
+    if uri.startswith(prefix) and not uri.startswith(f"{prefix}/"):
+        return f"{prefix}{project / uri.removeprefix(prefix)}"
+    return uri
+
+
+def _use_experiment(settings: TrackingSettings, project: Path) -> None:
+    import mlflow
+
+    if mlflow.get_experiment_by_name(settings.experiment) is None:
+        local = urlparse(settings.uri).scheme not in {"http", "https"}
+        location = (project / settings.artifact_folder).as_uri() if local else None
+        mlflow.create_experiment(settings.experiment, artifact_location=location)
+    mlflow.set_experiment(settings.experiment)
+
+
+def _sides(pipeline: Pipeline) -> list[str]:
+    names = pipeline.datasets()
+    return [side for side in ("music", "voice") if f"{side}.clips" in names]
+
+
+def _tags(
+    name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pipeline
+) -> dict[str, str]:
+    from kedro.framework.session.session import _describe_git
+
+    tags = {"pipeline": name}
+    for side in _sides(pipeline):
+        tags[f"corpus.{side}"] = str(parameters[side]["corpus"]["source"])
+        tags[f"protocol.{side}"] = str(parameters[side]["split"]["protocol"])
+    tags["corpus"] = " ".join(tags[key] for key in sorted(tags) if key.startswith("corpus."))
+    tags["protocol"] = " ".join(tags[key] for key in sorted(tags) if key.startswith("protocol."))
+    commit = _describe_git(project).get("git", {}).get("commit_sha")
+    if commit:
+        tags["git_commit"] = str(commit)
+    return tags

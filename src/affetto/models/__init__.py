@@ -1,0 +1,1 @@
+"""Emotion models, proposed and baseline, behind one estimator protocol."""

@@ -1,0 +1,294 @@
+"""The small protocol every emotion model follows, proposed and baseline alike."""
+
+from __future__ import annotations
+
+import abc
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import BaseModel
+
+from affetto.errors import AffettoError
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+SIGNATURE_FILE = "signature.json"
+_FORMAT = 1
+_MIN_CLASSES = 2
+_PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
+
+
+class Estimator(abc.ABC):
+    """A classifier of clips: features in, a probability for each emotion out.
+
+    Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all models
+    share live here. An estimator knows only the classes of its training clips; `align_classes` adds the others with
+    probability 0.
+
+    Parameters
+    ----------
+    parameters
+        An instance of the class's `Parameters`.
+    seed
+        Seeds everything random; the same seed and data give the same model on one machine.
+
+    Attributes
+    ----------
+    classes_ : tuple of str
+        Labels of the training clips, sorted; the order of the columns of `predict_proba`.
+    history_ : list of dict
+        One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without epochs.
+    feature_parameters_ : dict
+        Parameters of each feature the model was fitted on.
+    """
+
+    name: ClassVar[str]
+    """Name in the registry and in the signature."""
+    Parameters: ClassVar[type[BaseModel]]
+    """Pydantic model of the parameters."""
+
+    def __init__(self, parameters: BaseModel, *, seed: int = 0) -> None:
+        self.parameters = parameters
+        self.seed = seed
+        self.classes_: tuple[str, ...] = ()
+        self.history_: list[dict[str, float]] = []
+        self.feature_parameters_: dict[str, Any] = {}
+
+    @property
+    @abc.abstractmethod
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that `fit` and `predict_proba` need."""
+
+    @property
+    @abc.abstractmethod
+    def n_parameters(self) -> int:
+        """Size of the fitted model: weights of a network, stored numbers of a traditional model."""
+
+    def fit(self, x: FeatureSet, y: Sequence[str], groups: Sequence[str]) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        x
+            The features of the training clips.
+        y
+            Emotion of each clip.
+        groups
+            Speaker, artist or song of each clip; inner validation never splits one.
+
+        Returns
+        -------
+        Estimator
+            The estimator itself.
+
+        Raises
+        ------
+        AffettoError
+            When a feature is missing, the lengths differ, or fewer than two emotions occur.
+        """
+        self._require_features(x)
+        _check_lengths(self.name, len(x.clip_ids), len(y), len(groups))
+        self.classes_ = tuple(sorted({str(label) for label in y}))
+        if len(self.classes_) < _MIN_CLASSES:
+            found = ", ".join(self.classes_) or "none"
+            raise AffettoError(f"{self.name} needs clips of at least two emotions to learn from, found: {found}.")
+        self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
+        index = {label: i for i, label in enumerate(self.classes_)}
+        labels = np.array([index[str(label)] for label in y], dtype=np.int64)
+        self.history_ = []
+        self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
+        return self
+
+    def predict_proba(self, x: FeatureSet) -> np.ndarray:
+        """Return the probability of each class, float64 [n_clips, n_classes]; rows sum to 1.
+
+        Raises
+        ------
+        AffettoError
+            When the model is not fitted, or `x` was extracted with other parameters than the training clips.
+        """
+        self._require_compatible(x)
+        if not len(x.clip_ids):
+            return np.zeros((0, len(self.classes_)))
+        probabilities = np.asarray(self._predict(x), dtype=np.float64)
+        normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalised
+
+    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+        """Return the weights over the steps of each clip, [n_steps] and summing to 1; None without attention."""
+        return None
+
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+        """Return the start of each attended step in seconds, shaped like `attention`; None without attention."""
+        return None
+
+    def save(self, directory: Path) -> None:
+        """Write the fitted model as a directory (never a pickle), replacing what is there.
+
+        The directory is written under a temporary name and renamed: a reader never sees half a model.
+        """
+        self._require_fitted()
+        directory = Path(directory)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+        try:
+            (partial / SIGNATURE_FILE).write_text(json.dumps(self._signature(), indent=2), encoding="utf-8")
+            self._save_state(partial)
+            partial.chmod(0o755)
+            if directory.exists():
+                shutil.rmtree(directory)
+            partial.replace(directory)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        AffettoError
+            When the directory holds no model, or one of another kind.
+        """
+        signature = read_signature(directory)
+        if signature["estimator"] != cls.name:
+            raise AffettoError(
+                f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}; "
+                "load it with affetto.models.registry.load_estimator."
+            )
+        estimator = cls(cls.Parameters.model_validate(signature["parameters"]), seed=int(signature["seed"]))
+        estimator.classes_ = tuple(signature["classes"])
+        estimator.history_ = signature["history"]
+        estimator.feature_parameters_ = signature["feature_parameters"]
+        estimator._load_state(Path(directory))
+        return estimator
+
+    @abc.abstractmethod
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        """Fit on checked data; `labels` int64 [n_clips] index `classes_`, `groups` object [n_clips]."""
+
+    @abc.abstractmethod
+    def _predict(self, x: FeatureSet) -> np.ndarray:
+        """Return probabilities [n_clips, n_classes] for one clip or more."""
+
+    @abc.abstractmethod
+    def _save_state(self, directory: Path) -> None:
+        """Write weights and statistics into an existing directory."""
+
+    @abc.abstractmethod
+    def _load_state(self, directory: Path) -> None:
+        """Read what `_save_state` wrote; parameters, classes and features are known already."""
+
+    def _signature(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "estimator": self.name,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "seed": self.seed,
+            "classes": list(self.classes_),
+            "feature_parameters": self.feature_parameters_,
+            "history": self.history_,
+            "versions": {"python": platform.python_version(), **installed_versions()},
+        }
+
+    def _require_fitted(self) -> None:
+        if not self.classes_:
+            raise AffettoError(f"{self.name} is not fitted yet; call fit before predict_proba, attention or save.")
+
+    def _require_features(self, x: FeatureSet) -> None:
+        missing = [name for name in self.features if name not in x]
+        if missing:
+            raise AffettoError(
+                f"{self.name} needs the feature {missing[0]!r}, but it was given only {sorted(x)}; "
+                "add it to the model's `features` in the parameters."
+            )
+
+    def _require_compatible(self, x: FeatureSet) -> None:
+        self._require_fitted()
+        self._require_features(x)
+        for name in self.features:
+            difference = _difference(self.feature_parameters_[name], _plain(x[name].parameters))
+            if difference:
+                raise AffettoError(
+                    f"{self.name} was fitted on {name} with {difference}; extract the clips with the parameters of the "
+                    "model, or fit the model again."
+                )
+
+
+def align_classes(probabilities: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Order the columns of a model's probabilities by `wanted`; classes that the model never saw get 0.
+
+    Parameters
+    ----------
+    probabilities
+        [n_clips, n_classes], columns in the order of `classes`.
+    classes
+        The model's `classes_`.
+    wanted
+        Every class of the task, `classes` among them.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_clips, len(wanted)].
+    """
+    column = {label: i for i, label in enumerate(wanted)}
+    aligned = np.zeros((len(probabilities), len(wanted)))
+    aligned[:, [column[label] for label in classes]] = probabilities
+    return aligned
+
+
+def read_signature(directory: Path) -> dict[str, Any]:
+    """Read the signature of a saved model: its kind, parameters, classes, feature parameters and versions.
+
+    Raises
+    ------
+    AffettoError
+        When the directory holds no model or one of an unknown format.
+    """
+    path = Path(directory) / SIGNATURE_FILE
+    if not path.is_file():
+        raise AffettoError(f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first.")
+    signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if signature.get("format") != _FORMAT:
+        raise AffettoError(f"{path} has format {signature.get('format')}, this version reads {_FORMAT}; train again.")
+    return signature
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages a saved model depends on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            found[package] = "unknown"
+    return found
+
+
+def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:
+    if not n_clips == n_labels == n_groups:
+        raise AffettoError(
+            f"{name} was given {n_clips} clips, {n_labels} labels and {n_groups} groups; give one label and one group a clip."
+        )
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
+    return plain
+
+
+def _difference(fitted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Say where two parameter sets differ, "" where they do not."""
+    keys = sorted(key for key in {*fitted, *given} if fitted.get(key) != given.get(key))
+    return "; ".join(f"{key} {fitted.get(key)!r}, not {given.get(key)!r}" for key in keys)

@@ -1,0 +1,84 @@
+"""The emotion models by name: one entry here and one module make a new model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from affetto.errors import AffettoError
+from affetto.models.base import Estimator, read_signature
+
+ESTIMATORS: dict[str, str] = {
+    "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",
+    "lstm": "affetto.models.attention_lstm:LastStateLstm",
+    "mfcc_svm": "affetto.models.statistics_svm:StatisticsSvm",
+    "crnn_lld": "affetto.models.crnn_lld:CrnnLld",
+    "crnn": "affetto.models.crnn:Crnn",
+    "lld": "affetto.models.lld:Lld",
+    "functionals_svm": "affetto.models.functionals_svm:FunctionalsSvm",
+    "mfcc_forest": "affetto.models.mfcc_forest:MfccForest",
+}
+"""Name of the model -> "module:class"; imported when it is first asked for."""
+
+
+def estimator_class(name: str) -> type[Estimator]:
+    """Return the class of a model.
+
+    Raises
+    ------
+    AffettoError
+        When no model has this name.
+    """
+    if name not in ESTIMATORS:
+        raise AffettoError(f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}.")
+    module, _, attribute = ESTIMATORS[name].partition(":")
+    found: type[Estimator] = getattr(import_module(module), attribute)
+    return found
+
+
+def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed: int = 0) -> Estimator:
+    """Build an unfitted model from plain parameters.
+
+    Parameters
+    ----------
+    name
+        A key of `ESTIMATORS`.
+    parameters
+        Parameters of the model as a mapping; what is left out takes its default.
+    seed
+        Seed of everything random in the model.
+
+    Raises
+    ------
+    AffettoError
+        When the model is unknown, or a parameter is unknown or out of its bounds.
+    """
+    cls = estimator_class(name)
+    try:
+        validated = cls.Parameters.model_validate(dict(parameters or {}))
+    except ValidationError as error:
+        raise AffettoError(f"Parameters of the model {name!r}: {_sentence(error)}.") from error
+    return cls(validated, seed=seed)
+
+
+def load_estimator(directory: Path) -> Estimator:
+    """Read any saved model; its signature says which class it is of.
+
+    Raises
+    ------
+    AffettoError
+        When the directory holds no model or one of an unknown kind.
+    """
+    return estimator_class(read_signature(directory)["estimator"]).load(directory)
+
+
+def _sentence(error: ValidationError) -> str:
+    """Name each offending key, what is wrong with it and what was given."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'as a whole'}: {item['msg']} (given: {item['input']!r})"
+        for item in error.errors()
+    )

@@ -1,0 +1,1 @@
+"""Kedro pipelines: wiring and thin nodes."""

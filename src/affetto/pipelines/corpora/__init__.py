@@ -1,0 +1,1 @@
+"""Source folders to clips, rejected clips and folds."""

@@ -1,0 +1,1 @@
+"""Emotion models: cross-validation, scoring and the final fit."""

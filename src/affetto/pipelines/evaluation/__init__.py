@@ -1,0 +1,1 @@
+"""Comparison tables, tests, figures and the report."""

@@ -1,0 +1,1 @@
+"""Voice recordings to playlists."""

@@ -1,0 +1,1 @@
+"""Audio words, topics and themes."""

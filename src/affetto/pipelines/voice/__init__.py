@@ -1,0 +1,1 @@
+"""The voice side from raw audio to its models."""

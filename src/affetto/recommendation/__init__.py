@@ -1,0 +1,1 @@
+"""From the emotion of a voice to a playlist."""

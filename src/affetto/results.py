@@ -1,0 +1,85 @@
+"""A content-addressed memo of costly results, so that a run repeats only what is missing or stale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Result = dict[str, Any]
+
+
+def fingerprint(key: Mapping[str, Any]) -> str:
+    """Hash a JSON-serialisable key.
+
+    Parameters
+    ----------
+    key
+        Everything the result depends on: parameters, fingerprints of the input, versions of the method.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits (BLAKE2b, 128 bits).
+    """
+    text = json.dumps(key, sort_keys=True, ensure_ascii=False, allow_nan=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class ResultStore:
+    """Results on disk, found again by the key they were computed from.
+
+    A result is a mapping of names to NumPy arrays or JSON values. It is written under a temporary name and renamed, so
+    that an interrupted run leaves only whole results; nothing is pickled.
+
+    Parameters
+    ----------
+    root
+        Folder of the results; created when the first one is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def compute(self, key: Mapping[str, Any], function: Callable[[], Mapping[str, Any]]) -> Result:
+        """Return the result of `key`, calling `function` only when it is not stored yet."""
+        found = self.get(key)
+        return found if found is not None else self.put(key, function())
+
+    def get(self, key: Mapping[str, Any]) -> Result | None:
+        """Return the stored result of `key`, or None."""
+        path = self._path(key)
+        return _read(path) if path.is_file() else None
+
+    def put(self, key: Mapping[str, Any], result: Mapping[str, Any]) -> Result:
+        """Store `result` under `key` and return it as a later `get` would."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {name: value for name, value in result.items() if isinstance(value, np.ndarray)}
+        rest = {name: value for name, value in result.items() if name not in arrays}
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(file, **{"": np.array(json.dumps(rest))}, **arrays)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return _read(path)
+
+    def _path(self, key: Mapping[str, Any]) -> Path:
+        name = fingerprint(key)
+        return self.root / name[:2] / f"{name}.npz"
+
+
+def _read(path: Path) -> Result:
+    with np.load(path, allow_pickle=False) as file:
+        result: Result = {name: file[name] for name in file.files if name}
+        result.update(json.loads(str(file[""])))
+    return result

@@ -1,0 +1,1 @@
+"""Audio codebook, topics inside an emotion, theme cards."""
