@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel
 
 from affetto.errors import AffettoError
+from affetto.models.calibration import apply_temperature
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -48,6 +49,8 @@ class Estimator(abc.ABC):
         One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without epochs.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
+    temperature : float
+        Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own probabilities.
     """
 
     name: ClassVar[str]
@@ -61,6 +64,7 @@ class Estimator(abc.ABC):
         self.classes_: tuple[str, ...] = ()
         self.history_: list[dict[str, float]] = []
         self.feature_parameters_: dict[str, Any] = {}
+        self.temperature = 1.0
 
     @property
     @abc.abstractmethod
@@ -120,7 +124,7 @@ class Estimator(abc.ABC):
             return np.zeros((0, len(self.classes_)))
         probabilities = np.asarray(self._predict(x), dtype=np.float64)
         normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return normalised
+        return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
         """Return the weights over the steps of each clip, [n_steps] and summing to 1; None without attention."""
@@ -129,6 +133,13 @@ class Estimator(abc.ABC):
     def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
         """Return the start of each attended step in seconds, shaped like `attention`; None without attention."""
         return None
+
+    def native(self) -> tuple[Literal["keras", "sklearn"], Any, np.ndarray | dict[str, np.ndarray]]:
+        """Return the library, its fitted model and an example of the model's input, for a model registry.
+
+        The model is what the library itself would serve: it takes prepared input (standardised windows, statistics),
+        not clips, and is not calibrated. Of an ensemble it is the first member.
+        """
 
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there.
@@ -168,6 +179,7 @@ class Estimator(abc.ABC):
         estimator = cls(cls.Parameters.model_validate(signature["parameters"]), seed=int(signature["seed"]))
         estimator.classes_ = tuple(signature["classes"])
         estimator.history_ = signature["history"]
+        estimator.temperature = float(signature["temperature"])
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator._load_state(Path(directory))
         return estimator
@@ -197,6 +209,7 @@ class Estimator(abc.ABC):
             "classes": list(self.classes_),
             "feature_parameters": self.feature_parameters_,
             "history": self.history_,
+            "temperature": self.temperature,
             "versions": {"python": platform.python_version(), **installed_versions()},
         }
 

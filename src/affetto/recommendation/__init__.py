@@ -1,1 +1,1 @@
-"""From the emotion of a voice to a playlist."""
+"""From the emotion of a voice to a playlist: bridge, library, ranking and playlist."""

@@ -1,1 +1,8 @@
-"""One module a source of clips."""
+"""The corpora Affetto can read, one module each; a new one is such a module and an entry here."""
+
+from affetto.corpora.sources import demo, emodb, emopia, folders, panda_4q, ravdess, table
+from affetto.corpora.sources.source import Source
+
+SOURCES: dict[str, Source] = {
+    module.SOURCE.name: module.SOURCE for module in (demo, emodb, ravdess, panda_4q, emopia, folders, table)
+}

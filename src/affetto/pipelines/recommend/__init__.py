@@ -1,1 +1,1 @@
-"""Voice recordings to playlists."""
+"""Recommendation: voice recordings in, playlists out, on trained models."""

@@ -1,0 +1,223 @@
+"""The command line: `affetto`, and what it changes in `kedro`.
+
+Kedro finds the group `cli` here and lets its `run` take the place of Kedro's own: the same options, but
+mistakes of the user end in one sentence instead of a traceback. Everything heavy is imported inside the
+commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from affetto import __version__
+from affetto.errors import AffettoError
+
+_PACKAGE = "affetto"
+_INTERRUPTED = 130
+_UNKNOWN = "Extra inputs are not permitted"
+_NOISY_ON_ERRORS = ("kedro.pipeline.node", "kedro.runner.sequential_runner", "kedro.runner.thread_runner")
+_LOGGER = logging.getLogger(__name__)
+
+
+class _LazyGroup(click.Group):
+    """A group that knows the help of its commands without importing what they need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "run"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _run_command() if cmd_name == "run" else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [
+            (name, command.get_short_help_str(limit=100)) for name, command in sorted(self.commands.items())
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl([*rows, ("run", "Run a pipeline (kedro run).")])
+
+
+@click.group(cls=_LazyGroup, name=_PACKAGE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", "-V", prog_name=_PACKAGE)
+def cli() -> None:
+    """Affetto listens to a voice and answers with music that fits."""
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--bridge", help="Bridge from voice to music emotions, such as congruent or uplift.")
+@click.option("--top", type=click.IntRange(min=1), help="Number of tracks.")
+@click.option(
+    "--diversity", type=click.FloatRange(0.0, 1.0), help="0: best scores only, 1: as varied as possible."
+)
+@click.option("--theme", "themes", multiple=True, help="Theme to favour; may be given several times.")
+@click.option("--env", "-e", help="Kedro environment.")
+def recommend(
+    path: Path,
+    bridge: str | None,
+    top: int | None,
+    diversity: float | None,
+    themes: tuple[str, ...],
+    env: str | None,
+) -> None:
+    """Answer a voice recording, or a folder of them, with playlists."""
+    given = {"bridge": bridge, "top": top, "diversity": diversity, "preferred_themes": list(themes) or None}
+    wanted = {
+        "voice": str(path.absolute()),
+        **{key: value for key, value in given.items() if value is not None},
+    }
+    with _one_sentence(), _project():
+        click.echo(_recommend(wanted, env))
+
+
+def main() -> None:
+    """Entry point of the `affetto` command."""
+    _use_logging_of_project()
+    cli.main(prog_name=_PACKAGE)
+
+
+def _use_logging_of_project() -> None:
+    """Point Kedro, before it is imported, to the logging of the project."""
+    folders = [Path.cwd(), *Path.cwd().parents]
+    files = (folder / "conf" / name for folder in folders for name in ("logging.yml", "base/logging.yml"))
+    found = next((file for file in files if file.is_file()), None)
+    if found is not None:
+        os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(found))
+
+
+def _recommend(wanted: dict[str, Any], env: str | None) -> str:
+    """Run the pipeline and return its summary."""
+    from kedro.framework.session import KedroSession
+
+    for name in ("kedro", "affetto.pipelines"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    session: KedroSession = KedroSession.create(env=env, runtime_params={"recommend": wanted})
+    with session:
+        summary: str = session.run(pipeline_names=["recommend"])["recommend.summary"].load()
+    return summary
+
+
+def _run_command() -> click.Command:
+    """Wrap Kedro's own `run`, so that its options are always those of the installed Kedro."""
+    from kedro.framework.cli.project import run
+    from kedro.validation.exceptions import ParameterValidationError
+
+    def callback(**options: Any) -> Any:
+        with _one_sentence(), _project():
+            _check_parameters(options)
+            try:
+                return _callback(run)(**_without_deprecated(options))
+            except ParameterValidationError as error:
+                if _UNKNOWN in str(error):
+                    # The typed model knows the name to be wrong; the files know which one was meant.
+                    _check_parameters(options, validated=())
+                raise
+
+    return click.Command("run", params=run.params, callback=callback, help=run.help)
+
+
+def _callback(command: click.Command) -> Callable[..., Any]:
+    if command.callback is None:
+        raise AffettoError(
+            "The installed Kedro has no `run` command that can be called: install kedro>=1.7,<1.8."
+        )
+    return command.callback
+
+
+def _without_deprecated(options: dict[str, Any]) -> dict[str, Any]:
+    """Pass `--pipeline NAME` on as `--pipelines NAME`: the same run without its warning."""
+    if options.get("pipeline") and not options.get("pipelines"):
+        return {**options, "pipelines": [options["pipeline"]], "pipeline": None}
+    return options
+
+
+def _check_parameters(options: dict[str, Any], *, validated: tuple[str, ...] | None = None) -> None:
+    """Refuse parameters that the configuration does not have."""
+    given: dict[str, Any] = options.get("params") or {}
+    if not given:
+        return
+    from kedro.framework.project import settings
+
+    from affetto.parameters_check import VALIDATED, check_runtime_parameters, keep_names, runtime_names
+
+    source = options.get("conf_source") or str(Path.cwd() / settings.CONF_SOURCE)
+    names = runtime_names(Path(source))
+    loader = settings.CONFIG_LOADER_CLASS(
+        conf_source=source,
+        env=options.get("env") or os.environ.get("KEDRO_ENV"),
+        runtime_params=keep_names(given, names),
+        **settings.CONFIG_LOADER_ARGS,
+    )
+    groups = VALIDATED if validated is None else validated
+    check_runtime_parameters(loader["parameters"], given, runtime_names=names, validated=groups)
+
+
+@contextlib.contextmanager
+def _project() -> Iterator[Path]:
+    """Find the project from the current folder upward, make Kedro know it and work in its root."""
+    from kedro.framework.project import PACKAGE_NAME
+    from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
+
+    root = find_kedro_project(Path.cwd())
+    if root is None:
+        raise AffettoError(
+            f"There is no Affetto project in {Path.cwd()} or above: change to the project's folder."
+        )
+    if PACKAGE_NAME is None and bootstrap_project(root).package_name != _PACKAGE:
+        raise AffettoError(f"{root} is another Kedro project: change to the folder of an Affetto project.")
+    _quiet_kedro()
+    with contextlib.chdir(root):
+        yield Path(root)
+
+
+def _quiet_kedro() -> None:
+    """Keep Kedro from logging what is about to be said in one sentence."""
+    from affetto.error_messages import ExplainedErrorsFilter
+
+    for name in _NOISY_ON_ERRORS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, ExplainedErrorsFilter) for known in logger.filters):
+            logger.addFilter(ExplainedErrorsFilter())
+    # Every finding of the validator comes again in the error it raises.
+    logging.getLogger("kedro.validation").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turn mistakes of the user into one sentence on stderr and exit code 1, Ctrl-C into 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("Interrupted. What was finished is kept: run the same command again to go on.")
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        _LOGGER.debug("The run failed.", exc_info=error)
+        if os.environ.get("AFFETTO_TRACEBACK") == "1":
+            traceback.print_exception(error)
+        _say(f"Error: {message}")
+        raise click.exceptions.Exit(1) from None
+
+
+def _message(error: Exception) -> str | None:
+    from affetto.error_messages import explain
+
+    if isinstance(error, click.exceptions.Exit | click.exceptions.Abort | click.UsageError):
+        return None
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    return explain(error)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)

@@ -1,0 +1,140 @@
+"""The clip table: its columns, and the rules every row obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from affetto.errors import AffettoError
+
+TEXT_COLUMNS = ("clip_id", "corpus", "side", "path", "emotion", "theme", "group", "official_split", "title")
+CLIP_COLUMNS = (
+    "clip_id",
+    "corpus",
+    "side",
+    "path",
+    "start_s",
+    "end_s",
+    "emotion",
+    "theme",
+    "tags",
+    "group",
+    "official_split",
+    "title",
+)
+AUDIT_COLUMNS = ("duration_s", "sample_rate_hz", "channels", "peak_dbfs", "content_hash")
+OFFICIAL_SPLITS = ("train", "validation", "test")
+_NAMED = 5
+
+
+def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
+    """Give the rows of a source the columns, order and types of the clip table.
+
+    Parameters
+    ----------
+    rows
+        At least `clip_id, path, emotion, group`; other columns of the table where the source has them.
+    corpus, side
+        The same for all rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `CLIP_COLUMNS`, sorted by `clip_id`; text is `str` with missing values, `tags` are lists of
+        `str`.
+    """
+    table = rows.assign(corpus=corpus, side=side).reindex(columns=list(CLIP_COLUMNS))
+    table[list(TEXT_COLUMNS)] = table[list(TEXT_COLUMNS)].astype("str")
+    table[["start_s", "end_s"]] = table[["start_s", "end_s"]].astype("float64")
+    table["tags"] = [tags if isinstance(tags, list) else [] for tags in table["tags"]]
+    return table.sort_values("clip_id", ignore_index=True)
+
+
+def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
+    """Check a clip table against the rules.
+
+    Parameters
+    ----------
+    clips
+        The table of `clip_table`.
+    emotions
+        Canonical emotions of the side.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table itself.
+
+    Raises
+    ------
+    AffettoError
+        When ids repeat, or a row breaks a rule: one sentence naming corpus, clip and rule.
+    """
+    import pandera.pandas as pandera
+
+    _check_unique(clips)
+    try:
+        _schema(emotions).validate(clips, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        raise AffettoError(_broken_rule(clips, errors.failure_cases)) from errors
+    return clips
+
+
+def _schema(emotions: Sequence[str]) -> Any:
+    from pandera.pandas import Check, Column, DataFrameSchema
+
+    text, optional = {"dtype": "str"}, {"dtype": "str", "nullable": True}
+    filled = Check.str_length(min_value=1, error="must not be empty")
+    return DataFrameSchema(
+        {
+            "clip_id": Column(**text, checks=filled),
+            "corpus": Column(**text, checks=filled),
+            "side": Column(**text, checks=Check.isin(["music", "voice"], error="must be music or voice")),
+            "path": Column(**text, checks=filled),
+            "start_s": Column("float64", Check.ge(0, error="must not be negative"), nullable=True),
+            "end_s": Column("float64", Check.gt(0, error="must be above 0"), nullable=True),
+            "emotion": Column(
+                **optional, checks=Check.isin(list(emotions), error="must be an emotion of the taxonomy")
+            ),
+            "theme": Column(**optional),
+            "tags": Column(object),
+            "group": Column(**text, checks=filled),
+            "official_split": Column(
+                **optional,
+                checks=Check.isin(list(OFFICIAL_SPLITS), error="must be train, validation or test"),
+            ),
+            "title": Column(**optional),
+        },
+        checks=Check(
+            lambda table: ~(table["end_s"] <= table["start_s"].fillna(0.0)),
+            error="end_s must be after start_s",
+        ),
+        strict=False,
+    )
+
+
+def _check_unique(clips: pd.DataFrame) -> None:
+    repeated = clips.loc[clips["clip_id"].duplicated(), "clip_id"].drop_duplicates()
+    if repeated.empty:
+        return
+    first = clips.loc[clips["clip_id"] == repeated.iloc[0], "path"]
+    more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+    raise AffettoError(
+        f"{len(repeated)} clip ids occur more than once: {', '.join(repeated.head(_NAMED))}{more} (the "
+        f"first in {' and '.join(first.head(2))}); keep one file of each below "
+        f"{clips['side'].iloc[0]}.corpus.root."
+    )
+
+
+def _broken_rule(clips: pd.DataFrame, failures: pd.DataFrame) -> str:
+    failure = failures.iloc[0]
+    rule = "must not be missing" if failure["check"] == "not_nullable" else str(failure["check"])
+    column = "" if "start_s" in rule else f"{failure['column']} "
+    corpus, clip = clips["corpus"].iloc[0], "the table"
+    if not pd.isna(failure["index"]):
+        row = clips.iloc[int(failure["index"])]
+        clip, value = f"clip {row['clip_id']}", row.get(failure["column"])
+        rule += f" (it is {value!r})" if column else f" ({row['start_s']:g} s to {row['end_s']:g} s)"
+    return f"Corpus {corpus}, {clip}: {column}{rule}; correct the corpus's table or files."

@@ -1,0 +1,110 @@
+"""From a corpus's folder to its clip table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.corpora.clips import clip_table, validate_clips
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources import SOURCES, Source
+from affetto.corpora.taxonomy import canonical_emotions, map_labels
+from affetto.errors import AffettoError
+
+
+def index_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side: str) -> pd.DataFrame:
+    """List the clips of a corpus, with canonical emotions.
+
+    Parameters
+    ----------
+    corpus
+        Which corpus, and where.
+    taxonomy
+        Emotions of both sides, and what the labels of each source mean.
+    side
+        `music` or `voice`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The clip table (`affetto.corpora.clips.CLIP_COLUMNS`), validated; no recording has been opened.
+
+    Raises
+    ------
+    AffettoError
+        When the source is unknown or of the other side, its folder is missing or empty, labels are unknown to
+        the taxonomy, or a row breaks a rule of the table.
+    """
+    source = _find_source(corpus.source, side)
+    if source.needs_root:
+        _check_root(corpus.root, source, side)
+    rows = source.index(corpus.root, corpus, side)
+    emotion = map_labels(
+        rows["label"], taxonomy=taxonomy, key=source.labels_key(side), side=side, label_map=corpus.label_map
+    )
+    name = corpus.name or source.name
+    ids = f"{name}/" + rows["stem"].astype("str")
+    groups = _own_groups(rows, ids)
+    clips = clip_table(rows.assign(clip_id=ids, emotion=emotion, group=groups), corpus=name, side=side)
+    validate_clips(clips, canonical_emotions(taxonomy, side))
+    return clips if corpus.limit is None else draw_clips(clips, corpus.limit, seed=corpus.seed)
+
+
+def draw_clips(clips: pd.DataFrame, limit: int, *, seed: int) -> pd.DataFrame:
+    """Draw clips in proportion to the emotions (unlabelled clips count as one more).
+
+    Parameters
+    ----------
+    clips
+        Clip table.
+    limit
+        How many to keep.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The drawn rows in their old order.
+    """
+    shuffled = clips.sample(frac=1, random_state=np.random.default_rng(seed))
+    strata = shuffled.groupby(shuffled["emotion"].fillna(""))["clip_id"]
+    # Evenly spaced positions in each stratum: any prefix of the merged order holds every stratum's share.
+    position = (strata.cumcount() + 0.5) / strata.transform("size")
+    return clips.loc[sorted(position.sort_values(kind="stable").index[:limit])].reset_index(drop=True)
+
+
+def _find_source(name: str, side: str) -> Source:
+    usable = [source for source in SOURCES if side in SOURCES[source].sides]
+    if name in usable:
+        return SOURCES[name]
+    if name in SOURCES:
+        raise AffettoError(
+            f"{side}.corpus.source is {name!r}, a corpus of {SOURCES[name].sides[0]}: use one of "
+            f"{', '.join(usable)}."
+        )
+    near = difflib.get_close_matches(name, usable, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(usable)}."
+    raise AffettoError(f"{side}.corpus.source is {name!r}, which is no known source: {hint}")
+
+
+def _check_root(root: Path, source: Source, side: str) -> None:
+    where = f"{side}.corpus.root is {str(root)!r} ({root.resolve()})"
+    get = f" (get it from {source.home_page})" if source.home_page else ""
+    remedy = f"set {side}.corpus.root to the folder of {source.title}{get}."
+    if not root.is_dir():
+        raise AffettoError(f"{where}, which is {'no folder' if root.exists() else 'not there'}: {remedy}")
+    if next(root.iterdir(), None) is None:
+        raise AffettoError(f"{where}, which is empty: {remedy}")
+
+
+def _own_groups(rows: pd.DataFrame, ids: pd.Series[Any]) -> pd.Series[Any]:
+    """Give every clip without a group one of its own; its id cannot be the name of another's group."""
+    if "group" not in rows:
+        return ids
+    return rows["group"].astype("str").where(rows["group"].notna(), ids)

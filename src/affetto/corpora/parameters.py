@@ -1,0 +1,107 @@
+"""Parameters of corpora: where the clips are, which of them are fit for use, how they are split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Side = Literal["music", "voice"]
+Protocol = Literal["holdout", "kfold", "leave_one_group_out", "official"]
+
+
+class CorpusParameters(BaseModel):
+    """Which corpus, and where it lies. What only some sources read is said with each parameter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(default="folders", description="How the corpus is laid out: a name in `SOURCES`.")
+    root: Path = Field(
+        default=Path("data/01_raw/corpus"),
+        description="Folder of the corpus, relative to the project folder or absolute.",
+    )
+    name: str | None = Field(
+        default=None, pattern=r"^[^/]+$", description="Name of the corpus; null: that of the source."
+    )
+    label_map: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="Label of the source → emotion, before the taxonomy; null leaves the clips unlabelled; "
+        "the label `*` stands for all that are not named.",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Keep at most this many clips, drawn in proportion to the emotions."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the draw of `limit`.")
+    group_pattern: str | None = Field(
+        default=None,
+        description="folders: regular expression searched in a clip's path; its first bracket (else the "
+        "whole match) is the group; null: every clip is its own group.",
+    )
+    table: str | None = Field(
+        default=None, description="table: CSV or Parquet file inside root; null: the only one there."
+    )
+    path_column: str = Field(default="path", description="table: column of the path, relative to root.")
+    emotion_column: str | None = Field(
+        default=None, description="table: null: `emotion`, where there is one."
+    )
+    group_column: str | None = Field(default=None, description="table: null: `group`, where there is one.")
+    theme_column: str | None = Field(default=None, description="table: null: `theme`, where there is one.")
+    tags_column: str | None = Field(
+        default=None, description="table: tags joined by `;`; null: `tags`, where there is one."
+    )
+    title_column: str | None = Field(default=None, description="table: null: `title`, where there is one.")
+    split_column: str | None = Field(
+        default=None,
+        description="table: official split (train, validation, test); null: `split`, where there.",
+    )
+    start_column: str | None = Field(
+        default=None, description="table: start in s; null: `start_s`, where there."
+    )
+    end_column: str | None = Field(
+        default=None, description="table: end in s; null: `end_s`, where there is one."
+    )
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return pattern
+
+
+class AuditParameters(BaseModel):
+    """When a clip is fit for use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_duration_s: float = Field(default=0.1, ge=0, description="Shorter clips are rejected, s.")
+    max_duration_s: float = Field(
+        default=3600, gt=0, description="Longer clips are rejected before they are decoded, s."
+    )
+    silence_dbfs: float = Field(
+        default=-60, le=0, description="Clips whose peak is below this are rejected, dB re full scale."
+    )
+    level_outlier_db: float = Field(
+        default=20, gt=0, description="Clips whose peak is further from the corpus's median are reported, dB."
+    )
+
+
+class SplitParameters(BaseModel):
+    """How labelled clips are divided into training and test: by group, and stratified by emotion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Protocol = Field(
+        default="kfold",
+        description="holdout: one test part; kfold: every clip is tested once; leave_one_group_out: a fold "
+        "a group (speaker, artist, song); official: the published split.",
+    )
+    n_folds: int = Field(default=5, ge=2, description="kfold: number of folds.")
+    test_fraction: float = Field(
+        default=0.25, gt=0, le=0.5, description="holdout: share of the clips in the test part, about."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the assignment of groups to folds.")

@@ -1,0 +1,46 @@
+"""Berlin Database of Emotional Speech: `wav/03a01Fa.wav` is speaker 03, text a01, emotion F, version a."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources.files import match_recordings, relative
+from affetto.corpora.sources.source import Source
+
+STEM = r"(?P<speaker>\d\d)[a-z]\d\d(?P<emotion>[A-Z])[a-z]?"
+
+
+def index_emodb(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List the utterances; the speaker is the group."""
+    return pd.DataFrame(
+        {
+            "stem": path.stem,
+            "path": relative(path, root),
+            "label": match["emotion"],
+            "group": match["speaker"],
+        }
+        for path, match in match_recordings(root, STEM, what="EmoDB")
+    )
+
+
+SOURCE = Source(
+    name="emodb",
+    title="Berlin Database of Emotional Speech (EmoDB)",
+    sides=("voice",),
+    licence="CC0-1.0 (its card in audb)",
+    citation="""@inproceedings{burkhardt2005emodb,
+  title = {A Database of {German} Emotional Speech},
+  author = {Burkhardt, Felix and Paeschke, Astrid and Rolfes, Miriam and Sendlmeier, Walter F. and
+            Weiss, Benjamin},
+  booktitle = {Proc. Interspeech},
+  pages = {1517--1520},
+  year = {2005},
+  doi = {10.21437/Interspeech.2005-446}
+}""",
+    home_page="http://emodb.bilderbar.info",
+    labels="emodb",
+    index=index_emodb,
+)

@@ -1,0 +1,65 @@
+"""EMOPIA: `midis/Q1_<YouTube id>_<k>.mid`, pop piano in four quadrants, split by song in `split/*.csv`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources.files import find_table, match_recordings, read_table, relative
+from affetto.corpora.sources.source import Source
+from affetto.errors import AffettoError
+
+STEM = r"(?P<quadrant>Q[1-4])_(?P<song>.+)_\d+"  # greedy: the id itself may hold underscores
+SPLIT_FILES = {"train": "train.csv", "validation": "val.csv", "test": "test.csv"}
+
+
+def index_emopia(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List the clips; the song is the group."""
+    splits = _official_splits(root)
+    return pd.DataFrame(
+        {
+            "stem": path.stem,
+            "path": relative(path, root),
+            "label": match["quadrant"],
+            "group": match["song"],
+            "official_split": splits.get(path.stem),
+        }
+        for path, match in match_recordings(root, STEM, what="EMOPIA")
+    )
+
+
+def _official_splits(root: Path) -> dict[str, str]:
+    """Return clip → split; empty where the split files are not there."""
+    splits: dict[str, str] = {}
+    for split, name in SPLIT_FILES.items():
+        path = find_table(root, f"split/{name}")
+        if path is None:
+            continue
+        table = read_table(path)
+        if "fname" not in table:
+            raise AffettoError(f"{path} has no column `fname`; take the split files of the EMOPIA release.")
+        splits.update(dict.fromkeys(table["fname"].dropna().map(lambda name: Path(name).stem), split))
+    return splits
+
+
+SOURCE = Source(
+    name="emopia",
+    title="EMOPIA: pop piano for emotion recognition and generation",
+    sides=("music",),
+    licence="CC BY-NC-SA 4.0",
+    citation="""@inproceedings{hung2021emopia,
+  title = {{EMOPIA}: A Multi-Modal Pop Piano Dataset for Emotion Recognition and
+           Emotion-based Music Generation},
+  author = {Hung, Hsiao-Tzu and Ching, Joann and Doh, Seungheon and Kim, Nabin and Nam, Juhan and
+            Yang, Yi-Hsuan},
+  booktitle = {Proc. International Society for Music Information Retrieval Conference (ISMIR)},
+  pages = {318--325},
+  year = {2021},
+  doi = {10.5281/zenodo.5624519}
+}""",
+    home_page="https://annahung31.github.io/EMOPIA",
+    labels="emopia",
+    index=index_emopia,
+)

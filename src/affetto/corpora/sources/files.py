@@ -1,0 +1,130 @@
+"""What all sources share: walking folders, reading their tables, complaining about what is not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from affetto.audio.decode import AUDIO_EXTENSIONS
+from affetto.errors import AffettoError
+
+logger = logging.getLogger(__name__)
+
+_IGNORED_FOLDERS = frozenset({"__MACOSX"})
+_NAMED = 5
+
+
+def walk_files(root: Path) -> Iterator[Path]:
+    """Yield every file below a folder, sorted within folders, each folder once.
+
+    Links to folders are followed after all real folders, so that a file keeps its real path where it has one;
+    a loop of links ends because no folder is visited twice. Hidden files and folders are skipped.
+    """
+    folders, links, seen = deque([root]), deque[Path](), set[str]()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
+                continue
+            if entry.is_dir():
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def find_recordings(root: Path) -> list[Path]:
+    """Return all files below `root` whose extension tells of audio or MIDI, whatever folder they are in."""
+    return [path for path in walk_files(root) if path.suffix.lower() in AUDIO_EXTENSIONS]
+
+
+def match_recordings(root: Path, pattern: str, *, what: str) -> list[tuple[Path, re.Match[str]]]:
+    """Return the recordings whose stem is named as a corpus names its clips.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus, or one around it.
+    pattern
+        Regular expression that the whole stem must match.
+    what
+        Name of the corpus, for messages.
+
+    Returns
+    -------
+    list of (path, match)
+        In the order of `walk_files`; recordings named otherwise are left out, and logged.
+
+    Raises
+    ------
+    AffettoError
+        When no recording matches.
+    """
+    recordings = find_recordings(root)
+    matched = [(path, match) for path in recordings if (match := re.fullmatch(pattern, path.stem))]
+    if not matched:
+        raise AffettoError(
+            f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
+            "names them)."
+        )
+    left = sorted({path.name for path in recordings} - {path.name for path, _ in matched})
+    if left:
+        logger.warning(
+            "%d recordings are not named as %s names its clips and are left out: %s",
+            len(left),
+            what,
+            _some(left),
+        )
+    return matched
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a path relative to the corpus root, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def find_table(root: Path, pattern: str) -> Path | None:
+    """Return the first file below `root` whose name matches a glob pattern, or None."""
+    return next((path for path in walk_files(root) if path.match(pattern)), None)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV (UTF-8, or Latin-1 where it is not) as text, or a Parquet file as it is.
+
+    Raises
+    ------
+    AffettoError
+        When the file is not such a table.
+    """
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return pd.read_parquet(path)
+        try:
+            return _read_csv(path, "utf-8-sig")
+        except UnicodeDecodeError:
+            return _read_csv(path, "latin-1")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise AffettoError(f"Cannot read the table {path}: {reason}; give a CSV or Parquet file.") from error
+
+
+def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
+    # Only the empty cell is missing: "NA" and "None" may be an artist, a genre or a label.
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    return pd.read_csv(
+        path, dtype="str", keep_default_na=False, na_values=[""], encoding=encoding, sep=separator
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + (", …" if len(listed) > _NAMED else "")

@@ -1,0 +1,139 @@
+"""Your own recordings, described by a CSV or Parquet file: a row a clip, which may be a part of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources.files import read_table, walk_files
+from affetto.corpora.sources.source import Source
+from affetto.errors import AffettoError
+
+TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".parquet", ".pq"})
+# Column of the rows → parameter that names its column, and the name looked for where the parameter is null.
+OPTIONAL_COLUMNS = {
+    "label": ("emotion_column", "emotion"),
+    "group": ("group_column", "group"),
+    "theme": ("theme_column", "theme"),
+    "tags": ("tags_column", "tags"),
+    "title": ("title_column", "title"),
+    "official_split": ("split_column", "split"),
+    "start_s": ("start_column", "start_s"),
+    "end_s": ("end_column", "end_s"),
+}
+SPLIT_NAMES = {
+    "training": "train",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "development": "validation",
+    "testing": "test",
+}
+
+
+def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Read the table and list its rows."""
+    path = _table_path(root, corpus, side)
+    table = read_table(path)
+    rows = pd.DataFrame({"path": _column(table, corpus.path_column, path, f"{side}.corpus.path_column")})
+    if rows.empty:
+        raise AffettoError(f"The table {path} has no rows: describe a clip in each.")
+    for name, (parameter, default) in OPTIONAL_COLUMNS.items():
+        column = getattr(corpus, parameter)
+        if column is not None or default in table:
+            rows[name] = _column(table, column or default, path, f"{side}.corpus.{parameter}")
+    rows["path"] = [_relative(file, root, path) for file in rows["path"]]
+    return _with_stems(_typed(rows, path))
+
+
+def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
+    if corpus.table is not None:
+        path = root / corpus.table
+        if not path.is_file():
+            raise AffettoError(f"{side}.corpus.table names {corpus.table!r}, but there is no file {path}.")
+        return path
+    found = [path for path in walk_files(root) if path.suffix.lower() in TABLE_EXTENSIONS]
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:5]) or "none"
+        raise AffettoError(
+            f"{root} must hold one table that describes the clips, but holds {len(found)} ({names}): "
+            f"set {side}.corpus.table."
+        )
+    return found[0]
+
+
+def _column(table: pd.DataFrame, column: str, path: Path, parameter: str) -> pd.Series[Any]:
+    if column not in table:
+        raise AffettoError(
+            f"The table {path} has no column {column!r} (it has {', '.join(map(str, table.columns))}): set "
+            f"{parameter}."
+        )
+    return table[column]
+
+
+def _relative(file: object, root: Path, table: Path) -> str:
+    """Make a path of the table relative to the root; backslashes are those of Windows."""
+    if pd.isna(file):
+        raise AffettoError(f"The table {table} has a row without a path: give it one, or delete it.")
+    path = Path(str(file).replace("\\", "/"))
+    if path.is_absolute():
+        for base in (root, root.resolve()):
+            if path.is_relative_to(base):
+                return path.relative_to(base).as_posix()
+        raise AffettoError(
+            f"The table {table} names {path}, which is not below {root}: set the corpus's root around it."
+        )
+    return path.as_posix()
+
+
+def _typed(rows: pd.DataFrame, table: Path) -> pd.DataFrame:
+    for name in {"start_s", "end_s"} & set(rows):
+        try:
+            rows[name] = pd.to_numeric(rows[name])
+        except (TypeError, ValueError) as error:
+            raise AffettoError(
+                f"The table {table} has a {name} that is no number of seconds ({error})."
+            ) from error
+    if "tags" in rows:
+        rows["tags"] = [_tags(tags) for tags in rows["tags"]]
+    if "official_split" in rows:
+        lower = rows["official_split"].astype("str").str.strip().str.lower()
+        rows["official_split"] = lower.map(lambda name: SPLIT_NAMES.get(name, name), na_action="ignore")
+    return rows
+
+
+def _tags(tags: Any) -> list[str]:
+    if not isinstance(tags, str):  # a list of a Parquet file, or missing
+        return [] if pd.api.types.is_scalar(tags) else [str(tag) for tag in tags]
+    return [tag.strip() for tag in tags.split(";") if tag.strip()]
+
+
+def _with_stems(rows: pd.DataFrame) -> pd.DataFrame:
+    stems = [PurePosixPath(path).with_suffix("").as_posix() for path in rows["path"]]
+    for bound in {"start_s", "end_s"} & set(rows):
+        rows[bound] = rows[bound].astype("float64")
+    parts = rows.reindex(columns=["start_s", "end_s"])
+    rows["stem"] = [
+        stem if pd.isna(start) and pd.isna(end) else f"{stem}@{_seconds(start, '0')}-{_seconds(end, 'end')}"
+        for stem, start, end in zip(stems, parts["start_s"], parts["end_s"], strict=True)
+    ]
+    return rows
+
+
+def _seconds(value: float, missing: str) -> str:
+    return missing if pd.isna(value) else f"{value:.10g}"
+
+
+SOURCE = Source(
+    name="table",
+    title="A table of clips",
+    sides=("music", "voice"),
+    licence="yours",
+    citation="",
+    home_page="",
+    labels="generic",
+    index=index_table,
+)

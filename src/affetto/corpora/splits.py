@@ -1,0 +1,223 @@
+"""Divide labelled clips into training and test, by group and stratified by emotion."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from affetto.corpora.parameters import SplitParameters
+from affetto.errors import AffettoError
+
+logger = logging.getLogger(__name__)
+
+ALWAYS_TRAINING = -1
+Folds = NDArray[np.int64]
+
+
+def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
+    """Assign every labelled clip to the fold in which it is tested; no group straddles training and test.
+
+    Parameters
+    ----------
+    clips
+        Clip table; clips without emotion are left out.
+    split
+        The protocol. `kfold`: scikit-learn's `StratifiedGroupKFold`; `leave_one_group_out`: folds in the
+        order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
+        to the fraction; `official`: the published test part, from whose groups no clip stays in training;
+        clips that the publication leaves out are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `clip_id, fold`; -1 for clips that are always in training.
+
+    Raises
+    ------
+    AffettoError
+        When the clips do not allow the protocol.
+    """
+    labelled = _labelled(clips)
+    _check_classes(labelled)
+    if split.protocol == "official":
+        return _official(labelled)
+    _check_groups(labelled, split)
+    methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
+    return _table(labelled, methods[split.protocol](labelled, split))
+
+
+def make_random_folds(clips: pd.DataFrame, *, n_folds: int, seed: int) -> pd.DataFrame:
+    """Assign every labelled clip to a fold regardless of groups: the optimistic end of the leakage gap.
+
+    Parameters
+    ----------
+    clips
+        Clip table; clips without emotion are left out.
+    n_folds
+        Number of folds; no more than the smallest emotion has clips are made.
+    seed
+        Seed of the shuffle.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `clip_id, fold`, folds from 0.
+
+    Raises
+    ------
+    AffettoError
+        When there are fewer than two emotions, or one of a single clip.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    labelled = _labelled(clips)
+    _check_classes(labelled)
+    n_folds = min(n_folds, int(labelled["emotion"].value_counts().min()))
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return _table(labelled, _test_folds(splitter.split(labelled, labelled["emotion"]), len(labelled)))
+
+
+def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
+    labelled = clips[clips["emotion"].notna()].reset_index(drop=True)
+    if labelled.empty:
+        side = clips["side"].iloc[0]
+        raise AffettoError(
+            f"No clip of {clips['corpus'].iloc[0]} has an emotion, and models cannot be fitted without: "
+            f"give emotions in {side}.corpus.label_map, or use a labelled corpus."
+        )
+    return labelled
+
+
+def _check_classes(labelled: pd.DataFrame) -> None:
+    counts = labelled["emotion"].value_counts()
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    if len(counts) == 1:
+        raise AffettoError(
+            f"All {counts.iloc[0]} labelled clips of {corpus} are {counts.index[0]}: a model needs two "
+            f"emotions or more; see {side}.corpus."
+        )
+    if counts.min() == 1:
+        lonely = ", ".join(sorted(counts.index[counts == 1]))
+        raise AffettoError(
+            f"One clip only of {corpus} is labelled {lonely}, which cannot be both in training and in test: "
+            f"add clips, or map its label to null in {side}.corpus.label_map."
+        )
+
+
+def _check_groups(labelled: pd.DataFrame, split: SplitParameters) -> None:
+    n_groups = labelled["group"].nunique()
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    if n_groups == 1:
+        raise AffettoError(
+            f"All labelled clips of {corpus} are of one group ({labelled['group'].iloc[0]}), so none can be "
+            f"tested without having trained on it: add speakers, artists or songs, or see how {side}.corpus "
+            "finds groups."
+        )
+    if split.protocol == "kfold" and n_groups < split.n_folds:
+        raise AffettoError(
+            f"{side}.split.n_folds is {split.n_folds}, but the labelled clips of {corpus} are of {n_groups} "
+            f"groups: set it to {n_groups} or less, or the protocol to leave_one_group_out."
+        )
+
+
+def _kfold(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
+    return _stratified_groups(labelled, split.n_folds, split.seed)
+
+
+def _leave_one_group_out(labelled: pd.DataFrame, _split: SplitParameters) -> Folds:
+    _, folds = np.unique(labelled["group"].to_numpy(dtype="U"), return_inverse=True)
+    return folds.astype(np.int64)
+
+
+def _holdout(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
+    n_folds = min(max(2, round(1 / split.test_fraction)), labelled["group"].nunique())
+    folds = _stratified_groups(labelled, n_folds, split.seed)
+    sizes = np.bincount(folds, minlength=n_folds)
+    chosen = int(np.argmin(np.abs(sizes / len(folds) - split.test_fraction)))
+    return np.where(folds == chosen, 0, ALWAYS_TRAINING)
+
+
+def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int) -> Folds:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    emotions, groups = labelled["emotion"], labelled["group"]
+    most = int(emotions.value_counts().max())
+    if most < n_folds:
+        side = labelled["side"].iloc[0]
+        raise AffettoError(
+            f"{n_folds} folds are too many for {labelled['corpus'].iloc[0]}, where no emotion has more than "
+            f"{most} clips: set {side}.split.n_folds to {most} or less (for holdout, "
+            f"{side}.split.test_fraction higher)."
+        )
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of rare emotions, which we log ourselves
+        folds = _test_folds(splitter.split(labelled, emotions, groups), len(labelled))
+    return _fill_empty_folds(folds, groups, n_folds)
+
+
+def _fill_empty_folds(folds: Folds, groups: pd.Series[Any], n_folds: int) -> Folds:
+    """Move the smallest group of the fold of most groups into each fold that scikit-learn left empty."""
+    table = pd.DataFrame({"fold": folds, "group": groups})
+    for empty in sorted(set(range(n_folds)) - set(folds.tolist())):
+        crowded = table.groupby("fold")["group"].nunique().idxmax()
+        moved = table.loc[table["fold"] == crowded, "group"].value_counts(ascending=True).index[0]
+        table.loc[table["group"] == moved, "fold"] = empty
+    return table["fold"].to_numpy(dtype=np.int64)
+
+
+def _official(labelled: pd.DataFrame) -> pd.DataFrame:
+    published = labelled[labelled["official_split"].notna()].reset_index(drop=True)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    test = (published["official_split"] == "test").to_numpy(dtype=bool)
+    if not test.any() or test.all():
+        raise AffettoError(
+            f"{side}.split.protocol is official, but {corpus} has no published split with training and test "
+            "clips: use kfold, leave_one_group_out or holdout."
+        )
+    straddling = ~test & published["group"].isin(published.loc[test, "group"]).to_numpy(dtype=bool)
+    if straddling.any():
+        logger.warning(
+            "%s: %d training clips share a group with the test part and are left out",
+            corpus,
+            straddling.sum(),
+        )
+    kept = published[~straddling].reset_index(drop=True)
+    if kept.loc[~test[~straddling], "emotion"].nunique() < 2:  # noqa: PLR2004 (two emotions make a task)
+        raise AffettoError(
+            f"The official training part of {corpus} has fewer than two emotions: use another "
+            f"{side}.split.protocol."
+        )
+    return _table(kept, np.where(test[~straddling], 0, ALWAYS_TRAINING))
+
+
+def _test_folds(splits: Any, n_clips: int) -> Folds:
+    folds = np.full(n_clips, ALWAYS_TRAINING, dtype=np.int64)
+    for fold, (_, test) in enumerate(splits):
+        folds[test] = fold
+    return folds
+
+
+def _table(labelled: pd.DataFrame, folds: Folds) -> pd.DataFrame:
+    table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), "fold": folds.astype(np.int64)})
+    _warn_of_untrained(labelled, table)
+    return table
+
+
+def _warn_of_untrained(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
+    """Log the emotions that some fold tests without having any clip to train on."""
+    counts = pd.crosstab(labelled["emotion"], table["fold"])
+    for fold in (fold for fold in counts.columns if fold != ALWAYS_TRAINING):
+        untrained = sorted(counts.index[(counts[fold] > 0) & (counts[fold] == counts.sum(axis=1))])
+        if untrained:
+            logger.warning(
+                "%s: fold %d has no training clip of %s",
+                labelled["corpus"].iloc[0],
+                fold,
+                ", ".join(untrained),
+            )

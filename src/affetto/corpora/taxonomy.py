@@ -1,0 +1,132 @@
+"""From the labels of a source to canonical emotions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from affetto.errors import AffettoError
+
+EVERY_OTHER = "*"
+
+
+def canonical_emotions(taxonomy: Mapping[str, Any], side: str) -> tuple[str, ...]:
+    """Return the canonical emotions of a side.
+
+    Raises
+    ------
+    AffettoError
+        When the taxonomy names none.
+    """
+    emotions = tuple(map(str, (taxonomy.get("emotions") or {}).get(side) or ()))
+    if not emotions:
+        raise AffettoError(
+            f"taxonomy.emotions.{side} is missing: list there the emotions of the {side} side."
+        )
+    return emotions
+
+
+def source_labels(taxonomy: Mapping[str, Any], key: str, side: str) -> dict[str, str | None]:
+    """Return what the labels of a source mean.
+
+    Parameters
+    ----------
+    taxonomy
+        The taxonomy.
+    key
+        Name under `taxonomy.labels`. Under the generic names labels are lower case, and every canonical
+        emotion also means itself.
+    side
+        `music` or `voice`.
+
+    Returns
+    -------
+    dict
+        Label → canonical emotion, or None for labels whose clips stay unlabelled.
+
+    Raises
+    ------
+    AffettoError
+        When the source has no labels in the taxonomy, or one means an emotion that the side does not know.
+    """
+    labels = (taxonomy.get("labels") or {}).get(key)
+    if labels is None and not is_generic(key):
+        raise AffettoError(f"taxonomy.labels.{key} is missing: say there what the labels of {key} mean.")
+    itself = {emotion: emotion for emotion in canonical_emotions(taxonomy, side)} if is_generic(key) else {}
+    meanings = {**itself, **{str(label): emotion for label, emotion in (labels or {}).items()}}
+    _check_meanings(meanings, canonical_emotions(taxonomy, side), f"taxonomy.labels.{key}", side)
+    return meanings
+
+
+def map_labels(
+    labels: pd.Series[Any],
+    *,
+    taxonomy: Mapping[str, Any],
+    key: str,
+    side: str,
+    label_map: Mapping[str, str | None] | None = None,
+) -> pd.Series[Any]:
+    """Translate the labels of a source into canonical emotions.
+
+    Parameters
+    ----------
+    labels
+        Labels as the source writes them; missing for unlabelled clips.
+    taxonomy, key, side
+        As for `source_labels`; generic labels are compared without regard to case and surrounding blanks.
+    label_map
+        The user's own meanings, which go before those of the taxonomy; `*` stands for every other label.
+
+    Returns
+    -------
+    pandas.Series
+        Canonical emotion or missing, with the index of `labels`.
+
+    Raises
+    ------
+    AffettoError
+        When labels are unknown: lists them with their counts and the key to add.
+    """
+    own = dict(label_map or {})
+    _check_meanings(own, canonical_emotions(taxonomy, side), f"{side}.corpus.label_map", side)
+    meanings = {**source_labels(taxonomy, key, side), **own}
+    written = labels.map(lambda label: None if pd.isna(label) else _written(str(label), key, own))
+    unknown = written[written.notna() & ~written.isin(list(meanings))]
+    if len(unknown) and EVERY_OTHER not in own:
+        raise AffettoError(_unknown_labels(unknown, key, side))
+    default = own.get(EVERY_OTHER)
+    emotions = [None if pd.isna(label) else meanings.get(label, default) for label in written]
+    return pd.Series(emotions, index=labels.index, dtype="str")
+
+
+def is_generic(key: str) -> bool:
+    """Tell whether a key of `taxonomy.labels` holds everyday words rather than a source's codes."""
+    return key.startswith("generic_")
+
+
+def _written(label: str, key: str, own: Mapping[str, str | None]) -> str:
+    if label in own or not is_generic(key):
+        return label
+    return label.strip().lower()
+
+
+def _check_meanings(
+    meanings: Mapping[str, str | None], emotions: tuple[str, ...], where: str, side: str
+) -> None:
+    for label, emotion in meanings.items():
+        if emotion is not None and emotion not in emotions:
+            raise AffettoError(
+                f"{where}.{label} is {emotion!r}, which is no emotion of the {side} side: use one of "
+                f"{', '.join(emotions)}, or null to leave such clips unlabelled."
+            )
+
+
+def _unknown_labels(unknown: pd.Series[Any], key: str, side: str) -> str:
+    counts = unknown.value_counts()
+    listed = ", ".join(f"{label!r} ({count} clips)" for label, count in counts.head(20).items())
+    return (
+        f"Labels that the taxonomy does not know: {listed}; add taxonomy.labels.{key}.{counts.index[0]} and "
+        f"so on (an emotion, or null to leave such clips unlabelled), or set {side}.corpus.label_map."
+    )

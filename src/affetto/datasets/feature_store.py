@@ -1,0 +1,53 @@
+"""The feature store as a catalog entry: saving a plan computes what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from affetto.features.clip_features import ClipFeatures
+from affetto.features.extraction import ExtractionPlan, run_plan
+from affetto.features.store import FeatureStore
+
+
+class FeatureStoreDataset(AbstractDataset[ExtractionPlan, ClipFeatures]):
+    """Computes the missing features of a plan when it is saved, and hands out its clips memory-mapped.
+
+    Parameters
+    ----------
+    filepath
+        Folder of the store; it may be deleted at any time, what it held is computed again.
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._store = FeatureStore(Path(filepath))
+        self.metadata = metadata
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Clip to reason, of the last plan's clips that were set aside."""
+        return self._store.failures
+
+    def load(self) -> ClipFeatures:
+        """Return the features of the last plan's clips, without those that failed.
+
+        Raises
+        ------
+        AffettoError
+            When no plan was saved yet.
+        """
+        return self._store.features()
+
+    def save(self, data: ExtractionPlan) -> None:
+        """Compute what the store lacks of the plan."""
+        run_plan(data, self._store)
+
+    def _exists(self) -> bool:
+        return self._store.has_plan()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._store.root)}

@@ -1,0 +1,133 @@
+"""Errors a user can mend, each as one sentence."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from affetto.errors import AffettoError
+
+_PARAMETER = re.compile(r"^- Parameter '(?P<key>[^']+)':", re.MULTILINE)
+_FINDING = re.compile(
+    r"^(?P<where>\S+)\n  (?P<what>.+?) \[type=\w+, input_value=(?P<given>.*), input_type=\w+\]$", re.MULTILINE
+)
+_PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
+_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
+_FILEPATH = re.compile(r"filepath=([^,)]+)")
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one sentence what the user can mend.
+
+    Parameters
+    ----------
+    error
+        What was raised; the errors it was raised from are looked at too.
+
+    Returns
+    -------
+    str or None
+        The sentence; None for an error that is none of the user's, whose traceback should be shown.
+    """
+    for link in chain(error):
+        message = _explain_one(link)
+        if message:
+            return " ".join(message.split())
+    return None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those it was raised from, last raised first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+class ExplainedErrorsFilter(logging.Filter):
+    """Drops what Kedro logs about an error that is going to be explained in one sentence."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record unless an explainable error is on its way up."""
+        raised = sys.exc_info()[1]
+        return record.levelno < logging.WARNING or raised is None or explain(raised) is None
+
+
+def _explain_one(error: BaseException) -> str | None:
+    if isinstance(error, AffettoError):
+        return str(error)
+    by_name = _BY_NAME.get(type(error).__name__)
+    if by_name:
+        return by_name(error)
+    if isinstance(error, ValueError):
+        return _pipeline(str(error))
+    if isinstance(error, OSError) and error.errno in _MENDABLE:
+        return f"{error.strerror}: {error.filename or 'check the disk and the rights on the data folder'}."
+    return None
+
+
+def _parameters(error: BaseException) -> str:
+    """Name every wrong key of Kedro's report on typed parameters."""
+    text = str(error)
+    starts = [*_PARAMETER.finditer(text)]
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    findings = []
+    for start, end in zip(starts, ends, strict=True):
+        block = text[start.end() : end]
+        found = [
+            f"{start['key']}.{hit['where']}: {_plain(hit['what'])} (given: {hit['given']})"
+            for hit in _FINDING.finditer(block)
+        ]
+        findings += found or [f"{start['key']}: {' '.join(block.split())}"]
+    return f"Mend the parameters: {'; '.join(findings)}." if findings else text
+
+
+def _plain(what: str) -> str:
+    return "there is no such parameter" if what == "Extra inputs are not permitted" else what
+
+
+def _missing_file(error: BaseException) -> str | None:
+    """Explain a dataset whose file is not there; the side in its path tells which pipeline makes it."""
+    if not any(isinstance(link, FileNotFoundError) for link in chain(error)):
+        return None
+    found = _FILEPATH.search(str(error))
+    path = Path(found[1].strip("'\"")) if found else None
+    side = "voice" if path and "voice" in path.parts else "theme"
+    return f"{path or 'A file'} is not there yet: run `kedro run --pipeline={side}` first."
+
+
+def _pipeline(text: str) -> str | None:
+    found = _PIPELINE.match(text)
+    if not found:
+        return None
+    _, _, near = text.partition("Did you mean one of these instead?")
+    hint = (
+        f"did you mean {' or '.join(near.split())}?" if near.split() else "`kedro registry list` names them."
+    )
+    return f"There is no pipeline {found['name']!r}: {hint}"
+
+
+def _yaml(error: BaseException) -> str:
+    return f"A configuration file is not valid YAML: {error}"
+
+
+def _configuration(error: BaseException) -> str:
+    return f"The configuration cannot be read: {error}"
+
+
+# By name, so that explaining an error imports neither Kedro nor OmegaConf.
+_BY_NAME: dict[str, Callable[[BaseException], str | None]] = {
+    "ParameterValidationError": _parameters,
+    "DatasetError": _missing_file,
+    "MissingConfigException": _configuration,
+    "BadConfigException": _configuration,
+    "InterpolationResolutionError": _configuration,
+    "InterpolationKeyError": _configuration,
+    "ScannerError": _yaml,
+    "ParserError": _yaml,
+}

@@ -1,0 +1,187 @@
+"""All models of a task in one table, the proposed one tested against the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from affetto.evaluation.metrics import per_seed, summarise, uar
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.significance import (
+    bootstrap_difference,
+    bootstrap_interval,
+    holm,
+    mcnemar_test,
+    paired,
+    permutation_test,
+)
+from affetto.evaluation.wording import comparison_markdown
+
+__all__ = ["COMPARISON_COLUMNS", "compare", "comparison_markdown", "leakage", "proposed_model"]
+
+COMPARISON_COLUMNS = (
+    "task",
+    "model",
+    "role",
+    "corpus",
+    "protocol",
+    "n_clips",
+    "n_groups",
+    "n_seeds",
+    "uar",
+    "uar_ci_low",
+    "uar_ci_high",
+    "uar_sd",
+    "wa",
+    "macro_f1",
+    "log_loss",
+    "ece",
+    "uar_random",
+    "leakage_gap",
+    "difference",
+    "difference_ci_low",
+    "difference_ci_high",
+    "p_mcnemar",
+    "p_mcnemar_holm",
+    "p_permutation",
+    "p_permutation_holm",
+    "verdict",
+)
+_ROLES = ("proposed", "ablation", "baseline")
+
+
+def compare(
+    predictions: Mapping[str, pd.DataFrame],
+    roles: Mapping[str, str],
+    *,
+    protocol: str,
+    corpus: str,
+    task: str,
+    random_predictions: Mapping[str, pd.DataFrame] | None = None,
+    parameters: EvaluationParameters | None = None,
+) -> pd.DataFrame:
+    """Score every model and test the proposed one against each of the others.
+
+    Parameters
+    ----------
+    predictions
+        Model → out-of-fold predictions, all on the same folds.
+    roles
+        Model → `proposed`, `ablation` or `baseline`. The first proposed model is the one tested.
+    protocol, corpus, task
+        Written into every row.
+    random_predictions
+        Model → predictions on random folds that ignore groups; empty or missing: no leakage gap.
+    parameters
+        How intervals and tests are computed.
+
+    Returns
+    -------
+    DataFrame
+        One row a model: proposed, ablations, baselines, each by falling UAR. `difference` is UAR(proposed) -
+        UAR(this model), with its interval over groups, and the tests' p as they are and Holm-corrected over
+        the rows; missing on the proposed row. `verdict` says what the permutation test allows to be said of
+        the proposed model: `better` or `worse` when its Holm-corrected p is below alpha, else `undecided`.
+
+    Raises
+    ------
+    AffettoError
+        When predictions are empty or two models cannot be paired.
+    """
+    chosen = parameters or EvaluationParameters()
+    proposed = proposed_model(roles)
+    rows = []
+    for model, table in predictions.items():
+        row: dict[str, Any] = {"task": task, "model": model, "role": roles[model]}
+        row |= {"corpus": corpus, "protocol": protocol, **_scores(table, chosen)}
+        row |= leakage(table, (random_predictions or {}).get(model))
+        if proposed in predictions and model != proposed:
+            row |= _tests(predictions[str(proposed)], table, chosen)
+        rows.append(row)
+    return _sorted(_judged(pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS)), chosen.alpha))
+
+
+def proposed_model(roles: Mapping[str, str]) -> str | None:
+    """Return the first model whose role is `proposed`, or None."""
+    return next((model for model, role in roles.items() if role == "proposed"), None)
+
+
+def leakage(grouped: pd.DataFrame, random: pd.DataFrame | None) -> dict[str, float]:
+    """Score a model on random folds and on grouped ones, on the clips and seeds that both tested.
+
+    Returns
+    -------
+    dict
+        `uar_random` and `leakage_gap` = UAR on random folds - UAR on grouped folds; NaN without random
+        predictions.
+    """
+    if random is None or random.empty:
+        return {"uar_random": math.nan, "leakage_gap": math.nan}
+    ours, theirs = (float(per_seed(table, uar).mean()) for table in paired(grouped, random))
+    return {"uar_random": theirs, "leakage_gap": theirs - ours}
+
+
+def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
+    summary = summarise(table, n_bins=parameters.n_bins)
+    interval = bootstrap_interval(
+        table, n_resamples=parameters.n_resamples, confidence=parameters.confidence, seed=parameters.seed
+    )
+    scores = {name: getattr(summary, name) for name in COMPARISON_COLUMNS if hasattr(summary, name)}
+    return {**scores, "uar_ci_low": interval.low, "uar_ci_high": interval.high}
+
+
+def _tests(
+    proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters
+) -> dict[str, float]:
+    interval = bootstrap_difference(
+        proposed,
+        other,
+        n_resamples=parameters.n_resamples,
+        confidence=parameters.confidence,
+        seed=parameters.seed,
+    )
+    ours, theirs = (float(per_seed(table, uar).mean()) for table in paired(proposed, other))
+    return {
+        "difference": ours - theirs,
+        "difference_ci_low": interval.low,
+        "difference_ci_high": interval.high,
+        "p_mcnemar": mcnemar_test(proposed, other),
+        "p_permutation": permutation_test(
+            proposed,
+            other,
+            unit=parameters.permutation_unit,
+            n_permutations=parameters.n_permutations,
+            seed=parameters.seed,
+        ),
+    }
+
+
+def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    for test in ("p_mcnemar", "p_permutation"):
+        table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
+    table["verdict"] = [
+        _verdict(difference, p, alpha)
+        for difference, p in zip(table["difference"], table["p_permutation_holm"], strict=True)
+    ]
+    return table
+
+
+def _verdict(difference: float, p: float, alpha: float) -> str | None:
+    if math.isnan(p):
+        return None
+    if p >= alpha:
+        return "undecided"
+    return "better" if difference > 0 else "worse"
+
+
+def _sorted(table: pd.DataFrame) -> pd.DataFrame:
+    order = table["role"].map(_ROLES.index)
+    return (
+        table.assign(_order=order)
+        .sort_values(["_order", "uar"], ascending=[True, False], kind="stable")
+        .drop(columns="_order")
+        .reset_index(drop=True)
+    )

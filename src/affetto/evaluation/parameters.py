@@ -1,0 +1,34 @@
+"""Parameters of the evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EvaluationParameters(BaseModel):
+    """How intervals and tests are computed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_resamples: int = Field(
+        default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples of the groups."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0, description="Coverage of the intervals.")
+    n_permutations: int = Field(
+        default=10_000,
+        ge=100,
+        le=1_000_000,
+        description="Random swaps of the permutation test, where not all of them can be counted exactly.",
+    )
+    permutation_unit: Literal["clip", "group"] = Field(
+        default="clip",
+        description="What is swapped between two models: single clips, or whole groups (more cautious; needs "
+        "some ten groups to be able to show anything).",
+    )
+    alpha: float = Field(
+        default=0.05, gt=0.0, le=0.2, description="A difference counts below this Holm-corrected p."
+    )
+    n_bins: int = Field(default=15, ge=2, le=100, description="Confidence bins of the calibration error.")
+    seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")

@@ -1,0 +1,153 @@
+"""A comparison in words: numbers as text, sentences on the tests, a Markdown table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+MISSING = "–"
+TASKS = {"music_emotion": "Music emotion", "voice_emotion": "Voice emotion", "theme": "Themes"}
+_PROTOCOLS = {
+    "holdout": "One part of the groups was held out for testing; no group is in both parts.",
+    "kfold": "The groups were dealt into {folds} folds, balanced in labels; each fold was tested by models "
+    "that never saw its groups.",
+    "leave_one_group_out": "Each of the {folds} folds leaves one group out and tests on it alone.",
+    "official": "Training and test parts are those that the corpus was published with.",
+    "cross_corpus": "Models were trained on other corpora than the one they were tested on.",
+}
+_HEADER = (
+    "Model",
+    "Role",
+    "UAR [interval]",
+    "WA",
+    "Macro F1",
+    "ECE",
+    "UAR, random folds",
+    "Leakage gap",
+    "Proposed − this [interval]",
+    "p permutation (Holm)",
+    "p McNemar (Holm)",
+)
+
+
+def number(value: Any, *, signed: bool = False) -> str:
+    """Write a score with three decimals; a dash where it is missing."""
+    if pd.isna(value):
+        return MISSING
+    return f"{value:+.3f}".replace("-", "−") if signed else f"{value:.3f}"
+
+
+def p_value(value: Any) -> str:
+    """Write a p with three decimals, `< 0.001` below; a dash where it is missing."""
+    if pd.isna(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
+
+
+def interval(low: Any, high: Any, *, signed: bool = False) -> str:
+    """Write an interval as `[low, high]`; nothing where it is missing."""
+    if pd.isna(low) or pd.isna(high):
+        return ""
+    return f"[{number(low, signed=signed)}, {number(high, signed=signed)}]"
+
+
+def task_title(task: str) -> str:
+    """Return the readable name of a task."""
+    return TASKS.get(task, task.replace("_", " ").capitalize())
+
+
+def protocol_sentence(protocol: str, *, n_folds: int) -> str:
+    """Say in a sentence how models were scored."""
+    return _PROTOCOLS.get(protocol, f"Protocol: {protocol}.").format(folds=n_folds)
+
+
+def cells(row: pd.Series[Any]) -> tuple[str, ...]:
+    """Write one row of a comparison as the texts of its columns."""
+    spread = "" if pd.isna(row["uar_sd"]) else f" ± {number(row['uar_sd'])}"
+    tested = row["difference"], interval(row["difference_ci_low"], row["difference_ci_high"], signed=True)
+    return (
+        str(row["model"]),
+        str(row["role"]),
+        f"{number(row['uar'])}{spread} {interval(row['uar_ci_low'], row['uar_ci_high'])}".strip(),
+        number(row["wa"]),
+        number(row["macro_f1"]),
+        number(row["ece"]),
+        number(row["uar_random"]),
+        number(row["leakage_gap"], signed=True),
+        f"{number(tested[0], signed=True)} {tested[1]}".strip(),
+        p_value(row["p_permutation_holm"]),
+        p_value(row["p_mcnemar_holm"]),
+    )
+
+
+def comparison_header() -> tuple[str, ...]:
+    """Return the column heads that belong to `cells`."""
+    return _HEADER
+
+
+def comparison_markdown(table: pd.DataFrame) -> str:
+    """Write a comparison as a Markdown table, the proposed model in bold.
+
+    Parameters
+    ----------
+    table
+        What `compare` returned.
+    """
+    lines = ["| " + " | ".join(_HEADER) + " |", "|" + " --- |" * len(_HEADER)]
+    for _, row in table.iterrows():
+        model, *rest = cells(row)
+        name = f"**{model}**" if row["role"] == "proposed" else model
+        lines.append("| " + " | ".join([name, *rest]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def tested_sentences(table: pd.DataFrame) -> list[str]:
+    """Say of each model that the proposed one was tested against what the tests allow to be said.
+
+    `beats` is said only of a permutation test whose Holm-corrected p is below the level of the comparison.
+    """
+    proposed = table.loc[table["role"] == "proposed"]
+    if proposed.empty:
+        return []
+    return [
+        _sentence(proposed.iloc[0], row) for _, row in table.iterrows() if not pd.isna(row["p_permutation"])
+    ]
+
+
+def summary_sentence(table: pd.DataFrame) -> str:
+    """Sum up in one sentence how the proposed model fares against its baselines."""
+    proposed, baselines = (table.loc[table["role"] == role] for role in ("proposed", "baseline"))
+    if proposed.empty or baselines.empty:
+        best = table.sort_values("uar").iloc[-1]
+        return f"The best UAR is {number(best['uar'])} ({best['model']})."
+    name, score = proposed["model"].iloc[0], number(proposed["uar"].iloc[0])
+    beaten = list(baselines.loc[baselines["verdict"] == "better", "model"])
+    start = f"The proposed model {name} reaches a UAR of {score}"
+    if len(beaten) == len(baselines):
+        return f"{start} and beats {'its only baseline' if len(beaten) == 1 else 'all its baselines'}."
+    if beaten:
+        return f"{start} and beats {', '.join(beaten)}, but not every baseline."
+    return f"{start}; the tests do not show that it beats a baseline."
+
+
+def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
+    ours, theirs = proposed["model"], row["model"]
+    claim = {
+        "better": f"{ours} beats {theirs}",
+        "worse": f"{ours} is worse than {theirs}",
+    }.get(str(row["verdict"]), f"No difference between {ours} and {theirs} is shown")
+    reach = interval(row["difference_ci_low"], row["difference_ci_high"], signed=True)
+    over = f", interval over groups {reach}" if reach else ""
+    return (
+        f"{claim}: UAR {number(proposed['uar'])} against {number(row['uar'])}, "
+        f"difference {number(row['difference'], signed=True)}{over}; "
+        f"permutation test {_p_term(row['p_permutation'])} "
+        f"({p_value(row['p_permutation_holm'])} after Holm), "
+        f"McNemar {_p_term(row['p_mcnemar'])} ({p_value(row['p_mcnemar_holm'])} after Holm)."
+    )
+
+
+def _p_term(value: float) -> str:
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -1,0 +1,291 @@
+"""One feature of many clips: what models read, from memory or memory-mapped from a feature store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+_KEY_BYTES = 16
+
+
+class Source(Protocol):
+    """Where the values of clips come from."""
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the values of a clip, float32, any shape with n_frames * n_dimensions elements."""
+        ...
+
+    def take(self, indices: np.ndarray) -> Source:
+        """Return the source of these clips, in this order."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Values in memory."""
+
+    arrays: tuple[np.ndarray, ...]
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the array of a clip."""
+        return self.arrays[index]
+
+    def take(self, indices: np.ndarray) -> ArraySource:
+        """Return the arrays of these clips."""
+        return ArraySource(tuple(self.arrays[i] for i in indices))
+
+
+@dataclass(frozen=True, repr=False)
+class ClipFeatures:
+    """One feature of many clips, as float32 arrays [n_frames, n_dimensions] read when asked for.
+
+    Immutable. The arrays are read-only views, memory-mapped when they come from a feature store: they cost no
+    memory of this process, and pickling sends paths and positions only.
+
+    Parameters
+    ----------
+    name
+        Name of the feature, for messages.
+    clip_ids
+        The clips, in order.
+    dimensions
+        Name of each column.
+    hop_s
+        Seconds from a frame to the next; None: one vector a clip.
+    parameters
+        Parameters of the extraction as JSON values, the extractor and its version included.
+    n_frames
+        int64 [n_clips], frames of each clip.
+    keys
+        bytes [n_clips], a hash of each clip's values or of all they depend on.
+    source
+        Where the values are.
+    """
+
+    name: str
+    clip_ids: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    hop_s: float | None
+    parameters: dict[str, Any]
+    n_frames: np.ndarray = field(compare=False)
+    keys: np.ndarray = field(compare=False)
+    source: Source = field(compare=False)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        clip_ids: Sequence[str],
+        arrays: Sequence[np.ndarray],
+        *,
+        dimensions: Sequence[str] | None = None,
+        hop_s: float | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make features of arrays in memory.
+
+        Parameters
+        ----------
+        name, clip_ids, dimensions, hop_s, parameters
+            As in the class; `dimensions` defaults to `<name>_0`, `<name>_1`, ….
+        arrays
+            One array a clip, [n_frames, n_dimensions], or [n_dimensions] for a single vector.
+
+        Raises
+        ------
+        ValueError
+            When an array has another shape than its neighbours or the dimensions allow.
+        """
+        frames = tuple(_read_only(np.atleast_2d(np.asarray(array, dtype=np.float32))) for array in arrays)
+        if dimensions is None:
+            dimensions = [f"{name}_{i}" for i in range(frames[0].shape[1] if frames else 0)]
+        if len(frames) != len(clip_ids):
+            raise ValueError(f"{name}: {len(clip_ids)} clips but {len(frames)} arrays")
+        for clip_id, array in zip(clip_ids, frames, strict=True):
+            if array.ndim != 2 or array.shape[1] != len(dimensions):  # noqa: PLR2004
+                raise ValueError(f"{name} of {clip_id}: expected [n, {len(dimensions)}], found {array.shape}")
+        known = dict(parameters or {})
+        prefix = _digest(json.dumps(known, sort_keys=True, default=str).encode())
+        return cls(
+            name=name,
+            clip_ids=tuple(clip_ids),
+            dimensions=tuple(dimensions),
+            hop_s=hop_s,
+            parameters=known,
+            n_frames=np.array([len(array) for array in frames], dtype=np.int64),
+            keys=as_keys([_digest(prefix.encode(), np.ascontiguousarray(array).data) for array in frames]),
+            source=ArraySource(frames),
+        )
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Return a clip's values, float32 [n_frames, n_dimensions], read-only."""
+        position = range(len(self))[index]  # IndexError past the end, negative from the end
+        return self.source.read(position).reshape(-1, len(self.dimensions))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        size = f"{len(self)} clips, {len(self.dimensions)} dimensions, hop_s={self.hop_s}"
+        return f"ClipFeatures({self.name!r}, {size})"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what the values depend on, for all clips in order."""
+        identity = "\n".join([self.name, *self.dimensions, *self.clip_ids])
+        return _digest(identity.encode(), np.ascontiguousarray(self.keys).data)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {clip_id: i for i, clip_id in enumerate(self.clip_ids)}
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Self:
+        """Return the clips at `indices`, in that order; repetitions are allowed."""
+        where = np.asarray(indices)
+        if where.dtype == np.bool_:
+            where = np.flatnonzero(where)
+        where = np.arange(len(self))[where.astype(np.int64)]  # checks the bounds, resolves negative ones
+        return type(self)(
+            name=self.name,
+            clip_ids=tuple(self.clip_ids[i] for i in where),
+            dimensions=self.dimensions,
+            hop_s=self.hop_s,
+            parameters=self.parameters,
+            n_frames=self.n_frames[where],
+            keys=self.keys[where],
+            source=self.source.take(where),
+        )
+
+    def select(self, clip_ids: Sequence[str]) -> Self:
+        """Return these clips, in this order.
+
+        Raises
+        ------
+        KeyError
+            Naming the first clip that is not here.
+        """
+        try:
+            return self.take([self._positions[clip_id] for clip_id in clip_ids])
+        except KeyError as error:
+            raise KeyError(f"{self.name} has no clip {error.args[0]!r}") from None
+
+    def stack(self) -> np.ndarray:
+        """Return one vector a clip as float32 [n_clips, n_dimensions].
+
+        Raises
+        ------
+        ValueError
+            When a clip has not exactly one frame.
+        """
+        if np.any(self.n_frames != 1):
+            raise ValueError(f"{self.name} has frames, not one vector a clip; summarise them before stacking")
+        if not len(self):
+            return np.zeros((0, len(self.dimensions)), dtype=np.float32)
+        return np.concatenate(list(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is cached can be computed again and would only make the pickle larger.
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+class FeatureSet(Mapping[str, ClipFeatures]):
+    """Several features of the same clips in the same order.
+
+    Its length is the number of features, as for any mapping; `n_clips` is the number of clips.
+
+    Parameters
+    ----------
+    features
+        Name to feature; all must have the same clips in the same order (see `align`).
+    """
+
+    def __init__(self, features: Mapping[str, ClipFeatures]) -> None:
+        if not features:
+            raise ValueError("A FeatureSet needs at least one feature")
+        self._features = dict(features)
+        self.clip_ids: tuple[str, ...] = next(iter(self._features.values())).clip_ids
+        for name, feature in self._features.items():
+            if feature.clip_ids != self.clip_ids:
+                first = next(iter(self._features))
+                raise ValueError(f"{name} has other clips than {first}; use FeatureSet.align")
+
+    @classmethod
+    def align(cls, features: Mapping[str, ClipFeatures], clip_ids: Sequence[str] | None = None) -> Self:
+        """Keep the clips that all features have.
+
+        Parameters
+        ----------
+        features
+            Name to feature.
+        clip_ids
+            Clips wanted, in this order; those that a feature lacks are left out. By default the first
+            feature's.
+        """
+        if not features:
+            raise ValueError("A FeatureSet needs at least one feature")
+        wanted = next(iter(features.values())).clip_ids if clip_ids is None else clip_ids
+        common = set[str].intersection(*(set(feature.clip_ids) for feature in features.values()))
+        kept = [clip_id for clip_id in wanted if clip_id in common]
+        return cls({name: feature.select(kept) for name, feature in features.items()})
+
+    def __getitem__(self, name: str) -> ClipFeatures:
+        return self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __repr__(self) -> str:
+        return f"FeatureSet({', '.join(self)}; {self.n_clips} clips)"
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips."""
+        return len(self.clip_ids)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what all values depend on."""
+        return _digest(*(f"{name}:{self[name].fingerprint}".encode() for name in sorted(self)))
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Parameters of each feature by name."""
+        return {name: feature.parameters for name, feature in self.items()}
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> FeatureSet:
+        """Return the clips at `indices`, in that order."""
+        return FeatureSet({name: feature.take(indices) for name, feature in self.items()})
+
+    def select(self, clip_ids: Sequence[str]) -> FeatureSet:
+        """Return these clips, in this order; KeyError names a clip that is not here."""
+        return FeatureSet({name: feature.select(clip_ids) for name, feature in self.items()})
+
+
+def as_keys(digests: Sequence[str]) -> np.ndarray:
+    """Pack hexadecimal digests as a bytes array [n]."""
+    return np.array([digest.encode() for digest in digests], dtype=f"S{2 * _KEY_BYTES}")
+
+
+def _digest(*parts: bytes | memoryview) -> str:
+    digest = hashlib.blake2b(digest_size=_KEY_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,124 @@
+"""Which extractor belongs to which parameters, and how a feature is described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from affetto.errors import AffettoError
+from affetto.features.lld import (
+    OPENSMILE_HOP_S,
+    OPENSMILE_RATE_HZ,
+    OPENSMILE_VERSION,
+    dimensions_opensmile,
+    extract_opensmile,
+)
+from affetto.features.mfcc import MFCC_VERSION, dimensions_mfcc, extract_mfcc
+from affetto.features.parameters import (
+    FeatureParameters,
+    LogMelParameters,
+    MfccParameters,
+    OpenSmileParameters,
+)
+from affetto.features.spectrogram import LOG_MEL_VERSION, dimensions_log_mel, extract_log_mel
+
+_EXTRACT: dict[type, Callable[..., np.ndarray]] = {
+    MfccParameters: extract_mfcc,
+    LogMelParameters: extract_log_mel,
+    OpenSmileParameters: extract_opensmile,
+}
+_DIMENSIONS: dict[type, Callable[..., tuple[str, ...]]] = {
+    MfccParameters: dimensions_mfcc,
+    LogMelParameters: dimensions_log_mel,
+    OpenSmileParameters: dimensions_opensmile,
+}
+_EXTRACTOR: dict[type, tuple[str, int]] = {
+    MfccParameters: ("mfcc", MFCC_VERSION),
+    LogMelParameters: ("log_mel", LOG_MEL_VERSION),
+    OpenSmileParameters: ("opensmile", OPENSMILE_VERSION),
+}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, (name, _) in _EXTRACTOR.items()}
+
+
+def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters) -> np.ndarray:
+    """Compute a feature of a recording.
+
+    Parameters
+    ----------
+    samples
+        [n_samples], mono, full scale 1.0.
+    sample_rate_hz
+        Its sample rate; the extractor resamples.
+    parameters
+        Their type says which feature.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n_frames, n_dimensions]; one row where the feature is a vector.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is empty, not finite, or too long for openSMILE.
+    """
+    return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
+
+
+def dimensions_of(parameters: FeatureParameters) -> tuple[str, ...]:
+    """Return the name of each column."""
+    return _DIMENSIONS[type(parameters)](parameters)
+
+
+def sample_rate_of(parameters: FeatureParameters) -> int:
+    """Return the sample rate that the extractor works at, Hz."""
+    return OPENSMILE_RATE_HZ if isinstance(parameters, OpenSmileParameters) else parameters.sample_rate_hz
+
+
+def hop_of(parameters: FeatureParameters) -> float | None:
+    """Return the hop in seconds; None when the feature is one vector a clip."""
+    if isinstance(parameters, OpenSmileParameters):
+        return OPENSMILE_HOP_S if parameters.level == "lld" else None
+    return parameters.hop_s
+
+
+def describe(parameters: FeatureParameters) -> dict[str, Any]:
+    """Return the parameters as JSON values, with the extractor and its version: what values depend on."""
+    extractor, version = _EXTRACTOR[type(parameters)]
+    return {"extractor": extractor, "version": version, **parameters.model_dump(mode="json")}
+
+
+def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
+    """Return the parameters that `describe` described, to extract new clips as a model's training clips were.
+
+    Raises
+    ------
+    AffettoError
+        When the extractor is unknown, or its version is not the one installed.
+    """
+    fields = dict(description)
+    extractor, version = fields.pop("extractor", None), fields.pop("version", None)
+    if (extractor, version) not in _EXTRACTOR.values():
+        raise AffettoError(
+            f"Features of {extractor!r}, version {version}, cannot be computed by this version of Affetto; "
+            "fit the model again."
+        )
+    try:
+        parameters: FeatureParameters = _ADAPTERS[extractor].validate_python(fields)
+    except ValidationError as error:
+        raise AffettoError(
+            f"Parameters of {extractor!r} are not valid: {error.errors()[0]['msg']}."
+        ) from error
+    return parameters
+
+
+def default_name(parameters: FeatureParameters) -> str:
+    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps or lld."""
+    if isinstance(parameters, OpenSmileParameters):
+        if parameters.level == "lld":
+            return "lld"
+        return "egemaps" if parameters.feature_set == "eGeMAPSv02" else "functionals"
+    return _EXTRACTOR[type(parameters)][0]

@@ -1,0 +1,118 @@
+"""Parameters of the features; what they mean for the numbers, in Hz, samples and seconds."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Extra = Literal["chroma", "contrast", "spectral", "onset"]
+FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
+Level = Literal["functionals", "lld"]
+
+_CONTRAST_RATE_HZ = 12_800
+_CONTRAST_N_FFT = 512
+
+
+class MfccParameters(BaseModel):
+    """Mel-frequency cepstral coefficients, their derivatives and optional further frame features.
+
+    Frames are centred (the signal is zero-padded by half a window), the window is Hann, the mel filters are
+    Slaney's, and coefficients are the orthonormal DCT-II of the power in dB: the defaults of
+    `librosa.feature.mfcc`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample_rate_hz: int = Field(
+        default=22_050, ge=4_000, le=96_000, description="Clips are resampled to this rate."
+    )
+    n_fft: int = Field(
+        default=2_048,
+        ge=64,
+        le=16_384,
+        multiple_of=2,
+        description="Window in samples (2048 at 22,050 Hz: 93 ms).",
+    )
+    hop: int = Field(default=512, ge=16, le=16_384, description="Hop in samples (512 at 22,050 Hz: 23.2 ms).")
+    n_mels: int = Field(default=128, ge=8, le=512, description="Mel bands under the DCT.")
+    n_mfcc: int = Field(default=20, ge=2, le=128, description="Coefficients kept, the level (0th) included.")
+    delta_order: Literal[0, 1, 2] = Field(
+        default=2, description="0: static; 1: with deltas; 2: and delta-deltas."
+    )
+    delta_width: int = Field(default=9, ge=3, le=99, description="Frames that a delta spans; odd.")
+    extras: tuple[Extra, ...] = Field(
+        default=(),
+        description="Further frame features on the same hop: chroma (12), contrast (7), spectral (centroid, "
+        "rolloff, flatness, zero-crossing rate, level in dB), onset (strength).",
+    )
+
+    @property
+    def hop_s(self) -> float:
+        """Hop in seconds."""
+        return self.hop / self.sample_rate_hz
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.delta_width % 2 == 0:
+            raise ValueError(f"delta_width must be odd, not {self.delta_width}")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})")
+        if len(set(self.extras)) != len(self.extras):
+            raise ValueError(f"extras names a feature twice: {list(self.extras)}")
+        if "contrast" in self.extras and (
+            self.sample_rate_hz <= _CONTRAST_RATE_HZ or self.n_fft < _CONTRAST_N_FFT
+        ):
+            raise ValueError(
+                f"contrast needs octave bands up to {_CONTRAST_RATE_HZ // 2} Hz: sample_rate_hz above "
+                f"{_CONTRAST_RATE_HZ} and n_fft of at least {_CONTRAST_N_FFT}"
+            )
+        return self
+
+
+class LogMelParameters(BaseModel):
+    """Log-mel spectrogram in dB relative to a power of 1.0 (full scale), never below `floor_db`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample_rate_hz: int = Field(
+        default=16_000, ge=4_000, le=96_000, description="Clips are resampled to this rate."
+    )
+    n_fft: int = Field(
+        default=512, ge=64, le=16_384, multiple_of=2, description="Window in samples (512 at 16 kHz: 32 ms)."
+    )
+    hop: int = Field(default=256, ge=16, le=16_384, description="Hop in samples (256 at 16 kHz: 16 ms).")
+    n_mels: int = Field(default=64, ge=8, le=512, description="Mel bands.")
+    fmin: float = Field(default=50.0, ge=0.0, description="Lower edge of the lowest band, Hz.")
+    fmax: float = Field(default=8_000.0, gt=0.0, description="Upper edge of the highest band, Hz.")
+    floor_db: float = Field(default=-80.0, ge=-200.0, lt=0.0, description="Lowest value, dB.")
+
+    @property
+    def hop_s(self) -> float:
+        """Hop in seconds."""
+        return self.hop / self.sample_rate_hz
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        nyquist = self.sample_rate_hz / 2
+        if not self.fmin < self.fmax <= nyquist:
+            raise ValueError(
+                f"needs fmin < fmax <= sample_rate_hz / 2, not {self.fmin:g}, {self.fmax:g}, {nyquist:g}"
+            )
+        return self
+
+
+class OpenSmileParameters(BaseModel):
+    """Low-level descriptors (LLD) of openSMILE, or a clip's functionals (statistics) of them; at 16 kHz."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature_set: FeatureSetName = Field(
+        default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
+    )
+    level: Level = Field(
+        default="functionals", description="functionals: one vector a clip; lld: a frame every 10 ms."
+    )
+
+
+FeatureParameters = MfccParameters | LogMelParameters | OpenSmileParameters

@@ -1,0 +1,55 @@
+"""Says which command to run when a pipeline needs what no run has made yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from affetto.errors import AffettoError
+
+
+class MissingInputsHook:
+    """Checks before a run that the inputs which other pipelines make are there."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Stop a run whose inputs are missing.
+
+        Raises
+        ------
+        AffettoError
+            Naming the dataset and the pipeline that makes it.
+        """
+        for name in sorted(pipeline.inputs()):
+            if name.startswith("params:") or name == "parameters" or catalog.exists(name):
+                continue
+            maker = find_maker(name, _registered(), catalog)
+            if maker:
+                raise AffettoError(f"{name} has not been made yet: run `kedro run --pipeline={maker}` first.")
+
+
+def find_maker(
+    name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]
+) -> str | None:
+    """Find the smallest pipeline that makes a dataset from what is there; None when none does."""
+    makers = [
+        (len(pipeline.nodes), key)
+        for key, pipeline in registered.items()
+        if name in pipeline.all_outputs() and _ready(pipeline, catalog)
+    ]
+    return min(makers)[1] if makers else None
+
+
+def _ready(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> bool:
+    needed = [name for name in pipeline.inputs() if not name.startswith("params:") and name != "parameters"]
+    return all(catalog.exists(name) for name in needed)
+
+
+def _registered() -> dict[str, Pipeline]:
+    from kedro.framework.project import pipelines
+
+    pipelines.set_requested(None)
+    return dict(pipelines)

@@ -1,0 +1,222 @@
+"""Augmentation of log-mel spectrograms: whole batches at once, in NumPy, deterministic given the generator.
+
+A spectrogram is varied the way voices vary: its time axis is stretched (speaking rate), its mel axis shifted and
+scaled (pitch and length of the vocal tract), noise is added, and stripes are hidden (SpecAugment).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AugmentationParameters(BaseModel):
+    """How strongly training spectrograms are varied; 0 turns a variation off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time_stretch: float = Field(
+        default=0.2, ge=0, lt=0.9, description="Largest relative change of the speaking rate, drawn uniformly."
+    )
+    band_shift: float = Field(
+        default=3.0, ge=0, description="Largest shift along the mel axis, bands (pitch and formants move together)."
+    )
+    band_scale: float = Field(
+        default=0.08, ge=0, lt=0.9, description="Largest relative scaling of the mel axis (vocal tract length)."
+    )
+    gain_db: float = Field(default=6.0, ge=0, description="Largest change of the level, dB.")
+    tilt_db: float = Field(
+        default=3.0, ge=0, description="Largest change of level from the lowest to the middle band, dB (microphone)."
+    )
+    noise_probability: float = Field(default=0.5, ge=0, le=1, description="Share of the clips that get noise.")
+    noise_snr_db: tuple[float, float] = Field(
+        default=(5.0, 35.0), description="Range of the signal-to-noise ratio of the white noise, dB."
+    )
+    n_time_masks: int = Field(default=2, ge=0, description="Stripes of hidden frames a clip.")
+    time_mask: float = Field(default=0.12, ge=0, le=1, description="Longest stripe of frames, share of the crop.")
+    n_band_masks: int = Field(default=2, ge=0, description="Stripes of hidden bands a clip.")
+    band_mask: float = Field(default=0.12, ge=0, le=1, description="Widest stripe of bands, share of the bands.")
+
+
+def random_crops(
+    spectrograms: list[np.ndarray], width: int, augmentation: AugmentationParameters, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a random crop of each spectrogram, time-stretched and warped along the mel axis.
+
+    Parameters
+    ----------
+    spectrograms
+        float32 [n_frames, n_bands] each, dB.
+    width
+        Frames of the crops; shorter clips are padded with zeros on the right.
+    augmentation
+        Strengths.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    tuple
+        Crops float32 [n_clips, width, n_bands] and how many frames of each are real, int32 [n_clips].
+    """
+    n_clips, n_bands = len(spectrograms), spectrograms[0].shape[1]
+    rate = 1.0 + _uniform(generator, augmentation.time_stretch, n_clips)
+    scale = 1.0 + _uniform(generator, augmentation.band_scale, n_clips)
+    shift = _uniform(generator, augmentation.band_shift, n_clips)
+    start = generator.random(n_clips)
+    bands = _band_positions(n_bands, scale, shift)
+    crops = np.zeros((n_clips, width, n_bands), dtype=np.float32)
+    lengths = np.empty(n_clips, dtype=np.int32)
+    for i, clip in enumerate(spectrograms):
+        n_stretched = max(1, round(len(clip) / rate[i]))
+        lengths[i] = min(width, n_stretched)
+        first = start[i] * max(0.0, len(clip) - 1 - (lengths[i] - 1) * rate[i])
+        frames = np.minimum(first + rate[i] * np.arange(lengths[i]), len(clip) - 1.0)
+        crops[i, : lengths[i]] = interpolate(interpolate(clip, frames, axis=0), bands[i], axis=1)
+    return crops, lengths
+
+
+def interpolate(values: np.ndarray, positions: np.ndarray, *, axis: int) -> np.ndarray:
+    """Read an array at fractional positions along one axis, linearly between its neighbours.
+
+    Parameters
+    ----------
+    values
+        float32 [n_frames, n_bands].
+    positions
+        Positions in [0, size - 1] along `axis`.
+    axis
+        0 or 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, `values` with `axis` replaced by the positions.
+    """
+    low = np.floor(positions).astype(np.int64)
+    high = np.minimum(low + 1, values.shape[axis] - 1)
+    weight = (positions - low).astype(np.float32)
+    weight = weight[:, None] if axis == 0 else weight[None, :]
+    below, above = np.take(values, low, axis=axis), np.take(values, high, axis=axis)
+    mixed: np.ndarray = below + weight * (above - below)
+    return mixed
+
+
+def vary_levels(
+    crops: np.ndarray, augmentation: AugmentationParameters, generator: np.random.Generator
+) -> np.ndarray:
+    """Change the level, the spectral tilt and the noise of each crop (dB in, dB out).
+
+    White noise has equal power in every FFT bin, so it grows with the width of the mel bands; on this scale a
+    constant level a band, added in the power domain, is close enough and cheap.
+
+    Parameters
+    ----------
+    crops
+        float32 [n_clips, width, n_bands], dB.
+    augmentation
+        Strengths.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape.
+    """
+    n_clips, _, n_bands = crops.shape
+    ramp = np.linspace(-1.0, 1.0, n_bands, dtype=np.float32)
+    gain = _uniform(generator, augmentation.gain_db, n_clips)[:, None]
+    tilt = _uniform(generator, augmentation.tilt_db, n_clips)[:, None] * ramp
+    snr = generator.uniform(*augmentation.noise_snr_db, n_clips)
+    noisy = generator.random(n_clips) < augmentation.noise_probability
+    varied = crops + (gain + tilt)[:, None, :].astype(np.float32)
+    if noisy.any():
+        chosen = varied[noisy]
+        power = 10.0 ** (chosen / 10.0)
+        noise = power.mean(axis=(1, 2), keepdims=True) / 10.0 ** (snr[noisy, None, None] / 10.0)
+        varied[noisy] = 10.0 * np.log10(power + noise)
+    return varied
+
+
+def hide_stripes(
+    crops: np.ndarray, augmentation: AugmentationParameters, generator: np.random.Generator
+) -> np.ndarray:
+    """Set random stripes of frames and bands to zero, the mean of a standardised spectrogram.
+
+    SpecAugment without time warping: Park et al., Interspeech 2019.
+
+    Parameters
+    ----------
+    crops
+        float32 [n_clips, width, n_bands], standardised.
+    augmentation
+        Number and size of the stripes.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape.
+    """
+    n_clips, width, n_bands = crops.shape
+    frames = _stripes(n_clips, width, augmentation.n_time_masks, augmentation.time_mask, generator)
+    bands = _stripes(n_clips, n_bands, augmentation.n_band_masks, augmentation.band_mask, generator)
+    hidden: np.ndarray = crops * ~(frames[:, :, None] | bands[:, None, :])
+    return hidden
+
+
+def mix(
+    crops: np.ndarray, lengths: np.ndarray, targets: np.ndarray, *, alpha: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Blend each crop and its target with those of another one of the batch (mixup: Zhang et al., ICLR 2018).
+
+    Parameters
+    ----------
+    crops
+        float32 [n_clips, width, n_bands].
+    lengths
+        Real frames of each crop, [n_clips]; a blend is as long as the longer of the two.
+    targets
+        Class probabilities, float32 [n_clips, n_classes]; rows sum to 1.
+    alpha
+        Both parameters of the beta distribution of the share; 0 blends nothing.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    tuple
+        Crops, lengths and targets, shaped as given.
+    """
+    if alpha == 0:
+        return crops, lengths, targets
+    share = generator.beta(alpha, alpha, len(crops)).astype(np.float32)
+    share = np.maximum(share, 1 - share)
+    partner = generator.permutation(len(crops))
+    blended = share[:, None, None] * crops + (1 - share)[:, None, None] * crops[partner]
+    targets = share[:, None] * targets + (1 - share)[:, None] * targets[partner]
+    return blended, np.maximum(lengths, lengths[partner]), targets
+
+
+def _uniform(generator: np.random.Generator, limit: float, size: int) -> np.ndarray:
+    drawn: np.ndarray = generator.uniform(-limit, limit, size)
+    return drawn
+
+
+def _band_positions(n_bands: int, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Where each output band is read, [n_clips, n_bands]; beyond the edges the outermost band repeats."""
+    positions: np.ndarray = np.arange(n_bands) * scale[:, None] + shift[:, None]
+    return np.clip(positions, 0, n_bands - 1)
+
+
+def _stripes(
+    n_clips: int, size: int, n_stripes: int, share: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Boolean [n_clips, size]: the union of `n_stripes` stripes of up to `share * size` cells."""
+    widths = generator.integers(0, int(share * size) + 1, (n_clips, n_stripes, 1))
+    starts = np.floor(generator.random((n_clips, n_stripes, 1)) * (size - widths + 1))
+    cells = np.arange(size)
+    hidden: np.ndarray = ((cells >= starts) & (cells < starts + widths)).any(axis=1)
+    return hidden

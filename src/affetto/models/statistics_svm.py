@@ -1,0 +1,89 @@
+"""The traditional music model: an SVM on statistics of a clip's frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.models.tabular import TabularEstimator
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+Statistic = Literal["mean", "std", "min", "max", "median", "percentiles", "skewness"]
+_PERCENTILES = (5, 25, 50, 75, 95)
+_SMALLEST = 1e-6
+
+
+class StatisticsSvmParameters(BaseModel):
+    """What describes a clip, and the SVM."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    statistics: tuple[Statistic, ...] = Field(
+        ("mean", "std"), min_length=1, description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95."
+    )
+    C: float = Field(3.0, gt=0, description="Price of an error against a wide margin.")
+    gamma: float | Literal["scale", "auto"] = Field("scale", description="Width of the radial basis function.")
+    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+
+
+class StatisticsSvm(TabularEstimator):
+    """Support vector machine with a radial basis function on standardised statistics of MFCC frames."""
+
+    name: ClassVar[str] = "mfcc_svm"
+    Parameters: ClassVar[type[BaseModel]] = StatisticsSvmParameters
+    parameters: StatisticsSvmParameters
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Only `mfcc`: the same frames that the attention LSTM reads."""
+        return ("mfcc",)
+
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        clips = x["mfcc"]
+        return np.stack([clip_statistics(clips[i], self.parameters.statistics) for i in range(len(clips))])
+
+    def _build(self) -> Any:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+        from sklearn.svm import SVC
+
+        weight = "balanced" if self.parameters.class_weights else None
+        svm = SVC(C=self.parameters.C, gamma=self.parameters.gamma, class_weight=weight, break_ties=True)
+        return make_pipeline(StandardScaler(), svm)
+
+
+def clip_statistics(frames: np.ndarray, statistics: tuple[Statistic, ...]) -> np.ndarray:
+    """Describe a clip by statistics of every dimension over its frames.
+
+    Parameters
+    ----------
+    frames
+        [n_frames, n_dimensions].
+    statistics
+        Names; `skewness` is the third standardised moment, `percentiles` stands for five numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, statistic by statistic, [n_numbers * n_dimensions]; zeros for a clip without frames.
+    """
+    if not len(frames):
+        frames = np.zeros((1, frames.shape[1]), np.float32)
+    frames = np.asarray(frames, dtype=np.float64)
+    return np.concatenate([_statistic(frames, name).ravel() for name in statistics]).astype(np.float32)
+
+
+def _statistic(frames: np.ndarray, name: Statistic) -> np.ndarray:
+    if name == "percentiles":
+        return np.percentile(frames, _PERCENTILES, axis=0)
+    if name == "skewness":
+        centred = frames - frames.mean(axis=0)
+        cubes: np.ndarray = (centred**3).mean(axis=0) / np.maximum(frames.std(axis=0), _SMALLEST) ** 3
+        return cubes
+    functions = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max, "median": np.median}
+    result: np.ndarray = functions[name](frames, axis=0)
+    return result

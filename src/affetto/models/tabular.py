@@ -1,0 +1,126 @@
+"""The part of an estimator that all traditional models share: one vector a clip, a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affetto.errors import AffettoError
+from affetto.models.base import Estimator
+from affetto.models.calibration import apply_temperature, fit_temperature, softmax
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+_MODEL_FILE = "classifier.skops"
+_STATISTICS_FILE = "statistics.npz"
+_INNER_FOLDS = 3
+TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
+"""What a saved classifier may hold beyond the types that skops trusts by itself (NumPy's and scikit-learn's own)."""
+
+
+class TabularEstimator(Estimator):
+    """A scikit-learn classifier on one vector a clip.
+
+    Subclasses turn clips into vectors and build the classifier. Where it only ranks classes (an SVM), its scores
+    become probabilities by a softmax whose temperature is fitted on predictions for inner folds that keep groups
+    whole; the predicted class stays the classifier's own.
+
+    Attributes
+    ----------
+    classifier_
+        The fitted scikit-learn classifier or pipeline.
+    temperature_ : float
+        Divides the scores before the softmax; 1 for classifiers with probabilities of their own.
+    """
+
+    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
+        super().__init__(parameters, seed=seed)
+        self.classifier_: Any = None
+        self.temperature_ = 1.0
+
+    @abc.abstractmethod
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        """Return a vector a clip, [n_clips, n_dimensions]."""
+
+    @abc.abstractmethod
+    def _build(self) -> Any:
+        """Return the unfitted scikit-learn classifier or pipeline, seeded."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers the fitted classifier stores: support vectors, coefficients or nodes of the trees."""
+        return count_numbers(self.classifier_)
+
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        vectors = self._vectors(x)
+        self.classifier_ = self._build().fit(vectors, labels)
+        self.temperature_ = 1.0
+        if not hasattr(self.classifier_, "predict_proba"):
+            self.temperature_ = self._inner_temperature(vectors, labels, groups)
+
+    def _inner_temperature(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+        """Fit the temperature on out-of-fold scores of inner folds in which every class can be learnt."""
+        order = np.random.default_rng(self.seed).permutation(np.unique(groups.astype(str)))
+        fold_of = {group: i % _INNER_FOLDS for i, group in enumerate(order)}
+        folds = np.array([fold_of[str(group)] for group in groups])
+        n_classes = len(self.classes_)
+        probabilities, tested = [], []
+        for fold in range(_INNER_FOLDS):
+            test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            if len(test) and len(np.unique(labels[train])) == n_classes:
+                scores = class_scores(self._build().fit(vectors[train], labels[train]), vectors[test])
+                probabilities.append(softmax(scores))
+                tested.append(labels[test])
+        return fit_temperature(np.concatenate(probabilities), np.concatenate(tested)) if tested else 1.0
+
+    def _predict(self, x: FeatureSet) -> np.ndarray:
+        vectors = self._vectors(x)
+        if hasattr(self.classifier_, "predict_proba"):
+            probabilities: np.ndarray = self.classifier_.predict_proba(vectors)
+            return probabilities
+        return apply_temperature(softmax(class_scores(self.classifier_, vectors)), self.temperature_)
+
+    def _save_state(self, directory: Path) -> None:
+        import skops.io
+
+        skops.io.dump(self.classifier_, directory / _MODEL_FILE)
+        with (directory / _STATISTICS_FILE).open("wb") as file:
+            np.savez(file, temperature=self.temperature_)
+
+    def _load_state(self, directory: Path) -> None:
+        import skops.io
+
+        path = directory / _MODEL_FILE
+        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
+        if unknown:
+            raise AffettoError(f"{path} holds {unknown[0]}, which no model of Affetto saves; do not trust this file.")
+        self.classifier_ = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        with np.load(directory / _STATISTICS_FILE, allow_pickle=False) as stored:
+            self.temperature_ = float(stored["temperature"])
+
+
+def class_scores(classifier: Any, vectors: np.ndarray) -> np.ndarray:
+    """Return a score for each class, [n_clips, n_classes]; scikit-learn gives only one for two classes."""
+    scores = np.asarray(classifier.decision_function(vectors), dtype=np.float64)
+    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+
+
+def count_numbers(classifier: Any) -> int:
+    """Count the numbers that a fitted scikit-learn classifier, pipeline or forest keeps for prediction."""
+    if hasattr(classifier, "steps"):
+        return sum(count_numbers(step) for _, step in classifier.steps)
+    if hasattr(classifier, "estimators_"):
+        return sum(count_numbers(tree) for tree in np.ravel(classifier.estimators_))
+    if hasattr(classifier, "tree_"):
+        return int(classifier.tree_.node_count)
+    names = ("support_vectors_", "dual_coef_", "coef_", "intercept_", "mean_", "scale_")
+    return int(sum(np.size(getattr(classifier, name)) for name in names if _is_stored(classifier, name)))
+
+
+def _is_stored(classifier: Any, name: str) -> bool:
+    """Tell stored attributes from those scikit-learn derives on demand (`coef_` of a kernel SVM raises)."""
+    return vars(classifier).get(name) is not None or (name == "dual_coef_" and hasattr(classifier, "_dual_coef_"))

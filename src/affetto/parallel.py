@@ -1,0 +1,179 @@
+"""One way to spread work: shards over a process pool of this machine, or over a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.errors import AffettoError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+DASK_TIMEOUT_S = 10
+_WATCH_INTERVAL_S = 1.0
+_LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
+_watched = threading.Event()
+
+
+class ExecutorParameters(BaseModel):
+    """Where the work of a node runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_jobs: int = Field(
+        default=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
+    )
+    scheduler: str | None = Field(
+        default=None, description="Address of a Dask scheduler (tcp://host:port); null: this machine."
+    )
+    progress: bool = Field(default=True, description="Show a progress bar with rate and remaining time.")
+
+
+def map_shards(
+    function: Callable[[T], R],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    *,
+    description: str,
+    total_units: Sequence[int] | None = None,
+    unit: str = "clip",
+) -> list[R]:
+    """Apply `function` to every shard and return the results in the order of the shards.
+
+    Workers are processes that stay alive between calls (loky), each with one thread for BLAS, OpenMP and
+    TensorFlow. A single shard, or `n_jobs` 1, runs in this process. With `executor.scheduler` the shards go
+    to that Dask cluster, whose workers must have Affetto installed and see the same files. An exception in a
+    shard, or Ctrl-C, cancels the shards that have not started and ends the workers.
+
+    Parameters
+    ----------
+    function
+        Importable by name (module level, or a `functools.partial` of such a function).
+    shards
+        What `function` is called with, one call each. Make them worth some tenths of a second.
+    executor
+        Where to run.
+    description
+        Words before the progress bar.
+    total_units
+        How many units (clips) each shard holds; the bar then counts these instead of shards.
+    unit
+        Name of the unit.
+
+    Returns
+    -------
+    list
+        One result a shard.
+
+    Raises
+    ------
+    AffettoError
+        When the Dask scheduler does not answer, or a worker was killed. Exceptions of `function` come through
+        unchanged.
+    """
+    units = [1] * len(shards) if total_units is None else list(total_units)
+    if len(units) != len(shards):
+        raise ValueError(f"total_units has {len(units)} entries for {len(shards)} shards")
+    results: dict[int, R] = {}
+    # Closing the generator is what cancels the remaining shards after an exception.
+    with (
+        _progress_bar(description, sum(units), unit if total_units is not None else "task", executor) as bar,
+        closing(_results(function, shards, executor)) as finished,
+    ):
+        for index, result in finished:
+            results[index] = result
+            bar.update(units[index])
+    return [results[index] for index in range(len(shards))]
+
+
+def _results(
+    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters
+) -> Generator[tuple[int, R]]:
+    """Yield (index of the shard, result) as they finish."""
+    if executor.scheduler is not None:
+        with _dask_backend(executor.scheduler):
+            yield from _joblib_results(function, shards, n_jobs=-1, parent=None)
+    elif executor.n_jobs == 1 or len(shards) <= 1:
+        for index, shard in enumerate(shards):
+            yield index, function(shard)
+    else:
+        import joblib
+
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield from _joblib_results(function, shards, n_jobs=executor.n_jobs, parent=os.getpid())
+
+
+def _joblib_results(
+    function: Callable[[T], R], shards: Sequence[T], *, n_jobs: int, parent: int | None
+) -> Generator[tuple[int, R]]:
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
+    calls = (joblib.delayed(_call)(function, index, shard, parent) for index, shard in enumerate(shards))
+    try:
+        with closing(pool(calls)) as finished:
+            yield from finished
+    except TerminatedWorkerError as error:
+        raise AffettoError(
+            "A worker process was killed, most likely because memory ran out; lower executor.n_jobs."
+        ) from error
+
+
+def _call(function: Callable[[T], R], index: int, shard: T, parent: int | None) -> tuple[int, R]:
+    """Run one shard inside a worker."""
+    os.environ.setdefault("AFFETTO_TF_THREADS", "1")
+    if parent is not None and not _watched.is_set():
+        _watched.set()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return index, function(shard)
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the process that started it was killed and could not end it itself."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_INTERVAL_S)
+    os._exit(1)
+
+
+@contextmanager
+def _dask_backend(scheduler: str) -> Iterator[None]:
+    import joblib
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise AffettoError(
+            "executor.scheduler needs Dask, which is not installed; run `pip install 'affetto[dask]'` "
+            "or set it to null."
+        ) from error
+    try:
+        client = Client(scheduler, timeout=DASK_TIMEOUT_S, set_as_default=False)
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise AffettoError(
+            f"No Dask scheduler answers at {scheduler!r} within {DASK_TIMEOUT_S} s; "
+            "start it or correct executor.scheduler."
+        ) from error
+    with client, joblib.parallel_config(backend="dask", client=client):
+        yield
+
+
+def _progress_bar(description: str, total: int, unit: str, executor: ExecutorParameters) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=description,
+        total=total,
+        unit=f" {unit}",
+        disable=not executor.progress,
+        dynamic_ncols=True,
+        mininterval=0.1 if sys.stderr.isatty() else _LOG_INTERVAL_S,
+    )

@@ -1,0 +1,117 @@
+"""Are the parameters given on the command line known at all? Kedro itself ignores names it does not know."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import AffettoError
+
+VALIDATED = (
+    "executor",
+    "recommend",
+    "evaluation",
+    "*.corpus",
+    "*.audit",
+    "*.split",
+    "*.features",
+    "*.emotion.experiment",
+    "*.emotion.models.*.parameters",
+    "*.theme",
+)
+"""Groups whose keys have defaults in code: the files need not list all of them, typed models check them."""
+_RUNTIME = re.compile(r"\$\{runtime_params:\s*([\w.]+)")
+_NEAR = 0.8
+_FAR = 0.4
+
+
+def check_runtime_parameters(
+    known: Mapping[str, Any], given: Mapping[str, Any], *, runtime_names: Collection[str] = (), validated: Collection[str] = VALIDATED
+) -> None:
+    """Make sure that every given parameter exists.
+
+    Inside the validated groups a name that the files do not list passes unless it looks like a slip of one
+    they do; the models of the parameters check it later. An empty group takes any name.
+
+    Parameters
+    ----------
+    known
+        Parameters of the project's files.
+    given
+        Parameters of the command line, nested.
+    runtime_names
+        Dotted names that the configuration asks the command line for (`${runtime_params:…}`).
+    validated
+        Patterns of the groups that typed models check.
+
+    Raises
+    ------
+    AffettoError
+        Naming the first unknown key and the nearest known one.
+    """
+    for path in _leaves(given):
+        if ".".join(path) not in runtime_names:
+            _check_path(known, path, validated)
+
+
+def runtime_names(conf_source: Path) -> set[str]:
+    """Find the dotted names that a folder of configuration reads from the command line."""
+    texts = (file.read_text("utf-8", errors="replace") for file in sorted(conf_source.rglob("*.yml")))
+    return {name for text in texts for name in _RUNTIME.findall(text)}
+
+
+def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "") -> dict[str, Any]:
+    """Return the part of nested parameters whose dotted names are among `names`."""
+    kept: dict[str, Any] = {}
+    for key, value in given.items():
+        name = f"{prefix}{key}"
+        if name in names:
+            kept[key] = value
+        elif isinstance(value, Mapping):
+            inside = keep_names(value, names, f"{name}.")
+            if inside:
+                kept[key] = inside
+    return kept
+
+
+def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in given.items():
+        path = (*prefix, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, path)
+        else:
+            yield path
+
+
+def _check_path(known: Any, path: tuple[str, ...], validated: Collection[str]) -> None:
+    here = known
+    for depth, key in enumerate(path):
+        if here is None or here == {}:
+            return
+        if not isinstance(here, Mapping):
+            raise AffettoError(
+                f"The parameter {'.'.join(path[:depth])} is a single value: it has no {key!r} inside."
+            )
+        if key not in here:
+            _refuse(here, path[: depth + 1], validated)
+            return
+        here = here[key]
+
+
+def _refuse(here: Mapping[str, Any], path: tuple[str, ...], validated: Collection[str]) -> None:
+    """Raise for an unknown key, except where the files need not list it."""
+    group = ".".join(path[:-1])
+    checked = any(fnmatch(group, pattern) or fnmatch(group, f"{pattern}.*") for pattern in validated)
+    near = difflib.get_close_matches(path[-1], [str(key) for key in here], n=1, cutoff=_NEAR if checked else _FAR)
+    if checked and not near:
+        return
+    hint = (
+        f"did you mean {'.'.join([*path[:-1], near[0]])}?"
+        if near
+        else f"known here: {', '.join(map(str, here))}."
+    )
+    raise AffettoError(f"There is no parameter {'.'.join(path)}: {hint}")

@@ -1,0 +1,52 @@
+"""The pipelines that `kedro run --pipeline=NAME` knows."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Pipeline
+
+from affetto.pipelines.corpora.pipeline import create_pipeline as corpora_pipeline
+from affetto.pipelines.emotion.pipeline import create_library_pipeline
+from affetto.pipelines.emotion.pipeline import create_pipeline as emotion_pipeline
+from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
+from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme_evaluation_pipeline
+from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
+from affetto.pipelines.model_table import model_table, proposed_model
+from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
+from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
+from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
+
+SIDES = ("music", "voice")
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Return every pipeline by name; `__default__` is all of them."""
+    corpora = {side: corpora_pipeline(side) for side in SIDES}
+    features = {side: features_pipeline(side, _features(side)) for side in SIDES}
+    experiments = {side: emotion_pipeline(side) for side in SIDES}
+    evaluation = {side: evaluation_pipeline(f"{side}_emotion", side, model_table(side)) for side in SIDES}
+    theme_evaluation = theme_evaluation_pipeline()
+    emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
+    theme = emotion + theme_pipeline() + playlist_library_pipeline()
+    voice = corpora["voice"] + features["voice"] + experiments["voice"]
+    recommend = recommend_pipeline(proposed_model("voice"))
+    return {
+        "corpora": corpora["music"] + corpora["voice"],
+        "features": features["music"] + features["voice"],
+        "emotion": emotion + evaluation["music"],
+        "theme": theme + evaluation["music"] + theme_evaluation,
+        "voice": voice + evaluation["voice"],
+        "evaluation": evaluation["music"] + evaluation["voice"] + theme_evaluation,
+        "recommend": recommend,
+        "__default__": theme
+        + voice
+        + evaluation["music"]
+        + evaluation["voice"]
+        + theme_evaluation
+        + recommend,
+    }
+
+
+def _features(side: str) -> tuple[str, ...]:
+    """Return the features that the models of a side read, in the order of the table; themes read the MFCC."""
+    named = [feature for entry in model_table(side).values() for feature in entry.features]
+    return tuple(dict.fromkeys([*named, *(["mfcc"] if side == "music" else [])]))

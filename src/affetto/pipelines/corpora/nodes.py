@@ -1,0 +1,53 @@
+"""Nodes of the corpora: thin adaptation of the domain functions to the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from affetto.corpora.audit import audit_clips
+from affetto.corpora.index import index_corpus
+from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
+from affetto.corpora.splits import make_folds, make_random_folds
+from affetto.corpora.summary import audit_figure, log_summary, summarise_audit
+from affetto.models.experiment import ExperimentParameters
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+
+
+def index(corpus: CorpusParameters, taxonomy: dict[str, Any], *, side: str) -> pd.DataFrame:
+    """List the clips of the corpus of a side."""
+    return index_corpus(corpus, taxonomy, side=side)
+
+
+def audit(
+    raw_clips: pd.DataFrame,
+    corpus: CorpusParameters,
+    audit: AuditParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], Any]:
+    """Measure all clips, keep those fit for use, and sum up what was found.
+
+    Returns
+    -------
+    tuple
+        Accepted clips, rejected clips, summary, figure.
+    """
+    clips, rejected = audit_clips(raw_clips, corpus.root, audit, executor, store=store)
+    summary = summarise_audit(clips, rejected, audit)
+    log_summary(summary)
+    return clips, rejected, summary, audit_figure(clips)
+
+
+def split(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
+    """Divide the labelled clips by group."""
+    return make_folds(clips, split)
+
+
+def split_at_random(
+    clips: pd.DataFrame, split: SplitParameters, experiment: ExperimentParameters
+) -> pd.DataFrame:
+    """Divide the labelled clips regardless of groups, for the leakage gap."""
+    return make_random_folds(clips, n_folds=experiment.leakage_folds, seed=split.seed)

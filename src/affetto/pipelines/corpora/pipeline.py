@@ -1,0 +1,57 @@
+"""Wiring of a side's corpus: source folders → clips, rejected clips, folds."""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.pipelines.corpora import nodes
+
+
+def create_pipeline(side: str) -> Pipeline:
+    """Build the corpora pipeline of a side.
+
+    Parameters
+    ----------
+    side
+        `music` or `voice`.
+    """
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(partial(nodes.index, side=side), nodes.index),
+                inputs=[f"params:{side}.corpus", "params:taxonomy"],
+                outputs=f"{side}.raw_clips",
+                name="index",
+                namespace=f"{side}.corpora",
+            ),
+            Node(
+                nodes.audit,
+                inputs={
+                    "raw_clips": f"{side}.raw_clips",
+                    "corpus": f"params:{side}.corpus",
+                    "audit": f"params:{side}.audit",
+                    "executor": "params:executor",
+                    "store": f"{side}.audit_store",
+                },
+                outputs=[f"{side}.{what}" for what in ("clips", "rejected", "audit_summary", "audit_figure")],
+                name="audit",
+                namespace=f"{side}.corpora",
+            ),
+            Node(
+                nodes.split,
+                inputs=[f"{side}.clips", f"params:{side}.split"],
+                outputs=f"{side}.folds",
+                name="split",
+                namespace=f"{side}.corpora",
+            ),
+            Node(
+                nodes.split_at_random,
+                inputs=[f"{side}.clips", f"params:{side}.split", f"params:{side}.emotion.experiment"],
+                outputs=f"{side}.random_folds",
+                name="split_at_random",
+                namespace=f"{side}.corpora",
+            ),
+        ]
+    )

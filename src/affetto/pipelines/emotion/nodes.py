@@ -1,0 +1,188 @@
+"""Nodes of the emotion experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.datasets.mlflow_run import ModelRun
+from affetto.evaluation.figures import confusion_figure, training_figure
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.scores import score_predictions
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.calibration import apply_temperature, fit_temperature
+from affetto.models.experiment import (
+    ExperimentParameters,
+    ModelSpecification,
+    cross_validate,
+    fit_on_everything,
+    predict_clips,
+)
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+
+RANDOM_PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+
+
+def cross_validate_model(
+    specification: ModelSpecification,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    **features: ClipFeatures,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, float]]:
+    """Fit a model on every fold and predict the clips it has not seen."""
+    result = cross_validate(
+        specification,
+        FeatureSet.align(features),
+        clips,
+        folds,
+        experiment=experiment,
+        executor=executor,
+        store=store,
+        description=specification.estimator,
+    )
+    return result.predictions, result.histories, result.attention, result.cost
+
+
+def cross_validate_on_random_folds(
+    specification: ModelSpecification,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+    clips: pd.DataFrame,
+    random_folds: pd.DataFrame,
+    **features: ClipFeatures,
+) -> pd.DataFrame:
+    """Score a model on folds that ignore groups, with one seed: the other end of the leakage gap."""
+    if not experiment.leakage_gap:
+        return pd.DataFrame(columns=list(RANDOM_PREDICTION_COLUMNS))
+    return cross_validate(
+        specification,
+        FeatureSet.align(features),
+        clips,
+        random_folds,
+        experiment=experiment.model_copy(update={"n_seeds": 1}),
+        executor=executor,
+        store=store,
+        description=f"{specification.estimator}, random folds",
+    ).predictions
+
+
+def score_model(
+    predictions: pd.DataFrame, cost: dict[str, float], evaluation: EvaluationParameters
+) -> dict[str, float]:
+    """Compute the figures that all models of a task share."""
+    return {**score_predictions(predictions, evaluation), **cost}
+
+
+def fit_model(
+    specification: ModelSpecification,
+    executor: ExecutorParameters,
+    fits: Path,
+    clips: pd.DataFrame,
+    predictions: pd.DataFrame,
+    **features: ClipFeatures,
+) -> tuple[str, Path]:
+    """Fit the model on all labelled clips, calibrated on its out-of-fold predictions.
+
+    Returns
+    -------
+    tuple
+        Where the fit is kept for later runs, and the same folder for the catalog to copy.
+    """
+    probabilities, labels = _probabilities(predictions)
+    directory = fit_on_everything(
+        specification,
+        FeatureSet.align(features),
+        clips,
+        temperature=fit_temperature(probabilities.to_numpy(), labels.to_numpy()),
+        executor=executor,
+        root=fits,
+        description=f"{specification.estimator}, all clips",
+    )
+    return str(directory), directory
+
+
+def track_model(
+    specification: ModelSpecification,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+    metrics: dict[str, float],
+    predictions: pd.DataFrame,
+    histories: pd.DataFrame,
+    model: str,
+    *,
+    name: str,
+    task: str,
+) -> ModelRun:
+    """Collect what MLflow keeps of the model."""
+    figures = {"confusion.png": confusion_figure({name: predictions})}
+    if len(histories):
+        figures["training.png"] = training_figure({name: histories})
+    return ModelRun(
+        name=name,
+        tags={
+            "task": task,
+            "model": name,
+            "role": specification.role,
+            "corpus": corpus.source,
+            "protocol": split.protocol,
+        },
+        parameters=specification.model_dump(mode="json"),
+        metrics=metrics,
+        histories=histories,
+        figures=figures,
+        model=Path(model),
+    )
+
+
+def annotate_library(
+    clips: pd.DataFrame,
+    predictions: pd.DataFrame,
+    attention: pd.DataFrame,
+    model: str,
+    **features: ClipFeatures,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give every clip the probabilities of its emotions and its attention.
+
+    Labelled clips get the calibrated out-of-fold predictions, mean over seeds, so that no clip is judged by a model
+    that was trained on it; the others get those of the model fitted on everything.
+
+    Returns
+    -------
+    tuple of DataFrame
+        `clip_id, p_<class>…` and `clip_id, times` (s), `weights`.
+    """
+    seen = _calibrated(predictions)
+    unseen = [name for name in clips["clip_id"] if name not in set(seen["clip_id"])]
+    available = FeatureSet.align(features)
+    unseen = [name for name in unseen if name in set(available.clip_ids)]
+    if not unseen:
+        return seen, attention
+    fresh = predict_clips(Path(model), available.select(unseen))
+    return (
+        pd.concat([seen, fresh[list(seen.columns)]], ignore_index=True),
+        pd.concat([attention, fresh[["clip_id", "times", "weights"]]], ignore_index=True),
+    )
+
+
+def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
+    probabilities, labels = _probabilities(predictions)
+    temperature = fit_temperature(probabilities.to_numpy(), labels.to_numpy())
+    calibrated = probabilities.copy()
+    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature)
+    calibrated.insert(0, "clip_id", predictions["clip_id"])
+    return calibrated.groupby("clip_id", sort=False).mean().reset_index()
+
+
+def _probabilities(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[Any]]:
+    """Split predictions into the probabilities and the index of the true class of each row."""
+    probabilities = predictions.filter(regex="^p_")
+    classes = [column.removeprefix("p_") for column in probabilities.columns]
+    return probabilities, predictions["label"].map(classes.index)

@@ -1,0 +1,115 @@
+"""Wiring of the emotion experiments: the same five nodes for every model of the table."""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.models.experiment import ModelSpecification
+from affetto.pipelines.emotion import nodes
+from affetto.pipelines.model_table import model_table, proposed_model
+
+
+def create_pipeline(side: str) -> Pipeline:
+    """Build the experiments of all emotion models of a side.
+
+    Parameters
+    ----------
+    side
+        `music` or `voice`.
+    """
+    experiments = [_experiment(side, name, entry) for name, entry in model_table(side).items()]
+    return sum(experiments, start=Pipeline([]))
+
+
+def create_library_pipeline() -> Pipeline:
+    """Build the step that gives every track its emotion, from the proposed music model."""
+    name = proposed_model("music")
+    emotion = f"music.emotion.{name}"
+    return Pipeline(
+        [
+            Node(
+                nodes.annotate_library,
+                inputs={
+                    "clips": "music.clips",
+                    "predictions": f"{emotion}.predictions",
+                    "attention": f"{emotion}.attention",
+                    "model": f"{emotion}.fitted",
+                    **_features("music", model_table("music")[name]),
+                },
+                outputs=["music.library_emotions", "music.library_attention"],
+                name="annotate_library",
+                namespace="music.emotion",
+            )
+        ]
+    )
+
+
+def _features(side: str, entry: ModelSpecification) -> dict[str, str]:
+    return {feature: f"{side}.{feature}" for feature in entry.features}
+
+
+def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
+    emotion = f"{side}.emotion.{name}"
+    shared = {
+        "specification": f"params:{side}.emotion.models.{name}",
+        "executor": "params:executor",
+        "clips": f"{side}.clips",
+        **_features(side, entry),
+    }
+    repeated = {
+        **shared,
+        "experiment": f"params:{side}.emotion.experiment",
+        "store": f"{side}.emotion.store",
+    }
+    track = update_wrapper(
+        partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model
+    )
+    return Pipeline(
+        [
+            Node(
+                nodes.cross_validate_model,
+                inputs={**repeated, "folds": f"{side}.folds"},
+                outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
+                name="cross_validate",
+                namespace=emotion,
+            ),
+            Node(
+                nodes.cross_validate_on_random_folds,
+                inputs={**repeated, "random_folds": f"{side}.random_folds"},
+                outputs=f"{emotion}.random_predictions",
+                name="cross_validate_on_random_folds",
+                namespace=emotion,
+            ),
+            Node(
+                nodes.score_model,
+                inputs=[f"{emotion}.predictions", f"{emotion}.cost", "params:evaluation"],
+                outputs=f"{emotion}.metrics",
+                name="score",
+                namespace=emotion,
+            ),
+            Node(
+                nodes.fit_model,
+                inputs={**shared, "fits": f"{side}.emotion.fits", "predictions": f"{emotion}.predictions"},
+                outputs=[f"{emotion}.fitted", f"{emotion}.model"],
+                name="fit_on_everything",
+                namespace=emotion,
+            ),
+            Node(
+                track,
+                inputs={
+                    "specification": f"params:{side}.emotion.models.{name}",
+                    "corpus": f"params:{side}.corpus",
+                    "split": f"params:{side}.split",
+                    "metrics": f"{emotion}.metrics",
+                    "predictions": f"{emotion}.predictions",
+                    "histories": f"{emotion}.histories",
+                    "model": f"{emotion}.fitted",
+                },
+                outputs=f"{emotion}.tracking",
+                name="track",
+                namespace=emotion,
+            ),
+        ]
+    )

@@ -1,0 +1,88 @@
+"""Nodes of the recommendation."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.models.base import Estimator
+from affetto.recommendation.listening import feature_parameters, hear
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.playlist import Playlist
+from affetto.recommendation.recommender import Recommender
+from affetto.recommendation.recordings import list_recordings, readable, screen_recordings
+from affetto.recommendation.summary import summarise
+
+_LOGGER = logging.getLogger(__name__)
+_PROBABILITY = "p_"
+
+
+def find_speech(parameters: RecommendParameters) -> pd.DataFrame:
+    """List the recordings and tell which hold speech.
+
+    Raises
+    ------
+    AffettoError
+        When there are no recordings, or none holds speech.
+    """
+    screened = screen_recordings(list_recordings(Path(parameters.voice)), parameters.voice_activity)
+    _require_one(screened, parameters.voice)
+    return screened
+
+
+def recognise_voices(
+    parameters: RecommendParameters, screened: pd.DataFrame, model: Estimator, features: dict[str, Any]
+) -> pd.DataFrame:
+    """Add a column `p_<emotion>` for each emotion of the voice; NaN where there is no speech."""
+    table, probabilities = hear(model, screened, feature_parameters(model.features, features))
+    _require_one(table, parameters.voice)
+    columns = [f"{_PROBABILITY}{emotion}" for emotion in model.classes_]
+    return table.assign(**dict(zip(columns, probabilities.T, strict=True)))
+
+
+def make_playlists(
+    parameters: RecommendParameters,
+    taxonomy: dict[str, Any],
+    voices: pd.DataFrame,
+    library: pd.DataFrame,
+    mixtures: pd.DataFrame,
+) -> dict[str, Playlist]:
+    """Answer every recording, those without speech by a message only."""
+    columns = [name for name in voices.columns if name.startswith(_PROBABILITY)]
+    classes = [name.removeprefix(_PROBABILITY) for name in columns]
+    recommender = Recommender(library, mixtures, taxonomy, classes, parameters)
+    return {
+        str(row["name"]): _answer(recommender, row, row[columns].to_numpy(dtype=np.float64))
+        for _, row in voices.iterrows()
+    }
+
+
+def describe_playlists(playlists: dict[str, Playlist]) -> str:
+    """Write the playlists as a text and log it."""
+    text = summarise(playlists.values())
+    _LOGGER.info("Playlists:\n%s", text)
+    return text
+
+
+def _answer(recommender: Recommender, row: pd.Series, probabilities: np.ndarray) -> Playlist:
+    name, recording = str(row["name"]), readable(str(row["path"]))
+    if row["status"] == "ok":
+        return recommender.recommend(name, recording, probabilities)
+    _LOGGER.warning("%s", row["message"])
+    return Playlist(name=name, recording=recording, status=row["status"], message=str(row["message"]))
+
+
+def _require_one(table: pd.DataFrame, path: str) -> None:
+    if (table["status"] == "ok").any():
+        return
+    message = str(table["message"].iloc[0])
+    if len(table) > 1:
+        raise AffettoError(
+            f"None of the {len(table)} recordings in {path} can be answered; the first: {message}"
+        )
+    raise AffettoError(message)

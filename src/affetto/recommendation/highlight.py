@@ -1,0 +1,75 @@
+"""The highlight of a track: the stretch that the emotion model attends to most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_DECIMALS = 9
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A stretch of a clip.
+
+    Attributes
+    ----------
+    start_s, end_s
+        From the start of the clip, s.
+    attention
+        Share of the clip's attention that falls into the stretch, 0 … 1; NaN when nothing is known of it.
+    """
+
+    start_s: float
+    end_s: float
+    attention: float
+
+
+def find_highlight(
+    times: Sequence[float] | np.ndarray | None,
+    weights: Sequence[float] | np.ndarray | None,
+    duration_s: float,
+    *,
+    highlight_s: float = 15.0,
+) -> Highlight:
+    """Find the window with the greatest attention mass.
+
+    The attention of a step spreads evenly from its start to the start of the next one (the last: to the end
+    of the clip). The mass of a window is then piecewise linear in its start, so that its greatest value lies
+    where the window starts or ends at a step's edge: only these windows are tried. Equals go to the earliest.
+
+    Parameters
+    ----------
+    times
+        Start of each step, s, increasing [n_steps]; None without attention.
+    weights
+        Attention of each step, not negative [n_steps]; None without attention.
+    duration_s
+        Length of the clip, s.
+    highlight_s
+        Length of the window, s; a shorter clip is its own highlight.
+
+    Returns
+    -------
+    Highlight
+        The window; it starts at 0 when there is no attention.
+    """
+    length = min(highlight_s, duration_s)
+    if times is None or weights is None or len(times) == 0 or float(np.sum(weights)) <= 0:
+        return Highlight(0.0, length, float("nan"))
+    edges, mass = _cumulated(np.asarray(times, dtype=float), np.asarray(weights, dtype=float), duration_s)
+    starts = np.unique(np.clip(np.concatenate([edges, edges - length]), 0.0, duration_s - length))
+    inside = np.interp(starts + length, edges, mass) - np.interp(starts, edges, mass)
+    best = int(np.argmax(np.round(inside, _DECIMALS)))
+    start = float(starts[best])
+    return Highlight(start, start + length, float(np.clip(inside[best], 0.0, 1.0)))
+
+
+def _cumulated(times: np.ndarray, weights: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the edges of the steps and the share of attention before each of them."""
+    edges = np.maximum.accumulate(np.append(np.clip(times, 0.0, duration_s), duration_s))
+    mass = np.concatenate([[0.0], np.cumsum(weights)]) / weights.sum()
+    # A step that starts at the very end has no width; nudging it back keeps the interpolation a function.
+    return np.append(0.0, edges[1:]), mass

@@ -1,0 +1,124 @@
+"""The library: every track that can be recommended, with its emotion, theme and highlight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.recommendation.highlight import find_highlight
+
+PROBABILITY = "p_"
+MIXTURE_COLUMNS = ("clip_id", "emotion", "theme", "probability")
+
+
+def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the emotions that have a column `p_<emotion>`, in the order of the columns."""
+    return tuple(
+        name.removeprefix(PROBABILITY) for name in table.columns if str(name).startswith(PROBABILITY)
+    )
+
+
+def build_library(
+    clips: pd.DataFrame,
+    root: Path,
+    library_emotions: pd.DataFrame,
+    theme_mixtures: pd.DataFrame,
+    theme_cards: Sequence[Mapping[str, Any]],
+    attention: pd.DataFrame,
+    *,
+    highlight_s: float = 15.0,
+) -> pd.DataFrame:
+    """Put together what is known of every track.
+
+    Parameters
+    ----------
+    clips
+        Clip table after the audit (`clip_id, corpus, path, start_s, end_s, duration_s`).
+    root
+        Folder that `path` is relative to.
+    library_emotions
+        `clip_id` and `p_<emotion>` columns; tracks without a row here are left out.
+    theme_mixtures
+        `clip_id, emotion, theme, probability`: P(theme | emotion, track).
+    theme_cards
+        A mapping a theme with at least `theme, emotion, name`.
+    attention
+        `clip_id, times` (start of each step, s), `weights`; tracks without a row get their beginning as
+        highlight.
+    highlight_s
+        Length of the highlight, s.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a track, in the order of `clips`: `clip_id, corpus, root, path, title, duration_s, emotion,
+        p_<emotion>…, theme, theme_name, theme_probability, highlight_start_s, highlight_end_s,
+        highlight_attention`. The theme is the likeliest one inside the track's emotion (missing when that
+        emotion has no themes); highlight times count from the start of the file. The root is the folder as
+        given.
+
+    Raises
+    ------
+    AffettoError
+        When no track of `clips` has emotion probabilities.
+    """
+    emotions = emotions_of(library_emotions)
+    columns = [f"{PROBABILITY}{emotion}" for emotion in emotions]
+    tracks = clips.merge(
+        library_emotions[["clip_id", *columns]], on="clip_id", how="inner", validate="one_to_one"
+    )
+    if tracks.empty:
+        raise AffettoError(
+            "The library is empty: no music clip has emotion probabilities; run `kedro run --pipeline=theme`."
+        )
+    tracks["emotion"] = np.asarray(emotions, dtype=object)[tracks[columns].to_numpy(float).argmax(axis=1)]
+    tracks["root"] = Path(root).as_posix()
+    tracks["title"] = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
+    tracks = _with_themes(tracks, theme_mixtures, theme_cards)
+    tracks = _with_highlights(tracks, attention, highlight_s)
+    kept = ["clip_id", "corpus", "root", "path", "title", "duration_s", "emotion", *columns]
+    themes = ["theme", "theme_name", "theme_probability"]
+    return tracks[[*kept, *themes, "highlight_start_s", "highlight_end_s", "highlight_attention"]]
+
+
+def _with_themes(
+    tracks: pd.DataFrame, mixtures: pd.DataFrame, cards: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """Add the likeliest theme inside the emotion of each track; equals go to the smaller theme."""
+    mixed = pd.DataFrame(mixtures, columns=list(MIXTURE_COLUMNS)).assign(
+        theme=lambda table: table["theme"].astype(str)
+    )
+    ordered = mixed.sort_values(["probability", "theme"], ascending=[False, True], kind="stable")
+    best = ordered.drop_duplicates(["clip_id", "emotion"]).rename(
+        columns={"probability": "theme_probability"}
+    )
+    tracks = tracks.drop(columns=["theme"], errors="ignore").merge(
+        best, on=["clip_id", "emotion"], how="left"
+    )
+    names = {(str(card["emotion"]), str(card["theme"])): str(card["name"]) for card in cards}
+    pairs = zip(tracks["emotion"], tracks["theme"], strict=True)
+    tracks["theme_name"] = [names.get((emotion, theme), _plain_name(theme)) for emotion, theme in pairs]
+    return tracks
+
+
+def _plain_name(theme: object) -> str | None:
+    return None if pd.isna(theme) else f"theme {theme}"  # type: ignore[call-overload]
+
+
+def _with_highlights(tracks: pd.DataFrame, attention: pd.DataFrame, highlight_s: float) -> pd.DataFrame:
+    steps = dict(
+        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
+    )
+    rows = []
+    for clip_id, duration_s, start_s in tracks[["clip_id", "duration_s", "start_s"]].itertuples(index=False):
+        times, weights = steps.get(clip_id, (None, None))
+        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
+        offset = 0.0 if pd.isna(start_s) else float(start_s)
+        rows.append((found.start_s + offset, found.end_s + offset, found.attention))
+    names = ["highlight_start_s", "highlight_end_s", "highlight_attention"]
+    return tracks.assign(**dict(zip(names, np.array(rows, dtype=float).T, strict=True)))

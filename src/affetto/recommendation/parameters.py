@@ -1,0 +1,79 @@
+"""Parameters of the recommendation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Bridge = dict[str, dict[str, float]]
+
+
+class VoiceActivityParameters(BaseModel):
+    """When a recording counts as speech; see `affetto.recommendation.voice` for the rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    range_db: float = Field(
+        default=35.0,
+        gt=0,
+        description="A frame is active when its level is within this of the loudest frame, dB.",
+    )
+    floor_db: float = Field(
+        default=-65.0, le=0, description="Quieter frames are never active, dB re full scale."
+    )
+    periodicity: float = Field(
+        default=0.55, ge=0, le=1, description="Smallest normalised autocorrelation of a voiced frame."
+    )
+    min_voiced_s: float = Field(default=0.2, ge=0, description="Least total length of the voiced frames, s.")
+    min_voiced_fraction: float = Field(
+        default=0.1, ge=0, le=1, description="Least share of the active frames that is voiced."
+    )
+    min_level_deviation_db: float = Field(
+        default=2.0,
+        ge=0,
+        description="Least standard deviation of the level of active frames, dB: tones and hum fail.",
+    )
+
+
+class RecommendParameters(BaseModel):
+    """Parameters of the recommendation, the top-level key `recommend`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    voice: str = Field(description="Recording, or folder of recordings, to answer.")
+    bridge: str = Field(default="congruent", description="Name of the bridge from voice to music emotions.")
+    bridges: dict[str, Bridge] = Field(
+        default_factory=dict,
+        description="Bridges of one's own, in the form of `taxonomy.bridges`; they go before those.",
+    )
+    top: int = Field(default=10, ge=1, description="Number of tracks in a playlist.")
+    diversity: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="0: the best scores; 1: as different from each other as the pool allows.",
+    )
+    pool: int = Field(
+        default=500, ge=1, description="Number of best tracks among which diversity may choose."
+    )
+    theme_weighting: Literal["library", "uniform"] = Field(
+        default="library",
+        description="library: themes weigh by the music the library has of them; uniform: all the same.",
+    )
+    preferred_themes: tuple[str, ...] = Field(
+        default=(), description="Themes to favour: a theme's name, or <emotion>/<theme>."
+    )
+    preference: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="Share of the weight of an emotion that its preferred themes take.",
+    )
+    unsure_below: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="The answer is marked unsure when no emotion of the voice reaches this.",
+    )
+    voice_activity: VoiceActivityParameters = Field(default_factory=VoiceActivityParameters)

@@ -1,0 +1,243 @@
+"""Which tracks fit the wanted emotions, and which of them make a varied playlist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from affetto.errors import AffettoError
+from affetto.recommendation.index import LibraryIndex
+from affetto.recommendation.parameters import RecommendParameters
+
+_DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The tracks of a playlist, first to last.
+
+    Attributes
+    ----------
+    tracks
+        int64 [n], rows of the library.
+    scores
+        float64 [n], score of each of these tracks.
+    places
+        int64 [n], place of each of them by score alone, from 1; differs from its place here through
+        diversity.
+    all_scores
+        float64 [n_tracks].
+    """
+
+    tracks: np.ndarray
+    scores: np.ndarray
+    places: np.ndarray
+    all_scores: np.ndarray
+
+
+def theme_weights(
+    index: LibraryIndex,
+    *,
+    weighting: str = "library",
+    preferred: np.ndarray | None = None,
+    preference: float = 0.8,
+) -> np.ndarray:
+    """Say how much each theme counts inside its emotion.
+
+    Let `L(t | m)` be the share of theme t in the library's music of emotion m. The wanted shares `q(t | m)`
+    are `L` itself (`library`: typical music first) or even (`uniform`). In an emotion with preferred themes
+    these take the part `preference` of the weight, in the proportions of q, and the rest follows q. The
+    weight is `q(t | m) / Σ_t L(t | m) q(t | m)`: a track that mixes its themes like the library does is then
+    scored by its emotion alone, however many themes an emotion has.
+
+    Parameters
+    ----------
+    index
+        The library.
+    weighting
+        `library` or `uniform`.
+    preferred
+        bool [n_pairs], the themes to favour; None for none.
+    preference
+        Part of the weight for preferred themes, 0 … 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_pairs].
+    """
+    groups = index.emotion_of_pair
+    shares = index.library_shares
+    counts = np.bincount(groups, minlength=len(index.emotions))
+    wanted = shares if weighting == "library" else 1.0 / counts[groups]
+    if preferred is not None and preferred.any():
+        wanted = _favour(wanted, preferred, groups, preference)
+    agreement = np.bincount(groups, weights=shares * wanted, minlength=len(index.emotions))[groups]
+    return np.where(agreement > 0, wanted / np.where(agreement > 0, agreement, 1.0), 1.0)
+
+
+def score_tracks(index: LibraryIndex, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`.
+
+    Parameters
+    ----------
+    index
+        The library.
+    wanted
+        float [n_emotions], P(emotion wanted).
+    weights
+        float [n_pairs] of `theme_weights`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_tracks], rounded to 12 decimals so that equal tracks tie whatever the order of summation.
+    """
+    scores: np.ndarray = index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights)
+    return np.round(scores, _DECIMALS)
+
+
+def best_tracks(scores: np.ndarray, tie_order: np.ndarray, n: int) -> np.ndarray:
+    """Return the n best tracks, best first; ties go by `tie_order`.
+
+    Parameters
+    ----------
+    scores
+        float [n_tracks].
+    tie_order
+        int [n_tracks], all different.
+    n
+        Number of tracks; fewer come back from a smaller library.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [min(n, n_tracks)].
+    """
+    if n < len(scores):
+        last = np.partition(scores, len(scores) - n)[len(scores) - n]
+        above = np.flatnonzero(scores > last)
+        level = np.flatnonzero(scores == last)
+        missing = n - len(above)
+        level = level[np.argpartition(tie_order[level], missing - 1)[:missing]]
+        pool = np.concatenate([above, level])
+    else:
+        pool = np.arange(len(scores))
+    order: np.ndarray = pool[np.lexsort((tie_order[pool], -scores[pool]))]
+    return order
+
+
+def diversify(scores: np.ndarray, mixtures: np.ndarray, n: int, *, diversity: float) -> np.ndarray:
+    """Pick a varied selection by maximal marginal relevance.
+
+    Each step takes the track with the greatest `(1 - diversity) · score / best score - diversity · s`, where
+    s is the greatest cosine similarity of its mixture with one already taken (Carbonell & Goldstein, SIGIR
+    1998). The first track is the best one. Ties go to the track that comes first.
+
+    Parameters
+    ----------
+    scores
+        float [n_pool], not negative, best first.
+    mixtures
+        float [n_pool, n_pairs], not negative.
+    n
+        Number of tracks to take.
+    diversity
+        0: by score alone … 1: by difference alone.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [min(n, n_pool)], positions in the pool in the order they were taken.
+    """
+    n = min(n, len(scores))
+    if diversity == 0 or n == 0:
+        return np.arange(n)
+    lengths = np.linalg.norm(mixtures, axis=1, keepdims=True)
+    directions = mixtures / np.where(lengths > 0, lengths, 1.0)
+    relevance = (1.0 - diversity) * scores / (scores.max() or 1.0)
+    nearest = np.zeros(len(scores))
+    left = np.ones(len(scores), dtype=bool)
+    taken = np.zeros(n, dtype=np.int64)
+    for place in range(n):
+        gain = np.round(relevance - diversity * nearest, _DECIMALS)
+        taken[place] = np.argmax(np.where(left, gain, -np.inf)) if place else 0
+        left[taken[place]] = False
+        nearest = np.maximum(nearest, directions @ directions[taken[place]])
+    return taken
+
+
+def rank_tracks(
+    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
+) -> Ranking:
+    """Choose the tracks of a playlist.
+
+    Parameters
+    ----------
+    index
+        The library.
+    wanted
+        float [n_emotions], P(emotion wanted), in the order of `index.emotions`.
+    parameters
+        `top`, `pool` and `diversity` are read.
+    weights
+        float [n_pairs] of `theme_weights`.
+
+    Returns
+    -------
+    Ranking
+        `parameters.top` tracks, or all of a smaller library.
+    """
+    scores = score_tracks(index, wanted, weights)
+    pool = best_tracks(scores, index.tie_order, max(parameters.pool, parameters.top))
+    taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
+    tracks = pool[taken]
+    return Ranking(tracks, scores[tracks], taken + 1, scores)
+
+
+def find_themes(
+    index: LibraryIndex, names: dict[tuple[str, str], str], preferred: tuple[str, ...]
+) -> np.ndarray:
+    """Find the themes that a user named.
+
+    Parameters
+    ----------
+    index
+        The library.
+    names
+        (emotion, theme) → readable name.
+    preferred
+        Readable names, or `<emotion>/<theme>`; case does not matter.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool [n_pairs].
+
+    Raises
+    ------
+    AffettoError
+        When no theme of the library has such a name.
+    """
+    chosen = np.zeros(len(index.pairs), dtype=bool)
+    labels = [{f"{e}/{t}".casefold(), names.get((e, t), f"{e}/{t}").casefold()} for e, t in index.pairs]
+    for wanted in preferred:
+        hits = np.array([wanted.casefold() in label for label in labels])
+        if not hits.any():
+            known = ", ".join(sorted(f"{e}/{t}" for e, t in index.pairs if t))
+            raise AffettoError(
+                f"recommend.preferred_themes names {wanted!r}, which the library does not have: {known}."
+            )
+        chosen |= hits
+    return chosen
+
+
+def _favour(wanted: np.ndarray, preferred: np.ndarray, groups: np.ndarray, preference: float) -> np.ndarray:
+    """Move the part `preference` of each emotion's weight onto its preferred themes."""
+    onto = np.where(preferred, wanted, 0.0)
+    total = np.bincount(groups, weights=onto)[groups]
+    counts = np.bincount(groups, weights=preferred)[groups]
+    even = preferred / np.where(counts > 0, counts, 1.0)
+    focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
+    return np.where(counts > 0, (1.0 - preference) * wanted + preference * focus, wanted)

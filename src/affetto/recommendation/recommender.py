@@ -1,0 +1,198 @@
+"""From the emotion probabilities of a voice to a playlist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
+from affetto.recommendation.index import NO_THEME, index_library
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.playlist import EmotionProbability, Playlist, Track
+from affetto.recommendation.ranking import Ranking, find_themes, rank_tracks, theme_weights
+from affetto.recommendation.reasons import Evidence, give_reasons
+
+
+class Recommender:
+    """Answers voices from one library.
+
+    Parameters
+    ----------
+    library
+        Table of `affetto.recommendation.library.build_library`.
+    theme_mixtures
+        `clip_id, emotion, theme, probability`: P(theme | emotion, track).
+    taxonomy
+        The taxonomy: `emotions.music` and `bridges` are read.
+    voice_classes
+        Emotions of the voice model, in the order of its probabilities.
+    parameters
+        Parameters of the recommendation.
+
+    Raises
+    ------
+    AffettoError
+        When the bridge or a preferred theme is unknown, or the bridge names an unknown emotion.
+    """
+
+    def __init__(
+        self,
+        library: pd.DataFrame,
+        theme_mixtures: pd.DataFrame,
+        taxonomy: Mapping[str, Any],
+        voice_classes: Sequence[str],
+        parameters: RecommendParameters,
+    ) -> None:
+        self.parameters = parameters
+        self.voice_classes = tuple(voice_classes)
+        self.music_classes = tuple(taxonomy["emotions"]["music"])
+        own = parameters.bridge in parameters.bridges
+        key = f"{'recommend' if own else 'taxonomy'}.bridges.{parameters.bridge}"
+        bridge = choose_bridge(taxonomy, parameters.bridges, parameters.bridge)
+        self.bridge = bridge_matrix(bridge, self.voice_classes, self.music_classes, key=key)
+        self._library = library.reset_index(drop=True)
+        self.index = index_library(self._library, theme_mixtures)
+        self._names = _theme_names(self._library)
+        preferred = find_themes(self.index, self._names, parameters.preferred_themes)
+        self._weights = theme_weights(
+            self.index,
+            weighting=parameters.theme_weighting,
+            preferred=preferred,
+            preference=parameters.preference,
+        )
+
+    def recommend(self, name: str, recording: str, voice_probabilities: np.ndarray) -> Playlist:
+        """Answer one voice.
+
+        Parameters
+        ----------
+        name
+            Name of the playlist.
+        recording
+            Path of the recording.
+        voice_probabilities
+            float [n_voice_classes], summing to 1.
+
+        Returns
+        -------
+        Playlist
+            The playlist, status `ok`.
+
+        Raises
+        ------
+        AffettoError
+            When the library knows none of the wanted emotions.
+        """
+        wanted = wanted_emotions(voice_probabilities, self.bridge)
+        ranking = rank_tracks(self.index, self._in_library(wanted), self.parameters, self._weights)
+        heard = _sorted(self.voice_classes, voice_probabilities)
+        return Playlist(
+            name=name,
+            recording=recording,
+            status="ok",
+            emotion=heard[0].emotion,
+            voice_emotions=heard,
+            unsure=heard[0].probability < self.parameters.unsure_below,
+            bridge=self.parameters.bridge,
+            music_emotions=_sorted(self.music_classes, wanted),
+            tracks=tuple(
+                self._track(place, ranking, self._in_library(wanted), heard[0])
+                for place in range(len(ranking.tracks))
+            ),
+        )
+
+    def _in_library(self, wanted: np.ndarray) -> np.ndarray:
+        """Return the wanted probabilities in the library's order, float64 [n_library_emotions]."""
+        of = dict(zip(self.music_classes, wanted, strict=True))
+        known = np.array([of.get(emotion, 0.0) for emotion in self.index.emotions])
+        if known.sum() <= 0:
+            emotion = self.music_classes[int(np.argmax(wanted))]
+            raise AffettoError(
+                f"The bridge {self.parameters.bridge!r} wants {emotion} music, but the library only knows "
+                f"{', '.join(self.index.emotions)}: choose another bridge or a larger music corpus."
+            )
+        return known
+
+    def _track(self, place: int, ranking: Ranking, wanted: np.ndarray, heard: EmotionProbability) -> Track:
+        row = int(ranking.tracks[place])
+        track = self._library.iloc[row]
+        terms = wanted * self.index.probabilities[row]
+        answers = int(np.argmax(terms))
+        theme, probability, share = self._theme(row, answers)
+        theme_name = (
+            None
+            if theme is None
+            else self._names.get((self.index.emotions[answers], theme), f"theme {theme}")
+        )
+        evidence = Evidence(
+            voice_emotion=heard.emotion,
+            voice_probability=heard.probability,
+            bridge=self.parameters.bridge,
+            answers=self.index.emotions[answers],
+            wanted_probability=float(wanted[answers]),
+            track_probability=float(self.index.probabilities[row, answers]),
+            better_than=float(
+                np.mean(self.index.probabilities[:, answers] < self.index.probabilities[row, answers])
+            ),
+            theme_name=theme_name,
+            theme_probability=probability,
+            theme_share=share,
+            start_s=float(track["highlight_start_s"]),
+            end_s=float(track["highlight_end_s"]),
+            attention=None if pd.isna(track["highlight_attention"]) else float(track["highlight_attention"]),
+            rank=place + 1,
+            place=int(ranking.places[place]),
+        )
+        return Track(
+            rank=place + 1,
+            clip_id=str(track["clip_id"]),
+            path=(Path(str(track["root"])) / str(track["path"])).as_posix(),
+            title=str(track["title"]),
+            duration_s=float(track["duration_s"]),
+            score=float(ranking.scores[place]),
+            match=_probability(terms.sum()),
+            emotion=str(track["emotion"]),
+            emotions=_sorted(self.index.emotions, self.index.probabilities[row]),
+            answers=evidence.answers,
+            theme=theme,
+            theme_name=theme_name,
+            theme_probability=probability,
+            highlight_start_s=evidence.start_s,
+            highlight_end_s=evidence.end_s,
+            reasons=give_reasons(evidence),
+        )
+
+    def _theme(self, row: int, emotion: int) -> tuple[str | None, float | None, float | None]:
+        """Return the likeliest theme of a track inside an emotion, its probability and its share."""
+        columns = np.flatnonzero(self.index.emotion_of_pair == emotion)
+        mixture = self.index.mixtures[row, columns]
+        best = int(np.argmax(mixture))
+        theme = self.index.pairs[columns[best]][1]
+        if theme == NO_THEME:
+            return None, None, None
+        probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
+        return theme, _probability(probability), _probability(self.index.library_shares[columns[best]])
+
+
+def _theme_names(library: pd.DataFrame) -> dict[tuple[str, str], str]:
+    named = library.dropna(subset=["theme", "theme_name"]).drop_duplicates(["emotion", "theme"])
+    rows = zip(named["emotion"], named["theme"], named["theme_name"], strict=True)
+    return {(str(emotion), str(theme)): str(name) for emotion, theme, name in rows}
+
+
+def _sorted(emotions: Sequence[str], probabilities: np.ndarray) -> tuple[EmotionProbability, ...]:
+    """Pair emotions with their probabilities, likeliest first, equals by name."""
+    pairs = sorted(zip(emotions, probabilities, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    return tuple(
+        EmotionProbability(emotion=emotion, probability=_probability(value)) for emotion, value in pairs
+    )
+
+
+def _probability(value: float) -> float:
+    """Round to what a reader can use, and mend the last bit of a sum."""
+    return float(np.clip(round(float(value), 6), 0.0, 1.0))

@@ -1,0 +1,50 @@
+"""Playlists as a text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from affetto.recommendation.playlist import EmotionProbability, Playlist
+from affetto.recommendation.reasons import clock
+
+_SHOWN_EMOTIONS = 3
+
+
+def summarise(playlists: Iterable[Playlist]) -> str:
+    """Describe playlists in plain text.
+
+    Parameters
+    ----------
+    playlists
+        The answers of a run.
+
+    Returns
+    -------
+    str
+        A few lines a recording and one a track, without trailing newline.
+    """
+    return "\n\n".join("\n".join(_lines(playlist)) for playlist in playlists)
+
+
+def _lines(playlist: Playlist) -> list[str]:
+    if playlist.status != "ok":
+        return [f"{playlist.name}: {playlist.message}"]
+    unsure = " (unsure)" if playlist.unsure else ""
+    return [
+        f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{unsure}",
+        f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
+        *(
+            f"  {track.rank:>3}. {track.title}  [{track.answers} {track.match:.0%}"
+            f"{f', {track.theme_name}' if track.theme_name else ''}; from {clock(track.highlight_start_s)}]"
+            for track in playlist.tracks
+        ),
+    ]
+
+
+def _emotions(emotions: tuple[EmotionProbability, ...]) -> str:
+    shown = [
+        f"{entry.emotion} {entry.probability:.0%}"
+        for entry in emotions[:_SHOWN_EMOTIONS]
+        if entry.probability > 0
+    ]
+    return ", ".join(shown)

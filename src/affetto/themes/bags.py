@@ -1,0 +1,142 @@
+"""Bags of audio words: counts of many clips and their weighting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affetto.parallel import ExecutorParameters, map_shards
+from affetto.themes.codebook import Codebook
+from affetto.themes.parameters import BagParameters
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+SHARD_CLIPS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class AudioWords:
+    """Word counts of clips.
+
+    Attributes
+    ----------
+    clip_ids
+        The clips.
+    counts
+        uint16 [n_clips, n_words]; a clip of up to 25 minutes fits.
+    blocks
+        Where each descriptor's words lie.
+    """
+
+    clip_ids: tuple[str, ...]
+    counts: np.ndarray
+    blocks: tuple[slice, ...]
+
+    def take(self, indices: np.ndarray | Sequence[int]) -> AudioWords:
+        """Return the clips at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return AudioWords(tuple(self.clip_ids[i] for i in chosen), self.counts[chosen], self.blocks)
+
+    def select(self, clip_ids: Sequence[str]) -> AudioWords:
+        """Return the clips named, in that order."""
+        position = {clip_id: index for index, clip_id in enumerate(self.clip_ids)}
+        return self.take([position[clip_id] for clip_id in clip_ids])
+
+    def state(self) -> dict[str, Any]:
+        """Return arrays and JSON values from which `from_state` makes equal counts."""
+        return {
+            "counts": self.counts,
+            "clip_ids": list(self.clip_ids),
+            "blocks": [[block.start, block.stop] for block in self.blocks],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> AudioWords:
+        """Restore counts from their `state`."""
+        return cls(tuple(state["clip_ids"]), state["counts"], tuple(slice(*ends) for ends in state["blocks"]))
+
+
+def count_words(codebook: Codebook, features: ClipFeatures, executor: ExecutorParameters) -> AudioWords:
+    """Count the audio words of clips, shards of clips in parallel."""
+    shards = [
+        (codebook, features.take(range(start, min(start + SHARD_CLIPS, len(features)))))
+        for start in range(0, len(features), SHARD_CLIPS)
+    ]
+    sizes = [len(shard[1]) for shard in shards]
+    counted = map_shards(_count_shard, shards, executor, description="audio words", total_units=sizes)
+    counts = np.concatenate(counted) if counted else np.zeros((0, codebook.n_words), dtype=np.uint16)
+    return AudioWords(tuple(features.clip_ids), counts, tuple(codebook.blocks))
+
+
+def _count_shard(shard: tuple[Codebook, ClipFeatures]) -> np.ndarray:
+    codebook, features = shard
+    counts = np.zeros((len(features), codebook.n_words), dtype=np.uint16)
+    for row, index in enumerate(range(len(features))):
+        counts[row] = np.minimum(codebook.count(features[index]), np.iinfo(np.uint16).max)
+    return counts
+
+
+def damp(counts: np.ndarray, how: str) -> np.ndarray:
+    """Return term frequencies, float64: `counts` themselves, `log` (1 + count) or `sqrt`."""
+    frequencies = counts.astype(np.float64)
+    if how == "log":
+        return np.log1p(frequencies)
+    return np.sqrt(frequencies) if how == "sqrt" else frequencies
+
+
+def inverse_document_frequency(counts: np.ndarray) -> np.ndarray:
+    """Return log(n / n_w) + 1 of every word, n_w the clips that have it (at least 1)."""
+    with_word = np.maximum((counts > 0).sum(axis=0), 1)
+    return np.log(max(1, len(counts)) / with_word) + 1
+
+
+def weigh(words: AudioWords, parameters: BagParameters, *, idf: np.ndarray | None = None) -> np.ndarray:
+    """Turn counts into bags of audio words.
+
+    Parameters
+    ----------
+    words
+        Counts of clips.
+    parameters
+        Term frequency and normalisation; each descriptor is normalised on its own.
+    idf
+        Weights of words from training clips, [n_words]; None weighs all alike.
+
+    Returns
+    -------
+    np.ndarray
+        float64 [n_clips, n_words]; a clip without words keeps zeros.
+    """
+    bags = damp(words.counts, parameters.term_frequency)
+    if idf is not None:
+        bags *= idf
+    for block in words.blocks:
+        bags[:, block] = _normalised(bags[:, block], parameters.normalisation)
+    return bags
+
+
+def _normalised(bags: np.ndarray, how: str) -> np.ndarray:
+    if how == "none":
+        return bags
+    norms = bags.sum(axis=1) if how == "l1" else np.sqrt((bags**2).sum(axis=1))
+    return bags / np.where(norms > 0, norms, 1.0)[:, None]
+
+
+def documents(words: AudioWords, *, weight: str, length: float) -> np.ndarray:
+    """Turn counts into documents of an LDA: damped, then scaled to `length` words a clip.
+
+    Frames that overlap and follow each other say the same thing again and again; taken as independent words they
+    would make every clip's mixture certain of one topic.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [n_clips, n_words] whose rows sum to `length`, or to 0 for a clip without words.
+    """
+    damped = damp(words.counts, weight)
+    totals = damped.sum(axis=1, keepdims=True)
+    return (damped * (length / np.where(totals > 0, totals, 1.0))).astype(np.float32)

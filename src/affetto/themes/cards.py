@@ -1,0 +1,177 @@
+"""Theme cards: what a theme sounds like, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.themes.model import ThemeModel
+from affetto.themes.musical import TERMS
+from affetto.themes.parameters import CardParameters
+
+SEPARATOR = " · "
+
+
+def build_cards(
+    model: ThemeModel,
+    themes: pd.DataFrame,
+    clips: pd.DataFrame,
+    measures: pd.DataFrame,
+    word_names: Sequence[str],
+    parameters: CardParameters,
+) -> list[dict[str, Any]]:
+    """Describe every theme.
+
+    Parameters
+    ----------
+    model
+        The themes.
+    themes
+        Themes of clips (see `tables.themes_table`).
+    clips
+        Clip table; `tags` is read.
+    measures
+        Musical measures by clip (see `musical.clip_measures`).
+    word_names
+        Names of the audio words.
+    parameters
+        How much to show.
+
+    Returns
+    -------
+    list of dict
+        JSON-able; a card has `theme`, `emotion`, `name` (unique inside the emotion), `size`, `share` (of the emotion's
+        clips), `exemplars` (`clip_id, probability`), `differences` (measure → standardised difference to the
+        emotion's mean), `tags` (`tag, clips, lift, p`), `words`, `note`.
+    """
+    tags = dict(zip(clips["clip_id"], map(as_tags, clips["tags"]), strict=True)) if "tags" in clips else {}
+    cards: list[dict[str, Any]] = []
+    for emotion, topics in model.emotions.items():
+        inside = themes[themes["emotion"] == emotion]
+        scaled = standardised(measures.reindex(inside["clip_id"]))
+        taken: set[str] = set()
+        for index, theme in enumerate(model.themes_of(emotion)):
+            members = inside[inside["theme"] == theme]
+            card = _card(theme, members, inside, scaled, tags, parameters)
+            card["words"] = characteristic_words(topics.word_probabilities, index, word_names, parameters.words)
+            card["note"] = topics.note
+            card["name"] = _unique(_name(card, topics.n_topics, parameters), taken)
+            taken.add(card["name"])
+            cards.append(card)
+    return cards
+
+
+def cards_table(cards: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the cards as a table of plain values, a row a theme, for previews."""
+    rows = [
+        {
+            "theme": card["theme"],
+            "name": card["name"],
+            "size": card["size"],
+            "share": round(card["share"], 3),
+            "tags": ", ".join(tag["tag"] for tag in card["tags"]),
+            "exemplar": card["exemplars"][0]["clip_id"] if card["exemplars"] else "",
+            **{name: round(value, 2) for name, value in card["differences"].items()},
+        }
+        for card in cards
+    ]
+    return pd.DataFrame(rows)
+
+
+def as_tags(value: object) -> list[str]:
+    """Return a clip's tags as a list, whatever Parquet made of them; missing is empty."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [str(tag) for tag in value]
+    return []
+
+
+def standardised(measures: pd.DataFrame) -> pd.DataFrame:
+    """Subtract each column's mean and divide by its standard deviation (population)."""
+    spread = measures.std(ddof=0)
+    return (measures - measures.mean()) / spread.where(spread > 0, 1.0)
+
+
+def characteristic_words(
+    probabilities: np.ndarray, topic: int, names: Sequence[str], number: int
+) -> list[dict[str, Any]]:
+    """Return the words that tell a topic from the mean of its emotion: largest p log(p / mean p)."""
+    p, mean = probabilities[topic], probabilities.mean(axis=0)
+    order = np.argsort(-p * np.log(p / mean), kind="stable")[:number]
+    return [{"word": names[i], "probability": float(p[i]), "lift": float(p[i] / mean[i])} for i in order]
+
+
+def over_represented(
+    members: Sequence[list[str]], everyone: Sequence[list[str]], parameters: CardParameters
+) -> list[dict[str, Any]]:
+    """Find tags that are commoner in a theme than in its emotion (Fisher's exact test, one-sided).
+
+    Parameters
+    ----------
+    members, everyone
+        Tags of the theme's clips, and of all clips of the emotion, these included.
+    parameters
+        Smallest count, largest p, how many.
+    """
+    from scipy.stats import hypergeom
+
+    here = Counter(tag for tags in members for tag in set(tags))
+    overall = Counter(tag for tags in everyone for tag in set(tags))
+    found = []
+    for tag, count in here.items():
+        p = float(hypergeom.sf(count - 1, len(everyone), overall[tag], len(members)))
+        lift = count / len(members) / (overall[tag] / len(everyone))
+        if count >= parameters.min_tag_clips and lift > 1 and p <= parameters.max_tag_p:
+            found.append({"tag": tag, "clips": count, "lift": round(lift, 3), "p": p})
+    return sorted(found, key=lambda row: (row["p"], row["tag"]))[: parameters.tags]
+
+
+def _card(
+    theme: str,
+    members: pd.DataFrame,
+    inside: pd.DataFrame,
+    scaled: pd.DataFrame,
+    tags: dict[str, list[str]],
+    parameters: CardParameters,
+) -> dict[str, Any]:
+    best = members.sort_values(["confidence", "clip_id"], ascending=[False, True]).head(parameters.exemplars)
+    difference = scaled.loc[members["clip_id"]].mean().dropna() if len(members) else pd.Series(dtype=float)
+    return {
+        "theme": theme,
+        "emotion": theme.rsplit("/", 1)[0],
+        "size": len(members),
+        "share": len(members) / max(1, len(inside)),
+        "exemplars": [
+            {"clip_id": row.clip_id, "probability": round(float(row.confidence), 4)} for row in best.itertuples()
+        ],
+        "differences": {str(name): round(float(value), 3) for name, value in difference.items()},
+        "tags": over_represented(
+            [tags.get(clip, []) for clip in members["clip_id"]],
+            [tags.get(clip, []) for clip in inside["clip_id"]],
+            parameters,
+        ),
+    }
+
+
+def _name(card: dict[str, Any], n_themes: int, parameters: CardParameters) -> str:
+    if n_themes == 1:
+        return f"all {card['emotion']}"
+    if card["size"] == 0:
+        return "no clips"
+    ranked = sorted(card["differences"].items(), key=lambda item: (-abs(item[1]), item[0]))
+    terms = [
+        TERMS[name][0 if value > 0 else 1] for name, value in ranked if abs(value) >= parameters.min_difference
+    ]
+    if not terms:
+        return card["tags"][0]["tag"] if card["tags"] else "typical"
+    return SEPARATOR.join(terms[: parameters.name_terms])
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    number = next(n for n in range(2, len(taken) + 3) if f"{name} ({n})" not in taken)
+    return f"{name} ({number})"

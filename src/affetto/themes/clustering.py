@@ -1,0 +1,104 @@
+"""The ways to find themes without labels that are compared: topics, and clusters of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from affetto.themes.parameters import TopicParameters
+from affetto.themes.statistics import standardise
+from affetto.themes.topics import fit_topics
+
+RESTARTS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ClipViews:
+    """What models may know of clips of one emotion; rows are clips.
+
+    Attributes
+    ----------
+    documents
+        Word weights for topics, float32 [n_clips, n_words].
+    bags
+        Weighted bags of audio words, float64 [n_clips, n_words].
+    statistics
+        Means and deviations of frames, float64 [n_clips, n_statistics].
+    """
+
+    documents: np.ndarray
+    bags: np.ndarray
+    statistics: np.ndarray
+
+    def take(self, indices: np.ndarray) -> ClipViews:
+        """Return the clips at `indices`."""
+        return ClipViews(self.documents[indices], self.bags[indices], self.statistics[indices])
+
+
+Clusters = tuple[np.ndarray, np.ndarray]
+"""Cluster numbers of training and of test clips, from 0."""
+
+
+def lda_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+    """Give clips their likeliest topic; of three starts the one with the best bound on training clips is kept."""
+    starts = [fit_topics(train.documents, number, topics, seed=RESTARTS * seed + n) for n in range(RESTARTS)]
+    model = max(starts, key=lambda start: start.bound_per_word(train.documents))
+    return model.mixtures(train.documents).argmax(axis=1), model.mixtures(test.documents).argmax(axis=1)
+
+
+def nmf_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+    """Give clips their largest component of a Kullback-Leibler NMF (Lee & Seung, 2001)."""
+    import warnings
+
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    model = NMF(number, beta_loss="kullback-leibler", solver="mu", init="random", random_state=seed, max_iter=150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weights = model.fit_transform(train.documents.astype(np.float64))
+        unseen = model.transform(test.documents.astype(np.float64))
+    sizes = model.components_.sum(axis=1)
+    return (weights * sizes).argmax(axis=1), (unseen * sizes).argmax(axis=1)
+
+
+def kmeans_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+    """Cluster bags of audio words by k-means."""
+    return _kmeans(train.bags, test.bags, number, seed)
+
+
+def kmeans_statistics(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+    """Cluster standardised clip statistics by k-means."""
+    return _kmeans(*standardise(train.statistics, test.statistics), number, seed)
+
+
+def gmm_statistics(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+    """Cluster standardised clip statistics by a Gaussian mixture with diagonal covariances."""
+    from sklearn.mixture import GaussianMixture
+
+    known, unseen = standardise(train.statistics, test.statistics)
+    model = GaussianMixture(number, covariance_type="diag", n_init=RESTARTS, reg_covar=1e-3, random_state=seed)
+    model.fit(known)
+    return model.predict(known), model.predict(unseen)
+
+
+def _kmeans(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> Clusters:
+    from sklearn.cluster import KMeans
+
+    number = min(number, len(np.unique(train, axis=0)))
+    model = KMeans(number, n_init=10, random_state=seed).fit(train)
+    return model.labels_, model.predict(test)
+
+
+Clusterer = Callable[[ClipViews, ClipViews, int, int, TopicParameters], Clusters]
+
+CLUSTERERS: dict[str, Clusterer] = {
+    "lda_audio_words": lda_audio_words,
+    "kmeans_audio_words": kmeans_audio_words,
+    "nmf_audio_words": nmf_audio_words,
+    "kmeans_statistics": kmeans_statistics,
+    "gmm_statistics": gmm_statistics,
+}
+"""Discovery models by name; the first is the proposed one, those on statistics are baselines, the rest ablations."""

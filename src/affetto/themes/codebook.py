@@ -1,0 +1,253 @@
+"""Codebooks: standardised frames, k-means, and the nearest words of a frame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affetto.errors import AffettoError
+from affetto.themes.frames import clip_frames, resolve_descriptors, sample_frames
+from affetto.themes.parameters import CodebookParameters
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+CHUNK = 8192
+SEEDING_FRAMES_PER_WORD = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The words of one descriptor.
+
+    Attributes
+    ----------
+    columns
+        Indices of the descriptor's dimensions after `clip_frames`.
+    mean, scale
+        Statistics of the training sample, float32 [n_columns].
+    words
+        Codewords in standardised units, float32 [n_words, n_columns].
+    """
+
+    columns: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    words: np.ndarray
+
+    def assign(self, frames: np.ndarray, *, nearest: int) -> np.ndarray:
+        """Return the indices of the nearest words of every frame, int64 [n_frames, nearest], nearest first."""
+        return nearest_words((frames[:, self.columns] - self.mean) / self.scale, self.words, nearest=nearest)
+
+
+@dataclass(frozen=True, eq=False)
+class Codebook:
+    """Vocabularies of several descriptors; word numbers run through them one after another.
+
+    Attributes
+    ----------
+    vocabularies
+        By name of the descriptor, in the order of the parameters.
+    dimensions
+        Names of the frame dimensions that the codebook was learnt on.
+    parameters
+        How it was learnt.
+    """
+
+    vocabularies: dict[str, Vocabulary]
+    dimensions: tuple[str, ...]
+    parameters: CodebookParameters
+
+    @property
+    def n_words(self) -> int:
+        """Number of words of all descriptors."""
+        return sum(len(vocabulary.words) for vocabulary in self.vocabularies.values())
+
+    @property
+    def word_names(self) -> list[str]:
+        """Names `descriptor/number` of all words."""
+        return [
+            f"{name}/{index}"
+            for name, vocabulary in self.vocabularies.items()
+            for index in range(len(vocabulary.words))
+        ]
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Where each descriptor's words lie."""
+        ends = np.cumsum([0, *(len(vocabulary.words) for vocabulary in self.vocabularies.values())])
+        return [slice(int(start), int(end)) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+
+    def count(self, frames: np.ndarray) -> np.ndarray:
+        """Count the words of one clip.
+
+        Parameters
+        ----------
+        frames
+            Frames as extracted, [n_frames, n_dimensions].
+
+        Returns
+        -------
+        np.ndarray
+            int64 [n_words]; each descriptor's counts sum to frames × assignments, to 0 for a clip without frames.
+        """
+        kept = clip_frames(frames, self.parameters)
+        return np.concatenate(
+            [
+                np.bincount(
+                    vocabulary.assign(kept, nearest=self.parameters.assignments).ravel(),
+                    minlength=len(vocabulary.words),
+                )
+                for vocabulary in self.vocabularies.values()
+            ]
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return arrays and JSON values from which `from_state` makes an equal codebook."""
+        arrays = {
+            f"{name}/{field}": getattr(vocabulary, field)
+            for name, vocabulary in self.vocabularies.items()
+            for field in ("columns", "mean", "scale", "words")
+        }
+        return {
+            **arrays,
+            "descriptors": list(self.vocabularies),
+            "dimensions": list(self.dimensions),
+            "parameters": self.parameters.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Codebook:
+        """Restore a codebook from its `state`."""
+        vocabularies = {
+            name: Vocabulary(*(state[f"{name}/{field}"] for field in ("columns", "mean", "scale", "words")))
+            for name in state["descriptors"]
+        }
+        parameters = CodebookParameters.model_validate(state["parameters"])
+        return cls(vocabularies, tuple(state["dimensions"]), parameters)
+
+
+def fit_codebook(features: ClipFeatures, parameters: CodebookParameters) -> Codebook:
+    """Learn a codebook from the frames of clips.
+
+    Parameters
+    ----------
+    features
+        Frames of training clips; no others are looked at.
+    parameters
+        Descriptors, sample and k-means.
+
+    Raises
+    ------
+    AffettoError
+        When the clips have no frames, or the descriptors no dimensions.
+    """
+    columns = resolve_descriptors(features.dimensions, parameters.descriptors)
+    sample = sample_frames(features, parameters)
+    if len(sample) == 0:
+        raise AffettoError("The training clips have no frames to learn a codebook from: check the features.")
+    n_dimensions = len(features.dimensions)
+    return Codebook(
+        {
+            name: _fit_vocabulary(sample, _with_deviations(indices, n_dimensions, parameters), name, parameters)
+            for name, indices in columns.items()
+        },
+        tuple(features.dimensions),
+        parameters,
+    )
+
+
+def _with_deviations(indices: list[int], n_dimensions: int, parameters: CodebookParameters) -> np.ndarray:
+    means = np.array(indices, dtype=np.int64)
+    return np.concatenate([means, means + n_dimensions]) if parameters.texture_frames else means
+
+
+def _fit_vocabulary(
+    sample: np.ndarray, columns: np.ndarray, name: str, parameters: CodebookParameters
+) -> Vocabulary:
+    chosen = sample[:, columns]
+    mean, scale = chosen.mean(axis=0, dtype=np.float64), chosen.std(axis=0, dtype=np.float64)
+    mean, scale = mean.astype(np.float32), np.where(scale > 0, scale, 1.0).astype(np.float32)
+    words = learn_words(
+        (chosen - mean) / scale,
+        n_words=parameters.descriptors[name].n_words,
+        seeding=parameters.seeding,
+        iterations=parameters.iterations,
+        seed=parameters.seed,
+    )
+    return Vocabulary(columns, mean, scale, words)
+
+
+def learn_words(
+    frames: np.ndarray, *, n_words: int, seeding: str = "kmeans++", iterations: int = 20, seed: int = 0
+) -> np.ndarray:
+    """Learn codewords: seeds by k-means++ (Arthur & Vassilvitskii, 2007), then Lloyd's iterations.
+
+    The seeds are drawn from a subsample of 20 frames a word: seeding costs as much as many iterations, and these
+    move every word anyway. `random++` is openXBOW's: seeds drawn with k-means++ probabilities are the words.
+
+    Parameters
+    ----------
+    frames
+        Standardised, float32 [n_frames, n_columns].
+    n_words
+        Words wanted; there are fewer when there are fewer distinct frames.
+    seeding, iterations, seed
+        As in `CodebookParameters`.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [n_words, n_columns].
+    """
+    from sklearn.cluster import KMeans, kmeans_plusplus
+    from sklearn.exceptions import ConvergenceWarning
+
+    frames = np.ascontiguousarray(frames, dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    n_seeding = min(len(frames), SEEDING_FRAMES_PER_WORD * n_words)
+    subsample = frames[np.sort(rng.choice(len(frames), n_seeding, replace=False))]
+    if n_seeding < 2 * n_words:
+        subsample = np.unique(subsample, axis=0)
+    n_words = min(n_words, len(subsample))
+    trials = 1 if seeding == "random++" else None
+    seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
+    if seeding == "random++":
+        return np.ascontiguousarray(seeds, dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = KMeans(n_words, init=seeds, n_init=1, max_iter=iterations, tol=1e-3, random_state=seed).fit(frames)
+    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
+
+
+def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = 1) -> np.ndarray:
+    """Find the nearest words by Euclidean distance, one matrix product a chunk of frames.
+
+    ‖x − w‖² = ‖x‖² − 2 x·w + ‖w‖², of which the first term does not change the order.
+
+    Returns
+    -------
+    np.ndarray
+        int64 [n_frames, min(nearest, n_words)], nearest first.
+    """
+    nearest = min(nearest, len(words))
+    norms = np.einsum("ij,ij->i", words, words)
+    found = np.empty((len(frames), nearest), dtype=np.int64)
+    for start in range(0, len(frames), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        distances = frames[chunk] @ (-2 * words.T)
+        distances += norms
+        found[chunk] = _smallest(distances, nearest)
+    return found
+
+
+def _smallest(distances: np.ndarray, number: int) -> np.ndarray:
+    if number == 1:
+        return distances.argmin(axis=1)[:, None]
+    candidates = np.argpartition(distances, number - 1, axis=1)[:, :number]
+    order = np.take_along_axis(distances, candidates, axis=1).argsort(axis=1, kind="stable")
+    return np.take_along_axis(candidates, order, axis=1)

@@ -1,0 +1,151 @@
+"""Discovery: themes found without labels on training clips, compared with labels on held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+from affetto.themes.clustering import CLUSTERERS, ClipViews
+from affetto.themes.coherence import npmi_coherence, top_words
+from affetto.themes.evaluation import IN_PROCESS, Fold, fold_views, fold_words, make_folds_to_run, run_folds
+from affetto.themes.parameters import ThemeParameters
+from affetto.themes.scores import discovery_scores
+from affetto.themes.selection import EmotionClips, seed_stability, select_topics
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "model")
+
+
+def discover_themes(
+    features: ClipFeatures,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: ThemeParameters,
+    *,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, float]]]:
+    """Cluster held-out clips by every discovery model.
+
+    Parameters
+    ----------
+    features, clips, folds
+        Frames, clip table (`emotion, theme, group`) and `clip_id, fold`; only clips with an emotion label count.
+    parameters
+        Codebook, topics and evaluation.
+    executor, store
+        Where folds run, and where finished ones are found again.
+
+    Returns
+    -------
+    tuple
+        By model: assignments (columns `COLUMNS`; `label` is missing where a theme label is missing or rare), and
+        metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, `theme_ami`, `theme_nmi`,
+        `theme_purity`.
+    """
+    made = make_folds_to_run(features, clips, folds, parameters, store)
+    results = run_folds(_discover, made, _key, executor, "theme discovery")
+    labels = kept_labels(made[0].table, parameters.evaluation.min_label_clips)
+    tables, metrics = {}, {}
+    for model in CLUSTERERS:
+        parts = [_rows(fold, result, model, labels) for fold, result in zip(made, results, strict=True)]
+        tables[model] = pd.concat(parts, ignore_index=True)
+        metrics[model] = {**discovery_scores(tables[model]), **_own_scores(results, model)}
+    return tables, metrics
+
+
+def kept_labels(table: pd.DataFrame, fewest: int) -> pd.Series:
+    """Return theme labels by row; those with fewer than `fewest` clips inside their emotion become missing."""
+    labels = table["theme"].astype(object)
+    sizes = table.assign(label=labels).groupby(["emotion", "label"])["clip_id"].transform("size")
+    kept = labels.where(sizes >= fewest)
+    several = table.assign(label=kept).groupby("emotion")["label"].transform("nunique")
+    return kept.where(several > 1)
+
+
+def _key(fold: Fold) -> dict[str, Any]:
+    parameters = fold.parameters
+    return fold.key(
+        "theme_discovery",
+        bags=parameters.bags.model_dump(mode="json"),
+        topics=parameters.topics.model_dump(mode="json"),
+        n_themes=parameters.evaluation.n_themes,
+        n_seeds=parameters.evaluation.n_seeds,
+    )
+
+
+def _discover(fold: Fold) -> dict[str, Any]:
+    words = fold_words(fold)
+    views, presence = fold_views(fold, words), words.counts > 0
+    clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in CLUSTERERS}
+    scores: list[dict[str, Any]] = []
+    for emotion in fold.emotions:
+        train, test = fold.of_emotion(fold.train, emotion), fold.of_emotion(fold.test, emotion)
+        if len(train) == 0 or len(test) == 0:
+            continue
+        number = _number_of_themes(fold, emotion, train, views, presence)
+        for model in CLUSTERERS:
+            found, row = _cluster(fold, model, views.take(train), views.take(test), number, presence[train])
+            clusters[model][np.searchsorted(fold.test, test)] = found
+            scores.append({"emotion": emotion, "model": model, "clips": len(test), "n_themes": number, **row})
+    return {**clusters, "scores": scores}
+
+
+def _number_of_themes(
+    fold: Fold, emotion: str, train: np.ndarray, views: ClipViews, presence: np.ndarray
+) -> int:
+    fixed = fold.parameters.evaluation.n_themes
+    if fixed is not None:
+        return min(fixed, len(train))
+    groups = tuple(fold.table["group"].iloc[train])
+    clips = EmotionClips(emotion, views.documents[train], presence[train], groups)
+    models, _ = select_topics([clips], fold.parameters.topics, IN_PROCESS)
+    return models[emotion].n_topics
+
+
+def _cluster(
+    fold: Fold, model: str, train: ClipViews, test: ClipViews, number: int, presence: np.ndarray
+) -> tuple[np.ndarray, dict[str, float]]:
+    if number == 1:
+        return np.zeros(len(test.bags), dtype=np.int64), {"coherence_npmi": float("nan"), "stability_ari": 1.0}
+    topics, seeds = fold.parameters.topics, range(fold.parameters.evaluation.n_seeds)
+    runs = [CLUSTERERS[model](train, test, number, seed, topics) for seed in seeds]
+    known, found = runs[0]
+    members = np.eye(number)[known]
+    heavy = top_words((members.T @ train.documents)[members.any(axis=0)], topics.coherence_words)
+    return found, {
+        "coherence_npmi": npmi_coherence(heavy, presence),
+        "stability_ari": seed_stability([run[1] for run in runs]),
+    }
+
+
+def _rows(fold: Fold, result: Mapping[str, Any], model: str, labels: pd.Series) -> pd.DataFrame:
+    tested = fold.table.iloc[fold.test]
+    return pd.DataFrame(
+        {
+            "clip_id": tested["clip_id"].to_numpy(),
+            "group": tested["group"].to_numpy(),
+            "fold": fold.number,
+            "emotion": tested["emotion"].to_numpy(),
+            "label": labels.iloc[fold.test].to_numpy(),
+            "cluster": result[model],
+            "model": model,
+        }
+    )
+
+
+def _own_scores(results: list[Mapping[str, Any]], model: str) -> dict[str, float]:
+    rows = pd.DataFrame([row for result in results for row in result["scores"] if row["model"] == model])
+    scores = {}
+    for name in ("coherence_npmi", "stability_ari", "n_themes"):
+        known = rows[rows[name].notna()]
+        if len(known):
+            scores[name] = float(np.average(known[name].astype(float), weights=known["clips"]))
+    return scores

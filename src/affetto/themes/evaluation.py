@@ -1,0 +1,154 @@
+"""Themes on clips that no codebook, topic or classifier has seen: discovery and discrimination by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from affetto import __version__
+from affetto.errors import AffettoError
+from affetto.parallel import ExecutorParameters, map_shards
+from affetto.results import ResultStore
+from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh
+from affetto.themes.clustering import ClipViews
+from affetto.themes.codebook import fit_codebook
+from affetto.themes.parameters import ThemeParameters
+from affetto.themes.statistics import clip_statistics
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One fold: cheap to send to a worker, for the features stay on disk.
+
+    Attributes
+    ----------
+    features
+        Frames of all clips of `table`, in its order.
+    table
+        `clip_id, emotion, theme, group, fold` of all clips with an emotion label.
+    number
+        Number of the fold in which `test` clips are tested.
+    parameters, store
+        What to fit, and where finished results are found again.
+    """
+
+    features: ClipFeatures
+    table: pd.DataFrame
+    number: int
+    parameters: ThemeParameters
+    store: ResultStore
+
+    @property
+    def test(self) -> np.ndarray:
+        """Rows of the tested clips."""
+        return np.flatnonzero(self.table["fold"] == self.number)
+
+    @property
+    def train(self) -> np.ndarray:
+        """Rows of all other clips."""
+        return np.flatnonzero(self.table["fold"] != self.number)
+
+    def key(self, what: str, **more: Any) -> dict[str, Any]:
+        """Return the key of a result: everything the codebook and the emotions' models depend on."""
+        return {
+            "what": what,
+            "version": __version__,
+            "train": self.features.take(self.train).fingerprint,
+            "test": self.features.take(self.test).fingerprint,
+            "codebook": self.parameters.codebook.model_dump(mode="json"),
+            "emotions": self.table["emotion"].tolist(),
+            "groups": self.table["group"].tolist(),
+            **more,
+        }
+
+    def of_emotion(self, rows: np.ndarray, emotion: str) -> np.ndarray:
+        """Return those of `rows` that have the emotion."""
+        return rows[(self.table["emotion"].to_numpy() == emotion)[rows]]
+
+    @property
+    def emotions(self) -> list[str]:
+        """Emotions that occur, sorted."""
+        return sorted(set(self.table["emotion"]))
+
+
+def make_folds_to_run(
+    features: ClipFeatures,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: ThemeParameters,
+    store: ResultStore,
+) -> list[Fold]:
+    """Return the folds with training and test clips, of clips with features and an emotion label.
+
+    Raises
+    ------
+    AffettoError
+        When there is none.
+    """
+    table = folds.merge(clips[["clip_id", "emotion", "theme", "group"]], on="clip_id", validate="one_to_one")
+    table = table[table["emotion"].notna() & table["clip_id"].isin(features.clip_ids)].reset_index(drop=True)
+    chosen = features.select(list(table["clip_id"]))
+    numbers = sorted(set(table["fold"]) - {-1})
+    made = [Fold(chosen, table, int(number), parameters, store) for number in numbers]
+    usable = [fold for fold in made if len(fold.train) and len(fold.test)]
+    if not usable:
+        raise AffettoError("No fold has both training and test clips for themes: check the split's protocol.")
+    return usable
+
+
+def run_folds(
+    function: Callable[[Fold], Mapping[str, Any]],
+    folds: list[Fold],
+    key: Callable[[Fold], Mapping[str, Any]],
+    executor: ExecutorParameters,
+    description: str,
+) -> list[Mapping[str, Any]]:
+    """Run `function` on the folds whose result is not stored yet, in parallel, and return all results."""
+    missing = [fold for fold in folds if fold.store.get(key(fold)) is None]
+    tasks = [(function, fold, key) for fold in missing]
+    sizes = [len(fold.test) for fold in missing]
+    if tasks:
+        map_shards(_run_fold, tasks, executor, description=description, total_units=sizes)
+    results = [fold.store.get(key(fold)) for fold in folds]
+    return [result for result in results if result is not None]
+
+
+def _run_fold(
+    task: tuple[Callable[[Fold], Mapping[str, Any]], Fold, Callable[[Fold], Mapping[str, Any]]],
+) -> None:
+    from threadpoolctl import threadpool_limits
+
+    function, fold, key = task
+    with threadpool_limits(limits=1):
+        fold.store.compute(key(fold), lambda: function(fold))
+
+
+def fold_words(fold: Fold) -> AudioWords:
+    """Learn a codebook from the fold's training clips and count the words of all its clips."""
+
+    def count() -> dict[str, Any]:
+        codebook = fit_codebook(fold.features.take(fold.train), fold.parameters.codebook)
+        return count_words(codebook, fold.features, IN_PROCESS).state()
+
+    return AudioWords.from_state(fold.store.compute(fold.key("theme_words"), count))
+
+
+def fold_views(fold: Fold, words: AudioWords) -> ClipViews:
+    """Return what the models may know of the fold's clips; IDF comes from training clips."""
+    parameters = fold.parameters
+    idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
+    topics = parameters.topics
+    return ClipViews(
+        documents(words, weight=topics.document_weight, length=topics.document_length),
+        weigh(words, parameters.bags, idf=idf),
+        clip_statistics(fold.features, parameters.codebook),
+    )

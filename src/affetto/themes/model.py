@@ -1,0 +1,126 @@
+"""The theme model: one LDA inside every emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.parallel import ExecutorParameters
+from affetto.themes.bags import AudioWords, documents
+from affetto.themes.parameters import TopicParameters
+from affetto.themes.selection import EmotionClips, select_topics
+from affetto.themes.topics import TopicModel
+
+
+@dataclass(frozen=True, eq=False)
+class ThemeModel:
+    """Topic models by emotion.
+
+    Attributes
+    ----------
+    emotions
+        A topic model an emotion, sorted by name; an emotion without clips has one empty theme.
+    parameters
+        How documents are made and topics were fitted.
+    """
+
+    emotions: dict[str, TopicModel]
+    parameters: TopicParameters
+
+    @property
+    def themes(self) -> list[str]:
+        """Names `emotion/number` of all themes, numbered from 1, the largest first."""
+        return [theme for emotion in self.emotions for theme in self.themes_of(emotion)]
+
+    def themes_of(self, emotion: str) -> list[str]:
+        """Names of the themes of one emotion."""
+        return [f"{emotion}/{number}" for number in range(1, self.emotions[emotion].n_topics + 1)]
+
+    @property
+    def notes(self) -> list[str]:
+        """Why emotions were not divided, one sentence each."""
+        return [model.note for model in self.emotions.values() if model.note]
+
+    def documents(self, words: AudioWords) -> np.ndarray:
+        """Return the documents of clips, float32 [n_clips, n_words]."""
+        return documents(words, weight=self.parameters.document_weight, length=self.parameters.document_length)
+
+    def mixtures(self, words: AudioWords) -> dict[str, np.ndarray]:
+        """Return P(theme | emotion, clip) inside every emotion, each [n_clips, n_topics]."""
+        rows = self.documents(words)
+        return {emotion: model.mixtures(rows) for emotion, model in self.emotions.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return arrays and JSON values from which `from_state` makes an equal model."""
+        return {
+            **{f"{emotion}/topic_words": model.topic_words for emotion, model in self.emotions.items()},
+            "emotions": {
+                emotion: {"alpha": model.alpha.tolist(), "note": model.note}
+                for emotion, model in self.emotions.items()
+            },
+            "parameters": self.parameters.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ThemeModel:
+        """Restore a model from its `state`."""
+        emotions = {
+            emotion: TopicModel.from_state({**rest, "topic_words": state[f"{emotion}/topic_words"]})
+            for emotion, rest in state["emotions"].items()
+        }
+        return cls(emotions, TopicParameters.model_validate(state["parameters"]))
+
+
+def fit_themes(
+    words: AudioWords,
+    emotions: Sequence[str],
+    groups: Sequence[str],
+    parameters: TopicParameters,
+    executor: ExecutorParameters,
+    *,
+    all_emotions: Sequence[str] = (),
+) -> tuple[ThemeModel, pd.DataFrame]:
+    """Fit the themes of every emotion.
+
+    Parameters
+    ----------
+    words
+        Word counts of the clips.
+    emotions, groups
+        Of every clip.
+    parameters, executor
+        Topics, and where the fits run.
+    all_emotions
+        Emotions that get a model even when no clip has them.
+
+    Returns
+    -------
+    tuple
+        The model and the table of candidates (see `selection.select_topics`).
+    """
+    clips = emotion_clips(words, emotions, groups, parameters, all_emotions=all_emotions)
+    models, table = select_topics(clips, parameters, executor)
+    return ThemeModel(models, parameters), table
+
+
+def emotion_clips(
+    words: AudioWords,
+    emotions: Sequence[str],
+    groups: Sequence[str],
+    parameters: TopicParameters,
+    *,
+    all_emotions: Sequence[str] = (),
+) -> list[EmotionClips]:
+    """Divide clips by emotion, sorted by name."""
+    rows = documents(words, weight=parameters.document_weight, length=parameters.document_length)
+    parts = []
+    for emotion in sorted({*emotions, *all_emotions}):
+        chosen = np.flatnonzero(np.asarray(emotions, dtype=object) == emotion)
+        parts.append(
+            EmotionClips(emotion, rows[chosen], words.counts[chosen] > 0, tuple(groups[i] for i in chosen))
+        )
+    return parts

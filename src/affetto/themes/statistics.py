@@ -1,0 +1,39 @@
+"""Clip statistics: what the baselines know of a clip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from affetto.themes.frames import resolve_descriptors
+from affetto.themes.parameters import CodebookParameters
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+
+def clip_statistics(features: ClipFeatures, parameters: CodebookParameters) -> np.ndarray:
+    """Return mean and standard deviation over frames of the dimensions that the codebook reads as well.
+
+    Returns
+    -------
+    np.ndarray
+        float64 [n_clips, 2 × n_dimensions]; zeros for a clip without frames.
+    """
+    found = resolve_descriptors(features.dimensions, parameters.descriptors)
+    columns = sorted({column for indices in found.values() for column in indices})
+    rows = np.zeros((len(features), 2 * len(columns)))
+    for index in range(len(features)):
+        frames = features[index][:, columns]
+        frames = frames[np.isfinite(frames).all(axis=1)].astype(np.float64)
+        if len(frames):
+            rows[index] = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+    return rows
+
+
+def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale both by the mean and deviation of `train`."""
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    return (train - mean) / scale, (test - mean) / scale

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project as a fresh clone would be, run through its command line."""
+
+    root: Path
+
+    def kedro(self, *arguments: str, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "kedro", *arguments], timeout, environment)
+
+    def affetto(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "affetto", *arguments], timeout, {})
+
+    def _run(
+        self, command: Sequence[str], timeout: float, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        inherited = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+        inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**inherited, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+def make_project(root: Path) -> Project:
+    for folder in ("conf", "src"):
+        shutil.copytree(
+            REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
+    for file in ("pyproject.toml", ".telemetry"):
+        shutil.copy(REPOSITORY / file, root / file)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which nothing has run yet."""
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which `kedro run` has run everything on the demo corpora."""
+    project = make_project(tmp_path_factory.mktemp("demo"))
+    outcome = project.kedro("run", timeout=900)
+    assert outcome.returncode == 0, outcome.stderr[-4000:]
+    return project

@@ -1,0 +1,105 @@
+"""What one `kedro run` on the demo corpora promises."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+pytestmark = pytest.mark.end_to_end
+
+MODELS = {
+    "music_emotion": {"attention_lstm": "proposed", "lstm": "baseline", "mfcc_svm": "baseline"},
+    "voice_emotion": {
+        "crnn_lld": "proposed",
+        "crnn": "ablation",
+        "lld": "ablation",
+        "functionals_svm": "baseline",
+        "mfcc_forest": "baseline",
+    },
+}
+METRICS = {"uar", "wa", "macro_f1", "uar_ci_low", "uar_ci_high", "fit_seconds", "predict_ms_per_clip", "n_parameters"}
+
+
+@pytest.fixture(scope="module")
+def client(demo):
+    return MlflowClient(f"sqlite:///{demo.root / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="module")
+def runs(client):
+    experiment = client.get_experiment_by_name("affetto")
+    return client.search_runs([experiment.experiment_id], max_results=1000)
+
+
+@pytest.mark.parametrize("task", MODELS)
+def test_every_model_is_a_child_run_with_the_shared_metrics(runs, task):
+    children = {run.data.tags["model"]: run for run in runs if run.data.tags.get("task") == task}
+
+    assert {name: run.data.tags["role"] for name, run in children.items()} == MODELS[task]
+    for run in children.values():
+        assert set(run.data.metrics) >= METRICS
+        assert run.data.metrics["uar_ci_low"] <= run.data.metrics["uar"] <= run.data.metrics["uar_ci_high"]
+        assert run.data.tags["corpus"] == "demo"
+        assert run.data.tags["protocol"] == "kfold"
+        assert "mlflow.parentRunId" in run.data.tags
+        assert run.info.status == "FINISHED"
+
+
+def test_models_are_logged_with_signature_and_example(demo, runs):
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{demo.root / 'mlflow.db'}")
+    for task in MODELS:
+        for run in (run for run in runs if run.data.tags.get("task") == task):
+            info = mlflow.models.get_model_info(run.data.tags["model_uri"])
+            assert info.signature is not None
+            assert info.saved_input_example_info is not None
+
+
+@pytest.mark.parametrize(("side", "task"), [("music", "music_emotion"), ("voice", "voice_emotion")])
+def test_every_labelled_clip_is_predicted_once_out_of_fold(demo, side, task):
+    clips = pd.read_parquet(demo.root / f"data/03_primary/{side}/clips.parquet")
+    for model in MODELS[task]:
+        predictions = pd.read_parquet(
+            demo.root / f"data/07_model_output/{side}/emotion/{model}/predictions.parquet"
+        )
+        assert sorted(predictions["clip_id"]) == sorted(clips["clip_id"])
+        assert predictions.groupby("group")["fold"].nunique().max() == 1
+        np.testing.assert_allclose(predictions.filter(regex="^p_").sum(axis=1), 1, atol=1e-6)
+
+
+def test_attention_weights_sum_to_one_over_times_in_the_clip(demo):
+    attention = pd.read_parquet(demo.root / "data/07_model_output/music/library_attention.parquet")
+    clips = pd.read_parquet(demo.root / "data/03_primary/music/clips.parquet").set_index("clip_id")
+
+    assert set(attention["clip_id"]) == set(clips.index)
+    for row in attention.itertuples():
+        assert np.sum(row.weights) == pytest.approx(1, abs=1e-4)
+        assert 0 <= row.times[0] <= row.times[-1] <= clips.loc[row.clip_id, "duration_s"]
+
+
+def test_held_out_voices_get_playlists(demo):
+    playlists = sorted((demo.root / "data/08_reporting/playlists").glob("*.json"))
+
+    assert playlists
+    for path in playlists:
+        playlist = json.loads(path.read_text(encoding="utf-8"))
+        assert playlist["tracks"]
+        assert path.with_suffix(".m3u8").read_text(encoding="utf-8").startswith("#EXTM3U")
+
+
+def test_a_second_run_repeats_nothing(demo):
+    fits = {path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input").rglob("*.npz")}
+    started = time.monotonic()
+
+    outcome = demo.kedro("run")
+
+    assert outcome.returncode == 0, outcome.stderr[-4000:]
+    assert time.monotonic() - started < 120
+    again = {path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input").rglob("*.npz")}
+    assert again == fits

@@ -1,0 +1,32 @@
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.models import registry
+
+
+@pytest.mark.parametrize("name", ["attention_lstm", "lstm", "mfcc_svm"])
+def test_music_models_are_built_by_name(name):
+    model = registry.build_estimator(name, seed=3)
+    assert model.name == name
+    assert model.seed == 3
+    assert model.features == ("mfcc",)
+
+
+def test_unknown_model_is_named_with_the_known_ones():
+    with pytest.raises(AffettoError, match="no emotion model 'lstmm'.*attention_lstm"):
+        registry.build_estimator("lstmm", {})
+
+
+def test_unknown_and_bad_parameters_are_named():
+    with pytest.raises(AffettoError, match=r"'lstm': unitz.*given: 3"):
+        registry.build_estimator("lstm", {"unitz": 3})
+    with pytest.raises(AffettoError, match=r"dropout.*less than 1.*given: 1.5"):
+        registry.build_estimator("lstm", {"dropout": 1.5})
+
+
+def test_modules_of_other_models_are_not_imported():
+    import subprocess
+    import sys
+
+    code = "import sys, affetto.models.registry as r; r.build_estimator('lstm'); assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

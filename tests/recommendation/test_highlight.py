@@ -1,0 +1,52 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affetto.recommendation.highlight import find_highlight
+
+
+def test_window_lies_on_the_attended_step():
+    found = find_highlight([0, 10, 20, 30], [0.1, 0.1, 0.7, 0.1], 40, highlight_s=10)
+    assert (found.start_s, found.end_s) == (20, 30)
+    assert found.attention == pytest.approx(0.7)
+
+
+def test_window_ends_where_a_step_ends_when_that_holds_more():
+    found = find_highlight([0, 4, 14], [0.2, 0.8, 0.0], 30, highlight_s=12)
+    assert (found.start_s, found.end_s) == (2, 14)
+    assert found.attention == pytest.approx(0.8 + 0.1)
+
+
+def test_short_clip_is_its_own_highlight():
+    found = find_highlight([0, 1], [0.5, 0.5], 2.5, highlight_s=15)
+    assert (found.start_s, found.end_s) == (0, 2.5)
+    assert found.attention == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("times", "weights"), [(None, None), ([], []), ([0, 1], [0, 0])])
+def test_without_attention_the_beginning(times, weights):
+    found = find_highlight(times, weights, 60.0)
+    assert (found.start_s, found.end_s) == (0, 15)
+    assert math.isnan(found.attention)
+
+
+def test_even_attention_starts_at_the_beginning():
+    assert find_highlight(np.arange(60.0), np.ones(60) / 60, 60).start_s == 0
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=20), st.floats(1.0, 60.0), st.floats(0.5, 20))
+def test_no_window_on_a_fine_grid_holds_more(weights, duration_s, length):
+    steps = np.linspace(0, duration_s, len(weights), endpoint=False)
+    found = find_highlight(steps, weights, duration_s, highlight_s=length)
+    edges = np.append(steps, duration_s)
+    mass = np.append(0, np.cumsum(weights)) / np.sum(weights)
+    span = min(length, duration_s)
+    starts = np.linspace(0, duration_s - span, 200)
+    inside = np.interp(starts + span, edges, mass) - np.interp(starts, edges, mass)
+    assert found.attention >= inside.max() - 1e-6
+    assert found.start_s >= 0
+    assert found.end_s <= duration_s + 1e-9
+    assert found.end_s - found.start_s == pytest.approx(span)

@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.recommendation.library import build_library
+
+CLIPS = pd.DataFrame(
+    {
+        "clip_id": ["demo/a", "demo/b", "demo/c"],
+        "corpus": "demo",
+        "path": ["a.wav", "sub/b.wav", "c.wav"],
+        "start_s": [np.nan, 30.0, np.nan],
+        "end_s": [np.nan, 60.0, np.nan],
+        "duration_s": [40.0, 30.0, 5.0],
+        "emotion": ["sad", None, "sad"],
+        "theme": ["jig", None, None],
+    }
+)
+EMOTIONS = pd.DataFrame({"clip_id": ["demo/b", "demo/a"], "p_calm": [0.1, 0.8], "p_sad": [0.9, 0.2]})
+MIXTURES = pd.DataFrame(
+    {
+        "clip_id": ["demo/a", "demo/a", "demo/a", "demo/a"],
+        "emotion": ["calm", "calm", "sad", "sad"],
+        "theme": [0, 1, 0, 1],
+        "probability": [0.3, 0.7, 1.0, 0.0],
+    }
+)
+CARDS = [{"theme": 1, "emotion": "calm", "name": "slow, dark", "size": 3}]
+ATTENTION = pd.DataFrame(
+    {"clip_id": ["demo/b"], "times": [[0.0, 10.0, 20.0]], "weights": [[0.1, 0.1, 0.8]]}
+)
+
+
+def test_a_row_a_track_with_everything_known():
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION, highlight_s=10)
+    assert library.clip_id.tolist() == ["demo/a", "demo/b"]
+    assert library.emotion.tolist() == ["calm", "sad"]
+    assert library.path.tolist() == ["a.wav", "sub/b.wav"]
+    assert library.root.unique().tolist() == ["music"]
+    assert library.title.tolist() == ["a", "b"]
+    assert library.theme[0] == "1"
+    assert library.theme_name[0] == "slow, dark"
+    assert library.theme_probability[0] == pytest.approx(0.7)
+    assert pd.isna(library.theme[1])
+    assert pd.isna(library.theme_name[1])
+
+
+def test_highlights_count_from_the_start_of_the_file():
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION, highlight_s=10)
+    assert library.loc[1, ["highlight_start_s", "highlight_end_s"]].tolist() == [50, 60]
+    assert library.highlight_attention[1] == pytest.approx(0.8)
+    assert library.loc[0, ["highlight_start_s", "highlight_end_s"]].tolist() == [0, 10]
+    assert np.isnan(library.highlight_attention[0])
+
+
+def test_a_library_goes_through_parquet(tmp_path):
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION)
+    library.to_parquet(tmp_path / "library.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "library.parquet"), library, check_dtype=False)
+
+
+def test_a_track_without_mixtures_keeps_its_emotion():
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES.iloc[:0], [], ATTENTION.iloc[:0])
+    assert library.emotion.tolist() == ["calm", "sad"]
+    assert library.theme.isna().all()
+
+
+def test_an_empty_library_says_what_to_run():
+    with pytest.raises(AffettoError, match="kedro run"):
+        build_library(CLIPS, "music", EMOTIONS.iloc[:0], MIXTURES, CARDS, ATTENTION)

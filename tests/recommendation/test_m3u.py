@@ -1,0 +1,79 @@
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affetto.recommendation.m3u import path_for_playlist, to_m3u8
+from affetto.recommendation.playlist import Playlist, Track
+
+ODD = ["plain.wav", "# hash.flac", "é — 音楽 🎵.ogg", "a,b;c.mp3", "line\nend.wav", " lead.wav", "http://x.wav", "100%.wav"]
+
+
+def track(path, title="Title", start_s=1.25, duration_s=29.6):
+    return Track(
+        rank=1, clip_id="m/x", path=path, title=title, duration_s=duration_s, score=0.5, match=0.5, emotion="calm",
+        emotions=(), answers="calm", theme=None, theme_name=None, theme_probability=None,
+        highlight_start_s=start_s, highlight_end_s=16.25, reasons=("Because.",),
+    )  # fmt: skip
+
+
+def playlist(*tracks):
+    return Playlist(name="me", recording="me.wav", status="ok", tracks=tracks)
+
+
+def parse(text, folder):
+    """Read a playlist like a player does: comments start with #, an address is one, the rest is a path."""
+    lines = text.split("\n")
+    assert lines[0] == "#EXTM3U"
+    found = []
+    for line in lines:
+        if line.startswith("file://"):
+            found.append(Path(unquote(urlparse(line).path)))
+        elif line and not line.startswith("#"):
+            found.append(Path(os.path.normpath(folder / line)))
+    return found
+
+
+def test_the_text_of_a_playlist(tmp_path):
+    text = to_m3u8(playlist(track(str(tmp_path / "music/a.wav"), "A – B")), tmp_path / "lists")
+    assert text == (
+        "#EXTM3U\n#PLAYLIST:me\n#EXTINF:30,A – B\n#EXTVLCOPT:start-time=1.25\n../music/a.wav\n"
+    )
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_come_back(tmp_path, name):
+    file = tmp_path / "music" / name
+    file.parent.mkdir(parents=True)
+    file.parent.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
+    text = to_m3u8(playlist(track(str(file), title=name)), tmp_path)
+    (found,) = parse(text, tmp_path)
+    assert found.is_file()
+    assert found.samefile(file)
+    text.encode("utf-8")
+
+
+@given(st.text(st.characters(exclude_characters="/\x00", exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_any_name_comes_back(name):
+    if name in {".", ".."}:
+        return
+    folder = Path("/lists/here")
+    (found,) = parse(to_m3u8(playlist(track(f"/music/{name}", title=name)), folder), folder)
+    assert found == Path(f"/music/{name}")
+
+
+def test_relative_tracks_count_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert path_for_playlist("data/a.wav", Path("data/lists")) == "../a.wav"
+
+
+def test_another_drive_gives_the_absolute_path(tmp_path, monkeypatch):
+    def other_drive(*_):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", other_drive)
+    assert path_for_playlist(str(tmp_path / "a.wav"), tmp_path) == (tmp_path / "a.wav").as_posix()
