@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,9 @@ def _quiet_kedro() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(known, ExplainedErrorsFilter) for known in logger.filters):
             logger.addFilter(ExplainedErrorsFilter())
+    # Both speak to the authors of Kedro and of pipelines, not to those who run them.
+    for message in ("One or more dataset names contain '.'", "register_new_resolver"):
+        warnings.filterwarnings("ignore", message=message)
     # Every finding of the validator comes again in the error it raises.
     logging.getLogger("kedro.validation").setLevel(logging.CRITICAL)
 

@@ -31,9 +31,7 @@ class MissingInputsHook:
                 raise AffettoError(f"{name} has not been made yet: run `kedro run --pipeline={maker}` first.")
 
 
-def find_maker(
-    name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]
-) -> str | None:
+def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:
     """Find the smallest pipeline that makes a dataset from what is there; None when none does."""
     makers = [
         (len(pipeline.nodes), key)

@@ -30,7 +30,11 @@ _FAR = 0.4
 
 
 def check_runtime_parameters(
-    known: Mapping[str, Any], given: Mapping[str, Any], *, runtime_names: Collection[str] = (), validated: Collection[str] = VALIDATED
+    known: Mapping[str, Any],
+    given: Mapping[str, Any],
+    *,
+    runtime_names: Collection[str] = (),
+    validated: Collection[str] = VALIDATED,
 ) -> None:
     """Make sure that every given parameter exists.
 
@@ -106,7 +110,9 @@ def _refuse(here: Mapping[str, Any], path: tuple[str, ...], validated: Collectio
     """Raise for an unknown key, except where the files need not list it."""
     group = ".".join(path[:-1])
     checked = any(fnmatch(group, pattern) or fnmatch(group, f"{pattern}.*") for pattern in validated)
-    near = difflib.get_close_matches(path[-1], [str(key) for key in here], n=1, cutoff=_NEAR if checked else _FAR)
+    near = difflib.get_close_matches(
+        path[-1], [str(key) for key in here], n=1, cutoff=_NEAR if checked else _FAR
+    )
     if checked and not near:
         return
     hint = (

@@ -14,6 +14,7 @@ from affetto.pipelines.model_table import model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
+from affetto.pipelines.theme.tracking import create_tracking_pipeline, discrimination_models
 
 SIDES = ("music", "voice")
 
@@ -24,9 +25,9 @@ def register_pipelines() -> dict[str, Pipeline]:
     features = {side: features_pipeline(side, _features(side)) for side in SIDES}
     experiments = {side: emotion_pipeline(side) for side in SIDES}
     evaluation = {side: evaluation_pipeline(f"{side}_emotion", side, model_table(side)) for side in SIDES}
-    theme_evaluation = theme_evaluation_pipeline()
+    theme_evaluation = theme_evaluation_pipeline(discrimination_models())
     emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
-    theme = emotion + theme_pipeline() + playlist_library_pipeline()
+    theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()
     voice = corpora["voice"] + features["voice"] + experiments["voice"]
     recommend = recommend_pipeline(proposed_model("voice"))
     return {

@@ -42,7 +42,9 @@ class Prior(base.Estimator):
 
 def features(n_clips=4, **parameters):
     arrays = [np.zeros((3, 2), np.float32)] * n_clips
-    clips = ClipFeatures.from_arrays("mfcc", [f"c/{i}" for i in range(n_clips)], arrays, hop_s=0.02, parameters=parameters)
+    clips = ClipFeatures.from_arrays(
+        "mfcc", [f"c/{i}" for i in range(n_clips)], arrays, hop_s=0.02, parameters=parameters
+    )
     return FeatureSet({"mfcc": clips})
 
 

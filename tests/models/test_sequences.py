@@ -35,7 +35,9 @@ def test_large_offset_keeps_its_small_deviation():
 
 
 def test_no_frames_give_one_window_of_zeros():
-    np.testing.assert_array_equal(sequences.texture_windows(np.zeros((0, 3), np.float32), 5, 2), np.zeros((1, 6)))
+    np.testing.assert_array_equal(
+        sequences.texture_windows(np.zeros((0, 3), np.float32), 5, 2), np.zeros((1, 6))
+    )
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(1.2, 52), (0.0, 1), (0.01, 1)])

@@ -214,15 +214,18 @@ def _read_sound(
 ) -> tuple[NDArray[np.float32], int]:
     with _open(path) as file:
         rate = int(file.samplerate)
-        start = round(start_s * rate)
+        start = min(round(start_s * rate), file.frames)
         wanted = _UNKNOWN_FRAMES if end_s is None else max(0, round(end_s * rate) - start)
-        if start >= file.frames:
-            wanted = 0
-        elif start:
+        skipped = 0
+        if file.frames < _UNKNOWN_FRAMES:
             file.seek(start)
-        blocks = [block.mean(axis=0) if mono else block for block in _blocks(file, wanted)]
+        else:
+            # After each read soundfile seeks where it is, which fails at an end that was not foreseen.
+            file.seekable = lambda: False
+            skipped = start
+        blocks = [block.mean(axis=0) if mono else block for block in _blocks(file, skipped + wanted)]
         empty = np.zeros(0 if mono else (file.channels, 0), dtype=np.float32)
-    return np.concatenate([empty, *blocks], axis=-1), rate
+    return np.concatenate([empty, *blocks], axis=-1)[..., skipped:], rate
 
 
 def _blocks(file: Any, wanted: int) -> Iterator[NDArray[np.float32]]:
@@ -250,6 +253,7 @@ def _midi_duration_s(path: Path) -> float:
     import symusic
 
     try:
-        return float(symusic.Score.from_midi(path.read_bytes()).to("second").end())
+        score: Any = symusic.Score.from_midi(path.read_bytes())
+        return float(score.to("second").end())
     except (OSError, RuntimeError, ValueError) as error:
         raise DecodeError(f"Cannot decode {path}: it is not a Standard MIDI File ({error}).") from error

@@ -1,6 +1,5 @@
 """Render MIDI to audio with the SoundFont that ships with pretty_midi."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ PEAK_LIMIT = 0.99
 SOUNDFONT = "TimGM6mb.sf2"
 
 
-def render_midi(
-    path_or_bytes: str | Path | bytes, *, sample_rate_hz: int = 22050
-) -> NDArray[np.float32]:
+def render_midi(path_or_bytes: str | Path | bytes, *, sample_rate_hz: int = 22050) -> NDArray[np.float32]:
     """Render a MIDI file, or its bytes, to mono audio.
 
     Parameters
@@ -26,8 +23,8 @@ def render_midi(
     Returns
     -------
     NDArray[np.float32]
-        Samples [n], at most ``PEAK_LIMIT`` in magnitude: a louder rendering is scaled down as a whole, a quieter
-        one is left alone. They end with the last note.
+        Samples [n], at most ``PEAK_LIMIT`` in magnitude: a louder rendering is scaled down as a whole, a
+        quieter one is left alone. They end with the last note.
 
     Raises
     ------
@@ -40,9 +37,7 @@ def render_midi(
     try:
         score = _read_score(path_or_bytes)
     except (OSError, RuntimeError, ValueError) as error:
-        raise DecodeError(
-            f"cannot read MIDI from {name} ({error}); give a Standard MIDI File."
-        ) from error
+        raise DecodeError(f"cannot read MIDI from {name} ({error}); give a Standard MIDI File.") from error
     if score.note_num() == 0:
         raise DecodeError(f"the MIDI of {name} holds no notes; leave it out of the corpus.")
     return render_score(score, sample_rate_hz=sample_rate_hz)
@@ -98,9 +93,12 @@ def _read_score(path_or_bytes: str | Path | bytes) -> Any:
     return symusic.Score.from_midi(data)
 
 
-@lru_cache(maxsize=2)
 def _synthesizer(sample_rate_hz: int) -> Any:
-    """Load the SoundFont once a process and rate: loading costs 0.2 s, rendering 600 times real time."""
+    """Load the SoundFont anew, which takes 1 ms.
+
+    A synthesizer keeps the notes it has rendered and reuses them inexactly, so that with one for all
+    scores the same score would sound otherwise after others.
+    """
     import pretty_midi
     import symusic
 

@@ -85,33 +85,28 @@ def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame
 def _schema(emotions: Sequence[str]) -> Any:
     from pandera.pandas import Check, Column, DataFrameSchema
 
-    text, optional = {"dtype": "str"}, {"dtype": "str", "nullable": True}
     filled = Check.str_length(min_value=1, error="must not be empty")
+    known = Check.isin(list(emotions), error="must be an emotion of the taxonomy")
+    published = Check.isin(list(OFFICIAL_SPLITS), error="must be train, validation or test")
+    ordered = Check(
+        lambda table: ~(table["end_s"] <= table["start_s"].fillna(0.0)), error="end_s must be after start_s"
+    )
     return DataFrameSchema(
         {
-            "clip_id": Column(**text, checks=filled),
-            "corpus": Column(**text, checks=filled),
-            "side": Column(**text, checks=Check.isin(["music", "voice"], error="must be music or voice")),
-            "path": Column(**text, checks=filled),
+            "clip_id": Column("str", filled),
+            "corpus": Column("str", filled),
+            "side": Column("str", Check.isin(["music", "voice"], error="must be music or voice")),
+            "path": Column("str", filled),
             "start_s": Column("float64", Check.ge(0, error="must not be negative"), nullable=True),
             "end_s": Column("float64", Check.gt(0, error="must be above 0"), nullable=True),
-            "emotion": Column(
-                **optional, checks=Check.isin(list(emotions), error="must be an emotion of the taxonomy")
-            ),
-            "theme": Column(**optional),
+            "emotion": Column("str", known, nullable=True),
+            "theme": Column("str", nullable=True),
             "tags": Column(object),
-            "group": Column(**text, checks=filled),
-            "official_split": Column(
-                **optional,
-                checks=Check.isin(list(OFFICIAL_SPLITS), error="must be train, validation or test"),
-            ),
-            "title": Column(**optional),
+            "group": Column("str", filled),
+            "official_split": Column("str", published, nullable=True),
+            "title": Column("str", nullable=True),
         },
-        checks=Check(
-            lambda table: ~(table["end_s"] <= table["start_s"].fillna(0.0)),
-            error="end_s must be after start_s",
-        ),
-        strict=False,
+        checks=ordered,
     )
 
 

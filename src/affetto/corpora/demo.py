@@ -29,11 +29,12 @@ def ensure_demo_corpus(
 ) -> None:
     """Make a demo corpus, unless the one that these parameters make is already there.
 
-    The folder holds the audio files, ``metadata.csv`` (columns ``COLUMNS``; ``file`` relative to the folder, tags
-    joined by semicolons) and a stamp with the hash of all that shapes the corpus. The voice side also has the folder
-    ``held_out``, with utterances of speakers outside the corpus, told by ``metadata_held_out.csv``. The corpus is built
-    in a temporary folder beside ``root`` and renamed, so that ``root`` is whole or absent; of two concurrent runs, one
-    wins and the other takes its result. A demo corpus of another version or seed is replaced.
+    The folder holds the audio files, ``metadata.csv`` (columns ``COLUMNS``; ``file`` relative to the
+    folder, tags joined by semicolons) and a stamp with the hash of all that shapes the corpus. The voice
+    side also has the folder ``held_out``, with utterances of speakers outside the corpus, told by
+    ``metadata_held_out.csv``. The corpus is built in a temporary folder beside ``root`` and renamed, so
+    that ``root`` is whole or absent; of two concurrent runs, one wins and the other takes its result. A
+    demo corpus of another version or seed is replaced.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def ensure_demo_corpus(
     """
     if side not in SIDES:
         raise AffettoError(f"there is no demo corpus for the side {side!r}; choose music or voice.")
+    root = root.resolve()  # behind a link, the folder itself is what gets replaced
     digest = _digest(side, seed)
     if _is_current(root, digest):
         return

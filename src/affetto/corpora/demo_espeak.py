@@ -1,11 +1,12 @@
 """Speak with eSpeak NG in a process of its own (run as a script; imports nothing of Affetto).
 
-eSpeak NG keeps static state between utterances (flutter of the pitch, phase of the noise) that no call of its C API
-resets, so the same sentence sounds different the second time. A fresh process always begins in the same state: a list
-of utterances spoken in one gives the same samples on every run.
+eSpeak NG keeps static state between utterances (flutter of the pitch, phase of the noise) that no call
+of its C API resets, so the same sentence sounds different the second time. A fresh process always begins
+in the same state: a list of utterances spoken in one gives the same samples on every run.
 
-Standard input: JSON list of ``[voice, text, rate, volume, pitch, pitch_range]``. Standard output: for each utterance
-the number of bytes (unsigned 32 bit, little endian), then 16-bit little-endian mono samples.
+Standard input: JSON list of ``[voice, text, rate, volume, pitch, pitch_range]``. Standard output: for
+each utterance the number of bytes (unsigned 32 bit, little endian), then 16-bit little-endian mono
+samples.
 """
 
 import ctypes

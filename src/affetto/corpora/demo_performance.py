@@ -1,12 +1,13 @@
 """How the demo music is performed: emotional cues, and a score turned into a timed performance.
 
-The cues and their directions are those that musicians chose when they set tempo, level, articulation, register and
-timbre for an emotion: Bresin and Friberg, *Emotion rendering in music: range and characteristic values of seven
-musical variables*, Cortex 47 (2011) 1068-1081; Eerola, Friberg and Bresin, Frontiers in Psychology 4:487 (2013) find
-the same for listeners. Fast is happy, then scary; slow is peaceful, slowest sad. Loud is scary and happy, soft sad and
-peaceful. Happy is detached, sad and peaceful are legato. Happy lies high, peaceful in the middle, sad and scary low.
-The numbers below keep these orders; their sizes and spreads are ours, tuned once so that emotions overlap.
-Tempo is told in notes a second, as in both papers.
+The cues and their directions are those that musicians chose when they set tempo, level, articulation,
+register and timbre for an emotion: Bresin and Friberg, *Emotion rendering in music: range and
+characteristic values of seven musical variables*, Cortex 47 (2011) 1068-1081; Eerola, Friberg and
+Bresin, Frontiers in Psychology 4:487 (2013) find the same for listeners. Fast is happy, then scary; slow
+is peaceful, slowest sad. Loud is scary and happy, soft sad and peaceful. Happy is detached, sad and
+peaceful are legato. Happy lies high, peaceful in the middle, sad and scary low. The numbers below keep
+these orders; their sizes and spreads are ours, tuned once so that emotions overlap. The papers' scary
+and peaceful are our tense and calm. Tempo is told in notes a second, as the second paper does.
 """
 
 from dataclasses import astuple, dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.corpora.demo_scores import ScoreNotes
+from affetto.corpora.demo_scores import ON_BAR, ON_BEAT, ScoreNotes
 
 TICKS_PER_QUARTER = 480
 TICKS_PER_SECOND = 960  # at symusic's default tempo of 120 quarters a minute
@@ -88,7 +89,8 @@ STYLES: dict[str, Style] = {
     "jig": Style(5.2, ((21, "accordion"), (105, "banjo"), (40, "fiddle"), (73, "flute")), "frame drum"),
     "strathspey": Style(4.2, ((109, "bagpipe"), (40, "fiddle"), (21, "accordion"), (46, "harp")), "drone"),
 }
-"""Tune family → style. Families share instruments, so that timbre alone does not tell them."""
+"""Tune family → style. Families share instruments, so that timbre alone does not tell them. The whistle
+(78) is left out: the synthesizer never renders it twice alike."""
 
 BACKING_PROBABILITY = 0.7
 _SHAKER, _LOW_TOM, _HIGH_TOM = 70, 41, 45
@@ -190,7 +192,7 @@ def _excerpt(
     # A tune starts again when it ends, as dancers expect.
     repeats = 1 + int(np.ceil(duration_s / seconds_per_quarter / length))
     onset = (notes.onset[None, :] + length * np.arange(repeats)[:, None]).ravel()
-    bar_lines = np.unique(notes.onset[notes.strength == 1.0])
+    bar_lines = np.unique(notes.onset[notes.strength == ON_BAR])
     start = float(generator.choice(bar_lines if len(bar_lines) else melody))
     onset_s = (onset - start) * seconds_per_quarter
     kept = np.flatnonzero((onset_s >= 0) & (onset_s < duration_s - FASTEST_NOTE_S))
@@ -217,7 +219,7 @@ def _melodic_tracks(
     onset_s = np.maximum(0.0, excerpt.onset_s + generator.normal(0.0, cues.timing_ms / 1000, n_notes))
     sounding_s = np.maximum(FASTEST_NOTE_S, excerpt.duration_s * cues.articulation)
     pitch = np.clip(excerpt.pitch + round(cues.register_st), 24, 103)
-    accent = 12 * (excerpt.strength - 0.5) + generator.normal(0.0, 4.0, n_notes)
+    accent = 12 * (excerpt.strength - ON_BEAT) + generator.normal(0.0, 4.0, n_notes)
     velocity = np.clip(78 + 4 * cues.level_db + accent, 25, 125)
     table = _note_table(onset_s, sounding_s, pitch, velocity)
     return [(program, False, table[excerpt.part == part]) for part in np.unique(excerpt.part)]
@@ -230,8 +232,8 @@ def _backing_tracks(excerpt: _Excerpt, cues: Cues, backing: str, duration_s: flo
         onset = np.unique(excerpt.onset_s[melody])
         return [(0, True, _hits(onset, np.full(len(onset), _SHAKER), velocity))]
     if backing == "frame drum":
-        strong = melody & (excerpt.strength >= 0.5)
-        pitch = np.where(excerpt.strength[strong] == 1.0, _LOW_TOM, _HIGH_TOM)
+        strong = melody & (excerpt.strength >= ON_BEAT)
+        pitch = np.where(excerpt.strength[strong] == ON_BAR, _LOW_TOM, _HIGH_TOM)
         return [(0, True, _hits(excerpt.onset_s[strong], pitch, velocity))]
     if backing == "drone":
         return [(109, False, _drone(excerpt, cues, duration_s, velocity - 16))]
@@ -264,9 +266,9 @@ def _to_score(tracks: list[_Track], duration_s: float) -> Any:
     import symusic
 
     end = round(duration_s * TICKS_PER_SECOND)
-    score = symusic.Score(TICKS_PER_QUARTER)
+    score: Any = symusic.Score(TICKS_PER_QUARTER)
     for program, is_drum, table in tracks:
-        track = symusic.Track("", program, is_drum)
+        track: Any = symusic.Track("", program, is_drum)
         for onset, duration, pitch, velocity in table.tolist():
             track.notes.append(symusic.Note(onset, max(1, min(duration, end - onset)), pitch, velocity))
         score.tracks.append(track)

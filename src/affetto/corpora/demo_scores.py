@@ -1,8 +1,8 @@
 """Which scores the demo music plays, and how they become plain note lists.
 
-All are out of copyright and part of the core corpus that ``music21`` installs: four-part chorales of J. S. Bach, mass
-movements of Palestrina, and dance tunes of Ryan's Mammoth Collection (Boston, 1883). Scores are named one by one, so
-that the demo corpus does not depend on the order of a folder.
+All are out of copyright and part of the core corpus that ``music21`` installs: four-part chorales of J.
+S. Bach, mass movements of Palestrina, and dance tunes of Ryan's Mammoth Collection (Boston, 1883).
+Scores are named one by one, so that the demo corpus does not depend on the order of a folder.
 """
 
 from collections.abc import Iterator
@@ -15,38 +15,36 @@ from numpy.typing import NDArray
 
 from affetto.errors import AffettoError
 
+ON_BAR, ON_BEAT, OFF_BEAT = 1.0, 0.5, 0.25
+"""Metrical strengths of an onset."""
+
+
+def _paths(pattern: str, names: str) -> tuple[str, ...]:
+    return tuple(pattern.format(name) for name in names.split())
+
+
 SCORES: dict[str, tuple[str, ...]] = {
-    "chorale": tuple(
-        f"bach/bwv{number}.mxl"
-        for number in (260, 271, 291, 301, 312, 323, 334, 346, 358, 367, 378, 389)
+    "chorale": _paths("bach/bwv{}.mxl", "260 271 291 301 312 323 334 346 358 367 378 389"),
+    "motet": _paths(
+        "palestrina/{}.krn",
+        "Agnus_III_b Benedictus_20_b Benedictus_57_b Benedictus_87_b Credo_10_h Credo_32_b Credo_66_g "
+        "Gloria_17_e Gloria_68_h Kyrie_06_b Sanctus_03_b Sanctus_62_b",
     ),
-    "motet": tuple(
-        f"palestrina/{name}.krn"
-        for name in (
-            "Agnus_III_b Benedictus_20_b Benedictus_57_b Benedictus_87_b Credo_10_h Credo_32_b "
-            "Credo_66_g Gloria_17_e Gloria_68_h Kyrie_06_b Sanctus_03_b Sanctus_62_b"
-        ).split()
+    "reel": _paths(
+        "ryansMammoth/{}Reel.abc",
+        "Acacia BennetsFavorite BuckleysFavorite DanBackusFavorite FirstOfMay IrishRovers KittyClydes "
+        "LordDalhousies MissBrowns NewBedford RakishHighlander YorkshireBite",
     ),
-    "reel": tuple(
-        f"ryansMammoth/{name}Reel.abc"
-        for name in (
-            "Acacia BennetsFavorite BuckleysFavorite DanBackusFavorite FirstOfMay IrishRovers KittyClydes "
-            "LordDalhousies MissBrowns NewBedford RakishHighlander YorkshireBite"
-        ).split()
+    "jig": _paths(
+        "ryansMammoth/{}Jig.abc",
+        "BottleOfBrandy CatholicBills ComeUnderMyPladdie DevilsOwnShot GarryOwen HighwayToDublin "
+        "JoeKennedys LarryGrogans LittleHouseRoundTheCorner MorganRattler PanderDance Tempest",
     ),
-    "jig": tuple(
-        f"ryansMammoth/{name}Jig.abc"
-        for name in (
-            "BottleOfBrandy CatholicBills ComeUnderMyPladdie DevilsOwnShot GarryOwen HighwayToDublin JoeKennedys "
-            "LarryGrogans LittleHouseRoundTheCorner MorganRattler PanderDance Tempest"
-        ).split()
-    ),
-    "strathspey": tuple(
-        f"ryansMammoth/{name}Strathspey.abc"
-        for name in (
-            "42dHighlandRegiment BellesOfCampbelltown BonniestLassInAyer Carmichaels Garthlands LadyAmiStewarts "
-            "LadyLoudens LochNaGar LordByronsFavorite MissDrummondOfPerth RoysWife Strathearn"
-        ).split()
+    "strathspey": _paths(
+        "ryansMammoth/{}Strathspey.abc",
+        "42dHighlandRegiment BellesOfCampbelltown BonniestLassInAyer Carmichaels Garthlands "
+        "LadyAmiStewarts LadyLoudens LochNaGar LordByronsFavorite MissDrummondOfPerth RoysWife "
+        "Strathearn",
     ),
 }
 """Tune family → scores, as paths inside music21's corpus."""
@@ -70,7 +68,7 @@ class ScoreNotes:
     part
         Index of the part, 0 the highest, int64 [n_notes].
     strength
-        Metrical strength of the onset (1 at the bar line, 0.5 on a beat, 0.25 elsewhere), float64 [n_notes].
+        Metrical strength of the onset (``ON_BAR``, ``ON_BEAT`` or ``OFF_BEAT``), float64 [n_notes].
     """
 
     family: str
@@ -137,7 +135,11 @@ def read_score(family: str, path: str) -> ScoreNotes:
 
 def _rows(score: Any) -> Iterator[Row]:
     for part_index, part in enumerate(_parts_high_to_low(score)):
-        rows = [row for measure in part.getElementsByClass("Measure") for row in _measure_rows(measure, part_index)]
+        rows = [
+            row
+            for measure in part.getElementsByClass("Measure")
+            for row in _measure_rows(measure, part_index)
+        ]
         yield from _join_ties(rows)
 
 
@@ -159,10 +161,10 @@ def _measure_rows(measure: Any, part_index: int) -> Iterator[tuple[Row, bool]]:
 
 
 def _metrical_strength(position: float, beat: float) -> float:
-    """Rate an onset by its place in the measure: 1 at the bar line, 0.5 on a beat, 0.25 elsewhere."""
+    """Rate an onset by its place in the measure: bar line, beat or neither."""
     if position == 0:
-        return 1.0
-    return 0.5 if position % beat == 0 else 0.25
+        return ON_BAR
+    return ON_BEAT if position % beat == 0 else OFF_BEAT
 
 
 def _join_ties(rows: list[tuple[Row, bool]]) -> list[Row]:
@@ -170,7 +172,7 @@ def _join_ties(rows: list[tuple[Row, bool]]) -> list[Row]:
     joined: list[Row] = []
     sounding: dict[int, int] = {}
     for row, continues in rows:
-        onset, part, pitch, duration, strength = row
+        onset, part, pitch, duration, _ = row
         index = sounding.get(pitch)
         if continues and index is not None:
             start = joined[index][0]

@@ -45,7 +45,7 @@ def tilt_spectrum(samples: NDArray[np.float32], db_per_octave: float) -> NDArray
     NDArray[np.float32]
         Audio [n].
     """
-    # Padded to whole blocks: a length with a large prime factor would make the transform a hundred times slower.
+    # Whole blocks: a length with a large prime factor would make the transform a hundred times slower.
     padded = max(1, -(-len(samples) // _FFT_BLOCK)) * _FFT_BLOCK
     spectrum = np.fft.rfft(samples, padded)
     frequency = np.fft.rfftfreq(padded, 1 / SAMPLE_RATE_HZ)

@@ -73,7 +73,7 @@ def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
         raise AffettoError(f"speech synthesis failed: {reason}; reinstall espeakng-loader.") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AffettoError(f"speech synthesis did not run ({error}); try again.") from error
-    return [samples.astype(np.float32) / 32768 for samples in _split(done.stdout)]
+    return [samples.astype(np.float32) / np.float32(32768) for samples in _split(done.stdout)]
 
 
 def _split(data: bytes) -> Iterator[NDArray[np.int16]]:

@@ -1,12 +1,14 @@
 """The demo voice corpus: neutral sentences spoken by eSpeak NG voices with emotional prosody.
 
-The rules follow published ones for synthesizers: joy has a mean pitch 50 % higher, twice the pitch range and 30 % more
-speed, fear a mean pitch 150 % higher, 20 % more range, 30 % more speed and falsetto voice (Burkhardt and Sendlmeier,
-*Verification of acoustical correlates of emotional speech using formant-synthesis*, ISCA Workshop on Speech and
-Emotion, 2000); anger is faster, louder by 6 dB, wider in pitch and tense (Murray and Arnott, Speech Communication 16,
-1995); sadness is slower, softer, lower, flatter and breathy (Cahn, Journal of the American Voice I/O Society 8, 1990;
-the rules of Emofilt: Burkhardt, Interspeech 2005). eSpeak's pitch setting ends an octave above a voice, so fear stops
-there. Each utterance carries its emotion to a random degree, and speakers differ in habits, so that emotions overlap.
+The rules follow published ones for synthesizers: joy has a mean pitch 50 % higher, twice the pitch range
+and 30 % more speed, fear a mean pitch 150 % higher, 20 % more range, 30 % more speed and falsetto voice
+(Burkhardt and Sendlmeier, *Verification of acoustical correlates of emotional speech using
+formant-synthesis*, ISCA Workshop on Speech and Emotion, 2000); anger is faster, louder by 6 dB, wider in
+pitch and tense (Murray and Arnott, Speech Communication 16, 1995); sadness is slower, softer, lower,
+flatter and breathy (Cahn, Journal of the American Voice I/O Society 8, 1990; the rules of Emofilt:
+Burkhardt, Interspeech 2005). eSpeak's pitch setting ends an octave above a voice, so fear stops there.
+Each utterance carries its emotion to a random degree, and speakers differ in habits, so that emotions
+overlap.
 """
 
 from collections.abc import Sequence
@@ -117,7 +119,11 @@ _NOISE_DBFS = (-64.0, -56.0)
 
 
 def build_demo_voice(
-    folder: Path, *, seed: int = 0, speakers: Sequence[Speaker] = SPEAKERS, sentences: Sequence[str] = SENTENCES
+    folder: Path,
+    *,
+    seed: int = 0,
+    speakers: Sequence[Speaker] = SPEAKERS,
+    sentences: Sequence[str] = SENTENCES,
 ) -> list[dict[str, str]]:
     """Write every speaker's sentences in every emotion as WAV files, and tell what each is.
 

@@ -44,9 +44,9 @@ def index_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     if source.needs_root:
         _check_root(corpus.root, source, side)
     rows = source.index(corpus.root, corpus, side)
-    emotion = map_labels(
-        rows["label"], taxonomy=taxonomy, key=source.labels_key(side), side=side, label_map=corpus.label_map
-    )
+    labels = rows.reindex(columns=["label"])["label"].astype("str")
+    key = source.labels_key(side)
+    emotion = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
     name = corpus.name or source.name
     ids = f"{name}/" + rows["stem"].astype("str")
     groups = _own_groups(rows, ids)

@@ -211,13 +211,9 @@ def _table(labelled: pd.DataFrame, folds: Folds) -> pd.DataFrame:
 
 def _warn_of_untrained(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
     """Log the emotions that some fold tests without having any clip to train on."""
-    counts = pd.crosstab(labelled["emotion"], table["fold"])
-    for fold in (fold for fold in counts.columns if fold != ALWAYS_TRAINING):
-        untrained = sorted(counts.index[(counts[fold] > 0) & (counts[fold] == counts.sum(axis=1))])
+    emotions, folds = labelled["emotion"].to_numpy(), table["fold"].to_numpy()
+    for fold in np.unique(folds[folds != ALWAYS_TRAINING]):
+        untrained = sorted(set(emotions[folds == fold]) - set(emotions[folds != fold]))
         if untrained:
-            logger.warning(
-                "%s: fold %d has no training clip of %s",
-                labelled["corpus"].iloc[0],
-                fold,
-                ", ".join(untrained),
-            )
+            names = ", ".join(untrained)
+            logger.warning("%s: fold %d has no training clip of %s", labelled["corpus"].iloc[0], fold, names)

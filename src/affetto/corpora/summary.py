@@ -36,8 +36,9 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         `level_outliers`, `sample_rates_hz`, `channels`. Lists of clips are cut at 50, counts are not.
     """
     duplicates = _duplicates(clips)
-    emotion_of = dict(zip(clips["clip_id"], clips["emotion"].fillna(UNLABELLED), strict=True))
-    conflicts = [ids for ids in duplicates if len({emotion_of[clip_id] for clip_id in ids}) > 1]
+    labelled = clips[clips["emotion"].notna()]
+    emotions = dict(zip(labelled["clip_id"], labelled["emotion"], strict=True))
+    conflicts = [ids for ids in duplicates if len({emotions[name] for name in ids if name in emotions}) > 1]
     outliers = _level_outliers(clips, audit.level_outlier_db)
     sizes = clips["group"].value_counts()
     return {

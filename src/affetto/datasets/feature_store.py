@@ -7,6 +7,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.extraction import ExtractionPlan, run_plan
 from affetto.features.store import FeatureStore
@@ -40,6 +41,10 @@ class FeatureStoreDataset(AbstractDataset[ExtractionPlan, ClipFeatures]):
         AffettoError
             When no plan was saved yet.
         """
+        if not self._store.has_plan():
+            raise AffettoError(
+                f"{self._store.root} holds no features yet; run `kedro run --pipeline=features` first."
+            )
         return self._store.features()
 
     def save(self, data: ExtractionPlan) -> None:

@@ -82,8 +82,9 @@ def attention_examples_figure(attention: pd.DataFrame, predictions: pd.DataFrame
 
 
 def _examples(attention: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, str]:
-    heard = {clip for clip, weights in zip(attention["clip_id"], attention["weights"], strict=True) if len(weights)}
-    right = predictions[(predictions["label"] == predictions["predicted"]) & predictions["clip_id"].isin(heard)]
+    heard = attention.loc[[len(weights) > 0 for weights in attention["weights"]], "clip_id"]
+    known = predictions[predictions["clip_id"].isin(heard)]
+    right = known[known["label"] == known["predicted"]]
     best = right.assign(_top=right.filter(regex="^p_").max(axis=1)).sort_values(["_top", "clip_id"])
     return {str(label): str(rows["clip_id"].iloc[-1]) for label, rows in best.groupby("label", sort=True)}
 

@@ -93,7 +93,7 @@ def compare(
     """
     chosen = parameters or EvaluationParameters()
     proposed = proposed_model(roles)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for model, table in predictions.items():
         row: dict[str, Any] = {"task": task, "model": model, "role": roles[model]}
         row |= {"corpus": corpus, "protocol": protocol, **_scores(table, chosen)}
@@ -133,9 +133,7 @@ def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, 
     return {**scores, "uar_ci_low": interval.low, "uar_ci_high": interval.high}
 
 
-def _tests(
-    proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters
-) -> dict[str, float]:
+def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
     interval = bootstrap_difference(
         proposed,
         other,

@@ -1,4 +1,4 @@
-"""Figures on the models of a task (Matplotlib); each function returns a figure and touches no global state."""
+"""Figures on the models of a task; each function returns a Matplotlib figure and touches no global state."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _DARK = 0.55
 _MANY_CLASSES = 9
+_HALVES = (0.0, 0.5, 1.0)
 
 
 def confusion_figure(predictions: Mapping[str, pd.DataFrame]) -> Figure:
@@ -59,8 +60,9 @@ def training_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     histories
-        Model → a row a fit and epoch: `fold, seed, epoch, loss`, perhaps `val_loss`, `val_uar`. Lines are means over
-        fits that reached the epoch, bands go from the lowest to the highest fit. Models without epochs are left out.
+        Model → a row a fit and epoch: `fold, seed, epoch, loss`, perhaps `val_loss`, `val_uar`. Lines are
+        means over the fits that reached the epoch, bands go from the lowest to the highest fit. Models without
+        epochs are left out.
     """
     trained = {model: table for model, table in histories.items() if len(table) and "loss" in table}
     if not trained:
@@ -97,7 +99,7 @@ def comparison_figure(comparison: pd.DataFrame) -> Figure:
     return figure
 
 
-def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int = 10) -> Figure:
+def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int = 15) -> Figure:
     """Draw accuracy against confidence for each model; on the diagonal a model is as sure as it may be.
 
     Parameters
@@ -112,9 +114,10 @@ def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int =
         bins = reliability(table, n_bins=n_bins)
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=1)
         axes.plot(bins["confidence"], bins["accuracy"], color=PALETTE[0], linewidth=1, zorder=2)
-        axes.scatter(bins["confidence"], bins["accuracy"], s=8 + 160 * bins["share"], color=PALETTE[0], zorder=3)
+        sizes = 8 + 160 * bins["share"]
+        axes.scatter(bins["confidence"], bins["accuracy"], sizes, PALETTE[0], zorder=3, clip_on=False)
         tidy(axes)
-        axes.set(xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
+        axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xticks=_HALVES, yticks=_HALVES, aspect="equal")
         axes.set_xlabel("confidence", fontsize=8)
         axes.set_ylabel("accuracy", fontsize=8)
         error = float(per_seed(table, lambda rows: expected_calibration_error(rows, n_bins=n_bins)).mean())
@@ -189,7 +192,7 @@ def _legend(axes: Axes, comparison: pd.DataFrame) -> None:
         for role in roles
     ]
     if comparison["uar_random"].notna().any():
-        marks.append(
-            Line2D([], [], marker="o", color=INK, markerfacecolor="white", linewidth=0, label="random folds (leaky)")
-        )
+        hollow = Line2D([], [], color=INK, marker="o", linewidth=0, label="random folds (leaky)")
+        hollow.set_markerfacecolor("white")
+        marks.append(hollow)
     axes.figure.legend(handles=marks, loc="outside upper center", ncols=len(marks), fontsize=7, frameon=False)

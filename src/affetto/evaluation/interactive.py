@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def interactive_comparison(comparison: pd.DataFrame) -> go.Figure:
+def interactive_comparison(comparison: pd.DataFrame, *, task: str) -> go.Figure:
     """Draw the UAR of each model with its interval over groups (Plotly).
 
     Parameters
     ----------
     comparison
-        What `affetto.evaluation.comparison.compare` returned.
+        What `affetto.evaluation.comparison.compare` returned; may be empty.
+    task
+        Name of the task, for the title.
     """
     import plotly.graph_objects as go
 
@@ -29,7 +31,7 @@ def interactive_comparison(comparison: pd.DataFrame) -> go.Figure:
         if len(rows):
             figure.add_trace(_trace(rows, role, colour))
     figure.update_layout(
-        title=f"{task_title(str(comparison['task'].iloc[0]))}: UAR, interval over groups",
+        title=f"{task_title(task)}: UAR, interval over groups",
         xaxis={"title": "UAR", "rangemode": "tozero"},
         yaxis={"autorange": "reversed", "categoryorder": "array", "categoryarray": list(comparison["model"])},
         template="plotly_white",

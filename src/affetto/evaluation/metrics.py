@@ -154,6 +154,6 @@ def reliability(predictions: pd.DataFrame, *, n_bins: int = 15) -> pd.DataFrame:
 
 
 def expected_calibration_error(predictions: pd.DataFrame, *, n_bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over bins (Guo et al., ICML 2017, eq. 3), weighted by share."""
+    """Mean gap between confidence and accuracy over bins, weighted by share (Guo et al., ICML 2017)."""
     bins = reliability(predictions, n_bins=n_bins)
     return float(((bins["accuracy"] - bins["confidence"]).abs() * bins["share"]).sum())

@@ -27,8 +27,8 @@ def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameter
     -------
     dict
         `uar, wa, macro_f1, uar_ci_low, uar_ci_high, log_loss, ece, n_clips, n_groups, n_seeds,
-        recall_<class>…`, and `uar_sd` with several seeds. What cannot be known (the interval of a single group)
-        is left out.
+        recall_<class>…`, and `uar_sd` with several seeds. What cannot be known (the interval of a single
+        group) is left out.
     """
     summary = asdict(summarise(predictions, n_bins=parameters.n_bins))
     recall = {f"recall_{_plain(name)}": value for name, value in summary.pop("recall").items()}

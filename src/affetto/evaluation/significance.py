@@ -1,9 +1,9 @@
 """How sure a score and a difference between two models are.
 
 Three questions, three answers. How would the score change with other groups (speakers, songs)? A bootstrap
-that resamples whole groups (Field & Welsh 2007: clips of one group are not independent). Is one model right on
-more clips than the other? McNemar's exact test. Could the difference of their scores come from chance? A paired
-permutation test ("approximate randomisation", Noreen 1989) that swaps the two models' answers.
+that resamples whole groups (Field & Welsh 2007: clips of one group are not independent). Is one model right
+on more clips than the other? McNemar's exact test. Could the difference of their scores come from chance? A
+paired permutation test ("approximate randomisation", Noreen 1989) that swaps the two models' answers.
 """
 
 from __future__ import annotations
@@ -118,11 +118,11 @@ def permutation_test(
 ) -> float:
     """Two-sided p of score(first) - score(second) when the two models' answers are swapped at random.
 
-    Under the null hypothesis the answers to a unit could have come from either model. A unit is a clip with the
-    answers of all its seeds, or a whole group: swapping groups respects that clips of a group resemble each
-    other but cannot reach p < 0.05 with fewer than six groups. Units that change the confusion matrices in the
-    same way are counted together; their swaps are then binomial. All swaps are counted exactly when these
-    counts have at most 2^17 combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1)
+    Under the null hypothesis the answers to a unit could have come from either model. A unit is a clip with
+    the answers of all its seeds, or a whole group: swapping groups respects that clips of a group resemble
+    each other but cannot reach p < 0.05 with fewer than six groups. Units that change the confusion matrices
+    in the same way are counted together; their swaps are then binomial. All swaps are counted exactly when
+    these counts have at most 2^17 combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1)
     (Phipson & Smyth 2010).
 
     Parameters
@@ -208,7 +208,7 @@ def _by_clip(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Swap:
 
 
 def _pattern_counts(pairs: Codes, n_classes: int) -> Array:
-    """Confusion counts of single clips; `pairs` [n_patterns, (label, predicted), n_seeds], -1: no such seed."""
+    """Confusion counts of single clips; `pairs` [n_patterns, (label, predicted)", n_seeds], -1: no seed."""
     n_patterns, _, n_seeds = pairs.shape
     counts = np.zeros((n_patterns, n_seeds, n_classes, n_classes))
     pattern, seed = np.nonzero(pairs[:, 0] >= 0)

@@ -117,6 +117,8 @@ def tested_sentences(table: pd.DataFrame) -> list[str]:
 
 def summary_sentence(table: pd.DataFrame) -> str:
     """Sum up in one sentence how the proposed model fares against its baselines."""
+    if table.empty:
+        return "No clip with a label was scored."
     proposed, baselines = (table.loc[table["role"] == role] for role in ("proposed", "baseline"))
     if proposed.empty or baselines.empty:
         best = table.sort_values("uar").iloc[-1]

@@ -247,14 +247,14 @@ def _clip_jobs(plan: ExtractionPlan) -> Iterator[ClipJob]:
     parameters = json.dumps(describe(plan.parameters), sort_keys=True)
     root = plan.root.absolute()
     for clip in plan.clips.to_dict("records"):
-        start_s, end_s = _number(clip, "start_s"), _number(clip, "end_s")
+        start_s, end_s = _number(clip, "start_s") or 0.0, _number(clip, "end_s")
         path = root / str(clip["path"])
         identity = json.dumps([_content(clip, path), start_s, end_s, parameters])
         yield ClipJob(
             clip_id=str(clip["clip_id"]),
             key=hashlib.blake2b(identity.encode(), digest_size=16).hexdigest(),
             path=path,
-            start_s=start_s or 0.0,
+            start_s=start_s,
             end_s=end_s,
             duration_s=_number(clip, "duration_s") or _TYPICAL_CLIP_S,
         )

@@ -18,7 +18,7 @@ _CONTRAST_QUANTILE = 0.02
 _ROLLOFF = 0.85
 _A0_HZ = 440.0 / 16
 _TINY = 1e-10
-_SILENCE = 1e-8  # a power: the level floor of -80 dB
+_SILENCE_DB = -80.0
 
 DIMENSIONS: dict[Extra, tuple[str, ...]] = {
     "chroma": tuple(f"chroma_{i}" for i in range(N_CHROMA)),
@@ -101,7 +101,7 @@ def spectral_shape(frames: np.ndarray, power: np.ndarray, sample_rate_hz: int) -
     flatness = np.exp(np.log(floored).mean(axis=1)) / floored.mean(axis=1)
     negative = np.signbit(np.where(np.abs(frames) <= _TINY, np.float32(0), frames))
     crossings = (negative[:, 1:] != negative[:, :-1]).sum(axis=1) / frames.shape[1]
-    level = decibels(np.mean(frames**2, axis=1), floor=_SILENCE)
+    level = decibels(np.mean(frames**2, axis=1), floor_db=_SILENCE_DB)
     return np.stack([centroid, rolloff, flatness, crossings, level], axis=1)
 
 

@@ -39,5 +39,7 @@ def extract_log_mel(samples: np.ndarray, sample_rate_hz: int, parameters: LogMel
         parameters.sample_rate_hz, parameters.n_fft, parameters.n_mels, parameters.fmin, parameters.fmax
     ).T.copy()
     blocks = frame_blocks(mono, n_fft=parameters.n_fft, hop=parameters.hop)
-    floor = 10.0 ** (parameters.floor_db / 10)
-    return np.concatenate([decibels(power_spectrum(frames) @ filters, floor=floor) for frames in blocks])
+    floor_db = parameters.floor_db
+    return np.concatenate(
+        [decibels(power_spectrum(frames) @ filters, floor_db=floor_db) for frames in blocks]
+    )

@@ -70,10 +70,10 @@ def power_spectrum(frames: np.ndarray) -> np.ndarray:
     return power
 
 
-def decibels(power: np.ndarray, *, floor: float = 1e-10) -> np.ndarray:
-    """Return 10 log10 of power, relative to 1.0 and no lower than `floor` (a power)."""
-    level: np.ndarray = 10.0 * np.log10(np.maximum(power, np.float32(floor)))
-    return level
+def decibels(power: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
+    """Return 10 log10 of power, relative to 1.0 and no lower than `floor_db`."""
+    level: np.ndarray = 10.0 * np.log10(np.maximum(power, np.float32(10.0 ** (floor_db / 10))))
+    return np.maximum(level, np.float32(floor_db))  # the logarithm of the floor rounds to a little below
 
 
 @lru_cache(maxsize=8)

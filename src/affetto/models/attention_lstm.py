@@ -25,14 +25,22 @@ class LstmParameters(TrainingParameters):
     units: int = Field(48, ge=1, description="Size of the LSTM's state in one direction.")
     layers: int = Field(1, ge=1, description="LSTMs on top of each other.")
     bidirectional: bool = Field(True, description="Read the clip from its end as well.")
-    projection: int = Field(0, ge=0, description="Units of a dense layer (tanh) on every step before the LSTM; 0: none.")
+    projection: int = Field(
+        0, ge=0, description="Units of a dense layer (tanh) on every step before the LSTM; 0: none."
+    )
     skip: bool = Field(False, description="Pool the LSTM's input beside its output.")
     pooled_deviation: bool = Field(False, description="Pool the weighted deviation beside the weighted mean.")
-    input_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout of input dimensions, the same at every step.")
+    input_dropout: float = Field(
+        0.2, ge=0, lt=1, description="Dropout of input dimensions, the same at every step."
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the last layer.")
     noise: float = Field(0.0, ge=0, description="Deviation of Gaussian noise on the standardised input.")
-    shift: float = Field(0.0, ge=0, description="Deviation of an offset of each dimension, one a clip (another mix).")
-    crop_fraction: float = Field(1.0, gt=0, le=1, description="Shortest share of a clip that a training batch keeps.")
+    shift: float = Field(
+        0.0, ge=0, description="Deviation of an offset of each dimension, one a clip (another mix)."
+    )
+    crop_fraction: float = Field(
+        1.0, gt=0, le=1, description="Shortest share of a clip that a training batch keeps."
+    )
     l2: float = Field(0.0, ge=0)
 
 
@@ -44,7 +52,7 @@ class AttentionLstm(KerasEstimator):
     """
 
     name: ClassVar[str] = "attention_lstm"
-    Parameters: ClassVar[type[LstmParameters]] = LstmParameters  # type: ignore[assignment]
+    Parameters: ClassVar[type[LstmParameters]] = LstmParameters
     parameters: LstmParameters
 
     @property
@@ -88,7 +96,9 @@ class AttentionLstm(KerasEstimator):
         return self._standardised(self._steps(x["mfcc"]))
 
     def _standardised(self, steps: list[np.ndarray]) -> Inputs:
-        return {"steps": sequences.standardise(steps, self.statistics_["mean"], self.statistics_["deviation"])}
+        return {
+            "steps": sequences.standardise(steps, self.statistics_["mean"], self.statistics_["deviation"])
+        }
 
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         parameters, steps = self.parameters, batch["steps"]
@@ -137,11 +147,11 @@ class LastStateLstm(AttentionLstm):
 
     name: ClassVar[str] = "lstm"
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return None: this model does not attend."""
         return None
 
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return None: this model does not attend."""
         return None
 

@@ -48,7 +48,7 @@ def random_crops(
     spectrograms
         float32 [n_frames, n_bands] each, dB.
     width
-        Frames of the crops; shorter clips are padded with zeros on the right.
+        Frames of the crops; shorter clips are padded on the right with the mean of each band.
     augmentation
         Strengths.
     generator
@@ -73,6 +73,7 @@ def random_crops(
         first = start[i] * max(0.0, len(clip) - 1 - (lengths[i] - 1) * rate[i])
         frames = np.minimum(first + rate[i] * np.arange(lengths[i]), len(clip) - 1.0)
         crops[i, : lengths[i]] = interpolate(interpolate(clip, frames, axis=0), bands[i], axis=1)
+        crops[i, lengths[i] :] = crops[i, : lengths[i]].mean(axis=0)
     return crops, lengths
 
 
@@ -142,14 +143,14 @@ def vary_levels(
 def hide_stripes(
     crops: np.ndarray, augmentation: AugmentationParameters, generator: np.random.Generator
 ) -> np.ndarray:
-    """Set random stripes of frames and bands to zero, the mean of a standardised spectrogram.
+    """Replace random stripes of frames and of bands by the mean of each band.
 
     SpecAugment without time warping: Park et al., Interspeech 2019.
 
     Parameters
     ----------
     crops
-        float32 [n_clips, width, n_bands], standardised.
+        float32 [n_clips, width, n_bands], dB.
     augmentation
         Number and size of the stripes.
     generator
@@ -163,8 +164,8 @@ def hide_stripes(
     n_clips, width, n_bands = crops.shape
     frames = _stripes(n_clips, width, augmentation.n_time_masks, augmentation.time_mask, generator)
     bands = _stripes(n_clips, n_bands, augmentation.n_band_masks, augmentation.band_mask, generator)
-    hidden: np.ndarray = crops * ~(frames[:, :, None] | bands[:, None, :])
-    return hidden
+    hidden = frames[:, :, None] | bands[:, None, :]
+    return np.where(hidden, crops.mean(axis=1, keepdims=True), crops)
 
 
 def mix(

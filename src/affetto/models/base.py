@@ -65,6 +65,7 @@ class Estimator(abc.ABC):
         self.history_: list[dict[str, float]] = []
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
+        self.temperature = 1.0
 
     @property
     @abc.abstractmethod
@@ -103,11 +104,13 @@ class Estimator(abc.ABC):
         self.classes_ = tuple(sorted({str(label) for label in y}))
         if len(self.classes_) < _MIN_CLASSES:
             found = ", ".join(self.classes_) or "none"
-            raise AffettoError(f"{self.name} needs clips of at least two emotions to learn from, found: {found}.")
+            raise AffettoError(
+                f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
+            )
         self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
         index = {label: i for i, label in enumerate(self.classes_)}
         labels = np.array([index[str(label)] for label in y], dtype=np.int64)
-        self.history_ = []
+        self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         return self
 
@@ -126,11 +129,11 @@ class Estimator(abc.ABC):
         normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
         return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the weights over the steps of each clip, [n_steps] and summing to 1; None without attention."""
         return None
 
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:  # noqa: ARG002
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the start of each attended step in seconds, shaped like `attention`; None without attention."""
         return None
 
@@ -180,6 +183,7 @@ class Estimator(abc.ABC):
         estimator.classes_ = tuple(signature["classes"])
         estimator.history_ = signature["history"]
         estimator.temperature = float(signature["temperature"])
+        estimator.temperature = float(signature["temperature"])
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator._load_state(Path(directory))
         return estimator
@@ -215,7 +219,9 @@ class Estimator(abc.ABC):
 
     def _require_fitted(self) -> None:
         if not self.classes_:
-            raise AffettoError(f"{self.name} is not fitted yet; call fit before predict_proba, attention or save.")
+            raise AffettoError(
+                f"{self.name} is not fitted yet; call fit before predict_proba, attention or save."
+            )
 
     def _require_features(self, x: FeatureSet) -> None:
         missing = [name for name in self.features if name not in x]
@@ -270,10 +276,14 @@ def read_signature(directory: Path) -> dict[str, Any]:
     """
     path = Path(directory) / SIGNATURE_FILE
     if not path.is_file():
-        raise AffettoError(f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first.")
+        raise AffettoError(
+            f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first."
+        )
     signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if signature.get("format") != _FORMAT:
-        raise AffettoError(f"{path} has format {signature.get('format')}, this version reads {_FORMAT}; train again.")
+        raise AffettoError(
+            f"{path} has format {signature.get('format')}, this version reads {_FORMAT}; train again."
+        )
     return signature
 
 

@@ -1,4 +1,7 @@
-"""The convolutional recurrent network: layers and the function that puts them together."""
+"""The convolutional recurrent network: its own layers and the function that puts it together.
+
+Importing this module imports Keras: models import it inside the functions that build or load a network.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,51 @@ import tensorflow as tf
 
 from affetto.models.layers import AttentionPooling, SequenceLstm, step_mask
 
-DELTA_REACH = 2
-"""Frames on each side that a delta looks at."""
+_REACH = 2
+
+
+@keras.saving.register_keras_serializable(package="affetto")
+class RemoveLevel(keras.layers.Layer):
+    """Subtract from each spectrogram its own mean over the true frames, so that loudness and microphone matter less.
+
+    Parameters
+    ----------
+    per_band
+        Subtract the mean of each band (cepstral mean normalisation) instead of one mean of all bands.
+    """
+
+    def __init__(self, *, per_band: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.per_band = per_band
+
+    def call(self, spectrograms: Any, lengths: Any) -> Any:
+        """Map [n_clips, n_frames, n_bands] in dB to the same shape."""
+        mask = tf.cast(step_mask(lengths, tf.shape(spectrograms)[1]), spectrograms.dtype)
+        count = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)[:, None]
+        means = tf.einsum("bt,btn->bn", mask, spectrograms) / count
+        if not self.per_band:
+            means = tf.reduce_mean(means, axis=1, keepdims=True)
+        return spectrograms - means[:, None, :]
+
+    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+        """Return the shape of `call`'s result."""
+        return tuple(spectrograms_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer."""
+        return {**super().get_config(), "per_band": self.per_band}
 
 
 @keras.saving.register_keras_serializable(package="affetto")
 class DeltaChannels(keras.layers.Layer):
-    """Turn a spectrogram [n_clips, n_frames, n_bands] into channels: itself, its deltas and their deltas.
+    """Turn a spectrogram into three channels: itself, its deltas and their deltas.
 
-    A delta is the regression slope over two frames on each side (HTK Book 3.4, eq. 5.16). Frames beyond a clip's end
-    count as zeros and stay zeros, however far the clip is padded.
+    A delta is the regression slope over two frames on each side (HTK Book 3.4, equation 5.16). Frames beyond a clip's
+    end count as zeros and stay zeros, however far the clip is padded.
     """
 
     def call(self, spectrograms: Any, lengths: Any) -> Any:
-        """Return [n_clips, n_frames, n_bands, 3]."""
+        """Map [n_clips, n_frames, n_bands] to [n_clips, n_frames, n_bands, 3]."""
         mask = tf.cast(step_mask(lengths, tf.shape(spectrograms)[1]), spectrograms.dtype)[:, :, None]
         static = spectrograms * mask
         delta = _slope(static) * mask
@@ -39,9 +73,9 @@ class KeepSteps(keras.layers.Layer):
     """Set everything after a clip's end to zero, so that padding never leaks through convolutions."""
 
     def call(self, maps: Any, lengths: Any) -> Any:
-        """Return [n_clips, n_steps, ...] shaped like `maps`."""
+        """Return [n_clips, n_steps, n_bands, n_channels], shaped like `maps`."""
         mask = tf.cast(step_mask(lengths, tf.shape(maps)[1]), maps.dtype)
-        return maps * tf.reshape(mask, [tf.shape(maps)[0], -1] + [1] * (len(maps.shape) - 2))
+        return maps * mask[:, :, None, None]
 
     def compute_output_shape(self, maps_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape of `call`'s result."""
@@ -50,18 +84,14 @@ class KeepSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="affetto")
 class HalveLengths(keras.layers.Layer):
-    """Lengths after a stride of two: half, rounded up."""
+    """Steps left of each clip after a stride of two: half of them, rounded up."""
 
     def call(self, lengths: Any) -> Any:
-        """Return int32 [n_clips]."""
+        """Map int32 [n_clips] to int32 [n_clips]."""
         return (lengths + 1) // 2
 
-    def compute_output_shape(self, lengths_shape: Any) -> Any:
-        """Return the shape of `call`'s result."""
-        return tuple(lengths_shape)
-
     def compute_output_spec(self, lengths: Any) -> Any:
-        """Keep the integer type."""
+        """Keep shape and integer type."""
         return keras.KerasTensor(lengths.shape, dtype=lengths.dtype)
 
 
@@ -69,54 +99,85 @@ def build_crnn(
     inputs: Mapping[str, Any],
     n_classes: int,
     *,
+    mean_removal: str,
+    mean: Sequence[float],
+    scale: Sequence[float],
     channels: Sequence[int],
     n_time_strides: int,
     lstm_units: int,
     dropout: float,
-    statistics_pooling: bool = False,
-    deltas: bool = True,
-    mode: str = "stride",
 ) -> Any:
+    """Put the network together: deltas, convolutions with strides, LSTM, attention pooling, logits.
+
+    Parameters
+    ----------
+    inputs
+        Keras inputs `log_mel` [n_clips, n_frames, n_bands], dB, and `log_mel_lengths` int32 [n_clips].
+    n_classes
+        Number of emotions.
+    mean_removal
+        "none", "clip" or "band": the level that each clip loses before standardisation.
+    mean, scale
+        Mean and deviation of each band over the training clips, after the removal.
+    channels
+        Channels of each convolutional block; every block halves the bands.
+    n_time_strides
+        The first so many blocks also halve the frames.
+    lstm_units
+        Size of the LSTM's state in each direction.
+    dropout
+        Share of the numbers hidden before and after the LSTM.
+
+    Returns
+    -------
+    keras.Model
+        To `logits` [n_clips, n_classes] and `attention` [n_clips, n_steps].
+    """
     from keras import layers
 
     lengths = inputs["log_mel_lengths"]
-    maps = DeltaChannels(name="deltas")(inputs["log_mel"], lengths)
-    if not deltas:
-        maps = maps[..., :1]
+    clips = inputs["log_mel"]
+    if mean_removal != "none":
+        clips = RemoveLevel(per_band=mean_removal == "band", name="level")(clips, lengths)
+    clips = layers.Normalization(mean=list(mean), variance=[value**2 for value in scale], name="standardised")(clips)
+    maps = DeltaChannels(name="deltas")(clips, lengths)
     for block, n_channels in enumerate(channels):
-        stride = 2 if block < n_time_strides else 1
-        pool = mode == "pool" and block > 0
-        maps = layers.Conv2D(
-            n_channels, 5 if block == 0 else 3, strides=(1 if pool else stride, 1 if pool else 2), padding="same", use_bias=False,
-            kernel_initializer="he_normal",
-        )(maps)
-        maps = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(maps))
-        if pool:
-            maps = layers.AveragePooling2D((stride, 2))(maps)
-        lengths = HalveLengths()(lengths) if stride == 2 else lengths
-        maps = KeepSteps()(maps, lengths)
-        if block in (1, 2) and dropout:
-            maps = layers.SpatialDropout2D(dropout / 3)(maps)
-    steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]))(maps)
+        halved = block < n_time_strides
+        maps = _convolve(maps, n_channels, size=5 if block == 0 else 3, stride=2 if halved else 1, name=f"block_{block}")
+        lengths = HalveLengths(name=f"lengths_{block}")(lengths) if halved else lengths
+        maps = KeepSteps(name=f"keep_{block}")(maps, lengths)
+    steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
     steps = layers.Dropout(dropout)(steps)
-    if lstm_units:
-        steps = SequenceLstm(lstm_units, bidirectional=True)(steps, lengths)
-        steps = layers.Dropout(dropout)(steps)
-    pooled, attention = AttentionPooling(name="pool")(steps, lengths)
-    if statistics_pooling:
-        second, _ = pooled, None
-        sq = layers.Lambda(lambda t: t * t)(steps)
+    steps = SequenceLstm(lstm_units, bidirectional=True, name="lstm")(steps, lengths)
+    pooled, attention = AttentionPooling(name="pooling")(layers.Dropout(dropout)(steps), lengths)
     logits = layers.Dense(n_classes, name="logits")(layers.Dropout(dropout)(pooled))
     return keras.Model(dict(inputs), {"logits": logits, "attention": attention})
 
 
+def _convolve(maps: Any, n_channels: int, *, size: int, stride: int, name: str) -> Any:
+    """Convolution, batch normalisation, ReLU.
+
+    The borders are padded explicitly: TensorFlow's "same" puts them elsewhere for even and for odd widths, and the
+    result for a clip would depend on how far its batch is padded.
+    """
+    from keras import layers
+
+    maps = layers.ZeroPadding2D(size // 2, name=f"{name}_border")(maps)
+    maps = layers.Conv2D(
+        n_channels, size, strides=(stride, 2), use_bias=False, kernel_initializer="he_normal", name=f"{name}_convolution"
+    )(maps)
+    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(maps))
+
+
 def _slope(values: Any) -> Any:
-    """Regression slope along axis 1 over two frames on each side; zeros beyond the edges."""
-    padded = tf.pad(values, [[0, 0], [DELTA_REACH, DELTA_REACH], [0, 0]])
+    """Regression slope along axis 1 over `_REACH` frames on each side; zeros beyond the edges."""
+    padded = tf.pad(values, [[0, 0], [_REACH, _REACH], [0, 0]])
     n_frames = tf.shape(values)[1]
-    total = sum(
-        weight * padded[:, DELTA_REACH + weight : DELTA_REACH + weight + n_frames]
-        - weight * padded[:, DELTA_REACH - weight : DELTA_REACH - weight + n_frames]
-        for weight in range(1, DELTA_REACH + 1)
+    weights = range(1, _REACH + 1)
+    total = tf.add_n(
+        [
+            float(w) * (padded[:, _REACH + w : _REACH + w + n_frames] - padded[:, _REACH - w : _REACH - w + n_frames])
+            for w in weights
+        ]
     )
-    return total / (2 * sum(weight * weight for weight in range(1, DELTA_REACH + 1)))
+    return total / float(2 * sum(w * w for w in weights))

@@ -15,7 +15,7 @@ _SMALLEST = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class SequenceLstm(keras.layers.Layer):
+class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     """An LSTM over right-padded sequences in one fused operation (TensorFlow's `BlockLSTM`).
 
     Same equations as `keras.layers.LSTM` with its defaults (Hochreiter & Schmidhuber 1997, with forget gate), but
@@ -34,17 +34,20 @@ class SequenceLstm(keras.layers.Layer):
         self.units = units
         self.bidirectional = bidirectional
 
-    def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:  # noqa: ARG002
+    def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
         """Create kernel, recurrent kernel and bias of each direction; gates in the order input, cell, forget, output."""
         self.weights_of = [
-            self._direction(name, int(sequences_shape[-1])) for name in ("forward", "backward")[: 1 + self.bidirectional]
+            self._direction(name, int(sequences_shape[-1]))
+            for name in ("forward", "backward")[: 1 + self.bidirectional]
         ]
         self.built = True
 
     def _direction(self, name: str, n_inputs: int) -> tuple[Any, Any, Any]:
         width = 4 * self.units
         kernel = self.add_weight(name=f"{name}_kernel", shape=(n_inputs, width), initializer="glorot_uniform")
-        recurrent = self.add_weight(name=f"{name}_recurrent", shape=(self.units, width), initializer="orthogonal")
+        recurrent = self.add_weight(
+            name=f"{name}_recurrent", shape=(self.units, width), initializer="orthogonal"
+        )
         bias = self.add_weight(name=f"{name}_bias", shape=(width,), initializer=_forget_bias)
         return kernel, recurrent, bias
 
@@ -58,7 +61,7 @@ class SequenceLstm(keras.layers.Layer):
         mask = step_mask(lengths, tf.shape(sequences)[1])
         return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return (*sequences_shape[:-1], self.units * (1 + self.bidirectional))
 
@@ -68,7 +71,7 @@ class SequenceLstm(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class AttentionPooling(keras.layers.Layer):
+class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean over the steps, the weights being the softmax of each step's product with a learnt query.
 
     "Weighted pooling" of Mirsamadi, Barsoum & Zhang, "Automatic speech emotion recognition using recurrent neural
@@ -85,7 +88,7 @@ class AttentionPooling(keras.layers.Layer):
         super().__init__(**options)
         self.deviation = deviation
 
-    def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:  # noqa: ARG002
+    def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
         """Create the query, which starts at zero: at first the pooling is the plain mean."""
         self.query = self.add_weight(name="query", shape=(int(sequences_shape[-1]),), initializer="zeros")
         self.built = True
@@ -101,7 +104,7 @@ class AttentionPooling(keras.layers.Layer):
         variance = tf.einsum("bt,btn->bn", weights, tf.square(sequences - mean[:, None]))
         return tf.concat([mean, tf.sqrt(variance + _SMALLEST)], axis=-1), weights
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shapes of `call`'s results."""
         return (sequences_shape[0], sequences_shape[-1] * (1 + self.deviation)), tuple(sequences_shape[:2])
 
@@ -111,7 +114,7 @@ class AttentionPooling(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class MeanPooling(keras.layers.Layer):
+class MeanPooling(keras.layers.Layer):  # type: ignore[misc]
     """Mean over the true steps of each sequence."""
 
     def call(self, sequences: Any, lengths: Any) -> Any:
@@ -120,13 +123,13 @@ class MeanPooling(keras.layers.Layer):
         total = tf.einsum("bt,btn->bn", mask, sequences)
         return total / tf.maximum(tf.reduce_sum(mask, axis=1, keepdims=True), 1.0)
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return (sequences_shape[0], sequences_shape[-1])
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class LastState(keras.layers.Layer):
+class LastState(keras.layers.Layer):  # type: ignore[misc]
     """What an LSTM knows at the end: its last output, for two directions the last output of each.
 
     Parameters
@@ -147,7 +150,7 @@ class LastState(keras.layers.Layer):
         half = sequences.shape[-1] // 2
         return tf.concat([last[:, :half], sequences[:, 0, half:]], axis=-1)
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return (sequences_shape[0], sequences_shape[-1])
 

@@ -31,7 +31,13 @@ class Loop:
     """
 
     def __init__(
-        self, model: Any, examples: Examples, parameters: TrainingParameters, *, seed: int, augment: Augment | None
+        self,
+        model: Any,
+        examples: Examples,
+        parameters: TrainingParameters,
+        *,
+        seed: int,
+        augment: Augment | None,
     ) -> None:
         self.model, self.examples, self.parameters, self.augment = model, examples, parameters, augment
         self.rng = np.random.default_rng(seed)
@@ -122,7 +128,10 @@ def evaluate(model: Any, examples: Examples) -> dict[str, float]:
     likelihood = probabilities[np.arange(len(examples.labels)), examples.labels]
     right = probabilities.argmax(axis=1) == examples.labels
     recalls = [right[examples.labels == label].mean() for label in np.unique(examples.labels)]
-    return {"val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()), "val_uar": float(np.mean(recalls))}
+    return {
+        "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        "val_uar": float(np.mean(recalls)),
+    }
 
 
 def _optimizer(parameters: TrainingParameters) -> Any:

@@ -54,7 +54,7 @@ class KerasEstimator(Estimator):
         The outputs are `logits`, perhaps `attention` [n_clips, n_steps] and heads named `auxiliary_...`.
         """
 
-    def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+    def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Change a training batch at random; does nothing here."""
         return batch
 
@@ -82,7 +82,9 @@ class KerasEstimator(Estimator):
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         rng = np.random.default_rng(seed)
-        kept, held = shared.validation_split(examples.labels, groups, self.parameters.validation_fraction, rng)
+        kept, held = shared.validation_split(
+            examples.labels, groups, self.parameters.validation_fraction, rng
+        )
         model = self._build(shared.pad_batch(examples.inputs, np.arange(1)), examples.n_classes)
         self.members_.append(model)
         return shared.train_network(
@@ -149,4 +151,7 @@ def make_inputs(example: Batch) -> dict[str, Any]:
 
 def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
     """Average the members' histories epoch by epoch."""
-    return [{key: float(np.mean([e[key] for e in entries])) for key in entries[0]} for entries in zip(*histories, strict=True)]
+    return [
+        {key: float(np.mean([e[key] for e in entries])) for key in entries[0]}
+        for entries in zip(*histories, strict=True)
+    ]

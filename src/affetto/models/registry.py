@@ -34,7 +34,9 @@ def estimator_class(name: str) -> type[Estimator]:
         When no model has this name.
     """
     if name not in ESTIMATORS:
-        raise AffettoError(f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}.")
+        raise AffettoError(
+            f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
+        )
     module, _, attribute = ESTIMATORS[name].partition(":")
     found: type[Estimator] = getattr(import_module(module), attribute)
     return found

@@ -90,10 +90,14 @@ def standardisation(sequences: Iterable[np.ndarray]) -> tuple[np.ndarray, np.nda
 
 def standardise(sequences: Sequence[np.ndarray], mean: np.ndarray, deviation: np.ndarray) -> list[np.ndarray]:
     """Standardise each sequence and clip it to 5 deviations, so that no unusual recording overwhelms a network."""
-    return [np.clip((sequence - mean) / deviation, -_LIMIT, _LIMIT).astype(np.float32) for sequence in sequences]
+    return [
+        np.clip((sequence - mean) / deviation, -_LIMIT, _LIMIT).astype(np.float32) for sequence in sequences
+    ]
 
 
-def crop_steps(batch: np.ndarray, lengths: np.ndarray, shortest: float, rng: np.random.Generator) -> np.ndarray:
+def crop_steps(
+    batch: np.ndarray, lengths: np.ndarray, shortest: float, rng: np.random.Generator
+) -> np.ndarray:
     """Keep a random stretch of each sequence of a padded batch.
 
     Parameters

@@ -23,10 +23,14 @@ class StatisticsSvmParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     statistics: tuple[Statistic, ...] = Field(
-        ("mean", "std"), min_length=1, description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95."
+        ("mean", "std"),
+        min_length=1,
+        description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95.",
     )
     C: float = Field(3.0, gt=0, description="Price of an error against a wide margin.")
-    gamma: float | Literal["scale", "auto"] = Field("scale", description="Width of the radial basis function.")
+    gamma: float | Literal["scale", "auto"] = Field(
+        "scale", description="Width of the radial basis function."
+    )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
 
@@ -78,12 +82,12 @@ def clip_statistics(frames: np.ndarray, statistics: tuple[Statistic, ...]) -> np
 
 
 def _statistic(frames: np.ndarray, name: Statistic) -> np.ndarray:
+    result: np.ndarray
     if name == "percentiles":
-        return np.percentile(frames, _PERCENTILES, axis=0)
-    if name == "skewness":
-        centred = frames - frames.mean(axis=0)
-        cubes: np.ndarray = (centred**3).mean(axis=0) / np.maximum(frames.std(axis=0), _SMALLEST) ** 3
-        return cubes
-    functions = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max, "median": np.median}
-    result: np.ndarray = functions[name](frames, axis=0)
+        result = np.percentile(frames, _PERCENTILES, axis=0)
+    elif name == "skewness":
+        cubes = ((frames - frames.mean(axis=0)) ** 3).mean(axis=0)
+        result = cubes / np.maximum(frames.std(axis=0), _SMALLEST) ** 3
+    else:
+        result = getattr(np, name)(frames, axis=0)
     return result

@@ -97,7 +97,9 @@ class TabularEstimator(Estimator):
         path = directory / _MODEL_FILE
         unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
         if unknown:
-            raise AffettoError(f"{path} holds {unknown[0]}, which no model of Affetto saves; do not trust this file.")
+            raise AffettoError(
+                f"{path} holds {unknown[0]}, which no model of Affetto saves; do not trust this file."
+            )
         self.classifier_ = skops.io.load(path, trusted=list(TRUSTED_TYPES))
         with np.load(directory / _STATISTICS_FILE, allow_pickle=False) as stored:
             self.temperature_ = float(stored["temperature"])
@@ -123,4 +125,6 @@ def count_numbers(classifier: Any) -> int:
 
 def _is_stored(classifier: Any, name: str) -> bool:
     """Tell stored attributes from those scikit-learn derives on demand (`coef_` of a kernel SVM raises)."""
-    return vars(classifier).get(name) is not None or (name == "dual_coef_" and hasattr(classifier, "_dual_coef_"))
+    return vars(classifier).get(name) is not None or (
+        name == "dual_coef_" and hasattr(classifier, "_dual_coef_")
+    )

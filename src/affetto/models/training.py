@@ -30,15 +30,26 @@ class TrainingParameters(BaseModel):
     batch_size: int = Field(32, ge=1, description="Clips a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
     weight_decay: float = Field(1e-2, ge=0, description="Decoupled weight decay of AdamW, biases excepted.")
-    warmup_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises from 0.")
+    warmup_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of the steps in which the rate rises from 0."
+    )
     clip_norm: float = Field(1.0, gt=0, description="Largest global norm of the gradient.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target spread over all classes.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of each target spread over all classes."
+    )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
-    mixup_alpha: float = Field(0.0, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off.")
+    mixup_alpha: float = Field(
+        0.0, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
+    )
     auxiliary_weight: float = Field(0.3, ge=0, description="Weight of the loss of each auxiliary head.")
-    ema_momentum: float = Field(0.98, ge=0, lt=1, description="Moving average of the weights a step; 0 is off.")
+    ema_momentum: float = Field(
+        0.98, ge=0, lt=1, description="Moving average of the weights a step; 0 is off."
+    )
     validation_fraction: float = Field(
-        0.0, ge=0, le=0.5, description="Share of the groups held back to choose the epoch; 0 trains to the last one."
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the groups held back to choose the epoch; 0 trains to the last one.",
     )
     n_members: int = Field(1, ge=1, description="Networks of other seeds whose probabilities are averaged.")
     n_widths: int = Field(4, ge=1, description="Number of lengths that batches are padded to.")
@@ -82,7 +93,9 @@ def configure_tensorflow() -> int:
     import tensorflow as tf
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    threads = int(os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = int(
+        os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
+    )
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -157,7 +170,9 @@ def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarr
     return batch
 
 
-def bucket_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None) -> list[np.ndarray]:
+def bucket_order(
+    lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None
+) -> list[np.ndarray]:
     """Cut the clips into batches of similar length; with `rng`, other batches in another order each time.
 
     Parameters
@@ -180,13 +195,15 @@ def bucket_order(lengths: np.ndarray, batch_size: int, rng: np.random.Generator 
     order = np.argsort(keys, kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     if rng is not None:
-        rng.shuffle(batches)  # type: ignore[arg-type]  # a list of arrays is shuffled in place
+        rng.shuffle(batches)
     return batches
 
 
 def input_lengths(inputs: Inputs) -> np.ndarray:
     """Return the steps of each clip in the longest of its sequences, int64 [n_clips]; 1 where all are vectors."""
-    sequences = [[len(value) for value in values] for values in inputs.values() if not isinstance(values, np.ndarray)]
+    sequences = [
+        [len(value) for value in values] for values in inputs.values() if not isinstance(values, np.ndarray)
+    ]
     return np.max(sequences, axis=0) if sequences else np.ones(n_clips(inputs), np.int64)
 
 
@@ -221,7 +238,11 @@ def mix_batch(
         else (share * value + (1 - share) * value[other]).astype(np.float32)
         for name, value in batch.items()
     }
-    return mixed, share * targets + (1 - share) * targets[other], share * weights + (1 - share) * weights[other]
+    return (
+        mixed,
+        share * targets + (1 - share) * targets[other],
+        share * weights + (1 - share) * weights[other],
+    )
 
 
 def learning_rates(parameters: TrainingParameters, n_steps: int) -> np.ndarray:
@@ -277,7 +298,9 @@ def validation_split(
     return np.setdiff1d(everyone, best), best
 
 
-def predict_outputs(model: Any, inputs: Inputs, *, batch_size: int = 64) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+def predict_outputs(
+    model: Any, inputs: Inputs, *, batch_size: int = 64
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Run a network over clips in batches of similar length.
 
     Yields

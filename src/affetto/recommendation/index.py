@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,9 +95,10 @@ def _pairs(emotions: tuple[str, ...], mixtures: pd.DataFrame) -> tuple[tuple[str
     return tuple(pairs)
 
 
-def _natural(theme: str) -> tuple[bool, int, str]:
-    """Sort 2 before 10, and numbers before names."""
-    return (not theme.isdecimal(), int(theme) if theme.isdecimal() else 0, theme)
+def _natural(theme: str) -> tuple[tuple[bool, int, str], ...]:
+    """Sort calm/2 before calm/10, and numbers before names."""
+    parts = re.split(r"([0-9]+)", theme)
+    return tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
 
 
 def _conditional(

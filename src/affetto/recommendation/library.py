@@ -38,7 +38,7 @@ def build_library(
     Parameters
     ----------
     clips
-        Clip table after the audit (`clip_id, corpus, path, start_s, end_s, duration_s`).
+        Clip table after the audit (`clip_id, corpus, path, start_s, end_s, duration_s` and perhaps `title`).
     root
         Folder that `path` is relative to.
     library_emotions
@@ -78,7 +78,8 @@ def build_library(
         )
     tracks["emotion"] = np.asarray(emotions, dtype=object)[tracks[columns].to_numpy(float).argmax(axis=1)]
     tracks["root"] = Path(root).as_posix()
-    tracks["title"] = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
+    stems = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
+    tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
     tracks = _with_highlights(tracks, attention, highlight_s)
     kept = ["clip_id", "corpus", "root", "path", "title", "duration_s", "emotion", *columns]

@@ -4,69 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ValidationError
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.features.extractors import parse_description
+from affetto.features.parameters import FeatureParameters
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
 
-KINDS: dict[str, type[BaseModel]] = {
-    "mfcc": MfccParameters,
-    "log_mel": LogMelParameters,
-    "functionals": OpenSmileParameters,
-    "egemaps": OpenSmileParameters,
-}
-"""Feature of the voice → model of its parameters."""
 
-
-def feature_parameters(names: Sequence[str], configured: Mapping[str, Any]) -> dict[str, BaseModel]:
-    """Pick the parameters of the features that a model reads.
-
-    Parameters
-    ----------
-    names
-        Features of the model.
-    configured
-        `voice.features` of the parameters: feature → its parameters.
-
-    Returns
-    -------
-    dict
-        Feature → validated parameters.
-
-    Raises
-    ------
-    AffettoError
-        When a feature is not configured, or not validly.
-    """
-    chosen = {}
-    for name in names:
-        if name not in configured or name not in KINDS:
-            raise AffettoError(
-                f"The voice model reads the feature {name!r}: add it to voice.features in the parameters."
-            )
-        try:
-            chosen[name] = KINDS[name].model_validate(configured[name] or {})
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise AffettoError(
-                f"voice.features.{name}.{where}: {first['msg']} (given: {first['input']!r})."
-            ) from error
-    return chosen
-
-
-def hear(
-    model: Estimator, recordings: pd.DataFrame, parameters: Mapping[str, BaseModel]
-) -> tuple[pd.DataFrame, np.ndarray]:
+def hear(model: Estimator, recordings: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Estimate the emotion of recordings.
 
     Parameters
@@ -75,8 +28,6 @@ def hear(
         Fitted voice model.
     recordings
         `name, path, status, message` of `screen_recordings`.
-    parameters
-        Feature → parameters, of all features the model reads.
 
     Returns
     -------
@@ -85,6 +36,7 @@ def hear(
         probabilities, float64 [n_recordings, n_classes], NaN for every recording that is not `ok`.
     """
     table = recordings.copy()
+    parameters = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
     features: dict[str, dict[str, ClipFeatures]] = {}
     for row in recordings[recordings["status"] == "ok"].itertuples():
         try:
@@ -98,8 +50,11 @@ def hear(
     return table, probabilities
 
 
-def _extract(name: str, path: Path, parameters: Mapping[str, BaseModel]) -> dict[str, ClipFeatures]:
-    return {feature: extract_in_memory([path], [name], values) for feature, values in parameters.items()}
+def _extract(name: str, path: Path, parameters: Mapping[str, FeatureParameters]) -> dict[str, ClipFeatures]:
+    return {
+        feature: extract_in_memory([path], [name], values, name=feature)
+        for feature, values in parameters.items()
+    }
 
 
 def _stack(clips: Sequence[Mapping[str, ClipFeatures]]) -> FeatureSet:

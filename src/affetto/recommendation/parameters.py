@@ -20,7 +20,7 @@ class VoiceActivityParameters(BaseModel):
         description="A frame is active when its level is within this of the loudest frame, dB.",
     )
     floor_db: float = Field(
-        default=-65.0, le=0, description="Quieter frames are never active, dB re full scale."
+        default=-75.0, le=0, description="Quieter frames are never active, dB re full scale."
     )
     periodicity: float = Field(
         default=0.55, ge=0, le=1, description="Smallest normalised autocorrelation of a voiced frame."
@@ -70,6 +70,7 @@ class RecommendParameters(BaseModel):
         le=1,
         description="Share of the weight of an emotion that its preferred themes take.",
     )
+    highlight_s: float = Field(default=15.0, gt=0, description="Length of the highlight of a track, s.")
     unsure_below: float = Field(
         default=0.5,
         ge=0,

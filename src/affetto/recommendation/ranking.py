@@ -208,7 +208,7 @@ def find_themes(
     names
         (emotion, theme) → readable name.
     preferred
-        Readable names, or `<emotion>/<theme>`; case does not matter.
+        Readable names, themes as the library numbers them, or `<emotion>/<theme>`; case does not matter.
 
     Returns
     -------
@@ -221,11 +221,14 @@ def find_themes(
         When no theme of the library has such a name.
     """
     chosen = np.zeros(len(index.pairs), dtype=bool)
-    labels = [{f"{e}/{t}".casefold(), names.get((e, t), f"{e}/{t}").casefold()} for e, t in index.pairs]
+    labels = [
+        {t.casefold(), f"{e}/{t}".casefold(), names.get((e, t), f"{e}/{t}").casefold()}
+        for e, t in index.pairs
+    ]
     for wanted in preferred:
         hits = np.array([wanted.casefold() in label for label in labels])
         if not hits.any():
-            known = ", ".join(sorted(f"{e}/{t}" for e, t in index.pairs if t))
+            known = ", ".join(sorted(t if "/" in t else f"{e}/{t}" for e, t in index.pairs if t))
             raise AffettoError(
                 f"recommend.preferred_themes names {wanted!r}, which the library does not have: {known}."
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.themes.frames import clip_frames, resolve_descriptors, sample_frames
+from affetto.themes.frames import descriptor_frames, resolve_descriptors, sample_frames
 from affetto.themes.parameters import CodebookParameters
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ class Vocabulary:
     Attributes
     ----------
     columns
-        Indices of the descriptor's dimensions after `clip_frames`.
+        Indices of the descriptor's dimensions in the feature.
     mean, scale
-        Statistics of the training sample, float32 [n_columns].
+        Statistics of the training sample, float32 [n_values]; a texture window has two values a column.
     words
-        Codewords in standardised units, float32 [n_words, n_columns].
+        Codewords in standardised units, float32 [n_words, n_values].
     """
 
     columns: np.ndarray
@@ -41,7 +41,7 @@ class Vocabulary:
 
     def assign(self, frames: np.ndarray, *, nearest: int) -> np.ndarray:
         """Return the indices of the nearest words of every frame, int64 [n_frames, nearest], nearest first."""
-        return nearest_words((frames[:, self.columns] - self.mean) / self.scale, self.words, nearest=nearest)
+        return nearest_words((frames - self.mean) / self.scale, self.words, nearest=nearest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,18 +93,15 @@ class Codebook:
         Returns
         -------
         np.ndarray
-            int64 [n_words]; each descriptor's counts sum to frames × assignments, to 0 for a clip without frames.
+            int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without frames.
         """
-        kept = clip_frames(frames, self.parameters)
-        return np.concatenate(
-            [
-                np.bincount(
-                    vocabulary.assign(kept, nearest=self.parameters.assignments).ravel(),
-                    minlength=len(vocabulary.words),
-                )
-                for vocabulary in self.vocabularies.values()
-            ]
-        )
+        return np.concatenate([self._count(frames, name) for name in self.vocabularies])
+
+    def _count(self, frames: np.ndarray, name: str) -> np.ndarray:
+        vocabulary, descriptor = self.vocabularies[name], self.parameters.descriptors[name]
+        kept = descriptor_frames(frames, vocabulary.columns, descriptor, frame_step=self.parameters.frame_step)
+        found = vocabulary.assign(kept, nearest=descriptor.assignments)
+        return np.bincount(found.ravel(), minlength=len(vocabulary.words))
 
     def state(self) -> dict[str, Any]:
         """Return arrays and JSON values from which `from_state` makes an equal codebook."""
@@ -147,29 +144,19 @@ def fit_codebook(features: ClipFeatures, parameters: CodebookParameters) -> Code
         When the clips have no frames, or the descriptors no dimensions.
     """
     columns = resolve_descriptors(features.dimensions, parameters.descriptors)
-    sample = sample_frames(features, parameters)
-    if len(sample) == 0:
+    sample = sample_frames(features, columns, parameters)
+    if any(len(frames) == 0 for frames in sample.values()):
         raise AffettoError("The training clips have no frames to learn a codebook from: check the features.")
-    n_dimensions = len(features.dimensions)
     return Codebook(
-        {
-            name: _fit_vocabulary(sample, _with_deviations(indices, n_dimensions, parameters), name, parameters)
-            for name, indices in columns.items()
-        },
+        {name: _fit_vocabulary(sample[name], indices, name, parameters) for name, indices in columns.items()},
         tuple(features.dimensions),
         parameters,
     )
 
 
-def _with_deviations(indices: list[int], n_dimensions: int, parameters: CodebookParameters) -> np.ndarray:
-    means = np.array(indices, dtype=np.int64)
-    return np.concatenate([means, means + n_dimensions]) if parameters.texture_frames else means
-
-
 def _fit_vocabulary(
-    sample: np.ndarray, columns: np.ndarray, name: str, parameters: CodebookParameters
+    chosen: np.ndarray, columns: list[int], name: str, parameters: CodebookParameters
 ) -> Vocabulary:
-    chosen = sample[:, columns]
     mean, scale = chosen.mean(axis=0, dtype=np.float64), chosen.std(axis=0, dtype=np.float64)
     mean, scale = mean.astype(np.float32), np.where(scale > 0, scale, 1.0).astype(np.float32)
     words = learn_words(
@@ -179,7 +166,7 @@ def _fit_vocabulary(
         iterations=parameters.iterations,
         seed=parameters.seed,
     )
-    return Vocabulary(columns, mean, scale, words)
+    return Vocabulary(np.array(columns, dtype=np.int64), mean, scale, words)
 
 
 def learn_words(

@@ -50,25 +50,33 @@ def resolve_descriptors(
     return kept
 
 
-def clip_frames(frames: np.ndarray, parameters: CodebookParameters) -> np.ndarray:
-    """Subsample frames or join them into texture windows; frames that are not finite are dropped.
+def descriptor_frames(
+    frames: np.ndarray, columns: Sequence[int] | np.ndarray, descriptor: DescriptorParameters, *, frame_step: int
+) -> np.ndarray:
+    """Choose a descriptor's dimensions, subsample frames, join them into texture windows.
+
+    Frames that are not finite are dropped.
 
     Parameters
     ----------
     frames
         Shape [n_frames, n_dimensions].
-    parameters
-        `frame_step` and `texture_frames` are read.
+    columns
+        The descriptor's dimensions.
+    descriptor
+        `texture_frames` is read.
+    frame_step
+        Only every n-th frame is kept.
 
     Returns
     -------
     np.ndarray
-        float32 [n_kept, n_dimensions], or [n_windows, 2 × n_dimensions] (means, then standard deviations) of texture
+        float32 [n_kept, n_columns], or [n_windows, 2 × n_columns] (means, then standard deviations) of texture
         windows that overlap by half. A clip shorter than a window gives one window.
     """
-    kept = frames[:: parameters.frame_step]
-    kept = kept[np.isfinite(kept).all(axis=1)].astype(np.float32, copy=False)
-    return texture_windows(kept, parameters.texture_frames) if parameters.texture_frames else kept
+    kept = frames[::frame_step, columns].astype(np.float32, copy=False)
+    kept = kept[np.isfinite(kept).all(axis=1)]
+    return texture_windows(kept, descriptor.texture_frames) if descriptor.texture_frames else kept
 
 
 def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
@@ -77,27 +85,44 @@ def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
         return np.empty((0, 2 * frames.shape[1]), dtype=np.float32)
     starts = range(0, max(1, len(frames) - length + 1), max(1, length // 2))
     windows = [frames[start : start + length] for start in starts]
-    return np.array([np.concatenate([w.mean(axis=0), w.std(axis=0)]) for w in windows], dtype=np.float32)
+    return np.array([np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in windows], np.float32)
 
 
-def sample_frames(features: ClipFeatures, parameters: CodebookParameters) -> np.ndarray:
-    """Draw a bounded, seeded sample of frames, about as many from every clip.
+def sample_frames(
+    features: ClipFeatures,
+    columns: Mapping[str, Sequence[int]],
+    parameters: CodebookParameters,
+) -> dict[str, np.ndarray]:
+    """Draw a bounded, seeded sample of every descriptor's frames, about as many from every clip.
 
     A clip's draw depends on the seed and on the clip's name alone, not on the other clips.
 
+    Parameters
+    ----------
+    features
+        Frames of clips, each read once.
+    columns
+        Dimensions by descriptor.
+    parameters
+        Descriptors, `sample_frames`, `frame_step` and `seed`.
+
     Returns
     -------
-    np.ndarray
-        float32 [at most about `sample_frames`, n_dimensions after `clip_frames`].
+    dict
+        By descriptor, float32 [at most about `sample_frames`, its columns after `descriptor_frames`].
     """
     order = np.random.default_rng(parameters.seed).permutation(len(features))
     chosen = np.sort(order[: parameters.sample_frames])
     quota = -(-parameters.sample_frames // max(1, len(chosen)))
-    drawn = []
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in columns}
     for index in chosen.tolist():
-        frames = clip_frames(features[index], parameters)
-        if len(frames) > quota:
-            rng = np.random.default_rng([parameters.seed, *features.clip_ids[index].encode()])
-            frames = frames[np.sort(rng.choice(len(frames), quota, replace=False))]
-        drawn.append(frames)
-    return np.concatenate(drawn) if drawn else np.empty((0, len(features.dimensions)), dtype=np.float32)
+        clip = features[index]
+        for name, indices in columns.items():
+            frames = descriptor_frames(
+                clip, indices, parameters.descriptors[name], frame_step=parameters.frame_step
+            )
+            if len(frames) > quota:
+                rng = np.random.default_rng([parameters.seed, *features.clip_ids[index].encode()])
+                frames = frames[np.sort(rng.choice(len(frames), quota, replace=False))]
+            drawn[name].append(frames)
+    return {name: np.concatenate(parts) if parts else np.empty((0, 1)) for name, parts in drawn.items()}

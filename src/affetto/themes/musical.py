@@ -41,7 +41,7 @@ def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.Da
     Parameters
     ----------
     features
-        Frames; the dimensions `onset_strength`, `spectral_centroid`, `spectral_flatness`, `rms_db`, `chroma_0…11`,
+        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `zero_crossing_rate`, `rms_db`, `chroma_0…11`,
         `contrast_0…` are used where they are, MFCCs stand in for brightness, loudness, pace and percussiveness.
     executor
         Where the shards run.
@@ -124,18 +124,18 @@ def _clarity(columns: Columns, hop_s: float) -> float:
 
 _MEASURES: dict[str, list[tuple[str, Callable[[Columns, float], float]]]] = {
     "pace": [
-        ("onset_strength", lambda columns, hop_s: event_rate(columns["onset_strength"], hop_s)),
+        ("onset", lambda columns, hop_s: event_rate(columns["onset"], hop_s)),
         ("mfcc_0", lambda columns, hop_s: event_rate(_flux(columns), hop_s)),
     ],
     # The first cosine falls from low to high bands: dark clips have a high coefficient.
-    "brightness": [("spectral_centroid", _mean_of("spectral_centroid")), ("mfcc_1", _mean_of("mfcc_1", -1.0))],
+    "brightness": [("centroid_hz", _mean_of("centroid_hz")), ("mfcc_1", _mean_of("mfcc_1", -1.0))],
     "loudness": [("rms_db", _mean_of("rms_db")), ("mfcc_0", _mean_of("mfcc_0"))],
     "percussiveness": [
-        ("onset_strength", _mean_of("onset_strength")),
+        ("onset", _mean_of("onset")),
         ("mfcc_0", lambda columns, hop_s: float(_flux(columns).mean())),
     ],
     "noisiness": [
-        ("spectral_flatness", _mean_of("spectral_flatness")),
+        ("flatness", _mean_of("flatness")),
         ("zero_crossing_rate", _mean_of("zero_crossing_rate")),
     ],
     "dynamics": [("rms_db", _deviation_of("rms_db")), ("mfcc_0", _deviation_of("mfcc_0"))],

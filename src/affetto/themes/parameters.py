@@ -17,14 +17,22 @@ class DescriptorParameters(BaseModel):
         description="Names of frame dimensions, or prefixes of names; what the feature lacks is left out.",
     )
     n_words: int = Field(default=256, ge=2, le=65_536, description="Words of this descriptor's codebook.")
+    texture_frames: int = Field(
+        default=0, ge=0, description="Frames of a texture window (mean and deviation); 0 keeps single frames."
+    )
+    assignments: int = Field(default=1, ge=1, le=50, description="Every frame counts for its nearest a words.")
+
+
+HARMONY = ("chroma_", "contrast_")
+EXTRAS = ("centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db", "onset")
 
 
 def _descriptors() -> dict[str, DescriptorParameters]:
     return {
         "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=512),
-        "harmony": DescriptorParameters(
-            dimensions=("chroma_", "contrast_", "spectral_", "zero_crossing_rate", "rms_db", "onset_strength"),
-            n_words=256,
+        "harmony": DescriptorParameters(dimensions=HARMONY, n_words=256),
+        "texture": DescriptorParameters(
+            dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=256, texture_frames=43, assignments=5
         ),
     }
 
@@ -46,11 +54,7 @@ class CodebookParameters(BaseModel):
         description="kmeans++ seeds Lloyd's iterations; random++ keeps the seeds as words, as openXBOW does.",
     )
     iterations: int = Field(default=20, ge=1, description="At most so many of Lloyd's iterations.")
-    assignments: int = Field(default=1, ge=1, le=50, description="Every frame counts for its nearest a words.")
     frame_step: int = Field(default=1, ge=1, description="Only every n-th frame is read.")
-    texture_frames: int = Field(
-        default=0, ge=0, description="Frames of a texture window (mean and deviation); 0 keeps single frames."
-    )
     seed: int = Field(default=0, ge=0, description="Seed of the frame sample and of k-means.")
 
 

@@ -3,6 +3,8 @@
 from affetto.corpora.sources import demo, emodb, emopia, folders, panda_4q, ravdess, table
 from affetto.corpora.sources.source import Source
 
+__all__ = ["SOURCES", "Source"]
+
 SOURCES: dict[str, Source] = {
     module.SOURCE.name: module.SOURCE for module in (demo, emodb, ravdess, panda_4q, emopia, folders, table)
 }

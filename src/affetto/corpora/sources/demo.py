@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ def index_demo(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFrame
     table = read_table(root / "metadata.csv")
     return pd.DataFrame(
         {
-            "stem": table["file"].map(lambda file: Path(file).stem),
+            "stem": table["file"].map(lambda file: PurePosixPath(file).with_suffix("").as_posix()),
             "path": table["file"],
             "label": table["emotion"],
             "theme": table["theme"],

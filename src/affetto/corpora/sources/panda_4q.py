@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -83,12 +84,12 @@ def _folder(path: Path) -> str | None:
     return next((part for part in reversed(path.parts[:-1]) if part in QUADRANTS), None)
 
 
-def _split(text: object) -> list[str]:
+def _split(text: Any) -> list[str]:
     return [] if pd.isna(text) else [word.strip() for word in str(text).split(";") if word.strip()]
 
 
 def _titles(metadata: pd.DataFrame) -> list[str | None]:
-    pairs: Iterable[tuple[object, object]] = zip(metadata["Artist"], metadata["Title"], strict=True)
+    pairs: Iterable[tuple[Any, Any]] = zip(metadata["Artist"], metadata["Title"], strict=True)
     known = ([str(part).strip() for part in pair if not pd.isna(part)] for pair in pairs)
     return [": ".join(parts) or None for parts in known]
 

@@ -74,7 +74,7 @@ def _column(table: pd.DataFrame, column: str, path: Path, parameter: str) -> pd.
     return table[column]
 
 
-def _relative(file: object, root: Path, table: Path) -> str:
+def _relative(file: Any, root: Path, table: Path) -> str:
     """Make a path of the table relative to the root; backslashes are those of Windows."""
     if pd.isna(file):
         raise AffettoError(f"The table {table} has a row without a path: give it one, or delete it.")

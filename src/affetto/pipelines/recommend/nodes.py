@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator
-from affetto.recommendation.listening import feature_parameters, hear
+from affetto.recommendation.library import build_library
+from affetto.recommendation.listening import hear
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.recommender import Recommender
@@ -20,6 +22,21 @@ from affetto.recommendation.summary import summarise
 
 _LOGGER = logging.getLogger(__name__)
 _PROBABILITY = "p_"
+
+
+def assemble_library(
+    parameters: RecommendParameters,
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    emotions: pd.DataFrame,
+    mixtures: pd.DataFrame,
+    cards: list[dict[str, Any]],
+    attention: pd.DataFrame,
+) -> pd.DataFrame:
+    """Put together what is known of every track."""
+    return build_library(
+        clips, corpus.root, emotions, mixtures, cards, attention, highlight_s=parameters.highlight_s
+    )
 
 
 def find_speech(parameters: RecommendParameters) -> pd.DataFrame:
@@ -36,10 +53,10 @@ def find_speech(parameters: RecommendParameters) -> pd.DataFrame:
 
 
 def recognise_voices(
-    parameters: RecommendParameters, screened: pd.DataFrame, model: Estimator, features: dict[str, Any]
+    parameters: RecommendParameters, screened: pd.DataFrame, model: Estimator
 ) -> pd.DataFrame:
     """Add a column `p_<emotion>` for each emotion of the voice; NaN where there is no speech."""
-    table, probabilities = hear(model, screened, feature_parameters(model.features, features))
+    table, probabilities = hear(model, screened)
     _require_one(table, parameters.voice)
     columns = [f"{_PROBABILITY}{emotion}" for emotion in model.classes_]
     return table.assign(**dict(zip(columns, probabilities.T, strict=True)))

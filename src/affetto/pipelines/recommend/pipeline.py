@@ -8,6 +8,29 @@ from affetto.pipelines.model_table import proposed_model
 from affetto.pipelines.recommend import nodes
 
 
+def create_library_pipeline() -> Pipeline:
+    """Build the last step of the music side: the table of all tracks."""
+    return Pipeline(
+        [
+            Node(
+                nodes.assemble_library,
+                inputs=[
+                    "params:recommend",
+                    "params:music.corpus",
+                    "music.clips",
+                    "music.library_emotions",
+                    "music.theme.mixtures",
+                    "music.theme.cards",
+                    "music.library_attention",
+                ],
+                outputs="music.library",
+                name="assemble_library",
+                namespace="music",
+            )
+        ]
+    )
+
+
 def create_pipeline(voice_model: str | None = None) -> Pipeline:
     """Build the recommendation: inference only, on what `voice` and `theme` have made.
 
@@ -20,12 +43,19 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
     parameters = "params:recommend"
     return Pipeline(
         [
-            Node(nodes.find_speech, inputs=parameters, outputs="recommend.recordings", name="find_speech"),
+            Node(
+                nodes.find_speech,
+                inputs=parameters,
+                outputs="recommend.recordings",
+                name="find_speech",
+                namespace="recommend",
+            ),
             Node(
                 nodes.recognise_voices,
-                inputs=[parameters, "recommend.recordings", model, "params:voice.features"],
+                inputs=[parameters, "recommend.recordings", model],
                 outputs="recommend.voices",
                 name="recognise_voices",
+                namespace="recommend",
             ),
             Node(
                 nodes.make_playlists,
@@ -38,12 +68,14 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
                 ],
                 outputs="recommend.playlists",
                 name="make_playlists",
+                namespace="recommend",
             ),
             Node(
                 nodes.describe_playlists,
                 inputs="recommend.playlists",
                 outputs="recommend.summary",
                 name="describe_playlists",
+                namespace="recommend",
             ),
         ]
     )

@@ -1,0 +1,74 @@
+"""The figures of a task's report, each with its heading and a caption that says how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from affetto.evaluation.attention import attention_examples_figure
+from affetto.evaluation.figures import (
+    comparison_figure,
+    confusion_figure,
+    reliability_figure,
+    training_figure,
+)
+from affetto.evaluation.palette import nothing
+from affetto.evaluation.report import Illustration
+
+_NOTHING = "No clip with a label was scored."
+
+
+def score_illustrations(
+    comparison: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], *, n_bins: int
+) -> dict[str, Illustration]:
+    """Draw what every task has: `comparison_plot`, `confusion_figure` and `reliability_figure`.
+
+    Parameters
+    ----------
+    comparison
+        What `affetto.evaluation.comparison.compare` returned; may be empty.
+    predictions
+        Model → out-of-fold predictions, in the order of the panels.
+    n_bins
+        Confidence bins of the reliability diagram.
+    """
+    known = not comparison.empty
+    return {
+        "comparison_plot": Illustration(
+            comparison_figure(comparison) if known else nothing(_NOTHING),
+            "UAR of each model",
+            "Filled marks: UAR on grouped folds with its interval over groups. Hollow marks, where drawn: the "
+            "same model on random folds.",
+        ),
+        "confusion_figure": Illustration(
+            confusion_figure(predictions) if known else nothing(_NOTHING),
+            "Confusions",
+            "Rows are true classes, columns predicted ones; each cell is the percentage of its row.",
+        ),
+        "reliability_figure": Illustration(
+            reliability_figure(predictions, n_bins=n_bins) if known else nothing(_NOTHING),
+            "Reliability",
+            "Accuracy of the clips at each confidence. Below the diagonal a model is surer than it may be; "
+            "larger marks stand for more clips.",
+        ),
+    }
+
+
+def training_illustration(histories: Mapping[str, pd.DataFrame]) -> Illustration:
+    """Draw the curves of the models that are trained in epochs."""
+    return Illustration(
+        training_figure(histories),
+        "Training",
+        "Means over fits; bands from the lowest to the highest fit. Later epochs are reached by fewer fits.",
+    )
+
+
+def attention_illustration(attention: pd.DataFrame, predictions: pd.DataFrame) -> Illustration:
+    """Draw where the proposed model listens, for one clip of each class."""
+    return Illustration(
+        attention_examples_figure(attention, predictions),
+        "Attention",
+        "Weight of each moment of the clip that the proposed model recognised most surely in each class. The "
+        "dotted line is the weight of a model without preference.",
+    )

@@ -1,0 +1,181 @@
+"""The report of a task: one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from affetto.evaluation.metrics import per_class_recall
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.wording import (
+    MISSING,
+    cells,
+    comparison_header,
+    number,
+    protocol_sentence,
+    summary_sentence,
+    task_title,
+    tested_sentences,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from matplotlib.figure import Figure
+
+DEMO = "demo"
+_PNG_DPI = 130
+_LARGE_GAP = 0.02
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure of the report.
+
+    Attributes
+    ----------
+    figure
+        What is drawn.
+    title
+        Heading over it.
+    caption
+        How to read it, in a sentence or two; also its text for readers who cannot see it.
+    """
+
+    figure: Figure
+    title: str
+    caption: str
+
+
+def render_report(
+    comparison: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame],
+    illustrations: Mapping[str, Illustration],
+    *,
+    task: str,
+    corpus: str,
+    protocol: str,
+    parameters: EvaluationParameters | None = None,
+    discovery: pd.DataFrame | None = None,
+) -> str:
+    """Write the report of one task.
+
+    Parameters
+    ----------
+    comparison
+        What `affetto.evaluation.comparison.compare` returned; may be empty when nothing was labelled.
+    predictions
+        Model → out-of-fold predictions, for the recall of each class.
+    illustrations
+        Name → figure; embedded as PNG. The name becomes the anchor of its section.
+    task, corpus, protocol
+        What was compared, on what, and how it was split.
+    parameters
+        Those of the comparison, to say how intervals and tests were made.
+    discovery
+        Themes only: `model, role` and measures of themes that never saw a label, a row a model.
+
+    Returns
+    -------
+    str
+        An HTML page without scripts and without anything loaded from elsewhere.
+    """
+    n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
+    return _template().render(
+        title=task_title(task),
+        corpus=corpus,
+        is_demo=corpus == DEMO,
+        protocol=protocol_sentence(protocol, n_folds=n_folds),
+        size=_size_sentence(comparison),
+        summary=summary_sentence(comparison),
+        header=comparison_header(),
+        rows=[_row(row) for _, row in comparison.iterrows()],
+        tests=tested_sentences(comparison),
+        leakage=_leakage_sentence(comparison),
+        recall=_recall_table(comparison, predictions),
+        discovery=_discovery_table(discovery),
+        illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
+        parameters=parameters or EvaluationParameters(),
+    )
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = resources.files("affetto.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _row(row: pd.Series[Any]) -> dict[str, Any]:
+    return {"role": row["role"], "cells": cells(row)}
+
+
+def _size_sentence(comparison: pd.DataFrame) -> str:
+    if comparison.empty:
+        return "No clip with a label was scored."
+    first = comparison.iloc[0]
+    seeds = int(comparison["n_seeds"].max())
+    repeated = "once" if seeds == 1 else f"with up to {seeds} seeds"
+    return f"{int(first['n_clips'])} clips of {int(first['n_groups'])} groups were scored, {repeated}."
+
+
+def _leakage_sentence(comparison: pd.DataFrame) -> str | None:
+    known = comparison.dropna(subset=["leakage_gap"])
+    if known.empty:
+        return None
+    widest = known.sort_values("leakage_gap").iloc[-1]
+    gap = number(widest["leakage_gap"], signed=True)
+    if widest["leakage_gap"] < _LARGE_GAP:
+        return f"Random folds flatter no model by more than {_LARGE_GAP} (widest gap: {gap})."
+    return (
+        f"Random folds, which let a group be on both sides, flatter {widest['model']} most: UAR "
+        f"{number(widest['uar_random'])}, {gap} above the grouped folds. Only the grouped figures say how the "
+        f"model fares on groups it never met."
+    )
+
+
+def _recall_table(comparison: pd.DataFrame, predictions: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    models = list(comparison["model"])
+    table = pd.DataFrame({model: per_class_recall(predictions[model]) for model in models})
+    rows = [(str(name), [number(value) for value in row]) for name, row in table.iterrows()]
+    return {"models": models, "rows": rows}
+
+
+def _discovery_table(discovery: pd.DataFrame | None) -> dict[str, Any] | None:
+    if discovery is None or discovery.empty:
+        return None
+    measures = [name for name in discovery.columns if name not in ("model", "role")]
+    shown = discovery.reindex(columns=["model", "role", *measures])
+    rows = [
+        {"role": str(row["role"]), "cells": [_cell(value) for value in row]} for _, row in shown.iterrows()
+    ]
+    return {"header": [str(name).replace("_", " ") for name in shown.columns], "rows": rows}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return MISSING
+    return str(value) if isinstance(value, int) else number(value)
+
+
+def _embedded(name: str, illustration: Illustration) -> dict[str, str]:
+    image = io.BytesIO()
+    illustration.figure.savefig(image, format="png", dpi=_PNG_DPI)
+    return {
+        "name": name,
+        "title": illustration.title,
+        "caption": illustration.caption,
+        "data": base64.b64encode(image.getvalue()).decode("ascii"),
+    }

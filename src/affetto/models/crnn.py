@@ -1,0 +1,136 @@
+"""The CRNN branch of the voice model: convolutions, an LSTM and attention over a log-mel spectrogram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from affetto.models import training as shared
+from affetto.models.augmentation import AugmentationParameters
+from affetto.models.network import KerasEstimator, make_inputs
+from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+Removal = Literal["none", "clip", "band"]
+_SMALLEST = 1e-3
+_DEFAULT_HOP_S = 0.016
+
+
+class CrnnParameters(TrainingParameters):
+    """Architecture, input, augmentation and training of the network."""
+
+    epochs: int = Field(60, ge=1, description="Passes over the training clips.")
+    batch_size: int = Field(16, ge=1, description="Clips a step.")
+    learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target spread over all classes.")
+    channels: tuple[int, ...] = Field(
+        (16, 32, 48, 64), min_length=1, max_length=6, description="Channels of the blocks; each halves the bands."
+    )
+    n_time_strides: int = Field(3, ge=0, le=6, description="The first so many blocks also halve the frames.")
+    lstm_units: int = Field(48, ge=1, description="Size of the LSTM's state in each direction.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the numbers hidden before and after the LSTM.")
+    crop_s: float = Field(3.072, gt=0, description="Length of the random training crops, seconds.")
+    mean_removal: Removal = Field(
+        "clip", description="Level subtracted from each clip: none, its mean, or its mean in each band."
+    )
+    augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
+
+
+class Crnn(KerasEstimator):
+    """The CRNN alone."""
+
+    name: ClassVar[str] = "crnn"
+    Parameters: ClassVar[type[BaseModel]] = CrnnParameters
+    parameters: CrnnParameters
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Only `log_mel`."""
+        return ("log_mel",)
+
+    def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
+        clips = x["log_mel"]
+        levelled = np.concatenate([remove_level(clip, self.parameters.mean_removal) for clip in clips])
+        return {
+            "mean": levelled.mean(axis=0, dtype=np.float64),
+            "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
+            "hop_s": np.array(clips.hop_s or _DEFAULT_HOP_S),
+        }
+
+    def _inputs(self, x: FeatureSet) -> Inputs:
+        return {"log_mel": list(x["log_mel"])}
+
+    def _build(self, example: Batch, n_classes: int) -> Any:
+        from affetto.models.crnn_network import build_crnn
+
+        chosen = self.parameters
+        return build_crnn(
+            make_inputs(example),
+            n_classes,
+            mean_removal=chosen.mean_removal,
+            mean=self.statistics_["mean"].tolist(),
+            scale=self.statistics_["scale"].tolist(),
+            channels=chosen.channels,
+            n_time_strides=chosen.n_time_strides,
+            lstm_units=chosen.lstm_units,
+            dropout=chosen.dropout,
+        )
+
+    def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
+        import keras
+
+        from affetto.models.crop_loop import CropLoop
+
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        chosen = self.parameters
+        kept, held = shared.validation_split(
+            examples.labels, groups, chosen.validation_fraction, np.random.default_rng(seed)
+        )
+        model = self._build(shared.pad_batch(examples.inputs, np.arange(1)), examples.n_classes)
+        self.members_.append(model)
+        width = max(1, round(chosen.crop_s / float(self.statistics_["hop_s"])))
+        loop = CropLoop(model, examples.take(kept), chosen, seed=seed, width=width, augmentation=chosen.augmentation)
+        return loop.run(examples.take(held) if len(held) else None)
+
+    def attention(self, x: FeatureSet) -> list[np.ndarray]:
+        """Return the weights of the steps of each clip, [n_steps], the members' mean; they sum to 1."""
+        self._require_compatible(x)
+        steps = self._n_steps(x)
+        weights = [np.zeros(n) for n in steps]
+        for member in self.members_:
+            for indices, outputs in shared.predict_outputs(member, self._inputs(x)):
+                for i, row in zip(indices, outputs["attention"], strict=True):
+                    weights[int(i)] += row[: steps[int(i)]]
+        return [row / row.sum() for row in weights]
+
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray]:
+        """Return the start of each step in seconds, shaped like `attention`."""
+        self._require_compatible(x)
+        step_s = float(self.statistics_["hop_s"]) * 2**self._n_strides
+        return [step_s * np.arange(n) for n in self._n_steps(x)]
+
+    def _load_state(self, directory: Path) -> None:
+        import affetto.models.crnn_network  # noqa: F401  # registers the layers
+
+        super()._load_state(directory)
+
+    @property
+    def _n_strides(self) -> int:
+        return min(self.parameters.n_time_strides, len(self.parameters.channels))
+
+    def _n_steps(self, x: FeatureSet) -> list[int]:
+        """Frames halved as often as the network has strides, rounded up."""
+        return [-(-int(n) // 2**self._n_strides) for n in x["log_mel"].n_frames]
+
+
+def remove_level(clip: np.ndarray, removal: Removal) -> np.ndarray:
+    """Subtract a clip's mean, as the network's first layer does: float [n_frames, n_bands] in dB."""
+    if removal == "none":
+        return clip
+    return clip - (clip.mean(axis=0, keepdims=True) if removal == "band" else clip.mean())

@@ -1,0 +1,85 @@
+"""The proposed voice model: the CRNN on the spectrogram joined with the LLD branch on the functionals.
+
+The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
+functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are fitted in turn
+and joined where both speak the same language, in their probabilities.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.models.base import Estimator
+from affetto.models.calibration import softmax
+from affetto.models.crnn import Crnn, CrnnParameters
+from affetto.models.fusion import fuse
+from affetto.models.lld import LinearBranch, LldParameters
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+
+class CrnnLldParameters(BaseModel):
+    """The two branches and how they are joined."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crnn: CrnnParameters = Field(default_factory=CrnnParameters, description="The CRNN branch.")
+    lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
+    crnn_weight: float = Field(1.0, ge=0, description="Exponent of the CRNN's probabilities in the product.")
+    lld_weight: float = Field(1.0, ge=0, description="Exponent of the LLD branch's probabilities in the product.")
+
+
+class CrnnLld(Estimator):
+    """CRNN and LLD branch, fitted in turn, fused by a weighted product of their probabilities."""
+
+    name: ClassVar[str] = "crnn_lld"
+    Parameters: ClassVar[type[BaseModel]] = CrnnLldParameters
+    parameters: CrnnLldParameters
+
+    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
+        super().__init__(parameters, seed=seed)
+        self.crnn_ = Crnn(parameters.crnn, seed=seed)
+        self.lld_ = LinearBranch(parameters.lld)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """`log_mel` and the functionals that the parameters name."""
+        return (*self.crnn_.features, self.parameters.lld.feature)
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights of both branches."""
+        return self.crnn_.n_parameters + self.lld_.n_parameters
+
+    def attention(self, x: FeatureSet) -> list[np.ndarray]:
+        """Return the CRNN's weights over the steps of each clip, [n_steps]; they sum to 1."""
+        self._require_compatible(x)
+        return self.crnn_.attention(x)
+
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray]:
+        """Return the start of each step in seconds, shaped like `attention`."""
+        self._require_compatible(x)
+        return self.crnn_.attention_times(x)
+
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        self.lld_.fit(x[self.parameters.lld.feature].stack(), labels, len(self.classes_))
+        self.crnn_.fit(x, [self.classes_[label] for label in labels], list(groups))
+        self.history_ = self.crnn_.history_
+
+    def _predict(self, x: FeatureSet) -> np.ndarray:
+        opinions = softmax(self.lld_.scores(x[self.parameters.lld.feature].stack()))
+        weights = (self.parameters.crnn_weight, self.parameters.lld_weight)
+        return fuse([self.crnn_.predict_proba(x), opinions], weights)
+
+    def _save_state(self, directory: Path) -> None:
+        self.crnn_.save(directory / self.crnn_.name)
+        self.lld_.save(directory)
+
+    def _load_state(self, directory: Path) -> None:
+        self.crnn_ = Crnn.load(directory / self.crnn_.name)
+        self.lld_.load(directory)

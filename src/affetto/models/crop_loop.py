@@ -1,0 +1,48 @@
+"""The training loop of spectrogram networks: every batch is fresh random crops, augmented in dB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from affetto.models.augmentation import AugmentationParameters, hide_stripes, mix, random_crops, vary_levels
+from affetto.models.loop import Loop
+from affetto.models.training import Batch, Examples, TrainingParameters
+
+
+class CropLoop(Loop):
+    """Trains on crops of one width, so batches need not be of similar length and are shuffled freely.
+
+    Parameters
+    ----------
+    model, examples, parameters, seed
+        As for `Loop`; the examples' `log_mel` is a list of [n_frames, n_bands] in dB.
+    width
+        Frames of a crop.
+    augmentation
+        How strongly crops are varied.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        examples: Examples,
+        parameters: TrainingParameters,
+        *,
+        seed: int,
+        width: int,
+        augmentation: AugmentationParameters,
+    ) -> None:
+        super().__init__(model, examples, parameters, seed=seed, augment=None)
+        self.width, self.augmentation = width, augmentation
+        self.lengths = np.ones_like(self.lengths)
+
+    def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
+        clips = [self.examples.inputs["log_mel"][int(i)] for i in indices]
+        crops, lengths = random_crops(clips, self.width, self.augmentation, self.rng)
+        crops = hide_stripes(vary_levels(crops, self.augmentation, self.rng), self.augmentation, self.rng)
+        crops, lengths, targets = mix(
+            crops, lengths, self.targets[indices], alpha=self.parameters.mixup_alpha, generator=self.rng
+        )
+        return {"log_mel": crops, "log_mel_lengths": lengths}, targets, self.weights[indices]

@@ -1,0 +1,125 @@
+"""Nodes of the evaluation: one comparison and one report a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, proposed_model
+from affetto.evaluation.illustrations import (
+    attention_illustration,
+    score_illustrations,
+    training_illustration,
+)
+from affetto.evaluation.interactive import interactive_comparison
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.report import Illustration, render_report
+
+SEPARATOR = "__"
+
+
+def compare_models(
+    evaluation: EvaluationParameters,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+    *,
+    task: str,
+    roles: Mapping[str, str],
+    **tables: pd.DataFrame,
+) -> pd.DataFrame:
+    """Score all models of a task and test the proposed one against the others.
+
+    Parameters
+    ----------
+    evaluation, corpus, split
+        How to test, and what the models were scored on.
+    task, roles
+        Name of the task; model → role.
+    tables
+        `predictions__<model>` and, where the leakage gap is wanted, `random_predictions__<model>`. Models
+        without a scored clip are left out.
+    """
+    predictions = _scored(tables)
+    if not predictions:
+        return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    return compare(
+        predictions,
+        roles,
+        protocol=split.protocol,
+        corpus=corpus.source,
+        task=task,
+        random_predictions=by_model(tables, "random_predictions"),
+        parameters=evaluation,
+    )
+
+
+def report_task(
+    comparison: pd.DataFrame,
+    evaluation: EvaluationParameters,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+    *,
+    task: str,
+    roles: Mapping[str, str],
+    **tables: pd.DataFrame,
+) -> dict[str, Any]:
+    """Draw the figures of a task and write its report.
+
+    Parameters
+    ----------
+    comparison
+        The table of `compare_models`.
+    evaluation, corpus, split, task, roles
+        As for `compare_models`.
+    tables
+        `predictions__<model>`, and what the task has of `histories__<model>`, `attention` (of the proposed
+        model) and `discovery` (of themes).
+
+    Returns
+    -------
+    dict
+        `report` (HTML), `comparison_figure` (Plotly) and the Matplotlib figures by name.
+    """
+    predictions = _scored(tables, order=list(comparison["model"]))
+    illustrations = {
+        **score_illustrations(comparison, predictions, n_bins=evaluation.n_bins),
+        **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
+    }
+    report = render_report(
+        comparison,
+        predictions,
+        illustrations,
+        task=task,
+        corpus=corpus.source,
+        protocol=split.protocol,
+        parameters=evaluation,
+        discovery=tables.get("discovery"),
+    )
+    figures = {name: illustration.figure for name, illustration in illustrations.items()}
+    return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
+
+
+def by_model(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+    """Return the tables named `<kind>__<model>` by model."""
+    prefix = f"{kind}{SEPARATOR}"
+    return {name.removeprefix(prefix): table for name, table in tables.items() if name.startswith(prefix)}
+
+
+def _scored(tables: Mapping[str, pd.DataFrame], order: list[str] | None = None) -> dict[str, pd.DataFrame]:
+    known = {model: table for model, table in by_model(tables, "predictions").items() if len(table)}
+    return known if order is None else {model: known[model] for model in order}
+
+
+def _illustrations_of_networks(
+    tables: Mapping[str, pd.DataFrame], predictions: Mapping[str, pd.DataFrame], proposed: str | None
+) -> dict[str, Illustration]:
+    found = {}
+    histories = by_model(tables, "histories")
+    if histories:
+        found["training_figure"] = training_illustration(histories)
+    if "attention" in tables and proposed in predictions:
+        found["attention_figure"] = attention_illustration(tables["attention"], predictions[str(proposed)])
+    return found

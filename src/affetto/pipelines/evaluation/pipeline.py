@@ -1,0 +1,113 @@
+"""Wiring of the evaluation: a comparison and a report for each task, over whatever models the task has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial, update_wrapper
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.evaluation.comparison import proposed_model
+from affetto.pipelines.evaluation import nodes
+from affetto.pipelines.evaluation.nodes import SEPARATOR
+
+_FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure")
+
+
+def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
+    """Build the evaluation of the emotion models of a side.
+
+    Parameters
+    ----------
+    task
+        `music_emotion` or `voice_emotion`; outputs are named after it.
+    side
+        `music` or `voice`.
+    models
+        Model → its specification: a mapping or an object with `role`. Names are Python identifiers.
+    """
+    roles = _roles(models)
+    names = {model: f"{side}.emotion.{model}" for model in roles}
+    predictions = _inputs("predictions", names)
+    drawn = {**predictions, **_inputs("histories", names)}
+    figures = [*_FIGURES, "training_figure"]
+    proposed = proposed_model(roles)
+    if proposed is not None:
+        drawn["attention"] = f"{names[proposed]}.attention"
+        figures.append("attention_figure")
+    return _evaluation(
+        task,
+        side,
+        roles,
+        compared={**predictions, **_inputs("random_predictions", names)},
+        drawn=drawn,
+        figures=figures,
+    )
+
+
+def create_theme_pipeline(
+    models: Mapping[str, Any], *, task: str = "theme", side: str = "music", discovery: bool = True
+) -> Pipeline:
+    """Build the evaluation of the themes: discrimination by the models, and discovery beside it.
+
+    Parameters
+    ----------
+    models
+        Discrimination models, as for `create_pipeline`; predictions are `<side>.theme.<model>.predictions`.
+    task, side
+        Name of the task and of the outputs; side of the themes.
+    discovery
+        Whether `<side>.theme.discovery_table` (a row a model: `model, role` and measures) goes into the report.
+    """
+    roles = _roles(models)
+    predictions = _inputs("predictions", {model: f"{side}.theme.{model}" for model in roles})
+    drawn = {**predictions, **({"discovery": f"{side}.theme.discovery_table"} if discovery else {})}
+    return _evaluation(task, side, roles, compared=predictions, drawn=drawn, figures=list(_FIGURES))
+
+
+def _evaluation(
+    task: str,
+    side: str,
+    roles: Mapping[str, str],
+    *,
+    compared: Mapping[str, str],
+    drawn: Mapping[str, str],
+    figures: list[str],
+) -> Pipeline:
+    shared = {
+        "evaluation": "params:evaluation",
+        "corpus": f"params:{side}.corpus",
+        "split": f"params:{side}.split",
+    }
+    compare = partial(nodes.compare_models, task=task, roles=roles)
+    report = partial(nodes.report_task, task=task, roles=roles)
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(compare, nodes.compare_models),
+                inputs={**shared, **compared},
+                outputs=f"{task}.comparison",
+                name="compare",
+                namespace=task,
+            ),
+            Node(
+                update_wrapper(report, nodes.report_task),
+                inputs={**shared, "comparison": f"{task}.comparison", **drawn},
+                outputs={name: f"{task}.{name}" for name in ("report", *figures)},
+                name="report",
+                namespace=task,
+            ),
+        ]
+    )
+
+
+def _roles(models: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: str(entry["role"] if isinstance(entry, Mapping) else entry.role)
+        for name, entry in models.items()
+    }
+
+
+def _inputs(kind: str, names: Mapping[str, str]) -> dict[str, str]:
+    return {f"{kind}{SEPARATOR}{model}": f"{name}.{kind}" for model, name in names.items()}

@@ -1,0 +1,49 @@
+"""Wiring of the feature extraction: one node a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.features.extraction import ExtractionPlan
+from affetto.pipelines.features import nodes
+
+PLANS: dict[str, Callable[..., ExtractionPlan]] = {
+    "mfcc": nodes.plan_mfcc,
+    "log_mel": nodes.plan_log_mel,
+    "functionals": nodes.plan_opensmile,
+    "egemaps": nodes.plan_opensmile,
+    "lld": nodes.plan_opensmile,
+}
+"""Name of each feature in the catalog and the node that plans it."""
+
+
+def create_pipeline(side: str, names: Sequence[str]) -> Pipeline:
+    """Build the extraction of features of a side.
+
+    Parameters
+    ----------
+    side
+        `music` or `voice`: clips come from `<side>.clips`, features go to `<side>.<name>`, parameters are under
+        `<side>.features.<name>`.
+    names
+        The features, keys of `PLANS`.
+    """
+    return Pipeline([_node(side, name) for name in names])
+
+
+def _node(side: str, name: str) -> Node:
+    return Node(
+        update_wrapper(partial(PLANS[name], name=name), PLANS[name]),
+        inputs={
+            "clips": f"{side}.clips",
+            "corpus": f"params:{side}.corpus",
+            "parameters": f"params:{side}.features.{name}",
+            "executor": "params:executor",
+        },
+        outputs=f"{side}.{name}",
+        name=f"extract_{name}",
+        namespace=side,
+    )

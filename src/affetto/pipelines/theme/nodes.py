@@ -1,0 +1,175 @@
+"""Nodes of the themes: thin adaptations of `affetto.themes` to the catalog."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from affetto import __version__
+from affetto.features.clip_features import ClipFeatures
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+from affetto.themes.bags import AudioWords, count_words
+from affetto.themes.cards import build_cards, cards_table
+from affetto.themes.classifiers import CLASSIFIERS
+from affetto.themes.clustering import CLUSTERERS
+from affetto.themes.codebook import Codebook, fit_codebook
+from affetto.themes.discovery import discover_themes
+from affetto.themes.discrimination import discriminate_themes
+from affetto.themes.figures import selection_figure, theme_map, topic_word_figure
+from affetto.themes.model import ThemeModel, fit_themes
+from affetto.themes.musical import clip_measures
+from affetto.themes.parameters import ThemeParameters
+from affetto.themes.tables import emotions_used, mixtures_table, themes_table
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+log = logging.getLogger(__name__)
+
+DISCOVERY_MODELS = tuple(CLUSTERERS)
+DISCRIMINATION_MODELS = tuple(CLASSIFIERS)
+MODELS = tuple(dict.fromkeys(DISCOVERY_MODELS + DISCRIMINATION_MODELS))
+
+
+def learn_codebook(mfcc: ClipFeatures, theme: ThemeParameters, store: ResultStore) -> Codebook:
+    """Learn the codebook of the library from the frames of all clips."""
+    key = {
+        "what": "theme_codebook",
+        "version": __version__,
+        "features": mfcc.fingerprint,
+        "codebook": theme.codebook.model_dump(mode="json"),
+    }
+    return Codebook.from_state(store.compute(key, lambda: fit_codebook(mfcc, theme.codebook).state()))
+
+
+def count_audio_words(
+    mfcc: ClipFeatures, codebook: Codebook, theme: ThemeParameters, executor: ExecutorParameters, store: ResultStore
+) -> AudioWords:
+    """Count the audio words of all clips."""
+    key = {
+        "what": "theme_library_words",
+        "version": __version__,
+        "features": mfcc.fingerprint,
+        "codebook": theme.codebook.model_dump(mode="json"),
+    }
+    return AudioWords.from_state(store.compute(key, lambda: count_words(codebook, mfcc, executor).state()))
+
+
+def fit_theme_model(
+    words: AudioWords,
+    clips: pd.DataFrame,
+    library_emotions: pd.DataFrame,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[ThemeModel, pd.DataFrame]:
+    """Choose and fit the topics of every emotion on all clips, labelled or predicted."""
+    emotions = emotions_used(clips, library_emotions).reindex(words.clip_ids).dropna()
+    chosen = words.select(list(emotions.index))
+    groups = list(clips.set_index("clip_id")["group"].reindex(emotions.index))
+    predictable = [name.removeprefix("p_") for name in library_emotions.columns if name.startswith("p_")]
+    key = {
+        "what": "theme_model",
+        "version": __version__,
+        "words": [list(chosen.clip_ids), int(chosen.counts.sum(dtype="int64")), _digest(chosen)],
+        "emotions": list(emotions),
+        "groups": groups,
+        "all_emotions": predictable,
+        "topics": theme.topics.model_dump(mode="json"),
+    }
+
+    def fit() -> dict[str, Any]:
+        model, table = fit_themes(
+            chosen, list(emotions), groups, theme.topics, executor, all_emotions=predictable
+        )
+        return {**model.state(), "selection": table.to_dict(orient="list")}
+
+    state = store.compute(key, fit)
+    model = ThemeModel.from_state(state)
+    for note in model.notes:
+        log.info(note)
+    return model, pd.DataFrame(state["selection"])
+
+
+def _digest(words: AudioWords) -> str:
+    import hashlib
+
+    return hashlib.blake2b(words.counts.tobytes(), digest_size=16).hexdigest()
+
+
+def assign_themes(
+    model: ThemeModel, words: AudioWords, clips: pd.DataFrame, library_emotions: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give every clip its theme, and its mixture inside every emotion."""
+    return themes_table(model, words, emotions_used(clips, library_emotions)), mixtures_table(model, words)
+
+
+def describe_themes(
+    model: ThemeModel,
+    themes: pd.DataFrame,
+    clips: pd.DataFrame,
+    mfcc: ClipFeatures,
+    codebook: Codebook,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """Write the theme cards."""
+    measures = clip_measures(mfcc, executor)
+    cards = build_cards(model, themes, clips, measures, codebook.word_names, theme.cards)
+    return cards, cards_table(cards)
+
+
+def draw_themes(
+    model: ThemeModel,
+    words: AudioWords,
+    themes: pd.DataFrame,
+    cards: list[dict[str, Any]],
+    selection: pd.DataFrame,
+    codebook: Codebook,
+) -> tuple[Figure, Figure, Figure]:
+    """Draw the theme map, the choice of topics and the words of the themes."""
+    return (
+        theme_map(words, themes, cards),
+        selection_figure(selection),
+        topic_word_figure(model, codebook.word_names, cards),
+    )
+
+
+def evaluate_discovery(
+    mfcc: ClipFeatures,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[Any, ...]:
+    """Cluster held-out clips by every discovery model: its assignments one after another, then all metrics."""
+    if clips["theme"].isna().all():
+        log.info("The music has no theme labels: themes are scored by coherence and stability alone.")
+    tables, metrics = discover_themes(mfcc, clips, folds, theme, executor=executor, store=store)
+    return (*(tables[model] for model in DISCOVERY_MODELS), metrics)
+
+
+def evaluate_discrimination(
+    mfcc: ClipFeatures,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[Any, ...]:
+    """Predict theme labels of held-out clips by every discrimination model: predictions, then all metrics."""
+    tables, metrics = discriminate_themes(mfcc, clips, folds, theme, executor=executor, store=store)
+    if all(table.empty for table in tables.values()):
+        log.info("No theme label is frequent enough inside an emotion: theme classification is left out.")
+    return (*(tables[model] for model in DISCRIMINATION_MODELS), metrics)
+
+
+def join_metrics(
+    discovery: dict[str, dict[str, float]], discrimination: dict[str, dict[str, float]]
+) -> tuple[dict[str, float], ...]:
+    """Return the metrics of every model of `MODELS`, both readings together."""
+    return tuple({**discovery.get(model, {}), **discrimination.get(model, {})} for model in MODELS)

@@ -1,0 +1,88 @@
+"""What MLflow keeps of the theme models, and the table that the report shows."""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.datasets.mlflow_run import ModelRun
+from affetto.pipelines.theme.nodes import DISCOVERY_MODELS, DISCRIMINATION_MODELS, MODELS
+from affetto.themes.parameters import ThemeParameters
+
+PROPOSED = MODELS[0]
+
+
+def theme_role(model: str) -> str:
+    """Return the role of a theme model: those on clip statistics are the traditional baselines."""
+    if model == PROPOSED:
+        return "proposed"
+    return "baseline" if model.endswith("_statistics") else "ablation"
+
+
+def discrimination_models() -> dict[str, dict[str, str]]:
+    """Return the models of theme classification with their roles."""
+    return {model: {"role": theme_role(model)} for model in DISCRIMINATION_MODELS}
+
+
+def tabulate_discovery(discovery: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Make one row a discovery model: `model, role` and its measures."""
+    return pd.DataFrame(
+        [{"model": model, "role": theme_role(model), **discovery.get(model, {})} for model in DISCOVERY_MODELS]
+    )
+
+
+def track_theme_model(
+    theme: ThemeParameters,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+    metrics: dict[str, float],
+    *,
+    name: str,
+) -> ModelRun:
+    """Collect what MLflow keeps of a theme model."""
+    return ModelRun(
+        name=name,
+        tags={
+            "task": "theme",
+            "model": name,
+            "role": theme_role(name),
+            "corpus": corpus.source,
+            "protocol": split.protocol,
+        },
+        parameters=theme.model_dump(mode="json"),
+        metrics=metrics,
+    )
+
+
+def create_tracking_pipeline() -> Pipeline:
+    """Build one tracking node a theme model, and the table of discovery."""
+    return Pipeline(
+        [
+            Node(
+                tabulate_discovery,
+                inputs="music.theme.discovery",
+                outputs="music.theme.discovery_table",
+                name="tabulate_discovery",
+                namespace="music.theme",
+            ),
+            *map(_track, MODELS),
+        ]
+    )
+
+
+def _track(model: str) -> Node:
+    return Node(
+        update_wrapper(partial(track_theme_model, name=model), track_theme_model),
+        inputs={
+            "theme": "params:music.theme",
+            "corpus": "params:music.corpus",
+            "split": "params:music.split",
+            "metrics": f"music.theme.{model}.metrics",
+        },
+        outputs=f"music.theme.{model}.tracking",
+        name=f"track_{model}",
+        namespace="music.theme",
+    )

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import symusic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.audio.decode import DecodeError
+from affetto.audio.midi import PEAK_LIMIT, limit_peak, render_midi
+
+
+def midi_bytes(*, pitch: int = 69, seconds: float = 2.0, program: int = 73, velocity: int = 80) -> bytes:
+    score = symusic.Score(480)
+    track = symusic.Track("", program, False)
+    track.notes.append(symusic.Note(0, round(seconds * 960), pitch, velocity))
+    score.tracks.append(track)
+    return score.dumps_midi()
+
+
+def spectral_peak_hz(samples: np.ndarray, sample_rate_hz: int) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * sample_rate_hz / len(samples))
+
+
+@pytest.mark.parametrize("sample_rate_hz", [22050, 16000])
+def test_a4_sounds_at_440_hz_for_its_duration(sample_rate_hz):
+    samples = render_midi(midi_bytes(), sample_rate_hz=sample_rate_hz)
+    assert samples.dtype == np.float32
+    assert samples.ndim == 1
+    assert len(samples) / sample_rate_hz == pytest.approx(2.0, abs=0.05)
+    assert spectral_peak_hz(samples, sample_rate_hz) == pytest.approx(440, rel=0.01)
+
+
+def test_an_octave_is_twice_the_frequency():
+    low, high = (render_midi(midi_bytes(pitch=pitch)) for pitch in (69, 81))
+    assert spectral_peak_hz(high, 22050) == pytest.approx(2 * spectral_peak_hz(low, 22050), rel=0.01)
+
+
+def test_a_file_renders_like_its_bytes(tmp_path):
+    data = midi_bytes()
+    path = tmp_path / "tune.mid"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(render_midi(path), render_midi(data))
+
+
+def test_rendering_does_not_depend_on_what_was_rendered_before():
+    accordion = midi_bytes(program=21, seconds=1.0)
+    first = render_midi(accordion)
+    render_midi(midi_bytes(program=21, seconds=3.0, pitch=70))
+    np.testing.assert_array_equal(render_midi(accordion), first)
+
+
+def test_many_loud_notes_stay_below_full_scale():
+    score = symusic.Score(480)
+    track = symusic.Track("", 56, False)
+    for pitch in range(48, 72):
+        track.notes.append(symusic.Note(0, 480, pitch, 127))
+    score.tracks.append(track)
+    assert np.max(np.abs(render_midi(score.dumps_midi()))) <= PEAK_LIMIT
+
+
+@pytest.mark.parametrize("content", [b"", b"MThd", b"not a tune", b"MThd\x00\x00\x00\x06\x00\x01"])
+def test_what_is_not_midi_is_a_decode_error_with_the_name(tmp_path, content):
+    path = tmp_path / "broken.mid"
+    path.write_bytes(content)
+    with pytest.raises(DecodeError, match=r"broken\.mid"):
+        render_midi(path)
+
+
+def test_missing_file_and_empty_score_are_decode_errors(tmp_path):
+    with pytest.raises(DecodeError, match=r"nowhere\.mid"):
+        render_midi(tmp_path / "nowhere.mid")
+    with pytest.raises(DecodeError, match="no notes"):
+        render_midi(symusic.Score(480).dumps_midi())
+
+
+@given(st.lists(st.floats(-4, 4, width=32), max_size=50))
+@settings(max_examples=50, deadline=None)
+def test_limit_peak_only_scales_down(values):
+    samples = np.array(values, dtype=np.float32)
+    limited = limit_peak(samples)
+    assert np.max(np.abs(limited), initial=0.0) <= PEAK_LIMIT + 1e-6
+    assert np.all(np.sign(limited) * np.sign(samples) >= 0)
+    assert np.all(np.abs(limited) <= np.abs(samples))

@@ -1,0 +1,192 @@
+import hashlib
+from pathlib import Path
+
+import music21
+import numpy as np
+import pytest
+import soundfile
+
+from affetto.corpora import demo_music, demo_scores
+from affetto.corpora.demo_music import ORIGIN_TAGS, build_demo_music
+from affetto.corpora.demo_performance import CUES, STYLES, draw_cues, perform
+from affetto.corpora.demo_scores import SCORES, ScoreNotes, read_score, score_name
+from affetto.errors import AffettoError
+from affetto.parallel import ExecutorParameters
+
+SUBSET = {"jig": SCORES["jig"][:1], "chorale": SCORES["chorale"][:1]}
+
+
+def folder_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.flac")):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("music")
+    return folder, build_demo_music(folder, scores=SUBSET)
+
+
+def scale(family: str = "reel", n_notes: int = 32) -> ScoreNotes:
+    """Steady eighth notes in 4/4, one part."""
+    index = np.arange(n_notes)
+    strength = np.where(index % 8 == 0, 1.0, np.where(index % 2 == 0, 0.5, 0.25))
+    return ScoreNotes(
+        family, "scale", "Scale", index * 0.5, np.full(n_notes, 0.5), 60 + index % 12, index * 0, strength
+    )
+
+
+def test_catalogue_has_five_families_of_twelve_different_scores():
+    names = [score_name(path) for paths in SCORES.values() for path in paths]
+    assert len(SCORES) == 5
+    assert all(len(paths) == 12 for paths in SCORES.values())
+    assert len(set(names)) == len(names) == 60
+    assert set(SCORES) == set(STYLES) == set(ORIGIN_TAGS)
+
+
+def test_all_scores_of_the_catalogue_are_installed():
+    corpus = Path(music21.__file__).parent / "corpus"
+    assert [path for paths in SCORES.values() for path in paths if not (corpus / path).is_file()] == []
+
+
+def test_a_jig_is_read_as_it_is_written():
+    """Garry Owen is in 6/8: bars of three quarters, each with one accent on its second beat."""
+    notes = read_score("jig", "ryansMammoth/GarryOwenJig.abc")
+    assert "GARRY OWEN" in notes.title.upper()
+    assert set(notes.part) == {0}
+    assert notes.onset.dtype == np.float64
+    assert np.all(np.diff(notes.onset) >= 0)
+    bars = np.unique(notes.onset[notes.strength == 1.0])
+    assert np.median(np.diff(bars)) == 3.0
+
+
+def test_a_chorale_is_read_like_music21_strips_its_ties():
+    path = SCORES["chorale"][0]
+    notes = read_score("chorale", path)
+    file = Path(music21.__file__).parent / "corpus" / path
+    reference = music21.converter.parseFile(file, forceSource=True, storePickle=False)
+    expected = sorted(
+        (float(note.offset), pitch.midi, float(note.quarterLength))
+        for part in reference.parts
+        for note in part.stripTies().flatten().notes
+        for pitch in note.pitches
+    )
+    assert sorted(zip(notes.onset, notes.pitch, notes.duration, strict=True)) == expected
+    assert np.mean(notes.pitch[notes.part == 0]) > np.mean(notes.pitch[notes.part == 3])
+
+
+def test_ties_join_only_what_they_connect():
+    row = (0.0, 0, 60, 1.0, 1.0)
+    later = (1.0, 0, 60, 2.0, 0.5)
+    assert demo_scores._join_ties([(row, False), (later, True)]) == [(0.0, 0, 60, 3.0, 1.0)]
+    assert demo_scores._join_ties([(row, False), (later, False)]) == [row, later]
+    assert demo_scores._join_ties([(later, True)]) == [later]
+
+
+def test_missing_score_is_an_error_that_names_it():
+    with pytest.raises(AffettoError, match=r"bach/none\.mxl"):
+        read_score("chorale", "bach/none.mxl")
+
+
+def test_each_score_is_played_in_each_emotion(music):
+    folder, rows = music
+    assert len(rows) == 2 * len(CUES)
+    assert {(row["group"], row["emotion"]) for row in rows} == {
+        (group, emotion) for group in {row["group"] for row in rows} for emotion in CUES
+    }
+    assert {row["theme"] for row in rows} == {"jig", "chorale"}
+    for row in rows:
+        info = soundfile.info(folder / row["file"])
+        assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
+        assert 10.5 < info.duration < 13.0
+    assert len({row["title"] for row in rows}) == len(rows)
+    assert not any(emotion in row["title"].lower() for row in rows for emotion in CUES)
+
+
+def test_clips_are_audible_and_do_not_clip(music):
+    folder, rows = music
+    for row in rows:
+        samples, _ = soundfile.read(folder / row["file"])
+        assert -40 < 20 * np.log10(np.std(samples)) < -12
+        assert np.max(np.abs(samples)) < 1.0
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_building_again_gives_the_same_bytes_in_workers_too(music, tmp_path, monkeypatch, n_jobs):
+    folder, rows = music
+    monkeypatch.setattr(demo_music, "SCORES_A_SHARD", 1)
+    again = build_demo_music(
+        tmp_path / "again", scores=SUBSET, executor=ExecutorParameters(n_jobs=n_jobs, progress=False)
+    )
+    assert again == rows
+    assert folder_hash(tmp_path / "again") == folder_hash(folder)
+
+
+def test_clips_do_not_depend_on_the_scores_before_them(music, tmp_path):
+    folder, _ = music
+    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]})
+    assert folder_hash(tmp_path / "chorale") == folder_hash(folder / "chorale")
+
+
+def test_another_seed_plays_otherwise(music, tmp_path):
+    folder, _ = music
+    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]}, seed=1)
+    assert folder_hash(tmp_path / "chorale") != folder_hash(folder / "chorale")
+
+
+@pytest.mark.parametrize(
+    ("cue", "order"),
+    [
+        ("tempo_octaves", ("sad", "calm", "tense", "happy")),
+        ("level_db", ("sad", "calm", "happy", "tense")),
+        ("articulation", ("happy", "tense", "calm", "sad")),
+        ("register_st", ("tense", "sad", "calm", "happy")),
+        ("brightness", ("sad", "calm", "tense", "happy")),
+        ("timing_ms", ("happy", "calm", "sad", "tense")),
+    ],
+)
+def test_drawn_cues_keep_the_published_order(cue, order):
+    def mean(emotion):
+        generator = np.random.default_rng(0)
+        return np.mean([getattr(draw_cues(emotion, generator), cue) for _ in range(400)])
+
+    assert all(np.diff([mean(emotion) for emotion in order]) > 0)
+
+
+@pytest.mark.parametrize("family", list(STYLES))
+def test_performed_density_is_the_customary_one_times_the_tempo(family):
+    happy = perform(scale(family), CUES["happy"], duration_s=12.0, generator=np.random.default_rng(0))
+    sad = perform(scale(family), CUES["sad"], duration_s=12.0, generator=np.random.default_rng(0))
+    for performance in (happy, sad):
+        melody = performance.score.tracks[0]
+        assert len(melody.notes) / 12 == pytest.approx(performance.notes_per_second, rel=0.1)
+        assert performance.score.end() <= 12.0 * 960
+    ratio = happy.notes_per_second / sad.notes_per_second
+    assert ratio == pytest.approx(2 ** (CUES["happy"].tempo_octaves - CUES["sad"].tempo_octaves))
+
+
+def test_articulation_and_register_are_heard_in_the_notes():
+    happy = perform(scale(), CUES["happy"], duration_s=12.0, generator=np.random.default_rng(0))
+    sounding = np.median([note.duration for note in happy.score.tracks[0].notes]) / 960
+    assert sounding * happy.notes_per_second == pytest.approx(CUES["happy"].articulation, rel=0.05)
+    lowest = min(note.pitch for note in happy.score.tracks[0].notes)
+    assert lowest == 60 + round(CUES["happy"].register_st)
+
+
+def test_a_short_tune_is_repeated_to_the_end():
+    short = perform(scale(n_notes=8), CUES["calm"], duration_s=12.0, generator=np.random.default_rng(0))
+    assert short.score.end() > 11.0 * 960
+
+
+def test_every_backing_keeps_inside_the_excerpt():
+    for family in STYLES:
+        for seed in range(6):
+            generator = np.random.default_rng(seed)
+            played = perform(
+                scale(family), draw_cues("tense", generator), duration_s=5.0, generator=generator
+            )
+            notes = [note for track in played.score.tracks for note in track.notes]
+            assert max(note.time + note.duration for note in notes) <= 5 * 960
+            assert all(1 <= note.velocity <= 127 and 0 <= note.pitch <= 127 for note in notes)

@@ -1,0 +1,193 @@
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.corpora import demo_speech
+from affetto.corpora.demo_signal import add_room_noise, set_level, tilt_spectrum
+from affetto.corpora.demo_speech import Utterance, speak
+from affetto.corpora.demo_voice import (
+    DEGREE,
+    HELD_OUT_SPEAKERS,
+    RULES,
+    SENTENCES,
+    SPEAKERS,
+    SPREAD,
+    Prosody,
+    build_demo_voice,
+    draw_prosody,
+)
+from affetto.errors import AffettoError
+
+NEUTRAL_HABITS = Prosody(0.0, 0.0, 0.0, 0.0, 0.0)
+TEXT = "The books are on the upper shelf."
+
+
+def folder_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.wav")):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("voice")
+    return folder, build_demo_voice(folder, speakers=SPEAKERS[:2], sentences=SENTENCES[:2])
+
+
+def mean_pitch_hz(samples: np.ndarray) -> float:
+    """Pitch by the autocorrelation of the frames above the median energy."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::512]
+    energy = np.sum(frames**2, axis=1)
+    peaks = []
+    for frame in frames[energy > np.median(energy)]:
+        correlation = np.correlate(frame, frame, "full")[1023:]
+        low, high = 22050 // 500, 22050 // 60
+        peaks.append(22050 / (low + int(np.argmax(correlation[low:high]))))
+    return float(np.median(peaks))
+
+
+def test_every_speaker_says_every_sentence_in_every_emotion(voice):
+    folder, rows = voice
+    assert len(rows) == 2 * len(RULES) * 2
+    assert {row["group"] for row in rows} == {"alan", "bruce"}
+    assert {row["emotion"] for row in rows} == {"anger", "fear", "happiness", "neutral", "sadness"}
+    assert all(row["theme"] == "" for row in rows)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.wav")} == {
+        row["file"] for row in rows
+    }
+
+
+def test_the_whole_corpus_has_240_clips_and_held_out_speakers_are_others():
+    assert len(SPEAKERS) * len(SENTENCES) * len(RULES) == 240
+    names = [speaker.name for speaker in (*SPEAKERS, *HELD_OUT_SPEAKERS)]
+    voices = [speaker.voice for speaker in (*SPEAKERS, *HELD_OUT_SPEAKERS)]
+    assert len(set(names)) == len(set(voices)) == len(names) == 10
+
+
+def test_files_are_16_bit_mono_speech_of_sane_length_and_level(voice):
+    folder, rows = voice
+    for row in rows:
+        info = soundfile.info(folder / row["file"])
+        assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
+        assert 0.7 < info.duration < 4.0
+        samples, _ = soundfile.read(folder / row["file"])
+        assert 0.005 < np.sqrt(np.mean(samples**2)) < 0.3
+        assert np.max(np.abs(samples)) < 1.0
+
+
+def test_building_again_gives_the_same_bytes(voice, tmp_path):
+    folder, rows = voice
+    again = build_demo_voice(tmp_path, speakers=SPEAKERS[:2], sentences=SENTENCES[:2])
+    assert again == rows
+    assert folder_hash(tmp_path) == folder_hash(folder)
+
+
+def test_speakers_do_not_depend_on_each_other_and_seeds_matter(voice, tmp_path):
+    folder, _ = voice
+    build_demo_voice(tmp_path / "one", speakers=SPEAKERS[1:2], sentences=SENTENCES[:2])
+    assert folder_hash(tmp_path / "one" / "bruce") == folder_hash(folder / "bruce")
+    build_demo_voice(tmp_path / "two", speakers=SPEAKERS[1:2], sentences=SENTENCES[:2], seed=1)
+    assert folder_hash(tmp_path / "two" / "bruce") != folder_hash(folder / "bruce")
+
+
+def test_rate_shortens_and_pitch_setting_raises_speech():
+    base = Utterance("en+m1", TEXT)
+    changes = ({"rate": 120}, {"rate": 260}, {"pitch": 25}, {"pitch": 90})
+    slow, fast, low, high = speak([dataclasses.replace(base, **change) for change in changes])
+    assert len(slow) > 1.5 * len(fast)
+    assert mean_pitch_hz(high) > 1.5 * mean_pitch_hz(low)
+
+
+def test_synthesis_repeats_itself_in_another_process():
+    utterances = [Utterance("en-us+f3", TEXT), Utterance("en-us+f3", TEXT)]
+    first, second = speak(utterances), speak(utterances)
+    for left, right in zip(first, second, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_unknown_voice_is_an_error_that_names_it():
+    with pytest.raises(AffettoError, match=r"zz\+nobody"):
+        speak([Utterance("zz+nobody", TEXT)])
+
+
+def test_synthesis_that_hangs_is_an_error(monkeypatch):
+    monkeypatch.setattr(demo_speech, "TIME_LIMIT_S", 0.001)
+    with pytest.raises(AffettoError, match="speech synthesis"):
+        speak([Utterance("en", TEXT)])
+
+
+@pytest.mark.parametrize(
+    ("cue", "order"),
+    [
+        ("rate_octaves", ("sadness", "neutral", "happiness")),
+        ("rate_octaves", ("sadness", "neutral", "anger")),
+        ("pitch_st", ("sadness", "neutral", "anger", "happiness", "fear")),
+        ("range_octaves", ("sadness", "neutral", "anger", "happiness")),
+        ("level_db", ("sadness", "neutral", "happiness", "anger")),
+        ("tension", ("sadness", "neutral", "anger")),
+    ],
+)
+def test_drawn_prosody_keeps_the_published_order(cue, order):
+    def mean(emotion):
+        generator = np.random.default_rng(0)
+        return np.mean([getattr(draw_prosody(emotion, NEUTRAL_HABITS, generator), cue) for _ in range(400)])
+
+    means = [mean(emotion) for emotion in order]
+    assert all(np.diff(means) > 0)
+
+
+def test_mean_prosody_is_the_rule_at_the_middle_degree():
+    generator = np.random.default_rng(1)
+    drawn = [draw_prosody("fear", NEUTRAL_HABITS, generator).pitch_st for _ in range(4000)]
+    assert np.mean(drawn) == pytest.approx(RULES["fear"].pitch_st * np.mean(DEGREE), abs=0.1)
+    degree_deviation = RULES["fear"].pitch_st * (DEGREE[1] - DEGREE[0]) / np.sqrt(12)
+    assert np.std(drawn) == pytest.approx(np.hypot(SPREAD.pitch_st, degree_deviation), rel=0.1)
+
+
+def test_spoken_emotions_differ_as_the_rules_say(voice):
+    folder, rows = voice
+
+    def measure(function, emotion):
+        chosen = [soundfile.read(folder / row["file"])[0] for row in rows if row["emotion"] == emotion]
+        return np.mean([function(samples) for samples in chosen])
+
+    assert measure(len, "sadness") > 1.2 * measure(len, "happiness")
+    assert measure(mean_pitch_hz, "fear") > 1.2 * measure(mean_pitch_hz, "neutral")
+    assert measure(np.std, "anger") > 1.5 * measure(np.std, "sadness")
+
+
+@given(st.integers(1, 40000), st.floats(-4, 4))
+@settings(max_examples=15, deadline=None)
+def test_tilt_keeps_length_and_does_what_it_says(n_samples, slope):
+    noise = np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
+    tilted = tilt_spectrum(noise, slope)
+    assert tilted.shape == noise.shape
+    assert tilted.dtype == np.float32
+    np.testing.assert_allclose(tilt_spectrum(noise, 0.0), noise, atol=1e-4)
+
+
+def test_tilt_gains_its_slope_an_octave_above_the_pivot():
+    time_s = np.arange(22050) / 22050
+    tones = {hz: np.sin(2 * np.pi * hz * time_s).astype(np.float32) for hz in (1000, 2000)}
+    gain_db = {
+        hz: 20 * np.log10(np.std(tilt_spectrum(tone, 3.0)) / np.std(tone)) for hz, tone in tones.items()
+    }
+    assert gain_db[1000] == pytest.approx(0.0, abs=0.2)
+    assert gain_db[2000] == pytest.approx(3.0, abs=0.2)
+
+
+def test_level_is_rms_and_never_clips():
+    noise = np.random.default_rng(0).standard_normal(5000).astype(np.float32)
+    assert 20 * np.log10(np.std(set_level(noise, -30.0))) == pytest.approx(-30, abs=0.1)
+    assert np.max(np.abs(set_level(noise, 0.0))) == pytest.approx(0.99, abs=1e-5)
+    silence = np.zeros(10, dtype=np.float32)
+    np.testing.assert_array_equal(set_level(silence, -20.0), silence)
+    noisy = add_room_noise(silence + 1, -20.0, np.random.default_rng(0))
+    assert np.max(np.abs(noisy)) <= 1.0

@@ -1,0 +1,333 @@
+"""Every source on a small corpus of its layout: the same contract for all, and what is particular to each."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import yaml
+
+from affetto.corpora.clips import CLIP_COLUMNS
+from affetto.corpora.index import draw_clips, index_corpus
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources import SOURCES
+from affetto.corpora.sources.files import find_recordings
+from affetto.corpora.sources.panda_4q import leading_genres
+from affetto.errors import AffettoError
+
+ANNOTATIONS = "Song,Quadrant\nMT01,Q3\nMT02,Q2\nMT03,Q1\n"
+METADATA = (
+    '"Song","Artist","Title","Quadrant","MoodsStrSplit","Genres","GenresStr"\n'
+    '"MT01","Ann","One","Q3","Messy; Greasy",2,"Country; Pop/Rock; Folk"\n'
+    '"MT02","Ann","Two","Q2","Tense",2,"Folk"\n'
+    '"MT03",,"Three","Q1","",1,"Pop/Rock"\n'
+)
+FILES = {
+    "demo": {
+        "metadata.csv": "file,emotion,theme,group,tags,title\n"
+        "a/x-1.wav,{0},jig,x,folk;dance,Take one\nb/x-1.wav,{1},,y,,\n",
+        "a/x-1.wav": "",
+        "b/x-1.wav": "",
+    },
+    "emodb": {"emodb/wav/03a01Fa.wav": "", "emodb/wav/03b10Wb.flac": "", "emodb/wav/16a02Nc.wav": ""},
+    "ravdess": {
+        "Audio_Speech/Actor_01/03-01-05-02-01-01-01.wav": "",
+        "Audio_Speech/Actor_02/03-01-08-01-01-01-02.wav": "",
+        "Audio_Song/Actor_02/03-02-05-01-01-01-02.wav": "",
+    },
+    "panda_4q": {
+        "MER/Q3/MT01.mp3": "",
+        "MER/Q2/MT02.ogg": "",
+        "MER/Q1/MT03.mp3": "",
+        "MER/Q4/MT04.mp3": "",
+        "MER/x_annotations.csv": ANNOTATIONS,
+        "MER/x_metadata.csv": METADATA,
+    },
+    "emopia": {
+        "EMOPIA_1.0/midis/Q1__a_b-c_0.mid": "",
+        "EMOPIA_1.0/midis/Q1__a_b-c_12.mid": "",
+        "EMOPIA_1.0/midis/Q4_0vLPYiPN7qY_1.mid": "",
+        "EMOPIA_1.0/split/train.csv": "fname,label\nQ1__a_b-c_0,Q1\n",
+        "EMOPIA_1.0/split/test.csv": "fname,label\nQ4_0vLPYiPN7qY_1,Q4\n",
+    },
+    "folders": {"Relaxed/ann/1.wav": "", "Sad/bob/1.wav": "", "Sad/ann/2.mp3": "", "loose.wav": "", "notes.txt": ""},
+    "table": {
+        "clips.csv": "path,emotion,group,start_s,end_s,tags,split\n"
+        "long.wav,{0},ann,0,1.5,a;b,Train\nlong.wav,{1},ann,1.5,,,dev\nsub\\short.wav,,,,,,\n",
+        "long.wav": "",
+        "sub/short.wav": "",
+    },
+}
+LABELS = {"music": ("happy", "sad"), "voice": ("anger", "Neutral")}
+SIDED = [(name, side) for name, source in SOURCES.items() for side in source.sides]
+
+
+@pytest.fixture(scope="session")
+def taxonomy(request):
+    text = (request.config.rootpath / "conf/base/taxonomy.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["taxonomy"]
+
+
+def lay_out(root, files, side="voice"):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.format(*LABELS[side]) if "," in text else text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def corpus(tmp_path, taxonomy, monkeypatch):
+    def index(source, side=None, files=None, **parameters):
+        side = side or SOURCES[source].sides[-1]
+        root = lay_out(tmp_path, FILES[source] if files is None else files, side)
+        monkeypatch.setattr("affetto.corpora.demo.ensure_demo_corpus", lambda *_, **__: None)
+        parameters.setdefault("root", root)
+        return index_corpus(CorpusParameters(source=source, **parameters), taxonomy, side=side)
+
+    return index
+
+
+def by_id(clips):
+    return clips.set_index("clip_id")
+
+
+@pytest.mark.parametrize(("source", "side"), SIDED)
+def test_contract_of_every_source(corpus, taxonomy, tmp_path, source, side):
+    clips = corpus(source, side)
+
+    assert list(clips.columns) == list(CLIP_COLUMNS)
+    assert clips["clip_id"].is_unique
+    assert clips["clip_id"].is_monotonic_increasing
+    assert clips["clip_id"].str.startswith(f"{source}/").all()
+    assert (clips["side"] == side).all()
+    assert clips["group"].notna().all()
+    assert clips["emotion"].notna().any()
+    assert set(clips["emotion"].dropna()) <= set(taxonomy["emotions"][side])
+    assert all((tmp_path / path).is_file() for path in clips["path"])
+    assert all(isinstance(tags, list) for tags in clips["tags"])
+    pd.testing.assert_frame_equal(clips, corpus(source, side))
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_every_source_says_where_it_comes_from(taxonomy, source):
+    assert source.title
+    assert source.licence
+    assert set(source.sides) <= {"music", "voice"}
+    for side in source.sides:
+        assert source.labels_key(side) in taxonomy["labels"]
+    published = source.labels != "generic"
+    assert published == bool(source.citation) == bool(source.home_page)
+    if published:
+        assert source.citation.startswith("@")
+        assert source.citation.count("{") == source.citation.count("}")
+
+
+@pytest.mark.parametrize("source", ["emodb", "ravdess", "panda_4q", "emopia"])
+def test_the_inner_folder_may_be_the_root(corpus, tmp_path, source):
+    outer = by_id(corpus(source))
+    inner = by_id(corpus(source, root=tmp_path / next(iter(FILES[source])).split("/")[0]))
+
+    assert len(inner) > 0
+    pd.testing.assert_frame_equal(outer.loc[inner.index].drop(columns="path"), inner.drop(columns="path"))
+
+
+def test_emodb(corpus):
+    clips = by_id(corpus("emodb"))
+
+    assert clips["emotion"].to_dict() == {
+        "emodb/03a01Fa": "happiness",
+        "emodb/03b10Wb": "anger",
+        "emodb/16a02Nc": "neutral",
+    }
+    assert clips["group"].tolist() == ["03", "03", "16"]
+
+
+def test_ravdess_is_speech_only_and_grouped_by_actor(corpus):
+    clips = corpus("ravdess")
+
+    assert clips["emotion"].tolist() == ["anger", "surprise"]
+    assert clips["group"].tolist() == ["01", "02"]
+    assert clips["tags"].tolist() == [["strong intensity"], ["normal intensity"]]
+
+
+def test_panda_4q(corpus):
+    clips = by_id(corpus("panda_4q"))
+
+    assert clips["emotion"].tolist() == ["sad", "tense", "happy", "calm"]  # the last one by its folder
+    assert clips["group"].tolist() == ["Ann", "Ann", "panda_4q/MT03", "panda_4q/MT04"]
+    assert clips["theme"].fillna("").tolist() == ["Folk", "Folk", "", ""]
+    assert clips["tags"].iloc[0] == ["Messy", "Greasy", "Country", "Pop/Rock", "Folk"]
+    assert clips["title"].iloc[0] == "Ann: One"
+
+
+def test_leading_genre_is_the_most_frequent_of_the_corpus():
+    genres = [["Jazz", "Blues"], ["Blues"], ["Pop/Rock"], [], ["Latin", "Folk"], ["Pop/Rock", "Jazz"], ["Jazz"]]
+
+    assert leading_genres(genres) == ["Jazz", "Blues", None, None, "Folk", "Jazz", "Jazz"]
+
+
+def test_emopia_ids_may_hold_underscores(corpus):
+    clips = corpus("emopia")
+
+    assert clips["group"].tolist() == ["0vLPYiPN7qY" if "0vL" in name else "_a_b-c" for name in clips["clip_id"]]
+    assert by_id(clips)["official_split"].fillna("").to_dict() == {
+        "emopia/Q1__a_b-c_0": "train",
+        "emopia/Q1__a_b-c_12": "",
+        "emopia/Q4_0vLPYiPN7qY_1": "test",
+    }
+
+
+def test_folders(corpus):
+    clips = by_id(corpus("folders", "music", group_pattern=r"(ann|bob|loose)"))
+
+    assert clips["emotion"].fillna("").to_dict() == {
+        "folders/Relaxed/ann/1": "calm",
+        "folders/Sad/ann/2": "sad",
+        "folders/Sad/bob/1": "sad",
+        "folders/loose": "",
+    }
+    assert clips["group"].tolist() == ["ann", "ann", "bob", "loose"]
+
+
+def test_folders_pass_over_an_outer_folder_and_each_clip_is_its_own_group(corpus):
+    clips = corpus("folders", files={"corpus/v1/angry/1.wav": "", "corpus/v1/sad/1.wav": ""})
+
+    assert clips["emotion"].tolist() == ["anger", "sadness"]
+    assert clips["group"].tolist() == clips["clip_id"].tolist()
+
+
+def test_one_folder_alone_is_a_class(corpus):
+    assert corpus("folders", files={"angry/1.wav": "", "angry/2.wav": ""})["emotion"].tolist() == ["anger"] * 2
+
+
+def test_group_pattern_must_match_every_clip(corpus):
+    with pytest.raises(AffettoError, match=r"voice.corpus.group_pattern .* 'b.wav'"):
+        corpus("folders", files={"a_1.wav": "", "b.wav": ""}, group_pattern=r"_(\d)")
+
+
+def test_table_with_parts_of_files(corpus):
+    clips = by_id(corpus("table"))
+
+    assert clips.index.tolist() == ["table/long@0-1.5", "table/long@1.5-end", "table/sub/short"]
+    assert clips["path"].iloc[2] == "sub/short.wav"
+    assert clips["emotion"].fillna("").tolist() == ["anger", "neutral", ""]
+    assert clips["official_split"].fillna("").tolist() == ["train", "validation", ""]
+    assert clips["tags"].tolist() == [["a", "b"], [], []]
+    assert clips["group"].tolist() == ["ann", "ann", "table/sub/short"]
+
+
+def test_table_as_parquet_with_own_columns(corpus, tmp_path):
+    table = pd.DataFrame({"file": ["a.wav", str(tmp_path / "b.wav")], "mood": ["joy", None], "who": [1, 2]})
+    table.to_parquet(tmp_path / "t.parquet")
+
+    clips = corpus(
+        "table", files={}, table="t.parquet", path_column="file", emotion_column="mood", group_column="who"
+    )
+
+    assert clips["path"].tolist() == ["a.wav", "b.wav"]
+    assert clips["emotion"].fillna("").tolist() == ["happiness", ""]
+    assert clips["group"].tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("files", "parameters", "message"),
+    [
+        ({"t.csv": "file\na.wav"}, {}, "no column 'path' .it has file.: set voice.corpus.path_column"),
+        ({"t.csv": "path\na.wav"}, {"emotion_column": "mood"}, "set voice.corpus.emotion_column"),
+        ({"a.csv": "path\n", "b.csv": "path\n"}, {}, "holds 2 .a.csv, b.csv.: set voice.corpus.table"),
+        ({"t.csv": "path\n"}, {}, "has no rows"),
+        ({"t.csv": "path\n"}, {"table": "u.csv"}, "voice.corpus.table names 'u.csv'"),
+        ({"t.csv": "path,emotion\n,anger\n"}, {}, "row without a path"),
+        ({"t.csv": "path\n/elsewhere/a.wav\n"}, {}, "not below"),
+        ({"t.csv": "path,start_s\na.wav,soon\n"}, {}, "start_s that is no number"),
+        ({"t.csv": "path,start_s\na.wav,-1\n"}, {}, "clip table/a@-1-end: start_s must not be negative"),
+        ({"t.csv": "path,start_s,end_s\na.wav,2,1\n"}, {}, "end_s must be after start_s .2 s to 1 s"),
+        ({"t.csv": "path,split\na.wav,holdout\n"}, {}, "official_split must be train, validation or test"),
+        ({"t.csv": "path\na.wav\na.wav\n"}, {}, "1 clip ids occur more than once: table/a"),
+        ({"t.parquet": "no, not parquet"}, {}, "Cannot read the table"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_one_sentence(corpus, files, parameters, message):
+    with pytest.raises(AffettoError, match=message) as caught:
+        corpus("table", files=files, **parameters)
+    assert "\n" not in str(caught.value)
+
+
+def test_latin_1_tables_are_read(corpus, tmp_path):
+    (tmp_path / "t.csv").write_bytes("path,title\na.wav,Für Elise\n".encode("latin-1"))
+
+    assert corpus("table", files={})["title"].tolist() == ["Für Elise"]
+
+
+@pytest.mark.parametrize("make", [lambda root: None, lambda root: root.mkdir(), lambda root: root.write_text("x")])
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "demo"])
+def test_a_root_that_is_missing_or_empty_is_named_with_its_parameter(corpus, tmp_path, make, source):
+    root = tmp_path / "nowhere"
+    make(root)
+
+    with pytest.raises(AffettoError, match="nowhere") as caught:
+        corpus(source, files={}, root=root)
+    assert f"{SOURCES[source].sides[-1]}.corpus.root" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["emodb", "ravdess", "panda_4q", "emopia", "folders", "table"])
+def test_a_folder_of_something_else_is_named(corpus, tmp_path, source):
+    with pytest.raises(AffettoError, match=str(tmp_path)):
+        corpus(source, files={"readme.txt": "hello"})
+
+
+def test_a_source_of_the_other_side_or_of_a_mistyped_name(corpus):
+    with pytest.raises(AffettoError, match=r"music.corpus.source is 'emodb', a corpus of voice: use one of"):
+        corpus("emodb", "music")
+    with pytest.raises(AffettoError, match="did you mean 'emodb'"):
+        corpus("emo-db", "voice", files={})
+
+
+def test_the_same_clip_in_two_folders_is_named(corpus):
+    with pytest.raises(AffettoError, match=r"emodb/03a01Fa .the first in a/03a01Fa.wav and b/03a01Fa.wav"):
+        corpus("emodb", files={"a/03a01Fa.wav": "", "b/03a01Fa.wav": ""})
+
+
+def test_recordings_of_other_names_are_left_out_and_logged(corpus, caplog):
+    clips = corpus("emodb", files={"03a01Fa.wav": "", "03a01Wa.wav": "", "trailer.mp3": ""})
+
+    assert len(clips) == 2
+    assert "trailer.mp3" in caplog.text
+
+
+def test_loops_of_links_end_and_hidden_files_are_skipped(tmp_path):
+    lay_out(tmp_path, {"b/1.wav": "", "._1.wav": "", "__MACOSX/b/1.wav": "", ".cache/1.wav": "", "x.wav/2.WAV": ""})
+    (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a").symlink_to(tmp_path / "b", target_is_directory=True)
+
+    assert [path.relative_to(tmp_path).as_posix() for path in find_recordings(tmp_path)] == ["b/1.wav", "x.wav/2.WAV"]
+
+
+def test_linked_folders_are_followed(tmp_path):
+    lay_out(tmp_path, {"elsewhere/1.wav": "", "root/2.wav": ""})
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+
+    assert [path.name for path in find_recordings(tmp_path / "root")] == ["2.wav", "1.wav"]
+
+
+def test_own_name_of_a_corpus(corpus):
+    assert corpus("emodb", name="berlin")["clip_id"].iloc[0] == "berlin/03a01Fa"
+
+
+def test_limit_draws_in_proportion_and_by_seed():
+    emotions = ["anger"] * 60 + ["fear"] * 30 + [None] * 10
+    clips = pd.DataFrame({"clip_id": [f"c/{index:03}" for index in range(100)], "emotion": emotions})
+    clips = clips.astype("str")
+
+    drawn = draw_clips(clips, 20, seed=1)
+
+    assert drawn["emotion"].value_counts(dropna=False).tolist() == [12, 6, 2]
+    assert drawn["clip_id"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(drawn, draw_clips(clips, 20, seed=1))
+    assert set(drawn["clip_id"]) != set(draw_clips(clips, 20, seed=2)["clip_id"])
+    assert len(draw_clips(clips, 1_000, seed=0)) == 100
+
+
+def test_group_pattern_is_checked_with_the_parameters():
+    with pytest.raises(ValueError, match="not a regular expression"):
+        CorpusParameters(group_pattern="(")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kedro.io import DatasetError
+
+from affetto.datasets.estimator import EstimatorDataset
+
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(1)
+    frames = [rng.normal(i % 2, 0.1, size=(10, 4)).astype(np.float32) for i in range(8)]
+    names = [f"mfcc_{i}" for i in range(4)]
+    ids = [f"toy/{i}" for i in range(8)]
+    return FeatureSet({"mfcc": ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)})
+
+
+def dataset(tmp_path):
+    return EstimatorDataset(filepath=str(tmp_path / "model"), command="kedro run --pipeline=voice")
+
+
+def test_a_missing_model_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(DatasetError, match="run `kedro run --pipeline=voice` first"):
+        dataset(tmp_path).load()
+
+
+def test_saving_replaces_the_model_and_loading_predicts_the_same(tmp_path, features):
+    labels = ["calm", "tense"] * 4
+    for seed in range(2):
+        fitted = build_estimator("mfcc_svm", {}, seed).fit(features, labels, [str(i) for i in range(8)])
+        fitted.save(tmp_path / "fits" / str(seed))
+        dataset(tmp_path).save(tmp_path / "fits" / str(seed))
+
+    loaded = dataset(tmp_path).load()
+
+    assert loaded.seed == 1
+    np.testing.assert_allclose(loaded.predict_proba(features), fitted.predict_proba(features))
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] in (["fits", "model"], ["model", "fits"])

@@ -1,0 +1,107 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+
+N = 7
+IDS = [f"c/{i}" for i in range(N)]
+
+
+def make(name="mfcc", ids=IDS, offset=0.0):
+    arrays = [np.full((3 + i, 2), float(i) + offset) for i in range(len(ids))]
+    return ClipFeatures.from_arrays(name, ids, arrays, hop_s=0.01, parameters={"n": 2})
+
+
+@given(st.lists(st.integers(-N, N - 1)))
+def test_take_gives_the_clips_asked_for_in_that_order(indices):
+    features = make()
+    taken = features.take(indices)
+    assert taken.clip_ids == tuple(IDS[i] for i in indices)
+    assert [len(array) for array in taken] == list(taken.n_frames)
+    for i, array in zip(indices, taken, strict=True):
+        np.testing.assert_array_equal(array, features[i])
+
+
+@given(st.permutations(IDS), st.integers(0, N))
+def test_select_is_take_by_name(order, n):
+    features = make()
+    chosen = features.select(order[:n])
+    assert chosen.clip_ids == tuple(order[:n])
+    assert chosen.fingerprint == features.take([IDS.index(name) for name in order[:n]]).fingerprint
+
+
+def test_select_names_the_missing_clip():
+    with pytest.raises(KeyError, match="c/99"):
+        make().select(["c/1", "c/99"])
+
+
+def test_take_accepts_a_mask_and_refuses_what_is_out_of_bounds():
+    features = make()
+    assert features.take(np.array([True] + [False] * (N - 1))).clip_ids == ("c/0",)
+    with pytest.raises(IndexError):
+        features.take([N])
+    with pytest.raises(IndexError):
+        features[N]
+
+
+def test_arrays_are_float32_and_read_only():
+    array = make()[0]
+    assert array.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+
+
+def test_stack_wants_one_vector_a_clip():
+    vectors = ClipFeatures.from_arrays("v", ["a", "b"], [np.arange(3), np.arange(3) + 1])
+    np.testing.assert_array_equal(vectors.stack(), [[0, 1, 2], [1, 2, 3]])
+    assert vectors.take([]).stack().shape == (0, 3)
+    with pytest.raises(ValueError, match="frames"):
+        make().stack()
+
+
+def test_fingerprint_depends_on_values_order_and_parameters():
+    base = make()
+    again = pickle.loads(pickle.dumps(base))
+    assert again.fingerprint == base.fingerprint
+    different = [
+        make(offset=1.0),
+        base.take([1, 0]),
+        make(name="other"),
+        ClipFeatures.from_arrays("mfcc", IDS, list(base), hop_s=0.01, parameters={"n": 3}),
+    ]
+    assert len({base.fingerprint, *(other.fingerprint for other in different)}) == 5
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError, match="c/1"):
+        ClipFeatures.from_arrays("x", ["c/0", "c/1"], [np.zeros((2, 3)), np.zeros((2, 4))])
+    with pytest.raises(ValueError, match="2 clips but 1 arrays"):
+        ClipFeatures.from_arrays("x", ["c/0", "c/1"], [np.zeros((2, 3))])
+
+
+def test_align_keeps_common_clips_in_order():
+    features = {"a": make("a"), "b": make("b", IDS[2:5])}
+    assert FeatureSet.align(features).clip_ids == tuple(IDS[2:5])
+    aligned = FeatureSet.align(features, ["c/4", "c/0", "c/2"])
+    assert aligned.clip_ids == ("c/4", "c/2")
+    assert (len(aligned), aligned.n_clips, list(aligned)) == (2, 2, ["a", "b"])
+    assert aligned.parameters == {"a": {"n": 2}, "b": {"n": 2}}
+
+
+def test_a_set_of_other_clips_is_refused():
+    with pytest.raises(ValueError, match="align"):
+        FeatureSet({"a": make("a"), "b": make("b", IDS[2:5])})
+    with pytest.raises(ValueError, match="at least one"):
+        FeatureSet({})
+
+
+def test_set_takes_and_selects_all_features():
+    features = FeatureSet({"a": make("a"), "b": make("b")})
+    assert features.take([3, 1]).clip_ids == features.select(["c/3", "c/1"]).clip_ids == ("c/3", "c/1")
+    assert features.take([3, 1])["b"].clip_ids == ("c/3", "c/1")
+    assert features.take([3, 1]).fingerprint == features.select(["c/3", "c/1"]).fingerprint
+    assert features.take([3, 1]).fingerprint != features.take([1, 3]).fingerprint

@@ -1,0 +1,209 @@
+import os
+import signal as signals
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.audio.decode import read_audio
+from affetto.errors import AffettoError
+from affetto.features.extraction import ExtractionPlan, extract_in_memory, run_plan
+from affetto.features.extractors import default_name, describe, extract_one, parse_description
+from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.features.shards import PARTIAL_SUFFIX
+from affetto.features.store import SHARD_FOLDER, FeatureStore
+from affetto.parallel import ExecutorParameters
+
+MEL = LogMelParameters()
+ALONE = ExecutorParameters(n_jobs=1, progress=False)
+
+
+def make_plan(corpus, parameters=MEL, executor=ALONE) -> ExtractionPlan:
+    clips, root = corpus
+    return ExtractionPlan("log_mel", clips, root, parameters, executor)
+
+
+def counts(report):
+    return report.computed, report.reused, len(report.failures)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_stored_features_equal_direct_extraction(corpus, tmp_path, n_jobs):
+    clips, root = corpus
+    executor = ExecutorParameters(n_jobs=n_jobs, progress=False)
+    assert counts(run_plan(make_plan(corpus, executor=executor), FeatureStore(tmp_path))) == (30, 0, 0)
+    features = FeatureStore(tmp_path).features()
+    assert features.clip_ids == tuple(clips["clip_id"])
+    assert features.parameters == describe(MEL)
+    for i in (0, 17, 29):
+        expected = extract_one(*read_audio(root / f"{i:02d}.wav"), MEL)
+        np.testing.assert_array_equal(features[i], expected)
+
+
+def test_a_second_run_computes_nothing_and_follows_the_new_order(corpus, tmp_path):
+    clips, root = corpus
+    store = FeatureStore(tmp_path)
+    run_plan(make_plan(corpus), store)
+    files = set(tmp_path.rglob("*.arrow"))
+    shuffled = clips.sample(frac=0.7, random_state=0)
+    assert counts(run_plan(make_plan((shuffled, root)), store)) == (0, 21, 0)
+    assert set(tmp_path.rglob("*.arrow")) == files
+    assert store.features().clip_ids == tuple(shuffled["clip_id"])
+
+
+def test_only_what_changed_is_computed(corpus, tmp_path):
+    clips, root = corpus
+    store = FeatureStore(tmp_path)
+    run_plan(make_plan((clips[:20], root)), store)
+    assert counts(run_plan(make_plan(corpus), store)) == (10, 20, 0)
+    changed = clips.assign(content_hash=clips["content_hash"].where(clips.index != 3, "new"))
+    assert counts(run_plan(make_plan((changed, root)), store)) == (1, 29, 0)
+
+
+def test_other_parameters_live_beside_the_first(corpus, tmp_path):
+    clips, root = corpus
+    few, store = (clips[:9], root), FeatureStore(tmp_path)
+    run_plan(make_plan(few), store)
+    first = store.features()
+    assert counts(run_plan(make_plan(few, LogMelParameters(n_mels=32)), store)) == (9, 0, 0)
+    assert store.features()[0].shape[1] == 32
+    assert store.features().fingerprint != first.fingerprint
+    assert counts(run_plan(make_plan(few), store)) == (0, 9, 0)
+    assert store.features().fingerprint == first.fingerprint
+
+
+def test_parts_of_a_file_are_clips_of_their_own(corpus, tmp_path):
+    _, root = corpus
+    times = {"start_s": [0.0, 0.2, np.nan], "end_s": [0.2, 0.4, np.nan]}
+    parts = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": "29.wav", **times}).assign(content_hash="same")
+    run_plan(make_plan((parts, root)), FeatureStore(tmp_path))
+    features = FeatureStore(tmp_path).features()
+    assert list(features.n_frames) == [13, 13, 1 + len(read_audio(root / "29.wav")[0]) // 256]
+    assert not np.array_equal(features[0], features[1])
+
+
+def test_equal_recordings_are_computed_once(corpus, tmp_path):
+    clips, root = corpus
+    twice = clips[:2].assign(content_hash="same")
+    run_plan(make_plan((twice, root)), FeatureStore(tmp_path))
+    assert len(FeatureStore(tmp_path).index()) == 1
+    assert len(FeatureStore(tmp_path).features()) == 2
+
+
+def test_clips_without_audit_are_known_by_their_file(corpus, tmp_path):
+    clips, root = corpus
+    bare = clips[["clip_id", "path"]][:4]
+    store = FeatureStore(tmp_path)
+    assert counts(run_plan(make_plan((bare, root)), store)) == (4, 0, 0)
+    assert counts(run_plan(make_plan((bare, root)), store)) == (0, 4, 0)
+
+
+def test_failed_clips_are_set_aside_with_reasons_and_tried_again(corpus, tmp_path, caplog):
+    clips, root = corpus
+    broken = pd.concat([clips[:3], pd.DataFrame({"clip_id": ["c/gone"], "path": ["gone.wav"]})])
+    store = FeatureStore(tmp_path)
+    report = run_plan(make_plan((broken, root)), store)
+    assert counts(report) == (3, 0, 1)
+    assert "gone.wav" in store.failures["c/gone"]
+    assert "c/gone" in caplog.text
+    assert store.features().clip_ids == tuple(clips["clip_id"][:3])
+    assert counts(run_plan(make_plan((broken, root)), store)) == (0, 3, 1)
+
+
+def test_all_failed_or_no_clips_is_an_error(corpus, tmp_path):
+    clips, root = corpus
+    gone = clips[:2].assign(path="gone.wav")
+    with pytest.raises(AffettoError, match="all 2 clips"):
+        run_plan(make_plan((gone, root)), FeatureStore(tmp_path))
+    with pytest.raises(AffettoError, match="no clips"):
+        run_plan(make_plan((clips[:0], root)), FeatureStore(tmp_path))
+
+
+def test_in_memory_is_the_same_as_from_the_store(corpus, tmp_path):
+    clips, root = corpus
+    run_plan(make_plan((clips[:2], root)), FeatureStore(tmp_path))
+    stored = FeatureStore(tmp_path).features()
+    fresh = extract_in_memory([root / "00.wav", read_audio(root / "01.wav")], ["p", "q"], MEL)
+    assert (fresh.name, fresh.dimensions, fresh.hop_s) == (stored.name, stored.dimensions, stored.hop_s)
+    assert fresh.parameters == stored.parameters
+    for a, b in zip(stored, fresh, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        (MfccParameters(extras=("chroma",)), "mfcc"),
+        (MEL, "log_mel"),
+        (OpenSmileParameters(), "functionals"),
+        (OpenSmileParameters(feature_set="eGeMAPSv02"), "egemaps"),
+        (OpenSmileParameters(level="lld"), "lld"),
+    ],
+)
+def test_a_description_tells_the_parameters(parameters, name):
+    assert parse_description(describe(parameters)) == parameters
+    assert default_name(parameters) == name
+
+
+def test_a_description_of_another_version_or_with_wrong_values():
+    with pytest.raises(AffettoError, match="version 99"):
+        parse_description({**describe(MEL), "version": 99})
+    with pytest.raises(AffettoError, match="log_mel"):
+        parse_description({**describe(MEL), "n_mels": "many"})
+
+
+SAVE = """
+import sys, time
+import pandas as pd
+from pathlib import Path
+from affetto.features import extraction
+from affetto.features.parameters import LogMelParameters
+from affetto.features.store import FeatureStore
+from affetto.parallel import ExecutorParameters
+
+root, store, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+extract = extraction.extract_one
+def slow(*arguments):
+    time.sleep(pause)
+    return extract(*arguments)
+extraction.extract_one = slow
+paths = sorted(path.name for path in root.glob("*.wav"))
+clips = pd.DataFrame({"clip_id": ["c/" + path[:2] for path in paths], "path": paths})
+clips["content_hash"] = ["hash" + str(i) for i in range(len(clips))]
+executor = ExecutorParameters(n_jobs=1, progress=False)
+plan = extraction.ExtractionPlan("log_mel", clips, root, LogMelParameters(), executor)
+extraction.run_plan(plan, FeatureStore(store))
+"""
+
+
+def start_saving(corpus, store, pause):
+    arguments = [sys.executable, "-c", SAVE, str(corpus[1]), str(store), str(pause)]
+    return subprocess.Popen(arguments, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+
+
+@pytest.mark.skipif(not hasattr(signals, "SIGKILL"), reason="kills by SIGKILL")
+def test_a_killed_run_keeps_its_finished_shards(corpus, tmp_path):
+    process = start_saving(corpus, tmp_path, 0.05)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(f"{SHARD_FOLDER}/*.arrow")) and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    store = FeatureStore(tmp_path)
+    kept = len(store.index())
+    assert 8 <= kept < 30
+    assert not store.has_plan()
+    assert counts(run_plan(make_plan(corpus), store)) == (30 - kept, kept, 0)
+    assert len(store.features()) == 30
+
+
+def test_two_processes_fill_one_store(corpus, tmp_path):
+    processes = [start_saving(corpus, tmp_path, 0.01) for _ in range(2)]
+    assert [process.wait(timeout=100) for process in processes] == [0, 0]
+    store = FeatureStore(tmp_path)
+    assert counts(run_plan(make_plan(corpus), store)) == (0, 30, 0)
+    np.testing.assert_array_equal(store.features()[7], extract_one(*read_audio(corpus[1] / "07.wav"), MEL))
+    assert not list(tmp_path.rglob(f"*{PARTIAL_SUFFIX}"))

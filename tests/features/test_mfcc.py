@@ -1,0 +1,148 @@
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from affetto.errors import AffettoError
+from affetto.features.mfcc import delta, dimensions_mfcc, extract_mfcc
+from affetto.features.parameters import MfccParameters
+from affetto.features.spectrum import prepare_samples
+
+ALL = ("chroma", "contrast", "spectral", "onset")
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_fft", "hop", "n_mels", "seconds"),
+    [
+        (22_050, 2_048, 512, 128, 3.0),
+        (16_000, 512, 160, 40, 2.0),
+        (22_050, 2_048, 512, 128, 0.05),
+        (8_000, 256, 80, 26, 1.0),
+    ],
+)
+def test_equal_to_librosa(signal, rate, n_fft, hop, n_mels, seconds):
+    samples = signal(rate, seconds)
+    parameters = MfccParameters(sample_rate_hz=rate, n_fft=n_fft, hop=hop, n_mels=n_mels, delta_order=0)
+    expected = librosa.feature.mfcc(
+        y=samples, sr=rate, n_mfcc=20, n_fft=n_fft, hop_length=hop, n_mels=n_mels
+    ).T
+    found = extract_mfcc(samples, rate, parameters)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("width", [3, 9, 15])
+def test_deltas_equal_librosa(order, width):
+    values = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    expected = librosa.feature.delta(values.T, order=order, width=width, mode="interp").T
+    np.testing.assert_allclose(delta(values, order=order, width=width), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("n_frames", [1, 2, 8])
+def test_deltas_of_a_short_clip_equal_librosa_with_nearest(order, n_frames):
+    values = np.random.default_rng(0).normal(size=(n_frames, 5)).astype(np.float32)
+    expected = librosa.feature.delta(values.T, order=order, width=9, mode="nearest").T
+    np.testing.assert_allclose(delta(values, order=order, width=9), expected, atol=1e-5)
+
+
+def test_delta_of_a_ramp_and_of_a_parabola():
+    t = np.arange(30, dtype=np.float32)[:, np.newaxis]
+    np.testing.assert_allclose(delta(3 * t, order=1, width=9), 3.0, rtol=1e-5)
+    np.testing.assert_allclose(delta(2 * t**2, order=2, width=9), 4.0, rtol=1e-3)
+
+
+def columns(found, parameters, prefix):
+    names = dimensions_mfcc(parameters)
+    return found[:, [i for i, name in enumerate(names) if name.startswith(prefix)]]
+
+
+def test_extras_equal_librosa(signal):
+    rate = 22_050
+    rng = np.random.default_rng(1)
+    samples = signal(rate, 3.0) + (0.02 * rng.standard_normal(3 * rate)).astype(np.float32)
+    parameters = MfccParameters(extras=ALL)
+    found = extract_mfcc(samples, rate, parameters)
+    expected = {
+        "chroma_": librosa.feature.chroma_stft(y=samples, sr=rate, tuning=0.0),
+        "contrast_": librosa.feature.spectral_contrast(y=samples, sr=rate),
+        "centroid_hz": librosa.feature.spectral_centroid(y=samples, sr=rate),
+        "flatness": librosa.feature.spectral_flatness(y=samples),
+        "rms_db": 20 * np.log10(librosa.feature.rms(y=samples)),
+        "onset": librosa.onset.onset_strength(y=samples, sr=rate, center=False)[np.newaxis],
+    }
+    for prefix, values in expected.items():
+        np.testing.assert_allclose(
+            columns(found, parameters, prefix), values.T, rtol=1e-3, atol=1e-3, err_msg=prefix
+        )
+    # A bin apart where the cumulative sum meets the threshold within rounding.
+    rolloff = librosa.feature.spectral_rolloff(y=samples, sr=rate).T
+    assert np.abs(columns(found, parameters, "rolloff_hz") - rolloff).max() <= rate / 2_048 + 1
+    crossings = librosa.feature.zero_crossing_rate(samples).T  # extends the edges, where we have zeros
+    np.testing.assert_allclose(
+        columns(found, parameters, "zero_crossing_rate")[3:-3], crossings[3:-3], atol=1e-6
+    )
+
+
+def test_a_pure_tone_has_its_pitch_class_and_centroid():
+    t = np.arange(22_050) / 22_050
+    parameters = MfccParameters(extras=("chroma", "spectral"))
+    found = extract_mfcc(0.5 * np.sin(2 * np.pi * 440 * t), 22_050, parameters)[5:-5]
+    assert np.all(columns(found, parameters, "chroma_").argmax(axis=1) == 9)  # A
+    assert np.allclose(columns(found, parameters, "centroid_hz"), 440, atol=5)
+    np.testing.assert_allclose(
+        columns(found, parameters, "rms_db"), 20 * np.log10(0.5 / np.sqrt(2)), atol=0.1
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 9_000), st.sampled_from([8_000, 16_000, 44_100]), st.integers(0, 2))
+def test_any_length_and_rate_gives_finite_columns_as_named(n, rate, order):
+    samples = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
+    parameters = MfccParameters(delta_order=order, extras=ALL)
+    found = extract_mfcc(samples, rate, parameters)
+    expected_frames = 1 + len(prepare_samples(samples, rate, 22_050)) // 512
+    assert found.shape == (expected_frames, len(dimensions_mfcc(parameters)))
+    assert np.isfinite(found).all()
+
+
+def test_silence_is_finite():
+    parameters = MfccParameters(extras=ALL)
+    found = extract_mfcc(np.zeros(22_050, dtype=np.float32), 22_050, parameters)
+    assert np.isfinite(found).all()
+    assert np.all(columns(found, parameters, "rms_db") == -80)
+
+
+def test_a_long_clip_is_cut_into_blocks_without_seams(signal):
+    samples = signal(22_050, 12.0)
+    whole = extract_mfcc(samples, 22_050, MfccParameters(delta_order=0))
+    part = extract_mfcc(samples[512 * 60 :], 22_050, MfccParameters(delta_order=0))
+    np.testing.assert_allclose(whole[70:200], part[10:140], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"), [(np.zeros(0), "empty"), (np.array([0.0, np.nan]), "not finite")]
+)
+def test_unfit_recordings(samples, message):
+    with pytest.raises(AffettoError, match=message):
+        extract_mfcc(samples, 22_050, MfccParameters())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"delta_width": 8},
+        {"n_mfcc": 50, "n_mels": 40},
+        {"extras": ("onset", "onset")},
+        {"extras": ("contrast",), "sample_rate_hz": 8_000},
+        {"extras": ("loudness",)},
+        {"hops": 512},
+        {"n_fft": 1_023},
+    ],
+)
+def test_wrong_parameters(wrong):
+    with pytest.raises(ValidationError):
+        MfccParameters(**wrong)

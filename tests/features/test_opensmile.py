@@ -1,0 +1,62 @@
+import numpy as np
+import opensmile
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.audio.decode import resample
+from affetto.errors import AffettoError
+from affetto.features.lld import dimensions_opensmile, extract_opensmile
+from affetto.features.parameters import OpenSmileParameters
+
+KINDS = [
+    ("ComParE_2016", "functionals", 6_373),
+    ("ComParE_2016", "lld", 65),
+    ("eGeMAPSv02", "functionals", 88),
+    ("eGeMAPSv02", "lld", 25),
+]
+EGEMAPS = OpenSmileParameters(feature_set="eGeMAPSv02")
+
+
+@pytest.mark.parametrize(("feature_set", "level", "n"), KINDS)
+def test_equal_to_opensmile_called_directly(signal, feature_set, level, n):
+    samples = signal(48_000, 0.7)
+    parameters = OpenSmileParameters(feature_set=feature_set, level=level)
+    levels = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
+    smile = opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[levels[level]])
+    expected = smile.process_signal(np.clip(resample(samples, 48_000, 16_000), -1, 32_767 / 32_768), 16_000)
+    found = extract_opensmile(samples, 48_000, parameters)
+    assert found.dtype == np.float32
+    assert found.shape[1] == n
+    assert dimensions_opensmile(parameters) == tuple(expected.columns)
+    np.testing.assert_allclose(found, expected.to_numpy(), rtol=1e-6)
+
+
+def test_full_scale_does_not_wrap(signal):
+    samples = signal(16_000, 0.7)
+    full = samples / np.abs(samples).max()
+    nearly = extract_opensmile(full * np.float32(0.999), 16_000, EGEMAPS)
+    found = extract_opensmile(full, 16_000, EGEMAPS)
+    names = dimensions_opensmile(EGEMAPS)
+    pitch = names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
+    assert abs(found[0, pitch] - nearly[0, pitch]) < 0.05
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 2_000), st.booleans())
+def test_any_short_clip_gives_finite_values(n, silent):
+    samples = np.zeros(n) if silent else np.random.default_rng(n).uniform(-1, 1, n)
+    assert np.isfinite(extract_opensmile(samples, 16_000, EGEMAPS)).all()
+
+
+def test_50_ms_of_everything():
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
+    for feature_set, level, n in KINDS:
+        found = extract_opensmile(samples, 16_000, OpenSmileParameters(feature_set=feature_set, level=level))
+        assert found.shape[1] == n
+        assert np.isfinite(found).all()
+
+
+def test_a_clip_of_over_ten_minutes_is_refused():
+    with pytest.raises(AffettoError, match="start_s"):
+        extract_opensmile(np.zeros(16_000 * 601, dtype=np.float32), 16_000, EGEMAPS)

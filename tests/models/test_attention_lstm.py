@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.training import n_clips
+
+HOP_S = 512 / 22050
+SMALL = {"epochs": 6, "units": 8, "batch_size": 16, "learning_rate": 0.02}
+
+
+def toy(n, labels, *, seed=0, shortest=60, longest=160, **parameters):
+    """Noise whose dimension `i` is raised for class `i`."""
+    rng = np.random.default_rng(seed)
+    names = sorted(set(labels))
+    y = [labels[i % len(labels)] for i in range(n)]
+    frames = []
+    for label in y:
+        clip = rng.normal(size=(int(rng.integers(shortest, longest)), 4)).astype(np.float32)
+        clip[:, names.index(label)] += 1
+        frames.append(clip)
+    ids = [f"toy/{i}" for i in range(n)]
+    clips = ClipFeatures.from_arrays("mfcc", ids, frames, hop_s=HOP_S, parameters={"hop": 512, **parameters})
+    return FeatureSet({"mfcc": clips}), y, [f"g{i // 2}" for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    x, y, groups = toy(48, ["calm", "happy", "sad"])
+    return build_estimator("attention_lstm", {**SMALL, "n_members": 2}, seed=1).fit(x, y, groups), x, y
+
+
+@pytest.mark.parametrize("name", ["attention_lstm", "lstm"])
+def test_separable_classes_are_learnt(name):
+    x, y, groups = toy(60, ["calm", "happy", "sad"])
+    model = build_estimator(name, {**SMALL, "epochs": 12}).fit(x, y, groups)
+    other, truth, _ = toy(30, ["calm", "happy", "sad"], seed=9)
+    predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
+    assert (predicted == np.array(truth)).mean() > 0.9
+    assert [entry["epoch"] for entry in model.history_] == list(range(1, 13))
+    assert model.history_[-1]["loss"] < model.history_[0]["loss"]
+
+
+def test_saved_model_predicts_the_same(fitted, tmp_path):
+    model, x, _ = fitted
+    model.save(tmp_path / "model")
+    found = load_estimator(tmp_path / "model")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    assert found.history_ == model.history_
+    assert found.n_parameters == model.n_parameters > 0
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"signature.json", "statistics.npz", "member_0.keras", "member_1.keras"}
+
+
+def test_padding_changes_nothing(fitted):
+    """A clip alone, and beside one that is ten times as long."""
+    model, x, _ = fitted
+    long = np.random.default_rng(5).normal(size=(1600, 4)).astype(np.float32)
+    clips = ClipFeatures.from_arrays(
+        "mfcc", ["a", "b"], [x["mfcc"][0], long], hop_s=HOP_S, parameters={"hop": 512}
+    )
+    beside = FeatureSet({"mfcc": clips})
+    alone = beside.take(np.array([0]))
+    np.testing.assert_allclose(model.predict_proba(beside)[:1], model.predict_proba(alone), atol=1e-5)
+    np.testing.assert_allclose(model.attention(beside)[0], model.attention(alone)[0], atol=1e-5)
+
+
+def test_attention_sums_to_1_over_the_windows(fitted):
+    model, x, _ = fitted
+    weights, times = model.attention(x), model.attention_times(x)
+    assert len(weights) == len(times) == n_clips({"": list(x["mfcc"])})
+    for i, (row, start) in enumerate(zip(weights, times, strict=True)):
+        assert row.shape == start.shape
+        assert row.sum() == pytest.approx(1)
+        assert start[0] == 0
+        assert start[-1] < len(x["mfcc"][i]) * HOP_S
+        np.testing.assert_allclose(np.diff(start), 26 * HOP_S)  # 0.6 s
+
+
+def test_baseline_does_not_attend():
+    x, y, groups = toy(12, ["calm", "sad"])
+    model = build_estimator("lstm", {**SMALL, "epochs": 1}).fit(x, y, groups)
+    assert model.attention(x) is None
+    assert model.attention_times(x) is None
+
+
+AUGMENTED = {"mixup_alpha": 0.4, "noise": 0.2, "shift": 0.2, "crop_fraction": 0.5, "label_smoothing": 0.1}
+
+
+def test_seed_decides_everything():
+    x, y, groups = toy(24, ["calm", "sad"])
+    parameters = {**SMALL, **AUGMENTED, "epochs": 2, "validation_fraction": 0.3}
+    first, again, other = (
+        build_estimator("attention_lstm", parameters, seed=seed).fit(x, y, groups) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.predict_proba(x), again.predict_proba(x))
+    assert first.history_ == again.history_
+    assert not np.array_equal(first.predict_proba(x), other.predict_proba(x))
+    assert {"val_loss", "val_uar"} <= set(first.history_[0])
+
+
+def test_validation_keeps_the_best_epoch():
+    x, y, groups = toy(40, ["calm", "sad"])
+    parameters = {**SMALL, "epochs": 8, "validation_fraction": 0.3, "ema_momentum": 0.0}
+    model = build_estimator("attention_lstm", parameters).fit(x, y, groups)
+    assert max(entry["val_uar"] for entry in model.history_) > 0.9
+    predicted = np.array(model.classes_)[model.predict_proba(x).argmax(axis=1)]
+    assert (predicted == np.array(y)).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"window_s": 0, "layers": 2, "bidirectional": False},
+        {"projection": 6, "skip": True, "pooled_deviation": True, "class_weights": False, "ema_momentum": 0},
+    ],
+    ids=["raw frames", "wide pooling"],
+)
+def test_tiny_corpora_and_other_architectures(parameters, tmp_path):
+    x, y, groups = toy(12, ["anger", "calm"], shortest=3, longest=30)
+    model = build_estimator("attention_lstm", {**SMALL, "epochs": 1, **parameters}).fit(x, y, groups)
+    model.save(tmp_path / "model")
+    found = load_estimator(tmp_path / "model")
+    probabilities = found.predict_proba(x)
+    assert probabilities.shape == (12, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    for row, start in zip(found.attention(x), found.attention_times(x), strict=True):
+        assert row.shape == start.shape
+
+
+def test_class_that_training_lacks_is_not_in_the_columns():
+    x, y, groups = toy(30, ["calm", "happy", "sad"])
+    known = np.array([i for i, label in enumerate(y) if label != "happy"])
+    model = build_estimator("lstm", {**SMALL, "epochs": 1})
+    model.fit(x.take(known), [y[i] for i in known], [groups[i] for i in known])
+    assert model.classes_ == ("calm", "sad")
+    assert model.predict_proba(x).shape == (30, 2)
+
+
+def test_other_feature_parameters_are_refused(fitted):
+    model, _, _ = fitted
+    other, _, _ = toy(3, ["calm"], n_mfcc=13)
+    with pytest.raises(AffettoError, match="n_mfcc None, not 13"):
+        model.predict_proba(other)
+    with pytest.raises(AffettoError, match="n_mfcc None, not 13"):
+        model.attention(other)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.experiment import (
+    ExperimentParameters,
+    ModelSpecification,
+    cross_validate,
+    fit_on_everything,
+    predict_clips,
+)
+from affetto.models.registry import load_estimator
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+
+SVM = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",))
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+EMOTIONS = ("calm", "tense")
+
+
+@pytest.fixture
+def corpus():
+    rng = np.random.default_rng(0)
+    ids = [f"toy/{i:02d}" for i in range(24)]
+    emotion = [EMOTIONS[i % 2] for i in range(24)]
+    frames = [
+        rng.normal(3.0 * (label == "tense"), 1, size=(20 + i, 6)).astype(np.float32)
+        for i, label in enumerate(emotion)
+    ]
+    clips = pd.DataFrame({"clip_id": ids, "emotion": emotion, "group": [f"g{i // 4}" for i in range(24)]})
+    folds = pd.DataFrame({"clip_id": ids, "fold": [(i // 4) % 3 for i in range(24)]})
+    names = [f"mfcc_{i}" for i in range(6)]
+    features = ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)
+    return FeatureSet({"mfcc": features}), clips, folds
+
+
+def run(corpus, tmp_path, *, features=None, folds=None, seeds=1):
+    return cross_validate(
+        SVM,
+        features or corpus[0],
+        corpus[1],
+        corpus[2] if folds is None else folds,
+        experiment=ExperimentParameters(n_seeds=seeds),
+        executor=HERE,
+        store=ResultStore(tmp_path),
+        description="toy",
+    )
+
+
+def test_every_clip_is_predicted_once_by_a_model_that_has_not_seen_its_group(corpus, tmp_path):
+    predictions = run(corpus, tmp_path).predictions
+
+    assert sorted(predictions["clip_id"]) == sorted(corpus[1]["clip_id"])
+    assert predictions.groupby("group")["fold"].nunique().eq(1).all()
+    assert list(predictions.filter(regex="^p_").columns) == ["p_calm", "p_tense"]
+    np.testing.assert_allclose(predictions[["p_calm", "p_tense"]].sum(axis=1), 1)
+    assert (predictions["predicted"] == predictions["label"]).mean() > 0.9
+
+
+def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):
+    first = run(corpus, tmp_path)
+
+    def refuse(*_):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("affetto.models.experiment.build_estimator", refuse)
+    again = run(corpus, tmp_path)
+
+    pd.testing.assert_frame_equal(again.predictions, first.predictions)
+    with pytest.raises(AssertionError, match="fitted again"):
+        run(corpus, tmp_path, seeds=2)
+
+
+def test_holdout_tests_fold_zero_only(corpus, tmp_path):
+    holdout = corpus[2].assign(fold=np.where(corpus[2]["fold"] == 0, 0, -1))
+
+    predictions = run(corpus, tmp_path, folds=holdout).predictions
+
+    assert set(predictions["clip_id"]) == set(holdout.loc[holdout["fold"] == 0, "clip_id"])
+
+
+def test_clips_without_features_are_left_out(corpus, tmp_path):
+    kept = corpus[0].take(np.arange(20))
+
+    predictions = run(corpus, tmp_path, features=kept).predictions
+
+    assert set(predictions["clip_id"]) == set(kept.clip_ids)
+
+
+def test_folds_without_test_clips_are_refused(corpus, tmp_path):
+    with pytest.raises(AffettoError, match="no fold has both training and test clips"):
+        run(corpus, tmp_path, folds=corpus[2].assign(fold=-1))
+
+
+def test_a_fitted_model_predicts_new_clips_and_is_found_again(corpus, tmp_path):
+    features, clips, _ = corpus
+    arguments = {"temperature": 2.0, "executor": HERE, "root": tmp_path, "description": "toy"}
+
+    directory = fit_on_everything(SVM, features, clips, **arguments)
+    written = (directory / "signature.json").stat().st_mtime_ns
+
+    assert fit_on_everything(SVM, features, clips, **arguments) == directory
+    assert (directory / "signature.json").stat().st_mtime_ns == written
+    table = predict_clips(directory, features)
+    np.testing.assert_allclose(table[["p_calm", "p_tense"]].sum(axis=1), 1)
+    assert load_estimator(directory).temperature == 2.0
+
+
+def test_the_temperature_softens_what_a_loaded_model_says(corpus, tmp_path):
+    features, clips, _ = corpus
+    sharp, soft = (
+        predict_clips(
+            fit_on_everything(
+                SVM, features, clips, temperature=t, executor=HERE, root=tmp_path, description="toy"
+            ),
+            features,
+        )[["p_calm", "p_tense"]].to_numpy()
+        for t in (1.0, 4.0)
+    )
+
+    assert (sharp.argmax(axis=1) == soft.argmax(axis=1)).all()
+    assert soft.max(axis=1).mean() < sharp.max(axis=1).mean()

@@ -1,0 +1,127 @@
+from collections import Counter
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.datasets.playlist import PlaylistDataset
+from affetto.errors import AffettoError
+from affetto.features.extractors import describe
+from affetto.features.parameters import MfccParameters
+from affetto.pipelines.recommend.pipeline import create_library_pipeline, create_pipeline
+from affetto.recommendation.parameters import RecommendParameters
+
+RATE_HZ = 16_000
+TAXONOMY = {
+    "emotions": {"music": ["happy", "tense", "sad", "calm"]},
+    "bridges": {"uplift": {"anger": {"calm": 1.0}, "sadness": {"happy": 1.0}}},
+}
+
+
+class LevelModel:
+    """Stands in for a fitted voice model: loud is anger."""
+
+    classes_ = ("anger", "sadness")
+    features = ("mfcc",)
+    feature_parameters_ = {"mfcc": describe(MfccParameters(delta_order=0))}  # noqa: RUF012
+    calls = 0
+
+    def predict_proba(self, x):
+        type(self).calls += 1
+        assert x["mfcc"].parameters == self.feature_parameters_["mfcc"]
+        loud = np.array([clip[:, 0].mean() for clip in x["mfcc"]]) > -600
+        return np.where(loud[:, None], [[0.9, 0.1]], [[0.2, 0.8]])
+
+
+def speech(level):
+    time = np.arange(2 * RATE_HZ) / RATE_HZ
+    syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0.01, None)
+    return level * syllables * sum(np.sin(2 * np.pi * 140 * k * time) / k for k in range(1, 12))
+
+
+@pytest.fixture
+def voice(tmp_path):
+    folder = tmp_path / "voice"
+    folder.mkdir()
+    sf.write(folder / "loud.wav", speech(0.3), RATE_HZ)
+    sf.write(folder / "soft.wav", speech(0.003), RATE_HZ)
+    sf.write(folder / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
+    (folder / "broken.wav").write_bytes(b"RIFF, but no more")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    return partial(_run, tmp_path / "playlists")
+
+
+def _run(out, voice, music="music", **parameters):
+    clips = pd.DataFrame(
+        {
+            "clip_id": ["d/a", "d/b"], "corpus": "d", "path": ["a.wav", "b.wav"],
+            "start_s": np.nan, "end_s": np.nan, "duration_s": [20.0, 10.0],
+        }
+    )  # fmt: skip
+    given = {"voice": str(voice), "bridge": "uplift", "top": 1, "diversity": 0.0, **parameters}
+    inputs = {
+        "params:recommend": RecommendParameters(**given),
+        "params:taxonomy": TAXONOMY,
+        "params:music.corpus": CorpusParameters(root=music),
+        "music.clips": clips,
+        "music.library_emotions": pd.DataFrame({"clip_id": ["d/a", "d/b"], "p_calm": [0.9, 0.2], "p_happy": [0.1, 0.8]}),
+        "music.theme.mixtures": pd.DataFrame(
+            {"clip_id": ["d/a", "d/b"], "emotion": "calm", "theme": "calm/0", "probability": 1.0}
+        ),
+        "music.theme.cards": [{"theme": "calm/0", "emotion": "calm", "name": "soft"}],
+        "music.library_attention": pd.DataFrame({"clip_id": [], "times": [], "weights": []}),
+        "voice.emotion.level.model": LevelModel(),
+    }
+    catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
+    catalog["recommend.playlists"] = PlaylistDataset(filepath=str(out))
+    result = SequentialRunner().run(create_library_pipeline() + create_pipeline("level"), catalog)
+    return catalog["recommend.playlists"].load(), result["recommend.summary"].load()
+
+
+def test_every_recording_gets_its_answer(run, voice):
+    playlists, summary = run(voice)
+    assert list(playlists) == ["broken", "loud", "silence", "soft"]
+    assert Counter(answer.status for answer in playlists.values()) == {"ok": 2, "no_speech": 1, "unreadable": 1}
+    assert (playlists["loud"].emotion, playlists["loud"].tracks[0].clip_id) == ("anger", "d/a")
+    assert (playlists["soft"].emotion, playlists["soft"].tracks[0].clip_id) == ("sadness", "d/b")
+    assert playlists["loud"].tracks[0].theme_name == "soft"
+    assert playlists["soft"].tracks[0].theme is None
+    for name in ("silence", "broken"):
+        assert playlists[name].emotion is None
+        assert playlists[name].tracks == ()
+        assert name in playlists[name].message
+    assert "the voice is anger 90%" in summary
+
+
+def test_one_recording_is_enough(run, voice):
+    assert list(run(voice / "loud.wav")[0]) == ["loud"]
+
+
+def test_only_bad_recordings_are_an_error_before_the_model_is_asked(run, voice):
+    for name in ("loud", "soft"):
+        (voice / f"{name}.wav").unlink()
+    before = LevelModel.calls
+    with pytest.raises(AffettoError, match="None of the 2 recordings"):
+        run(voice)
+    with pytest.raises(AffettoError, match=r"No speech was found in silence\.wav"):
+        run(voice / "silence.wav")
+    assert LevelModel.calls == before
+
+
+def test_the_pipeline_infers_only():
+    pipeline = create_pipeline("crnn_lld")
+    assert isinstance(pipeline, Pipeline)
+    assert pipeline.inputs() == {
+        "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library", "music.theme.mixtures",
+    }  # fmt: skip
+    assert pipeline.outputs() == {"recommend.summary"}

@@ -1,0 +1,106 @@
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from affetto.datasets.theme_model import AudioWordsDataset, CodebookDataset, ThemeModelDataset
+from affetto.features.clip_features import ClipFeatures
+from affetto.parallel import ExecutorParameters
+from affetto.pipelines.theme import nodes
+from affetto.pipelines.theme.pipeline import create_pipeline
+from affetto.results import ResultStore
+from affetto.themes.parameters import (
+    CodebookParameters,
+    DescriptorParameters,
+    ThemeEvaluationParameters,
+    ThemeParameters,
+    TopicParameters,
+)
+
+PARAMETERS = ThemeParameters(
+    codebook=CodebookParameters(
+        descriptors={"timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=8)}, sample_frames=500
+    ),
+    topics=TopicParameters(candidates=(2,), n_seeds=2, passes=5, min_clips_per_topic=4),
+    evaluation=ThemeEvaluationParameters(n_topics=2, n_seeds=2, min_label_clips=3),
+)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = [f"d/{i:02d}" for i in range(25)]
+    arrays = [rng.normal(5 * (i % 2), 1, (20, 3)) for i in range(25)]
+    clips = pd.DataFrame(
+        {
+            "clip_id": ids,
+            "emotion": ["calm"] * 24 + [None],
+            "theme": ["a", "b"] * 12 + [None],
+            "tags": [["t"]] * 25,
+            "group": ids,
+        }
+    )
+    return {
+        "music.mfcc": ClipFeatures.from_arrays("mfcc", ids, arrays, hop_s=0.1),
+        "music.clips": clips,
+        "music.folds": pd.DataFrame({"clip_id": ids[:24], "fold": np.arange(24) // 2 % 3}),
+        "music.library_emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),
+        "params:music.theme": PARAMETERS,
+        "params:executor": ExecutorParameters(n_jobs=1, progress=False),
+        "music.theme.store": ResultStore(tmp_path / "store"),
+    }
+
+
+def _run(inputs, tmp_path):
+    pipeline = create_pipeline()
+    catalog = DataCatalog(
+        {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
+        | {name: MemoryDataset(copy_mode="assign") for name in pipeline.all_outputs()}
+        | {
+            "music.theme.codebook": CodebookDataset(filepath=str(tmp_path / "codebook.npz")),
+            "music.theme.words": AudioWordsDataset(filepath=str(tmp_path / "words.npz")),
+            "music.theme.model": ThemeModelDataset(filepath=str(tmp_path / "topics.npz")),
+        }
+    )
+    SequentialRunner().run(pipeline, catalog)
+    return catalog
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_all_outputs_are_made(inputs, tmp_path, labelled):
+    if not labelled:
+        inputs["music.clips"] = inputs["music.clips"].assign(theme=None)
+    catalog = _run(inputs, tmp_path)
+    for name in create_pipeline().all_outputs():
+        assert catalog.load(name) is not None
+    themes = catalog.load("music.themes")
+    assert len(themes) == 25
+    assert set(catalog.load("music.theme.mixtures")["emotion"]) == {"calm", "sad"}
+    metrics = catalog.load("music.theme.lda_audio_words.metrics")
+    assert ("theme_accuracy" in metrics) == ("theme_ami" in metrics) == labelled
+    assert "stability_ari" in metrics
+    assert len(catalog.load("music.theme.svm_statistics.predictions")) == (24 if labelled else 0)
+
+
+def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
+    first = _run(inputs, tmp_path).load("music.themes")
+
+    def refuse(*_, **__):
+        raise AssertionError("computed again")
+
+    for name in ("fit_codebook", "count_words", "fit_themes"):
+        monkeypatch.setattr(nodes, name, refuse)
+    pd.testing.assert_frame_equal(_run(inputs, tmp_path).load("music.themes"), first)
+
+
+def test_inputs_come_from_the_music_side():
+    assert create_pipeline().inputs() == {
+        "music.mfcc",
+        "music.clips",
+        "music.folds",
+        "music.library_emotions",
+        "music.theme.store",
+        "params:music.theme",
+        "params:executor",
+    }

@@ -1,0 +1,140 @@
+import json
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from affetto.errors import AffettoError
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.playlist import Playlist
+from affetto.recommendation.recommender import Recommender
+from affetto.recommendation.summary import summarise
+
+TAXONOMY = {
+    "emotions": {"music": ["happy", "tense", "sad", "calm"]},
+    "bridges": {
+        "congruent": {"anger": {"tense": 1.0}, "sadness": {"sad": 1.0}},
+        "uplift": {"anger": {"calm": 1.0}, "sadness": {"calm": 0.5, "sad": 0.5}},
+    },
+}
+VOICE = ("anger", "sadness")
+
+
+def library(n=8):
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet([1, 1], n)
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"m/{i}" for i in range(n)],
+            "corpus": "m",
+            "root": "data/music",
+            "path": [f"{i}.wav" for i in range(n)],
+            "title": [f"Tune {i}" for i in range(n)],
+            "duration_s": 30.0,
+            "emotion": np.where(probabilities[:, 0] > 0.5, "calm", "sad"),
+            "p_calm": probabilities[:, 0],
+            "p_sad": probabilities[:, 1],
+        }
+    )
+    table["theme"] = np.where(table.emotion == "calm", "calm/0", "sad/0")
+    table["theme_name"] = np.where(table.emotion == "calm", "soft and slow", "low strings")
+    table["highlight_start_s"] = 5.0
+    table["highlight_end_s"] = 20.0
+    table["highlight_attention"] = np.where(np.arange(n) % 2, 0.75, np.nan)
+    return table
+
+
+def mixtures(n=8):
+    rows = [(f"m/{i}", e, f"{e}/{t}", p) for i in range(n) for e in ("calm", "sad") for t, p in ((0, 0.9), (1, 0.1))]
+    return pd.DataFrame(rows, columns=["clip_id", "emotion", "theme", "probability"])
+
+
+def recommender(**parameters):
+    given = {"voice": "x", "bridge": "uplift", "top": 4, **parameters}
+    return Recommender(library(), mixtures(), TAXONOMY, VOICE, RecommendParameters(**given))
+
+
+def test_the_answer_follows_the_figures():
+    answer = recommender(diversity=0.0).recommend("me", "me.wav", np.array([0.2, 0.8]))
+    assert answer.status == "ok"
+    assert [entry.emotion for entry in answer.voice_emotions] == ["sadness", "anger"]
+    assert {entry.emotion: entry.probability for entry in answer.music_emotions} == pytest.approx(
+        {"calm": 0.2 + 0.4, "sad": 0.4, "happy": 0, "tense": 0}
+    )
+    table = library()
+    match = 0.6 * table.p_calm + 0.4 * table.p_sad
+    assert [track.clip_id for track in answer.tracks] == table.clip_id[match.sort_values(ascending=False).index[:4]].tolist()
+    first = answer.tracks[0]
+    assert first.match == pytest.approx(match.max(), abs=1e-6)
+    assert first.answers == "calm"
+    assert (first.theme, first.theme_name) == ("calm/0", "soft and slow")
+    assert first.theme_probability == pytest.approx(0.9)
+    assert first.path == f"data/music/{first.clip_id.removeprefix('m/')}.wav"
+    assert [track.rank for track in answer.tracks] == [1, 2, 3, 4]
+
+
+def test_reasons_quote_the_figures():
+    answer = recommender().recommend("me", "me.wav", np.array([0.2, 0.8]))
+    with_attention = next(track for track in answer.tracks if int(track.clip_id.removeprefix("m/")) % 2)
+    text = " ".join(with_attention.reasons)
+    probability = {entry.emotion: entry.probability for entry in with_attention.emotions}[with_attention.answers]
+    assert "most like sadness (80%)" in text
+    assert "'uplift'" in text
+    assert f"{probability:.0%}" in text
+    assert "0:05 to 0:20, where 75%" in text
+    without = next(track for track in answer.tracks if not int(track.clip_id.removeprefix("m/")) % 2)
+    assert "attention" not in " ".join(without.reasons)
+
+
+def test_a_flat_voice_is_unsure():
+    assert recommender(unsure_below=0.6).recommend("me", "x", np.array([0.45, 0.55])).unsure
+    assert not recommender(unsure_below=0.6).recommend("me", "x", np.array([0.39, 0.61])).unsure
+
+
+def test_own_bridges_and_their_errors():
+    own = {"mine": {"anger": {"sad": 1.0}, "sadness": {"sad": 1.0}}}
+    answer = recommender(bridge="mine", bridges=own).recommend("me", "x", np.array([1.0, 0.0]))
+    assert answer.bridge == "mine"
+    assert all(track.answers == "sad" for track in answer.tracks)
+    with pytest.raises(AffettoError, match=r"recommend\.bridges\.mine\.sadness"):
+        recommender(bridge="mine", bridges={"mine": {"anger": {"sad": 1.0}}})
+
+
+def test_a_library_without_the_wanted_emotion_says_so():
+    with pytest.raises(AffettoError, match="wants tense music, but the library only knows calm, sad"):
+        recommender(bridge="congruent").recommend("me", "x", np.array([1.0, 0.0]))
+
+
+def test_json_keeps_everything_and_follows_the_schema():
+    answer = recommender().recommend("mé\n", "me.wav", np.array([0.2, 0.8]))
+    text = answer.model_dump_json()
+    assert Playlist.model_validate_json(text) == answer
+    jsonschema.validate(json.loads(text), Playlist.model_json_schema())
+    silent = Playlist(name="s", recording="s.wav", status="no_speech", message="No speech.")
+    jsonschema.validate(json.loads(silent.model_dump_json()), Playlist.model_json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(text), "mood": 1}, Playlist.model_json_schema())
+    with pytest.raises(ValidationError):
+        Playlist.model_validate({**json.loads(text), "status": "fine"})
+
+
+def test_the_summary_is_readable():
+    answer = recommender(top=2).recommend("me", "me.wav", np.array([0.2, 0.8]))
+    silent = Playlist(name="s", recording="s.wav", status="no_speech", message="No speech was found in s.wav.")
+    lines = summarise([answer, silent]).split("\n")
+    assert lines[0] == "me: the voice is sadness 80%, anger 20%"
+    assert lines[1] == "  uplift music: calm 60%, sad 40%"
+    assert lines[2].startswith("    1. Tune ")
+    assert "soft and slow; from 0:05]" in lines[2]
+    assert lines[-1] == "s: No speech was found in s.wav."
+
+
+def test_the_order_of_the_library_does_not_matter():
+    shuffled = Recommender(
+        library().sample(frac=1, random_state=1), mixtures().sample(frac=1, random_state=2), TAXONOMY, VOICE,
+        RecommendParameters(voice="x", bridge="uplift", top=4),
+    )  # fmt: skip
+    voice = np.array([0.2, 0.8])
+    assert shuffled.recommend("me", "x", voice) == recommender().recommend("me", "x", voice)

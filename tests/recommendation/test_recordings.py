@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affetto.audio.decode import DecodeError
+from affetto.errors import AffettoError
+from affetto.recommendation.parameters import VoiceActivityParameters
+from affetto.recommendation.recordings import list_recordings, screen_recordings
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_a_file_or_a_folder_of_any_depth(tmp_path):
+    touch(tmp_path, "b.wav", "sub/a.FLAC", "notes.txt", ".hidden.wav", ".git/c.wav", "tune.mid")
+    table = list_recordings(tmp_path)
+    assert table.path.tolist() == [str(tmp_path / "b.wav"), str(tmp_path / "sub/a.FLAC")]
+    assert table["name"].tolist() == ["b", "a"]
+    assert list_recordings(tmp_path / "b.wav")["name"].tolist() == ["b"]
+
+
+def test_names_are_unique_whatever_the_stems(tmp_path):
+    touch(tmp_path, "a.wav", "a.flac", "x/a.wav", "A_wav.wav", "b.wav")
+    names = list_recordings(tmp_path)["name"].tolist()
+    assert len({name.casefold() for name in names}) == len(names) == 5
+    assert "b" in names
+
+
+@pytest.mark.parametrize(("path", "said"), [("gone", "There is no voice recording"), ("empty", "holds no audio"), ("a.txt", "is not audio")])
+def test_nothing_to_answer(tmp_path, path, said):
+    touch(tmp_path, "empty/readme.txt", "a.txt")
+    with pytest.raises(AffettoError, match=said) as caught:
+        list_recordings(tmp_path / path)
+    assert str(tmp_path / path) in str(caught.value)
+
+
+def test_one_bad_recording_does_not_stop_the_others(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    time = np.arange(32000) / 16000
+
+    def reader(path: Path, *, sample_rate_hz):
+        if path.name == "a.wav":
+            raise DecodeError("a.wav cannot be read: it is empty.")
+        level = np.clip(np.sin(2 * np.pi * 3 * time), 0, None) if path.name == "b.wav" else 0
+        return 0.1 * level * np.sign(np.sin(2 * np.pi * 150 * time)), sample_rate_hz
+
+    screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters(), reader=reader)
+    assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]
+    assert screened["message"].tolist() == ["a.wav cannot be read: it is empty.", "", "No speech was found in c.wav: it is silent."]

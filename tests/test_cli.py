@@ -1,0 +1,211 @@
+"""The command line, run as a user runs it, in a small project of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from affetto import __version__
+
+PYPROJECT = """
+[tool.kedro]
+package_name = "affetto"
+project_name = "Affetto"
+kedro_init_version = "1.7.0"
+source_dir = "src"
+"""
+SETTINGS = """
+CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local", "merge_strategy": {"parameters": "soft"}}
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
+"""
+REGISTRY = '''
+import signal
+import time
+from pathlib import Path
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.errors import AffettoError
+from affetto.recommendation.parameters import RecommendParameters
+
+
+def summarise(parameters: RecommendParameters) -> str:
+    return f"{Path(parameters.voice).name} {parameters.bridge} {parameters.top} {parameters.preferred_themes}"
+
+
+def mistake(parameters: RecommendParameters) -> str:
+    raise AffettoError("The clip x is empty: remove it.")
+
+
+def bug(parameters: RecommendParameters) -> str:
+    raise ZeroDivisionError("a bug")
+
+
+def wait(parameters: RecommendParameters) -> str:
+    Path("waiting").touch()
+    time.sleep(60)
+    return ""
+
+
+def pipeline(function, inputs="params:recommend"):
+    return Pipeline([Node(function, inputs=inputs, outputs="recommend.summary", name=function.__name__)])
+
+
+def read(table) -> str:
+    return "never"
+
+
+def register_pipelines():
+    return {
+        "recommend": pipeline(summarise), "mistake": pipeline(mistake), "bug": pipeline(bug), "wait": pipeline(wait),
+        "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
+    }
+'''
+CATALOG = """
+recommend.summary:
+  type: text.TextDataset
+  filepath: data/summary.txt
+voice.table:
+  type: pandas.ParquetDataset
+  filepath: data/voice/table.parquet
+"""
+LOGGING = """
+version: 1
+handlers: {console: {class: logging.StreamHandler}}
+root: {handlers: [console], level: INFO}
+"""
+PARAMETERS = "recommend: {voice: data/voice, bridge: uplift, top: 10}\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with the real command line and pipelines that fail in every way."""
+    root = tmp_path_factory.mktemp("project")
+    source = Path(__file__).parents[1] / "src" / "affetto"
+    shutil.copytree(source, root / "src/affetto", ignore=shutil.ignore_patterns("__pycache__"))
+    for path, text in {
+        "pyproject.toml": PYPROJECT,
+        "src/affetto/settings.py": SETTINGS,
+        "src/affetto/pipeline_registry.py": REGISTRY,
+        "conf/base/catalog.yml": CATALOG,
+        "conf/base/parameters.yml": PARAMETERS,
+        "conf/base/logging.yml": LOGGING,
+        "conf/local/.gitkeep": "",
+        ".telemetry": "consent: false\n",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(textwrap.dedent(text))
+    return root
+
+
+def environment(project):
+    return {**os.environ, "PYTHONPATH": str(project / "src"), "KEDRO_DISABLE_TELEMETRY": "1"}
+
+
+def call(project, *arguments, folder=None, module="affetto"):
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder or project, env=environment(project), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def sentence(outcome):
+    """Return the one sentence of a failed command."""
+    assert outcome.returncode == 1, outcome.stderr
+    assert "Traceback" not in outcome.stderr + outcome.stdout
+    errors = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, outcome.stderr
+    assert outcome.stderr.rstrip().endswith(errors[0])
+    return errors[0].removeprefix("Error: ")
+
+
+def test_help_is_quick_and_imports_nothing_heavy(project):
+    started = time.monotonic()
+    outcome = call(project, "--help")
+    assert time.monotonic() - started < 10  # 0.2 s on an idle machine
+    assert outcome.returncode == 0
+    assert "recommend" in outcome.stdout
+    assert "run" in outcome.stdout
+    loaded = "import sys; import affetto.cli; print([m for m in ('kedro', 'numpy', 'pandas', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", loaded], env=environment(project), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version(project):
+    assert call(project, "--version").stdout.strip() == f"affetto, version {__version__}"
+
+
+def test_recommend_prints_the_summary_from_any_folder_below(project):
+    below = project / "conf" / "base"
+    outcome = call(project, "recommend", "me.wav", "--bridge", "congruent", "--top", "3", "--theme", "jig", folder=below)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.strip() == "me.wav congruent 3 ('jig',)"
+    assert (project / "data/summary.txt").is_file()
+
+
+def test_run_is_kedros_own_with_its_options(project):
+    assert "--from-nodes" in call(project, "run", "--help").stdout
+    outcome = call(project, "run", "--pipeline=recommend", "--params", "recommend.top=4")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "deprecated" not in outcome.stderr
+    assert (project / "data/summary.txt").read_text() == "voice uplift 4 ()"
+
+
+@pytest.mark.parametrize("module", ["affetto", "kedro"])
+def test_a_mistake_is_one_sentence(project, module):
+    outcome = call(project, "run", "--pipeline=mistake", module=module)
+    assert sentence(outcome) == "The clip x is empty: remove it."
+    assert (outcome.stdout + outcome.stderr).count("The clip x is empty") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pipeline=recomend"], "There is no pipeline 'recomend': did you mean recommend?"),
+        (["--params", "recomend.top=3"], "There is no parameter recomend: did you mean recommend?"),
+        (["--params", "recommend.topp=3"], "did you mean recommend.top?"),
+        (["--params", "recommend.tempo=3"], "recommend.tempo"),
+        (["--params", "recommend.top=many"], "recommend.top: Input should be a valid integer"),
+        (["--pipeline=missing"], "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice` first."),
+        (["--pipeline=recommend", "--pipelines=bug"], "cannot be used together"),
+    ],
+)
+def test_other_mistakes_of_the_user(project, arguments, said):
+    assert said in sentence(call(project, "run", *arguments))
+
+
+def test_a_bug_keeps_its_traceback(project):
+    outcome = call(project, "run", "--pipeline=bug")
+    assert outcome.returncode == 1
+    assert "Traceback" in outcome.stderr or "ZeroDivisionError" in outcome.stderr
+
+
+def test_outside_a_project(project, tmp_path):
+    for command in (["run"], ["recommend", "me.wav"]):
+        assert "There is no Affetto project" in sentence(call(project, *command, folder=tmp_path))
+
+
+def test_another_project_is_not_ours(project, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT.replace('package_name = "affetto"', 'package_name = "other"'))
+    (tmp_path / "src/other").mkdir(parents=True)
+    (tmp_path / "src/other/__init__.py").touch()
+    assert "another Kedro project" in sentence(call(project, "run", folder=tmp_path))
+
+
+def test_ctrl_c_is_one_sentence(project):
+    (project / "waiting").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "affetto", "run", "--pipeline=wait"]
+    with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as running:
+        while not (project / "waiting").exists() and running.poll() is None:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "Interrupted" in errors

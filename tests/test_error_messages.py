@@ -1,0 +1,72 @@
+import errno
+import logging
+
+import pytest
+from kedro.io import DatasetError
+from kedro.validation.exceptions import ParameterValidationError
+
+from affetto.error_messages import ExplainedErrorsFilter, explain
+from affetto.errors import AffettoError
+
+REPORT = """Parameter validation failed:
+- Parameter 'recommend': Failed to instantiate RecommendParameters for parameter 'recommend': 2 validation errors for RecommendParameters
+topp
+  Extra inputs are not permitted [type=extra_forbidden, input_value=3, input_type=int]
+    For further information visit https://errors.pydantic.dev/2.13/v/extra_forbidden
+voice_activity.range_db
+  Input should be greater than 0 [type=greater_than, input_value=-1.0, input_type=float]
+    For further information visit https://errors.pydantic.dev/2.13/v/greater_than
+- Parameter 'executor': value is None but type is not Optional"""
+
+
+def raised(error, cause=None):
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+def test_the_sentence_of_an_affetto_error_is_found_below_others():
+    error = raised(DatasetError("Failed while loading data from dataset X"), AffettoError("Run\nthis first."))
+    assert explain(error) == "Run this first."
+
+
+def test_parameters_are_named_in_full():
+    said = explain(ParameterValidationError(REPORT))
+    assert "recommend.topp: there is no such parameter (given: 3)" in said
+    assert "recommend.voice_activity.range_db: Input should be greater than 0 (given: -1.0)" in said
+    assert "executor: value is None" in said
+    assert "https" not in said
+
+
+@pytest.mark.parametrize(("side", "pipeline"), [("voice", "voice"), ("music", "theme")])
+def test_a_missing_file_says_what_to_run(side, pipeline):
+    text = f"Failed while loading data from dataset ParquetDataset(filepath=/p/data/{side}/x.parquet, protocol=file)"
+    said = explain(raised(DatasetError(text), FileNotFoundError(errno.ENOENT, "No such file")))
+    assert f"/p/data/{side}/x.parquet is not there yet" in said
+    assert f"kedro run --pipeline={pipeline}" in said
+
+
+def test_an_unknown_pipeline_names_the_nearest():
+    text = "Failed to find the pipeline named 'voic'. It needs to be generated. Did you mean one of these instead?\n    voice"
+    assert explain(ValueError(text)) == "There is no pipeline 'voic': did you mean voice?"
+
+
+def test_a_full_disk_is_the_users():
+    assert "No space left" in explain(OSError(errno.ENOSPC, "No space left on device", "data/x"))
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), KeyError("x"), OSError(errno.EIO, "broken"), DatasetError("other")])
+def test_bugs_are_not_explained(error):
+    assert explain(error) is None
+
+
+def test_the_log_is_quiet_only_about_what_is_explained():
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "Node failed", (), None)
+    keep = ExplainedErrorsFilter().filter
+    assert keep(record)
+    for error, kept in ((AffettoError("Do this."), False), (ValueError("a bug"), True)):
+        try:
+            raise error
+        except type(error):
+            assert bool(keep(record)) is kept

@@ -1,0 +1,69 @@
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names
+
+KNOWN = {
+    "voice": {
+        "corpus": {"source": "demo", "root": "data"},
+        "emotion": {"models": {"crnn": {"parameters": {"epochs": 3}}, "svm": {"parameters": {}}}},
+        "features": {"mfcc": {"n_mfcc": 20}, "log_mel": None},
+    },
+    "recommend": {"top": 10, "bridges": {}},
+}
+
+
+def nested(path, value=1):
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "recommend.top",
+        "recommend.bridges.mine.anger.calm",
+        "voice.corpus.source",
+        "voice.emotion.models.svm.parameters.c",
+        "voice.emotion.models.crnn.parameters.dropout",
+        "voice.features.log_mel.n_mels",
+        "voice.corpus.limit",
+    ],
+)
+def test_known_names_and_defaults_in_code_pass(path):
+    check_runtime_parameters(KNOWN, nested(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("recomend.top", "There is no parameter recomend: did you mean recommend?"),
+        ("voice.corpsu.source", "There is no parameter voice.corpsu: did you mean voice.corpus?"),
+        ("voice.emotion.models.crn.parameters.epochs", "did you mean voice.emotion.models.crnn?"),
+        ("voice.features.mfcc.n_mffc", "did you mean voice.features.mfcc.n_mfcc?"),
+        ("zzz", "There is no parameter zzz: known here: voice, recommend."),
+        ("recommend.top.most", "The parameter recommend.top is a single value: it has no 'most' inside."),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(path, said):
+    with pytest.raises(AffettoError) as caught:
+        check_runtime_parameters(KNOWN, nested(path))
+    assert said in str(caught.value)
+
+
+def test_without_validated_groups_every_unlisted_name_is_refused():
+    with pytest.raises(AffettoError, match="did you mean voice.corpus.source"):
+        check_runtime_parameters(KNOWN, nested("voice.corpus.sauce"), validated=())
+
+
+def test_names_that_the_configuration_asks_for_pass(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/mlflow.yml").write_text("a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n")
+    names = runtime_names(tmp_path)
+    assert names == {"run_name", "tracking.uri"}
+    given = {"run_name": "x", "tracking": {"uri": "y"}, "recommend": {"top": 3}}
+    check_runtime_parameters(KNOWN, given, runtime_names=names)
+    assert keep_names(given, names) == {"run_name": "x", "tracking": {"uri": "y"}}
+    with pytest.raises(AffettoError, match="tracking"):
+        check_runtime_parameters(KNOWN, {"tracking": {"url": "y"}}, runtime_names=names)

@@ -1,0 +1,178 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.features.clip_features import ClipFeatures
+from affetto.parallel import ExecutorParameters
+from affetto.themes.bags import AudioWords
+from affetto.themes.cards import as_tags, build_cards, cards_table, characteristic_words, over_represented
+from affetto.themes.figures import selection_figure, theme_map, topic_word_figure
+from affetto.themes.model import ThemeModel, fit_themes
+from affetto.themes.musical import MAJOR_PROFILE, MINOR_PROFILE, clip_measures, event_rate, major_minor, measure
+from affetto.themes.parameters import CardParameters, TopicParameters
+from affetto.themes.tables import emotions_used, mixtures_table, themes_table
+
+SERIAL = ExecutorParameters(n_jobs=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def library():
+    """40 calm clips of two kinds, one tense clip, one clip without an emotion of its own and without words."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(42) % 2
+    rates = np.where(kinds[:, None] == 0, [20.0] * 5 + [1.0] * 5, [1.0] * 5 + [20.0] * 5)
+    counts = rng.poisson(rates).astype(np.uint16)
+    counts[41] = 0
+    ids = tuple(f"c/{i:02d}" for i in range(42))
+    words = AudioWords(ids, counts, (slice(0, 10),))
+    clips = pd.DataFrame(
+        {
+            "clip_id": ids,
+            "emotion": ["calm"] * 40 + ["tense", None],
+            "tags": [["even"] if kind == 0 else ["odd", "x"] for kind in kinds],
+            "group": ids,
+        }
+    )
+    predicted = pd.DataFrame({"clip_id": ids, "p_calm": 0.6, "p_sad": 0.1, "p_tense": 0.3})
+    emotions = emotions_used(clips, predicted)
+    model, selection = fit_themes(
+        words,
+        list(emotions),
+        list(ids),
+        TopicParameters(candidates=(2, 3), passes=10),
+        SERIAL,
+        all_emotions=["calm", "sad", "tense"],
+    )
+    return words, clips, emotions, model, selection
+
+
+def test_labels_come_before_predictions(library):
+    emotions = library[2]
+    assert emotions["c/40"] == "tense"
+    assert emotions["c/41"] == "calm"
+
+
+def test_clips_without_any_emotion_are_left_out():
+    clips = pd.DataFrame({"clip_id": ["a", "b"], "emotion": ["calm", None]})
+    assert list(emotions_used(clips, pd.DataFrame({"clip_id": ["a"], "p_calm": [1.0]})).index) == ["a"]
+
+
+def test_themes_and_mixtures(library):
+    words, _, emotions, model, _ = library
+    themes, mixtures = themes_table(model, words, emotions), mixtures_table(model, words)
+    assert model.themes == ["calm/1", "calm/2", "sad/1", "tense/1"]
+    assert themes.loc[:39, "theme"].groupby(np.arange(40) % 2).nunique().eq(1).all()
+    assert set(themes["clip_id"]) == set(words.clip_ids)
+    sums = mixtures.groupby(["clip_id", "emotion"])["probability"].sum()
+    assert len(sums) == 42 * 3
+    np.testing.assert_allclose(sums, 1.0)
+    best = mixtures[mixtures["emotion"] == "calm"].groupby("clip_id")["probability"].max()
+    np.testing.assert_allclose(best[themes["clip_id"][:40]], themes["confidence"][:40])
+    np.testing.assert_allclose(themes["mixture"].map(sum), 1.0)
+
+
+def test_model_state_is_arrays_and_json(library):
+    words, _, _, model, _ = library
+    state = model.state()
+    json.dumps({name: value for name, value in state.items() if not isinstance(value, np.ndarray)})
+    restored = ThemeModel.from_state(state)
+    for emotion, mixture in model.mixtures(words).items():
+        np.testing.assert_allclose(restored.mixtures(words)[emotion], mixture, atol=1e-6)
+    assert restored.notes == model.notes
+    assert len(model.notes) == 2
+
+
+def test_cards_describe_the_themes(library):
+    words, clips, emotions, model, _ = library
+    themes = themes_table(model, words, emotions)
+    kinds = np.arange(42) % 2
+    measures = pd.DataFrame({"pace": kinds * 2.0, "loudness": -kinds * 1.0}, index=list(words.clip_ids))
+    cards = build_cards(model, themes, clips, measures, [f"w/{i}" for i in range(10)], CardParameters())
+    json.dumps(cards)
+    by_name = {card["theme"]: card for card in cards}
+    odd = by_name[themes.loc[1, "theme"]]
+    assert odd["name"] == "fast · soft"
+    assert [tag["tag"] for tag in odd["tags"]] == ["odd", "x"]
+    assert {word["word"] for word in odd["words"][:5]} == {f"w/{i}" for i in range(5, 10)}
+    assert by_name["tense/1"]["name"] == "all tense"
+    assert by_name["sad/1"]["size"] == 0
+    assert sum(card["share"] for card in cards if card["emotion"] == "calm") == pytest.approx(1)
+    names = [(card["emotion"], card["name"]) for card in cards]
+    assert len(set(names)) == len(names)
+    assert len(cards_table(cards)) == len(cards)
+
+
+def test_names_are_unique_even_without_differences(library):
+    words, clips, emotions, model, _ = library
+    measures = pd.DataFrame({"pace": 1.0}, index=list(words.clip_ids))
+    plain = clips.assign(tags=None)
+    cards = build_cards(model, themes_table(model, words, emotions), plain, measures, ["w"] * 10, CardParameters())
+    assert [card["name"] for card in cards if card["emotion"] == "calm"] == ["typical", "typical (2)"]
+
+
+def test_figures_draw(library):
+    words, clips, emotions, model, selection = library
+    themes = themes_table(model, words, emotions)
+    cards = build_cards(model, themes, clips, pd.DataFrame(), [f"w/{i}" for i in range(10)], CardParameters())
+    assert theme_map(words, themes, cards).data
+    assert selection_figure(selection).data
+    assert len(topic_word_figure(model, [f"w/{i}" for i in range(10)], cards).data[0].y) == len(model.themes)
+
+
+def test_figures_of_nothing():
+    empty = AudioWords((), np.zeros((0, 3), np.uint16), (slice(0, 3),))
+    themes = pd.DataFrame(columns=["clip_id", "emotion", "theme"])
+    theme_map(empty, themes, [])
+    selection_figure(pd.DataFrame(columns=["emotion", "n_topics"]))
+
+
+def test_over_represented_tags_in_closed_form():
+    everyone = [["a"]] * 3 + [["b"]] * 3
+    found = over_represented(everyone[:3], everyone, CardParameters(min_tag_clips=3))
+    # Of 20 ways to choose 3 of 6 clips, one takes all that have the tag.
+    assert found == [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(1 / 20)}]
+
+
+def test_characteristic_words_are_those_of_largest_divergence():
+    p = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    assert [w["word"] for w in characteristic_words(p, 1, ["a", "b", "c"], 1)] == ["b"]
+
+
+def test_tags_of_any_kind():
+    assert as_tags(np.array(["a", "b"], dtype=object)) == ["a", "b"]
+    assert as_tags(float("nan")) == as_tags(None) == []
+
+
+def test_keys_are_told_by_their_profiles():
+    for shift in range(12):
+        assert major_minor(np.roll(MAJOR_PROFILE, shift)) > 0
+        assert major_minor(np.roll(MINOR_PROFILE, shift)) < 0
+    assert major_minor(np.ones(12)) == 0
+
+
+def test_event_rate_counts_peaks():
+    strength = np.zeros(100)
+    strength[5::10] = 1.0
+    assert event_rate(strength, 0.02) == pytest.approx(5.0)
+    assert event_rate(strength[:2], 0.02) == 0
+
+
+def test_measures_follow_the_dimensions_there_are():
+    frames = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    plain = measure(frames, ("mfcc_0", "mfcc_1", "mfcc_2"), 0.02)
+    assert set(plain) == {"pace", "brightness", "loudness", "percussiveness", "dynamics"}
+    assert plain["brightness"] == pytest.approx(-frames[:, 1].mean())
+    rich = measure(np.hstack([frames, frames]), ("mfcc_0", "mfcc_1", "rms_db", "centroid_hz", "flatness", "onset"), 1.0)
+    assert rich["loudness"] == pytest.approx(frames[:, 2].mean())
+    assert "noisiness" in rich
+
+
+def test_clips_without_frames_have_no_measures():
+    features = ClipFeatures.from_arrays(
+        "mfcc", ["a", "b"], [np.ones((5, 2)), np.ones((0, 2))], dimensions=("mfcc_0", "mfcc_1"), hop_s=0.1
+    )
+    table = clip_measures(features, SERIAL)
+    assert table.loc["a"].notna().all()
+    assert table.loc["b"].isna().all()

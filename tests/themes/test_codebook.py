@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures
+from affetto.parallel import ExecutorParameters
+from affetto.themes.bags import AudioWords, count_words, damp, documents, inverse_document_frequency, weigh
+from affetto.themes.codebook import Codebook, fit_codebook, learn_words, nearest_words
+from affetto.themes.frames import matching_dimensions, texture_windows
+from affetto.themes.parameters import BagParameters, CodebookParameters, DescriptorParameters
+
+SERIAL = ExecutorParameters(n_jobs=1, progress=False)
+PARAMETERS = CodebookParameters(
+    descriptors={
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12),
+        "level": DescriptorParameters(dimensions=("rms_db", "onset"), n_words=5, assignments=2),
+        "texture": DescriptorParameters(dimensions=("mfcc_",), n_words=6, texture_frames=10, assignments=3),
+        "absent": DescriptorParameters(dimensions=("chroma_",)),
+    },
+    sample_frames=2000,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 40), st.integers(1, 30), st.integers(1, 5))
+def test_nearest_words_are_those_of_brute_force(seed, n_frames, n_words, nearest):
+    rng = np.random.default_rng(seed)
+    frames, words = rng.normal(size=(n_frames, 3)), rng.normal(size=(n_words, 3))
+    distances = np.linalg.norm(frames[:, None] - words[None], axis=2)
+    expected = distances.argsort(axis=1, kind="stable")[:, :nearest]
+    np.testing.assert_array_equal(nearest_words(frames, words, nearest=nearest), expected)
+
+
+def test_assignment_does_not_depend_on_the_chunk(monkeypatch):
+    rng = np.random.default_rng(0)
+    frames, words = rng.normal(size=(100, 4)), rng.normal(size=(9, 4))
+    whole = nearest_words(frames, words, nearest=3)
+    monkeypatch.setattr("affetto.themes.codebook.CHUNK", 7)
+    np.testing.assert_array_equal(nearest_words(frames, words, nearest=3), whole)
+
+
+def test_kmeans_finds_separate_clouds():
+    rng = np.random.default_rng(1)
+    centres = np.array([[0, 0], [20, 0], [0, 20], [20, 20]])
+    frames = (centres[rng.integers(0, 4, 800)] + rng.normal(0, 0.5, (800, 2))).astype(np.float32)
+    words = learn_words(frames, n_words=4)
+    distances = np.linalg.norm(words[:, None] - centres[None], axis=2)
+    assert sorted(distances.argmin(axis=1)) == [0, 1, 2, 3]
+    assert distances.min(axis=1).max() < 0.2
+
+
+def test_random_seeding_takes_frames_as_words():
+    frames = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    words = learn_words(frames, n_words=10, seeding="random++")
+    assert all((frames == word).all(axis=1).any() for word in words)
+
+
+def test_fewer_words_than_asked_when_frames_repeat():
+    frames = np.repeat(np.eye(3, dtype=np.float32), 5, axis=0)
+    assert len(learn_words(frames, n_words=8)) == 3
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_counts_equal_a_naive_loop(planted, seed):
+    features = planted[0]
+    codebook = _fitted(features)
+    rng = np.random.default_rng(seed)
+    frames = features[int(rng.integers(0, 72))]
+    counts = codebook.count(frames)
+    for name, block in zip(codebook.vocabularies, codebook.blocks, strict=True):
+        vocabulary, descriptor = codebook.vocabularies[name], PARAMETERS.descriptors[name]
+        values = frames[:, vocabulary.columns]
+        values = texture_windows(values, descriptor.texture_frames) if descriptor.texture_frames else values
+        expected = np.zeros(len(vocabulary.words), dtype=int)
+        for frame in (values - vocabulary.mean) / vocabulary.scale:
+            for word in np.linalg.norm(vocabulary.words - frame, axis=1).argsort()[: descriptor.assignments]:
+                expected[word] += 1
+        np.testing.assert_array_equal(counts[block], expected)
+
+
+_cache: dict[int, Codebook] = {}
+
+
+def _fitted(features: ClipFeatures) -> Codebook:
+    return _cache.setdefault(id(features), fit_codebook(features, PARAMETERS))
+
+
+def test_state_restores_an_equal_codebook(planted):
+    codebook = _fitted(planted[0])
+    restored = Codebook.from_state(codebook.state())
+    np.testing.assert_array_equal(restored.count(planted[0][3]), codebook.count(planted[0][3]))
+    assert restored.parameters == PARAMETERS
+    assert len(restored.word_names) == restored.n_words == 23
+
+
+def test_codebook_is_deterministic_and_blind_to_other_clips(planted):
+    features = planted[0]
+    train = features.take(range(40))
+    changed = ClipFeatures.from_arrays(
+        "mfcc",
+        features.clip_ids,
+        [features[i] if i < 40 else features[i] + 100 for i in range(len(features))],
+        dimensions=features.dimensions,
+        hop_s=0.1,
+        parameters={"version": 1},
+    )
+    one, other = fit_codebook(train, PARAMETERS), fit_codebook(changed.take(range(40)), PARAMETERS)
+    for name, vocabulary in one.vocabularies.items():
+        np.testing.assert_array_equal(vocabulary.words, other.vocabularies[name].words)
+
+
+def test_silent_clips_have_no_words_and_stay_finite(planted):
+    words = count_words(_fitted(planted[0]), planted[0], SERIAL)
+    assert words.counts[-1].sum() == 0
+    for how in ("none", "l1", "l2"):
+        assert np.isfinite(weigh(words, BagParameters(normalisation=how))).all()
+    assert documents(words, weight="log", length=100)[-1].sum() == 0
+
+
+def test_frames_that_are_not_finite_are_dropped(planted):
+    codebook = _fitted(planted[0])
+    frames = planted[0][0].copy()
+    clean = codebook.count(np.delete(frames, 5, axis=0))
+    frames[5] = np.nan
+    np.testing.assert_array_equal(codebook.count(frames), clean)
+
+
+def test_weighting_in_closed_form():
+    words = AudioWords(("a", "b"), np.array([[3, 1, 0], [0, 0, 8]], dtype=np.uint16), (slice(0, 2), slice(2, 3)))
+    np.testing.assert_allclose(damp(words.counts, "log")[0], np.log([4, 2, 1]))
+    l1 = weigh(words, BagParameters(term_frequency="counts", normalisation="l1"))
+    np.testing.assert_allclose(l1, [[0.75, 0.25, 0], [0, 0, 1]])
+    l2 = weigh(words, BagParameters(term_frequency="sqrt", normalisation="l2"))
+    np.testing.assert_allclose(l2[0, :2], np.sqrt([0.75, 0.25]))
+    np.testing.assert_allclose(inverse_document_frequency(words.counts), np.log(2) + 1)
+    np.testing.assert_allclose(documents(words, weight="counts", length=8).sum(axis=1), 8)
+
+
+def test_texture_windows_overlap_by_half_and_short_clips_give_one():
+    frames = np.arange(20, dtype=np.float32)[:, None]
+    windows = texture_windows(frames, 8)
+    np.testing.assert_allclose(windows[:, 0], [3.5, 7.5, 11.5, 15.5])
+    np.testing.assert_allclose(windows[0, 1], np.arange(8).std())
+    assert texture_windows(frames[:3], 8).shape == (1, 2)
+    assert texture_windows(frames[:0], 8).shape == (0, 2)
+
+
+def test_dimension_prefixes_end_in_an_underscore():
+    assert matching_dimensions(["mfcc_0", "rms_db", "onset"], ["rms", "mfcc_", "onset"]) == [0, 2]
+
+
+def test_a_codebook_without_dimensions_or_frames_is_an_error(planted):
+    absent = CodebookParameters(descriptors={"x": DescriptorParameters(dimensions=("chroma_",))})
+    with pytest.raises(AffettoError, match="descriptors"):
+        fit_codebook(planted[0], absent)
+    with pytest.raises(AffettoError, match="no frames"):
+        fit_codebook(planted[0].take([72]), PARAMETERS)

@@ -1,0 +1,140 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+from affetto.themes import discovery
+from affetto.themes.classifiers import CLASSIFIERS, classify
+from affetto.themes.clustering import CLUSTERERS
+from affetto.themes.discovery import discover_themes, kept_labels
+from affetto.themes.discrimination import discriminate_themes
+from affetto.themes.evaluation import fold_words, make_folds_to_run
+from affetto.themes.parameters import (
+    CodebookParameters,
+    DescriptorParameters,
+    ThemeEvaluationParameters,
+    ThemeParameters,
+    TopicParameters,
+)
+from affetto.themes.scores import discovery_scores, discrimination_scores, purity
+
+SERIAL = ExecutorParameters(n_jobs=1, progress=False)
+PARAMETERS = ThemeParameters(
+    codebook=CodebookParameters(
+        descriptors={"timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12)}, sample_frames=2000
+    ),
+    topics=TopicParameters(candidates=(2, 3), passes=10, min_clips_per_topic=5, document_length=60),
+    evaluation=ThemeEvaluationParameters(n_themes=3, n_topics=3, n_seeds=2, min_label_clips=4),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return ResultStore(tmp_path_factory.mktemp("results"))
+
+
+def test_discovery_finds_planted_themes(planted, store):
+    tables, metrics = discover_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
+    assert list(tables) == list(CLUSTERERS)
+    for model, scores in metrics.items():
+        assert len(tables[model]) == 72
+        assert set(scores) == {
+            *("theme_ami", "theme_nmi", "theme_purity", "coherence_npmi", "stability_ari", "n_themes")
+        }
+    assert metrics["lda_audio_words"]["theme_ami"] > 0.9
+    assert list(tables["lda_audio_words"].columns) == list(discovery.COLUMNS)
+
+
+def test_discrimination_tells_planted_themes(planted, store):
+    tables, metrics = discriminate_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
+    assert list(tables) == list(CLASSIFIERS)
+    for table in tables.values():
+        probabilities = table[["p_a", "p_b", "p_c"]].to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        assert (table["predicted"] == np.array(list("abc"))[probabilities.argmax(axis=1)]).all()
+        assert table["clip_id"].is_unique
+    assert metrics["lda_audio_words"]["theme_accuracy"] > 0.9
+
+
+def test_a_second_run_only_reads(planted, store, monkeypatch):
+    first = discover_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
+
+    def refuse(*_):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(discovery, "_discover", refuse)
+    again = discover_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
+    assert first[1] == again[1]
+    pd.testing.assert_frame_equal(first[0]["gmm_statistics"], again[0]["gmm_statistics"])
+
+
+def test_without_labels_only_coherence_and_stability_remain(planted, tmp_path):
+    features, clips, folds = planted
+    selected = PARAMETERS.model_copy(
+        update={"evaluation": PARAMETERS.evaluation.model_copy(update={"n_themes": None})}
+    )
+    arguments = (features, clips.assign(theme=None), folds, selected)
+    tables, metrics = discover_themes(*arguments, executor=SERIAL, store=ResultStore(tmp_path))
+    assert set(metrics["lda_audio_words"]) == {"coherence_npmi", "stability_ari", "n_themes"}
+    assert tables["lda_audio_words"]["label"].isna().all()
+    predictions, scores = discriminate_themes(*arguments, executor=SERIAL, store=ResultStore(tmp_path))
+    assert all(table.empty and "label" in table for table in predictions.values())
+    assert not any(scores.values())
+
+
+def test_training_never_sees_test_clips(planted, tmp_path):
+    features, clips, folds = planted
+    fold = make_folds_to_run(features, clips, folds, PARAMETERS, ResultStore(tmp_path / "a"))[0]
+    counts = fold_words(fold).counts
+    fewer = folds[(folds["fold"] != 0) | (folds.index % 4 == 0)]
+    smaller = make_folds_to_run(features, clips, fewer, PARAMETERS, ResultStore(tmp_path / "b"))[0]
+    np.testing.assert_array_equal(fold_words(smaller).counts[smaller.train], counts[fold.train])
+
+
+def test_folds_without_training_clips_are_an_error(planted, tmp_path):
+    features, clips, folds = planted
+    with pytest.raises(AffettoError, match="split"):
+        make_folds_to_run(features, clips, folds.assign(fold=0), PARAMETERS, ResultStore(tmp_path))
+
+
+def test_rare_labels_and_lonely_ones_are_dropped():
+    table = pd.DataFrame(
+        {
+            "clip_id": list("abcdefg"),
+            "emotion": ["x"] * 5 + ["y"] * 2,
+            "theme": ["jazz", "jazz", "folk", "folk", "rap", "jazz", "jazz"],
+        }
+    )
+    kept = kept_labels(table, 2)
+    assert kept.tolist()[:4] == ["jazz", "jazz", "folk", "folk"]
+    assert kept[4:].isna().all()
+
+
+def test_scores_in_closed_form():
+    table = pd.DataFrame(
+        {"fold": 0, "emotion": "x", "label": ["a", "a", "b", "b"], "cluster": [1, 1, 0, 0]}
+    )
+    assert discovery_scores(table) == pytest.approx({"theme_ami": 1, "theme_nmi": 1, "theme_purity": 1})
+    assert purity(np.array(["a", "a", "b"]), np.array([0, 0, 0])) == pytest.approx(2 / 3)
+    assert discovery_scores(table.assign(label=None)) == {}
+    predictions = pd.DataFrame(
+        {"emotion": "x", "label": ["a", "a", "a", "b"], "predicted": ["a", "a", "b", "b"]}
+    )
+    scores = discrimination_scores(predictions)
+    assert scores["theme_accuracy"] == 0.75
+    assert scores["theme_uar"] == pytest.approx((2 / 3 + 1) / 2)
+
+
+@pytest.mark.parametrize("kind", ["svm", "knn"])
+def test_classifiers_cope_with_few_clips(kind):
+    evaluation = ThemeEvaluationParameters()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 3))
+    classes, scores = classify(x, list("aabbb"), list("uvwxy"), x, kind=kind, evaluation=evaluation)
+    assert classes == ["a", "b"]
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    classes, scores = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=evaluation)
+    assert classes == ["a"]
+    np.testing.assert_allclose(scores, 1)

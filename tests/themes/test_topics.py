@@ -1,0 +1,192 @@
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.parallel import ExecutorParameters
+from affetto.themes.coherence import npmi_coherence, top_words
+from affetto.themes.inference import document_bound, expected_log, infer_gamma
+from affetto.themes.parameters import TopicParameters
+from affetto.themes.selection import (
+    EmotionClips,
+    candidate_numbers,
+    choose_number,
+    held_out_mask,
+    seed_stability,
+    select_topics,
+)
+from affetto.themes.topics import TopicModel, fit_topics, single_topic
+
+SERIAL = ExecutorParameters(n_jobs=1, progress=False)
+PARAMETERS = TopicParameters(passes=15, candidates=(2, 3, 4, 5))
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """120 documents over 40 words, each mostly of one of three topics of 12 words of their own."""
+    rng = np.random.default_rng(2)
+    topics = np.full((3, 40), 0.2 / 40)
+    for topic in range(3):
+        topics[topic, topic * 12 : topic * 12 + 12] += 0.8 / 12
+    mixtures = rng.dirichlet([0.15] * 3, 120)
+    documents = np.array([rng.multinomial(150, mixture @ topics) for mixture in mixtures], dtype=np.float32)
+    return topics, mixtures, documents
+
+
+@pytest.mark.parametrize("initialisation", ["kmeans", "random"])
+@pytest.mark.parametrize("chunk_clips", [2048, 40])
+def test_planted_topics_are_recovered(corpus, initialisation, chunk_clips):
+    topics, mixtures, documents = corpus
+    parameters = TopicParameters(passes=20, initialisation=initialisation, chunk_clips=chunk_clips)
+    model = fit_topics(documents, 3, parameters, seed=0)
+    similarity = np.corrcoef(model.word_probabilities, topics)[:3, 3:]
+    match = similarity.argmax(axis=0)
+    assert sorted(match) == [0, 1, 2]
+    assert similarity.max(axis=0).min() > 0.95
+    assert np.abs(model.mixtures(documents)[:, match] - mixtures).mean() < 0.08
+
+
+def test_fits_are_deterministic(corpus):
+    one, other = (fit_topics(corpus[2], 4, PARAMETERS, seed=1) for _ in range(2))
+    np.testing.assert_array_equal(one.topic_words, other.topic_words)
+
+
+def test_restored_models_infer_the_same(corpus):
+    model = fit_topics(corpus[2], 3, PARAMETERS, seed=0)
+    restored = TopicModel.from_state(model.state())
+    np.testing.assert_allclose(restored.mixtures(corpus[2]), model.mixtures(corpus[2]), atol=1e-6)
+
+
+def test_inference_does_not_depend_on_the_company(corpus):
+    model = fit_topics(corpus[2], 3, PARAMETERS, seed=0)
+    together = model.mixtures(corpus[2])
+    alone = np.concatenate([model.mixtures(document[None]) for document in corpus[2][:10]])
+    np.testing.assert_allclose(alone, together[:10], atol=1e-6)
+
+
+def test_a_clip_without_words_gets_the_prior(corpus):
+    model = fit_topics(corpus[2], 4, PARAMETERS, seed=0)
+    np.testing.assert_allclose(model.mixtures(np.zeros((1, 40), np.float32)), np.full((1, 4), 0.25))
+    assert np.isnan(model.bound_per_word(np.zeros((1, 40), np.float32)))
+
+
+def test_inference_and_bound_agree_with_gensim(corpus):
+    from gensim.models import LdaModel
+
+    logging.getLogger("gensim").setLevel(logging.ERROR)
+    documents = corpus[2][:30]
+    bows = [[(int(word), float(row[word])) for word in np.flatnonzero(row)] for row in documents]
+    lda = LdaModel(
+        bows,
+        id2word={i: str(i) for i in range(40)},
+        num_topics=3,
+        passes=5,
+        random_state=0,
+        iterations=500,
+        gamma_threshold=1e-6,
+        dtype=np.float64,
+    )
+    theirs, _ = lda.inference(bows)
+    ours, _, _ = infer_gamma(documents.astype(float), lda.expElogbeta, lda.alpha, iterations=500, tolerance=1e-6)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    no_documents = lda.bound([], gamma=np.zeros((0, 3)))
+    expected = lda.bound(bows, gamma=theirs) - no_documents
+    assert document_bound(documents.astype(float), lda.expElogbeta, lda.alpha) == pytest.approx(expected, rel=1e-5)
+
+
+def test_expected_log_of_a_flat_dirichlet():
+    # E[log x] of a uniform pair is -1.
+    np.testing.assert_allclose(expected_log(np.array([[1.0, 1.0]])), -1.0)
+
+
+def test_coherence_in_closed_form():
+    presence = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]], dtype=bool)
+    assert npmi_coherence([np.array([0, 1])], presence) == pytest.approx(1.0)
+    assert npmi_coherence([np.array([0, 2])], presence) == pytest.approx(-1 + np.log(4) / np.log(1e12), abs=0.02)
+    half = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=bool)
+    assert npmi_coherence([np.array([0, 1])], half) == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(npmi_coherence([np.array([0, 1])], presence[:0]))
+
+
+def test_coherence_is_that_of_gensim(corpus):
+    from gensim.corpora import Dictionary
+    from gensim.models import CoherenceModel
+
+    documents = corpus[2]
+    texts = [[str(word) for word in np.flatnonzero(row)] for row in documents]
+    words = top_words(corpus[0], 5)
+    theirs = CoherenceModel(
+        topics=[[str(word) for word in topic] for topic in words],
+        texts=texts,
+        dictionary=Dictionary(texts),
+        coherence="c_npmi",
+        window_size=40,
+        processes=1,
+    ).get_coherence()
+    assert npmi_coherence(words, documents > 0) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_selection_finds_the_planted_number(corpus):
+    documents = corpus[2]
+    clips = EmotionClips("calm", documents, documents > 0, tuple(f"g{i // 2}" for i in range(120)))
+    models, table = select_topics([clips], PARAMETERS, SERIAL)
+    assert models["calm"].n_topics == 3
+    assert table.loc[table["chosen"], "stability_ari"].iloc[0] > 0.9
+    sizes = models["calm"].mixtures(documents).sum(axis=0)
+    assert (np.diff(sizes) <= 0).all()
+
+
+def test_small_emotions_are_one_theme_with_a_note(corpus):
+    documents = corpus[2]
+    clips = [
+        EmotionClips("one", documents[:1], documents[:1] > 0, ("a",)),
+        EmotionClips("none", documents[:0], documents[:0] > 0, ()),
+    ]
+    models, table = select_topics(clips, PARAMETERS, SERIAL)
+    assert [model.n_topics for model in models.values()] == [1, 1]
+    assert "too few" in models["one"].note
+    assert table["chosen"].all()
+    np.testing.assert_allclose(models["one"].mixtures(documents), 1.0)
+    np.testing.assert_allclose(models["none"].word_probabilities, 1 / 40)
+
+
+def test_unstable_topics_are_refused():
+    rows = pd.DataFrame({"n_topics": [2, 3, 4], "quality": [0.1, 0.9, 0.9], "stability_ari": [0.7, 0.5, 0.4]})
+    assert choose_number(rows, PARAMETERS) == 2
+    assert choose_number(rows.assign(stability_ari=0.1), PARAMETERS) == 1
+    assert choose_number(rows.assign(stability_ari=1.0), PARAMETERS) == 3
+
+
+def test_noise_is_not_divided():
+    documents = np.random.default_rng(0).multinomial(100, np.full(60, 1 / 60), 60).astype(np.float32)
+    clips = EmotionClips("calm", documents, documents > 0, tuple(str(i) for i in range(60)))
+    models, _ = select_topics([clips], PARAMETERS, SERIAL)
+    assert models["calm"].n_topics == 1
+    assert "repeats itself" in models["calm"].note
+
+
+def test_held_out_groups_are_whole():
+    groups = [f"g{i // 4}" for i in range(40)]
+    held = held_out_mask(groups, 0.25)
+    assert held.sum() in range(8, 13)
+    assert not {g for g, h in zip(groups, held, strict=True) if h} & {
+        g for g, h in zip(groups, held, strict=True) if not h
+    }
+    assert not held_out_mask(["a"] * 5, 0.2).any()
+
+
+def test_candidates_need_clips():
+    assert candidate_numbers(35, TopicParameters()) == [2, 3]
+    assert candidate_numbers(5, TopicParameters()) == []
+
+
+def test_stability_of_renamed_and_single_assignments():
+    one = np.array([0, 0, 1, 1, 2])
+    assert seed_stability([one, (one + 1) % 3]) == 1.0
+    assert seed_stability([one]) == 1.0
+
+
+def test_the_single_topic_is_prior_plus_counts(corpus):
+    model = single_topic(corpus[2], PARAMETERS, "why")
+    np.testing.assert_allclose(model.topic_words[0], corpus[2].sum(axis=0) + PARAMETERS.eta, rtol=1e-6)
