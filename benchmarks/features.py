@@ -1,4 +1,4 @@
-"""Time the features on a folder of recordings, beside the bare libraries: python benchmarks/features.py FOLDER [N]."""
+"""Time the features on a folder of recordings beside the bare libraries: features.py FOLDER [N]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 # One thread, as in the workers: a BLAS that spins on idle cores would be counted as work.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
+import librosa
 import numpy as np
+import opensmile
 import pandas as pd
 
 from affetto.audio.decode import AUDIO_EXTENSIONS, MIDI_EXTENSIONS, read_audio
@@ -61,7 +63,6 @@ def report(name: str, cpu_s: float, audio_s: float) -> None:
 
 def time_spectra(paths: list[Path], audio_s: float) -> None:
     """Time MFCC and log-mel, and librosa's."""
-    import librosa
 
     def extract(path: Path, parameters: FeatureParameters) -> None:
         is_mfcc = isinstance(parameters, MfccParameters)
@@ -95,8 +96,6 @@ def time_spectra(paths: list[Path], audio_s: float) -> None:
 
 def time_opensmile(paths: list[Path], audio_s: float) -> None:
     """Time the functionals, and openSMILE's own call."""
-    import opensmile
-
     recordings: Recordings = [read_audio(path, sample_rate_hz=16_000) for path in paths]
     for feature_set in ("ComParE_2016", "eGeMAPSv02"):
         parameters = OpenSmileParameters(feature_set=feature_set)
@@ -118,9 +117,8 @@ def time_store(paths: list[Path], audio_s: float) -> None:
                     start = time.perf_counter()
                     run_plan(plan, FeatureStore(Path(folder)))
                     seconds = time.perf_counter() - start
-                    print(
-                        f"{kind.__name__}, n_jobs {n_jobs:>2}, {label}: {seconds:.2f} s, {audio_s / seconds:.0f} x"
-                    )
+                    speed = audio_s / seconds
+                    print(f"{kind.__name__}, n_jobs {n_jobs:>2}, {label}: {seconds:.2f} s, {speed:.0f} x")
 
 
 def time_first_calls() -> None:

@@ -21,10 +21,11 @@ kedro_init_version = "1.7.0"
 source_dir = "src"
 """
 SETTINGS = """
-CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local", "merge_strategy": {"parameters": "soft"}}
+CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local",
+                      "merge_strategy": {"parameters": "soft"}}
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
 """
-REGISTRY = '''
+REGISTRY = """
 import signal
 import time
 from pathlib import Path
@@ -63,10 +64,10 @@ def read(table) -> str:
 
 def register_pipelines():
     return {
-        "recommend": pipeline(summarise), "mistake": pipeline(mistake), "bug": pipeline(bug), "wait": pipeline(wait),
-        "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
+        "recommend": pipeline(summarise), "mistake": pipeline(mistake), "bug": pipeline(bug),
+        "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
     }
-'''
+"""
 CATALOG = """
 recommend.summary:
   type: text.TextDataset
@@ -111,7 +112,8 @@ def environment(project):
 def call(project, *arguments, folder=None, module="affetto"):
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        cwd=folder or project, env=environment(project), capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder or project, env=environment(project), capture_output=True, text=True, timeout=60,
+        check=False,
     )  # fmt: skip
 
 
@@ -132,8 +134,11 @@ def test_help_is_quick_and_imports_nothing_heavy(project):
     assert outcome.returncode == 0
     assert "recommend" in outcome.stdout
     assert "run" in outcome.stdout
-    loaded = "import sys; import affetto.cli; print([m for m in ('kedro', 'numpy', 'pandas', 'pydantic') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", loaded], env=environment(project), capture_output=True, text=True, check=True)
+    heavy = "('kedro', 'numpy', 'pandas', 'pydantic')"
+    loaded = f"import sys; import affetto.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], env=environment(project), capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -143,7 +148,9 @@ def test_version(project):
 
 def test_recommend_prints_the_summary_from_any_folder_below(project):
     below = project / "conf" / "base"
-    outcome = call(project, "recommend", "me.wav", "--bridge", "congruent", "--top", "3", "--theme", "jig", folder=below)
+    outcome = call(
+        project, "recommend", "me.wav", "--bridge", "congruent", "--top", "3", "--theme", "jig", folder=below
+    )
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.strip() == "me.wav congruent 3 ('jig',)"
     assert (project / "data/summary.txt").is_file()
@@ -172,7 +179,10 @@ def test_a_mistake_is_one_sentence(project, module):
         (["--params", "recommend.topp=3"], "did you mean recommend.top?"),
         (["--params", "recommend.tempo=3"], "recommend.tempo"),
         (["--params", "recommend.top=many"], "recommend.top: Input should be a valid integer"),
-        (["--pipeline=missing"], "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice` first."),
+        (
+            ["--pipeline=missing"],
+            "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice` first.",
+        ),
         (["--pipeline=recommend", "--pipelines=bug"], "cannot be used together"),
     ],
 )
@@ -192,7 +202,9 @@ def test_outside_a_project(project, tmp_path):
 
 
 def test_another_project_is_not_ours(project, tmp_path):
-    (tmp_path / "pyproject.toml").write_text(PYPROJECT.replace('package_name = "affetto"', 'package_name = "other"'))
+    (tmp_path / "pyproject.toml").write_text(
+        PYPROJECT.replace('package_name = "affetto"', 'package_name = "other"')
+    )
     (tmp_path / "src/other").mkdir(parents=True)
     (tmp_path / "src/other/__init__.py").touch()
     assert "another Kedro project" in sentence(call(project, "run", folder=tmp_path))
@@ -201,7 +213,9 @@ def test_another_project_is_not_ours(project, tmp_path):
 def test_ctrl_c_is_one_sentence(project):
     (project / "waiting").unlink(missing_ok=True)
     command = [sys.executable, "-m", "affetto", "run", "--pipeline=wait"]
-    with subprocess.Popen(command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, cwd=project, env=environment(project), stderr=subprocess.PIPE, text=True
+    ) as running:
         while not (project / "waiting").exists() and running.poll() is None:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)

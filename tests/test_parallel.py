@@ -105,9 +105,8 @@ def test_dask_scheduler_that_does_not_answer(monkeypatch):
 
 def test_dask_cluster():
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
         executor = ExecutorParameters(scheduler=cluster.scheduler_address, progress=False)
         assert map_shards(math.sqrt, [1.0, 4.0, 9.0], executor, description="roots") == [1.0, 2.0, 3.0]
 
@@ -133,7 +132,7 @@ def test_interrupt_and_kill_leave_no_orphan(how, tmp_path: Path):
         [sys.executable, str(script)], cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL
     )
     try:
-        _wait(lambda: (tmp_path / "b").exists(), 30)
+        _wait((tmp_path / "b").exists, 30)
         time.sleep(1)
         if how == signal.SIGINT:  # as a terminal does: to all processes of the group
             os.killpg(process.pid, how)

@@ -53,13 +53,15 @@ def test_unknown_names_are_refused_with_the_nearest(path, said):
 
 
 def test_without_validated_groups_every_unlisted_name_is_refused():
-    with pytest.raises(AffettoError, match="did you mean voice.corpus.source"):
+    with pytest.raises(AffettoError, match=r"did you mean voice\.corpus\.source"):
         check_runtime_parameters(KNOWN, nested("voice.corpus.sauce"), validated=())
 
 
 def test_names_that_the_configuration_asks_for_pass(tmp_path):
     (tmp_path / "base").mkdir()
-    (tmp_path / "base/mlflow.yml").write_text("a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n")
+    (tmp_path / "base/mlflow.yml").write_text(
+        "a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n"
+    )
     names = runtime_names(tmp_path)
     assert names == {"run_name", "tracking.uri"}
     given = {"run_name": "x", "tracking": {"uri": "y"}, "recommend": {"top": 3}}

@@ -96,12 +96,14 @@ def _use_logging_of_project() -> None:
 def _recommend(wanted: dict[str, Any], env: str | None) -> str:
     """Run the pipeline and return its summary."""
     from kedro.framework.session import KedroSession
+    from kedro.runner import SequentialRunner
 
     for name in ("kedro", "affetto.pipelines"):
         logging.getLogger(name).setLevel(logging.WARNING)
     session: KedroSession = KedroSession.create(env=env, runtime_params={"recommend": wanted})
     with session:
-        summary: str = session.run(pipeline_names=["recommend"])["recommend.summary"].load()
+        outputs = session.run(pipeline_names=["recommend"], runner=SequentialRunner())
+        summary: str = outputs["recommend.summary"].load()
     return summary
 
 

@@ -21,14 +21,14 @@ class MissingInputsHook:
         Raises
         ------
         AffettoError
-            Naming the dataset and the pipeline that makes it.
+            Naming the first missing dataset and every pipeline that has to run.
         """
-        for name in sorted(pipeline.inputs()):
-            if name.startswith("params:") or name == "parameters" or catalog.exists(name):
-                continue
-            maker = find_maker(name, _registered(), catalog)
-            if maker:
-                raise AffettoError(f"{name} has not been made yet: run `kedro run --pipeline={maker}` first.")
+        missing = _missing(pipeline, catalog)
+        makers = {name: find_maker(name, _registered(), catalog) for name in missing}
+        found = {name: maker for name, maker in makers.items() if maker}
+        if found:
+            commands = " and ".join(f"`kedro run --pipeline={maker}`" for maker in sorted({*found.values()}))
+            raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
 
 
 def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:
@@ -36,14 +36,16 @@ def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProto
     makers = [
         (len(pipeline.nodes), key)
         for key, pipeline in registered.items()
-        if name in pipeline.all_outputs() and _ready(pipeline, catalog)
+        if name in pipeline.all_outputs() and not _missing(pipeline, catalog)
     ]
     return min(makers)[1] if makers else None
 
 
-def _ready(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> bool:
-    needed = [name for name in pipeline.inputs() if not name.startswith("params:") and name != "parameters"]
-    return all(catalog.exists(name) for name in needed)
+def _missing(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[str]:
+    needed = sorted(
+        name for name in pipeline.inputs() if not name.startswith("params:") and name != "parameters"
+    )
+    return [name for name in needed if not catalog.exists(name)]
 
 
 def _registered() -> dict[str, Pipeline]:

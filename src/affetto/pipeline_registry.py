@@ -32,7 +32,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     recommend = recommend_pipeline(proposed_model("voice"))
     return {
         "corpora": corpora["music"] + corpora["voice"],
-        "features": features["music"] + features["voice"],
+        "features": sum((corpora[side] + features[side] for side in SIDES), start=Pipeline([])),
         "emotion": emotion + evaluation["music"],
         "theme": theme + evaluation["music"] + theme_evaluation,
         "voice": voice + evaluation["voice"],

@@ -3,8 +3,9 @@
 from typing import Any
 
 from affetto.hooks import ModelTableHook, QuietRunnerHook, TrackingHook
+from affetto.missing_inputs import MissingInputsHook
 
-HOOKS = (ModelTableHook(), TrackingHook(), QuietRunnerHook())
+HOOKS = (ModelTableHook(), MissingInputsHook(), TrackingHook(), QuietRunnerHook())
 
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
+import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,8 +167,6 @@ def test_no_frames_are_no_samples_and_no_error(tmp_path):
 
 
 def midi(path, seconds=1.0):
-    import symusic
-
     score = symusic.Score(480)  # 120 quarters a minute
     score.tracks.append(symusic.Track())
     score.tracks[0].notes.append(symusic.Note(time=0, duration=round(seconds * 960), pitch=60, velocity=90))

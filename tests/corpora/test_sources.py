@@ -49,7 +49,13 @@ FILES = {
         "EMOPIA_1.0/split/train.csv": "fname,label\nQ1__a_b-c_0,Q1\n",
         "EMOPIA_1.0/split/test.csv": "fname,label\nQ4_0vLPYiPN7qY_1,Q4\n",
     },
-    "folders": {"Relaxed/ann/1.wav": "", "Sad/bob/1.wav": "", "Sad/ann/2.mp3": "", "loose.wav": "", "notes.txt": ""},
+    "folders": {
+        "Relaxed/ann/1.wav": "",
+        "Sad/bob/1.wav": "",
+        "Sad/ann/2.mp3": "",
+        "loose.wav": "",
+        "notes.txt": "",
+    },
     "table": {
         "clips.csv": "path,emotion,group,start_s,end_s,tags,split\n"
         "long.wav,{0},ann,0,1.5,a;b,Train\nlong.wav,{1},ann,1.5,,,dev\nsub\\short.wav,,,,,,\n",
@@ -161,7 +167,15 @@ def test_panda_4q(corpus):
 
 
 def test_leading_genre_is_the_most_frequent_of_the_corpus():
-    genres = [["Jazz", "Blues"], ["Blues"], ["Pop/Rock"], [], ["Latin", "Folk"], ["Pop/Rock", "Jazz"], ["Jazz"]]
+    genres = [
+        ["Jazz", "Blues"],
+        ["Blues"],
+        ["Pop/Rock"],
+        [],
+        ["Latin", "Folk"],
+        ["Pop/Rock", "Jazz"],
+        ["Jazz"],
+    ]
 
     assert leading_genres(genres) == ["Jazz", "Blues", None, None, "Folk", "Jazz", "Jazz"]
 
@@ -169,7 +183,9 @@ def test_leading_genre_is_the_most_frequent_of_the_corpus():
 def test_emopia_ids_may_hold_underscores(corpus):
     clips = corpus("emopia")
 
-    assert clips["group"].tolist() == ["0vLPYiPN7qY" if "0vL" in name else "_a_b-c" for name in clips["clip_id"]]
+    assert clips["group"].tolist() == [
+        "0vLPYiPN7qY" if "0vL" in name else "_a_b-c" for name in clips["clip_id"]
+    ]
     assert by_id(clips)["official_split"].fillna("").to_dict() == {
         "emopia/Q1__a_b-c_0": "train",
         "emopia/Q1__a_b-c_12": "",
@@ -197,7 +213,9 @@ def test_folders_pass_over_an_outer_folder_and_each_clip_is_its_own_group(corpus
 
 
 def test_one_folder_alone_is_a_class(corpus):
-    assert corpus("folders", files={"angry/1.wav": "", "angry/2.wav": ""})["emotion"].tolist() == ["anger"] * 2
+    assert (
+        corpus("folders", files={"angry/1.wav": "", "angry/2.wav": ""})["emotion"].tolist() == ["anger"] * 2
+    )
 
 
 def test_group_pattern_must_match_every_clip(corpus):
@@ -241,7 +259,7 @@ def test_table_as_parquet_with_own_columns(corpus, tmp_path):
         ({"t.csv": "path\n/elsewhere/a.wav\n"}, {}, "not below"),
         ({"t.csv": "path,start_s\na.wav,soon\n"}, {}, "start_s that is no number"),
         ({"t.csv": "path,start_s\na.wav,-1\n"}, {}, "clip table/a@-1-end: start_s must not be negative"),
-        ({"t.csv": "path,start_s,end_s\na.wav,2,1\n"}, {}, "end_s must be after start_s .2 s to 1 s"),
+        ({"t.csv": "path,start_s,end_s\na.wav,2,1\n"}, {}, "end_s must be after start_s .it is 2 s to 1 s"),
         ({"t.csv": "path,split\na.wav,holdout\n"}, {}, "official_split must be train, validation or test"),
         ({"t.csv": "path\na.wav\na.wav\n"}, {}, "1 clip ids occur more than once: table/a"),
         ({"t.parquet": "no, not parquet"}, {}, "Cannot read the table"),
@@ -259,7 +277,9 @@ def test_latin_1_tables_are_read(corpus, tmp_path):
     assert corpus("table", files={})["title"].tolist() == ["Für Elise"]
 
 
-@pytest.mark.parametrize("make", [lambda root: None, lambda root: root.mkdir(), lambda root: root.write_text("x")])
+@pytest.mark.parametrize(
+    "make", [lambda root: None, lambda root: root.mkdir(), lambda root: root.write_text("x")]
+)
 @pytest.mark.parametrize("source", [name for name in SOURCES if name != "demo"])
 def test_a_root_that_is_missing_or_empty_is_named_with_its_parameter(corpus, tmp_path, make, source):
     root = tmp_path / "nowhere"
@@ -296,11 +316,27 @@ def test_recordings_of_other_names_are_left_out_and_logged(corpus, caplog):
 
 
 def test_loops_of_links_end_and_hidden_files_are_skipped(tmp_path):
-    lay_out(tmp_path, {"b/1.wav": "", "._1.wav": "", "__MACOSX/b/1.wav": "", ".cache/1.wav": "", "x.wav/2.WAV": ""})
+    lay_out(
+        tmp_path,
+        {"b/1.wav": "", "._1.wav": "", "__MACOSX/b/1.wav": "", ".cache/1.wav": "", "x.wav/2.WAV": ""},
+    )
     (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "a").symlink_to(tmp_path / "b", target_is_directory=True)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
 
-    assert [path.relative_to(tmp_path).as_posix() for path in find_recordings(tmp_path)] == ["b/1.wav", "x.wav/2.WAV"]
+    assert [path.relative_to(tmp_path).as_posix() for path in find_recordings(tmp_path)] == [
+        "b/1.wav",
+        "x.wav/2.WAV",
+    ]
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
+    with pytest.raises(AffettoError, match="Permission denied"):
+        find_recordings(tmp_path)
 
 
 def test_linked_folders_are_followed(tmp_path):

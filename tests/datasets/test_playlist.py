@@ -10,8 +10,8 @@ def answer(name, *, tracks=True):
     if not tracks:
         return Playlist(name=name, recording=f"{name}.wav", status="no_speech", message="No speech.")
     track = Track(
-        rank=1, clip_id="m/x", path="music/é.wav", title="É", duration_s=9.6, score=0.5, match=0.5, emotion="calm",
-        emotions=(), answers="calm", theme=None, theme_name=None, theme_probability=None,
+        rank=1, clip_id="m/x", path="music/é.wav", title="É", duration_s=9.6, score=0.5, match=0.5,
+        emotion="calm", emotions=(), answers="calm", theme=None, theme_name=None, theme_probability=None,
         highlight_start_s=1, highlight_end_s=9, reasons=("Because.",),
     )  # fmt: skip
     return Playlist(name=name, recording=f"{name}.wav", status="ok", tracks=(track,))

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 
 def make_signal(sample_rate_hz: int, seconds: float, seed: int = 0) -> np.ndarray:
@@ -22,8 +23,6 @@ def signal():
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     """Thirty short recordings, clip table and root."""
-    import soundfile
-
     root = tmp_path_factory.mktemp("corpus")
     rows = []
     for i in range(30):

@@ -159,17 +159,17 @@ SAVE = """
 import sys, time
 import pandas as pd
 from pathlib import Path
-from affetto.features import extraction
+from affetto.features import extraction, workers
 from affetto.features.parameters import LogMelParameters
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
 
 root, store, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-extract = extraction.extract_one
+extract = workers.extract_one
 def slow(*arguments):
     time.sleep(pause)
     return extract(*arguments)
-extraction.extract_one = slow
+workers.extract_one = slow
 paths = sorted(path.name for path in root.glob("*.wav"))
 clips = pd.DataFrame({"clip_id": ["c/" + path[:2] for path in paths], "path": paths})
 clips["content_hash"] = ["hash" + str(i) for i in range(len(clips))]

@@ -53,6 +53,12 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
     assert names == {"signature.json", "statistics.npz", "member_0.keras", "member_1.keras"}
 
 
+def test_first_member_runs_by_itself(fitted):
+    library, model, example = fitted[0].native()
+    assert library == "keras"
+    assert model.predict(example, verbose=0)["logits"].shape == (1, 3)
+
+
 def test_padding_changes_nothing(fitted):
     """A clip alone, and beside one that is ten times as long."""
     model, x, _ = fitted

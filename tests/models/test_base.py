@@ -60,6 +60,15 @@ def test_classes_are_sorted_and_probabilities_normalised():
     assert model.attention_times(features(2)) is None
 
 
+def test_temperature_scales_the_odds_and_is_saved(tmp_path):
+    model = fitted()
+    assert model.native() is None
+    model.temperature = 0.5
+    np.testing.assert_allclose(model.predict_proba(features(1)), [[1 / 5, 4 / 5]])
+    model.save(tmp_path / "model")
+    np.testing.assert_allclose(Prior.load(tmp_path / "model").predict_proba(features(1)), [[1 / 5, 4 / 5]])
+
+
 def test_no_clips_give_no_rows():
     assert fitted().predict_proba(features().take(np.array([], dtype=int))).shape == (0, 2)
 

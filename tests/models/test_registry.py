@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from affetto.errors import AffettoError
@@ -13,7 +16,7 @@ def test_music_models_are_built_by_name(name):
 
 
 def test_unknown_model_is_named_with_the_known_ones():
-    with pytest.raises(AffettoError, match="no emotion model 'lstmm'.*attention_lstm"):
+    with pytest.raises(AffettoError, match=r"no emotion model 'lstmm'.*attention_lstm"):
         registry.build_estimator("lstmm", {})
 
 
@@ -25,8 +28,8 @@ def test_unknown_and_bad_parameters_are_named():
 
 
 def test_modules_of_other_models_are_not_imported():
-    import subprocess
-    import sys
-
-    code = "import sys, affetto.models.registry as r; r.build_estimator('lstm'); assert 'tensorflow' not in sys.modules"
+    code = (
+        "import sys, affetto.models.registry as r; r.build_estimator('lstm'); "
+        "assert 'tensorflow' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

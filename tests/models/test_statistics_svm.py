@@ -1,5 +1,10 @@
+import fractions
+
 import numpy as np
 import pytest
+import skops.io
+from scipy.stats import skew
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -27,8 +32,6 @@ def toy(n, labels, *, seed=0, spread=0.3):
 
 
 def test_statistics_equal_numpy_and_scipy():
-    from scipy.stats import skew
-
     frames = np.random.default_rng(0).gamma(2, size=(50, 3)).astype(np.float32)
     names = ("mean", "std", "min", "max", "median", "percentiles", "skewness")
     expected = np.concatenate(
@@ -66,10 +69,6 @@ def test_saved_model_predicts_the_same(tmp_path):
 
 
 def test_foreign_types_in_a_saved_model_are_refused(tmp_path):
-    import fractions
-
-    import skops.io
-
     x, y, groups = toy(12, ["a", "b"])
     model = build_estimator("mfcc_svm").fit(x, y, groups)
     model.save(tmp_path / "model")
@@ -99,13 +98,13 @@ def test_size_counts_what_is_stored():
     x, y, groups = toy(40, ["a", "b", "c"])
     model = build_estimator("mfcc_svm").fit(x, y, groups)
     scaler, svm = model.classifier_
+    library, classifier, example = model.native()
+    assert (library, classifier.predict(example).shape) == ("sklearn", (1,))
     n_support = len(svm.support_vectors_)
     assert scaler.mean_.size == 6
     assert model.n_parameters == 12 + n_support * (6 + 2) + 3
 
 
 def test_forests_are_counted_by_their_nodes():
-    from sklearn.ensemble import RandomForestClassifier
-
     forest = RandomForestClassifier(3, random_state=0).fit(np.arange(8)[:, None], [0, 1] * 4)
     assert tabular.count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)

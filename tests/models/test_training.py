@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_sample_weight
 
 from affetto.models import training
 
@@ -41,8 +42,6 @@ def test_input_lengths_are_those_of_the_longest_sequence():
 
 
 def test_class_weights_equal_scikit_learn():
-    from sklearn.utils.class_weight import compute_sample_weight
-
     labels = np.array([0, 0, 0, 2, 2, 3])
     found = training.balanced_weights(labels, 5)
     np.testing.assert_allclose(found, compute_sample_weight("balanced", labels), rtol=1e-6)

@@ -74,7 +74,9 @@ def _run(out, voice, music="music", **parameters):
         "params:taxonomy": TAXONOMY,
         "params:music.corpus": CorpusParameters(root=music),
         "music.clips": clips,
-        "music.library_emotions": pd.DataFrame({"clip_id": ["d/a", "d/b"], "p_calm": [0.9, 0.2], "p_happy": [0.1, 0.8]}),
+        "music.library_emotions": pd.DataFrame(
+            {"clip_id": ["d/a", "d/b"], "p_calm": [0.9, 0.2], "p_happy": [0.1, 0.8]}
+        ),
         "music.theme.mixtures": pd.DataFrame(
             {"clip_id": ["d/a", "d/b"], "emotion": "calm", "theme": "calm/0", "probability": 1.0}
         ),
@@ -91,7 +93,11 @@ def _run(out, voice, music="music", **parameters):
 def test_every_recording_gets_its_answer(run, voice):
     playlists, summary = run(voice)
     assert list(playlists) == ["broken", "loud", "silence", "soft"]
-    assert Counter(answer.status for answer in playlists.values()) == {"ok": 2, "no_speech": 1, "unreadable": 1}
+    assert Counter(answer.status for answer in playlists.values()) == {
+        "ok": 2,
+        "no_speech": 1,
+        "unreadable": 1,
+    }
     assert (playlists["loud"].emotion, playlists["loud"].tracks[0].clip_id) == ("anger", "d/a")
     assert (playlists["soft"].emotion, playlists["soft"].tracks[0].clip_id) == ("sadness", "d/b")
     assert playlists["loud"].tracks[0].theme_name == "soft"
@@ -122,6 +128,7 @@ def test_the_pipeline_infers_only():
     pipeline = create_pipeline("crnn_lld")
     assert isinstance(pipeline, Pipeline)
     assert pipeline.inputs() == {
-        "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library", "music.theme.mixtures",
+        "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
+        "music.theme.mixtures",
     }  # fmt: skip
     assert pipeline.outputs() == {"recommend.summary"}

@@ -52,11 +52,18 @@ def inputs(tmp_path):
     }
 
 
+class Kept(MemoryDataset):
+    """Memory that a runner does not free."""
+
+    def _release(self):
+        pass
+
+
 def _run(inputs, tmp_path):
     pipeline = create_pipeline()
     catalog = DataCatalog(
         {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
-        | {name: MemoryDataset(copy_mode="assign") for name in pipeline.all_outputs()}
+        | {name: Kept(copy_mode="assign") for name in pipeline.all_outputs()}
         | {
             "music.theme.codebook": CodebookDataset(filepath=str(tmp_path / "codebook.npz")),
             "music.theme.words": AudioWordsDataset(filepath=str(tmp_path / "words.npz")),

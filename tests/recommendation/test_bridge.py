@@ -21,9 +21,7 @@ def test_wanted_emotions_follow_the_law_of_total_probability():
 
 
 @given(
-    st.lists(
-        st.fixed_dictionaries({name: st.floats(0.01, 100) for name in MUSIC}), min_size=2, max_size=2
-    ),
+    st.lists(st.fixed_dictionaries({name: st.floats(0.01, 100) for name in MUSIC}), min_size=2, max_size=2),
     st.lists(st.floats(0.001, 1), min_size=2, max_size=2),
 )
 def test_probability_is_kept(rows, voice):

@@ -27,9 +27,7 @@ MIXTURES = pd.DataFrame(
     }
 )
 CARDS = [{"theme": 1, "emotion": "calm", "name": "slow, dark", "size": 3}]
-ATTENTION = pd.DataFrame(
-    {"clip_id": ["demo/b"], "times": [[0.0, 10.0, 20.0]], "weights": [[0.1, 0.1, 0.8]]}
-)
+ATTENTION = pd.DataFrame({"clip_id": ["demo/b"], "times": [[0.0, 10.0, 20.0]], "weights": [[0.1, 0.1, 0.8]]})
 
 
 def test_a_row_a_track_with_everything_known():

@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from affetto.recommendation.m3u import path_for_playlist, to_m3u8
 from affetto.recommendation.playlist import Playlist, Track
 
-ODD = ["plain.wav", "# hash.flac", "é — 音楽 🎵.ogg", "a,b;c.mp3", "line\nend.wav", " lead.wav", "http://x.wav", "100%.wav"]
+ODD = [
+    "plain.wav",
+    "# hash.flac",
+    "é — 音楽 🎵.ogg",
+    "a,b;c.mp3",
+    "line\nend.wav",
+    " lead.wav",
+    "http://x.wav",
+    "100%.wav",
+]
 
 
 def track(path, title="Title", start_s=1.25, duration_s=29.6):
     return Track(
-        rank=1, clip_id="m/x", path=path, title=title, duration_s=duration_s, score=0.5, match=0.5, emotion="calm",
-        emotions=(), answers="calm", theme=None, theme_name=None, theme_probability=None,
+        rank=1, clip_id="m/x", path=path, title=title, duration_s=duration_s, score=0.5, match=0.5,
+        emotion="calm", emotions=(), answers="calm", theme=None, theme_name=None, theme_probability=None,
         highlight_start_s=start_s, highlight_end_s=16.25, reasons=("Because.",),
     )  # fmt: skip
 
@@ -39,9 +48,7 @@ def parse(text, folder):
 
 def test_the_text_of_a_playlist(tmp_path):
     text = to_m3u8(playlist(track(str(tmp_path / "music/a.wav"), "A – B")), tmp_path / "lists")
-    assert text == (
-        "#EXTM3U\n#PLAYLIST:me\n#EXTINF:30,A – B\n#EXTVLCOPT:start-time=1.25\n../music/a.wav\n"
-    )
+    assert text == ("#EXTM3U\n#PLAYLIST:me\n#EXTINF:30,A – B\n#EXTVLCOPT:start-time=1.25\n../music/a.wav\n")
 
 
 @pytest.mark.parametrize("name", ODD)

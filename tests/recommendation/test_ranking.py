@@ -163,7 +163,9 @@ def brute_force_mmr(scores, mixtures, n, diversity):
     taken = [0]
     while len(taken) < n:
         gains = {
-            i: round((1 - diversity) * scores[i] / scores.max() - diversity * (unit[taken] @ unit[i]).max(), 12)
+            i: round(
+                (1 - diversity) * scores[i] / scores.max() - diversity * (unit[taken] @ unit[i]).max(), 12
+            )
             for i in range(len(scores))
             if i not in taken
         }

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from affetto.errors import AffettoError
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
+from affetto.recommendation.reasons import percent
 from affetto.recommendation.recommender import Recommender
 from affetto.recommendation.summary import summarise
 
@@ -47,7 +48,12 @@ def library(n=8):
 
 
 def mixtures(n=8):
-    rows = [(f"m/{i}", e, f"{e}/{t}", p) for i in range(n) for e in ("calm", "sad") for t, p in ((0, 0.9), (1, 0.1))]
+    rows = [
+        (f"m/{i}", e, f"{e}/{t}", p)
+        for i in range(n)
+        for e in ("calm", "sad")
+        for t, p in ((0, 0.9), (1, 0.1))
+    ]
     return pd.DataFrame(rows, columns=["clip_id", "emotion", "theme", "probability"])
 
 
@@ -65,7 +71,9 @@ def test_the_answer_follows_the_figures():
     )
     table = library()
     match = 0.6 * table.p_calm + 0.4 * table.p_sad
-    assert [track.clip_id for track in answer.tracks] == table.clip_id[match.sort_values(ascending=False).index[:4]].tolist()
+    assert [track.clip_id for track in answer.tracks] == table.clip_id[
+        match.sort_values(ascending=False).index[:4]
+    ].tolist()
     first = answer.tracks[0]
     assert first.match == pytest.approx(match.max(), abs=1e-6)
     assert first.answers == "calm"
@@ -79,7 +87,9 @@ def test_reasons_quote_the_figures():
     answer = recommender().recommend("me", "me.wav", np.array([0.2, 0.8]))
     with_attention = next(track for track in answer.tracks if int(track.clip_id.removeprefix("m/")) % 2)
     text = " ".join(with_attention.reasons)
-    probability = {entry.emotion: entry.probability for entry in with_attention.emotions}[with_attention.answers]
+    probability = {entry.emotion: entry.probability for entry in with_attention.emotions}[
+        with_attention.answers
+    ]
     assert "most like sadness (80%)" in text
     assert "'uplift'" in text
     assert f"{probability:.0%}" in text
@@ -122,7 +132,9 @@ def test_json_keeps_everything_and_follows_the_schema():
 
 def test_the_summary_is_readable():
     answer = recommender(top=2).recommend("me", "me.wav", np.array([0.2, 0.8]))
-    silent = Playlist(name="s", recording="s.wav", status="no_speech", message="No speech was found in s.wav.")
+    silent = Playlist(
+        name="s", recording="s.wav", status="no_speech", message="No speech was found in s.wav."
+    )
     lines = summarise([answer, silent]).split("\n")
     assert lines[0] == "me: the voice is sadness 80%, anger 20%"
     assert lines[1] == "  uplift music: calm 60%, sad 40%"
@@ -138,3 +150,19 @@ def test_the_order_of_the_library_does_not_matter():
     )  # fmt: skip
     voice = np.array([0.2, 0.8])
     assert shuffled.recommend("me", "x", voice) == recommender().recommend("me", "x", voice)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0%"),
+        (0.004, "under 1%"),
+        (0.5, "50%"),
+        (0.994, "99%"),
+        (0.999, "over 99%"),
+        (1, "100%"),
+        (None, "?"),
+    ],
+)
+def test_percentages_do_not_round_to_all_or_nothing(share, text):
+    assert percent(share) == text

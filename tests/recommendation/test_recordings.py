@@ -30,7 +30,10 @@ def test_names_are_unique_whatever_the_stems(tmp_path):
     assert "b" in names
 
 
-@pytest.mark.parametrize(("path", "said"), [("gone", "There is no voice recording"), ("empty", "holds no audio"), ("a.txt", "is not audio")])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("gone", "There is no voice recording"), ("empty", "holds no audio"), ("a.txt", "is not audio")],
+)
 def test_nothing_to_answer(tmp_path, path, said):
     touch(tmp_path, "empty/readme.txt", "a.txt")
     with pytest.raises(AffettoError, match=said) as caught:
@@ -50,4 +53,8 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path):
 
     screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters(), reader=reader)
     assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]
-    assert screened["message"].tolist() == ["a.wav cannot be read: it is empty.", "", "No speech was found in c.wav: it is silent."]
+    assert screened["message"].tolist() == [
+        "a.wav cannot be read: it is empty.",
+        "",
+        "No speech was found in c.wav: it is silent.",
+    ]

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affetto.corpora.demo_speech import Utterance, speak
 from affetto.recommendation.parameters import VoiceActivityParameters
 from affetto.recommendation.voice import SAMPLE_RATE_HZ, detect_speech, frame_measures
 
@@ -26,7 +28,9 @@ def speech_like(f0=120.0, seed=0):
     rng = np.random.default_rng(seed)
     phase = 2 * np.pi * np.cumsum(f0 * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * TIME))) / SAMPLE_RATE_HZ
     harmonics = np.arange(1, 25)
-    gain = np.exp(-(((harmonics * f0 - 600) / 300) ** 2)) + 0.4 * np.exp(-(((harmonics * f0 - 1500) / 400) ** 2))
+    gain = np.exp(-(((harmonics * f0 - 600) / 300) ** 2)) + 0.4 * np.exp(
+        -(((harmonics * f0 - 1500) / 400) ** 2)
+    )
     voiced = (gain[:, None] * np.sin(harmonics[:, None] * phase)).sum(axis=0)
     syllable = np.clip(np.sin(2 * np.pi * 2.8 * TIME), 0, None) ** 2
     hiss = rng.normal(size=len(TIME)) * np.clip(-np.sin(2 * np.pi * 2.8 * TIME), 0, None) ** 4
@@ -101,9 +105,5 @@ def test_thresholds_are_parameters():
 @pytest.mark.parametrize("voice", ["en-us", "de+f3"])
 def test_synthetic_voices_are_speech(voice):
     pytest.importorskip("espeakng_loader")
-    import soxr
-
-    from affetto.corpora.demo_speech import Utterance, speak
-
     (spoken,) = speak([Utterance(voice, "The seven men are sitting by the sea.", 160, 80, 50, 50)])
     assert detect_speech(soxr.resample(spoken, 22_050, SAMPLE_RATE_HZ)).speech

@@ -14,7 +14,7 @@ EMOTIONS = ("calm", "tense")
 
 @pytest.fixture(scope="session")
 def planted() -> tuple[ClipFeatures, pd.DataFrame, pd.DataFrame]:
-    """Two emotions of three themes: each theme prefers one of three clouds of frames. A last clip is silent."""
+    """Two emotions of three themes: each theme prefers one of three clouds of frames. One is silent."""
     rng = np.random.default_rng(5)
     centres = rng.normal(0, 6, (3, len(DIMENSIONS)))
     rows, arrays = [], []
@@ -40,5 +40,5 @@ def planted() -> tuple[ClipFeatures, pd.DataFrame, pd.DataFrame]:
         "mfcc", list(clips["clip_id"]), arrays, dimensions=DIMENSIONS, hop_s=0.1, parameters={"version": 1}
     )
     labelled = clips[clips["emotion"].notna()]
-    folds = pd.DataFrame({"clip_id": labelled["clip_id"], "fold": (np.arange(len(labelled)) // 2) % 3})
+    folds = pd.DataFrame({"clip_id": labelled["clip_id"], "fold": (np.arange(len(labelled)) // 6) % 3})
     return features, clips, folds

@@ -10,8 +10,16 @@ from affetto.themes.bags import AudioWords
 from affetto.themes.cards import as_tags, build_cards, cards_table, characteristic_words, over_represented
 from affetto.themes.figures import selection_figure, theme_map, topic_word_figure
 from affetto.themes.model import ThemeModel, fit_themes
-from affetto.themes.musical import MAJOR_PROFILE, MINOR_PROFILE, clip_measures, event_rate, major_minor, measure
+from affetto.themes.musical import (
+    MAJOR_PROFILE,
+    MINOR_PROFILE,
+    clip_measures,
+    event_rate,
+    major_minor,
+    measure,
+)
 from affetto.themes.parameters import CardParameters, TopicParameters
+from affetto.themes.selection import COLUMNS
 from affetto.themes.tables import emotions_used, mixtures_table, themes_table
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
@@ -19,7 +27,7 @@ SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 
 @pytest.fixture(scope="module")
 def library():
-    """40 calm clips of two kinds, one tense clip, one clip without an emotion of its own and without words."""
+    """40 calm clips of two kinds, one tense clip, one without emotion and words."""
     rng = np.random.default_rng(0)
     kinds = np.arange(42) % 2
     rates = np.where(kinds[:, None] == 0, [20.0] * 5 + [1.0] * 5, [1.0] * 5 + [20.0] * 5)
@@ -108,7 +116,9 @@ def test_names_are_unique_even_without_differences(library):
     words, clips, emotions, model, _ = library
     measures = pd.DataFrame({"pace": 1.0}, index=list(words.clip_ids))
     plain = clips.assign(tags=None)
-    cards = build_cards(model, themes_table(model, words, emotions), plain, measures, ["w"] * 10, CardParameters())
+    cards = build_cards(
+        model, themes_table(model, words, emotions), plain, measures, ["w"] * 10, CardParameters()
+    )
     assert [card["name"] for card in cards if card["emotion"] == "calm"] == ["typical", "typical (2)"]
 
 
@@ -125,12 +135,12 @@ def test_figures_of_nothing():
     empty = AudioWords((), np.zeros((0, 3), np.uint16), (slice(0, 3),))
     themes = pd.DataFrame(columns=["clip_id", "emotion", "theme"])
     theme_map(empty, themes, [])
-    selection_figure(pd.DataFrame(columns=["emotion", "n_topics"]))
+    selection_figure(pd.DataFrame(columns=list(COLUMNS)))
 
 
 def test_over_represented_tags_in_closed_form():
     everyone = [["a"]] * 3 + [["b"]] * 3
-    found = over_represented(everyone[:3], everyone, CardParameters(min_tag_clips=3))
+    found = over_represented(everyone[:3], everyone, CardParameters(max_tag_p=0.06))
     # Of 20 ways to choose 3 of 6 clips, one takes all that have the tag.
     assert found == [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(1 / 20)}]
 
@@ -164,7 +174,9 @@ def test_measures_follow_the_dimensions_there_are():
     plain = measure(frames, ("mfcc_0", "mfcc_1", "mfcc_2"), 0.02)
     assert set(plain) == {"pace", "brightness", "loudness", "percussiveness", "dynamics"}
     assert plain["brightness"] == pytest.approx(-frames[:, 1].mean())
-    rich = measure(np.hstack([frames, frames]), ("mfcc_0", "mfcc_1", "rms_db", "centroid_hz", "flatness", "onset"), 1.0)
+    rich = measure(
+        np.hstack([frames, frames]), ("mfcc_0", "mfcc_1", "rms_db", "centroid_hz", "flatness", "onset"), 1.0
+    )
     assert rich["loudness"] == pytest.approx(frames[:, 2].mean())
     assert "noisiness" in rich
 

@@ -129,7 +129,9 @@ def test_frames_that_are_not_finite_are_dropped(planted):
 
 
 def test_weighting_in_closed_form():
-    words = AudioWords(("a", "b"), np.array([[3, 1, 0], [0, 0, 8]], dtype=np.uint16), (slice(0, 2), slice(2, 3)))
+    words = AudioWords(
+        ("a", "b"), np.array([[3, 1, 0], [0, 0, 8]], dtype=np.uint16), (slice(0, 2), slice(2, 3))
+    )
     np.testing.assert_allclose(damp(words.counts, "log")[0], np.log([4, 2, 1]))
     l1 = weigh(words, BagParameters(term_frequency="counts", normalisation="l1"))
     np.testing.assert_allclose(l1, [[0.75, 0.25, 0], [0, 0, 1]])

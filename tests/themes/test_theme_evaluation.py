@@ -113,9 +113,7 @@ def test_rare_labels_and_lonely_ones_are_dropped():
 
 
 def test_scores_in_closed_form():
-    table = pd.DataFrame(
-        {"fold": 0, "emotion": "x", "label": ["a", "a", "b", "b"], "cluster": [1, 1, 0, 0]}
-    )
+    table = pd.DataFrame({"fold": 0, "emotion": "x", "label": ["a", "a", "b", "b"], "cluster": [1, 1, 0, 0]})
     assert discovery_scores(table) == pytest.approx({"theme_ami": 1, "theme_nmi": 1, "theme_purity": 1})
     assert purity(np.array(["a", "a", "b"]), np.array([0, 0, 0])) == pytest.approx(2 / 3)
     assert discovery_scores(table.assign(label=None)) == {}

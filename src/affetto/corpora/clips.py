@@ -124,12 +124,22 @@ def _check_unique(clips: pd.DataFrame) -> None:
 
 
 def _broken_rule(clips: pd.DataFrame, failures: pd.DataFrame) -> str:
-    failure = failures.iloc[0]
+    """Say the first failure in a sentence, rules of a column before those between columns."""
+    failure = failures.sort_values("schema_context", kind="stable").iloc[0]
     rule = "must not be missing" if failure["check"] == "not_nullable" else str(failure["check"])
-    column = "" if "start_s" in rule else f"{failure['column']} "
     corpus, clip = clips["corpus"].iloc[0], "the table"
+    if failure["schema_context"] == "Column":
+        rule = f"{failure['column']} {rule}"
     if not pd.isna(failure["index"]):
         row = clips.iloc[int(failure["index"])]
-        clip, value = f"clip {row['clip_id']}", row.get(failure["column"])
-        rule += f" (it is {value!r})" if column else f" ({row['start_s']:g} s to {row['end_s']:g} s)"
-    return f"Corpus {corpus}, {clip}: {column}{rule}; correct the corpus's table or files."
+        clip, rule = f"clip {row['clip_id']}", f"{rule}{_found(row, failure)}"
+    return f"Corpus {corpus}, {clip}: {rule}; correct the corpus's table or files."
+
+
+def _found(row: pd.Series[Any], failure: pd.Series[Any]) -> str:
+    if failure["schema_context"] != "Column":
+        return f" (it is {row['start_s']:g} s to {row['end_s']:g} s)"
+    value = row[failure["column"]]
+    if pd.isna(value):
+        return ""
+    return f" (it is {value!r})" if isinstance(value, str) else f" (it is {value:g})"

@@ -115,7 +115,7 @@ def _log_curves(histories: pd.DataFrame | None) -> None:
     run = mlflow.active_run()
     means = histories.drop(columns=["fold", "seed"]).groupby("epoch").mean()
     curves = [
-        Metric(f"epoch_{name}", float(value), 0, int(str(epoch)))
+        Metric(f"epoch_{name}", float(value), 0, int(float(str(epoch))))
         for name in means.columns
         for epoch, value in means[name].dropna().items()
     ]
@@ -125,15 +125,20 @@ def _log_curves(histories: pd.DataFrame | None) -> None:
 
 
 def _log_model(directory: Path) -> None:
-    """Log a model once a tracking store; a later run of the same model points to what is there."""
+    """Log a model once a tracking store; a later run of the same model points to what is there.
+
+    The whole folder goes with the run as an artifact; its network or classifier is logged as a model as well.
+    """
     import mlflow
 
     note = directory.with_name(f"{directory.name}.logged.json")
     uri = _already_logged(note)
     if uri is None:
+        mlflow.log_artifacts(str(directory), artifact_path="affetto_model")
         uri = _log_native(directory)
         note.write_text(json.dumps({"tracking_uri": mlflow.get_tracking_uri(), "model_uri": uri}))
-    mlflow.set_tag("model_uri", uri)
+    if uri:
+        mlflow.set_tag("model_uri", uri)
 
 
 def _already_logged(note: Path) -> str | None:
@@ -144,6 +149,8 @@ def _already_logged(note: Path) -> str | None:
     logged = json.loads(note.read_text())
     if logged["tracking_uri"] != mlflow.get_tracking_uri():
         return None
+    if not logged["model_uri"]:
+        return ""
     try:
         mlflow.models.get_model_info(logged["model_uri"])
     except (mlflow.MlflowException, OSError):
@@ -152,21 +159,25 @@ def _already_logged(note: Path) -> str | None:
 
 
 def _log_native(directory: Path) -> str:
+    """Log what the estimator has of Keras or scikit-learn; an empty address where it has neither."""
     import mlflow
     from mlflow.models import infer_signature
 
     from affetto.models.registry import load_estimator
 
-    flavour, model, example = load_estimator(directory).native()
-    log = mlflow.keras.log_model if flavour == "keras" else mlflow.sklearn.log_model
-    output = model.predict(example, verbose=0) if flavour == "keras" else model.predict_proba(example)
+    native = load_estimator(directory).native()
+    if native is None:
+        return ""
+    flavour, model, example = native
+    keras = flavour == "keras"
+    output = model.predict(example, verbose=0) if keras else model.predict(example)
     with _quietly():
-        info = log(
+        info = (mlflow.keras if keras else mlflow.sklearn).log_model(
             model,
             name="model",
             signature=infer_signature(example, output),
             input_example=example,
-            pip_requirements=["affetto", flavour if flavour == "keras" else "scikit-learn"],
+            pip_requirements=["affetto", "keras" if keras else "scikit-learn"],
         )
     return str(info.model_uri)
 

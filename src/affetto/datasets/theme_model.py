@@ -61,7 +61,9 @@ class StateDataset(AbstractDataset[S, S], Generic[S]):
         handle, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".partial")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **{SIGNATURE: np.array(json.dumps(rest))}, **arrays)
+                np.savez_compressed(
+                    file, allow_pickle=False, **{SIGNATURE: np.array(json.dumps(rest))}, **arrays
+                )
             Path(temporary).replace(self._path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -61,8 +61,8 @@ def training_figure(histories: Mapping[str, pd.DataFrame]) -> Figure:
     ----------
     histories
         Model → a row a fit and epoch: `fold, seed, epoch, loss`, perhaps `val_loss`, `val_uar`. Lines are
-        means over the fits that reached the epoch, bands go from the lowest to the highest fit. Models without
-        epochs are left out.
+        means over the fits that reached the epoch, bands go from the lowest to the highest fit. Models
+        without epochs are left out.
     """
     trained = {model: table for model, table in histories.items() if len(table) and "loss" in table}
     if not trained:

@@ -38,8 +38,8 @@ def score_illustrations(
         "comparison_plot": Illustration(
             comparison_figure(comparison) if known else nothing(_NOTHING),
             "UAR of each model",
-            "Filled marks: UAR on grouped folds with its interval over groups. Hollow marks, where drawn: the "
-            "same model on random folds.",
+            "Filled marks: UAR on grouped folds with its interval over groups. Hollow marks, where drawn: "
+            "the same model on random folds.",
         ),
         "confusion_figure": Illustration(
             confusion_figure(predictions) if known else nothing(_NOTHING),

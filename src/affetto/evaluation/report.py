@@ -21,8 +21,9 @@ from affetto.evaluation.wording import (
     number,
     protocol_sentence,
     summary_sentence,
+    task_notes,
     task_title,
-    tested_sentences,
+    sentences_on_tests,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 _PNG_DPI = 130
+_PIXELS_PER_INCH = 62  # the narrowest at which the small print of a figure is legible
 _LARGE_GAP = 0.02
 
 
@@ -91,12 +93,11 @@ def render_report(
         title=task_title(task),
         corpus=corpus,
         is_demo=corpus == DEMO,
-        protocol=protocol_sentence(protocol, n_folds=n_folds),
+        protocol=" ".join([protocol_sentence(protocol, n_folds=n_folds), *task_notes(task)]),
         size=_size_sentence(comparison),
         summary=summary_sentence(comparison),
-        header=comparison_header(),
-        rows=[_row(row) for _, row in comparison.iterrows()],
-        tests=tested_sentences(comparison),
+        comparison=_comparison_table(comparison),
+        tests=sentences_on_tests(comparison),
         leakage=_leakage_sentence(comparison),
         recall=_recall_table(comparison, predictions),
         discovery=_discovery_table(discovery),
@@ -116,8 +117,16 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _row(row: pd.Series[Any]) -> dict[str, Any]:
-    return {"role": row["role"], "cells": cells(row)}
+def _comparison_table(comparison: pd.DataFrame) -> dict[str, Any] | None:
+    if comparison.empty:
+        return None
+    texts = pd.DataFrame([cells(row) for _, row in comparison.iterrows()], columns=list(comparison_header()))
+    shown = texts.loc[:, (texts != MISSING).any()]
+    rows = [
+        {"role": role, "cells": list(row)}
+        for role, row in zip(comparison["role"], shown.to_numpy(dtype=object), strict=True)
+    ]
+    return {"header": list(shown.columns), "rows": rows}
 
 
 def _size_sentence(comparison: pd.DataFrame) -> str:
@@ -139,8 +148,8 @@ def _leakage_sentence(comparison: pd.DataFrame) -> str | None:
         return f"Random folds flatter no model by more than {_LARGE_GAP} (widest gap: {gap})."
     return (
         f"Random folds, which let a group be on both sides, flatter {widest['model']} most: UAR "
-        f"{number(widest['uar_random'])}, {gap} above the grouped folds. Only the grouped figures say how the "
-        f"model fares on groups it never met."
+        f"{number(widest['uar_random'])}, {gap} above the grouped folds. Only the grouped figures say how "
+        "the model fares on groups it never met."
     )
 
 
@@ -157,17 +166,18 @@ def _discovery_table(discovery: pd.DataFrame | None) -> dict[str, Any] | None:
     measures = [name for name in discovery.columns if name not in ("model", "role")]
     shown = discovery.reindex(columns=["model", "role", *measures])
     rows = [
-        {"role": str(row["role"]), "cells": [_cell(value) for value in row]} for _, row in shown.iterrows()
+        {"role": str(row["role"]), "cells": [_cell(str(name), value) for name, value in row.items()]}
+        for _, row in shown.iterrows()
     ]
     return {"header": [str(name).replace("_", " ") for name in shown.columns], "rows": rows}
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if pd.isna(value):
         return MISSING
-    return str(value) if isinstance(value, int) else number(value)
+    return f"{value:.3g}" if name.startswith("n_") else number(value)
 
 
 def _embedded(name: str, illustration: Illustration) -> dict[str, str]:
@@ -175,6 +185,7 @@ def _embedded(name: str, illustration: Illustration) -> dict[str, str]:
     illustration.figure.savefig(image, format="png", dpi=_PNG_DPI)
     return {
         "name": name,
+        "width": str(round(_PIXELS_PER_INCH * illustration.figure.get_figwidth())),
         "title": illustration.title,
         "caption": illustration.caption,
         "data": base64.b64encode(image.getvalue()).decode("ascii"),

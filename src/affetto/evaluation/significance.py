@@ -219,7 +219,9 @@ def _pattern_counts(pairs: Codes, n_classes: int) -> Array:
 def _swap(ours: Array, theirs: Array, delta: Array, sizes: Codes) -> _Swap:
     """Leave out units on which both models agree and merge those that act alike."""
     moved = delta.any(axis=(1, 2, 3))
-    merged, alike = np.unique(delta[moved].reshape(int(moved.sum()), -1), axis=0, return_inverse=True)
+    merged, alike = np.unique(
+        delta[moved].reshape(int(moved.sum()), delta[0].size), axis=0, return_inverse=True
+    )
     totals = np.bincount(alike.ravel(), weights=sizes[moved], minlength=len(merged)).astype(np.int64)
     return _Swap(ours, theirs, merged.reshape(-1, *delta.shape[1:]), totals)
 

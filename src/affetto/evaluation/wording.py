@@ -8,6 +8,7 @@ import pandas as pd
 
 MISSING = "–"
 TASKS = {"music_emotion": "Music emotion", "voice_emotion": "Voice emotion", "theme": "Themes"}
+_TASK_NOTES = {"theme": "A theme is told inside an emotion that is taken as known."}
 _PROTOCOLS = {
     "holdout": "One part of the groups was held out for testing; no group is in both parts.",
     "kfold": "The groups were dealt into {folds} folds, balanced in labels; each fold was tested by models "
@@ -57,6 +58,11 @@ def task_title(task: str) -> str:
     return TASKS.get(task, task.replace("_", " ").capitalize())
 
 
+def task_notes(task: str) -> list[str]:
+    """Return what a reader must know of a task beside its protocol."""
+    return [_TASK_NOTES[task]] if task in _TASK_NOTES else []
+
+
 def protocol_sentence(protocol: str, *, n_folds: int) -> str:
     """Say in a sentence how models were scored."""
     return _PROTOCOLS.get(protocol, f"Protocol: {protocol}.").format(folds=n_folds)
@@ -102,7 +108,7 @@ def comparison_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def tested_sentences(table: pd.DataFrame) -> list[str]:
+def sentences_on_tests(table: pd.DataFrame) -> list[str]:
     """Say of each model that the proposed one was tested against what the tests allow to be said.
 
     `beats` is said only of a permutation test whose Holm-corrected p is below the level of the comparison.

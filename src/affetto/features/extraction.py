@@ -21,10 +21,10 @@ from affetto.features.extractors import (
     dimensions_of,
     extract_one,
     hop_of,
-    sample_rate_of,
 )
 from affetto.features.parameters import FeatureParameters
-from affetto.features.store import Description, FeatureStore, Row
+from affetto.features.store import Description, FeatureStore
+from affetto.features.workers import ClipJob, ShardJob, decode_for, extract_shard
 from affetto.parallel import ExecutorParameters, map_shards
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _SHARDS_A_WORKER = 4
 _CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
 _TYPICAL_CLIP_S = 10.0
 _REASONS_LOGGED = 5
-_CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,36 +73,6 @@ class ExtractionReport:
     computed: int
     reused: int
     failures: dict[str, str]
-
-
-@dataclass(frozen=True)
-class ClipJob:
-    """A clip to extract."""
-
-    clip_id: str
-    key: str
-    path: Path
-    start_s: float
-    end_s: float | None
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class ShardJob:
-    """Clips that one worker extracts and writes as one shard."""
-
-    store: FeatureStore
-    description: Description
-    parameters: FeatureParameters
-    clips: tuple[ClipJob, ...]
-
-
-@dataclass(frozen=True)
-class ShardResult:
-    """What a worker hands back: places of the keys it wrote, reasons for those it could not."""
-
-    rows: dict[str, Row]
-    reasons: dict[str, str]
 
 
 def run_plan(plan: ExtractionPlan, store: FeatureStore) -> ExtractionReport:
@@ -168,21 +137,6 @@ def run_plan(plan: ExtractionPlan, store: FeatureStore) -> ExtractionReport:
     return report
 
 
-def extract_shard(job: ShardJob) -> ShardResult:
-    """Extract the clips of a shard and write it; runs in a worker."""
-    arrays: dict[str, np.ndarray] = {}
-    reasons: dict[str, str] = {}
-    for clip in job.clips:
-        try:
-            arrays[clip.key] = _extract_clip(clip, job.parameters)
-        except _CLIP_ERRORS as error:
-            reasons[clip.key] = str(error) or type(error).__name__
-    if not arrays:
-        return ShardResult({}, reasons)
-    ids = [clip.clip_id for clip in job.clips if clip.key in arrays]
-    return ShardResult(job.store.add(ids, list(arrays), list(arrays.values()), job.description), reasons)
-
-
 def extract_in_memory(
     recordings: Sequence[Path | tuple[np.ndarray, int]],
     clip_ids: Sequence[str],
@@ -210,7 +164,7 @@ def extract_in_memory(
     """
     arrays = []
     for recording in recordings:
-        samples, rate = _decode(recording, parameters) if isinstance(recording, Path) else recording
+        samples, rate = decode_for(recording, parameters) if isinstance(recording, Path) else recording
         arrays.append(extract_one(samples, rate, parameters))
     return ClipFeatures.from_arrays(
         name or default_name(parameters),
@@ -220,19 +174,6 @@ def extract_in_memory(
         hop_s=hop_of(parameters),
         parameters=describe(parameters),
     )
-
-
-def _extract_clip(clip: ClipJob, parameters: FeatureParameters) -> np.ndarray:
-    samples, rate = _decode(clip.path, parameters, start_s=clip.start_s, end_s=clip.end_s)
-    return extract_one(samples, rate, parameters)
-
-
-def _decode(
-    path: Path, parameters: FeatureParameters, *, start_s: float = 0.0, end_s: float | None = None
-) -> tuple[np.ndarray, int]:
-    from affetto.audio.decode import read_audio
-
-    return read_audio(path, sample_rate_hz=sample_rate_of(parameters), start_s=start_s, end_s=end_s)
 
 
 def _describe_plan(plan: ExtractionPlan, last: Description | None) -> Description:

@@ -73,7 +73,9 @@ def power_spectrum(frames: np.ndarray) -> np.ndarray:
 def decibels(power: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
     """Return 10 log10 of power, relative to 1.0 and no lower than `floor_db`."""
     level: np.ndarray = 10.0 * np.log10(np.maximum(power, np.float32(10.0 ** (floor_db / 10))))
-    return np.maximum(level, np.float32(floor_db))  # the logarithm of the floor rounds to a little below
+    # The logarithm of the floor may round to a little below it.
+    floored: np.ndarray = np.maximum(level, np.float32(floor_db))
+    return floored
 
 
 @lru_cache(maxsize=8)

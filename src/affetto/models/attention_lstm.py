@@ -41,14 +41,13 @@ class LstmParameters(TrainingParameters):
     crop_fraction: float = Field(
         1.0, gt=0, le=1, description="Shortest share of a clip that a training batch keeps."
     )
-    l2: float = Field(0.0, ge=0)
 
 
 class AttentionLstm(KerasEstimator):
     """LSTM over texture windows of MFCC frames, pooled by attention with a learnt query.
 
-    Mirsamadi et al., ICASSP 2017, on texture windows (Tzanetakis & Cook 2002) in place of frames. The weights of the
-    attention say which part of a track speaks for its emotion.
+    Mirsamadi et al., ICASSP 2017, on texture windows (Tzanetakis & Cook 2002) in place of frames. The weights
+    of the attention say which part of a track speaks for its emotion.
     """
 
     name: ClassVar[str] = "attention_lstm"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+_SMALLEST_DB = 0.1
+
 
 class AugmentationParameters(BaseModel):
     """How strongly training spectrograms are varied; 0 turns a variation off."""
@@ -27,6 +29,9 @@ class AugmentationParameters(BaseModel):
     gain_db: float = Field(default=6.0, ge=0, description="Largest change of the level, dB.")
     tilt_db: float = Field(
         default=3.0, ge=0, description="Largest change of level from the lowest to the middle band, dB (microphone)."
+    )
+    borrow_probability: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the clips that take over another voice's average spectrum."
     )
     noise_probability: float = Field(default=0.5, ge=0, le=1, description="Share of the clips that get noise.")
     noise_snr_db: tuple[float, float] = Field(
@@ -101,6 +106,43 @@ def interpolate(values: np.ndarray, positions: np.ndarray, *, axis: int) -> np.n
     below, above = np.take(values, low, axis=axis), np.take(values, high, axis=axis)
     mixed: np.ndarray = below + weight * (above - below)
     return mixed
+
+
+def borrow_spectra(
+    crops: np.ndarray,
+    own: np.ndarray,
+    other: np.ndarray,
+    *,
+    probability: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Move the mean and the deviation of each band towards those of another clip of the same emotion.
+
+    What is said and how stays, the voice and the room change: Freq-MixStyle (Kim et al., DCASE 2022; after Zhou et al.,
+    "Domain generalization with MixStyle", ICLR 2021) on the input.
+
+    Parameters
+    ----------
+    crops
+        float32 [n_clips, width, n_bands], dB.
+    own, other
+        [n_clips, 2, n_bands]: mean and deviation of each band of the clip itself and of the other one.
+    probability
+        Share of the crops that change, each by a share of the difference drawn uniformly from 0 … 1.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape.
+    """
+    n_clips = len(crops)
+    share = generator.random(n_clips) * (generator.random(n_clips) < probability)
+    aimed = own + share[:, None, None] * (other - own)
+    factor = (aimed[:, 1] / np.maximum(own[:, 1], _SMALLEST_DB)).clip(0.5, 2.0)[:, None, :]
+    moved = (crops - own[:, None, 0]) * factor + aimed[:, None, 0]
+    return moved.astype(np.float32)
 
 
 def vary_levels(

@@ -21,6 +21,8 @@ from affetto.models.calibration import apply_temperature
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
+Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
+"""Library, fitted model, example of its input."""
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
 _MIN_CLASSES = 2
@@ -30,9 +32,9 @@ _PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
 class Estimator(abc.ABC):
     """A classifier of clips: features in, a probability for each emotion out.
 
-    Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all models
-    share live here. An estimator knows only the classes of its training clips; `align_classes` adds the others with
-    probability 0.
+    Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all
+    models share live here. An estimator knows only the classes of its training clips; `align_classes` adds
+    the others with probability 0.
 
     Parameters
     ----------
@@ -46,11 +48,13 @@ class Estimator(abc.ABC):
     classes_ : tuple of str
         Labels of the training clips, sorted; the order of the columns of `predict_proba`.
     history_ : list of dict
-        One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without epochs.
+        One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without
+        epochs.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     temperature : float
-        Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own probabilities.
+        Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own
+        probabilities.
     """
 
     name: ClassVar[str]
@@ -64,7 +68,6 @@ class Estimator(abc.ABC):
         self.classes_: tuple[str, ...] = ()
         self.history_: list[dict[str, float]] = []
         self.feature_parameters_: dict[str, Any] = {}
-        self.temperature = 1.0
         self.temperature = 1.0
 
     @property
@@ -130,19 +133,21 @@ class Estimator(abc.ABC):
         return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the weights over the steps of each clip, [n_steps] and summing to 1; None without attention."""
+        """Return the weights over the steps of each clip, [n_steps], summing to 1; None without attention."""
         return None
 
     def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the start of each attended step in seconds, shaped like `attention`; None without attention."""
+        """Return the start of each attended step in seconds, shaped like `attention`; None without."""
         return None
 
-    def native(self) -> tuple[Literal["keras", "sklearn"], Any, np.ndarray | dict[str, np.ndarray]]:
+    def native(self) -> Native | None:
         """Return the library, its fitted model and an example of the model's input, for a model registry.
 
-        The model is what the library itself would serve: it takes prepared input (standardised windows, statistics),
-        not clips, and is not calibrated. Of an ensemble it is the first member.
+        The model is what the library itself would serve: it takes prepared input (standardised windows,
+        statistics), not clips, and is not calibrated. Of an ensemble it is the first member. None for a model
+        that is not one model of one library.
         """
+        return None
 
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there.
@@ -182,7 +187,6 @@ class Estimator(abc.ABC):
         estimator = cls(cls.Parameters.model_validate(signature["parameters"]), seed=int(signature["seed"]))
         estimator.classes_ = tuple(signature["classes"])
         estimator.history_ = signature["history"]
-        estimator.temperature = float(signature["temperature"])
         estimator.temperature = float(signature["temperature"])
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator._load_state(Path(directory))
@@ -238,8 +242,8 @@ class Estimator(abc.ABC):
             difference = _difference(self.feature_parameters_[name], _plain(x[name].parameters))
             if difference:
                 raise AffettoError(
-                    f"{self.name} was fitted on {name} with {difference}; extract the clips with the parameters of the "
-                    "model, or fit the model again."
+                    f"{self.name} was fitted on {name} with {difference}; extract the clips with the "
+                    "parameters of the model, or fit the model again."
                 )
 
 
@@ -301,7 +305,8 @@ def installed_versions() -> dict[str, str]:
 def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:
     if not n_clips == n_labels == n_groups:
         raise AffettoError(
-            f"{name} was given {n_clips} clips, {n_labels} labels and {n_groups} groups; give one label and one group a clip."
+            f"{name} was given {n_clips} clips, {n_labels} labels and {n_groups} groups; "
+            "give one label and one group a clip."
         )
 
 

@@ -1,6 +1,7 @@
 """Temperature scaling: one number that makes a classifier as sure as it is right.
 
-Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017. The predicted class never changes.
+Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017. The predicted class
+never changes.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class CrnnParameters(TrainingParameters):
     mean_removal: Removal = Field(
         "clip", description="Level subtracted from each clip: none, its mean, or its mean in each band."
     )
+    range_db: float = Field(60.0, gt=0, description="Cells more than this below a clip's loudest are raised to there.")
     augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
 
 
@@ -55,7 +56,7 @@ class Crnn(KerasEstimator):
 
     def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
         clips = x["log_mel"]
-        levelled = np.concatenate([remove_level(clip, self.parameters.mean_removal) for clip in clips])
+        levelled = np.concatenate([remove_level(clip, self.parameters.mean_removal, self.parameters.range_db) for clip in clips])
         return {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
@@ -73,8 +74,9 @@ class Crnn(KerasEstimator):
             make_inputs(example),
             n_classes,
             mean_removal=chosen.mean_removal,
-            mean=self.statistics_["mean"].tolist(),
-            scale=self.statistics_["scale"].tolist(),
+            range_db=chosen.range_db,
+            band_mean=self.statistics_["mean"].tolist(),
+            band_scale=self.statistics_["scale"].tolist(),
             channels=chosen.channels,
             n_time_strides=chosen.n_time_strides,
             lstm_units=chosen.lstm_units,
@@ -129,8 +131,9 @@ class Crnn(KerasEstimator):
         return [-(-int(n) // 2**self._n_strides) for n in x["log_mel"].n_frames]
 
 
-def remove_level(clip: np.ndarray, removal: Removal) -> np.ndarray:
-    """Subtract a clip's mean, as the network's first layer does: float [n_frames, n_bands] in dB."""
+def remove_level(clip: np.ndarray, removal: Removal, range_db: float) -> np.ndarray:
+    """Do what the network's first layer does, for its statistics: float [n_frames, n_bands] in dB."""
+    limited = np.maximum(clip, clip.max() - range_db)
     if removal == "none":
-        return clip
-    return clip - (clip.mean(axis=0, keepdims=True) if removal == "band" else clip.mean())
+        return limited
+    return limited - (limited.mean(axis=0, keepdims=True) if removal == "band" else limited.mean())

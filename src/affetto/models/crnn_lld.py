@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.models.base import Estimator
+from affetto.models.base import Estimator, Native
 from affetto.models.calibration import softmax
 from affetto.models.crnn import Crnn, CrnnParameters
 from affetto.models.fusion import fuse
@@ -55,6 +55,10 @@ class CrnnLld(Estimator):
     def n_parameters(self) -> int:
         """Weights of both branches."""
         return self.crnn_.n_parameters + self.lld_.n_parameters
+
+    def native(self) -> Native | None:
+        """Return the CRNN branch, a Keras model; the LLD branch is a matrix beside it."""
+        return self.crnn_.native()
 
     def attention(self, x: FeatureSet) -> list[np.ndarray]:
         """Return the CRNN's weights over the steps of each clip, [n_steps]; they sum to 1."""

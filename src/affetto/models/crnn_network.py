@@ -14,30 +14,41 @@ import tensorflow as tf
 from affetto.models.layers import AttentionPooling, SequenceLstm, step_mask
 
 _REACH = 2
+_SILENCE_DB = -1e4
+_SMALL_VARIANCE = 1e-4
 
 
 @keras.saving.register_keras_serializable(package="affetto")
 class RemoveLevel(keras.layers.Layer):
-    """Subtract from each spectrogram its own mean over the true frames, so that loudness and microphone matter less.
+    """Bring spectrograms of loud and faint recordings together: limit the range, subtract the mean level.
 
     Parameters
     ----------
-    per_band
-        Subtract the mean of each band (cepstral mean normalisation) instead of one mean of all bands.
+    removal
+        "none", "clip" (one mean of all true frames and bands) or "band" (cepstral mean normalisation).
+    range_db
+        What lies more than this below the clip's loudest cell is raised to there: the silence of a studio and the
+        noise of a kitchen become alike.
     """
 
-    def __init__(self, *, per_band: bool, **options: Any) -> None:
+    def __init__(self, *, removal: str, range_db: float, **options: Any) -> None:
         super().__init__(**options)
-        self.per_band = per_band
+        self.removal, self.range_db = removal, range_db
 
     def call(self, spectrograms: Any, lengths: Any) -> Any:
         """Map [n_clips, n_frames, n_bands] in dB to the same shape."""
-        mask = tf.cast(step_mask(lengths, tf.shape(spectrograms)[1]), spectrograms.dtype)
-        count = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)[:, None]
-        means = tf.einsum("bt,btn->bn", mask, spectrograms) / count
-        if not self.per_band:
+        mask = step_mask(lengths, tf.shape(spectrograms)[1])
+        heard = tf.where(mask[:, :, None], spectrograms, _SILENCE_DB)
+        loudest = tf.reduce_max(heard, axis=[1, 2], keepdims=True)
+        limited = tf.maximum(spectrograms, loudest - self.range_db)
+        if self.removal == "none":
+            return limited
+        weights = tf.cast(mask, limited.dtype)
+        count = tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)[:, None]
+        means = tf.einsum("bt,btn->bn", weights, limited) / count
+        if self.removal == "clip":
             means = tf.reduce_mean(means, axis=1, keepdims=True)
-        return spectrograms - means[:, None, :]
+        return limited - means[:, None, :]
 
     def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
         """Return the shape of `call`'s result."""
@@ -45,7 +56,7 @@ class RemoveLevel(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
-        return {**super().get_config(), "per_band": self.per_band}
+        return {**super().get_config(), "removal": self.removal, "range_db": self.range_db}
 
 
 @keras.saving.register_keras_serializable(package="affetto")
@@ -83,6 +94,23 @@ class KeepSteps(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
+class WeightedDeviation(keras.layers.Layer):
+    """Standard deviation over the steps under given weights, the second half of attentive statistics pooling.
+
+    Okabe, Koshinaka & Shinoda, "Attentive statistics pooling for deep speaker embedding", Interspeech 2018.
+    """
+
+    def call(self, steps: Any, weights: Any, mean: Any) -> Any:
+        """Map [n_clips, n_steps, n], weights [n_clips, n_steps] and the weighted mean [n_clips, n] to [n_clips, n]."""
+        variance = tf.einsum("bt,btn->bn", weights, tf.square(steps - mean[:, None, :]))
+        return tf.sqrt(tf.maximum(variance, 0.0) + _SMALL_VARIANCE)
+
+    def compute_output_shape(self, steps_shape: Any, weights_shape: Any = None, mean_shape: Any = None) -> Any:  # noqa: ARG002
+        """Return the shape of `call`'s result."""
+        return (steps_shape[0], steps_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="affetto")
 class HalveLengths(keras.layers.Layer):
     """Steps left of each clip after a stride of two: half of them, rounded up."""
 
@@ -100,8 +128,9 @@ def build_crnn(
     n_classes: int,
     *,
     mean_removal: str,
-    mean: Sequence[float],
-    scale: Sequence[float],
+    range_db: float,
+    band_mean: Sequence[float],
+    band_scale: Sequence[float],
     channels: Sequence[int],
     n_time_strides: int,
     lstm_units: int,
@@ -117,7 +146,9 @@ def build_crnn(
         Number of emotions.
     mean_removal
         "none", "clip" or "band": the level that each clip loses before standardisation.
-    mean, scale
+    range_db
+        Cells more than this below a clip's loudest are raised to there.
+    band_mean, band_scale
         Mean and deviation of each band over the training clips, after the removal.
     channels
         Channels of each convolutional block; every block halves the bands.
@@ -137,9 +168,8 @@ def build_crnn(
 
     lengths = inputs["log_mel_lengths"]
     clips = inputs["log_mel"]
-    if mean_removal != "none":
-        clips = RemoveLevel(per_band=mean_removal == "band", name="level")(clips, lengths)
-    clips = layers.Normalization(mean=list(mean), variance=[value**2 for value in scale], name="standardised")(clips)
+    clips = RemoveLevel(removal=mean_removal, range_db=range_db, name="level")(clips, lengths)
+    clips = layers.Normalization(mean=list(band_mean), variance=[value**2 for value in band_scale], name="standardised")(clips)
     maps = DeltaChannels(name="deltas")(clips, lengths)
     for block, n_channels in enumerate(channels):
         halved = block < n_time_strides
@@ -149,7 +179,9 @@ def build_crnn(
     steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
     steps = layers.Dropout(dropout)(steps)
     steps = SequenceLstm(lstm_units, bidirectional=True, name="lstm")(steps, lengths)
-    pooled, attention = AttentionPooling(name="pooling")(layers.Dropout(dropout)(steps), lengths)
+    mean_step, attention = AttentionPooling(name="pooling")(steps, lengths)
+    deviation = WeightedDeviation(name="deviation")(steps, attention, mean_step)
+    pooled = layers.Concatenate(name="pooled")([mean_step, deviation])
     logits = layers.Dense(n_classes, name="logits")(layers.Dropout(dropout)(pooled))
     return keras.Model(dict(inputs), {"logits": logits, "attention": attention})
 

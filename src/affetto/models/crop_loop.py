@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from affetto.models.augmentation import AugmentationParameters, hide_stripes, mix, random_crops, vary_levels
+from affetto.models.augmentation import AugmentationParameters, borrow_spectra, hide_stripes, mix, random_crops, vary_levels
 from affetto.models.loop import Loop
 from affetto.models.training import Batch, Examples, TrainingParameters
 
@@ -37,12 +37,27 @@ class CropLoop(Loop):
         super().__init__(model, examples, parameters, seed=seed, augment=None)
         self.width, self.augmentation = width, augmentation
         self.lengths = np.ones_like(self.lengths)
+        clips = examples.inputs["log_mel"]
+        self.spectra = np.stack([[clip.mean(axis=0), clip.std(axis=0)] for clip in clips])
+        self.members = [np.flatnonzero(examples.labels == label) for label in range(examples.n_classes)]
 
     def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
         clips = [self.examples.inputs["log_mel"][int(i)] for i in indices]
         crops, lengths = random_crops(clips, self.width, self.augmentation, self.rng)
+        crops = borrow_spectra(
+            crops,
+            self.spectra[indices],
+            self.spectra[self._partners(indices)],
+            probability=self.augmentation.borrow_probability,
+            generator=self.rng,
+        )
         crops = hide_stripes(vary_levels(crops, self.augmentation, self.rng), self.augmentation, self.rng)
         crops, lengths, targets = mix(
             crops, lengths, self.targets[indices], alpha=self.parameters.mixup_alpha, generator=self.rng
         )
         return {"log_mel": crops, "log_mel_lengths": lengths}, targets, self.weights[indices]
+
+    def _partners(self, indices: np.ndarray) -> np.ndarray:
+        """Draw another clip of the same emotion for each."""
+        drawn = [self.rng.choice(self.members[int(label)]) for label in self.examples.labels[indices]]
+        return np.asarray(drawn)

@@ -18,8 +18,9 @@ _SMALLEST = 1e-6
 class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     """An LSTM over right-padded sequences in one fused operation (TensorFlow's `BlockLSTM`).
 
-    Same equations as `keras.layers.LSTM` with its defaults (Hochreiter & Schmidhuber 1997, with forget gate), but
-    several times faster on a CPU, where Keras loops over the steps. The outputs after a sequence's end are zeros.
+    Same equations as `keras.layers.LSTM` with its defaults (Hochreiter & Schmidhuber 1997, with forget gate),
+    but several times faster on a CPU, where Keras loops over the steps. The outputs after a sequence's end
+    are zeros.
 
     Parameters
     ----------
@@ -31,11 +32,12 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, units: int, *, bidirectional: bool = False, **options: Any) -> None:
         super().__init__(**options)
+        self.supports_jit = False  # XLA knows no BlockLSTM
         self.units = units
         self.bidirectional = bidirectional
 
     def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
-        """Create kernel, recurrent kernel and bias of each direction; gates in the order input, cell, forget, output."""
+        """Create the weights of each direction; gates in the order input, cell, forget, output."""
         self.weights_of = [
             self._direction(name, int(sequences_shape[-1]))
             for name in ("forward", "backward")[: 1 + self.bidirectional]
@@ -74,14 +76,14 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
 class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean over the steps, the weights being the softmax of each step's product with a learnt query.
 
-    "Weighted pooling" of Mirsamadi, Barsoum & Zhang, "Automatic speech emotion recognition using recurrent neural
-    networks with local attention", ICASSP 2017, equations 5 and 6.
+    "Weighted pooling" of Mirsamadi, Barsoum & Zhang, "Automatic speech emotion recognition using recurrent
+    neural networks with local attention", ICASSP 2017, equations 5 and 6.
 
     Parameters
     ----------
     deviation
-        Also return the weighted standard deviation, joined to the mean ("attentive statistics pooling", Okabe,
-        Koshinaka & Shinoda, Interspeech 2018).
+        Also return the weighted standard deviation, joined to the mean ("attentive statistics pooling",
+        Okabe, Koshinaka & Shinoda, Interspeech 2018).
     """
 
     def __init__(self, *, deviation: bool = False, **options: Any) -> None:
@@ -135,7 +137,8 @@ class LastState(keras.layers.Layer):  # type: ignore[misc]
     Parameters
     ----------
     bidirectional
-        Whether the second half of the channels was read backwards, so that its last output is at the first step.
+        Whether the second half of the channels was read backwards, so that its last output is at the first
+        step.
     """
 
     def __init__(self, *, bidirectional: bool = False, **options: Any) -> None:

@@ -13,8 +13,8 @@ from affetto.models.training import Augment, Batch, Examples, TrainingParameters
 class Loop:
     """Trains one Keras model on examples that fit in memory.
 
-    A `tf.function` with open batch and time axes is traced once, whatever the widths; `Model.fit` would trace anew
-    for each fit and compile convolutions for each width.
+    A `tf.function` with open batch and time axes is traced once, whatever the widths; `Model.fit` would trace
+    anew for each fit and compile convolutions for each width.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Loop:
             return
         momentum = min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done))
         for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
-            average += (1 - momentum) * (variable.numpy() - average)
+            np.add(average, (1 - momentum) * (variable.numpy() - average), out=average)
 
     def _chosen(self) -> list[np.ndarray]:
         if self.parameters.ema_momentum > 0:
@@ -123,7 +123,7 @@ class Loop:
 
 
 def evaluate(model: Any, examples: Examples) -> dict[str, float]:
-    """Return `val_loss` (mean negative log probability) and `val_uar` (mean recall of the classes that occur)."""
+    """Return `val_loss` (mean negative log probability) and `val_uar` (mean recall of present classes)."""
     probabilities = shared.predict_probabilities(model, examples.inputs)
     likelihood = probabilities[np.arange(len(examples.labels)), examples.labels]
     right = probabilities.argmax(axis=1) == examples.labels
@@ -171,7 +171,7 @@ def _step_function(model: Any, optimizer: Any, parameters: TrainingParameters, n
 
 
 def weighted_loss(outputs: Any, targets: Any, weights: Any, auxiliary_weight: float) -> Any:
-    """Return the weighted mean cross-entropy of `logits` plus that of each `auxiliary_` head times its weight."""
+    """Return the weighted cross-entropy of `logits` plus that of each `auxiliary_` head times its weight."""
     import tensorflow as tf
 
     loss = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"]))

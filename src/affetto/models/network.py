@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affetto.models import training as shared
-from affetto.models.base import Estimator
+from affetto.models.base import Estimator, Native
 from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _STATISTICS_FILE = "statistics.npz"
 class KerasEstimator(Estimator):
     """A classifier made of one or several networks of the same architecture.
 
-    Subclasses say what the statistics of the training clips are, what the network reads and how it is built; they may
-    augment batches. The module of their custom layers must be imported by their own module.
+    Subclasses say what the statistics of the training clips are, what the network reads and how it is built;
+    they may augment batches. The module of their custom layers must be imported by their own module.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class KerasEstimator(Estimator):
 
     @abc.abstractmethod
     def _inputs(self, x: FeatureSet) -> Inputs:
-        """Turn features into what the network reads, with `statistics_`; each sequence has at least one step."""
+        """Turn features into the network's input, with `statistics_`; each sequence has at least one step."""
 
     @abc.abstractmethod
     def _build(self, example: Batch, n_classes: int) -> Any:
@@ -62,6 +62,11 @@ class KerasEstimator(Estimator):
     def n_parameters(self) -> int:
         """Weights of all members."""
         return int(sum(member.count_params() for member in self.members_))
+
+    def native(self) -> Native | None:
+        """Return the first member and a batch of one clip of zeros."""
+        self._require_fitted()
+        return "keras", self.members_[0], example_batch(self.members_[0])
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         shared.configure_tensorflow()
@@ -123,6 +128,8 @@ class KerasEstimator(Estimator):
         shared.configure_tensorflow()
         import keras
 
+        import affetto.models.layers  # noqa: F401  # registers the layers
+
         with np.load(directory / _STATISTICS_FILE, allow_pickle=False) as stored:
             self.statistics_ = {name: stored[name] for name in stored.files}
         self.members_ = [
@@ -147,6 +154,15 @@ def make_inputs(example: Batch) -> dict[str, Any]:
         shape = (None, *value.shape[2:]) if is_sequence else value.shape[1:]
         inputs[name] = keras.Input(shape, name=name, dtype=str(value.dtype))
     return inputs
+
+
+def example_batch(model: Any, *, n_steps: int = 16) -> Batch:
+    """Make a batch of one clip of zeros for a Keras model whose inputs come from `make_inputs`."""
+    batch: Batch = {}
+    for tensor in model.inputs:
+        shape = [1, *(n_steps if size is None else int(size) for size in tensor.shape[1:])]
+        batch[tensor.name] = np.full(shape, n_steps if tensor.name.endswith("_lengths") else 0, tensor.dtype)
+    return batch
 
 
 def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:

@@ -81,6 +81,6 @@ def load_estimator(directory: Path) -> Estimator:
 def _sentence(error: ValidationError) -> str:
     """Name each offending key, what is wrong with it and what was given."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc']) or 'as a whole'}: {item['msg']} (given: {item['input']!r})"
+        f"{'.'.join(map(str, item['loc'])) or 'as a whole'}: {item['msg']} (given: {item['input']!r})"
         for item in error.errors()
     )

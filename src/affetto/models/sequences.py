@@ -1,6 +1,7 @@
 """Frames to texture windows: the mean and the deviation of the frames over about a second.
 
-Texture windows follow Tzanetakis & Cook, "Musical genre classification of audio signals", IEEE TSAP 10(5), 2002.
+Texture windows follow Tzanetakis & Cook, "Musical genre classification of audio signals", IEEE TSAP 10(5),
+2002.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def window_frames(seconds: float, hop_s: float) -> int:
 def window_starts(n_frames: int, window: int, hop: int) -> np.ndarray:
     """Return the first frame of each texture window.
 
-    Only whole windows count; frames after the last whole window are left out. A clip shorter than a window has one
-    window, of all its frames.
+    Only whole windows count; frames after the last whole window are left out. A clip shorter than a window
+    has one window, of all its frames.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ def window_starts(n_frames: int, window: int, hop: int) -> np.ndarray:
 def texture_windows(frames: np.ndarray, window: int, hop: int) -> np.ndarray:
     """Describe each texture window by the mean and the standard deviation of its frames.
 
-    Both come from cumulative sums of the centred frames and their squares, in double precision: one pass, whatever
-    the overlap of the windows.
+    Both come from cumulative sums of the centred frames and their squares, in double precision: one pass,
+    whatever the overlap of the windows.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def standardisation(sequences: Iterable[np.ndarray]) -> tuple[np.ndarray, np.nda
 
 
 def standardise(sequences: Sequence[np.ndarray], mean: np.ndarray, deviation: np.ndarray) -> list[np.ndarray]:
-    """Standardise each sequence and clip it to 5 deviations, so that no unusual recording overwhelms a network."""
+    """Standardise each sequence and clip it to 5 deviations, so that no outlier overwhelms a network."""
     return [
         np.clip((sequence - mean) / deviation, -_LIMIT, _LIMIT).astype(np.float32) for sequence in sequences
     ]

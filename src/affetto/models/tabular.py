@@ -1,4 +1,4 @@
-"""The part of an estimator that all traditional models share: one vector a clip, a scikit-learn classifier."""
+"""What all traditional models share: one vector a clip, a scikit-learn classifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator
+from affetto.models.base import Estimator, Native
 from affetto.models.calibration import apply_temperature, fit_temperature, softmax
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ _MODEL_FILE = "classifier.skops"
 _STATISTICS_FILE = "statistics.npz"
 _INNER_FOLDS = 3
 TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
-"""What a saved classifier may hold beyond the types that skops trusts by itself (NumPy's and scikit-learn's own)."""
+"""What a saved classifier may hold beyond the types of NumPy and scikit-learn that skops trusts itself."""
 
 
 class TabularEstimator(Estimator):
     """A scikit-learn classifier on one vector a clip.
 
-    Subclasses turn clips into vectors and build the classifier. Where it only ranks classes (an SVM), its scores
-    become probabilities by a softmax whose temperature is fitted on predictions for inner folds that keep groups
-    whole; the predicted class stays the classifier's own.
+    Subclasses turn clips into vectors and build the classifier. Where it only ranks classes (an SVM), its
+    scores become probabilities by a softmax whose temperature is fitted on predictions for inner folds that
+    keep groups whole; the predicted class stays the classifier's own.
 
     Attributes
     ----------
@@ -54,6 +54,11 @@ class TabularEstimator(Estimator):
     def n_parameters(self) -> int:
         """Numbers the fitted classifier stores: support vectors, coefficients or nodes of the trees."""
         return count_numbers(self.classifier_)
+
+    def native(self) -> Native | None:
+        """Return the classifier and one vector of zeros."""
+        self._require_fitted()
+        return "sklearn", self.classifier_, np.zeros((1, self.classifier_.n_features_in_))
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)

@@ -1,4 +1,4 @@
-"""The training loop that all networks share: batches of similar length, AdamW, warm-up and cosine, averaged weights."""
+"""What training all networks share: batches of similar length, class weights, mixup, schedule, validation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 Inputs = Mapping[str, "Sequence[np.ndarray] | np.ndarray"]
-"""What a network reads of many clips: name -> a list of [n_steps, ...] arrays, or one array [n_clips, ...]."""
+"""What a network reads: name -> a list of [n_steps, ...] arrays, or one array [n_clips, ...]."""
 Batch = dict[str, np.ndarray]
-"""One batch: each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips] for the sequences."""
+"""Each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips] for the sequences."""
 Augment = Callable[[Batch, np.random.Generator], Batch]
 """Changes a training batch at random; what it gets may be changed in place."""
 
@@ -81,8 +81,9 @@ class Examples:
 def configure_tensorflow() -> int:
     """Quiet TensorFlow's log and set its threads and its determinism; harmless when called again.
 
-    The number of threads comes from `AFFETTO_TF_THREADS`, else from `OMP_NUM_THREADS` (which process pools set in
-    their workers), else from the number of cores. TensorFlow fixes it with its first operation: later calls keep it.
+    The number of threads comes from `AFFETTO_TF_THREADS`, else from `OMP_NUM_THREADS` (which process pools
+    set in their workers), else from the number of cores. TensorFlow fixes it with its first operation: later
+    calls keep it.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def take_inputs(inputs: Inputs, indices: np.ndarray) -> Inputs:
 
 
 def pad_widths(lengths: np.ndarray, n_widths: int) -> np.ndarray:
-    """Choose the few widths that batches are padded to: evenly spaced quantiles of the lengths, the longest included.
+    """Choose the few widths that batches are padded to: quantiles of the lengths, the longest included.
 
     Parameters
     ----------
@@ -147,7 +148,8 @@ def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarr
     indices
         int [n_batch].
     widths
-        Ascending widths to choose from for each sequence; without them, and beyond the largest, the longest clip's.
+        Ascending widths to choose from for each sequence; without them, and beyond the largest, the longest
+        clip's.
 
     Returns
     -------
@@ -200,7 +202,7 @@ def bucket_order(
 
 
 def input_lengths(inputs: Inputs) -> np.ndarray:
-    """Return the steps of each clip in the longest of its sequences, int64 [n_clips]; 1 where all are vectors."""
+    """Return the steps of each clip's longest sequence, int64 [n_clips]; 1 where all are vectors."""
     sequences = [
         [len(value) for value in values] for values in inputs.values() if not isinstance(values, np.ndarray)
     ]
@@ -208,7 +210,7 @@ def input_lengths(inputs: Inputs) -> np.ndarray:
 
 
 def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh clips inversely to the size of their class, mean 1 (scikit-learn's "balanced"): float32 [n_clips]."""
+    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
     counts = np.bincount(labels, minlength=n_classes)
     present = np.count_nonzero(counts)
     weights = len(labels) / (present * np.maximum(counts, 1))
@@ -216,7 +218,7 @@ def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def smooth_targets(labels: np.ndarray, n_classes: int, smoothing: float) -> np.ndarray:
-    """Return one-hot targets with `smoothing` spread evenly over all classes, float32 [n_clips, n_classes]."""
+    """Return one-hot targets, `smoothing` spread over all classes: float32 [n_clips, n_classes]."""
     targets = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
     targets[np.arange(len(labels)), labels] += 1 - smoothing
     return targets
@@ -279,7 +281,8 @@ def validation_split(
     Returns
     -------
     tuple of numpy.ndarray
-        Indices of the training and of the validation clips; the second is empty with a fraction of 0 or one group.
+        Indices of the training and of the validation clips; the second is empty with a fraction of 0 or one
+        group.
     """
     everyone = np.arange(len(labels))
     names, members = np.unique(groups.astype(str), return_inverse=True)
@@ -339,13 +342,14 @@ def train_network(
 
     The network maps a batch (see `pad_batch`) to a dict: `logits` [n_batch, n_classes], auxiliary heads
     `auxiliary_<name>` of the same shape, and what else it likes (`attention`), which the loss ignores. With
-    validation clips the weights of the epoch of the highest UAR (then of the lowest loss) are kept, else those of
-    the last epoch; both are moving averages when `ema_momentum` is not 0.
+    validation clips the weights of the epoch of the highest UAR (then of the lowest loss) are kept, else
+    those of the last epoch; both are moving averages when `ema_momentum` is not 0.
 
     Returns
     -------
     list of dict
-        An entry an epoch: `epoch`, `loss`, `accuracy`, `learning_rate` and, with validation, `val_loss`, `val_uar`.
+        An entry an epoch: `epoch`, `loss`, `accuracy`, `learning_rate` and, with validation, `val_loss`,
+        `val_uar`.
     """
     from affetto.models.loop import Loop
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_ALL = 100
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -63,29 +65,41 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def percent(share: float | None) -> str:
+    """Write a share as a whole percentage that never claims all or nothing by rounding; None as "?"."""
+    if share is None:
+        return "?"
+    if share < 1 and round(100 * share) == _ALL:
+        return f"over {_ALL - 1}%"
+    if share > 0 and round(100 * share) == 0:
+        return "under 1%"
+    return f"{share:.0%}"
+
+
 def _wanted(evidence: Evidence) -> str:
     return (
-        f"The voice sounds most like {evidence.voice_emotion} ({evidence.voice_probability:.0%}), and the "
-        f"bridge {evidence.bridge!r} wants {evidence.answers} music with {evidence.wanted_probability:.0%}."
+        f"The voice sounds most like {evidence.voice_emotion} ({percent(evidence.voice_probability)}), "
+        f"and the bridge {evidence.bridge!r} wants {evidence.answers} music "
+        f"with {percent(evidence.wanted_probability)}."
     )
 
 
 def _emotion(evidence: Evidence) -> str:
     return (
-        f"This track is {evidence.answers} with a probability of {evidence.track_probability:.0%}, more than "
-        f"{evidence.better_than:.0%} of the library."
+        f"This track is {evidence.answers} with a probability of {percent(evidence.track_probability)}, "
+        f"more than {percent(evidence.better_than)} of the library."
     )
 
 
 def _theme(evidence: Evidence) -> str:
     return (
-        f"Its theme is {evidence.theme_name!r} ({evidence.theme_probability:.0%}), which makes up "
-        f"{evidence.theme_share:.0%} of the {evidence.answers} music."
+        f"Its theme is {evidence.theme_name!r} ({percent(evidence.theme_probability)}), which makes up "
+        f"{percent(evidence.theme_share)} of the {evidence.answers} music."
     )
 
 
 def _highlight(evidence: Evidence) -> str:
     return (
         f"It starts at its highlight, {clock(evidence.start_s)} to {clock(evidence.end_s)}, where "
-        f"{evidence.attention:.0%} of the emotion model's attention lies."
+        f"{percent(evidence.attention)} of the emotion model's attention lies."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from affetto.recommendation.playlist import EmotionProbability, Playlist
-from affetto.recommendation.reasons import clock
+from affetto.recommendation.reasons import clock, percent
 
 _SHOWN_EMOTIONS = 3
 
@@ -34,7 +34,7 @@ def _lines(playlist: Playlist) -> list[str]:
         f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{unsure}",
         f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
         *(
-            f"  {track.rank:>3}. {track.title}  [{track.answers} {track.match:.0%}"
+            f"  {track.rank:>3}. {track.title}  [{track.answers} {percent(track.match)}"
             f"{f', {track.theme_name}' if track.theme_name else ''}; from {clock(track.highlight_start_s)}]"
             for track in playlist.tracks
         ),
@@ -43,7 +43,7 @@ def _lines(playlist: Playlist) -> list[str]:
 
 def _emotions(emotions: tuple[EmotionProbability, ...]) -> str:
     shown = [
-        f"{entry.emotion} {entry.probability:.0%}"
+        f"{entry.emotion} {percent(entry.probability)}"
         for entry in emotions[:_SHOWN_EMOTIONS]
         if entry.probability > 0
     ]

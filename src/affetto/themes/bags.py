@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,16 +82,16 @@ def _count_shard(shard: tuple[Codebook, ClipFeatures]) -> np.ndarray:
 
 def damp(counts: np.ndarray, how: str) -> np.ndarray:
     """Return term frequencies, float64: `counts` themselves, `log` (1 + count) or `sqrt`."""
+    functions: dict[str, Callable[[np.ndarray], np.ndarray]] = {"log": np.log1p, "sqrt": np.sqrt}
     frequencies = counts.astype(np.float64)
-    if how == "log":
-        return np.log1p(frequencies)
-    return np.sqrt(frequencies) if how == "sqrt" else frequencies
+    return functions[how](frequencies) if how in functions else frequencies
 
 
 def inverse_document_frequency(counts: np.ndarray) -> np.ndarray:
     """Return log(n / n_w) + 1 of every word, n_w the clips that have it (at least 1)."""
     with_word = np.maximum((counts > 0).sum(axis=0), 1)
-    return np.log(max(1, len(counts)) / with_word) + 1
+    weights: np.ndarray = np.log(max(1, len(counts)) / with_word) + 1
+    return weights
 
 
 def weigh(words: AudioWords, parameters: BagParameters, *, idf: np.ndarray | None = None) -> np.ndarray:
@@ -129,8 +129,8 @@ def _normalised(bags: np.ndarray, how: str) -> np.ndarray:
 def documents(words: AudioWords, *, weight: str, length: float) -> np.ndarray:
     """Turn counts into documents of an LDA: damped, then scaled to `length` words a clip.
 
-    Frames that overlap and follow each other say the same thing again and again; taken as independent words they
-    would make every clip's mixture certain of one topic.
+    Frames that overlap and follow each other say the same thing again and again; taken as independent words
+    they would make every clip's mixture certain of one topic.
 
     Returns
     -------

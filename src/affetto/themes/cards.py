@@ -44,9 +44,9 @@ def build_cards(
     Returns
     -------
     list of dict
-        JSON-able; a card has `theme`, `emotion`, `name` (unique inside the emotion), `size`, `share` (of the emotion's
-        clips), `exemplars` (`clip_id, probability`), `differences` (measure → standardised difference to the
-        emotion's mean), `tags` (`tag, clips, lift, p`), `words`, `note`.
+        JSON-able; a card has `theme`, `emotion`, `name` (unique inside the emotion), `size`, `share` (of the
+        emotion's clips), `exemplars` (`clip_id, probability`), `differences` (measure → standardised
+        difference to the emotion's mean), `tags` (`tag, clips, lift, p`), `words`, `note`.
     """
     tags = dict(zip(clips["clip_id"], map(as_tags, clips["tags"]), strict=True)) if "tags" in clips else {}
     cards: list[dict[str, Any]] = []
@@ -57,7 +57,9 @@ def build_cards(
         for index, theme in enumerate(model.themes_of(emotion)):
             members = inside[inside["theme"] == theme]
             card = _card(theme, members, inside, scaled, tags, parameters)
-            card["words"] = characteristic_words(topics.word_probabilities, index, word_names, parameters.words)
+            card["words"] = characteristic_words(
+                topics.word_probabilities, index, word_names, parameters.words
+            )
             card["note"] = topics.note
             card["name"] = _unique(_name(card, topics.n_topics, parameters), taken)
             taken.add(card["name"])
@@ -145,7 +147,8 @@ def _card(
         "size": len(members),
         "share": len(members) / max(1, len(inside)),
         "exemplars": [
-            {"clip_id": row.clip_id, "probability": round(float(row.confidence), 4)} for row in best.itertuples()
+            {"clip_id": clip_id, "probability": round(float(confidence), 4)}
+            for clip_id, confidence in zip(best["clip_id"], best["confidence"], strict=True)
         ],
         "differences": {str(name): round(float(value), 3) for name, value in difference.items()},
         "tags": over_represented(
@@ -161,13 +164,14 @@ def _name(card: dict[str, Any], n_themes: int, parameters: CardParameters) -> st
         return f"all {card['emotion']}"
     if card["size"] == 0:
         return "no clips"
-    ranked = sorted(card["differences"].items(), key=lambda item: (-abs(item[1]), item[0]))
-    terms = [
-        TERMS[name][0 if value > 0 else 1] for name, value in ranked if abs(value) >= parameters.min_difference
-    ]
+    large = {
+        name: value for name, value in card["differences"].items() if abs(value) >= parameters.min_difference
+    }
+    strongest = sorted(large, key=lambda name: (-abs(large[name]), name))[: parameters.name_terms]
+    terms = [TERMS[name][0 if large[name] > 0 else 1] for name in TERMS if name in strongest]
     if not terms:
         return card["tags"][0]["tag"] if card["tags"] else "typical"
-    return SEPARATOR.join(terms[: parameters.name_terms])
+    return SEPARATOR.join(terms)
 
 
 def _unique(name: str, taken: set[str]) -> str:

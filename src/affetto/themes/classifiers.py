@@ -70,8 +70,8 @@ def classify(
     labels, groups
         Of the training clips.
     kind
-        `svm` (RBF kernel; class scores are the softmax of its one-against-rest decision values, an order and not
-        calibrated probabilities) or `knn` (shares of neighbours, weighted by distance).
+        `svm` (RBF kernel; class scores are the softmax of its one-against-rest decision values, an order and
+        not calibrated probabilities) or `knn` (shares of neighbours, weighted by distance).
     evaluation
         Candidates of C and k.
 
@@ -84,14 +84,20 @@ def classify(
     if len(classes) == 1 or len(test) == 0:
         return classes, np.full((len(test), len(classes)), 1 / len(classes))
     model = _search(kind, labels, groups, evaluation)
-    model.fit(train, list(labels), groups=list(groups)) if _has_groups(model) else model.fit(train, list(labels))
+    model.fit(train, list(labels), groups=list(groups)) if _has_groups(model) else model.fit(
+        train, list(labels)
+    )
     if kind == "knn":
         return classes, model.predict_proba(test)
     decision = model.decision_function(test)
-    return classes, softmax(np.column_stack([-decision, decision]) if decision.ndim == 1 else decision, axis=1)
+    return classes, softmax(
+        np.column_stack([-decision, decision]) if decision.ndim == 1 else decision, axis=1
+    )
 
 
-def _search(kind: str, labels: Sequence[str], groups: Sequence[str], evaluation: ThemeEvaluationParameters) -> Any:
+def _search(
+    kind: str, labels: Sequence[str], groups: Sequence[str], evaluation: ThemeEvaluationParameters
+) -> Any:
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC

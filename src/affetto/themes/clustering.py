@@ -41,21 +41,27 @@ Clusters = tuple[np.ndarray, np.ndarray]
 """Cluster numbers of training and of test clips, from 0."""
 
 
-def lda_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
-    """Give clips their likeliest topic; of three starts the one with the best bound on training clips is kept."""
+def lda_audio_words(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
+    """Give clips their likeliest topic; the start of best bound on training clips is kept."""
     starts = [fit_topics(train.documents, number, topics, seed=RESTARTS * seed + n) for n in range(RESTARTS)]
     model = max(starts, key=lambda start: start.bound_per_word(train.documents))
     return model.mixtures(train.documents).argmax(axis=1), model.mixtures(test.documents).argmax(axis=1)
 
 
-def nmf_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+def nmf_audio_words(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
     """Give clips their largest component of a Kullback-Leibler NMF (Lee & Seung, 2001)."""
     import warnings
 
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
-    model = NMF(number, beta_loss="kullback-leibler", solver="mu", init="random", random_state=seed, max_iter=150)
+    model = NMF(
+        number, beta_loss="kullback-leibler", solver="mu", init="random", random_state=seed, max_iter=150
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         weights = model.fit_transform(train.documents.astype(np.float64))
@@ -64,22 +70,30 @@ def nmf_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, t
     return (weights * sizes).argmax(axis=1), (unseen * sizes).argmax(axis=1)
 
 
-def kmeans_audio_words(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+def kmeans_audio_words(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
     """Cluster bags of audio words by k-means."""
     return _kmeans(train.bags, test.bags, number, seed)
 
 
-def kmeans_statistics(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+def kmeans_statistics(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
     """Cluster standardised clip statistics by k-means."""
     return _kmeans(*standardise(train.statistics, test.statistics), number, seed)
 
 
-def gmm_statistics(train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters) -> Clusters:
+def gmm_statistics(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
     """Cluster standardised clip statistics by a Gaussian mixture with diagonal covariances."""
     from sklearn.mixture import GaussianMixture
 
     known, unseen = standardise(train.statistics, test.statistics)
-    model = GaussianMixture(number, covariance_type="diag", n_init=RESTARTS, reg_covar=1e-3, random_state=seed)
+    model = GaussianMixture(
+        number, covariance_type="diag", n_init=RESTARTS, reg_covar=1e-3, random_state=seed
+    )
     model.fit(known)
     return model.predict(known), model.predict(unseen)
 
@@ -101,4 +115,4 @@ CLUSTERERS: dict[str, Clusterer] = {
     "kmeans_statistics": kmeans_statistics,
     "gmm_statistics": gmm_statistics,
 }
-"""Discovery models by name; the first is the proposed one, those on statistics are baselines, the rest ablations."""
+"""Discovery models: the first is the proposed one, those on statistics are baselines, the rest ablations."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Vocabulary:
     words: np.ndarray
 
     def assign(self, frames: np.ndarray, *, nearest: int) -> np.ndarray:
-        """Return the indices of the nearest words of every frame, int64 [n_frames, nearest], nearest first."""
+        """Return the nearest words of every frame, int64 [n_frames, nearest], nearest first."""
         return nearest_words((frames - self.mean) / self.scale, self.words, nearest=nearest)
 
 
@@ -80,7 +81,7 @@ class Codebook:
     def blocks(self) -> list[slice]:
         """Where each descriptor's words lie."""
         ends = np.cumsum([0, *(len(vocabulary.words) for vocabulary in self.vocabularies.values())])
-        return [slice(int(start), int(end)) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        return [slice(int(start), int(end)) for start, end in pairwise(ends)]
 
     def count(self, frames: np.ndarray) -> np.ndarray:
         """Count the words of one clip.
@@ -93,13 +94,16 @@ class Codebook:
         Returns
         -------
         np.ndarray
-            int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without frames.
+            int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without
+            frames.
         """
         return np.concatenate([self._count(frames, name) for name in self.vocabularies])
 
     def _count(self, frames: np.ndarray, name: str) -> np.ndarray:
         vocabulary, descriptor = self.vocabularies[name], self.parameters.descriptors[name]
-        kept = descriptor_frames(frames, vocabulary.columns, descriptor, frame_step=self.parameters.frame_step)
+        kept = descriptor_frames(
+            frames, vocabulary.columns, descriptor, frame_step=self.parameters.frame_step
+        )
         found = vocabulary.assign(kept, nearest=descriptor.assignments)
         return np.bincount(found.ravel(), minlength=len(vocabulary.words))
 
@@ -174,8 +178,9 @@ def learn_words(
 ) -> np.ndarray:
     """Learn codewords: seeds by k-means++ (Arthur & Vassilvitskii, 2007), then Lloyd's iterations.
 
-    The seeds are drawn from a subsample of 20 frames a word: seeding costs as much as many iterations, and these
-    move every word anyway. `random++` is openXBOW's: seeds drawn with k-means++ probabilities are the words.
+    The seeds are drawn from a subsample of 20 frames a word: seeding costs as much as many iterations, and
+    these move every word anyway. `random++` is openXBOW's: seeds drawn with k-means++ probabilities are the
+    words.
 
     Parameters
     ----------
@@ -207,7 +212,9 @@ def learn_words(
         return np.ascontiguousarray(seeds, dtype=np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_words, init=seeds, n_init=1, max_iter=iterations, tol=1e-3, random_state=seed).fit(frames)
+        model = KMeans(n_words, init=seeds, n_init=1, max_iter=iterations, tol=1e-3, random_state=seed).fit(
+            frames
+        )
     return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
 
 
@@ -234,7 +241,9 @@ def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = 1) ->
 
 def _smallest(distances: np.ndarray, number: int) -> np.ndarray:
     if number == 1:
-        return distances.argmin(axis=1)[:, None]
+        nearest: np.ndarray = distances.argmin(axis=1)[:, None]
+        return nearest
     candidates = np.argpartition(distances, number - 1, axis=1)[:, :number]
     order = np.take_along_axis(distances, candidates, axis=1).argsort(axis=1, kind="stable")
-    return np.take_along_axis(candidates, order, axis=1)
+    found: np.ndarray = np.take_along_axis(candidates, order, axis=1)
+    return found

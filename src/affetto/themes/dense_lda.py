@@ -13,10 +13,11 @@ from affetto.themes.inference import infer_gamma
 class DenseLda(LdaModel):  # type: ignore[misc]
     """`gensim.models.LdaModel` whose documents are rows of a dense matrix.
 
-    Bags of audio words are short and dense (some hundred words, most of them used), so the expectation step over all
-    documents of a chunk at once is ten times faster than gensim's loop over documents; the mathematics is the same
-    (Hoffman, Blei & Bach, 2010), except that documents start from gamma = 1 and not from random numbers, and, where
-    the chunk is the whole corpus, from the gamma of the previous pass: few iterations then suffice.
+    Bags of audio words are short and dense (some hundred words, most of them used), so the expectation step
+    over all documents of a chunk at once is ten times faster than gensim's loop over documents; the
+    mathematics is the same (Hoffman, Blei & Bach, 2010), except that documents start from gamma = 1 and not
+    from random numbers, and, where the chunk is the whole corpus, from the gamma of the previous pass: few
+    iterations then suffice.
     """
 
     whole_corpus = False

@@ -37,7 +37,8 @@ def discover_themes(
     Parameters
     ----------
     features, clips, folds
-        Frames, clip table (`emotion, theme, group`) and `clip_id, fold`; only clips with an emotion label count.
+        Frames, clip table (`emotion, theme, group`) and `clip_id, fold`; only clips with an emotion label
+        count.
     parameters
         Codebook, topics and evaluation.
     executor, store
@@ -46,8 +47,8 @@ def discover_themes(
     Returns
     -------
     tuple
-        By model: assignments (columns `COLUMNS`; `label` is missing where a theme label is missing or rare), and
-        metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, `theme_ami`, `theme_nmi`,
+        By model: assignments (columns `COLUMNS`; `label` is missing where a theme label is missing or rare),
+        and metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, `theme_ami`, `theme_nmi`,
         `theme_purity`.
     """
     made = make_folds_to_run(features, clips, folds, parameters, store)
@@ -62,7 +63,7 @@ def discover_themes(
 
 
 def kept_labels(table: pd.DataFrame, fewest: int) -> pd.Series:
-    """Return theme labels by row; those with fewer than `fewest` clips inside their emotion become missing."""
+    """Return theme labels by row; those with fewer than `fewest` clips in their emotion become missing."""
     labels = table["theme"].astype(object)
     sizes = table.assign(label=labels).groupby(["emotion", "label"])["clip_id"].transform("size")
     kept = labels.where(sizes >= fewest)
@@ -114,7 +115,10 @@ def _cluster(
     fold: Fold, model: str, train: ClipViews, test: ClipViews, number: int, presence: np.ndarray
 ) -> tuple[np.ndarray, dict[str, float]]:
     if number == 1:
-        return np.zeros(len(test.bags), dtype=np.int64), {"coherence_npmi": float("nan"), "stability_ari": 1.0}
+        return np.zeros(len(test.bags), dtype=np.int64), {
+            "coherence_npmi": float("nan"),
+            "stability_ari": 1.0,
+        }
     topics, seeds = fold.parameters.topics, range(fold.parameters.evaluation.n_seeds)
     runs = [CLUSTERERS[model](train, test, number, seed, topics) for seed in seeds]
     known, found = runs[0]

@@ -42,14 +42,16 @@ def discriminate_themes(
     Returns
     -------
     tuple
-        By model: out-of-fold predictions (columns `COLUMNS` and `p_<theme>` in sorted order; a theme that the emotion
-        does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`. Without theme labels the tables
-        have no rows and the metrics are empty.
+        By model: out-of-fold predictions (columns `COLUMNS` and `p_<theme>` in sorted order; a theme that the
+        emotion does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`. Without theme
+        labels the tables have no rows and the metrics are empty.
     """
     made = make_folds_to_run(features, clips, folds, parameters, store)
     labels = kept_labels(made[0].table, parameters.evaluation.min_label_clips)
     if labels.notna().sum() == 0:
-        return {model: pd.DataFrame(columns=list(COLUMNS)) for model in CLASSIFIERS}, {m: {} for m in CLASSIFIERS}
+        return {model: pd.DataFrame(columns=list(COLUMNS)) for model in CLASSIFIERS}, {
+            m: {} for m in CLASSIFIERS
+        }
     results = run_folds(_classify_fold, made, _key, executor, "theme discrimination")
     tables, metrics = {}, {}
     for model in CLASSIFIERS:

@@ -72,7 +72,9 @@ class Fold:
 
     def of_emotion(self, rows: np.ndarray, emotion: str) -> np.ndarray:
         """Return those of `rows` that have the emotion."""
-        return rows[(self.table["emotion"].to_numpy() == emotion)[rows]]
+        has_emotion = np.asarray(self.table["emotion"], dtype=object) == emotion
+        chosen: np.ndarray = rows[has_emotion[rows]]
+        return chosen
 
     @property
     def emotions(self) -> list[str]:
@@ -125,7 +127,7 @@ def run_folds(
 def _run_fold(
     task: tuple[Callable[[Fold], Mapping[str, Any]], Fold, Callable[[Fold], Mapping[str, Any]]],
 ) -> None:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     function, fold, key = task
     with threadpool_limits(limits=1):

@@ -70,7 +70,11 @@ def selection_figure(selection: pd.DataFrame) -> Figure:
 
     emotions = sorted(set(selection["emotion"])) or ["no emotion"]
     figure = make_subplots(
-        rows=len(MEASURES), cols=len(emotions), shared_xaxes=True, column_titles=emotions, vertical_spacing=0.06
+        rows=len(MEASURES),
+        cols=len(emotions),
+        shared_xaxes=True,
+        column_titles=emotions,
+        vertical_spacing=0.06,
     )
     for column, emotion in enumerate(emotions, start=1):
         rows = selection[selection["emotion"] == emotion]
@@ -92,10 +96,12 @@ def selection_figure(selection: pd.DataFrame) -> Figure:
     return figure.update_layout(title="Number of topics of every emotion", height=700)
 
 
-def topic_word_figure(model: ThemeModel, word_names: Sequence[str], cards: Sequence[dict[str, Any]]) -> Figure:
-    """Draw P(word | theme) over the mean of the emotion's themes (lift, in bits) of the most telling words."""
-    from plotly.graph_objects import Heatmap
+def topic_word_figure(
+    model: ThemeModel, word_names: Sequence[str], cards: Sequence[dict[str, Any]]
+) -> Figure:
+    """Draw P(word | theme) over the mean of the emotion's themes, in bits, of the most telling words."""
     from plotly.graph_objects import Figure as PlotlyFigure
+    from plotly.graph_objects import Heatmap
 
     rows, labels = [], []
     names = {card["theme"]: card["name"] for card in cards}
@@ -114,4 +120,6 @@ def topic_word_figure(model: ThemeModel, word_names: Sequence[str], cards: Seque
         zmid=0,
         colorbar={"title": "lift (bits)"},
     )
-    return PlotlyFigure(heat).update_layout(title="Audio words that tell themes apart", yaxis={"autorange": "reversed"})
+    return PlotlyFigure(heat).update_layout(
+        title="Audio words that tell themes apart", yaxis={"autorange": "reversed"}
+    )

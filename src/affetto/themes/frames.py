@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Return the indices of the dimensions that are named in `wanted` or start with a prefix in it that ends in `_`.
+    """Return the indices of the dimensions that are named in `wanted` or start with a prefix in it that ends
+    in `_`.
 
     Examples
     --------
@@ -24,7 +25,9 @@ def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> lis
     """
     prefixes = tuple(name for name in wanted if name.endswith("_"))
     return [
-        index for index, name in enumerate(dimensions) if name in wanted or (prefixes and name.startswith(prefixes))
+        index
+        for index, name in enumerate(dimensions)
+        if name in wanted or (prefixes and name.startswith(prefixes))
     ]
 
 
@@ -39,7 +42,8 @@ def resolve_descriptors(
         When no descriptor has a dimension in the feature.
     """
     found = {
-        name: matching_dimensions(dimensions, descriptor.dimensions) for name, descriptor in descriptors.items()
+        name: matching_dimensions(dimensions, descriptor.dimensions)
+        for name, descriptor in descriptors.items()
     }
     kept = {name: indices for name, indices in found.items() if indices}
     if not kept:
@@ -51,7 +55,11 @@ def resolve_descriptors(
 
 
 def descriptor_frames(
-    frames: np.ndarray, columns: Sequence[int] | np.ndarray, descriptor: DescriptorParameters, *, frame_step: int
+    frames: np.ndarray,
+    columns: Sequence[int] | np.ndarray,
+    descriptor: DescriptorParameters,
+    *,
+    frame_step: int,
 ) -> np.ndarray:
     """Choose a descriptor's dimensions, subsample frames, join them into texture windows.
 
@@ -71,8 +79,8 @@ def descriptor_frames(
     Returns
     -------
     np.ndarray
-        float32 [n_kept, n_columns], or [n_windows, 2 × n_columns] (means, then standard deviations) of texture
-        windows that overlap by half. A clip shorter than a window gives one window.
+        float32 [n_kept, n_columns], or [n_windows, 2 × n_columns] (means, then standard deviations) of
+        texture windows that overlap by half. A clip shorter than a window gives one window.
     """
     kept = frames[::frame_step, columns].astype(np.float32, copy=False)
     kept = kept[np.isfinite(kept).all(axis=1)]
@@ -80,7 +88,7 @@ def descriptor_frames(
 
 
 def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
-    """Summarise windows of `length` frames by mean and standard deviation (Tzanetakis & Cook, 2002, texture window)."""
+    """Summarise windows of `length` frames by mean and standard deviation (Tzanetakis & Cook, 2002)."""
     if len(frames) == 0:
         return np.empty((0, 2 * frames.shape[1]), dtype=np.float32)
     starts = range(0, max(1, len(frames) - length + 1), max(1, length // 2))

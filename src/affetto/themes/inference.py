@@ -32,7 +32,8 @@ def infer_gamma(
     alpha
         Prior of the topics, [n_topics].
     iterations, tolerance
-        A document is done when gamma changes by less than `tolerance` in the mean, or after so many iterations.
+        A document is done when gamma changes by less than `tolerance` in the mean, or after so many
+        iterations.
     start
         gamma to start from, [n_documents, n_topics]; None starts every document from 1.
 
@@ -63,8 +64,8 @@ def infer_gamma(
 def document_bound(counts: np.ndarray, exp_expected_log_beta: np.ndarray, alpha: np.ndarray) -> float:
     """Return the variational lower bound on the log-likelihood of documents, given the topics.
 
-    Σ_w n_w log Σ_k exp(E[log θ_k] + E[log β_kw]) + E[log p(θ | α)] − E[log q(θ | γ)], summed over documents: gensim's
-    `bound` without the part of the topics themselves, which held-out documents cannot judge.
+    Σ_w n_w log Σ_k exp(E[log θ_k] + E[log β_kw]) + E[log p(θ | α)] − E[log q(θ | γ)], summed over documents:
+    gensim's `bound` without the part of the topics themselves, which held-out documents cannot judge.
 
     Returns
     -------

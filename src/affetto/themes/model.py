@@ -47,7 +47,9 @@ class ThemeModel:
 
     def documents(self, words: AudioWords) -> np.ndarray:
         """Return the documents of clips, float32 [n_clips, n_words]."""
-        return documents(words, weight=self.parameters.document_weight, length=self.parameters.document_length)
+        return documents(
+            words, weight=self.parameters.document_weight, length=self.parameters.document_length
+        )
 
     def mixtures(self, words: AudioWords) -> dict[str, np.ndarray]:
         """Return P(theme | emotion, clip) inside every emotion, each [n_clips, n_topics]."""
@@ -121,6 +123,8 @@ def emotion_clips(
     for emotion in sorted({*emotions, *all_emotions}):
         chosen = np.flatnonzero(np.asarray(emotions, dtype=object) == emotion)
         parts.append(
-            EmotionClips(emotion, rows[chosen], words.counts[chosen] > 0, tuple(groups[i] for i in chosen))
+            EmotionClips(
+                emotion, rows[chosen], words.counts[chosen] > 0, tuple(groups[i] for i in chosen.tolist())
+            )
         )
     return parts

@@ -41,15 +41,17 @@ def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.Da
     Parameters
     ----------
     features
-        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `zero_crossing_rate`, `rms_db`, `chroma_0…11`,
-        `contrast_0…` are used where they are, MFCCs stand in for brightness, loudness, pace and percussiveness.
+        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `zero_crossing_rate`, `rms_db`,
+        `chroma_0…11`, `contrast_0…` are used where they are, MFCCs stand in for brightness, loudness, pace
+        and percussiveness.
     executor
         Where the shards run.
 
     Returns
     -------
     DataFrame
-        Indexed by `clip_id`, a column a measure of `TERMS` that the feature allows; NaN for clips without frames.
+        Indexed by `clip_id`, a column a measure of `TERMS` that the feature allows; NaN for clips without
+        frames.
     """
     starts = range(0, len(features), SHARD_CLIPS)
     shards = [features.take(range(start, min(start + SHARD_CLIPS, len(features)))) for start in starts]
@@ -84,7 +86,9 @@ def event_rate(strength: np.ndarray, hop_s: float) -> float:
     if len(strength) < 3:  # noqa: PLR2004 - a peak needs two neighbours
         return 0.0
     middle = strength[1:-1]
-    peaks = (middle > strength[:-2]) & (middle >= strength[2:]) & (middle > strength.mean() + strength.std() / 2)
+    peaks = (
+        (middle > strength[:-2]) & (middle >= strength[2:]) & (middle > strength.mean() + strength.std() / 2)
+    )
     return float(peaks.sum() / (len(strength) * hop_s))
 
 

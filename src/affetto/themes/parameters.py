@@ -20,7 +20,9 @@ class DescriptorParameters(BaseModel):
     texture_frames: int = Field(
         default=0, ge=0, description="Frames of a texture window (mean and deviation); 0 keeps single frames."
     )
-    assignments: int = Field(default=1, ge=1, le=50, description="Every frame counts for its nearest a words.")
+    assignments: int = Field(
+        default=1, ge=1, le=50, description="Every frame counts for its nearest a words."
+    )
 
 
 HARMONY = ("chroma_", "contrast_")
@@ -29,10 +31,10 @@ EXTRAS = ("centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db
 
 def _descriptors() -> dict[str, DescriptorParameters]:
     return {
-        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=512),
-        "harmony": DescriptorParameters(dimensions=HARMONY, n_words=256),
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=256),
+        "harmony": DescriptorParameters(dimensions=HARMONY, n_words=128),
         "texture": DescriptorParameters(
-            dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=256, texture_frames=43, assignments=5
+            dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=128, texture_frames=22
         ),
     }
 
@@ -54,7 +56,9 @@ class CodebookParameters(BaseModel):
         description="kmeans++ seeds Lloyd's iterations; random++ keeps the seeds as words, as openXBOW does.",
     )
     iterations: int = Field(default=20, ge=1, description="At most so many of Lloyd's iterations.")
-    frame_step: int = Field(default=1, ge=1, description="Only every n-th frame is read.")
+    frame_step: int = Field(
+        default=2, ge=1, description="Only every n-th frame is read; texture windows count the frames read."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the frame sample and of k-means.")
 
 
@@ -88,9 +92,14 @@ class TopicParameters(BaseModel):
         default=10, ge=1, description="Numbers of topics beyond clips / this are not tried."
     )
     min_stability: float = Field(
-        default=0.6, ge=-1, le=1, description="Adjusted Rand index over seeds below which fewer topics are taken."
+        default=0.6,
+        ge=-1,
+        le=1,
+        description="Adjusted Rand index over seeds that a number of topics needs.",
     )
-    coherence_words: int = Field(default=10, ge=2, description="Top words of a topic that its coherence reads.")
+    coherence_words: int = Field(
+        default=10, ge=2, description="Top words of a topic that its coherence reads."
+    )
     document_length: float = Field(
         default=300.0,
         gt=0,
@@ -119,7 +128,9 @@ class CardParameters(BaseModel):
     words: int = Field(default=8, ge=1, description="Characteristic audio words shown of a theme.")
     tags: int = Field(default=5, ge=0, description="Over-represented tags shown of a theme, at most.")
     min_tag_clips: int = Field(default=3, ge=1, description="Clips of the theme a tag needs to be shown.")
-    max_tag_p: float = Field(default=0.05, gt=0, le=1, description="Largest p of Fisher's exact test of a tag.")
+    max_tag_p: float = Field(
+        default=0.05, gt=0, le=1, description="Largest p of Fisher's exact test of a tag."
+    )
     min_difference: float = Field(
         default=0.3, ge=0, description="Difference to the emotion, in deviations, that a name may mention."
     )
@@ -134,9 +145,12 @@ class ThemeEvaluationParameters(BaseModel):
     n_themes: int | None = Field(
         default=None,
         ge=1,
-        description="Clusters an emotion of every discovery model; null: as the LDA selects on training clips.",
+        description="Clusters an emotion of every discovery model; null: as the LDA selects on training
+        clips.",
     )
-    n_topics: int = Field(default=20, ge=1, description="Topics an emotion whose mixture the classifier reads.")
+    n_topics: int = Field(
+        default=20, ge=1, description="Topics an emotion whose mixture the classifier reads."
+    )
     n_seeds: int = Field(default=3, ge=2, description="Fits of every discovery model, for its stability.")
     min_label_clips: int = Field(
         default=15, ge=2, description="Theme labels with fewer clips inside an emotion are left out."

@@ -15,7 +15,8 @@ def purity(labels: np.ndarray, clusters: np.ndarray) -> float:
 def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
     """Score clusters against labels that they never saw.
 
-    Every fold and emotion has clusters of its own, so agreement is taken inside each and averaged, weighted by clips.
+    Every fold and emotion has clusters of its own, so agreement is taken inside each and averaged, weighted
+    by clips.
 
     Parameters
     ----------
@@ -25,7 +26,8 @@ def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity`; empty without labels.
+        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity`; empty
+        without labels.
     """
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
@@ -49,8 +51,8 @@ def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
 def discrimination_scores(predictions: pd.DataFrame) -> dict[str, float]:
     """Return `theme_accuracy` and `theme_uar` of pooled out-of-fold predictions.
 
-    Recalls are taken inside each emotion, where the choice is made, and averaged over classes, then over emotions
-    weighted by clips. Empty without predictions.
+    Recalls are taken inside each emotion, where the choice is made, and averaged over classes, then over
+    emotions weighted by clips. Empty without predictions.
     """
     if predictions.empty:
         return {}

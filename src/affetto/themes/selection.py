@@ -80,11 +80,12 @@ def select_topics(
 ) -> tuple[dict[str, TopicModel], pd.DataFrame]:
     """Choose the number of topics of every emotion and fit its LDA on all its clips.
 
-    Every candidate is fitted with `n_seeds` seeds on the clips that are not held out. Its *bound* is the best seed's
-    on the held-out clips, its *coherence* that seed's, its *stability* the mean adjusted Rand index between the topics
-    that two seeds give the clips. Bound and coherence are standardised over the candidates of an emotion; their mean
-    is the *quality*. Of the candidates that are stable enough the one of highest quality is taken, of equals the
-    smaller; when none is stable, the whole emotion is one theme, and a note says so.
+    Every candidate is fitted with `n_seeds` seeds on the clips that are not held out. Its *bound* is the best
+    seed's on the held-out clips, its *coherence* that seed's, its *stability* the mean adjusted Rand index
+    between the topics that two seeds give the clips. Bound and coherence are standardised over the candidates
+    of an emotion; their mean is the *quality*. Of the candidates that are stable enough the one of highest
+    quality is taken, of equals the smaller; when none is stable, the whole emotion is one theme, and a note
+    says so.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def select_topics(
     ]
     sizes = [number * len(clips.documents) for clips, number, _ in tasks]
     rows = map_shards(score_candidate, tasks, executor, description="numbers of topics", total_units=sizes)
-    table = pd.DataFrame(rows, columns=list(COLUMNS[:-3] + ("best_seed",)))
+    table = pd.DataFrame(rows, columns=[*COLUMNS[:-3], "best_seed"])
     parts = [_decide(table[table["emotion"] == clips.emotion], clips, parameters) for clips in emotions]
     final = [(clips, part[1], parameters) for clips, part in zip(emotions, parts, strict=True)]
     models = map_shards(_fit_chosen, final, executor, description="topics", total_units=[1] * len(final))
@@ -112,7 +113,8 @@ def score_candidate(task: tuple[EmotionClips, int, TopicParameters]) -> dict[str
     clips, number, parameters = task
     held = held_out_mask(clips.groups, parameters.held_out_fraction)
     models = [
-        fit_topics(clips.documents[~held], number, parameters, seed=seed) for seed in range(parameters.n_seeds)
+        fit_topics(clips.documents[~held], number, parameters, seed=seed)
+        for seed in range(parameters.n_seeds)
     ]
     bounds = [model.bound_per_word(clips.documents[held if held.any() else ~held]) for model in models]
     best = int(np.nanargmax(bounds)) if not np.isnan(bounds).all() else 0
@@ -129,7 +131,7 @@ def score_candidate(task: tuple[EmotionClips, int, TopicParameters]) -> dict[str
 
 
 def seed_stability(assignments: Sequence[np.ndarray]) -> float:
-    """Return the mean adjusted Rand index (Hubert & Arabie, 1985) over pairs of assignments; 1 for a single one."""
+    """Return the mean adjusted Rand index (Hubert & Arabie, 1985) over pairs of assignments; 1 for one."""
     from sklearn.metrics import adjusted_rand_score
 
     scores = [adjusted_rand_score(one, other) for one, other in combinations(assignments, 2)]

@@ -29,7 +29,8 @@ def emotions_used(clips: pd.DataFrame, library_emotions: pd.DataFrame) -> pd.Ser
     """
     columns = [name for name in library_emotions.columns if name.startswith("p_")]
     by_clip = library_emotions.set_index("clip_id")[columns]
-    predicted = by_clip.dropna().idxmax(axis=1).str.removeprefix("p_") if columns else pd.Series(dtype=object)
+    likeliest = by_clip.dropna().idxmax(axis=1).astype(str) if columns else pd.Series(dtype=str)
+    predicted = likeliest.map(lambda name: str(name).removeprefix("p_"))
     labels = clips.set_index("clip_id")["emotion"]
     return labels.where(labels.notna(), predicted.reindex(labels.index)).dropna().rename("emotion")
 
@@ -47,8 +48,8 @@ def themes_table(model: ThemeModel, words: AudioWords, emotions: pd.Series) -> p
     Returns
     -------
     DataFrame
-        `clip_id`, `emotion` (the one used), `theme` (`emotion/number`), `confidence` (its probability inside the
-        emotion), `mixture` (list, the probabilities of all themes of that emotion, in their order).
+        `clip_id`, `emotion` (the one used), `theme` (`emotion/number`), `confidence` (its probability inside
+        the emotion), `mixture` (list, the probabilities of all themes of that emotion, in their order).
     """
     mixtures = model.mixtures(words)
     rows = []

@@ -49,7 +49,8 @@ class TopicModel:
     @property
     def word_probabilities(self) -> np.ndarray:
         """P(word | topic), [n_topics, n_words]."""
-        return self.topic_words / self.topic_words.sum(axis=1, keepdims=True)
+        weights: np.ndarray = self.topic_words / self.topic_words.sum(axis=1, keepdims=True)
+        return weights
 
     def mixtures(self, documents: np.ndarray) -> np.ndarray:
         """Infer topic mixtures; the same document gives the same mixture whatever stands beside it.
@@ -144,7 +145,7 @@ def fit_topics(documents: np.ndarray, n_topics: int, parameters: TopicParameters
 
 
 def _cluster_counts(documents: np.ndarray, n_topics: int, seed: int) -> np.ndarray:
-    """Word counts of k-means clusters of the bags (Hellinger geometry), smoothed so that no word is excluded."""
+    """Count the words of k-means clusters of bags (Hellinger geometry), smoothed to exclude no word."""
     from sklearn.cluster import KMeans
 
     rng = np.random.default_rng(seed)
@@ -154,4 +155,5 @@ def _cluster_counts(documents: np.ndarray, n_topics: int, seed: int) -> np.ndarr
     labels = KMeans(n_clusters, n_init=1, max_iter=KMEANS_ITERATIONS, random_state=seed).fit_predict(roots)
     members = np.eye(n_topics, dtype=np.float64)[labels]
     counts = members.T @ documents[chosen]
-    return counts + SMOOTHING * rng.gamma(1.0, 1.0, counts.shape) + 0.1 * counts.mean(axis=0)
+    start: np.ndarray = counts + SMOOTHING * rng.gamma(1.0, 1.0, counts.shape) + 0.1 * counts.mean(axis=0)
+    return start

@@ -33,13 +33,20 @@ def walk_files(root: Path) -> Iterator[Path]:
         if real in seen:
             continue
         seen.add(real)
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.name.startswith(".") or entry.name in _IGNORED_FOLDERS:
-                continue
-            if entry.is_dir():
-                (links if entry.is_symlink() else folders).append(Path(entry.path))
+        for path in _entries(folder):
+            if path.is_dir():
+                (links if path.is_symlink() else folders).append(path)
             else:
-                yield Path(entry.path)
+                yield path
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted, without what is hidden."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise AffettoError(f"Cannot look into the folder {folder}: {error.strerror}.") from error
+    return [path for path in entries if not path.name.startswith(".") and path.name not in _IGNORED_FOLDERS]
 
 
 def find_recordings(root: Path) -> list[Path]:

@@ -34,9 +34,9 @@ class Source:
     labels
         Key under `taxonomy.labels`; `generic` stands for `generic_<side>`.
     index
-        Called with root, parameters and side; returns a row a clip with `stem, path, label, group` and, where
-        the source has them, `theme, tags, official_split, start_s, end_s, title`. Missing `group`: the clip's
-        own.
+        Called with root, parameters and side; returns a row a clip with `stem, path` and, where the source
+        has them, `label, group, theme, tags, official_split, start_s, end_s, title`. Without label a clip is
+        unlabelled, without group it is its own.
     needs_root
         Whether the root must be there before `index` is called.
     """

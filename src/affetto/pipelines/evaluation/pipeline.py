@@ -58,7 +58,8 @@ def create_theme_pipeline(
     task, side
         Name of the task and of the outputs; side of the themes.
     discovery
-        Whether `<side>.theme.discovery_table` (a row a model: `model, role` and measures) goes into the report.
+        Whether `<side>.theme.discovery_table` (a row a model: `model, role` and measures) goes into the
+        report.
     """
     roles = _roles(models)
     predictions = _inputs("predictions", {model: f"{side}.theme.{model}" for model in roles})

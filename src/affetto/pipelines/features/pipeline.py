@@ -26,8 +26,8 @@ def create_pipeline(side: str, names: Sequence[str]) -> Pipeline:
     Parameters
     ----------
     side
-        `music` or `voice`: clips come from `<side>.clips`, features go to `<side>.<name>`, parameters are under
-        `<side>.features.<name>`.
+        `music` or `voice`: clips come from `<side>.clips`, features go to `<side>.<name>`, parameters are
+        under `<side>.features.<name>`.
     names
         The features, keys of `PLANS`.
     """

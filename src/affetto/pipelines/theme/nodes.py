@@ -46,7 +46,11 @@ def learn_codebook(mfcc: ClipFeatures, theme: ThemeParameters, store: ResultStor
 
 
 def count_audio_words(
-    mfcc: ClipFeatures, codebook: Codebook, theme: ThemeParameters, executor: ExecutorParameters, store: ResultStore
+    mfcc: ClipFeatures,
+    codebook: Codebook,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
 ) -> AudioWords:
     """Count the audio words of all clips."""
     key = {
@@ -146,7 +150,7 @@ def evaluate_discovery(
     executor: ExecutorParameters,
     store: ResultStore,
 ) -> tuple[Any, ...]:
-    """Cluster held-out clips by every discovery model: its assignments one after another, then all metrics."""
+    """Cluster held-out clips by every discovery model: assignments a model, then all metrics."""
     if clips["theme"].isna().all():
         log.info("The music has no theme labels: themes are scored by coherence and stability alone.")
     tables, metrics = discover_themes(mfcc, clips, folds, theme, executor=executor, store=store)

@@ -12,7 +12,7 @@ EXECUTOR = "params:executor"
 
 
 def create_pipeline() -> Pipeline:
-    """Build the theme part of the music side; it starts from clips, folds, MFCC and the emotions of the library."""
+    """Build the themes, from clips, folds, MFCC and the emotions of the library."""
     return _themes() + _reports() + _evaluation()
 
 

@@ -30,7 +30,10 @@ def discrimination_models() -> dict[str, dict[str, str]]:
 def tabulate_discovery(discovery: dict[str, dict[str, float]]) -> pd.DataFrame:
     """Make one row a discovery model: `model, role` and its measures."""
     return pd.DataFrame(
-        [{"model": model, "role": theme_role(model), **discovery.get(model, {})} for model in DISCOVERY_MODELS]
+        [
+            {"model": model, "role": theme_role(model), **discovery.get(model, {})}
+            for model in DISCOVERY_MODELS
+        ]
     )
 
 

@@ -1,0 +1,243 @@
+"""The audit: what is measured, what is rejected and why, duplicates, and the memo."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.corpora import audit as audit_module
+from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
+from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
+from affetto.corpora.measure import measure_clip
+from affetto.corpora.parameters import AuditParameters
+from affetto.corpora.summary import audit_figure, log_summary, summarise_audit
+from affetto.errors import AffettoError
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+
+RATE_HZ = 8_000
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+AUDIT = AuditParameters()
+
+
+def tone(duration_s=0.5, amplitude=0.5, frequency_hz=500.0):
+    time_s = np.arange(round(duration_s * RATE_HZ)) / RATE_HZ
+    return (amplitude * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
+
+
+def write(path, samples, rate_hz=RATE_HZ, subtype="FLOAT"):
+    soundfile.write(path, samples, rate_hz, subtype=subtype)
+
+
+def table(paths, **columns):
+    paths = list(paths)
+    rows = {"clip_id": [f"c/{path}" for path in paths], "path": paths, "emotion": "anger", "group": paths}
+    return clip_table(pd.DataFrame(rows | columns), corpus="c", side="voice")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Two good clips and one of every bad kind."""
+    write(tmp_path / "good.wav", tone())
+    write(tmp_path / "stereo.wav", np.stack([tone(), tone() * 0.5], axis=1), 16_000)
+    write(tmp_path / "silent.wav", tone(amplitude=0.0005))
+    write(tmp_path / "zeros.wav", np.zeros(RATE_HZ, dtype=np.float32))
+    write(tmp_path / "short.wav", tone(0.05))
+    write(tmp_path / "none.wav", np.zeros(0, dtype=np.float32))
+    write(tmp_path / "nan.wav", np.array([0.5, np.nan] * RATE_HZ, dtype=np.float32))
+    write(tmp_path / "infinite.wav", np.array([0.5, np.inf] * RATE_HZ, dtype=np.float32))
+    (tmp_path / "text.wav").write_text("not audio")
+    (tmp_path / "empty.wav").touch()
+    return tmp_path
+
+
+def names(root):
+    return sorted(path.name for path in root.glob("*.wav"))
+
+
+def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
+    clips, rejected = audit_clips(table([*names(corpus), "missing.wav"]), corpus, AUDIT, HERE)
+
+    kinds = dict(zip(rejected["path"], rejected["reason"].str.split(":").str[0], strict=True))
+    assert clips["path"].tolist() == ["good.wav", "stereo.wav"]
+    assert kinds == {
+        "silent.wav": "silent",
+        "zeros.wav": "silent",
+        "short.wav": "too short",
+        "none.wav": "empty",
+        "nan.wav": "not finite",
+        "infinite.wav": "not finite",
+        "text.wav": "unreadable",
+        "empty.wav": "unreadable",
+        "missing.wav": "unreadable",
+    }
+    assert list(rejected.columns) == ["clip_id", "corpus", "path", "reason"]
+    assert "8000 of 16000 samples" in rejected.set_index("path")["reason"]["nan.wav"]
+    assert "audit.silence_dbfs" in rejected.set_index("path")["reason"]["silent.wav"]
+
+
+def test_measurements_have_known_values(corpus):
+    clips, rejected = audit_clips(table(["good.wav", "stereo.wav"]), corpus, AUDIT, HERE)
+
+    assert list(clips.columns) == [*CLIP_COLUMNS, *AUDIT_COLUMNS]
+    assert rejected.empty
+    assert clips["duration_s"].tolist() == [0.5, 0.25]
+    assert clips["sample_rate_hz"].tolist() == [8_000, 16_000]
+    assert clips["channels"].tolist() == [1, 2]
+    # The peak of a sine of 16 samples a period is its amplitude; that of the mean of 1 and 1/2 is 3/4 of it.
+    np.testing.assert_allclose(clips["peak_dbfs"], [20 * np.log10(0.5), 20 * np.log10(0.375)], atol=1e-4)
+    assert clips["content_hash"].str.len().tolist() == [32, 32]
+
+
+def test_a_long_file_is_rejected_by_its_header(tmp_path, monkeypatch):
+    write(tmp_path / "long.wav", tone(2.0))
+    monkeypatch.setattr("affetto.corpora.measure.read_audio", lambda *_, **__: pytest.fail("decoded"))
+
+    measured = measure_clip(tmp_path / "long.wav", np.nan, np.nan, AuditParameters(max_duration_s=1))
+
+    assert measured.reason == "too long: 2 s, audit.max_duration_s is 1"
+    assert measured.duration_s == 2
+
+
+def test_parts_of_files_are_measured_as_parts(tmp_path):
+    write(tmp_path / "a.wav", np.concatenate([tone(1.0, 0.5), tone(1.0, 0.25)]))
+    parts = table(["a.wav"] * 4, clip_id=list("1234"), start_s=[0, 1, 1.5, 5], end_s=[1, 1.25, np.nan, 6])
+
+    clips, rejected = audit_clips(parts, tmp_path, AuditParameters(max_duration_s=1), HERE)
+
+    assert clips["duration_s"].tolist() == [1.0, 0.25, 0.5]
+    np.testing.assert_allclose(10 ** (clips["peak_dbfs"] / 20), [0.5, 0.25, 0.25], atol=1e-4)
+    assert rejected["reason"].tolist() == ["empty: no samples in this part of the 2.00 s of the file"]
+
+
+def test_nothing_left_is_an_error_that_names_the_first(tmp_path):
+    (tmp_path / "a.wav").touch()
+
+    with pytest.raises(
+        AffettoError, match=r"All 1 clips of c .* c/a.wav, is unreadable: .*0 bytes"
+    ) as caught:
+        audit_clips(table(["a.wav"]), tmp_path, AUDIT, HERE)
+    assert "\n" not in str(caught.value)
+
+
+def test_equal_recordings_are_kept_in_one_group(tmp_path):
+    for name in ("a.wav", "b.wav", "d.wav"):
+        write(tmp_path / name, tone())
+    write(tmp_path / "c.wav", tone(frequency_hz=600.0))
+    write(tmp_path / "e.wav", tone(frequency_hz=700.0))
+    clips = table(
+        names(tmp_path), group=["g2", "g1", "g2", "g3", "g4"], emotion=["anger", "fear", "fear", None, None]
+    )
+
+    kept, rejected = audit_clips(clips, tmp_path, AUDIT, HERE)
+    summary = summarise_audit(kept, rejected, AUDIT)
+
+    assert rejected.empty
+    assert kept["group"].tolist() == ["g1", "g1", "g1", "g1", "g4"]
+    assert summary["duplicates"] == [["c/a.wav", "c/b.wav", "c/d.wav"]] == summary["conflicting_labels"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
+def test_united_groups_are_the_connected_components(pairs):
+    """Against the definition: the closure of "same group or same content", by repeated merging."""
+    clips = pd.DataFrame(pairs, columns=["group", "content_hash"]).astype("str")
+    components = [({group}, {content}) for group, content in pairs]
+    for _ in pairs:
+        for groups, contents in components:
+            for group, content in pairs:
+                if group in groups or content in contents:
+                    groups.add(group)
+                    contents.add(content)
+
+    united = unite_groups_of_duplicates(clips)["group"].tolist()
+
+    assert united == [str(min(groups)) for groups, _ in components]
+
+
+def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monkeypatch):
+    store = ResultStore(tmp_path_factory.mktemp("store"))
+    clips = table(names(corpus))
+    first = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    decoded = []
+    measure = audit_module.measure_clip
+    monkeypatch.setattr(
+        audit_module, "measure_clip", lambda path, *rest: decoded.append(path.name) or measure(path, *rest)
+    )
+
+    second = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    assert decoded == []
+    for old, new in zip(first, second, strict=True):
+        pd.testing.assert_frame_equal(old, new)
+
+    audit_clips(clips, corpus, AuditParameters(level_outlier_db=5), HERE, store=store)
+    assert decoded == []
+
+    write(corpus / "good.wav", tone(0.6))
+    third, _ = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    assert "good.wav" in decoded
+    assert third["duration_s"].iloc[0] == pytest.approx(0.6)
+
+
+def test_a_new_file_leaves_most_shards_as_they_are(tmp_path):
+    paths = [f"{index}.wav" for index in range(300)]
+
+    def shards(names):
+        return {
+            tuple(path for path, *_ in shard.parts) for shard in audit_module._shards(table(names), tmp_path)
+        }
+
+    before, after = shards(paths), shards([*paths, "new.wav"])
+
+    assert len(before) == 8
+    assert len(after - before) == 1
+    assert sorted(sum(after, ())) == sorted(str(tmp_path / path) for path in [*paths, "new.wav"])
+
+
+def test_workers_measure_what_this_process_measures(tmp_path):
+    for index in range(70):
+        write(tmp_path / f"{index:02}.wav", tone(0.2, 0.1 + index / 100))
+    clips = table(names(tmp_path))
+
+    alone, _ = audit_clips(clips, tmp_path, AUDIT, HERE)
+    together, _ = audit_clips(clips, tmp_path, AUDIT, ExecutorParameters(n_jobs=2, progress=False))
+
+    pd.testing.assert_frame_equal(alone, together)
+    assert alone["peak_dbfs"].is_monotonic_increasing
+
+
+def test_summary_and_its_log(corpus, caplog):
+    caplog.set_level("INFO", "affetto")
+    clips, rejected = audit_clips(table(names(corpus)), corpus, AUDIT, HERE)
+
+    summary = summarise_audit(clips, rejected, AuditParameters(level_outlier_db=1))
+    log_summary(summary)
+
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary["clips"] == 2
+    assert summary["hours"] == pytest.approx(0.75 / 3600, abs=1e-4)
+    assert summary["emotions"] == {"anger": 2}
+    assert (summary["groups"], summary["groups_of_one"]) == (2, 2)
+    assert summary["rejected"] == {"unreadable": 2, "not finite": 2, "silent": 2, "too short": 1, "empty": 1}
+    assert summary["sample_rates_hz"] == {"8000": 1, "16000": 1}
+    assert summary["channels"] == {"1": 1, "2": 1}
+    assert summary["n_level_outliers"] == 2
+    assert "c: 2 clips, 0.00 h, 2 groups; 2 anger" in caplog.text
+    assert "2 unreadable" in caplog.text
+
+
+def test_figure_shows_every_clip(corpus):
+    clips, _ = audit_clips(table(["good.wav", "stereo.wav"], emotion=["fear", None]), corpus, AUDIT, HERE)
+
+    figure = audit_figure(clips)
+
+    assert [trace.type for trace in figure.data] == ["bar", "box", "box"]
+    assert list(figure.data[0].x) == ["fear", "unlabelled"]
+    assert list(figure.data[1].y) == [0.5, 0.25]
+    assert "2 clips in 2 groups" in figure.layout.title.text

@@ -1,0 +1,201 @@
+"""Splits: no group straddles, all is tested as often as the protocol says, mistakes are one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from affetto.corpora.parameters import SplitParameters
+from affetto.corpora.splits import _fill_empty_folds, make_folds, make_random_folds
+from affetto.errors import AffettoError
+
+EMOTIONS = ("anger", "fear", "sadness")
+
+
+def table(emotions, groups, splits=None):
+    rows = {
+        "clip_id": [f"c/{index:04}" for index in range(len(emotions))],
+        "corpus": "c",
+        "side": "voice",
+        "emotion": emotions,
+        "group": groups,
+        "official_split": splits,
+    }
+    return pd.DataFrame(rows).astype("str")
+
+
+def balanced(n_groups=8, clips_each=6):
+    emotions = [EMOTIONS[index % 3] for _ in range(n_groups) for index in range(clips_each)]
+    return table(emotions, [f"g{group}" for group in range(n_groups) for _ in range(clips_each)])
+
+
+@st.composite
+def corpora(draw):
+    clips = draw(
+        st.lists(st.tuples(st.sampled_from([*EMOTIONS, None]), st.integers(0, 9)), min_size=4, max_size=60)
+    )
+    made = table([emotion for emotion, _ in clips], [f"g{group}" for _, group in clips])
+    counts = made["emotion"].value_counts()
+    assume(len(counts) >= 2 and counts.min() >= 2)
+    assume(made.loc[made["emotion"].notna(), "group"].nunique() >= 2)
+    return made
+
+
+def joined(clips, folds):
+    assert folds["clip_id"].is_unique
+    assert list(folds.columns) == ["clip_id", "fold"]
+    return clips.merge(folds, on="clip_id", validate="one_to_one")
+
+
+@settings(deadline=None, max_examples=25)
+@given(clips=corpora(), n_folds=st.integers(2, 5), seed=st.integers(0, 3))
+def test_kfold_tests_every_labelled_clip_once_and_no_group_straddles(clips, n_folds, seed):
+    labelled = clips[clips["emotion"].notna()]
+    assume(n_folds <= min(labelled["group"].nunique(), labelled["emotion"].value_counts().max()))
+    split = SplitParameters(protocol="kfold", n_folds=n_folds, seed=seed)
+
+    folds = make_folds(clips, split)
+
+    assert folds["clip_id"].tolist() == labelled["clip_id"].tolist()
+    assert set(folds["fold"]) == set(range(n_folds))
+    assert joined(clips, folds).groupby("group")["fold"].nunique().max() == 1
+    pd.testing.assert_frame_equal(folds, make_folds(clips, split))
+
+
+@settings(deadline=None, max_examples=15)
+@given(clips=corpora())
+def test_leave_one_group_out_has_a_fold_a_group_in_order(clips):
+    merged = joined(clips, make_folds(clips, SplitParameters(protocol="leave_one_group_out")))
+
+    assert len(merged) == clips["emotion"].notna().sum()
+    by_group = merged.groupby("group")["fold"].unique()
+    assert [list(folds) for folds in by_group] == [[index] for index in range(len(by_group))]
+
+
+@settings(deadline=None, max_examples=15)
+@given(clips=corpora(), fraction=st.sampled_from([0.1, 0.25, 0.5]))
+def test_holdout_has_one_test_part_by_group(clips, fraction):
+    labelled = clips[clips["emotion"].notna()]
+    assume(labelled["emotion"].value_counts().max() >= min(round(1 / fraction), labelled["group"].nunique()))
+
+    merged = joined(clips, make_folds(clips, SplitParameters(protocol="holdout", test_fraction=fraction)))
+
+    assert set(merged["fold"]) == {0, -1}
+    assert merged.groupby("group")["fold"].nunique().max() == 1
+
+
+def test_holdout_is_as_large_as_asked_where_groups_allow():
+    folds = make_folds(balanced(20, 6), SplitParameters(protocol="holdout", test_fraction=0.2))
+
+    assert (folds["fold"] == 0).mean() == pytest.approx(0.2, abs=0.05)
+
+
+def test_kfold_is_stratified_where_groups_allow():
+    clips = balanced(9, 6)
+
+    merged = joined(clips, make_folds(clips, SplitParameters(n_folds=3)))
+
+    assert (pd.crosstab(merged["emotion"], merged["fold"]) == 6).to_numpy().all()
+
+
+def test_seeds_give_other_folds():
+    clips = balanced(12, 6)
+    folds = [make_folds(clips, SplitParameters(n_folds=3, seed=seed))["fold"].tolist() for seed in range(4)]
+
+    assert len(set(map(tuple, folds))) > 1
+
+
+def test_official_split_keeps_the_published_test_part_and_lets_no_group_straddle(caplog):
+    splits = ["train", "train", "validation", "train", "test", "test", None]
+    clips = table([*"ababab", "a"], ["g1", "g2", "g3", "g5", "g4", "g5", "g6"], splits)
+
+    folds = make_folds(clips, SplitParameters(protocol="official"))
+
+    assert dict(zip(folds["clip_id"].str[-1], folds["fold"], strict=True)) == {
+        "0": -1,
+        "1": -1,
+        "2": -1,
+        "4": 0,
+        "5": 0,
+    }
+    assert "1 training clips share a group with the test part" in caplog.text
+
+
+def test_emotions_that_cannot_be_trained_are_logged(caplog):
+    make_folds(
+        table([*"aabbcc"], ["1", "2", "1", "2", "3", "3"]), SplitParameters(protocol="leave_one_group_out")
+    )
+
+    assert "c: fold 2 has no training clip of c" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("clips", "split", "message"),
+    [
+        (table([None] * 4, [*"wxyz"]), {}, "No clip of c has an emotion"),
+        (
+            table(["anger"] * 4, [*"wxyz"]),
+            {},
+            "All 4 labelled clips of c are anger: a model needs two emotions",
+        ),
+        (
+            table([*"aab"], [*"xyz"]),
+            {},
+            "One clip only of c is labelled b, .* null in voice.corpus.label_map",
+        ),
+        (table([*"aabb"], ["x"] * 4), {}, "All labelled clips of c are of one group .x."),
+        (table([*"aabb"], ["x"] * 4), {"protocol": "leave_one_group_out"}, "of one group"),
+        (table([*"aabb"], ["x"] * 4), {"protocol": "holdout"}, "of one group"),
+        (balanced(3), {"n_folds": 4}, "voice.split.n_folds is 4, .* 3 groups: set it to 3 or less"),
+        (
+            table([*"aabb"], [*"wxyz"]),
+            {"n_folds": 3},
+            "3 folds are too many for c, .* set voice.split.n_folds to 2",
+        ),
+        (balanced(), {"protocol": "official"}, "no published split"),
+        (table([*"aabb"], [*"wxyz"], ["test"] * 4), {"protocol": "official"}, "no published split"),
+        (
+            table([*"aabb"], [*"wxyz"], ["train", "train", "test", "test"]),
+            {"protocol": "official"},
+            "training part of c has fewer than two emotions",
+        ),
+    ],
+)
+def test_what_the_clips_do_not_allow_is_one_sentence(clips, split, message):
+    with pytest.raises(AffettoError, match=message) as caught:
+        make_folds(clips, SplitParameters(**split))
+    assert "\n" not in str(caught.value)
+
+
+def test_random_folds_are_stratified_and_ignore_groups():
+    clips = balanced(4, 30)
+
+    merged = joined(clips, make_random_folds(clips, n_folds=5, seed=0))
+
+    assert (pd.crosstab(merged["emotion"], merged["fold"]) == 8).to_numpy().all()
+    assert merged.groupby("group")["fold"].nunique().min() == 5
+    pd.testing.assert_frame_equal(make_random_folds(clips, n_folds=5, seed=0), merged[["clip_id", "fold"]])
+
+
+def test_random_folds_are_no_more_than_the_smallest_emotion_has_clips():
+    folds = make_random_folds(table([*"aaaaabb"], [*"1234567"]), n_folds=5, seed=0)
+
+    assert np.unique(folds["fold"]).tolist() == [0, 1]
+
+
+def test_random_folds_refuse_what_cannot_be_stratified():
+    with pytest.raises(AffettoError, match="labelled b"):
+        make_random_folds(table([*"aaab"], [*"1234"]), n_folds=2, seed=0)
+
+
+def test_a_fold_left_empty_gets_the_smallest_group_of_the_most_crowded_one():
+    folds, groups = np.array([0, 0, 0, 1, 0]), pd.Series([*"aabcd"])
+
+    filled = _fill_empty_folds(folds, groups, 4)
+
+    assert sorted(set(filled.tolist())) == [0, 1, 2, 3]
+    assert filled[0] == filled[1] == 0
+    assert filled[3] == 1

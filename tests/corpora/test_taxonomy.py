@@ -1,0 +1,106 @@
+"""Labels to canonical emotions, and the taxonomy file itself."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import yaml
+
+from affetto.corpora.taxonomy import canonical_emotions, map_labels, source_labels
+from affetto.errors import AffettoError
+
+TAXONOMY = {
+    "emotions": {"voice": ["anger", "sadness"], "music": ["calm"]},
+    "labels": {"emodb": {"W": "anger", "T": "sadness", "X": None}, "generic_voice": {"angry": "anger"}},
+}
+
+
+@pytest.fixture(scope="module")
+def shipped(request):
+    text = (request.config.rootpath / "conf/base/taxonomy.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["taxonomy"]
+
+
+def mapped(labels, key="emodb", taxonomy=TAXONOMY, **label_map):
+    series = pd.Series(labels, dtype="str", index=range(10, 10 + len(labels)))
+    result = map_labels(series, taxonomy=taxonomy, key=key, side="voice", label_map=label_map)
+    assert result.index.equals(series.index)
+    return result.fillna("").tolist()
+
+
+def test_labels_of_a_corpus_are_exact():
+    assert mapped(["W", "T", "X", None]) == ["anger", "sadness", "", ""]
+
+
+def test_everyday_labels_are_compared_without_case_and_canonical_ones_mean_themselves():
+    assert mapped([" Angry", "ANGER", "sadness"], "generic_voice") == ["anger", "anger", "sadness"]
+
+
+def test_generic_labels_need_no_entry():
+    assert mapped(["Anger"], "generic_voice", {"emotions": TAXONOMY["emotions"]}) == ["anger"]
+
+
+def test_own_meanings_go_first_and_a_star_stands_for_the_rest():
+    assert mapped(["W", "T", "Q"], W="sadness", Q=None) == ["sadness", "sadness", ""]
+    assert mapped(["W", "Q", "R"], **{"*": None}) == ["anger", "", ""]
+    assert mapped(["Fuzzy", "angry"], "generic_voice", Fuzzy="sadness") == ["sadness", "anger"]
+
+
+def test_unknown_labels_are_listed_with_counts_and_the_key_to_add():
+    with pytest.raises(AffettoError) as caught:
+        mapped(["Q", "W", "R", "Q"])
+    message = str(caught.value)
+    assert "'Q' (2 clips), 'R' (1 clips)" in message
+    assert "taxonomy.labels.emodb.Q" in message
+    assert "voice.corpus.label_map" in message
+
+
+@pytest.mark.parametrize(
+    ("taxonomy", "message"),
+    [
+        ({}, "taxonomy.emotions.voice is missing"),
+        ({"emotions": {"voice": ["anger"]}}, "taxonomy.labels.emodb is missing"),
+        (
+            {"emotions": {"voice": ["anger"]}, "labels": {"emodb": {"W": "angst"}}},
+            "taxonomy.labels.emodb.W is 'angst', which is no emotion of the voice side: use one of anger",
+        ),
+    ],
+)
+def test_mistakes_in_the_taxonomy_name_the_key(taxonomy, message):
+    with pytest.raises(AffettoError, match=message):
+        mapped(["W"], taxonomy=taxonomy)
+
+
+def test_a_mistake_in_the_label_map_names_the_key():
+    with pytest.raises(AffettoError, match=r"voice.corpus.label_map.W is 'angst'"):
+        mapped(["W"], W="angst")
+
+
+def test_shipped_labels_mean_emotions_of_their_side(shipped):
+    sides = {"emodb": "voice", "ravdess": "voice", "panda_4q": "music", "emopia": "music"}
+    sides |= {f"generic_{side}": side for side in ("music", "voice")}
+    assert set(shipped["labels"]) == set(sides)
+    for key, side in sides.items():
+        assert all(isinstance(label, str) for label in shipped["labels"][key])
+        meanings = source_labels(shipped, key, side)
+        assert set(meanings.values()) <= set(canonical_emotions(shipped, side))
+        if key.startswith("generic"):
+            assert all(label == label.lower() for label in meanings)
+
+
+def test_shipped_bridges_have_a_row_an_emotion_that_sums_to_one(shipped):
+    assert set(shipped["bridges"]) == {"congruent", "uplift"}
+    for bridge in shipped["bridges"].values():
+        assert set(bridge) == set(canonical_emotions(shipped, "voice"))
+        for row in bridge.values():
+            assert set(row) <= set(canonical_emotions(shipped, "music"))
+            assert sum(row.values()) == pytest.approx(1)
+
+
+def test_uplift_is_more_pleasant_than_congruent_wherever_the_voice_is_not(shipped):
+    pleasant = {
+        name: {voice: row.get("happy", 0) + row.get("calm", 0) for voice, row in bridge.items()}
+        for name, bridge in shipped["bridges"].items()
+    }
+    assert all(pleasant["uplift"][voice] >= pleasant["congruent"][voice] for voice in pleasant["uplift"])
+    assert pleasant["uplift"]["sadness"] > 0.8

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, comparison_markdown, leakage
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.significance import holm, mcnemar_test, permutation_test
+from affetto.evaluation.wording import (
+    interval,
+    number,
+    p_value,
+    protocol_sentence,
+    summary_sentence,
+    sentences_on_tests,
+)
+
+QUICK = EvaluationParameters(n_resamples=500, n_permutations=500)
+
+
+@pytest.fixture(scope="module")
+def table(models, roles, simulate):
+    flattered = {name: simulate(3.0, 7) for name in ("attentive", "plain")}
+    return compare(
+        models,
+        roles,
+        protocol="kfold",
+        corpus="demo",
+        task="music_emotion",
+        random_predictions={**flattered, "svm": pd.DataFrame()},
+        parameters=QUICK,
+    )
+
+
+def test_one_row_a_model_in_the_order_of_roles(table):
+    assert tuple(table.columns) == COMPARISON_COLUMNS
+    assert list(table["role"]) == ["proposed", "ablation", "baseline"]
+    assert set(table["n_clips"]) == {120}
+    assert set(table["n_groups"]) == {12}
+    assert (table["uar_ci_low"] < table["uar"]).all()
+    assert (table["uar"] < table["uar_ci_high"]).all()
+
+
+def test_the_proposed_model_is_tested_against_each_other_one(table, models):
+    rows = table.set_index("model")
+
+    assert np.isnan(rows.loc["attentive", "p_permutation"])
+    assert rows.loc["svm", "p_mcnemar"] == mcnemar_test(models["attentive"], models["svm"])
+    assert rows.loc["svm", "p_permutation"] == permutation_test(
+        models["attentive"], models["svm"], n_permutations=500
+    )
+    expected = rows.loc["attentive", "uar"] - rows.loc["svm", "uar"]
+    assert rows.loc["svm", "difference"] == pytest.approx(expected)
+    assert rows.loc["svm", "difference_ci_low"] < expected < rows.loc["svm", "difference_ci_high"]
+    np.testing.assert_allclose(rows["p_permutation_holm"], holm(rows["p_permutation"].to_numpy()))
+
+
+def test_the_verdict_follows_the_corrected_permutation_test(table):
+    verdict = table.set_index("model")["verdict"]
+
+    assert verdict["svm"] == "better"
+    assert verdict["plain"] == "undecided"
+    assert pd.isna(verdict["attentive"])
+
+
+def test_a_proposed_model_can_lose(models):
+    lost = compare(
+        models,
+        {"attentive": "baseline", "plain": "baseline", "svm": "proposed"},
+        protocol="kfold",
+        corpus="demo",
+        task="t",
+        parameters=QUICK,
+    )
+
+    assert set(lost["verdict"].dropna()) == {"worse"}
+    assert "svm is worse than attentive" in " ".join(sentences_on_tests(lost))
+    assert "do not show that it beats" in summary_sentence(lost)
+
+
+def test_leakage_gap_is_taken_on_common_clips_and_seeds(make_predictions):
+    grouped = pd.concat(
+        [make_predictions(list("aabb"), told, seed=i) for i, told in enumerate(["aaba", "bbaa"])]
+    )
+    random = make_predictions(list("aabb"), list("aabb")).iloc[[0, 2, 3]]
+
+    assert leakage(grouped, random) == pytest.approx({"uar_random": 1.0, "leakage_gap": 0.25})
+    assert np.isnan(leakage(grouped, None)["leakage_gap"])
+
+
+def test_the_leakage_gap_is_missing_where_it_was_switched_off(table):
+    gaps = table.set_index("model")["leakage_gap"]
+
+    assert gaps["attentive"] == pytest.approx(table["uar_random"].iloc[0] - table["uar"].iloc[0])
+    assert np.isnan(gaps["svm"])
+
+
+def test_markdown_has_a_row_a_model_and_marks_the_proposed_one(table):
+    lines = comparison_markdown(table).splitlines()
+
+    assert len(lines) == 2 + len(table)
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| **attentive** | proposed | 0.")
+    assert "nan" not in comparison_markdown(table)
+
+
+def test_beats_is_said_only_of_what_the_test_shows(table):
+    shaky, clear = sentences_on_tests(table)
+
+    assert shaky.startswith("No difference between attentive and plain is shown: UAR")
+    assert clear.startswith("attentive beats svm: UAR")
+    assert summary_sentence(table).endswith("and beats its only baseline.")
+
+
+def test_models_without_a_proposed_one_are_only_scored(models):
+    scored = compare(
+        models, dict.fromkeys(models, "baseline"), protocol="holdout", corpus="c", task="t", parameters=QUICK
+    )
+
+    assert scored["difference"].isna().all()
+    assert sentences_on_tests(scored) == []
+    assert "(attentive)" in summary_sentence(scored)
+
+
+def test_numbers_are_written_for_readers():
+    assert [number(0.5), number(-0.0314, signed=True), number(np.nan)] == ["0.500", "−0.031", "–"]
+    assert [p_value(0.0004), p_value(0.04), p_value(np.nan)] == ["< 0.001", "0.040", "–"]
+    assert interval(0.1, 0.25) == "[0.100, 0.250]"
+    assert interval(np.nan, 0.2) == ""
+
+
+@pytest.mark.parametrize(
+    "protocol", ["holdout", "kfold", "leave_one_group_out", "official", "cross_corpus", "new"]
+)
+def test_every_protocol_is_a_sentence(protocol):
+    sentence = protocol_sentence(protocol, n_folds=5)
+
+    assert sentence.endswith(".")
+    assert "{" not in sentence

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator, load_estimator
+
+N_BANDS, HOP_S = 16, 0.016
+SMALL = {"epochs": 12, "channels": (6, 8), "n_time_strides": 2, "lstm_units": 6, "crop_s": 0.5, "batch_size": 8}
+SMALL |= {"learning_rate": 0.02, "n_members": 2, "mixup_alpha": 0.1}
+LABELS = ("anger", "joy", "sad")
+
+
+def toy(n=36, labels=LABELS, *, seed=0, shortest=20, longest=60, **parameters):
+    """Noise with a loud stripe of bands, another one for each class, that comes and goes."""
+    rng = np.random.default_rng(seed)
+    y = [labels[i % len(labels)] for i in range(n)]
+    clips = []
+    for label in y:
+        clip = rng.normal(-50, 3, (int(rng.integers(shortest, longest)), N_BANDS)).astype(np.float32)
+        first = 1 + 5 * sorted(labels).index(label)
+        clip[::2, first : first + 4] += 20
+        clips.append(clip + rng.uniform(-10, 10))
+    ids = [f"toy/{i}" for i in range(n)]
+    feature = ClipFeatures.from_arrays("log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256, **parameters})
+    return FeatureSet({"log_mel": feature}), y, [f"g{i // 6}" for i in range(n)]
+
+
+def single(*clips):
+    ids = [f"one/{i}" for i in range(len(clips))]
+    feature = ClipFeatures.from_arrays("log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256})
+    return FeatureSet({"log_mel": feature})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    x, y, groups = toy()
+    return build_estimator("crnn", SMALL, seed=1).fit(x, y, groups), x
+
+
+def test_separable_classes_are_learnt(fitted):
+    model, _ = fitted
+    other, truth, _ = toy(seed=9)
+    predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
+    assert np.mean(predicted == np.array(truth)) > 0.85
+    assert [entry["epoch"] for entry in model.history_] == list(range(1, 13))
+    assert model.history_[-1]["loss"] < model.history_[0]["loss"]
+
+
+def test_what_a_clip_shares_its_batch_with_does_not_matter(fitted):
+    model, x = fitted
+    together = model.predict_proba(x)
+    alone = np.concatenate([model.predict_proba(x.take([i])) for i in range(8)])
+    np.testing.assert_allclose(alone, together[:8], atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", [1, 2, 3, 7, 40])
+def test_padding_changes_nothing(fitted, padding):
+    model, x = fitted
+    clip = np.array(x["log_mel"][0])[None]
+    lengths = np.array([clip.shape[1]], np.int32)
+    longer = np.pad(clip, ((0, 0), (0, padding), (0, 0)), constant_values=99.0)
+    network = model.members_[0]
+    plain = network({"log_mel": clip, "log_mel_lengths": lengths})
+    padded = network({"log_mel": longer, "log_mel_lengths": lengths})
+    np.testing.assert_allclose(padded["logits"], plain["logits"], atol=1e-4)
+    n_steps = plain["attention"].shape[1]
+    np.testing.assert_allclose(padded["attention"][:, :n_steps], plain["attention"], atol=1e-5)
+    assert np.all(np.asarray(padded["attention"])[:, n_steps:] == 0)
+
+
+def test_attention_sums_to_one_at_rising_times(fitted):
+    model, x = fitted
+    weights, times = model.attention(x), model.attention_times(x)
+    for clip, row, starts in zip(x["log_mel"], weights, times, strict=True):
+        assert row.shape == starts.shape == (-(-len(clip) // 4),)
+        assert row.sum() == pytest.approx(1)
+        assert starts[0] == 0
+        assert np.all(np.diff(starts) == pytest.approx(4 * HOP_S))
+        assert starts[-1] < len(clip) * HOP_S
+
+
+def test_saved_model_predicts_and_attends_the_same(fitted, tmp_path):
+    model, x = fitted
+    model.save(tmp_path / "crnn")
+    found = load_estimator(tmp_path / "crnn")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    np.testing.assert_array_equal(found.attention(x)[3], model.attention(x)[3])
+    assert found.n_parameters == model.n_parameters > 0
+    assert found.history_ == model.history_
+
+
+def test_loudness_alone_changes_nothing(fitted):
+    model, x = fitted
+    clip = np.array(x["log_mel"][1])
+    np.testing.assert_allclose(
+        model.predict_proba(single(clip + 20)), model.predict_proba(single(clip)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("n_frames", [1, 4])
+def test_the_shortest_clips_are_accepted(fitted, n_frames):
+    model, _ = fitted
+    probabilities = model.predict_proba(single(np.full((n_frames, N_BANDS), -60, np.float32)))
+    np.testing.assert_allclose(probabilities.sum(), 1)
+    assert np.all(np.isfinite(probabilities))
+
+
+@pytest.mark.parametrize("labels", [("joy", "sad"), LABELS])
+def test_twelve_clips_of_50_ms_and_the_same_fit_twice(labels):
+    x, y, groups = toy(12, labels, shortest=3, longest=5)
+    tiny = {**SMALL, "epochs": 2, "n_members": 1, "mean_removal": "band"}
+    first, second = (build_estimator("crnn", tiny, seed=3).fit(x, y, groups) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(x), second.predict_proba(x))
+    assert first.predict_proba(x).shape == (12, len(labels))
+
+
+def test_validation_groups_are_scored_each_epoch():
+    x, y, groups = toy(18)
+    settings = {**SMALL, "epochs": 2, "n_members": 1, "validation_fraction": 0.3, "mean_removal": "none"}
+    model = build_estimator("crnn", settings).fit(x, y, groups)
+    assert {"val_loss", "val_uar"} <= set(model.history_[0])
+
+
+def test_other_spectrograms_are_refused(fitted):
+    with pytest.raises(AffettoError, match="hop"):
+        fitted[0].predict_proba(toy(6, hop=160)[0])
+
+
+def test_default_network_is_small():
+    from affetto.models.crnn import CrnnParameters
+    from affetto.models.crnn_network import build_crnn
+    from affetto.models.network import make_inputs
+
+    chosen = CrnnParameters()
+    example = {"log_mel": np.zeros((1, 4, 64), np.float32), "log_mel_lengths": np.ones(1, np.int32)}
+    network = build_crnn(
+        make_inputs(example),
+        7,
+        mean_removal="clip",
+        range_db=60.0,
+        band_mean=[0.0] * 64,
+        band_scale=[1.0] * 64,
+        channels=chosen.channels,
+        n_time_strides=chosen.n_time_strides,
+        lstm_units=chosen.lstm_units,
+        dropout=chosen.dropout,
+    )
+    assert network.count_params() * chosen.n_members < 1_000_000

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator, load_estimator
+
+
+def toy(n=60, n_classes=4, n_dimensions=30, seed=0, feature="functionals"):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    vectors = rng.normal(size=(n, n_dimensions))
+    vectors[np.arange(n), labels] += 1.5
+    ids = [f"toy/{i}" for i in range(n)]
+    x = FeatureSet({feature: ClipFeatures.from_arrays(feature, ids, list(vectors))})
+    return x, [f"e{label}" for label in labels], [f"g{i // 6}" for i in range(n)]
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_decision_is_the_svms(n_classes):
+    x, y, groups = toy(n_classes=n_classes)
+    other, _, _ = toy(n_classes=n_classes, seed=7)
+    vectors = x["functionals"].stack().astype(np.float64)
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0)
+    reference = SVC(kernel="linear", C=0.01, class_weight="balanced", break_ties=n_classes > 2)
+    reference.fit(np.clip((vectors - mean) / scale, -4, 4), y)
+    model = build_estimator("functionals_svm", {"C": 0.01}).fit(x, y, groups)
+    probabilities = model.predict_proba(other)
+    expected = reference.predict(np.clip((other["functionals"].stack() - mean) / scale, -4, 4))
+    np.testing.assert_array_equal(np.array(model.classes_)[probabilities.argmax(axis=1)], expected)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_saved_model_predicts_the_same(tmp_path):
+    x, y, groups = toy()
+    model = build_estimator("functionals_svm", {"C": 0.01}).fit(x, y, groups)
+    model.save(tmp_path / "svm")
+    found = load_estimator(tmp_path / "svm")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    assert found.n_parameters == model.n_parameters > 0
+
+
+def test_fits_are_repeatable_and_a_missing_class_is_no_matter():
+    x, y, groups = toy()
+    kept = [i for i, label in enumerate(y) if label != "e3"]
+    fits = [
+        build_estimator("functionals_svm", seed=1).fit(x.take(kept), [y[i] for i in kept], [groups[i] for i in kept])
+        for _ in range(2)
+    ]
+    assert fits[0].classes_ == ("e0", "e1", "e2")
+    np.testing.assert_array_equal(fits[0].predict_proba(x), fits[1].predict_proba(x))
+
+
+def test_twelve_clips_and_the_small_feature_set():
+    x, y, groups = toy(12, 3, feature="egemaps")
+    model = build_estimator("functionals_svm", {"feature": "egemaps", "C": 0.1}).fit(x, y, groups)
+    assert model.features == ("egemaps",)
+    assert model.predict_proba(x.take([0])).shape == (1, 3)

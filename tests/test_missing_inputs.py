@@ -1,0 +1,61 @@
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro_datasets.json import JSONDataset
+
+import affetto.missing_inputs
+from affetto.errors import AffettoError
+from affetto.missing_inputs import MissingInputsHook
+
+
+def keep(*values):
+    return values[0]
+
+
+def step(inputs, output):
+    return Pipeline([Node(keep, inputs=inputs, outputs=output, name=f"make_{output}")])
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    names = ("clips", "library", "model")
+    files = {name: JSONDataset(filepath=str(tmp_path / f"{name}.json")) for name in names}
+    return DataCatalog({**files, "params:x": MemoryDataset(1)})
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    theme = step("params:x", "clips") + step("clips", "library")
+    pipelines = {
+        "emotion": step("clips", "library"),
+        "theme": theme,
+        "voice": step("params:x", "model"),
+        "__default__": theme + step("params:x", "model"),
+    }
+    monkeypatch.setattr(affetto.missing_inputs, "_registered", lambda: pipelines)
+
+
+RECOMMEND = step(["library", "model", "params:x"], "answer")
+
+
+def test_the_pipelines_that_can_run_now_are_named(catalog):
+    with pytest.raises(AffettoError) as caught:
+        MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+    assert str(caught.value) == (
+        "library has not been made yet: "
+        "run `kedro run --pipeline=theme` and `kedro run --pipeline=voice` first."
+    )
+
+
+def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
+    catalog.save("clips", [])
+    catalog.save("model", {})
+    with pytest.raises(AffettoError, match=r"run `kedro run --pipeline=emotion` first\."):
+        MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+
+
+def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):
+    MissingInputsHook().before_pipeline_run(step("elsewhere", "answer"), catalog)
+    for name in ("library", "model"):
+        catalog.save(name, {})
+    MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
