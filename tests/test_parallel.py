@@ -123,8 +123,9 @@ def test_interrupt_and_kill_leave_no_orphan(how, tmp_path: Path):
             from affetto.parallel import ExecutorParameters, map_shards
 
             if __name__ == "__main__":
-                map_shards(Path.touch, [Path("a"), Path("b")], ExecutorParameters(n_jobs=2), description="begin")
-                map_shards(time.sleep, [60.0] * 8, ExecutorParameters(n_jobs=2), description="sleep")
+                pool = ExecutorParameters(n_jobs=2)
+                map_shards(Path.touch, [Path("a"), Path("b")], pool, description="begin")
+                map_shards(time.sleep, [60.0] * 8, pool, description="sleep")
             """
         )
     )

@@ -192,9 +192,7 @@ def _sides(pipeline: Pipeline) -> list[str]:
     return [side for side in ("music", "voice") if f"{side}.clips" in names]
 
 
-def _tags(
-    name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pipeline
-) -> dict[str, str]:
+def _tags(name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pipeline) -> dict[str, str]:
     from kedro.framework.session.session import _describe_git
 
     tags = {"pipeline": name}

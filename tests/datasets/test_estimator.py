@@ -5,7 +5,6 @@ import pytest
 from kedro.io import DatasetError
 
 from affetto.datasets.estimator import EstimatorDataset
-
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.registry import build_estimator
 
@@ -39,4 +38,7 @@ def test_saving_replaces_the_model_and_loading_predicts_the_same(tmp_path, featu
 
     assert loaded.seed == 1
     np.testing.assert_allclose(loaded.predict_proba(features), fitted.predict_proba(features))
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] in (["fits", "model"], ["model", "fits"])
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] in (
+        ["fits", "model"],
+        ["model", "fits"],
+    )

@@ -19,7 +19,9 @@ class Project:
 
     root: Path
 
-    def kedro(self, *arguments: str, timeout: float = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+    def kedro(
+        self, *arguments: str, timeout: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, "-m", "kedro", *arguments], timeout, environment)
 
     def affetto(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,16 @@ MODELS = {
         "mfcc_forest": "baseline",
     },
 }
-METRICS = {"uar", "wa", "macro_f1", "uar_ci_low", "uar_ci_high", "fit_seconds", "predict_ms_per_clip", "n_parameters"}
+METRICS = {
+    "uar",
+    "wa",
+    "macro_f1",
+    "uar_ci_low",
+    "uar_ci_high",
+    "fit_seconds",
+    "predict_ms_per_clip",
+    "n_parameters",
+}
 
 
 @pytest.fixture(scope="module")

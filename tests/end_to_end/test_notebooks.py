@@ -9,7 +9,9 @@ from nbclient import NotebookClient
 pytestmark = pytest.mark.end_to_end
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
 def test_the_notebook_runs_after_a_demo_run(demo, path):
     notebook = nbformat.read(path, as_version=4)
 

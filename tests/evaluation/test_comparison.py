@@ -12,8 +12,8 @@ from affetto.evaluation.wording import (
     number,
     p_value,
     protocol_sentence,
-    summary_sentence,
     sentences_on_tests,
+    summary_sentence,
 )
 
 QUICK = EvaluationParameters(n_resamples=500, n_permutations=500)
@@ -138,3 +138,16 @@ def test_every_protocol_is_a_sentence(protocol):
 
     assert sentence.endswith(".")
     assert "{" not in sentence
+
+
+def test_a_proposed_model_that_beats_only_some_baselines_says_so(models):
+    mixed = compare(
+        models,
+        {"attentive": "proposed", "plain": "baseline", "svm": "baseline"},
+        protocol="kfold",
+        corpus="demo",
+        task="t",
+        parameters=QUICK,
+    )
+
+    assert summary_sentence(mixed).endswith("and beats svm, but not every baseline.")

@@ -56,6 +56,17 @@ def test_training_curves_show_loss_and_uar_of_networks_only(histories):
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), np.arange(6) / 10)
 
 
+def test_curves_that_were_not_recorded_are_left_out():
+    epochs = pd.DataFrame({"fold": 0, "seed": 0, "epoch": [0, 1], "loss": [1.0, 0.5]})
+    validated = epochs.assign(val_loss=[1.2, 0.9], val_uar=[0.3, 0.6])
+
+    first, second, _, absent = training_figure({"a": validated, "b": epochs}).axes
+
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["training", "validation"]
+    assert len(second.lines) == 1
+    assert not absent.axison
+
+
 def test_models_without_epochs_leave_a_note():
     figure = training_figure({"svm": pd.DataFrame(columns=["fold", "seed", "epoch"])})
 

@@ -165,3 +165,20 @@ def test_nothing_labelled_is_a_short_page():
 
     assert "No clip with a label was scored." in page
     assert Outline(page).open == []
+
+
+def test_a_wide_leakage_gap_names_the_model(models, roles, simulate):
+    flattered = {"svm": simulate(4.0, 5)}
+    table = compare(
+        models,
+        roles,
+        protocol="kfold",
+        corpus="c",
+        task="t",
+        random_predictions=flattered,
+        parameters=QUICK,
+    )
+
+    page = render_report(table, models, {}, task="t", corpus="c", protocol="kfold")
+
+    assert "flatter svm most" in page

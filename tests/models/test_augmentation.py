@@ -47,7 +47,11 @@ def test_same_seed_same_batch_and_another_seed_another():
 
 
 @settings(max_examples=40, deadline=None)
-@given(lengths=st.lists(st.integers(1, 70), min_size=1, max_size=6), width=st.integers(1, 50), seed=st.integers(0, 99))
+@given(
+    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=6),
+    width=st.integers(1, 50),
+    seed=st.integers(0, 99),
+)
 def test_crops_have_the_width_and_stay_within_the_clip(lengths, width, seed):
     found = clips(lengths, seed=seed)
     crops, real = random_crops(found, width, ON, np.random.default_rng(seed))

@@ -1,12 +1,23 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.crnn import CrnnParameters
+from affetto.models.network import make_inputs
 from affetto.models.registry import build_estimator, load_estimator
 
 N_BANDS, HOP_S = 16, 0.016
-SMALL = {"epochs": 12, "channels": (6, 8), "n_time_strides": 2, "lstm_units": 6, "crop_s": 0.5, "batch_size": 8}
+SMALL = {
+    "epochs": 12,
+    "channels": (6, 8),
+    "n_time_strides": 2,
+    "lstm_units": 6,
+    "crop_s": 0.5,
+    "batch_size": 8,
+}
 SMALL |= {"learning_rate": 0.02, "n_members": 2, "mixup_alpha": 0.1}
 LABELS = ("anger", "joy", "sad")
 
@@ -22,7 +33,9 @@ def toy(n=36, labels=LABELS, *, seed=0, shortest=20, longest=60, **parameters):
         clip[::2, first : first + 4] += 20
         clips.append(clip + rng.uniform(-10, 10))
     ids = [f"toy/{i}" for i in range(n)]
-    feature = ClipFeatures.from_arrays("log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256, **parameters})
+    feature = ClipFeatures.from_arrays(
+        "log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256, **parameters}
+    )
     return FeatureSet({"log_mel": feature}), y, [f"g{i // 6}" for i in range(n)]
 
 
@@ -128,11 +141,7 @@ def test_other_spectrograms_are_refused(fitted):
 
 
 def test_default_network_is_small():
-    from affetto.models.crnn import CrnnParameters
-    from affetto.models.crnn_network import build_crnn
-    from affetto.models.network import make_inputs
-
-    chosen = CrnnParameters()
+    chosen, build_crnn = CrnnParameters(), import_module("affetto.models.crnn_network").build_crnn
     example = {"log_mel": np.zeros((1, 4, 64), np.float32), "log_mel_lengths": np.ones(1, np.int32)}
     network = build_crnn(
         make_inputs(example),

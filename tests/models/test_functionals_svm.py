@@ -44,7 +44,9 @@ def test_fits_are_repeatable_and_a_missing_class_is_no_matter():
     x, y, groups = toy()
     kept = [i for i, label in enumerate(y) if label != "e3"]
     fits = [
-        build_estimator("functionals_svm", seed=1).fit(x.take(kept), [y[i] for i in kept], [groups[i] for i in kept])
+        build_estimator("functionals_svm", seed=1).fit(
+            x.take(kept), [y[i] for i in kept], [groups[i] for i in kept]
+        )
         for _ in range(2)
     ]
     assert fits[0].classes_ == ("e0", "e1", "e2")

@@ -17,7 +17,9 @@ def toy(n=40, names=("anger", "joy", "sad"), n_dimensions=60, seed=0, **paramete
     for i, label in enumerate(y):
         vectors[i, names.index(label)] += 3 * np.abs(vectors[:, names.index(label)]).mean()
     ids = [f"toy/{i}" for i in range(n)]
-    clips = ClipFeatures.from_arrays("functionals", ids, list(vectors), parameters={"set": "toy", **parameters})
+    clips = ClipFeatures.from_arrays(
+        "functionals", ids, list(vectors), parameters={"set": "toy", **parameters}
+    )
     return FeatureSet({"functionals": clips}), y, [f"g{i // 4}" for i in range(n)]
 
 
@@ -42,7 +44,9 @@ def test_logistic_regression_equals_scikit_learn(balanced):
     vectors, labels = rng.normal(size=(60, 90)), np.repeat([0, 1, 2], [30, 20, 10])
     vectors[np.arange(60), labels] += 1
     weights, bias = fit_logistic(vectors, labels, 3, penalty=2.0, class_weights=balanced)
-    reference = LogisticRegression(C=0.5, class_weight="balanced" if balanced else None, tol=1e-9, max_iter=5000)
+    reference = LogisticRegression(
+        C=0.5, class_weight="balanced" if balanced else None, tol=1e-9, max_iter=5000
+    )
     expected = reference.fit(vectors, labels).predict_proba(vectors)
     np.testing.assert_allclose(softmax(vectors @ weights + bias), expected, atol=2e-4)
 

@@ -13,7 +13,9 @@ def toy(n=48, n_classes=3, seed=0, shortest=1):
     frames = [rng.normal(size=(int(rng.integers(shortest, 60)), 6)).astype(np.float32) for _ in labels]
     for clip, label in zip(frames, labels, strict=True):
         clip[:, label] += 2
-    x = FeatureSet({"mfcc": ClipFeatures.from_arrays("mfcc", [f"toy/{i}" for i in range(n)], frames, hop_s=0.01)})
+    x = FeatureSet(
+        {"mfcc": ClipFeatures.from_arrays("mfcc", [f"toy/{i}" for i in range(n)], frames, hop_s=0.01)}
+    )
     return x, [f"e{label}" for label in labels], [f"g{i // 4}" for i in range(n)]
 
 
@@ -38,7 +40,9 @@ def test_same_seed_same_forest_also_after_saving(tmp_path):
 @pytest.mark.parametrize(("n", "n_classes"), [(12, 2), (12, 4)])
 def test_few_clips_of_a_single_frame(n, n_classes):
     x, y, groups = toy(n, n_classes)
-    single = FeatureSet({"mfcc": ClipFeatures.from_arrays("mfcc", ["toy/one"], [np.zeros((1, 6))], hop_s=0.01)})
+    single = FeatureSet(
+        {"mfcc": ClipFeatures.from_arrays("mfcc", ["toy/one"], [np.zeros((1, 6))], hop_s=0.01)}
+    )
     probabilities = build_estimator("mfcc_forest", SMALL).fit(x, y, groups).predict_proba(single)
     assert probabilities.shape == (1, n_classes)
     np.testing.assert_allclose(probabilities.sum(), 1)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from mlflow.types import Schema
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_PARAMETER_LENGTH = 6000
@@ -171,15 +173,34 @@ def _log_native(directory: Path) -> str:
     flavour, model, example = native
     keras = flavour == "keras"
     output = model.predict(example, verbose=0) if keras else model.predict(example)
+    signature = infer_signature(example, output)
+    if keras:
+        signature.inputs = _open_schema(model)
+    # mlflow.keras cannot save an input example (3.17); mlflow.tensorflow writes the same .keras file and can.
+    log = mlflow.tensorflow.log_model if keras else mlflow.sklearn.log_model
     with _quietly():
-        info = (mlflow.keras if keras else mlflow.sklearn).log_model(
+        info = log(
             model,
             name="model",
-            signature=infer_signature(example, output),
+            signature=signature,
             input_example=example,
-            pip_requirements=["affetto", "keras" if keras else "scikit-learn"],
+            pip_requirements=["affetto"],
         )
     return str(info.model_uri)
+
+
+def _open_schema(model: Any) -> Schema:
+    """Describe the inputs of a network with its time axes left open."""
+    from mlflow.types import Schema, TensorSpec
+
+    return Schema(
+        [
+            TensorSpec(
+                np.dtype(tensor.dtype), [-1 if size is None else size for size in tensor.shape], tensor.name
+            )
+            for tensor in model.inputs
+        ]
+    )
 
 
 @contextmanager

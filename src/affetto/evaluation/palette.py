@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,8 +52,3 @@ def nothing(message: str) -> Figure:
     figure = canvas(5.0, 1.2)
     figure.text(0.5, 0.5, message, ha="center", va="center", fontsize=10, color=INK)
     return figure
-
-
-def colours(names: Sequence[str]) -> dict[str, str]:
-    """Give every name a colour of the palette, in order."""
-    return {name: PALETTE[position % len(PALETTE)] for position, name in enumerate(names)}

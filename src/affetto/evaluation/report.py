@@ -20,10 +20,10 @@ from affetto.evaluation.wording import (
     comparison_header,
     number,
     protocol_sentence,
+    sentences_on_tests,
     summary_sentence,
     task_notes,
     task_title,
-    sentences_on_tests,
 )
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Augmentation of log-mel spectrograms: whole batches at once, in NumPy, deterministic given the generator.
 
-A spectrogram is varied the way voices vary: its time axis is stretched (speaking rate), its mel axis shifted and
-scaled (pitch and length of the vocal tract), noise is added, and stripes are hidden (SpecAugment).
+A spectrogram is varied the way voices vary: its time axis is stretched (speaking rate), its mel axis
+shifted and scaled (pitch and length of the vocal tract), noise is added, and stripes are hidden
+(SpecAugment).
 """
 
 from __future__ import annotations
@@ -18,33 +19,49 @@ class AugmentationParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     time_stretch: float = Field(
-        default=0.2, ge=0, lt=0.9, description="Largest relative change of the speaking rate, drawn uniformly."
+        default=0.2,
+        ge=0,
+        lt=0.9,
+        description="Largest relative change of the speaking rate.",
     )
     band_shift: float = Field(
-        default=3.0, ge=0, description="Largest shift along the mel axis, bands (pitch and formants move together)."
+        default=3.0,
+        ge=0,
+        description="Largest shift of pitch and formants, mel bands.",
     )
     band_scale: float = Field(
-        default=0.08, ge=0, lt=0.9, description="Largest relative scaling of the mel axis (vocal tract length)."
+        default=0.08,
+        ge=0,
+        lt=0.9,
+        description="Largest relative scaling of the mel axis.",
     )
     gain_db: float = Field(default=6.0, ge=0, description="Largest change of the level, dB.")
     tilt_db: float = Field(
-        default=3.0, ge=0, description="Largest change of level from the lowest to the middle band, dB (microphone)."
+        default=3.0,
+        ge=0,
+        description="Largest change of level at the outermost bands, dB.",
     )
     borrow_probability: float = Field(
-        default=0.5, ge=0, le=1, description="Share of the clips that take over another voice's average spectrum."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of clips given another voice's mean spectrum.",
     )
-    noise_probability: float = Field(default=0.5, ge=0, le=1, description="Share of the clips that get noise.")
+    noise_probability: float = Field(default=0.5, ge=0, le=1, description="Share of clips that get noise.")
     noise_snr_db: tuple[float, float] = Field(
         default=(5.0, 35.0), description="Range of the signal-to-noise ratio of the white noise, dB."
     )
     n_time_masks: int = Field(default=2, ge=0, description="Stripes of hidden frames a clip.")
-    time_mask: float = Field(default=0.12, ge=0, le=1, description="Longest stripe of frames, share of the crop.")
+    time_mask: float = Field(default=0.12, ge=0, le=1, description="Longest stripe, share of the crop.")
     n_band_masks: int = Field(default=2, ge=0, description="Stripes of hidden bands a clip.")
-    band_mask: float = Field(default=0.12, ge=0, le=1, description="Widest stripe of bands, share of the bands.")
+    band_mask: float = Field(default=0.12, ge=0, le=1, description="Widest stripe, share of the bands.")
 
 
 def random_crops(
-    spectrograms: list[np.ndarray], width: int, augmentation: AugmentationParameters, generator: np.random.Generator
+    spectrograms: list[np.ndarray],
+    width: int,
+    augmentation: AugmentationParameters,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut a random crop of each spectrogram, time-stretched and warped along the mel axis.
 
@@ -118,8 +135,8 @@ def borrow_spectra(
 ) -> np.ndarray:
     """Move the mean and the deviation of each band towards those of another clip of the same emotion.
 
-    What is said and how stays, the voice and the room change: Freq-MixStyle (Kim et al., DCASE 2022; after Zhou et al.,
-    "Domain generalization with MixStyle", ICLR 2021) on the input.
+    What is said and how stays, the voice and the room change: Freq-MixStyle (Kim et al., DCASE 2022; after
+    Zhou et al., "Domain generalization with MixStyle", ICLR 2021) on the input.
 
     Parameters
     ----------
@@ -142,7 +159,7 @@ def borrow_spectra(
     aimed = own + share[:, None, None] * (other - own)
     factor = (aimed[:, 1] / np.maximum(own[:, 1], _SMALLEST_DB)).clip(0.5, 2.0)[:, None, :]
     moved = (crops - own[:, None, 0]) * factor + aimed[:, None, 0]
-    return moved.astype(np.float32)
+    return np.asarray(moved, dtype=np.float32)
 
 
 def vary_levels(
@@ -171,8 +188,8 @@ def vary_levels(
     ramp = np.linspace(-1.0, 1.0, n_bands, dtype=np.float32)
     gain = _uniform(generator, augmentation.gain_db, n_clips)[:, None]
     tilt = _uniform(generator, augmentation.tilt_db, n_clips)[:, None] * ramp
-    snr = generator.uniform(*augmentation.noise_snr_db, n_clips)
-    noisy = generator.random(n_clips) < augmentation.noise_probability
+    snr = np.asarray(generator.uniform(*augmentation.noise_snr_db, n_clips))
+    noisy = np.asarray(generator.random(n_clips) < augmentation.noise_probability)
     varied = crops + (gain + tilt)[:, None, :].astype(np.float32)
     if noisy.any():
         chosen = varied[noisy]
@@ -211,7 +228,12 @@ def hide_stripes(
 
 
 def mix(
-    crops: np.ndarray, lengths: np.ndarray, targets: np.ndarray, *, alpha: float, generator: np.random.Generator
+    crops: np.ndarray,
+    lengths: np.ndarray,
+    targets: np.ndarray,
+    *,
+    alpha: float,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Blend each crop and its target with those of another one of the batch (mixup: Zhang et al., ICLR 2018).
 
@@ -251,7 +273,7 @@ def _uniform(generator: np.random.Generator, limit: float, size: int) -> np.ndar
 def _band_positions(n_bands: int, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Where each output band is read, [n_clips, n_bands]; beyond the edges the outermost band repeats."""
     positions: np.ndarray = np.arange(n_bands) * scale[:, None] + shift[:, None]
-    return np.clip(positions, 0, n_bands - 1)
+    return np.asarray(np.clip(positions, 0, n_bands - 1))
 
 
 def _stripes(
@@ -261,5 +283,5 @@ def _stripes(
     widths = generator.integers(0, int(share * size) + 1, (n_clips, n_stripes, 1))
     starts = np.floor(generator.random((n_clips, n_stripes, 1)) * (size - widths + 1))
     cells = np.arange(size)
-    hidden: np.ndarray = ((cells >= starts) & (cells < starts + widths)).any(axis=1)
-    return hidden
+    inside = np.asarray((cells >= starts) & (cells < starts + widths))
+    return np.asarray(inside.any(axis=1))

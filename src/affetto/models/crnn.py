@@ -27,18 +27,21 @@ class CrnnParameters(TrainingParameters):
     epochs: int = Field(60, ge=1, description="Passes over the training clips.")
     batch_size: int = Field(16, ge=1, description="Clips a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target spread over all classes.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target spread evenly.")
     channels: tuple[int, ...] = Field(
-        (16, 32, 48, 64), min_length=1, max_length=6, description="Channels of the blocks; each halves the bands."
+        (16, 32, 48, 64),
+        min_length=1,
+        max_length=6,
+        description="Channels of the blocks.",
     )
-    n_time_strides: int = Field(3, ge=0, le=6, description="The first so many blocks also halve the frames.")
+    n_time_strides: int = Field(3, ge=0, le=6, description="So many blocks halve the frames.")
     lstm_units: int = Field(48, ge=1, description="Size of the LSTM's state in each direction.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the numbers hidden before and after the LSTM.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share hidden around the LSTM.")
     crop_s: float = Field(3.072, gt=0, description="Length of the random training crops, seconds.")
     mean_removal: Removal = Field(
         "clip", description="Level subtracted from each clip: none, its mean, or its mean in each band."
     )
-    range_db: float = Field(60.0, gt=0, description="Cells more than this below a clip's loudest are raised to there.")
+    range_db: float = Field(60.0, gt=0, description="Dynamic range kept below a clip's loudest cell, dB.")
     augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
 
 
@@ -56,7 +59,9 @@ class Crnn(KerasEstimator):
 
     def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
         clips = x["log_mel"]
-        levelled = np.concatenate([remove_level(clip, self.parameters.mean_removal, self.parameters.range_db) for clip in clips])
+        levelled = np.concatenate(
+            [remove_level(clip, self.parameters.mean_removal, self.parameters.range_db) for clip in clips]
+        )
         return {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
@@ -97,7 +102,9 @@ class Crnn(KerasEstimator):
         model = self._build(shared.pad_batch(examples.inputs, np.arange(1)), examples.n_classes)
         self.members_.append(model)
         width = max(1, round(chosen.crop_s / float(self.statistics_["hop_s"])))
-        loop = CropLoop(model, examples.take(kept), chosen, seed=seed, width=width, augmentation=chosen.augmentation)
+        loop = CropLoop(
+            model, examples.take(kept), chosen, seed=seed, width=width, augmentation=chosen.augmentation
+        )
         return loop.run(examples.take(held) if len(held) else None)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray]:
@@ -133,7 +140,7 @@ class Crnn(KerasEstimator):
 
 def remove_level(clip: np.ndarray, removal: Removal, range_db: float) -> np.ndarray:
     """Do what the network's first layer does, for its statistics: float [n_frames, n_bands] in dB."""
-    limited = np.maximum(clip, clip.max() - range_db)
+    limited: np.ndarray = np.maximum(clip, clip.max() - range_db)
     if removal == "none":
         return limited
-    return limited - (limited.mean(axis=0, keepdims=True) if removal == "band" else limited.mean())
+    return np.asarray(limited - (limited.mean(axis=0) if removal == "band" else limited.mean()))

@@ -1,8 +1,8 @@
 """The proposed voice model: the CRNN on the spectrogram joined with the LLD branch on the functionals.
 
 The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
-functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are fitted in turn
-and joined where both speak the same language, in their probabilities.
+functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are
+fitted in turn and joined where both speak the same language, in their probabilities.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class CrnnLldParameters(BaseModel):
     crnn: CrnnParameters = Field(default_factory=CrnnParameters, description="The CRNN branch.")
     lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
     crnn_weight: float = Field(1.0, ge=0, description="Exponent of the CRNN's probabilities in the product.")
-    lld_weight: float = Field(1.0, ge=0, description="Exponent of the LLD branch's probabilities in the product.")
+    lld_weight: float = Field(
+        1.0, ge=0, description="Exponent of the LLD branch's probabilities in the product."
+    )
 
 
 class CrnnLld(Estimator):

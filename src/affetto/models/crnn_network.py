@@ -27,8 +27,8 @@ class RemoveLevel(keras.layers.Layer):
     removal
         "none", "clip" (one mean of all true frames and bands) or "band" (cepstral mean normalisation).
     range_db
-        What lies more than this below the clip's loudest cell is raised to there: the silence of a studio and the
-        noise of a kitchen become alike.
+        What lies more than this below the clip's loudest cell is raised to there: the silence of a studio
+        and the noise of a kitchen become alike.
     """
 
     def __init__(self, *, removal: str, range_db: float, **options: Any) -> None:
@@ -50,7 +50,7 @@ class RemoveLevel(keras.layers.Layer):
             means = tf.reduce_mean(means, axis=1, keepdims=True)
         return limited - means[:, None, :]
 
-    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return tuple(spectrograms_shape)
 
@@ -63,8 +63,8 @@ class RemoveLevel(keras.layers.Layer):
 class DeltaChannels(keras.layers.Layer):
     """Turn a spectrogram into three channels: itself, its deltas and their deltas.
 
-    A delta is the regression slope over two frames on each side (HTK Book 3.4, equation 5.16). Frames beyond a clip's
-    end count as zeros and stay zeros, however far the clip is padded.
+    A delta is the regression slope over two frames on each side (HTK Book 3.4, equation 5.16). Frames
+    beyond a clip's end count as zeros and stay zeros, however far the clip is padded.
     """
 
     def call(self, spectrograms: Any, lengths: Any) -> Any:
@@ -74,7 +74,7 @@ class DeltaChannels(keras.layers.Layer):
         delta = _slope(static) * mask
         return tf.stack([static, delta, _slope(delta) * mask], axis=-1)
 
-    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return (*spectrograms_shape, 3)
 
@@ -88,7 +88,7 @@ class KeepSteps(keras.layers.Layer):
         mask = tf.cast(step_mask(lengths, tf.shape(maps)[1]), maps.dtype)
         return maps * mask[:, :, None, None]
 
-    def compute_output_shape(self, maps_shape: Any, lengths_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(self, maps_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
         return tuple(maps_shape)
 
@@ -101,11 +101,13 @@ class WeightedDeviation(keras.layers.Layer):
     """
 
     def call(self, steps: Any, weights: Any, mean: Any) -> Any:
-        """Map [n_clips, n_steps, n], weights [n_clips, n_steps] and the weighted mean [n_clips, n] to [n_clips, n]."""
+        """Map steps [n_clips, n_steps, n], their weights and weighted mean [n_clips, n] to [n_clips, n]."""
         variance = tf.einsum("bt,btn->bn", weights, tf.square(steps - mean[:, None, :]))
         return tf.sqrt(tf.maximum(variance, 0.0) + _SMALL_VARIANCE)
 
-    def compute_output_shape(self, steps_shape: Any, weights_shape: Any = None, mean_shape: Any = None) -> Any:  # noqa: ARG002
+    def compute_output_shape(
+        self, steps_shape: Any, weights_shape: Any = None, mean_shape: Any = None
+    ) -> Any:
         """Return the shape of `call`'s result."""
         return (steps_shape[0], steps_shape[-1])
 
@@ -169,11 +171,15 @@ def build_crnn(
     lengths = inputs["log_mel_lengths"]
     clips = inputs["log_mel"]
     clips = RemoveLevel(removal=mean_removal, range_db=range_db, name="level")(clips, lengths)
-    clips = layers.Normalization(mean=list(band_mean), variance=[value**2 for value in band_scale], name="standardised")(clips)
+    clips = layers.Normalization(
+        mean=list(band_mean), variance=[value**2 for value in band_scale], name="standardised"
+    )(clips)
     maps = DeltaChannels(name="deltas")(clips, lengths)
     for block, n_channels in enumerate(channels):
         halved = block < n_time_strides
-        maps = _convolve(maps, n_channels, size=5 if block == 0 else 3, stride=2 if halved else 1, name=f"block_{block}")
+        maps = _convolve(
+            maps, n_channels, size=5 if block == 0 else 3, stride=2 if halved else 1, name=f"block_{block}"
+        )
         lengths = HalveLengths(name=f"lengths_{block}")(lengths) if halved else lengths
         maps = KeepSteps(name=f"keep_{block}")(maps, lengths)
     steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
@@ -189,16 +195,23 @@ def build_crnn(
 def _convolve(maps: Any, n_channels: int, *, size: int, stride: int, name: str) -> Any:
     """Convolution, batch normalisation, ReLU.
 
-    The borders are padded explicitly: TensorFlow's "same" puts them elsewhere for even and for odd widths, and the
-    result for a clip would depend on how far its batch is padded.
+    The borders are padded explicitly: TensorFlow's "same" puts them elsewhere for even and for odd widths,
+    and the result for a clip would depend on how far its batch is padded.
     """
     from keras import layers
 
     maps = layers.ZeroPadding2D(size // 2, name=f"{name}_border")(maps)
     maps = layers.Conv2D(
-        n_channels, size, strides=(stride, 2), use_bias=False, kernel_initializer="he_normal", name=f"{name}_convolution"
+        n_channels,
+        size,
+        strides=(stride, 2),
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_convolution",
     )(maps)
-    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(maps))
+    return layers.ReLU(name=f"{name}_relu")(
+        layers.BatchNormalization(momentum=0.9, name=f"{name}_normalisation")(maps)
+    )
 
 
 def _slope(values: Any) -> Any:
@@ -208,7 +221,8 @@ def _slope(values: Any) -> Any:
     weights = range(1, _REACH + 1)
     total = tf.add_n(
         [
-            float(w) * (padded[:, _REACH + w : _REACH + w + n_frames] - padded[:, _REACH - w : _REACH - w + n_frames])
+            float(w)
+            * (padded[:, _REACH + w : _REACH + w + n_frames] - padded[:, _REACH - w : _REACH - w + n_frames])
             for w in weights
         ]
     )

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from affetto.models.augmentation import AugmentationParameters, borrow_spectra, hide_stripes, mix, random_crops, vary_levels
+from affetto.models.augmentation import (
+    AugmentationParameters,
+    borrow_spectra,
+    hide_stripes,
+    mix,
+    random_crops,
+    vary_levels,
+)
 from affetto.models.loop import Loop
 from affetto.models.training import Batch, Examples, TrainingParameters
 

@@ -154,7 +154,11 @@ def cross_validate(
         predictions=_concat(map(_prediction_rows, fits, results)),
         histories=_concat([_history_rows(fit, result) for fit, result in zip(fits, results, strict=True)]),
         attention=_concat(
-            [_attention_rows(fit, result) for fit, result in zip(fits, results, strict=True) if fit.seed == 0],
+            [
+                _attention_rows(fit, result)
+                for fit, result in zip(fits, results, strict=True)
+                if fit.seed == 0
+            ],
             columns=("clip_id", "times", "weights"),
         ),
         cost=_cost(results, n_tested=sum(len(fit.test) for fit in fits)),
@@ -305,7 +309,9 @@ def _evaluate(fit: _Fit) -> Mapping[str, Any]:
 
 
 def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
-    return np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
+    return (
+        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
+    )
 
 
 def _prediction_rows(fit: _Fit, result: Mapping[str, Any]) -> pd.DataFrame:

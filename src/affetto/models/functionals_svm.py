@@ -1,4 +1,4 @@
-"""The traditional voice model: a linear SVM on openSMILE functionals, the reference of the ComParE challenges.
+"""The traditional voice model: a linear SVM on openSMILE functionals, as in the ComParE challenges.
 
 Schuller et al., "The INTERSPEECH 2016 Computational Paralinguistics Challenge", Interspeech 2016.
 """
@@ -37,8 +37,8 @@ class FunctionalsSvmParameters(BaseModel):
 class FunctionalsSvm(TabularEstimator):
     """Linear support vector machine on standardised, clipped functionals.
 
-    Classes are told apart pair by pair; the scores that sum up the votes become probabilities by a softmax with a
-    fitted temperature, so that the most probable class is the SVM's own decision.
+    Classes are told apart pair by pair; the scores that sum up the votes become probabilities by a softmax
+    with a fitted temperature, so that the most probable class is the SVM's own decision.
     """
 
     name: ClassVar[str] = "functionals_svm"

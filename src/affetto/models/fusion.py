@@ -14,8 +14,9 @@ _TINY = 1e-12
 def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """Multiply probabilities, each to the power of its weight, and normalise.
 
-    The "product of experts" (Hinton 2002), also known as logarithmic opinion pool: a softmax of the weighted sum of
-    log probabilities. A class that one expert finds impossible stays improbable, whatever the others say.
+    The "product of experts" (Hinton 2002), also known as logarithmic opinion pool: a softmax of the
+    weighted sum of log probabilities. A class that one expert finds impossible stays improbable, whatever
+    the others say.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The LLD branch of the voice model: a strongly regularised linear classifier on openSMILE functionals.
 
-A clip has far more functionals (6,373) than there are training clips. The penalty must therefore be strong, and the
-weights of the best linear model lie in the span of the training clips: the fit takes place in that small space
-(`span`), which is exact and ten times faster.
+A clip has far more functionals (6,373) than there are training clips. The penalty must therefore be strong,
+and the weights of the best linear model lie in the span of the training clips: the fit takes place in that
+small space (`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LinearBranch:
         self.bias_ = np.zeros(0)
 
     def fit(self, vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        """Fit on vectors [n_clips, n_dimensions] with labels int64 [n_clips]; classes without clips stay unlikely."""
+        """Fit on vectors [n_clips, n_dimensions] labelled int64 [n_clips]."""
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         self.weights_, self.bias_ = fit_logistic(
             self._scaled(vectors),
@@ -78,7 +78,7 @@ class LinearBranch:
         return np.asarray(self._scaled(vectors) @ self.weights_ + self.bias_)
 
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
-        return self.standardiser_(vectors) / np.sqrt(vectors.shape[1])
+        return np.asarray(self.standardiser_(vectors) / np.sqrt(vectors.shape[1]))
 
     @property
     def n_parameters(self) -> int:
@@ -119,7 +119,7 @@ class Lld(Estimator):
         """Weights and biases of the linear classifier."""
         return self.branch_.n_parameters
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:  # noqa: ARG002
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         self.branch_.fit(x[self.parameters.feature].stack(), labels, len(self.classes_))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
@@ -143,8 +143,8 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     tuple of numpy.ndarray
-        Coordinates [n_clips, rank] and the basis [n_dimensions, rank]: `vectors = coordinates @ basis.T`. Lengths
-        and angles stay, and with them every L2-penalised linear model.
+        Coordinates [n_clips, rank] and the basis [n_dimensions, rank]: `vectors = coordinates @ basis.T`.
+        Lengths and angles stay, and with them every L2-penalised linear model.
     """
     if vectors.shape[1] <= len(vectors):
         return vectors, np.eye(vectors.shape[1])
@@ -183,7 +183,9 @@ def fit_logistic(
 
     coordinates, basis = span(vectors)
     targets = np.eye(n_classes)[labels]
-    importance = balanced_weights(labels, n_classes).astype(np.float64) if class_weights else np.ones(len(labels))
+    importance = (
+        balanced_weights(labels, n_classes).astype(np.float64) if class_weights else np.ones(len(labels))
+    )
     rows = np.arange(len(labels))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -15,12 +15,14 @@ _RELATIVE_TINY = 1e-6
 class Standardiser:
     """Brings every dimension to mean 0 and deviation 1 on the training clips, then clips it.
 
-    Functionals have heavy tails: a single extreme percentile of one recording would otherwise rule a linear model.
+    Functionals have heavy tails: a single extreme percentile of one recording would otherwise rule a linear
+    model.
 
     Parameters
     ----------
     mean, scale
-        float64 [n_dimensions]; a dimension that never changed in training has the scale infinity and becomes 0.
+        float64 [n_dimensions]; a dimension that never changed in training has the scale infinity and
+        becomes 0.
     limit
         Standardised values stay within ± this.
     """
@@ -39,7 +41,8 @@ class Standardiser:
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Standardise vectors, float64 [n_clips, n_dimensions]."""
-        return np.clip((_finite(vectors) - self.mean) / self.scale, -self.limit, self.limit)
+        standardised = (_finite(vectors) - self.mean) / self.scale
+        return np.asarray(np.clip(standardised, -self.limit, self.limit))
 
     def save(self, path: Path) -> None:
         """Write the statistics as npz."""

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Return the indices of the dimensions that are named in `wanted` or start with a prefix in it that ends
-    in `_`.
+    """Return the indices of the dimensions in `wanted`, where a name that ends in `_` is a prefix.
 
     Examples
     --------

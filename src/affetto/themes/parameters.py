@@ -34,7 +34,7 @@ def _descriptors() -> dict[str, DescriptorParameters]:
         "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=256),
         "harmony": DescriptorParameters(dimensions=HARMONY, n_words=128),
         "texture": DescriptorParameters(
-            dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=128, texture_frames=22
+            dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=128, texture_frames=43
         ),
     }
 
@@ -145,8 +145,7 @@ class ThemeEvaluationParameters(BaseModel):
     n_themes: int | None = Field(
         default=None,
         ge=1,
-        description="Clusters an emotion of every discovery model; null: as the LDA selects on training
-        clips.",
+        description="Clusters an emotion of every discovery model; null: what the LDA selects.",
     )
     n_topics: int = Field(
         default=20, ge=1, description="Topics an emotion whose mixture the classifier reads."

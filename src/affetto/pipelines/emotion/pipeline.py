@@ -63,9 +63,7 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
         "experiment": f"params:{side}.emotion.experiment",
         "store": f"{side}.emotion.store",
     }
-    track = update_wrapper(
-        partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model
-    )
+    track = update_wrapper(partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model)
     return Pipeline(
         [
             Node(
