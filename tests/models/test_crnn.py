@@ -11,7 +11,7 @@ from affetto.models.registry import build_estimator, load_estimator
 
 N_BANDS, HOP_S = 16, 0.016
 SMALL = {
-    "epochs": 12,
+    "epochs": 8,
     "channels": (6, 8),
     "n_time_strides": 2,
     "lstm_units": 6,
@@ -56,7 +56,7 @@ def test_separable_classes_are_learnt(fitted):
     other, truth, _ = toy(seed=9)
     predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
     assert np.mean(predicted == np.array(truth)) > 0.85
-    assert [entry["epoch"] for entry in model.history_] == list(range(1, 13))
+    assert [entry["epoch"] for entry in model.history_] == list(range(1, 9))
     assert model.history_[-1]["loss"] < model.history_[0]["loss"]
 
 
@@ -119,13 +119,12 @@ def test_the_shortest_clips_are_accepted(fitted, n_frames):
     assert np.all(np.isfinite(probabilities))
 
 
-@pytest.mark.parametrize("labels", [("joy", "sad"), LABELS])
-def test_twelve_clips_of_50_ms_and_the_same_fit_twice(labels):
-    x, y, groups = toy(12, labels, shortest=3, longest=5)
+def test_twelve_clips_of_50_ms_in_two_classes_and_the_same_fit_twice():
+    x, y, groups = toy(12, ("joy", "sad"), shortest=3, longest=5)
     tiny = {**SMALL, "epochs": 2, "n_members": 1, "mean_removal": "band"}
     first, second = (build_estimator("crnn", tiny, seed=3).fit(x, y, groups) for _ in range(2))
     np.testing.assert_array_equal(first.predict_proba(x), second.predict_proba(x))
-    assert first.predict_proba(x).shape == (12, len(labels))
+    assert first.predict_proba(x).shape == (12, 2)
 
 
 def test_validation_groups_are_scored_each_epoch():

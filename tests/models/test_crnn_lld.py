@@ -53,10 +53,10 @@ def test_features_of_both_branches_are_needed(fitted):
     assert fitted[0].features == ("log_mel", "functionals")
 
 
-@pytest.mark.parametrize("labels", [("joy", "sad"), ("anger", "joy", "neutral", "sad")])
-def test_twelve_clips_and_any_number_of_classes(labels):
-    x, y, groups = toy(12, labels)
+def test_twelve_clips_of_which_a_class_has_one():
+    x, y, groups = toy(12, ("anger", "joy", "sad"))
+    y[-1] = "boredom"
     model = build_estimator("crnn_lld", {"crnn": {**TINY, "epochs": 1}}).fit(x, y, groups)
     probabilities = model.predict_proba(x.take([0]))
-    assert probabilities.shape == (1, len(labels))
+    assert probabilities.shape == (1, 4)
     np.testing.assert_allclose(probabilities.sum(), 1)

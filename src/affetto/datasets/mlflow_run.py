@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_PARAMETER_LENGTH = 6000
+_TRUSTED = {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}  # the forest was fitted by this very run
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _log_native(directory: Path) -> str:
     if keras:
         signature.inputs = _open_schema(model)
     # mlflow.keras cannot save an input example (3.17); mlflow.tensorflow writes the same .keras file and can.
-    log = mlflow.tensorflow.log_model if keras else mlflow.sklearn.log_model
+    log = mlflow.tensorflow.log_model if keras else partial(mlflow.sklearn.log_model, **_TRUSTED)
     with _quietly():
         info = log(
             model,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from affetto.native_libraries import require_safe_opensmile
 from affetto.errors import AffettoError
 from affetto.features.parameters import OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
@@ -82,6 +83,7 @@ def _pad(samples: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _smile(parameters: OpenSmileParameters) -> Any:
     """Return the extractor, made once a process: reading its configuration takes a second."""
+    require_safe_opensmile()
     import opensmile
 
     levels = {

@@ -25,12 +25,12 @@ class AugmentationParameters(BaseModel):
         description="Largest relative change of the speaking rate.",
     )
     band_shift: float = Field(
-        default=3.0,
+        default=1.5,
         ge=0,
         description="Largest shift of pitch and formants, mel bands.",
     )
     band_scale: float = Field(
-        default=0.08,
+        default=0.06,
         ge=0,
         lt=0.9,
         description="Largest relative scaling of the mel axis.",
@@ -47,7 +47,7 @@ class AugmentationParameters(BaseModel):
         le=1,
         description="Share of clips given another voice's mean spectrum.",
     )
-    noise_probability: float = Field(default=0.5, ge=0, le=1, description="Share of clips that get noise.")
+    noise_probability: float = Field(default=0.3, ge=0, le=1, description="Share of clips that get noise.")
     noise_snr_db: tuple[float, float] = Field(
         default=(5.0, 35.0), description="Range of the signal-to-noise ratio of the white noise, dB."
     )

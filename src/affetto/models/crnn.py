@@ -24,10 +24,13 @@ _DEFAULT_HOP_S = 0.016
 class CrnnParameters(TrainingParameters):
     """Architecture, input, augmentation and training of the network."""
 
-    epochs: int = Field(60, ge=1, description="Passes over the training clips.")
+    epochs: int = Field(50, ge=1, description="Passes over the training clips.")
     batch_size: int = Field(16, ge=1, description="Clips a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target spread evenly.")
+    mixup_alpha: float = Field(
+        0.2, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
+    )
     channels: tuple[int, ...] = Field(
         (16, 32, 48, 64),
         min_length=1,
@@ -36,8 +39,8 @@ class CrnnParameters(TrainingParameters):
     )
     n_time_strides: int = Field(3, ge=0, le=6, description="So many blocks halve the frames.")
     lstm_units: int = Field(48, ge=1, description="Size of the LSTM's state in each direction.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share hidden around the LSTM.")
-    crop_s: float = Field(3.072, gt=0, description="Length of the random training crops, seconds.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Share hidden around the LSTM.")
+    crop_s: float = Field(2.048, gt=0, description="Length of the random training crops, seconds.")
     mean_removal: Removal = Field(
         "clip", description="Level subtracted from each clip: none, its mean, or its mean in each band."
     )

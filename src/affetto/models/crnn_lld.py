@@ -30,7 +30,7 @@ class CrnnLldParameters(BaseModel):
 
     crnn: CrnnParameters = Field(default_factory=CrnnParameters, description="The CRNN branch.")
     lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
-    crnn_weight: float = Field(1.0, ge=0, description="Exponent of the CRNN's probabilities in the product.")
+    crnn_weight: float = Field(0.7, ge=0, description="Exponent of the CRNN's probabilities in the product.")
     lld_weight: float = Field(
         1.0, ge=0, description="Exponent of the LLD branch's probabilities in the product."
     )

@@ -19,7 +19,7 @@ _SMALL_VARIANCE = 1e-4
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class RemoveLevel(keras.layers.Layer):
+class RemoveLevel(keras.layers.Layer):  # type: ignore[misc]
     """Bring spectrograms of loud and faint recordings together: limit the range, subtract the mean level.
 
     Parameters
@@ -60,7 +60,7 @@ class RemoveLevel(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class DeltaChannels(keras.layers.Layer):
+class DeltaChannels(keras.layers.Layer):  # type: ignore[misc]
     """Turn a spectrogram into three channels: itself, its deltas and their deltas.
 
     A delta is the regression slope over two frames on each side (HTK Book 3.4, equation 5.16). Frames
@@ -80,7 +80,7 @@ class DeltaChannels(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class KeepSteps(keras.layers.Layer):
+class KeepSteps(keras.layers.Layer):  # type: ignore[misc]
     """Set everything after a clip's end to zero, so that padding never leaks through convolutions."""
 
     def call(self, maps: Any, lengths: Any) -> Any:
@@ -94,7 +94,7 @@ class KeepSteps(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class WeightedDeviation(keras.layers.Layer):
+class WeightedDeviation(keras.layers.Layer):  # type: ignore[misc]
     """Standard deviation over the steps under given weights, the second half of attentive statistics pooling.
 
     Okabe, Koshinaka & Shinoda, "Attentive statistics pooling for deep speaker embedding", Interspeech 2018.
@@ -113,7 +113,7 @@ class WeightedDeviation(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class HalveLengths(keras.layers.Layer):
+class HalveLengths(keras.layers.Layer):  # type: ignore[misc]
     """Steps left of each clip after a stride of two: half of them, rounded up."""
 
     def call(self, lengths: Any) -> Any:

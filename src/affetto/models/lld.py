@@ -34,7 +34,7 @@ class LldParameters(BaseModel):
         "functionals", description="functionals (ComParE 2016, 6,373 numbers a clip) or egemaps (88)."
     )
     penalty: float = Field(
-        0.02, gt=0, description="L2 penalty; the functionals are scaled by 1 / sqrt(their number) before."
+        0.06, gt=0, description="L2 penalty; the functionals are scaled by 1 / sqrt(their number) before."
     )
     limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")

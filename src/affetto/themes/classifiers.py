@@ -43,13 +43,31 @@ def statistics_only(
     return standardise(train.statistics, test.statistics)
 
 
+def all_statistics(
+    train: ClipViews, test: ClipViews, evaluation: ThemeEvaluationParameters, topics: TopicParameters
+) -> Matrices:
+    """Standardised statistics of all dimensions that the codebook reads."""
+    return standardise(train.all_statistics, test.all_statistics)
+
+
 CLASSIFIERS: dict[str, tuple[View, str]] = {
     "lda_audio_words": (words_and_topics, "svm"),
     "svm_audio_words": (words_only, "svm"),
+    "svm_all_statistics": (all_statistics, "svm"),
     "svm_statistics": (statistics_only, "svm"),
     "knn_statistics": (statistics_only, "knn"),
 }
-"""Discrimination models by name: what they see and the classifier; the first is the proposed one."""
+"""Discrimination models by name: what they see, and the classifier."""
+
+
+DISCRIMINATION_ROLES: dict[str, str] = {
+    "lda_audio_words": "proposed",
+    "svm_audio_words": "ablation",
+    "svm_all_statistics": "ablation",
+    "svm_statistics": "baseline",
+    "knn_statistics": "baseline",
+}
+"""What each discrimination model stands for in a comparison."""
 
 
 def classify(

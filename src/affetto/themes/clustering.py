@@ -25,16 +25,24 @@ class ClipViews:
     bags
         Weighted bags of audio words, float64 [n_clips, n_words].
     statistics
-        Means and deviations of frames, float64 [n_clips, n_statistics].
+        Means and deviations of the baselines' dimensions (MFCC), float64 [n_clips, n_statistics].
+    all_statistics
+        The same of all dimensions that the codebook reads.
     """
 
     documents: np.ndarray
     bags: np.ndarray
     statistics: np.ndarray
+    all_statistics: np.ndarray
 
     def take(self, indices: np.ndarray) -> ClipViews:
         """Return the clips at `indices`."""
-        return ClipViews(self.documents[indices], self.bags[indices], self.statistics[indices])
+        return ClipViews(
+            self.documents[indices],
+            self.bags[indices],
+            self.statistics[indices],
+            self.all_statistics[indices],
+        )
 
 
 Clusters = tuple[np.ndarray, np.ndarray]
@@ -84,6 +92,13 @@ def kmeans_statistics(
     return _kmeans(*standardise(train.statistics, test.statistics), number, seed)
 
 
+def kmeans_all_statistics(
+    train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
+) -> Clusters:
+    """Cluster standardised statistics of all dimensions that the codebook reads by k-means."""
+    return _kmeans(*standardise(train.all_statistics, test.all_statistics), number, seed)
+
+
 def gmm_statistics(
     train: ClipViews, test: ClipViews, number: int, seed: int, topics: TopicParameters
 ) -> Clusters:
@@ -112,7 +127,18 @@ CLUSTERERS: dict[str, Clusterer] = {
     "lda_audio_words": lda_audio_words,
     "kmeans_audio_words": kmeans_audio_words,
     "nmf_audio_words": nmf_audio_words,
+    "kmeans_all_statistics": kmeans_all_statistics,
     "kmeans_statistics": kmeans_statistics,
     "gmm_statistics": gmm_statistics,
 }
-"""Discovery models: the first is the proposed one, those on statistics are baselines, the rest ablations."""
+"""Discovery models: the first is proposed, the last two are the baselines, the others ablations."""
+
+DISCOVERY_ROLES: dict[str, str] = {
+    "lda_audio_words": "proposed",
+    "kmeans_audio_words": "ablation",
+    "nmf_audio_words": "ablation",
+    "kmeans_all_statistics": "ablation",
+    "kmeans_statistics": "baseline",
+    "gmm_statistics": "baseline",
+}
+"""What each discovery model stands for in a comparison."""

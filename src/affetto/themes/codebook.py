@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK = 8192
 SEEDING_FRAMES_PER_WORD = 20
+SETTLED = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,8 +196,7 @@ def learn_words(
     np.ndarray
         float32 [n_words, n_columns].
     """
-    from sklearn.cluster import KMeans, kmeans_plusplus
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.cluster import kmeans_plusplus
 
     frames = np.ascontiguousarray(frames, dtype=np.float32)
     rng = np.random.default_rng(seed)
@@ -210,12 +209,33 @@ def learn_words(
     seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
     if seeding == "random++":
         return np.ascontiguousarray(seeds, dtype=np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_words, init=seeds, n_init=1, max_iter=iterations, tol=1e-3, random_state=seed).fit(
-            frames
-        )
-    return np.ascontiguousarray(model.cluster_centers_, dtype=np.float32)
+    return lloyd(frames, np.ascontiguousarray(seeds, dtype=np.float32), iterations=iterations)
+
+
+def lloyd(frames: np.ndarray, words: np.ndarray, *, iterations: int) -> np.ndarray:
+    """Move words to the means of their frames until few frames change their word (Lloyd, 1982).
+
+    The assignment is a matrix product, the means a sparse one: several times faster than scikit-learn's loop
+    where other programs run on the same cores. A word that loses all frames stays.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [n_words, n_columns].
+    """
+    from scipy.sparse import csr_array
+
+    rows, ones = np.arange(len(frames) + 1), np.ones(len(frames), dtype=np.float32)
+    before: np.ndarray = np.full(len(frames), -1)
+    for _ in range(iterations):
+        found = nearest_words(frames, words)[:, 0]
+        if (found != before).mean() < SETTLED:
+            break
+        members = csr_array((ones, found, rows), shape=(len(frames), len(words)))
+        sizes = np.bincount(found, minlength=len(words))[:, None]
+        words = np.where(sizes > 0, (members.T @ frames) / np.maximum(sizes, 1), words).astype(np.float32)
+        before = found
+    return words
 
 
 def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = 1) -> np.ndarray:

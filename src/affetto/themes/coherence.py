@@ -18,8 +18,8 @@ def npmi_coherence(words: Sequence[np.ndarray], presence: np.ndarray) -> float:
     """Return the mean NPMI over pairs of a topic's words, averaged over topics.
 
     NPMI = log(p_ij / (p_i p_j)) / −log p_ij (Bouma, 2009), with probabilities over whole clips. This is
-    gensim's `CoherenceModel(coherence="c_npmi")` with a window at least as long as a document: audio words of a bag
-    have no order for a sliding window to slide over.
+    gensim's `CoherenceModel(coherence="c_npmi")` with a window at least as long as a document: audio words of
+    a bag have no order for a sliding window to slide over.
 
     Parameters
     ----------

@@ -78,6 +78,7 @@ def _key(fold: Fold) -> dict[str, Any]:
         bags=parameters.bags.model_dump(mode="json"),
         topics=parameters.topics.model_dump(mode="json"),
         n_themes=parameters.evaluation.n_themes,
+        statistics=parameters.evaluation.statistics,
         n_seeds=parameters.evaluation.n_seeds,
     )
 

@@ -16,8 +16,9 @@ from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh
 from affetto.themes.clustering import ClipViews
 from affetto.themes.codebook import fit_codebook
+from affetto.themes.frames import matching_dimensions
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.statistics import clip_statistics
+from affetto.themes.statistics import clip_statistics, codebook_columns
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures
@@ -148,9 +149,12 @@ def fold_views(fold: Fold, words: AudioWords) -> ClipViews:
     """Return what the models may know of the fold's clips; IDF comes from training clips."""
     parameters = fold.parameters
     idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
-    topics = parameters.topics
+    topics, features = parameters.topics, fold.features
+    everything = codebook_columns(features.dimensions, parameters.codebook)
+    known = matching_dimensions(features.dimensions, parameters.evaluation.statistics) or everything
     return ClipViews(
         documents(words, weight=topics.document_weight, length=topics.document_length),
         weigh(words, parameters.bags, idf=idf),
-        clip_statistics(fold.features, parameters.codebook),
+        clip_statistics(features, known),
+        clip_statistics(features, everything),
     )

@@ -55,7 +55,7 @@ class CodebookParameters(BaseModel):
         default="kmeans++",
         description="kmeans++ seeds Lloyd's iterations; random++ keeps the seeds as words, as openXBOW does.",
     )
-    iterations: int = Field(default=20, ge=1, description="At most so many of Lloyd's iterations.")
+    iterations: int = Field(default=15, ge=1, description="At most so many of Lloyd's iterations.")
     frame_step: int = Field(
         default=2, ge=1, description="Only every n-th frame is read; texture windows count the frames read."
     )
@@ -148,7 +148,12 @@ class ThemeEvaluationParameters(BaseModel):
         description="Clusters an emotion of every discovery model; null: what the LDA selects.",
     )
     n_topics: int = Field(
-        default=20, ge=1, description="Topics an emotion whose mixture the classifier reads."
+        default=8, ge=1, description="Topics an emotion whose mixture the classifier reads."
+    )
+    statistics: tuple[str, ...] = Field(
+        default=("mfcc_", "delta_", "delta2_"),
+        min_length=1,
+        description="Dimensions, or prefixes, whose mean and deviation the baselines know.",
     )
     n_seeds: int = Field(default=3, ge=2, description="Fits of every discovery model, for its stability.")
     min_label_clips: int = Field(

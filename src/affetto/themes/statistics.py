@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +14,14 @@ if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures
 
 
-def clip_statistics(features: ClipFeatures, parameters: CodebookParameters) -> np.ndarray:
-    """Return mean and standard deviation over frames of the dimensions that the codebook reads as well.
+def clip_statistics(features: ClipFeatures, columns: Sequence[int]) -> np.ndarray:
+    """Return mean and standard deviation over frames of some dimensions.
 
     Returns
     -------
     np.ndarray
-        float64 [n_clips, 2 × n_dimensions]; zeros for a clip without frames.
+        float64 [n_clips, 2 × n_columns]; zeros for a clip without frames.
     """
-    found = resolve_descriptors(features.dimensions, parameters.descriptors)
-    columns = sorted({column for indices in found.values() for column in indices})
     rows = np.zeros((len(features), 2 * len(columns)))
     for index in range(len(features)):
         frames = features[index][:, columns]
@@ -30,6 +29,12 @@ def clip_statistics(features: ClipFeatures, parameters: CodebookParameters) -> n
         if len(frames):
             rows[index] = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
     return rows
+
+
+def codebook_columns(dimensions: Sequence[str], parameters: CodebookParameters) -> list[int]:
+    """Return the dimensions that any of the codebook's descriptors reads."""
+    found = resolve_descriptors(dimensions, parameters.descriptors)
+    return sorted({column for indices in found.values() for column in indices})
 
 
 def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

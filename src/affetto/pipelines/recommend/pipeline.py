@@ -39,7 +39,7 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
     voice_model
         Name of the voice model in the model table; None for the proposed one.
     """
-    model = f"voice.emotion.{voice_model or proposed_model('voice')}.model"
+    emotion = f"voice.emotion.{voice_model or proposed_model('voice')}"
     parameters = "params:recommend"
     return Pipeline(
         [
@@ -52,7 +52,7 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
             ),
             Node(
                 nodes.recognise_voices,
-                inputs=[parameters, "recommend.recordings", model],
+                inputs=[parameters, "recommend.recordings", f"{emotion}.model"],
                 outputs="recommend.voices",
                 name="recognise_voices",
                 namespace="recommend",
