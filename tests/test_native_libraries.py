@@ -16,7 +16,9 @@ print("functionals", extract_opensmile(noise, 16000, parameters).shape)
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_opensmile_survives_a_tensorflow_that_was_used_first():

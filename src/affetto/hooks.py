@@ -98,7 +98,7 @@ class TrackingHook:
         self._start(run_params, pipeline)
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Keep the comparison tables and reports with the parent run and finish it."""
         if not self._running:
             return

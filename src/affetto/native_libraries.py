@@ -1,8 +1,8 @@
 """The order in which two native libraries have to be loaded.
 
-openSMILE 2.6 and TensorFlow 2.21 in one process: loaded after TensorFlow, openSMILE corrupts the heap ("malloc(): invalid
-size") with its first clip; loaded before it, both work. Affetto loads openSMILE's library when it is imported (some 20 ms),
-so that neither the order of nodes nor the reuse of workers matters.
+openSMILE 2.6 and TensorFlow 2.21 in one process: loaded after TensorFlow, openSMILE corrupts the heap
+("malloc(): invalid size") with its first clip; loaded before it, both work. Affetto loads openSMILE's library
+when it is imported (some 20 ms), so that neither the order of nodes nor the reuse of workers matters.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Result = dict[str, Any]
+_REST = "__json__"
 
 
 def fingerprint(key: Mapping[str, Any]) -> str:
@@ -35,8 +36,8 @@ def fingerprint(key: Mapping[str, Any]) -> str:
 class ResultStore:
     """Results on disk, found again by the key they were computed from.
 
-    A result is a mapping of names to NumPy arrays or JSON values. It is written under a temporary name and renamed, so
-    that an interrupted run leaves only whole results; nothing is pickled.
+    A result is a mapping of names to NumPy arrays or JSON values. It is written under a temporary name and
+    renamed, so that an interrupted run leaves only whole results; nothing is pickled.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class ResultStore:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, **{"": np.array(json.dumps(rest))}, **arrays)
+                np.savez_compressed(file, allow_pickle=False, **{_REST: np.array(json.dumps(rest)), **arrays})
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -80,6 +81,6 @@ class ResultStore:
 
 def _read(path: Path) -> Result:
     with np.load(path, allow_pickle=False) as file:
-        result: Result = {name: file[name] for name in file.files if name}
-        result.update(json.loads(str(file[""])))
+        result: Result = {name: file[name] for name in file.files if name != _REST}
+        result.update(json.loads(str(file[_REST])))
     return result

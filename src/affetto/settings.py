@@ -1,19 +1,9 @@
 """Kedro project settings."""
 
-from typing import Any
-
+from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.hooks import ModelTableHook, QuietRunnerHook, TrackingHook
 from affetto.missing_inputs import MissingInputsHook
 
-HOOKS = (ModelTableHook(), MissingInputsHook(), TrackingHook(), QuietRunnerHook())
+__all__ = ["CONFIG_LOADER_ARGS", "HOOKS"]
 
-CONFIG_LOADER_ARGS: dict[str, Any] = {
-    "base_env": "base",
-    "default_run_env": "local",
-    "config_patterns": {
-        "parameters": ["parameters*", "parameters*/**", "**/parameters*", "taxonomy*"],
-        "mlflow": ["mlflow*"],
-    },
-    # An environment changes single keys of a nested parameter and leaves its neighbours as they are in base.
-    "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
-}
+HOOKS = (ModelTableHook(), MissingInputsHook(), TrackingHook(), QuietRunnerHook())

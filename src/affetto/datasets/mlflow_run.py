@@ -80,11 +80,11 @@ class MlflowRunDataset(AbstractDataset[ModelRun, None]):
 
         if mlflow.active_run() is None:
             return
-        with mlflow.start_run(run_name=data.name, nested=True):
+        with mlflow.start_run(run_name=data.name, nested=True) as run:
             mlflow.set_tags(dict(data.tags))
             mlflow.log_params(flatten(data.parameters))
             mlflow.log_metrics({name: float(value) for name, value in data.metrics.items()})
-            _log_curves(data.histories)
+            _log_curves(run.info.run_id, data.histories)
             for file, figure in data.figures.items():
                 mlflow.log_figure(figure, file)
             if data.model is not None:
@@ -109,14 +109,12 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _log_curves(histories: pd.DataFrame | None) -> None:
+def _log_curves(run_id: str, histories: pd.DataFrame | None) -> None:
     if histories is None or histories.empty:
         return
-    import mlflow
     from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
-    run = mlflow.active_run()
     means = histories.drop(columns=["fold", "seed"]).groupby("epoch").mean()
     curves = [
         Metric(f"epoch_{name}", float(value), 0, int(float(str(epoch))))
@@ -125,7 +123,7 @@ def _log_curves(histories: pd.DataFrame | None) -> None:
     ]
     client = MlflowClient()
     for start in range(0, len(curves), 1000):
-        client.log_batch(run.info.run_id, metrics=curves[start : start + 1000])
+        client.log_batch(run_id, metrics=curves[start : start + 1000])
 
 
 def _log_model(directory: Path) -> None:

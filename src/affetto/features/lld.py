@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from affetto.native_libraries import require_safe_opensmile
 from affetto.errors import AffettoError
 from affetto.features.parameters import OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
+from affetto.native_libraries import require_safe_opensmile
 
 OPENSMILE_VERSION = 1
 OPENSMILE_RATE_HZ = 16_000

@@ -1,4 +1,4 @@
-"""One experiment for every emotion model: cross-validate, collect out-of-fold predictions, fit on everything."""
+"""One experiment for every emotion model: cross-validate, then fit on everything."""
 
 from __future__ import annotations
 
@@ -228,8 +228,10 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     )
     table.insert(0, "clip_id", list(features.clip_ids))
     weights, times = estimator.attention(features), estimator.attention_times(features)
-    nothing: list[Any] = [np.empty(0)] * len(table)
-    return table.assign(times=times if times is not None else nothing, weights=weights or nothing)
+    nothing = [np.empty(0)] * len(table)
+    table["times"] = pd.Series(times or nothing, dtype=object)
+    table["weights"] = pd.Series(weights or nothing, dtype=object)
+    return table
 
 
 def _labelled(features: FeatureSet, clips: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.models.experiment import ModelSpecification
 
 SIDES = ("music", "voice")
@@ -24,8 +25,8 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     Parameters
     ----------
     parameters
-        All parameters; `<side>.emotion.models` maps a model's name to its specification. A model set to null is
-        left out of the pipelines.
+        All parameters; `<side>.emotion.models` maps a model's name to its specification. A model set to null
+        is left out of the pipelines.
 
     Returns
     -------
@@ -67,8 +68,6 @@ def proposed_model(side: str) -> str:
 def _base_parameters() -> Mapping[str, Any]:
     from kedro.config import OmegaConfigLoader
     from kedro.utils import find_kedro_project
-
-    from affetto.settings import CONFIG_LOADER_ARGS
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     loader = OmegaConfigLoader(conf_source=str(Path(project) / "conf"), **CONFIG_LOADER_ARGS)

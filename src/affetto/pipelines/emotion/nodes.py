@@ -151,8 +151,8 @@ def annotate_library(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every clip the probabilities of its emotions and its attention.
 
-    Labelled clips get the calibrated out-of-fold predictions, mean over seeds, so that no clip is judged by a model
-    that was trained on it; the others get those of the model fitted on everything.
+    Labelled clips get the calibrated out-of-fold predictions, mean over seeds, so that no clip is judged by a
+    model that was trained on it; the others get those of the model fitted on everything.
 
     Returns
     -------

@@ -39,11 +39,11 @@ def assemble_library(
     )
 
 
-def find_speech(parameters: RecommendParameters, model: str) -> pd.DataFrame:  # noqa: ARG001
+def find_speech(parameters: RecommendParameters, model: str) -> pd.DataFrame:
     """List the recordings and tell which hold speech.
 
-    `model` is where the voice model was fitted: recordings are looked for only when there is one, since those of the
-    demo are made together with its corpus.
+    `model` is where the voice model was fitted: recordings are looked for only when there is one, since
+    those of the demo are made together with its corpus.
 
     Raises
     ------

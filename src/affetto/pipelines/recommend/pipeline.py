@@ -45,7 +45,7 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
         [
             Node(
                 nodes.find_speech,
-                inputs=parameters,
+                inputs=[parameters, f"{emotion}.fitted"],
                 outputs="recommend.recordings",
                 name="find_speech",
                 namespace="recommend",
