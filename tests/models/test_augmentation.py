@@ -13,17 +13,7 @@ from affetto.models.augmentation import (
     vary_levels,
 )
 
-OFF = AugmentationParameters(
-    time_stretch=0,
-    band_shift=0,
-    band_scale=0,
-    gain_db=0,
-    tilt_db=0,
-    borrow_probability=0,
-    noise_probability=0,
-    n_time_masks=0,
-    n_band_masks=0,
-)
+OFF = AugmentationParameters.none()
 ON = AugmentationParameters()
 
 

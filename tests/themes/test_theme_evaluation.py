@@ -6,8 +6,8 @@ from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes import discovery
-from affetto.themes.classifiers import CLASSIFIERS, classify
-from affetto.themes.clustering import CLUSTERERS
+from affetto.themes.classifiers import CLASSIFIERS, DISCRIMINATION_ROLES, classify
+from affetto.themes.clustering import CLUSTERERS, DISCOVERY_ROLES
 from affetto.themes.discovery import discover_themes, kept_labels
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import fold_words, make_folds_to_run
@@ -136,3 +136,9 @@ def test_classifiers_cope_with_few_clips(kind):
     classes, scores = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=evaluation)
     assert classes == ["a"]
     np.testing.assert_allclose(scores, 1)
+
+
+def test_every_model_has_a_role():
+    assert set(DISCOVERY_ROLES) == set(CLUSTERERS)
+    assert set(DISCRIMINATION_ROLES) == set(CLASSIFIERS)
+    assert DISCOVERY_ROLES["lda_audio_words"] == DISCRIMINATION_ROLES["lda_audio_words"] == "proposed"

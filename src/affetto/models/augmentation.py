@@ -7,6 +7,8 @@ shifted and scaled (pitch and length of the vocal tract), noise is added, and st
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +57,21 @@ class AugmentationParameters(BaseModel):
     time_mask: float = Field(default=0.12, ge=0, le=1, description="Longest stripe, share of the crop.")
     n_band_masks: int = Field(default=2, ge=0, description="Stripes of hidden bands a clip.")
     band_mask: float = Field(default=0.12, ge=0, le=1, description="Widest stripe, share of the bands.")
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return strengths of zero: crops as they are."""
+        return cls(
+            time_stretch=0,
+            band_shift=0,
+            band_scale=0,
+            gain_db=0,
+            tilt_db=0,
+            borrow_probability=0,
+            noise_probability=0,
+            n_time_masks=0,
+            n_band_masks=0,
+        )
 
 
 def random_crops(

@@ -61,7 +61,7 @@ def build_cards(
                 topics.word_probabilities, index, word_names, parameters.words
             )
             card["note"] = topics.note
-            card["name"] = _unique(_name(card, topics.n_topics, parameters), taken)
+            card["name"] = _name(card, topics.n_topics, taken, parameters)
             taken.add(card["name"])
             cards.append(card)
     return cards
@@ -159,22 +159,28 @@ def _card(
     }
 
 
-def _name(card: dict[str, Any], n_themes: int, parameters: CardParameters) -> str:
+def _name(card: dict[str, Any], n_themes: int, taken: set[str], parameters: CardParameters) -> str:
     if n_themes == 1:
         return f"all {card['emotion']}"
     if card["size"] == 0:
-        return "no clips"
-    large = {
-        name: value for name, value in card["differences"].items() if abs(value) >= parameters.min_difference
-    }
-    strongest = sorted(large, key=lambda name: (-abs(large[name]), name))[: parameters.name_terms]
-    terms = [TERMS[name][0 if large[name] > 0 else 1] for name in TERMS if name in strongest]
-    if not terms:
-        return card["tags"][0]["tag"] if card["tags"] else "typical"
-    return SEPARATOR.join(terms)
+        return _numbered("no clips", taken)
+    differences = card["differences"]
+    ranked = sorted(differences, key=lambda name: (-abs(differences[name]), name))
+    large = [name for name in ranked if abs(differences[name]) >= parameters.min_difference]
+    # A name that is taken grows by the next strongest terms.
+    for number in range(min(parameters.name_terms, len(large)), len(large) + 1):
+        name = _terms(differences, large[:number])
+        if name and name not in taken:
+            return name
+    tag = card["tags"][0]["tag"] if card["tags"] else "typical"
+    return _numbered(_terms(differences, large[: parameters.name_terms]) or tag, taken)
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def _terms(differences: dict[str, float], names: Sequence[str]) -> str:
+    return SEPARATOR.join(TERMS[name][0 if differences[name] > 0 else 1] for name in TERMS if name in names)
+
+
+def _numbered(name: str, taken: set[str]) -> str:
     if name not in taken:
         return name
     number = next(n for n in range(2, len(taken) + 3) if f"{name} ({n})" not in taken)

@@ -197,6 +197,7 @@ def learn_words(
         float32 [n_words, n_columns].
     """
     from sklearn.cluster import kmeans_plusplus
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     frames = np.ascontiguousarray(frames, dtype=np.float32)
     rng = np.random.default_rng(seed)
@@ -206,7 +207,8 @@ def learn_words(
         subsample = np.unique(subsample, axis=0)
     n_words = min(n_words, len(subsample))
     trials = 1 if seeding == "random++" else None
-    seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
+    with threadpool_limits(limits=1):  # many small products: threads would only wait for each other
+        seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
     if seeding == "random++":
         return np.ascontiguousarray(seeds, dtype=np.float32)
     return lloyd(frames, np.ascontiguousarray(seeds, dtype=np.float32), iterations=iterations)

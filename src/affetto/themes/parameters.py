@@ -21,7 +21,7 @@ class DescriptorParameters(BaseModel):
         default=0, ge=0, description="Frames of a texture window (mean and deviation); 0 keeps single frames."
     )
     assignments: int = Field(
-        default=1, ge=1, le=50, description="Every frame counts for its nearest a words."
+        default=5, ge=1, le=50, description="Every frame counts for its nearest a words."
     )
 
 

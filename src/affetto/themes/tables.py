@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -35,7 +37,13 @@ def emotions_used(clips: pd.DataFrame, library_emotions: pd.DataFrame) -> pd.Ser
     return labels.where(labels.notna(), predicted.reindex(labels.index)).dropna().rename("emotion")
 
 
-def themes_table(model: ThemeModel, words: AudioWords, emotions: pd.Series) -> pd.DataFrame:
+def themes_table(
+    model: ThemeModel,
+    words: AudioWords,
+    emotions: pd.Series,
+    *,
+    mixtures: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
     """Give every clip its theme.
 
     Parameters
@@ -44,6 +52,8 @@ def themes_table(model: ThemeModel, words: AudioWords, emotions: pd.Series) -> p
         The themes, and the clips' words.
     emotions
         Emotion by `clip_id`; clips of `words` that are not here are left out.
+    mixtures
+        `model.mixtures(words)` where it is known already.
 
     Returns
     -------
@@ -51,7 +61,7 @@ def themes_table(model: ThemeModel, words: AudioWords, emotions: pd.Series) -> p
         `clip_id`, `emotion` (the one used), `theme` (`emotion/number`), `confidence` (its probability inside
         the emotion), `mixture` (list, the probabilities of all themes of that emotion, in their order).
     """
-    mixtures = model.mixtures(words)
+    mixtures = model.mixtures(words) if mixtures is None else mixtures
     rows = []
     for index, clip_id in enumerate(words.clip_ids):
         if clip_id in emotions.index:
@@ -62,7 +72,9 @@ def themes_table(model: ThemeModel, words: AudioWords, emotions: pd.Series) -> p
     return pd.DataFrame(rows, columns=list(THEME_COLUMNS))
 
 
-def mixtures_table(model: ThemeModel, words: AudioWords) -> pd.DataFrame:
+def mixtures_table(
+    model: ThemeModel, words: AudioWords, *, mixtures: Mapping[str, np.ndarray] | None = None
+) -> pd.DataFrame:
     """Return P(theme | emotion, clip) of every clip for every emotion, in long form.
 
     Returns
@@ -70,6 +82,7 @@ def mixtures_table(model: ThemeModel, words: AudioWords) -> pd.DataFrame:
     DataFrame
         `clip_id, emotion, theme, probability`; the probabilities of a clip and emotion sum to 1.
     """
+    mixtures = model.mixtures(words) if mixtures is None else mixtures
     parts = [
         pd.DataFrame(
             {
@@ -79,6 +92,6 @@ def mixtures_table(model: ThemeModel, words: AudioWords) -> pd.DataFrame:
                 "probability": mixture.ravel(),
             }
         )
-        for emotion, mixture in model.mixtures(words).items()
+        for emotion, mixture in mixtures.items()
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(MIXTURE_COLUMNS))

@@ -12,7 +12,7 @@ import numpy as np
 from affetto.themes.inference import document_bound, expected_log, infer_gamma
 from affetto.themes.parameters import TopicParameters
 
-CHUNK = 4096
+CHUNK = 256  # documents whose inference stays in the cache
 SMOOTHING = 1e-2
 KMEANS_ITERATIONS = 15
 

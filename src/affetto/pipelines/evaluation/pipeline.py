@@ -90,14 +90,14 @@ def _evaluation(
                 inputs={**shared, **compared},
                 outputs=f"{task}.comparison",
                 name="compare",
-                namespace=task,
+                namespace=f"evaluation.{task}",
             ),
             Node(
                 update_wrapper(report, nodes.report_task),
                 inputs={**shared, "comparison": f"{task}.comparison", **drawn},
                 outputs={name: f"{task}.{name}" for name in ("report", *figures)},
                 name="report",
-                namespace=task,
+                namespace=f"evaluation.{task}",
             ),
         ]
     )

@@ -45,5 +45,5 @@ def _node(side: str, name: str) -> Node:
         },
         outputs=f"{side}.{name}",
         name=f"extract_{name}",
-        namespace=side,
+        namespace=f"{side}.features",
     )

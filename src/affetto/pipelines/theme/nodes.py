@@ -108,7 +108,9 @@ def assign_themes(
     model: ThemeModel, words: AudioWords, clips: pd.DataFrame, library_emotions: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every clip its theme, and its mixture inside every emotion."""
-    return themes_table(model, words, emotions_used(clips, library_emotions)), mixtures_table(model, words)
+    mixtures = model.mixtures(words)
+    themes = themes_table(model, words, emotions_used(clips, library_emotions), mixtures=mixtures)
+    return themes, mixtures_table(model, words, mixtures=mixtures)
 
 
 def describe_themes(
