@@ -18,6 +18,7 @@ from kedro.pipeline import Pipeline
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.errors import AffettoError
+from affetto.results import fingerprint
 
 _LOGGER = logging.getLogger(__name__)
 _REPORTED = (".comparison", ".report")
@@ -104,6 +105,7 @@ class TrackingHook:
             return
         import mlflow
 
+        mlflow.set_tags({f"data.{side}": _data_fingerprint(catalog, side) for side in _sides(pipeline)})
         for name in sorted(pipeline.all_outputs()):
             if name.endswith(_REPORTED):
                 path = Path(str(getattr(catalog[name], "_filepath", "")))
@@ -192,6 +194,13 @@ def _sides(pipeline: Pipeline) -> list[str]:
     return [side for side in ("music", "voice") if f"{side}.clips" in names]
 
 
+def _data_fingerprint(catalog: CatalogProtocol[Any, Any], side: str) -> str:
+    """Hash what was heard and how it was labelled: content, emotion and group of every clip."""
+    clips = catalog[f"{side}.clips"].load()
+    columns = clips[["clip_id", "content_hash", "emotion", "group"]].astype(str)
+    return fingerprint({"clips": columns.sort_values("clip_id").to_numpy().tolist()})
+
+
 def _tags(name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pipeline) -> dict[str, str]:
     from kedro.framework.session.session import _describe_git
 
@@ -199,8 +208,9 @@ def _tags(name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pip
     for side in _sides(pipeline):
         tags[f"corpus.{side}"] = str(parameters[side]["corpus"]["source"])
         tags[f"protocol.{side}"] = str(parameters[side]["split"]["protocol"])
-    tags["corpus"] = " ".join(tags[key] for key in sorted(tags) if key.startswith("corpus."))
-    tags["protocol"] = " ".join(tags[key] for key in sorted(tags) if key.startswith("protocol."))
+    for kind in ("corpus", "protocol"):
+        values = {value for key, value in tags.items() if key.startswith(f"{kind}.")}
+        tags[kind] = " ".join(sorted(values))
     commit = _describe_git(project).get("git", {}).get("commit_sha")
     if commit:
         tags["git_commit"] = str(commit)

@@ -63,7 +63,7 @@ CLASSIFIERS: dict[str, tuple[View, str]] = {
 DISCRIMINATION_ROLES: dict[str, str] = {
     "lda_audio_words": "proposed",
     "svm_audio_words": "ablation",
-    "svm_all_statistics": "ablation",
+    "svm_all_statistics": "baseline",
     "svm_statistics": "baseline",
     "knn_statistics": "baseline",
 }

@@ -137,7 +137,7 @@ DISCOVERY_ROLES: dict[str, str] = {
     "lda_audio_words": "proposed",
     "kmeans_audio_words": "ablation",
     "nmf_audio_words": "ablation",
-    "kmeans_all_statistics": "ablation",
+    "kmeans_all_statistics": "baseline",
     "kmeans_statistics": "baseline",
     "gmm_statistics": "baseline",
 }

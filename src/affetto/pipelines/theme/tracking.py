@@ -9,31 +9,23 @@ from kedro.pipeline import Node, Pipeline
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.mlflow_run import ModelRun
-from affetto.pipelines.theme.nodes import DISCOVERY_MODELS, DISCRIMINATION_MODELS, MODELS
+from affetto.pipelines.theme.nodes import DISCOVERY_MODELS, MODELS
+from affetto.themes.classifiers import DISCRIMINATION_ROLES
+from affetto.themes.clustering import DISCOVERY_ROLES
 from affetto.themes.parameters import ThemeParameters
 
-PROPOSED = MODELS[0]
-
-
-def theme_role(model: str) -> str:
-    """Return the role of a theme model: those on clip statistics are the traditional baselines."""
-    if model == PROPOSED:
-        return "proposed"
-    return "baseline" if model.endswith("_statistics") else "ablation"
+ROLES = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
 
 
 def discrimination_models() -> dict[str, dict[str, str]]:
     """Return the models of theme classification with their roles."""
-    return {model: {"role": theme_role(model)} for model in DISCRIMINATION_MODELS}
+    return {model: {"role": role} for model, role in DISCRIMINATION_ROLES.items()}
 
 
 def tabulate_discovery(discovery: dict[str, dict[str, float]]) -> pd.DataFrame:
     """Make one row a discovery model: `model, role` and its measures."""
     return pd.DataFrame(
-        [
-            {"model": model, "role": theme_role(model), **discovery.get(model, {})}
-            for model in DISCOVERY_MODELS
-        ]
+        [{"model": model, "role": ROLES[model], **discovery.get(model, {})} for model in DISCOVERY_MODELS]
     )
 
 
@@ -51,7 +43,7 @@ def track_theme_model(
         tags={
             "task": "theme",
             "model": name,
-            "role": theme_role(name),
+            "role": ROLES[name],
             "corpus": corpus.source,
             "protocol": split.protocol,
         },
