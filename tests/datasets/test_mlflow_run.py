@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from affetto.datasets.mlflow_run import MlflowRunDataset, ModelRun
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator
+
+TAGS = {"task": "music_emotion", "model": "toy", "role": "baseline", "corpus": "demo", "protocol": "kfold"}
+
+
+@pytest.fixture
+def client(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'runs.db'}"
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("test", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+    yield client
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+
+
+@pytest.fixture
+def model(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = [f"toy/{i}" for i in range(8)]
+    frames = [rng.normal(i % 2, 0.1, size=(10, 4)).astype(np.float32) for i in range(8)]
+    names = [f"mfcc_{i}" for i in range(4)]
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)
+    fitted = build_estimator("mfcc_svm", {}, 0).fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids)
+    fitted.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def toy(**changes):
+    return ModelRun(
+        **{"name": "toy", "tags": TAGS, "parameters": {"a": {"b": 1}}, "metrics": {"uar": 0.5}, **changes}
+    )
+
+
+def children(client, parent):
+    found = client.search_runs([parent.info.experiment_id])
+    return [run for run in found if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+
+
+def test_a_model_becomes_a_child_run_of_the_active_one(client):
+    with mlflow.start_run() as parent:
+        MlflowRunDataset().save(toy())
+
+    (child,) = children(client, parent)
+    assert TAGS.items() <= child.data.tags.items()
+    assert child.data.params == {"a.b": "1"}
+    assert child.data.metrics == {"uar": 0.5}
+    assert child.info.status == "FINISHED"
+
+
+def test_curves_are_the_mean_over_fits(client):
+    histories = pd.DataFrame(
+        {"fold": [0, 0, 1, 1], "seed": 0, "epoch": [1.0, 2.0, 1.0, 2.0], "loss": [4.0, 2.0, 2.0, 1.0]}
+    )
+    with mlflow.start_run() as parent:
+        MlflowRunDataset().save(toy(histories=histories))
+
+    (child,) = children(client, parent)
+    curve = client.get_metric_history(child.info.run_id, "epoch_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 1.5)]
+
+
+def test_a_model_is_logged_once_with_signature_and_example(client, model):
+    with mlflow.start_run() as parent:
+        MlflowRunDataset().save(toy(model=model))
+        MlflowRunDataset().save(toy(model=model))
+
+    first, second = children(client, parent)
+    assert first.data.tags["model_uri"] == second.data.tags["model_uri"]
+    info = mlflow.models.get_model_info(first.data.tags["model_uri"])
+    assert info.signature is not None
+    assert info.saved_input_example_info is not None
+
+
+def test_nothing_is_written_without_an_active_run(client, model):
+    MlflowRunDataset().save(toy(model=model))
+
+    assert not client.search_runs([mlflow.get_experiment_by_name("test").experiment_id])
