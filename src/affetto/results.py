@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,26 @@ def fingerprint(key: Mapping[str, Any]) -> str:
     """
     text = json.dumps(key, sort_keys=True, ensure_ascii=False, allow_nan=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@cache
+def source_fingerprint(package: Path) -> str:
+    """Hash the source of a package, so that a changed method is never answered with an old result.
+
+    Parameters
+    ----------
+    package
+        Folder of the package; its own modules count, not those of packages inside it.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for module in sorted(package.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 class ResultStore:

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto import __version__
 from affetto.errors import AffettoError
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore, fingerprint
+from affetto.results import ResultStore, fingerprint, source_fingerprint
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
 ALWAYS_TRAINING = -1
+_METHOD = source_fingerprint(Path(__file__).parent)
 
 
 class ModelSpecification(BaseModel):
@@ -86,7 +86,7 @@ class _Fit:
     def key(self) -> dict[str, Any]:
         return {
             "what": "fold",
-            "version": __version__,
+            "method": _METHOD,
             "estimator": self.specification.estimator,
             "parameters": self.specification.parameters,
             "seed": self.seed,
@@ -200,7 +200,7 @@ def fit_on_everything(
     labels, groups = tuple(table["emotion"]), tuple(table["group"])
     key = {
         "what": "model",
-        "version": __version__,
+        "method": _METHOD,
         "specification": specification.model_dump(mode="json"),
         "features": chosen.fingerprint,
         "labels": labels,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from affetto import __version__
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore
+from affetto.results import ResultStore, source_fingerprint
 from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh
 from affetto.themes.clustering import ClipViews
 from affetto.themes.codebook import fit_codebook
@@ -23,6 +23,8 @@ from affetto.themes.statistics import clip_statistics, codebook_columns
 if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures
 
+METHOD = source_fingerprint(Path(__file__).parent)
+"""Stands for the source of this package in the keys of stored results."""
 IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
 
 
@@ -62,7 +64,7 @@ class Fold:
         """Return the key of a result: everything the codebook and the emotions' models depend on."""
         return {
             "what": what,
-            "version": __version__,
+            "method": METHOD,
             "train": self.features.take(self.train).fingerprint,
             "test": self.features.take(self.test).fingerprint,
             "codebook": self.parameters.codebook.model_dump(mode="json"),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from affetto import __version__
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -18,6 +17,7 @@ from affetto.themes.clustering import CLUSTERERS
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
+from affetto.themes.evaluation import METHOD
 from affetto.themes.figures import selection_figure, theme_map, topic_word_figure
 from affetto.themes.model import ThemeModel, fit_themes
 from affetto.themes.musical import clip_measures
@@ -38,7 +38,7 @@ def learn_codebook(mfcc: ClipFeatures, theme: ThemeParameters, store: ResultStor
     """Learn the codebook of the library from the frames of all clips."""
     key = {
         "what": "theme_codebook",
-        "version": __version__,
+        "method": METHOD,
         "features": mfcc.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
@@ -55,7 +55,7 @@ def count_audio_words(
     """Count the audio words of all clips."""
     key = {
         "what": "theme_library_words",
-        "version": __version__,
+        "method": METHOD,
         "features": mfcc.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
@@ -77,7 +77,7 @@ def fit_theme_model(
     predictable = [name.removeprefix("p_") for name in library_emotions.columns if name.startswith("p_")]
     key = {
         "what": "theme_model",
-        "version": __version__,
+        "method": METHOD,
         "words": [list(chosen.clip_ids), int(chosen.counts.sum(dtype="int64")), _digest(chosen)],
         "emotions": list(emotions),
         "groups": groups,
