@@ -9,13 +9,14 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import read_table
 from affetto.corpora.sources.source import Source
+from affetto.parallel import ExecutorParameters
 
 
 def index_demo(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFrame:
     """Make the demo corpus of a side where it is missing or stale, and list its clips."""
     from affetto.corpora.demo import ensure_demo_corpus
 
-    ensure_demo_corpus(side, root)
+    ensure_demo_corpus(side, root, executor=ExecutorParameters())
     table = read_table(root / "metadata.csv")
     return pd.DataFrame(
         {
