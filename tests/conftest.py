@@ -13,6 +13,7 @@ settings.register_profile(
 settings.load_profile("affetto")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one worker, and all end-to-end tests: they share one run of the demo."""
     for item in items:
