@@ -13,11 +13,12 @@ settings.register_profile(
 settings.load_profile("affetto")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep a file's tests in one worker, and all end-to-end tests: they share one run of the demo."""
-    for item in items:
-        folder = Path(item.path).parent
-        group = folder.name if folder.name == "end_to_end" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    folder = Path(item.path).parent.name
+    item.add_marker(pytest.mark.xdist_group(folder if folder == "end_to_end" else Path(item.path).stem))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the end-to-end tests, which take longest."""
     items.sort(key=lambda item: Path(item.path).parent.name != "end_to_end")
