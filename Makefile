@@ -26,7 +26,7 @@ run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to pl
 	$(BIN)/kedro run
 
 test: $(STAMP)  ## Run the whole test suite.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/ruff check .

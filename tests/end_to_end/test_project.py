@@ -1,14 +1,20 @@
-"""What one `kedro run` on the demo corpora promises."""
+"""What one `kedro run` on the demo corpora promises, and what the user's own mistakes get.
+
+One file, so that workers that are dealt whole files share one run of the demo.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from nbclient import NotebookClient
 
 pytestmark = pytest.mark.end_to_end
 
@@ -112,3 +118,74 @@ def test_a_second_run_repeats_nothing(demo):
     assert time.monotonic() - started < 120
     again = {path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input").rglob("*.npz")}
     assert again == fits
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_the_notebook_runs_after_a_demo_run(demo, path):
+    notebook = nbformat.read(path, as_version=4)
+
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(demo.root)}}).execute()
+
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert outputs
+    assert not [output for output in outputs if output["output_type"] == "error"]
+
+
+def refused(outcome):
+    assert outcome.returncode == 1, outcome.stderr[-2000:]
+    assert "Traceback" not in outcome.stderr
+    return outcome.stderr
+
+
+def test_a_missing_corpus_folder(project):
+    message = refused(
+        project.kedro(
+            "run", "--pipeline=corpora", "--params", "voice.corpus.source=emodb,voice.corpus.root=nowhere"
+        )
+    )
+    assert "nowhere" in message
+    assert "voice.corpus.root" in message
+
+
+def test_an_unknown_parameter_names_the_key_and_its_neighbour(project):
+    message = refused(project.kedro("run", "--pipeline=corpora", "--params", "voice.corpus.sauce=emodb"))
+    assert "voice.corpus.sauce" in message
+    assert "source" in message
+
+
+def test_a_parameter_of_the_wrong_type_names_the_key(project):
+    message = refused(project.kedro("run", "--pipeline=corpora", "--params", "voice.split.n_folds=many"))
+    assert "voice.split" in message
+    assert "n_folds" in message
+
+
+def test_recommend_before_training_says_what_to_run(project):
+    message = refused(project.affetto("recommend", str(project.root)))
+    assert "kedro run" in message
+
+
+def test_a_tracking_server_that_is_not_there_is_noticed_before_training(project):
+    started = time.monotonic()
+    message = refused(project.kedro("run", "--pipeline=voice", MLFLOW_TRACKING_URI="http://127.0.0.1:9"))
+    assert "No MLflow server answers at http://127.0.0.1:9" in message
+    assert time.monotonic() - started < 30
+    assert not (project.root / "data/03_primary/voice/clips.parquet").exists()
+
+
+def test_a_recording_that_is_not_there(demo):
+    assert "no/such/voice.wav" in refused(demo.affetto("recommend", "no/such/voice.wav"))
+
+
+def test_a_folder_without_audio(demo):
+    assert "conf" in refused(demo.affetto("recommend", "conf"))
+
+
+def test_the_dag_is_built_with_its_layers(demo):
+    outcome = demo.kedro("viz", "build")
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    graph = json.loads((demo.root / "build/api/main").read_text(encoding="utf-8"))
+    assert {"primary", "feature", "models", "model_output", "reporting"} <= set(graph["layers"])
+    assert {"music", "voice", "recommend"} <= {node["name"] for node in graph["nodes"]}
