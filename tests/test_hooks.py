@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -23,11 +25,24 @@ def test_a_missing_server_is_named_within_ten_seconds():
 
 
 def test_a_listening_server_and_local_stores_pass():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        check_server(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=5)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        check_server(f"http://127.0.0.1:{server.server_port}", timeout_s=5)
     check_server("sqlite:///mlflow.db", timeout_s=5)
+
+
+def test_a_port_that_listens_but_never_answers_is_refused_in_time():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(AffettoError, match="No MLflow server answers"):
+            check_server(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=1)
+
+
+@pytest.mark.parametrize("uri", ["http://host:abc", "http://"])
+def test_an_address_that_is_none_is_refused_in_words(uri):
+    with pytest.raises(AffettoError, match="No MLflow server answers"):
+        check_server(uri, timeout_s=1)
 
 
 def test_the_environment_variable_goes_before_the_file(monkeypatch):

@@ -17,6 +17,7 @@ _FINDING = re.compile(
 )
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
+_DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
 _FILEPATH = re.compile(r"filepath=([^,)]+)")
 
 
@@ -101,6 +102,15 @@ def _missing_file(error: BaseException) -> str | None:
     return f"{path or 'A file'} is not there yet: run `kedro run --pipeline={side}` first."
 
 
+def _damaged_file(error: BaseException) -> str | None:
+    """Explain a file that a stopped run left half written."""
+    if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
+        return None
+    found = _FILEPATH.search(str(error))
+    path = found[1].strip("'\"") if found else "A file of an earlier run"
+    return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
+
+
 def _pipeline(text: str) -> str | None:
     found = _PIPELINE.match(text)
     if not found:
@@ -123,7 +133,7 @@ def _configuration(error: BaseException) -> str:
 # By name, so that explaining an error imports neither Kedro nor OmegaConf.
 _BY_NAME: dict[str, Callable[[BaseException], str | None]] = {
     "ParameterValidationError": _parameters,
-    "DatasetError": _missing_file,
+    "DatasetError": lambda error: _missing_file(error) or _damaged_file(error),
     "MissingConfigException": _configuration,
     "BadConfigException": _configuration,
     "InterpolationResolutionError": _configuration,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, validation_sentence
 from affetto.results import fingerprint
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,9 +52,9 @@ class ModelTableHook:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Read the model tables before Kedro builds the first pipeline."""
-        from affetto.pipelines.model_table import read_tables, use_tables
+        from affetto.pipelines.model_table import use_parameters
 
-        use_tables(read_tables(context.config_loader["parameters"]))
+        use_parameters(context.config_loader["parameters"])
 
 
 class QuietRunnerHook:
@@ -80,7 +79,10 @@ class TrackingHook:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Read the settings of the environment."""
-        self._settings = TrackingSettings.model_validate(context.config_loader["mlflow"])
+        try:
+            self._settings = TrackingSettings.model_validate(context.config_loader["mlflow"])
+        except ValidationError as error:
+            raise AffettoError(f"mlflow.yml: {validation_sentence(error)}.") from error
         self._project = Path(context.project_path)
         self._parameters = context.config_loader["parameters"]
 
@@ -96,7 +98,7 @@ class TrackingHook:
         if not self._settings.enabled or not _tracks(pipeline):
             return
         check_server(self._settings.uri, self._settings.timeout_s)
-        self._start(run_params, pipeline)
+        self._open(run_params, pipeline)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -123,7 +125,18 @@ class TrackingHook:
         mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:500])
         self._end("FAILED")
 
+    def _open(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._start(run_params, pipeline)
+        except MlflowException as error:
+            raise AffettoError(f"MLflow at {self._settings.uri} refuses: {error.message}") from error
+
     def _start(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
+        # MLflow's own patience is minutes; a store that stops answering should stop the run soon.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         import mlflow
 
         from affetto.datasets.mlflow_run import flatten
@@ -148,20 +161,20 @@ class TrackingHook:
 
 
 def check_server(uri: str, timeout_s: float) -> None:
-    """Make sure that a tracking server listens; local stores need no check.
+    """Make sure that a tracking server answers; local stores need no check.
 
     Raises
     ------
     AffettoError
-        When nothing listens at `uri` within `timeout_s`.
+        When nothing answers HTTP at `uri` within `timeout_s`.
     """
-    address = urlparse(uri)
-    if address.scheme not in {"http", "https"}:
+    if urlparse(uri).scheme not in {"http", "https"}:
         return
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:
-        socket.create_connection((address.hostname or "", port), timeout=timeout_s).close()
-    except OSError as error:
+    import requests
+
+    try:  # a server that wants credentials or knows no /health is a server all the same
+        requests.get(f"{uri.rstrip('/')}/health", timeout=timeout_s)
+    except requests.RequestException as error:
         raise AffettoError(
             f"No MLflow server answers at {uri} ({error}): start it, or set MLFLOW_TRACKING_URI or "
             "`tracking_uri` in conf/base/mlflow.yml to one that runs."

@@ -14,7 +14,7 @@ from affetto.errors import AffettoError
 class MissingInputsHook:
     """Checks before a run that the inputs which other pipelines make are there."""
 
-    @hook_impl
+    @hook_impl(tryfirst=True)  # before a tracked run is opened
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Stop a run whose inputs are missing.
 

@@ -21,6 +21,7 @@ VALIDATED = (
     "*.features",
     "*.emotion.experiment",
     "*.emotion.models.*.parameters",
+    "taxonomy.labels.*",
     "*.theme",
 )
 """Groups whose keys have defaults in code: the files need not list all of them, typed models check them."""

@@ -10,7 +10,7 @@ from affetto.pipelines.emotion.pipeline import create_pipeline as emotion_pipeli
 from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
 from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme_evaluation_pipeline
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
-from affetto.pipelines.model_table import model_table, proposed_model
+from affetto.pipelines.model_table import feature_names, model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
@@ -32,7 +32,10 @@ def register_pipelines() -> dict[str, Pipeline]:
     recommend = recommend_pipeline(proposed_model("voice"))
     return {
         "corpora": corpora["music"] + corpora["voice"],
-        "features": sum((corpora[side] + features[side] for side in SIDES), start=Pipeline([])),
+        "features": sum(
+            (corpora[side] + features_pipeline(side, feature_names(side)) for side in SIDES),
+            start=Pipeline([]),
+        ),
         "emotion": emotion + evaluation["music"],
         "theme": theme + evaluation["music"] + theme_evaluation,
         "voice": voice + evaluation["voice"],

@@ -21,7 +21,7 @@ def test_inputs_and_outputs_follow_the_catalog():
         "params:executor",
         *(f"params:voice.features.{name}" for name in PLANS),
     }
-    assert {node.name for node in pipeline.nodes} == {f"voice.extract_{name}" for name in PLANS}
+    assert {node.name for node in pipeline.nodes} == {f"voice.features.extract_{name}" for name in PLANS}
 
 
 def test_unknown_features_are_refused():

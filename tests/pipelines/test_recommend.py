@@ -83,6 +83,7 @@ def _run(out, voice, music="music", **parameters):
         "music.theme.cards": [{"theme": "calm/0", "emotion": "calm", "name": "soft"}],
         "music.library_attention": pd.DataFrame({"clip_id": [], "times": [], "weights": []}),
         "voice.emotion.level.model": LevelModel(),
+        "voice.emotion.level.fitted": "fits/level",
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
     catalog["recommend.playlists"] = PlaylistDataset(filepath=str(out))
@@ -129,6 +130,6 @@ def test_the_pipeline_infers_only():
     assert isinstance(pipeline, Pipeline)
     assert pipeline.inputs() == {
         "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
-        "music.theme.mixtures",
+        "music.theme.mixtures", "voice.emotion.crnn_lld.fitted",
     }  # fmt: skip
     assert pipeline.outputs() == {"recommend.summary"}

@@ -72,6 +72,12 @@ def log_summary(summary: dict[str, Any]) -> None:
     )
     if summary["rejected"]:
         logger.warning("%s: rejected %s", summary["corpus"], _words(summary["rejected"]))
+    if summary["groups_of_one"] == summary["clips"]:
+        logger.warning(
+            "%s: every clip is a group of its own, so that a speaker or an artist may be in training and in "
+            "test: set corpus.group_pattern (folders) or corpus.group_column (table)",
+            summary["corpus"],
+        )
     for ids in summary["conflicting_labels"]:
         logger.warning(
             "%s: the same recording under different emotions: %s", summary["corpus"], ", ".join(ids)

@@ -43,6 +43,8 @@ class ModelRun:
         A row a fit and epoch: `fold, seed, epoch` and the curves; averaged over fits a step.
     figures
         File name → Matplotlib figure.
+    tables
+        File name → table, written as CSV.
     model
         Folder of the fitted model, or None.
     """
@@ -53,6 +55,7 @@ class ModelRun:
     metrics: Mapping[str, float]
     histories: pd.DataFrame | None = None
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     model: Path | None = None
 
 
@@ -87,6 +90,8 @@ class MlflowRunDataset(AbstractDataset[ModelRun, None]):
             _log_curves(run.info.run_id, data.histories)
             for file, figure in data.figures.items():
                 mlflow.log_figure(figure, file)
+            for file, table in data.tables.items():
+                mlflow.log_text(table.to_csv(index=False), file)
             if data.model is not None:
                 _log_model(data.model)
 

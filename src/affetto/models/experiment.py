@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.errors import AffettoError
+from affetto.models.base import installed_versions
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, fingerprint, source_fingerprint
@@ -86,7 +87,7 @@ class _Fit:
     def key(self) -> dict[str, Any]:
         return {
             "what": "fold",
-            "method": _METHOD,
+            "method": [_METHOD, installed_versions()],
             "estimator": self.specification.estimator,
             "parameters": self.specification.parameters,
             "seed": self.seed,
@@ -200,7 +201,7 @@ def fit_on_everything(
     labels, groups = tuple(table["emotion"]), tuple(table["group"])
     key = {
         "what": "model",
-        "method": _METHOD,
+        "method": [_METHOD, installed_versions()],
         "specification": specification.model_dump(mode="json"),
         "features": chosen.fingerprint,
         "labels": labels,

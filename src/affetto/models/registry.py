@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, validation_sentence
 from affetto.models.base import Estimator, read_signature
 
 ESTIMATORS: dict[str, str] = {
@@ -63,7 +63,7 @@ def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed
     try:
         validated = cls.Parameters.model_validate(dict(parameters or {}))
     except ValidationError as error:
-        raise AffettoError(f"Parameters of the model {name!r}: {_sentence(error)}.") from error
+        raise AffettoError(f"Parameters of the model {name!r}: {validation_sentence(error)}.") from error
     return cls(validated, seed=seed)
 
 
@@ -76,11 +76,3 @@ def load_estimator(directory: Path) -> Estimator:
         When the directory holds no model or one of an unknown kind.
     """
     return estimator_class(read_signature(directory)["estimator"]).load(directory)
-
-
-def _sentence(error: ValidationError) -> str:
-    """Name each offending key, what is wrong with it and what was given."""
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'as a whole'}: {item['msg']} (given: {item['input']!r})"
-        for item in error.errors()
-    )

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from affetto.configuration import CONFIG_LOADER_ARGS
+from affetto.errors import AffettoError, validation_sentence
 from affetto.models.experiment import ModelSpecification
 
 SIDES = ("music", "voice")
 Table = dict[str, ModelSpecification]
 
 
-class _Tables:
-    """The tables of the run under way; read from the base configuration while no run has set them."""
+class _Current:
+    """What the parameters of the run under way say; read from the base configuration while no run has said it."""
 
-    current: dict[str, Table] | None = None
+    tables: dict[str, Table] | None = None
+    features: dict[str, tuple[str, ...]] | None = None
 
 
 def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
@@ -35,12 +39,12 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
 
     Raises
     ------
-    pydantic.ValidationError
+    AffettoError
         When a specification lacks a key or has an unknown one.
     """
     return {
         side: {
-            name: ModelSpecification.model_validate(entry)
+            name: _specification(side, name, entry)
             for name, entry in parameters[side]["emotion"]["models"].items()
             if entry is not None
         }
@@ -48,21 +52,47 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     }
 
 
-def use_tables(tables: dict[str, Table]) -> None:
-    """Make `tables` the ones that pipelines are built from."""
-    _Tables.current = tables
+def _specification(side: str, name: str, entry: object) -> ModelSpecification:
+    try:
+        return ModelSpecification.model_validate(entry)
+    except ValidationError as error:
+        raise AffettoError(f"{side}.emotion.models.{name}: {validation_sentence(error)}.") from error
+
+
+def use_parameters(parameters: Mapping[str, Any]) -> None:
+    """Make `parameters` the ones that pipelines are built from."""
+    _Current.tables = read_tables(parameters)
+    _Current.features = {side: tuple(parameters[side]["features"]) for side in SIDES}
 
 
 def model_table(side: str) -> Table:
     """Return the models of `side`, in the order of the parameters."""
-    if _Tables.current is None:
-        _Tables.current = read_tables(_base_parameters())
-    return _Tables.current[side]
+    if _Current.tables is None:
+        use_parameters(_base_parameters())
+    assert _Current.tables is not None  # noqa: S101  # narrows the type
+    return _Current.tables[side]
+
+
+def feature_names(side: str) -> tuple[str, ...]:
+    """Return the features of `side` that have parameters, whether a model reads them or not."""
+    if _Current.features is None:
+        use_parameters(_base_parameters())
+    assert _Current.features is not None  # noqa: S101  # narrows the type
+    return _Current.features[side]
 
 
 def proposed_model(side: str) -> str:
-    """Return the name of the proposed model of `side`: the first one with that role."""
-    return next(name for name, entry in model_table(side).items() if entry.role == "proposed")
+    """Return the name of the proposed model of `side`: the first one with that role.
+
+    Raises
+    ------
+    AffettoError
+        When no model has that role.
+    """
+    for name, entry in model_table(side).items():
+        if entry.role == "proposed":
+            return name
+    raise AffettoError(f"{side}.emotion.models has no model whose role is proposed: give one that role.")
 
 
 def _base_parameters() -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ class Playlist(BaseModel):
     format: Literal[1] = 1
     name: str = Field(description="Name of the answer, unique in its run: the stem of the recording.")
     recording: str = Field(description="The voice recording.")
-    status: Literal["ok", "no_speech", "unreadable"]
+    status: Literal["ok", "no_speech", "unreadable", "unanswered"]
     message: str = Field(default="", description="Why there is no playlist; empty when there is one.")
     emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")
     voice_emotions: tuple[EmotionProbability, ...] = Field(

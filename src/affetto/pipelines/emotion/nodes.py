@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.corpora.splits import make_folds
 from affetto.datasets.mlflow_run import ModelRun
 from affetto.evaluation.figures import confusion_figure, training_figure
 from affetto.evaluation.parameters import EvaluationParameters
@@ -25,6 +27,7 @@ from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
 RANDOM_PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+_LIBRARY_FOLDS = 5
 
 
 def cross_validate_model(
@@ -138,6 +141,7 @@ def track_model(
         metrics=metrics,
         histories=histories,
         figures=figures,
+        tables={"predictions.csv": predictions},
         model=Path(model),
     )
 
@@ -147,29 +151,58 @@ def annotate_library(
     predictions: pd.DataFrame,
     attention: pd.DataFrame,
     model: str,
+    specification: ModelSpecification,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
     **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every clip the probabilities of its emotions and its attention.
 
     Labelled clips get the calibrated out-of-fold predictions, mean over seeds, so that no clip is judged by a
-    model that was trained on it; the others get those of the model fitted on everything.
+    model that was trained on it; those that the protocol never tests (as in `holdout`) get theirs from
+    folds of their own. Unlabelled clips get the predictions of the model fitted on everything.
 
     Returns
     -------
     tuple of DataFrame
         `clip_id, p_<class>…` and `clip_id, times` (s), `weights`.
     """
-    seen = _calibrated(predictions)
-    unseen = [name for name in clips["clip_id"] if name not in set(seen["clip_id"])]
     available = FeatureSet.align(features)
-    unseen = [name for name in unseen if name in set(available.clip_ids)]
-    if not unseen:
-        return seen, attention
-    fresh = predict_clips(Path(model), available.select(unseen))
-    return (
-        pd.concat([seen, fresh[list(seen.columns)]], ignore_index=True),
-        pd.concat([attention, fresh[["clip_id", "times", "weights"]]], ignore_index=True),
-    )
+    usable = clips[clips["clip_id"].isin(available.clip_ids)]
+    labelled = usable[usable["emotion"].notna()]
+    tables, attended = [_calibrated(predictions)], [attention]
+    if not labelled["clip_id"].isin(predictions["clip_id"]).all():
+        rest = cross_validate(
+            specification,
+            available,
+            labelled,
+            make_folds(labelled, _own_folds(labelled)),
+            experiment=experiment.model_copy(update={"n_seeds": 1}),
+            executor=executor,
+            store=store,
+            description=f"{specification.estimator}, clips never tested",
+        )
+        tables.append(_without(_calibrated(rest.predictions), tables))
+        attended.append(_without(rest.attention, attended))
+    unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
+    if unlabelled:
+        fresh = predict_clips(Path(model), available.select(unlabelled))
+        tables.append(fresh.drop(columns=["times", "weights"]))
+        attended.append(fresh[["clip_id", "times", "weights"]])
+    emotions = pd.concat(tables, ignore_index=True)
+    emotions[emotions.columns[1:]] = emotions[emotions.columns[1:]].fillna(0.0)
+    return emotions, pd.concat(attended, ignore_index=True)
+
+
+def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
+    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
+    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
+
+
+def _without(table: pd.DataFrame, known: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Leave out the clips that an earlier table has."""
+    return table[~table["clip_id"].isin(pd.concat(known)["clip_id"])] if len(table) else table
 
 
 def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
 
 SEPARATOR = "__"
+_LOGGER = logging.getLogger(__name__)
 
 
 def compare_models(
@@ -110,7 +112,19 @@ def by_model(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.Data
 
 def _scored(tables: Mapping[str, pd.DataFrame], order: list[str] | None = None) -> dict[str, pd.DataFrame]:
     known = {model: table for model, table in by_model(tables, "predictions").items() if len(table)}
+    known = _on_common_clips(known)
     return known if order is None else {model: known[model] for model in order}
+
+
+def _on_common_clips(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Keep the clips that all models have scored: a feature may have failed for some."""
+    if not tables:
+        return {}
+    common = set.intersection(*(set(table["clip_id"]) for table in tables.values()))
+    dropped = max(table["clip_id"].nunique() for table in tables.values()) - len(common)
+    if dropped:
+        _LOGGER.warning("%d clips are left out of the comparison: not every model could score them.", dropped)
+    return {model: table[table["clip_id"].isin(common)] for model, table in tables.items()}
 
 
 def _illustrations_of_networks(

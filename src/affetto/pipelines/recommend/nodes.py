@@ -76,10 +76,13 @@ def make_playlists(
     columns = [name for name in voices.columns if name.startswith(_PROBABILITY)]
     classes = [name.removeprefix(_PROBABILITY) for name in columns]
     recommender = Recommender(library, mixtures, taxonomy, classes, parameters)
-    return {
+    answers = {
         str(row["name"]): _answer(recommender, row, row[columns].to_numpy(dtype=np.float64))
         for _, row in voices.iterrows()
     }
+    if not any(playlist.status == "ok" for playlist in answers.values()):
+        raise AffettoError(next(playlist.message or "" for playlist in answers.values()))
+    return answers
 
 
 def describe_playlists(playlists: dict[str, Playlist]) -> str:
@@ -92,7 +95,11 @@ def describe_playlists(playlists: dict[str, Playlist]) -> str:
 def _answer(recommender: Recommender, row: pd.Series, probabilities: np.ndarray) -> Playlist:
     name, recording = str(row["name"]), readable(str(row["path"]))
     if row["status"] == "ok":
-        return recommender.recommend(name, recording, probabilities)
+        try:
+            return recommender.recommend(name, recording, probabilities)
+        except AffettoError as error:
+            _LOGGER.warning("%s: %s", name, error)
+            return Playlist(name=name, recording=recording, status="unanswered", message=str(error))
     _LOGGER.warning("%s", row["message"])
     return Playlist(name=name, recording=recording, status=row["status"], message=str(row["message"]))
 
