@@ -64,3 +64,13 @@ def test_changed_source_is_another_method(tmp_path):
 
     assert one == two
     assert one != three
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip file", b"PK\x03\x04 cut short"])
+def test_a_damaged_result_is_computed_again(tmp_path, damage):
+    store = ResultStore(tmp_path)
+    store.put({"seed": 1}, {"value": 1})
+    (file,) = tmp_path.rglob("*.npz")
+    file.write_bytes(damage)
+
+    assert store.compute({"seed": 1}, lambda: {"value": 2}) == {"value": 2}

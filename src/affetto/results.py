@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -75,9 +76,12 @@ class ResultStore:
         return found if found is not None else self.put(key, function())
 
     def get(self, key: Mapping[str, Any]) -> Result | None:
-        """Return the stored result of `key`, or None."""
+        """Return the stored result of `key`; None when there is none, or none that can be read."""
         path = self._path(key)
-        return _read(path) if path.is_file() else None
+        try:
+            return _read(path) if path.is_file() else None
+        except (BadZipFile, EOFError, KeyError, OSError, ValueError):
+            return None
 
     def put(self, key: Mapping[str, Any], result: Mapping[str, Any]) -> Result:
         """Store `result` under `key` and return it as a later `get` would."""

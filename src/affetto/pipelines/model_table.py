@@ -17,7 +17,7 @@ Table = dict[str, ModelSpecification]
 
 
 class _Current:
-    """What the parameters of the run under way say; read from the base configuration while no run has said it."""
+    """What the parameters of the run under way say; those of the base configuration while there is no run."""
 
     tables: dict[str, Table] | None = None
     features: dict[str, tuple[str, ...]] | None = None
