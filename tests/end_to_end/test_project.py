@@ -65,15 +65,18 @@ def test_every_model_is_a_child_run_with_the_shared_metrics(runs, task):
         assert run.info.status == "FINISHED"
 
 
-def test_models_are_logged_with_signature_and_example(demo, runs):
+def test_models_are_logged_whole_and_with_signature_and_example(demo, client, runs):
     import mlflow
 
     mlflow.set_tracking_uri(f"sqlite:///{demo.root / 'mlflow.db'}")
-    for task in MODELS:
-        for run in (run for run in runs if run.data.tags.get("task") == task):
-            info = mlflow.models.get_model_info(run.data.tags["model_uri"])
-            assert info.signature is not None
-            assert info.saved_input_example_info is not None
+    for run in (run for task in MODELS for run in runs if run.data.tags.get("task") == task):
+        kept = {file.path for file in client.list_artifacts(run.info.run_id, "affetto_model")}
+        assert "affetto_model/signature.json" in kept
+        if run.data.tags["model"] == "lld":  # neither a Keras nor a scikit-learn model
+            continue
+        info = mlflow.models.get_model_info(run.data.tags["model_uri"])
+        assert info.signature is not None
+        assert info.saved_input_example_info is not None
 
 
 @pytest.mark.parametrize(("side", "task"), [("music", "music_emotion"), ("voice", "voice_emotion")])
@@ -109,14 +112,18 @@ def test_held_out_voices_get_playlists(demo):
 
 
 def test_a_second_run_repeats_nothing(demo):
-    fits = {path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input").rglob("*.npz")}
+    fits = {
+        path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input/folds").rglob("*.npz")
+    }
     started = time.monotonic()
 
     outcome = demo.kedro("run")
 
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     assert time.monotonic() - started < 120
-    again = {path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input").rglob("*.npz")}
+    again = {
+        path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input/folds").rglob("*.npz")
+    }
     assert again == fits
 
 
