@@ -111,6 +111,25 @@ def test_held_out_voices_get_playlists(demo):
         assert path.with_suffix(".m3u8").read_text(encoding="utf-8").startswith("#EXTM3U")
 
 
+def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):
+    outcome = demo.affetto(
+        "recommend", "data/01_raw/demo/voice/held_out/ivor", "--bridge", "congruent", "--top", "5"
+    )
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    assert outcome.stdout.count("congruent music:") == 5
+
+
+def test_one_recording_is_answered_by_the_pipeline(demo):
+    voice = next((demo.root / "data/01_raw/demo/voice/held_out").rglob("*.wav"))
+
+    outcome = demo.kedro("run", "--pipeline=recommend", "--params", f"recommend.voice={voice}")
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    (answer,) = (demo.root / "data/08_reporting/playlists").glob("*.json")
+    assert json.loads(answer.read_text(encoding="utf-8"))["status"] == "ok"
+
+
 def test_a_second_run_repeats_nothing(demo):
     fits = {
         path: path.stat().st_mtime_ns for path in (demo.root / "data/05_model_input/folds").rglob("*.npz")
