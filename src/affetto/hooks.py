@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from affetto.errors import AffettoError, validation_sentence
 from affetto.results import fingerprint
 
-_LOGGER = logging.getLogger(__name__)
 _REPORTED = (".comparison", ".report")
 
 

@@ -10,13 +10,11 @@ from affetto.pipelines.emotion.pipeline import create_pipeline as emotion_pipeli
 from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
 from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme_evaluation_pipeline
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
-from affetto.pipelines.model_table import feature_names, model_table, proposed_model
+from affetto.pipelines.model_table import SIDES, feature_names, model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
 from affetto.pipelines.theme.tracking import create_tracking_pipeline, discrimination_models
-
-SIDES = ("music", "voice")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.types import Schema
 
-_LOGGER = logging.getLogger(__name__)
 _MAX_PARAMETER_LENGTH = 6000
 _TRUSTED = {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}  # the forest was fitted by this very run
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
 from affetto.models.base import installed_versions
 from affetto.models.registry import build_estimator, load_estimator
@@ -21,8 +22,7 @@ from affetto.results import ResultStore, fingerprint, source_fingerprint
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-ALWAYS_TRAINING = -1
-_METHOD = source_fingerprint(Path(__file__).parent)
+_METHOD = [source_fingerprint(Path(__file__).parent), installed_versions()]
 
 
 class ModelSpecification(BaseModel):
@@ -87,7 +87,7 @@ class _Fit:
     def key(self) -> dict[str, Any]:
         return {
             "what": "fold",
-            "method": [_METHOD, installed_versions()],
+            "method": _METHOD,
             "estimator": self.specification.estimator,
             "parameters": self.specification.parameters,
             "seed": self.seed,
@@ -201,7 +201,7 @@ def fit_on_everything(
     labels, groups = tuple(table["emotion"]), tuple(table["group"])
     key = {
         "what": "model",
-        "method": [_METHOD, installed_versions()],
+        "method": _METHOD,
         "specification": specification.model_dump(mode="json"),
         "features": chosen.fingerprint,
         "labels": labels,

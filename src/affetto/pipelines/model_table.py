@@ -17,10 +17,9 @@ Table = dict[str, ModelSpecification]
 
 
 class _Current:
-    """What the parameters of the run under way say; those of the base configuration while there is no run."""
+    """The model table and the features of each side, as the parameters of the run under way name them."""
 
-    tables: dict[str, Table] | None = None
-    features: dict[str, tuple[str, ...]] | None = None
+    names: tuple[dict[str, Table], dict[str, tuple[str, ...]]] | None = None
 
 
 def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
@@ -61,24 +60,18 @@ def _specification(side: str, name: str, entry: object) -> ModelSpecification:
 
 def use_parameters(parameters: Mapping[str, Any]) -> None:
     """Make `parameters` the ones that pipelines are built from."""
-    _Current.tables = read_tables(parameters)
-    _Current.features = {side: tuple(parameters[side]["features"]) for side in SIDES}
+    features = {side: tuple(parameters[side]["features"]) for side in SIDES}
+    _Current.names = (read_tables(parameters), features)
 
 
 def model_table(side: str) -> Table:
     """Return the models of `side`, in the order of the parameters."""
-    if _Current.tables is None:
-        use_parameters(_base_parameters())
-    assert _Current.tables is not None  # noqa: S101  # narrows the type
-    return _Current.tables[side]
+    return _names()[0][side]
 
 
 def feature_names(side: str) -> tuple[str, ...]:
     """Return the features of `side` that have parameters, whether a model reads them or not."""
-    if _Current.features is None:
-        use_parameters(_base_parameters())
-    assert _Current.features is not None  # noqa: S101  # narrows the type
-    return _Current.features[side]
+    return _names()[1][side]
 
 
 def proposed_model(side: str) -> str:
@@ -93,6 +86,14 @@ def proposed_model(side: str) -> str:
         if entry.role == "proposed":
             return name
     raise AffettoError(f"{side}.emotion.models has no model whose role is proposed: give one that role.")
+
+
+def _names() -> tuple[dict[str, Table], dict[str, tuple[str, ...]]]:
+    """Return what is in use; that of the base configuration while there is no run."""
+    if _Current.names is None:
+        use_parameters(_base_parameters())
+        return _names()
+    return _Current.names
 
 
 def _base_parameters() -> Mapping[str, Any]:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.recommendation.highlight import find_highlight
+from affetto.themes.tables import MIXTURE_COLUMNS
 
 PROBABILITY = "p_"
-MIXTURE_COLUMNS = ("clip_id", "emotion", "theme", "probability")
 
 
 def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
