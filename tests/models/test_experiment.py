@@ -6,14 +6,9 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import (
-    ExperimentParameters,
-    ModelSpecification,
-    cross_validate,
-    fit_on_everything,
-    predict_clips,
-)
+from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
 from affetto.models.registry import load_estimator
+from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
@@ -67,12 +62,44 @@ def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("affetto.models.experiment.build_estimator", refuse)
+    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", refuse)
     again = run(corpus, tmp_path)
 
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
     with pytest.raises(AssertionError, match="fitted again"):
         run(corpus, tmp_path, seeds=2)
+
+
+def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus, tmp_path):
+    features, clips, folds = corpus
+    arguments = {
+        "experiment": ExperimentParameters(n_seeds=2),
+        "store": ResultStore(tmp_path / "results"),
+        "models": tmp_path / "models",
+    }
+    predictions = cross_validate(SVM, features, clips, folds, executor=HERE, description="toy", **arguments)
+
+    kept = fold_models(SVM, features, clips, folds, **arguments)
+
+    assert [(model.seed, model.fold) for model in kept] == [(s, f) for s in range(2) for f in range(3)]
+    for model in kept:
+        own = predictions.predictions.query(f"fold == {model.fold} and seed == {model.seed}")
+        assert list(own["clip_id"]) == list(model.test)
+        again = load_estimator(model.directory).predict_proba(features.select(model.test))
+        np.testing.assert_allclose(again, own[["p_calm", "p_tense"]], atol=1e-6)
+
+
+def test_a_model_that_was_not_kept_is_asked_for_in_one_sentence(corpus, tmp_path):
+    run(corpus, tmp_path)
+
+    with pytest.raises(AffettoError, match="keep_models"):
+        fold_models(
+            SVM,
+            *corpus,
+            experiment=ExperimentParameters(),
+            store=ResultStore(tmp_path),
+            models=tmp_path / "models",
+        )
 
 
 def test_holdout_tests_fold_zero_only(corpus, tmp_path):

@@ -12,7 +12,7 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
-from affetto.models.experiment import ExperimentParameters
+from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_pipeline
 from affetto.results import ResultStore

@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
-from affetto.models.base import installed_versions
+from affetto.models.fold_fit import METHOD, FoldFit, plan_fits
 from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore, fingerprint, source_fingerprint
+from affetto.results import ResultStore, fingerprint
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-
-_METHOD = [source_fingerprint(Path(__file__).parent), installed_versions()]
-
-
-class ModelSpecification(BaseModel):
-    """One row of the model table: what to fit and what it stands for in a comparison."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    estimator: str = Field(description="Name in the registry of estimators.")
-    role: Literal["proposed", "ablation", "baseline"] = Field(description="Role in the comparison.")
-    features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
-    parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
-
-
-class ExperimentParameters(BaseModel):
-    """How often each model is fitted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_seeds: int = Field(default=1, ge=1, description="Every fold is fitted with the seeds 0 … n_seeds - 1.")
-    leakage_gap: bool = Field(
-        default=True, description="Also score each model on random folds that ignore groups."
-    )
-    leakage_folds: int = Field(default=5, ge=2, description="Number of random folds for the leakage gap.")
 
 
 @dataclass(frozen=True)
@@ -70,39 +43,6 @@ class CrossValidation:
     cost: dict[str, float]
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """One fit: everything a worker needs, cheap to send because features are memory-mapped."""
-
-    specification: ModelSpecification
-    features: FeatureSet
-    labels: tuple[str, ...]
-    groups: tuple[str, ...]
-    train: tuple[int, ...]
-    test: tuple[int, ...]
-    fold: int
-    seed: int
-    store: ResultStore
-
-    def key(self) -> dict[str, Any]:
-        return {
-            "what": "fold",
-            "method": _METHOD,
-            "estimator": self.specification.estimator,
-            "parameters": self.specification.parameters,
-            "seed": self.seed,
-            "train": self._data(self.train),
-            "test": self._data(self.test),
-        }
-
-    def _data(self, indices: tuple[int, ...]) -> dict[str, Any]:
-        return {
-            "features": self.features.take(indices).fingerprint,
-            "labels": [self.labels[index] for index in indices],
-            "groups": [self.groups[index] for index in indices],
-        }
-
-
 def cross_validate(
     specification: ModelSpecification,
     features: FeatureSet,
@@ -113,6 +53,7 @@ def cross_validate(
     executor: ExecutorParameters,
     store: ResultStore,
     description: str,
+    models: Path | None = None,
 ) -> CrossValidation:
     """Fit a model once a fold and seed and predict the clips it has not seen.
 
@@ -133,6 +74,8 @@ def cross_validate(
         Finished fits are found here and never repeated.
     description
         Label of the progress bar.
+    models
+        Folder in which the model of every fold and seed is kept, for `fold_models`; None: none is.
 
     Returns
     -------
@@ -145,7 +88,8 @@ def cross_validate(
         When no fold has both training and test clips.
     """
     table = _labelled(features, clips, folds)
-    fits = list(_fits(specification, features.select(list(table["clip_id"])), table, experiment, store))
+    chosen = features.select(list(table["clip_id"]))
+    fits = plan_fits(specification, chosen, table, experiment, store, models)
     if not fits:
         raise AffettoError(
             f"{description}: no fold has both training and test clips; check the split's protocol."
@@ -164,6 +108,67 @@ def cross_validate(
         ),
         cost=_cost(results, n_tested=sum(len(fit.test) for fit in fits)),
     )
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """A model of a cross-validation, kept.
+
+    Attributes
+    ----------
+    fold, seed
+        Which fit it is of.
+    directory
+        Where it is; `affetto.models.registry.load_estimator` reads it.
+    test
+        Clips that it has not been fitted on and was tested with.
+    """
+
+    fold: int
+    seed: int
+    directory: Path
+    test: tuple[str, ...]
+
+
+def fold_models(
+    specification: ModelSpecification,
+    features: FeatureSet,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    experiment: ExperimentParameters,
+    store: ResultStore,
+    models: Path,
+) -> list[FoldModel]:
+    """Find the models that `cross_validate` kept of the same data and parameters.
+
+    Parameters
+    ----------
+    specification, features, clips, folds, experiment, store, models
+        As `cross_validate` had them.
+
+    Returns
+    -------
+    list of FoldModel
+        One a seed and fold.
+
+    Raises
+    ------
+    AffettoError
+        When one of them is missing.
+    """
+    table = _labelled(features, clips, folds)
+    chosen = features.select(list(table["clip_id"]))
+    found = []
+    for fit in plan_fits(specification, chosen, table, experiment, store, models):
+        if fit.directory is None or fit.result() is None:
+            raise AffettoError(
+                f"The model {specification.estimator} of fold {fit.fold} is not kept in {models}: set "
+                "<side>.emotion.experiment.keep_models to true and cross-validate again."
+            )
+        test = tuple(chosen.clip_ids[i] for i in fit.test)
+        found.append(FoldModel(fit.fold, fit.seed, fit.directory, test))
+    return found
 
 
 def fit_on_everything(
@@ -201,7 +206,7 @@ def fit_on_everything(
     labels, groups = tuple(table["emotion"]), tuple(table["group"])
     key = {
         "what": "model",
-        "method": _METHOD,
+        "method": METHOD,
         "specification": specification.model_dump(mode="json"),
         "features": chosen.fingerprint,
         "labels": labels,
@@ -240,85 +245,22 @@ def _labelled(features: FeatureSet, clips: pd.DataFrame, folds: pd.DataFrame) ->
     return table[table["clip_id"].isin(features.clip_ids)].reset_index(drop=True)
 
 
-def _fits(
-    specification: ModelSpecification,
-    features: FeatureSet,
-    table: pd.DataFrame,
-    experiment: ExperimentParameters,
-    store: ResultStore,
-) -> list[_Fit]:
-    fold_of = table["fold"].to_numpy()
-    fits = []
-    for seed in range(experiment.n_seeds):
-        for fold in sorted(set(fold_of) - {ALWAYS_TRAINING}):
-            train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-            if len(train) and len(test):
-                fits.append(
-                    _Fit(
-                        specification,
-                        features,
-                        tuple(table["emotion"]),
-                        tuple(table["group"]),
-                        tuple(train.tolist()),
-                        tuple(test.tolist()),
-                        int(fold),
-                        seed,
-                        store,
-                    )
-                )
-    return fits
-
-
-def _run(fits: list[_Fit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:
-    missing = [fit for fit in fits if fit.store.get(fit.key()) is None]
+def _run(fits: list[FoldFit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:
+    missing = [fit for fit in fits if fit.result() is None]
     if missing:
         units = [1] * len(missing)
-        map_shards(_run_fit, missing, executor, description=description, total_units=units, unit="fit")
+        map_shards(FoldFit.run, missing, executor, description=description, total_units=units, unit="fit")
     return [_stored(fit) for fit in fits]
 
 
-def _stored(fit: _Fit) -> dict[str, Any]:
-    result = fit.store.get(fit.key())
+def _stored(fit: FoldFit) -> dict[str, Any]:
+    result = fit.result()
     if result is None:
         raise AffettoError(f"The result of fold {fit.fold} vanished from {fit.store.root}: run again.")
     return result
 
 
-def _run_fit(fit: _Fit) -> None:
-    fit.store.compute(fit.key(), lambda: _evaluate(fit))
-
-
-def _evaluate(fit: _Fit) -> Mapping[str, Any]:
-    estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
-    started = time.perf_counter()
-    estimator.fit(
-        fit.features.take(fit.train), [fit.labels[i] for i in fit.train], [fit.groups[i] for i in fit.train]
-    )
-    fitted = time.perf_counter()
-    unseen = fit.features.take(fit.test)
-    probabilities = estimator.predict_proba(unseen)
-    predicted = time.perf_counter()
-    weights, times = estimator.attention(unseen), estimator.attention_times(unseen)
-    return {
-        "classes": list(estimator.classes_),
-        "probabilities": probabilities,
-        "history": estimator.history_,
-        "fit_seconds": fitted - started,
-        "predict_seconds": predicted - fitted,
-        "n_parameters": int(estimator.n_parameters),
-        "attention": _flat(weights),
-        "attention_times": _flat(times),
-        "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
-    }
-
-
-def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
-    return (
-        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
-    )
-
-
-def _prediction_rows(fit: _Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+def _prediction_rows(fit: FoldFit, result: Mapping[str, Any]) -> pd.DataFrame:
     classes = sorted(set(fit.labels))
     probabilities = pd.DataFrame(result["probabilities"], columns=result["classes"])
     probabilities = probabilities.reindex(columns=classes, fill_value=0.0)
@@ -335,11 +277,11 @@ def _prediction_rows(fit: _Fit, result: Mapping[str, Any]) -> pd.DataFrame:
     return pd.concat([rows, probabilities.add_prefix("p_")], axis=1)
 
 
-def _history_rows(fit: _Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+def _history_rows(fit: FoldFit, result: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame([{"fold": fit.fold, "seed": fit.seed, **epoch} for epoch in result["history"]])
 
 
-def _attention_rows(fit: _Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+def _attention_rows(fit: FoldFit, result: Mapping[str, Any]) -> pd.DataFrame:
     steps = result["attention_steps"]
     if not len(steps):
         return pd.DataFrame()

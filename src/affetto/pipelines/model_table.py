@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.errors import AffettoError, validation_sentence
-from affetto.models.experiment import ModelSpecification
 from affetto.models.registry import estimator_class
+from affetto.models.specification import ModelSpecification
 
 SIDES = ("music", "voice")
 Table = dict[str, ModelSpecification]

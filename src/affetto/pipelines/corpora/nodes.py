@@ -14,7 +14,7 @@ from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitP
 from affetto.corpora.report import render_audit
 from affetto.corpora.splits import make_folds, make_random_folds
 from affetto.corpora.summary import summarise_audit
-from affetto.models.experiment import ExperimentParameters
+from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 

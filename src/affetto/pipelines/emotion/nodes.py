@@ -16,13 +16,8 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import score_predictions
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import apply_temperature, fit_temperature
-from affetto.models.experiment import (
-    ExperimentParameters,
-    ModelSpecification,
-    cross_validate,
-    fit_on_everything,
-    predict_clips,
-)
+from affetto.models.experiment import cross_validate, fit_on_everything, predict_clips
+from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
@@ -35,6 +30,7 @@ def cross_validate_model(
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     store: ResultStore,
+    fits: Path,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     **features: ClipFeatures,
@@ -48,6 +44,7 @@ def cross_validate_model(
         experiment=experiment,
         executor=executor,
         store=store,
+        models=fits if experiment.keep_models else None,
         description=specification.estimator,
     )
     return result.predictions, result.histories, result.attention, result.cost

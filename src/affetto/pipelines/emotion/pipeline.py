@@ -6,7 +6,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from affetto.models.experiment import ModelSpecification
+from affetto.models.specification import ModelSpecification
 from affetto.pipelines.emotion import nodes
 from affetto.pipelines.model_table import model_table, proposed_model
 
@@ -72,7 +72,7 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
         [
             Node(
                 nodes.cross_validate_model,
-                inputs={**repeated, "folds": f"{side}.folds"},
+                inputs={**repeated, "fits": f"{side}.emotion.fits", "folds": f"{side}.folds"},
                 outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
                 name="cross_validate",
                 namespace=emotion,

@@ -1,0 +1,160 @@
+"""One fit of a cross-validation: what it depends on, and what it leaves behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.models.base import SIGNATURE_FILE, installed_versions
+from affetto.models.registry import build_estimator
+from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.results import ResultStore, fingerprint, source_fingerprint
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+METHOD = [source_fingerprint(Path(__file__).parent), installed_versions()]
+"""What every fit depends on besides its data and parameters: the code that fits."""
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """The fit of one fold and seed: everything a worker needs, cheap to send as features are memory-mapped.
+
+    Attributes
+    ----------
+    specification, features, labels, groups
+        The model and all clips of the experiment.
+    train, test
+        Indices of the clips that the model is fitted on, and of those it then predicts.
+    fold, seed
+        Which fit this is.
+    store
+        Where its result is kept.
+    models
+        Folder where the fitted model is kept as well; None: it is forgotten.
+    """
+
+    specification: ModelSpecification
+    features: FeatureSet
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+    fold: int
+    seed: int
+    store: ResultStore
+    models: Path | None = None
+
+    def key(self) -> dict[str, Any]:
+        """Return all that the result depends on."""
+        return {
+            "what": "fold",
+            "method": METHOD,
+            "estimator": self.specification.estimator,
+            "parameters": self.specification.parameters,
+            "seed": self.seed,
+            "train": self._data(self.train),
+            "test": self._data(self.test),
+        }
+
+    def _data(self, indices: tuple[int, ...]) -> dict[str, Any]:
+        return {
+            "features": self.features.take(indices).fingerprint,
+            "labels": [self.labels[index] for index in indices],
+            "groups": [self.groups[index] for index in indices],
+        }
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the fitted model, where models are kept."""
+        return self.models / fingerprint(self.key()) if self.models else None
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what an earlier run found; None where the fit, or the model to be kept, is missing."""
+        if self.directory and not (self.directory / SIGNATURE_FILE).is_file():
+            return None
+        return self.store.get(self.key())
+
+    def run(self) -> None:
+        """Fit, predict and store the result."""
+        self.store.put(self.key(), _evaluate(self))
+
+
+def plan_fits(
+    specification: ModelSpecification,
+    features: FeatureSet,
+    table: pd.DataFrame,
+    experiment: ExperimentParameters,
+    store: ResultStore,
+    models: Path | None,
+) -> list[FoldFit]:
+    """List the fits of an experiment: one a seed and fold, where both training and test have clips.
+
+    Parameters
+    ----------
+    specification, features, experiment, store, models
+        As for `cross_validate`.
+    table
+        `emotion, group, fold` of each clip of `features`, in its order.
+    """
+    fold_of = table["fold"].to_numpy()
+    fits = []
+    for seed in range(experiment.n_seeds):
+        for fold in sorted(set(fold_of) - {ALWAYS_TRAINING}):
+            train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+            if len(train) and len(test):
+                fits.append(
+                    FoldFit(
+                        specification,
+                        features,
+                        tuple(table["emotion"]),
+                        tuple(table["group"]),
+                        tuple(train.tolist()),
+                        tuple(test.tolist()),
+                        int(fold),
+                        seed,
+                        store,
+                        models,
+                    )
+                )
+    return fits
+
+
+def _evaluate(fit: FoldFit) -> Mapping[str, Any]:
+    estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
+    started = time.perf_counter()
+    estimator.fit(
+        fit.features.take(fit.train), [fit.labels[i] for i in fit.train], [fit.groups[i] for i in fit.train]
+    )
+    fitted = time.perf_counter()
+    if fit.directory:
+        estimator.save(fit.directory)
+    unseen = fit.features.take(fit.test)
+    probabilities = estimator.predict_proba(unseen)
+    predicted = time.perf_counter()
+    weights, times = estimator.attention(unseen), estimator.attention_times(unseen)
+    return {
+        "classes": list(estimator.classes_),
+        "probabilities": probabilities,
+        "history": estimator.history_,
+        "fit_seconds": fitted - started,
+        "predict_seconds": predicted - fitted,
+        "n_parameters": int(estimator.n_parameters),
+        "attention": _flat(weights),
+        "attention_times": _flat(times),
+        "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
+    }
+
+
+def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
+    return (
+        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
+    )

@@ -1,0 +1,33 @@
+"""What an emotion experiment fits, and how often."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelSpecification(BaseModel):
+    """One row of the model table: what to fit and what it stands for in a comparison."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimator: str = Field(description="Name in the registry of estimators.")
+    role: Literal["proposed", "ablation", "baseline"] = Field(description="Role in the comparison.")
+    features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
+
+
+class ExperimentParameters(BaseModel):
+    """How often each model is fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_seeds: int = Field(default=1, ge=1, description="Every fold is fitted with the seeds 0 … n_seeds - 1.")
+    leakage_gap: bool = Field(
+        default=True, description="Also score each model on random folds that ignore groups."
+    )
+    leakage_folds: int = Field(default=5, ge=2, description="Number of random folds for the leakage gap.")
+    keep_models: bool = Field(
+        default=False, description="Keep the model of every fold and seed, for questions asked of it later."
+    )
