@@ -127,6 +127,55 @@ def test_official_split_keeps_the_published_test_part_and_lets_no_group_straddle
     assert "1 training clips share a group with the test part" in caplog.text
 
 
+@settings(deadline=None, max_examples=25)
+@given(clips=corpora(), data=st.data(), protocol=st.sampled_from(["kfold", "leave_one_group_out"]))
+def test_only_the_test_groups_are_tested_and_all_others_are_in_training(clips, data, protocol):
+    labelled = clips[clips["emotion"].notna()]
+    groups = sorted(set(labelled["group"]))
+    chosen = data.draw(st.lists(st.sampled_from(groups), min_size=2, unique=True))
+    tested = labelled["group"].isin(chosen)
+    assume(labelled[tested]["emotion"].value_counts().max() >= 2)
+
+    folds = make_folds(clips, SplitParameters(protocol=protocol, n_folds=2, test_groups=chosen))
+
+    assert folds["clip_id"].tolist() == labelled["clip_id"].tolist()
+    assert ((folds["fold"] >= 0).to_numpy() == tested.to_numpy()).all()
+    assert joined(clips, folds).groupby("group")["fold"].nunique().max() == 1
+    assert folds["fold"].nunique() - (not tested.all()) == (2 if protocol == "kfold" else len(chosen))
+
+
+def test_the_folds_of_test_groups_are_those_of_the_whole_where_groups_are_left_out_one_by_one():
+    clips = balanced(5)
+
+    every = joined(clips, make_folds(clips, SplitParameters(protocol="leave_one_group_out")))
+    some = SplitParameters(protocol="leave_one_group_out", test_groups=("g1", "g4"))
+    chosen = joined(clips, make_folds(clips, some))
+
+    assert dict(chosen[["group", "fold"]].drop_duplicates().to_numpy()) == {
+        **dict.fromkeys(["g0", "g2", "g3"], -1),
+        "g1": 0,
+        "g4": 1,
+    }
+    tested = chosen["fold"] >= 0
+    assert set(every.loc[every["group"] == "g4", "clip_id"]) == set(
+        chosen.loc[chosen["fold"] == 1, "clip_id"]
+    )
+    assert tested.sum() == 12
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"test_groups": ["03"], "protocol": "holdout"}, "needs the protocol kfold or leave_one_group_out"),
+        ({"test_groups": [3]}, "names in quotes"),
+        ({"test_groups": "03"}, "names in quotes"),
+    ],
+)
+def test_test_groups_that_mean_nothing_are_refused(given_, message):
+    with pytest.raises(ValueError, match=message):
+        SplitParameters.model_validate(given_)
+
+
 def test_emotions_that_cannot_be_trained_are_logged(caplog):
     make_folds(
         table([*"aabbcc"], ["1", "2", "1", "2", "3", "3"]), SplitParameters(protocol="leave_one_group_out")
@@ -153,6 +202,18 @@ def test_emotions_that_cannot_be_trained_are_logged(caplog):
         (table([*"aabb"], ["x"] * 4), {"protocol": "leave_one_group_out"}, "of one group"),
         (table([*"aabb"], ["x"] * 4), {"protocol": "holdout"}, "of one group"),
         (balanced(3), {"n_folds": 4}, "voice.split.n_folds is 4, .* 3 groups: set it to 3 or less"),
+        (
+            balanced(3),
+            {"n_folds": 2, "test_groups": ["g1", "h", "i"]},
+            "names h, i, .* groups are g0, g1, g2",
+        ),
+        (balanced(14), {"n_folds": 2, "test_groups": ["h"]}, "groups are g0, g1, g10, .*, g5, …"),
+        (
+            balanced(4),
+            {"test_groups": ["g1", "g2"]},
+            "is 5, but voice.split.test_groups are of 2 .* it to 2 or",
+        ),
+        (balanced(4), {"test_groups": ["g1"]}, "of 1 groups: set the protocol to leave_one_group_out"),
         (
             table([*"aabb"], [*"wxyz"]),
             {"n_folds": 3},

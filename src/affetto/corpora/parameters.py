@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -152,3 +152,24 @@ class SplitParameters(BaseModel):
         default=0.25, gt=0, le=0.5, description="holdout: share of the clips in the test part, about."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the assignment of groups to folds.")
+    test_groups: tuple[str, ...] = Field(
+        default=(),
+        description="kfold, leave_one_group_out: only these groups are tested, and all others are always in "
+        "training; empty: every group is tested. For choices that the final figures must not know of.",
+    )
+
+    @field_validator("test_groups", mode="before")
+    @classmethod
+    def _are_quoted(cls, groups: Any) -> Any:
+        # YAML reads 03 as the number 3: the name that was meant is lost by then.
+        if not isinstance(groups, list | tuple) or not all(isinstance(group, str) for group in groups):
+            raise ValueError('must be a list of names in quotes, such as ["03", "08"]')
+        return tuple(groups)
+
+    @model_validator(mode="after")
+    def _test_groups_have_folds(self) -> Self:
+        if self.test_groups and self.protocol not in ("kfold", "leave_one_group_out"):
+            raise ValueError(
+                f"test_groups needs the protocol kfold or leave_one_group_out, and it is {self.protocol}"
+            )
+        return self

@@ -17,6 +17,7 @@ from affetto.errors import AffettoError
 logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
+_NAMED = 10
 Folds = NDArray[np.int64]
 
 
@@ -31,7 +32,8 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
         The protocol. `kfold`: scikit-learn's `StratifiedGroupKFold`; `leave_one_group_out`: folds in the
         order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
         to the fraction; `official`: the published test part, from whose groups no clip stays in training;
-        clips that the publication leaves out are left out.
+        clips that the publication leaves out are left out. With `test_groups` the folds are made of these
+        groups alone.
 
     Returns
     -------
@@ -47,9 +49,12 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
     _check_classes(labelled)
     if split.protocol == "official":
         return _official(labelled)
-    _check_groups(labelled, split)
+    tested = _is_tested(labelled, split)
+    _check_groups(labelled, tested, split)
     methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
-    return _table(labelled, methods[split.protocol](labelled, split))
+    folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
+    folds[tested] = methods[split.protocol](labelled[tested].reset_index(drop=True), split)
+    return _table(labelled, folds)
 
 
 def make_random_folds(clips: pd.DataFrame, *, n_folds: int, seed: int) -> pd.DataFrame:
@@ -132,19 +137,37 @@ def _check_classes(labelled: pd.DataFrame) -> None:
         )
 
 
-def _check_groups(labelled: pd.DataFrame, split: SplitParameters) -> None:
-    n_groups = labelled["group"].nunique()
+def _is_tested(labelled: pd.DataFrame, split: SplitParameters) -> NDArray[np.bool_]:
+    """Return a mask of the clips that are to be tested [n_labelled]."""
+    if not split.test_groups:
+        return np.ones(len(labelled), dtype=bool)
+    known = set(labelled["group"])
+    unknown = sorted(set(split.test_groups) - known)
+    if unknown:
+        corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+        named = ", ".join(sorted(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+        raise AffettoError(
+            f"{side}.split.test_groups names {', '.join(unknown)}, of which {corpus} has no labelled clip: "
+            f"its groups are {named}."
+        )
+    return labelled["group"].isin(split.test_groups).to_numpy(dtype=bool)
+
+
+def _check_groups(labelled: pd.DataFrame, tested: NDArray[np.bool_], split: SplitParameters) -> None:
     corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
-    if n_groups == 1:
+    if len(set(labelled["group"])) == 1:
         raise AffettoError(
             f"All labelled clips of {corpus} are of one group ({labelled['group'].iloc[0]}), so none can be "
             f"tested without having trained on it: add speakers, artists or songs, or see how {side}.corpus "
             "finds groups."
         )
+    n_groups = labelled.loc[tested, "group"].nunique()
     if split.protocol == "kfold" and n_groups < split.n_folds:
+        smaller = f"it to {n_groups} or less, or " if n_groups > 1 else ""
+        which = f"{side}.split.test_groups" if split.test_groups else f"the labelled clips of {corpus}"
         raise AffettoError(
-            f"{side}.split.n_folds is {split.n_folds}, but the labelled clips of {corpus} are of {n_groups} "
-            f"groups: set it to {n_groups} or less, or the protocol to leave_one_group_out."
+            f"{side}.split.n_folds is {split.n_folds}, but {which} are of {n_groups} groups: set {smaller}"
+            "the protocol to leave_one_group_out."
         )
 
 
