@@ -22,6 +22,7 @@ MODELS = {
     "music_emotion": {"attention_lstm": "proposed", "lstm": "baseline", "mfcc_svm": "baseline"},
     "voice_emotion": {
         "crnn_lld": "proposed",
+        "crnn_lld_sequence": "ablation",
         "crnn": "ablation",
         "lld": "ablation",
         "functionals_svm": "baseline",

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from affetto.models.augmentation import (
     AugmentationParameters,
+    borrow_means,
     borrow_spectra,
     hide_stripes,
-    interpolate,
     mix,
-    random_crops,
     vary_levels,
+    warp_bands,
 )
 
 OFF = AugmentationParameters.none()
@@ -24,9 +24,13 @@ def clips(lengths, n_bands=12, seed=0):
 
 def everything(seed):
     rng = np.random.default_rng(seed)
-    crops, lengths = random_crops(clips([3, 40, 90]), 32, ON, rng)
+    crops = warp_bands(np.stack(clips([32] * 3)), ON, rng)
     crops = hide_stripes(vary_levels(crops, ON, rng), ON, rng)
-    return mix(crops, lengths, np.eye(3, dtype=np.float32), alpha=0.4, generator=rng)
+    crops = borrow_means(
+        crops, crops.mean(axis=1), crops[::-1].mean(axis=1), probability=0.5, offset=0.2, generator=rng
+    )
+    batch, targets = mix({"log_mel": crops}, np.eye(3, dtype=np.float32), alpha=0.4, generator=rng)
+    return batch["log_mel"], targets
 
 
 def test_same_seed_same_batch_and_another_seed_another():
@@ -37,43 +41,28 @@ def test_same_seed_same_batch_and_another_seed_another():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=6),
-    width=st.integers(1, 50),
-    seed=st.integers(0, 99),
-)
-def test_crops_have_the_width_and_stay_within_the_clip(lengths, width, seed):
-    found = clips(lengths, seed=seed)
-    crops, real = random_crops(found, width, ON, np.random.default_rng(seed))
-    assert crops.shape == (len(lengths), width, 12)
-    assert crops.dtype == np.float32
-    assert np.all((real >= 1) & (real <= width))
-    for clip, crop in zip(found, crops, strict=True):
-        assert crop.min() >= clip.min() - 1e-3
-        assert crop.max() <= clip.max() + 1e-3
-
-
-def test_without_augmentation_a_short_clip_comes_back_and_its_mean_fills_the_rest():
-    clip = clips([9])[0]
-    crops, lengths = random_crops([clip], 16, OFF, np.random.default_rng(0))
-    np.testing.assert_allclose(crops[0, :9], clip, atol=1e-4)
-    np.testing.assert_allclose(crops[0, 9:], np.tile(clip.mean(axis=0), (7, 1)), atol=1e-4)
-    assert lengths.tolist() == [9]
+@given(shift=st.floats(0, 20), scale=st.floats(0, 0.8), n_bands=st.integers(1, 12), seed=st.integers(0, 99))
+def test_warped_bands_stay_within_those_they_are_read_from(shift, scale, n_bands, seed):
+    crops = np.stack(clips([5, 5], n_bands, seed=seed))
+    strengths = OFF.model_copy(update={"band_shift": shift, "band_scale": scale})
+    warped = warp_bands(crops, strengths, np.random.default_rng(seed))
+    assert warped.dtype == np.float32
+    assert np.all(warped.min(axis=2) >= crops.min(axis=2) - 1e-3)
+    assert np.all(warped.max(axis=2) <= crops.max(axis=2) + 1e-3)
+    np.testing.assert_allclose(warp_bands(crops, OFF, np.random.default_rng(seed)), crops, rtol=1e-6)
 
 
 def test_a_shift_moves_a_line_to_lower_bands():
-    line = np.full((8, 12), -50, np.float32)
-    line[:, 6] = 0
-    found = interpolate(line, np.arange(12) + 2.0 - 2.0 * (np.arange(12) > 9), axis=1)
-    assert found[0].argmax() == 4
+    line = np.full((1, 8, 12), -50, np.float32)
+    line[:, :, 6] = 0
 
+    class Upmost(np.random.Generator):
+        def uniform(self, low, high, size):
+            return np.full(size, high)
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 9), min_size=1, max_size=20))
-def test_interpolation_of_a_ramp_is_exact(positions):
-    ramp = np.tile(np.arange(10, dtype=np.float32)[:, None], (1, 3))
-    found = interpolate(ramp, np.array(positions), axis=0)
-    np.testing.assert_allclose(found, np.tile(np.array(positions)[:, None], (1, 3)), atol=1e-5)
+    warped = warp_bands(line, OFF.model_copy(update={"band_shift": 2.0}), Upmost(np.random.PCG64(0)))
+    assert warped[0, 0].argmax() == 4
+    np.testing.assert_allclose(warped[0, :, 4], 0, atol=1e-5)
 
 
 def test_gain_changes_every_cell_alike():
@@ -113,11 +102,41 @@ def test_mixed_targets_still_sum_to_one(n, n_classes, alpha, seed):
     rng = np.random.default_rng(seed)
     crops, lengths = rng.normal(size=(n, 6, 3)).astype(np.float32), rng.integers(1, 7, n)
     targets = np.eye(n_classes, dtype=np.float32)[rng.integers(0, n_classes, n)]
-    mixed, longer, blended = mix(crops, lengths, targets, alpha=alpha, generator=rng)
+    batch = {"log_mel": crops, "log_mel_lengths": lengths}
+    mixed, blended = mix(batch, targets, alpha=alpha, generator=rng)
     np.testing.assert_allclose(blended.sum(axis=1), 1, atol=1e-5)
-    assert np.all(longer >= lengths)
-    assert mixed.shape == crops.shape
-    assert np.abs(mixed).max() <= np.abs(crops).max() + 1e-5
+    assert np.all(mixed["log_mel_lengths"] >= lengths)
+    assert mixed["log_mel"].shape == crops.shape
+    assert np.abs(mixed["log_mel"]).max() <= np.abs(crops).max() + 1e-5
+
+
+def test_all_inputs_are_mixed_with_the_same_partner_by_the_same_share():
+    identity = np.eye(8, dtype=np.float32)
+    batch = {name: np.repeat(identity[:, None], width, axis=1) for name, width in (("a", 5), ("b", 2))}
+    mixed, targets = mix(batch, identity, alpha=1.0, generator=np.random.default_rng(2))
+    assert np.any(targets != identity)
+    for name in batch:
+        np.testing.assert_allclose(mixed[name], np.broadcast_to(targets[:, None], mixed[name].shape))
+
+
+def test_borrowed_means_lie_between_the_two_clips_and_keep_the_course():
+    rng = np.random.default_rng(3)
+    windows = rng.normal(size=(40, 6, 5)).astype(np.float32)
+    own, other = np.zeros((40, 5)), np.ones((40, 5))
+    moved = borrow_means(windows, own, other, probability=0.5, offset=0.0, generator=rng)
+    share = (moved - windows)[:, :1, :1]
+    np.testing.assert_allclose(moved - windows, np.broadcast_to(share, windows.shape), atol=1e-6)
+    assert share.min() == 0
+    assert 0.5 < share.max() <= 1
+    assert 0.3 < np.mean(share == 0) < 0.7
+
+
+def test_an_offset_is_the_same_in_all_steps_of_a_crop():
+    still = np.zeros((200, 3, 20), np.float32)
+    rng = np.random.default_rng(4)
+    moved = borrow_means(still, still[:, 0], still[:, 0], probability=0.0, offset=0.2, generator=rng)
+    assert np.ptp(moved, axis=1).max() == 0
+    assert moved.std() == pytest.approx(0.2, rel=0.1)
 
 
 def test_borrowing_everything_gives_the_other_clips_spectrum():

@@ -6,19 +6,23 @@ from affetto.models.fusion import fuse
 from affetto.models.registry import build_estimator, load_estimator
 
 TINY = {"epochs": 3, "channels": (4, 6), "n_time_strides": 2, "lstm_units": 4, "crop_s": 0.3, "batch_size": 8}
+TINY |= {"lld_windows": {"units": 4}}
 
 
 def toy(n=24, labels=("anger", "joy", "sad"), *, seed=0):
     rng = np.random.default_rng(seed)
     y = [labels[i % len(labels)] for i in range(n)]
     spectra = [rng.normal(-50, 5, (int(rng.integers(4, 40)), 16)).astype(np.float32) for _ in y]
+    llds = [rng.normal(size=(len(clip) + 3, 6)).astype(np.float32) for clip in spectra]
     vectors = rng.normal(size=(n, 50))
     for i, label in enumerate(y):
         vectors[i, sorted(labels).index(label)] += 4
     ids = [f"toy/{i}" for i in range(n)]
     log_mel = ClipFeatures.from_arrays("log_mel", ids, spectra, hop_s=0.016)
+    lld = ClipFeatures.from_arrays("lld", ids, llds, hop_s=0.01)
     functionals = ClipFeatures.from_arrays("functionals", ids, list(vectors))
-    return FeatureSet({"log_mel": log_mel, "functionals": functionals}), y, [f"g{i // 4}" for i in range(n)]
+    features = {"log_mel": log_mel, "lld": lld, "functionals": functionals}
+    return FeatureSet(features), y, [f"g{i // 4}" for i in range(n)]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,9 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
 
 
 def test_features_of_both_branches_are_needed(fitted):
-    assert fitted[0].features == ("log_mel", "functionals")
+    assert fitted[0].features == build_estimator("crnn_lld").features == ("log_mel", "lld", "functionals")
+    plain = build_estimator("crnn_lld", {"crnn": {"lld_windows": None}})
+    assert plain.features == ("log_mel", "functionals")
 
 
 def test_twelve_clips_of_which_a_class_has_one():

@@ -1,7 +1,7 @@
-"""Augmentation of log-mel spectrograms: whole batches at once, in NumPy, deterministic given the generator.
+"""Augmentation of crops: whole batches at once, in NumPy, deterministic given the generator.
 
-A spectrogram is varied the way voices vary: its time axis is stretched (speaking rate), its mel axis
-shifted and scaled (pitch and length of the vocal tract), noise is added, and stripes are hidden
+A spectrogram is varied the way voices vary: its time axis is stretched (speaking rate, in `crops`), its mel
+axis shifted and scaled (pitch and length of the vocal tract), noise is added, and stripes are hidden
 (SpecAugment).
 """
 
@@ -11,6 +11,8 @@ from typing import Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.models.training import Batch
 
 _SMALLEST_DB = 0.1
 
@@ -74,20 +76,15 @@ class AugmentationParameters(BaseModel):
         )
 
 
-def random_crops(
-    spectrograms: list[np.ndarray],
-    width: int,
-    augmentation: AugmentationParameters,
-    generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a random crop of each spectrogram, time-stretched and warped along the mel axis.
+def warp_bands(
+    crops: np.ndarray, augmentation: AugmentationParameters, generator: np.random.Generator
+) -> np.ndarray:
+    """Shift and scale the mel axis of each crop; beyond the edges the outermost band repeats.
 
     Parameters
     ----------
-    spectrograms
-        float32 [n_frames, n_bands] each, dB.
-    width
-        Frames of the crops; shorter clips are padded on the right with the mean of each band.
+    crops
+        float32 [n_clips, width, n_bands].
     augmentation
         Strengths.
     generator
@@ -95,51 +92,16 @@ def random_crops(
 
     Returns
     -------
-    tuple
-        Crops float32 [n_clips, width, n_bands] and how many frames of each are real, int32 [n_clips].
+    numpy.ndarray
+        float32 of the same shape.
     """
-    n_clips, n_bands = len(spectrograms), spectrograms[0].shape[1]
-    rate = 1.0 + _uniform(generator, augmentation.time_stretch, n_clips)
+    n_clips, _, n_bands = crops.shape
     scale = 1.0 + _uniform(generator, augmentation.band_scale, n_clips)
     shift = _uniform(generator, augmentation.band_shift, n_clips)
-    start = generator.random(n_clips)
-    bands = _band_positions(n_bands, scale, shift)
-    crops = np.zeros((n_clips, width, n_bands), dtype=np.float32)
-    lengths = np.empty(n_clips, dtype=np.int32)
-    for i, clip in enumerate(spectrograms):
-        n_stretched = max(1, round(len(clip) / rate[i]))
-        lengths[i] = min(width, n_stretched)
-        first = start[i] * max(0.0, len(clip) - 1 - (lengths[i] - 1) * rate[i])
-        frames = np.minimum(first + rate[i] * np.arange(lengths[i]), len(clip) - 1.0)
-        crops[i, : lengths[i]] = interpolate(interpolate(clip, frames, axis=0), bands[i], axis=1)
-        crops[i, lengths[i] :] = crops[i, : lengths[i]].mean(axis=0)
-    return crops, lengths
-
-
-def interpolate(values: np.ndarray, positions: np.ndarray, *, axis: int) -> np.ndarray:
-    """Read an array at fractional positions along one axis, linearly between its neighbours.
-
-    Parameters
-    ----------
-    values
-        float32 [n_frames, n_bands].
-    positions
-        Positions in [0, size - 1] along `axis`.
-    axis
-        0 or 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, `values` with `axis` replaced by the positions.
-    """
-    low = np.floor(positions).astype(np.int64)
-    high = np.minimum(low + 1, values.shape[axis] - 1)
-    weight = (positions - low).astype(np.float32)
-    weight = weight[:, None] if axis == 0 else weight[None, :]
-    below, above = np.take(values, low, axis=axis), np.take(values, high, axis=axis)
-    mixed: np.ndarray = below + weight * (above - below)
-    return mixed
+    bands = np.arange(n_bands)
+    read = np.clip(bands * scale[:, None] + shift[:, None], 0, n_bands - 1)
+    weights = np.maximum(0.0, 1.0 - np.abs(bands[:, None] - read[:, None, :]))
+    return np.asarray(crops @ weights.astype(np.float32))
 
 
 def borrow_spectra(
@@ -244,22 +206,51 @@ def hide_stripes(
     return np.where(hidden, crops.mean(axis=1, keepdims=True), crops)
 
 
-def mix(
-    crops: np.ndarray,
-    lengths: np.ndarray,
-    targets: np.ndarray,
+def borrow_means(
+    windows: np.ndarray,
+    own: np.ndarray,
+    other: np.ndarray,
     *,
-    alpha: float,
+    probability: float,
+    offset: float,
     generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> np.ndarray:
+    """Move the mean of each dimension towards that of another clip of the same emotion, then at random.
+
+    Parameters
+    ----------
+    windows
+        float32 [n_clips, n_steps, n_dimensions], standardised.
+    own, other
+        [n_clips, n_dimensions]: the mean of the clip itself and of the other one.
+    probability
+        Share of the crops that change, each by a share of the difference drawn uniformly from 0 … 1.
+    offset
+        Deviation of the normal offset that each dimension of each crop gets.
+    generator
+        Source of chance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the same shape.
+    """
+    n_clips = len(windows)
+    share = generator.random(n_clips) * (generator.random(n_clips) < probability)
+    moved = share[:, None] * (other - own) + offset * generator.normal(size=own.shape)
+    return np.asarray(windows + moved[:, None].astype(np.float32))
+
+
+def mix(
+    batch: Batch, targets: np.ndarray, *, alpha: float, generator: np.random.Generator
+) -> tuple[Batch, np.ndarray]:
     """Blend each crop and its target with those of another one of the batch (mixup: Zhang et al., ICLR 2018).
 
     Parameters
     ----------
-    crops
-        float32 [n_clips, width, n_bands].
-    lengths
-        Real frames of each crop, [n_clips]; a blend is as long as the longer of the two.
+    batch
+        Inputs float32 [n_clips, width, n_dimensions], all blended alike, and their `<name>_lengths`
+        [n_clips]; a blend is as long as the longer of the two.
     targets
         Class probabilities, float32 [n_clips, n_classes]; rows sum to 1.
     alpha
@@ -270,27 +261,25 @@ def mix(
     Returns
     -------
     tuple
-        Crops, lengths and targets, shaped as given.
+        Batch and targets, shaped as given.
     """
     if alpha == 0:
-        return crops, lengths, targets
-    share = generator.beta(alpha, alpha, len(crops)).astype(np.float32)
-    share = np.maximum(share, 1 - share)
-    partner = generator.permutation(len(crops))
-    blended = share[:, None, None] * crops + (1 - share)[:, None, None] * crops[partner]
-    targets = share[:, None] * targets + (1 - share)[:, None] * targets[partner]
-    return blended, np.maximum(lengths, lengths[partner]), targets
+        return batch, targets
+    share = generator.beta(alpha, alpha, len(targets)).astype(np.float32)
+    share = np.maximum(share, 1 - share)[:, None]
+    partner = generator.permutation(len(targets))
+    blended = {
+        name: np.maximum(value, value[partner])
+        if name.endswith("_lengths")
+        else share[:, None] * value + (1 - share)[:, None] * value[partner]
+        for name, value in batch.items()
+    }
+    return blended, share * targets + (1 - share) * targets[partner]
 
 
 def _uniform(generator: np.random.Generator, limit: float, size: int) -> np.ndarray:
     drawn: np.ndarray = generator.uniform(-limit, limit, size)
     return drawn
-
-
-def _band_positions(n_bands: int, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Where each output band is read, [n_clips, n_bands]; beyond the edges the outermost band repeats."""
-    positions: np.ndarray = np.arange(n_bands) * scale[:, None] + shift[:, None]
-    return np.asarray(np.clip(positions, 0, n_bands - 1))
 
 
 def _stripes(

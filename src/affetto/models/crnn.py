@@ -1,4 +1,8 @@
-"""The CRNN branch of the voice model: convolutions, an LSTM and attention over a log-mel spectrogram."""
+"""The CRNN branch of the voice model: convolutions, an LSTM and attention over a log-mel spectrogram.
+
+With `lld_windows` the LSTM also reads the LLD around each of its steps: pitch, voice quality and spectral
+shape, which convolutions do not learn from the few clips of an emotion corpus.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from pydantic import BaseModel, Field
 
 from affetto.models import training as shared
 from affetto.models.augmentation import AugmentationParameters
+from affetto.models.lld_windows import LldWindowParameters, lld_windows
 from affetto.models.network import KerasEstimator, make_inputs
+from affetto.models.standardiser import Standardiser
 from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 Removal = Literal["none", "clip", "band"]
 _SMALLEST = 1e-3
 _DEFAULT_HOP_S = 0.016
+_DEFAULT_LLD_HOP_S = 0.010
 
 
 class CrnnParameters(TrainingParameters):
@@ -46,10 +53,13 @@ class CrnnParameters(TrainingParameters):
     )
     range_db: float = Field(60.0, gt=0, description="Dynamic range kept below a clip's loudest cell, dB.")
     augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
+    lld_windows: LldWindowParameters | None = Field(
+        None, description="What the network also reads of the LLD, {} for the defaults; null: nothing."
+    )
 
 
 class Crnn(KerasEstimator):
-    """The CRNN alone."""
+    """The network alone, without the functionals."""
 
     name: ClassVar[str] = "crnn"
     Parameters: ClassVar[type[BaseModel]] = CrnnParameters
@@ -57,27 +67,54 @@ class Crnn(KerasEstimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Only `log_mel`."""
-        return ("log_mel",)
+        """`log_mel`, and `lld` where the network reads its windows."""
+        return ("log_mel",) if self.parameters.lld_windows is None else ("log_mel", "lld")
 
     def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
         clips = x["log_mel"]
         levelled = np.concatenate(
             [remove_level(clip, self.parameters.mean_removal, self.parameters.range_db) for clip in clips]
         )
-        return {
+        found = {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
             "hop_s": np.array(clips.hop_s or _DEFAULT_HOP_S),
         }
+        if self.parameters.lld_windows is None:
+            return found
+        windows = self._windows(x, self.parameters.lld_windows, float(found["hop_s"]))
+        learnt = Standardiser.learn(np.concatenate(windows), limit=self.parameters.lld_windows.limit)
+        return found | {"window_mean": learnt.mean, "window_scale": learnt.scale}
 
     def _inputs(self, x: FeatureSet) -> Inputs:
-        return {"log_mel": list(x["log_mel"])}
+        spectrograms: Inputs = {"log_mel": list(x["log_mel"])}
+        chosen = self.parameters.lld_windows
+        if chosen is None:
+            return spectrograms
+        standardise = Standardiser(
+            self.statistics_["window_mean"], self.statistics_["window_scale"], chosen.limit
+        )
+        windows = self._windows(x, chosen, float(self.statistics_["hop_s"]))
+        return {**spectrograms, "lld_windows": [standardise(one).astype(np.float32) for one in windows]}
+
+    def _windows(self, x: FeatureSet, chosen: LldWindowParameters, hop_s: float) -> list[np.ndarray]:
+        """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip."""
+        return [
+            lld_windows(
+                clip,
+                n_steps,
+                step_s=hop_s * self._frames_per_step,
+                hop_s=x["lld"].hop_s or _DEFAULT_LLD_HOP_S,
+                window_s=chosen.window_s,
+            )
+            for clip, n_steps in zip(x["lld"], self._n_steps(x), strict=True)
+        ]
 
     def _build(self, example: Batch, n_classes: int) -> Any:
         from affetto.models.crnn_network import build_crnn
 
         chosen = self.parameters
+        windows = chosen.lld_windows or LldWindowParameters()
         return build_crnn(
             make_inputs(example),
             n_classes,
@@ -89,6 +126,8 @@ class Crnn(KerasEstimator):
             n_time_strides=chosen.n_time_strides,
             lstm_units=chosen.lstm_units,
             dropout=chosen.dropout,
+            window_units=windows.units,
+            window_dropout=windows.dropout,
         )
 
     def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
@@ -106,7 +145,14 @@ class Crnn(KerasEstimator):
         self.members_.append(model)
         width = max(1, round(chosen.crop_s / float(self.statistics_["hop_s"])))
         loop = CropLoop(
-            model, examples.take(kept), chosen, seed=seed, width=width, augmentation=chosen.augmentation
+            model,
+            examples.take(kept),
+            chosen,
+            seed=seed,
+            width=width,
+            augmentation=chosen.augmentation,
+            windows=chosen.lld_windows,
+            frames_per_step=self._frames_per_step,
         )
         return loop.run(examples.take(held) if len(held) else None)
 
@@ -124,7 +170,7 @@ class Crnn(KerasEstimator):
     def attention_times(self, x: FeatureSet) -> list[np.ndarray]:
         """Return the start of each step in seconds, shaped like `attention`."""
         self._require_compatible(x)
-        step_s = float(self.statistics_["hop_s"]) * 2**self._n_strides
+        step_s = float(self.statistics_["hop_s"]) * self._frames_per_step
         return [step_s * np.arange(n) for n in self._n_steps(x)]
 
     def _load_state(self, directory: Path) -> None:
@@ -133,12 +179,12 @@ class Crnn(KerasEstimator):
         super()._load_state(directory)
 
     @property
-    def _n_strides(self) -> int:
-        return min(self.parameters.n_time_strides, len(self.parameters.channels))
+    def _frames_per_step(self) -> int:
+        return 1 << min(self.parameters.n_time_strides, len(self.parameters.channels))
 
     def _n_steps(self, x: FeatureSet) -> list[int]:
         """Frames halved as often as the network has strides, rounded up."""
-        return [-(-int(n) // 2**self._n_strides) for n in x["log_mel"].n_frames]
+        return [-(-int(n) // self._frames_per_step) for n in x["log_mel"].n_frames]
 
 
 def remove_level(clip: np.ndarray, removal: Removal, range_db: float) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""The proposed voice model: the CRNN on the spectrogram joined with the LLD branch on the functionals.
+"""The proposed voice model: the CRNN on sequences joined with the LLD branch on the functionals.
+
+The CRNN reads the spectrogram and the LLD of each moment, the LLD branch their functionals over the clip.
 
 The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
 functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are
@@ -18,6 +20,7 @@ from affetto.models.calibration import softmax
 from affetto.models.crnn import Crnn, CrnnParameters
 from affetto.models.fusion import fuse
 from affetto.models.lld import LinearBranch, LldParameters
+from affetto.models.lld_windows import LldWindowParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -28,7 +31,10 @@ class CrnnLldParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    crnn: CrnnParameters = Field(default_factory=CrnnParameters, description="The CRNN branch.")
+    crnn: CrnnParameters = Field(
+        default_factory=lambda: CrnnParameters(lld_windows=LldWindowParameters()),
+        description="The CRNN branch.",
+    )
     lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
     crnn_weight: float = Field(0.7, ge=0, description="Exponent of the CRNN's probabilities in the product.")
     lld_weight: float = Field(
@@ -50,7 +56,7 @@ class CrnnLld(Estimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """`log_mel` and the functionals that the parameters name."""
+        """What the CRNN reads (`log_mel`, perhaps `lld`) and the functionals that the parameters name."""
         return (*self.crnn_.features, self.parameters.lld.feature)
 
     @property

@@ -125,6 +125,24 @@ class HalveLengths(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(lengths.shape, dtype=lengths.dtype)
 
 
+@keras.saving.register_keras_serializable(package="affetto")
+class AlignSteps(keras.layers.Layer):  # type: ignore[misc]
+    """Cut or pad a sequence to as many steps as another one; what follows a clip's end becomes zeros."""
+
+    def call(self, sequences: Any, lengths: Any, steps: Any) -> Any:
+        """Map [n_clips, n, n_dimensions] to [n_clips, n_steps, n_dimensions], the n_steps of `steps`."""
+        n_steps = tf.shape(steps)[1]
+        missing = tf.maximum(0, n_steps - tf.shape(sequences)[1])
+        aligned = tf.pad(sequences, [[0, 0], [0, missing], [0, 0]])[:, :n_steps]
+        return tf.where(step_mask(lengths, n_steps)[:, :, None], aligned, 0.0)
+
+    def compute_output_shape(
+        self, sequences_shape: Any, lengths_shape: Any = None, steps_shape: Any = None
+    ) -> Any:
+        """Return the shape of `call`'s result."""
+        return (sequences_shape[0], steps_shape[1], sequences_shape[2])
+
+
 def build_crnn(
     inputs: Mapping[str, Any],
     n_classes: int,
@@ -137,13 +155,19 @@ def build_crnn(
     n_time_strides: int,
     lstm_units: int,
     dropout: float,
+    window_units: int = 64,
+    window_dropout: float = 0.2,
 ) -> Any:
     """Put the network together: deltas, convolutions with strides, LSTM, attention pooling, logits.
+
+    LLD windows, one for each step behind the convolutions, pass a layer of their own and join the steps
+    before the LSTM.
 
     Parameters
     ----------
     inputs
-        Keras inputs `log_mel` [n_clips, n_frames, n_bands], dB, and `log_mel_lengths` int32 [n_clips].
+        Keras inputs `log_mel` [n_clips, n_frames, n_bands], dB, and `log_mel_lengths` int32 [n_clips];
+        perhaps `lld_windows` [n_clips, n_steps, n_dimensions], standardised, with `lld_windows_lengths`.
     n_classes
         Number of emotions.
     mean_removal
@@ -160,6 +184,10 @@ def build_crnn(
         Size of the LSTM's state in each direction.
     dropout
         Share of the numbers hidden before and after the LSTM.
+    window_units
+        Size of the layer that the LLD windows pass.
+    window_dropout
+        Share of the windows' dimensions hidden, each in all steps of a clip.
 
     Returns
     -------
@@ -184,12 +212,26 @@ def build_crnn(
         maps = KeepSteps(name=f"keep_{block}")(maps, lengths)
     steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
     steps = layers.Dropout(dropout)(steps)
+    if "lld_windows" in inputs:
+        windows = AlignSteps(name="windows")(inputs["lld_windows"], inputs["lld_windows_lengths"], steps)
+        windows = _project(windows, window_units, window_dropout, dropout)
+        steps = layers.Concatenate(name="joined")([steps, windows])
     steps = SequenceLstm(lstm_units, bidirectional=True, name="lstm")(steps, lengths)
     mean_step, attention = AttentionPooling(name="pooling")(steps, lengths)
     deviation = WeightedDeviation(name="deviation")(steps, attention, mean_step)
     pooled = layers.Concatenate(name="pooled")([mean_step, deviation])
     logits = layers.Dense(n_classes, name="logits")(layers.Dropout(dropout)(pooled))
     return keras.Model(dict(inputs), {"logits": logits, "attention": attention})
+
+
+def _project(windows: Any, units: int, window_dropout: float, dropout: float) -> Any:
+    """Dropout of whole dimensions, dense layer, layer normalisation, GELU, dropout."""
+    from keras import layers
+
+    windows = layers.SpatialDropout1D(window_dropout)(windows)
+    windows = layers.Dense(units, name="window_dense")(windows)
+    windows = layers.LayerNormalization(name="window_normalisation")(windows)
+    return layers.Dropout(dropout)(layers.Activation("gelu", name="window_gelu")(windows))
 
 
 def _convolve(maps: Any, n_channels: int, *, size: int, stride: int, name: str) -> Any:

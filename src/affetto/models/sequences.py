@@ -62,12 +62,32 @@ def texture_windows(frames: np.ndarray, window: int, hop: int) -> np.ndarray:
         return np.zeros((1, 2 * frames.shape[1]), np.float32)
     starts = window_starts(len(frames), window, hop)
     ends = np.minimum(starts + window, len(frames))
+    return np.concatenate(window_statistics(frames, starts, ends), axis=1).astype(np.float32)
+
+
+def window_statistics(
+    frames: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the (population) standard deviation of the frames of each window.
+
+    Parameters
+    ----------
+    frames
+        [n_frames, n_dimensions], at least one frame.
+    starts, ends
+        int [n_windows]: the first frame of each window and the one after its last; no window is empty.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        float64 [n_windows, n_dimensions] each.
+    """
     counts = (ends - starts)[:, None]
     centre = frames.mean(axis=0, dtype=np.float64)
     centred = frames - centre
     mean = _window_sums(centred, starts, ends) / counts
     variance = _window_sums(centred**2, starts, ends) / counts - mean**2
-    return np.concatenate([mean + centre, np.sqrt(np.maximum(variance, 0))], axis=1).astype(np.float32)
+    return mean + centre, np.sqrt(np.maximum(variance, 0))
 
 
 def standardisation(sequences: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
