@@ -50,6 +50,24 @@ def test_stored_features_equal_direct_extraction(corpus, tmp_path, n_jobs):
         np.testing.assert_array_equal(features[i], expected)
 
 
+@pytest.mark.parametrize("audited", [True, False])
+def test_clips_of_another_corpus_are_read_below_its_own_root(corpus, tmp_path, audited):
+    clips, root = corpus
+    clips = clips[:4].reset_index(drop=True).assign(corpus=["c", "other", "c", "other"])
+    (tmp_path / "else").mkdir()
+    for path in clips["path"][[1, 3]]:
+        (tmp_path / "else" / path).write_bytes((root / "20.wav").read_bytes())
+    clips = clips if audited else clips.drop(columns="content_hash")
+    plan = ExtractionPlan("log_mel", clips, root, MEL, ALONE, {"more": root, "other": tmp_path / "else"})
+    store = FeatureStore(tmp_path / "store")
+
+    assert counts(run_plan(plan, store)) == (4, 0, 0)
+    features = store.features()
+    for i, file in enumerate(["00.wav", "20.wav", "02.wav", "20.wav"]):
+        np.testing.assert_array_equal(features[i], extract_one(*read_audio(root / file), MEL))
+    assert counts(run_plan(plan, store)) == (0, 4, 0)
+
+
 def test_a_second_run_computes_nothing_and_follows_the_new_order(corpus, tmp_path):
     clips, root = corpus
     store = FeatureStore(tmp_path)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,3 +75,13 @@ def test_a_track_without_mixtures_keeps_its_emotion():
 def test_an_empty_library_says_what_to_run():
     with pytest.raises(AffettoError, match="kedro run"):
         build_library(CLIPS, "music", EMOTIONS.iloc[:0], MIXTURES, CARDS, ATTENTION)
+
+
+def test_tracks_of_another_corpus_lie_below_its_own_root():
+    clips = CLIPS.assign(corpus=["demo", "more", "more"])
+
+    library = build_library(
+        clips, Path("music"), EMOTIONS, MIXTURES, CARDS, ATTENTION, other_roots={"more": Path("else")}
+    )
+
+    assert library.root.tolist() == ["music", "else"]

@@ -75,10 +75,15 @@ def _of_side(catalog: Any, side: str, planned: Collection[str]) -> list[Entry]:
     datasets = {name.removeprefix(prefix): catalog.get(name) for name in names}
     clips = catalog[f"{side}.clips"]
     table = clips.load() if clips.exists() else None
-    root = catalog.load(f"params:{side}.corpus").root
+    corpus = catalog.load(f"params:{side}.corpus")
     parameters = {feature: catalog.load(f"params:{side}.features.{feature}") for feature in planned}
     return [
-        Entry(side, feature, dataset.store, Wanted(parameters.get(feature), table, root))
+        Entry(
+            side,
+            feature,
+            dataset.store,
+            Wanted(parameters.get(feature), table, corpus.root, corpus.other_roots),
+        )
         for feature, dataset in datasets.items()
         if isinstance(dataset, FeatureStoreDataset)
     ]

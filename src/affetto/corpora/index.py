@@ -123,7 +123,7 @@ def make_clips(
     labels = rows.reindex(columns=["label"])["label"]
     key = source.labels_key(side)
     emotion = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
-    name = corpus.name or source.name
+    name = corpus.known_as
     ids = f"{name}/" + rows["stem"].astype("str")
     groups = _own_groups(rows, ids, name)
     clips = clip_table(rows.assign(clip_id=ids, emotion=emotion, group=groups), corpus=name, side=side)

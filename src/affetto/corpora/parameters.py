@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from affetto.storage import StoragePath
+from affetto.storage import StoragePath, absolute
 
 Side = Literal["music", "voice"]
-Protocol = Literal["holdout", "kfold", "leave_one_group_out", "official"]
+Protocol = Literal[
+    "holdout", "kfold", "leave_one_group_out", "official", "cross_corpus", "leave_one_corpus_out"
+]
+CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
 class CorpusParameters(BaseModel):
@@ -25,9 +28,7 @@ class CorpusParameters(BaseModel):
         description="Folder of the corpus: relative to the project folder, absolute, or an address such as "
         "s3://bucket/folder.",
     )
-    name: str | None = Field(
-        default=None, pattern=r"^[^/]+$", description="Name of the corpus; null: that of the source."
-    )
+    name: CorpusName | None = Field(default=None, description="Name of the corpus; null: that of the source.")
     label_map: dict[str, str | None] = Field(
         default_factory=dict,
         description="Label of the source → emotion, before the taxonomy; null leaves the clips unlabelled; "
@@ -94,6 +95,52 @@ class CorpusParameters(BaseModel):
     end_column: str | None = Field(
         default=None, description="table: end in s; null: `end_s`, where there is one."
     )
+    training_corpora: dict[CorpusName, CorpusParameters] = Field(
+        default_factory=dict,
+        description="Other corpora by the name that they are to have, for the protocols cross_corpus and "
+        "leave_one_corpus_out.",
+    )
+
+    @property
+    def known_as(self) -> str:
+        """Name in the clip table."""
+        return self.name or self.source
+
+    @property
+    def others(self) -> tuple[CorpusParameters, ...]:
+        """The training corpora, each with its name."""
+        named = self.training_corpora.items()
+        return tuple(other.model_copy(update={"name": name}) for name, other in named)
+
+    @property
+    def other_roots(self) -> dict[str, Path]:
+        """Folder of each training corpus by its name."""
+        return {name: other.root for name, other in self.training_corpora.items()}
+
+    @property
+    def sources(self) -> str:
+        """Sources of all corpora in words, that of this one first."""
+        return " + ".join([self.source, *(other.source for other in self.training_corpora.values())])
+
+    @model_validator(mode="after")
+    def _training_corpora_differ(self) -> Self:
+        seen = {_place(self): self.known_as}
+        for name, other in self.training_corpora.items():
+            if other.training_corpora or other.name not in (None, name):
+                raise ValueError(
+                    f"training_corpora.{name} takes neither training_corpora nor a name of its own"
+                )
+            if name == self.known_as:
+                raise ValueError(
+                    f"training_corpora.{name} has the name of the corpus itself: name it otherwise"
+                )
+            if _place(other) in seen:
+                raise ValueError(
+                    f"training_corpora.{name} is the same corpus as {seen[_place(other)]}: remove it, or "
+                    "correct its source and root"
+                )
+            seen[_place(other)] = name
+        return self
 
     @model_validator(mode="after")
     def _hop_has_segments(self) -> Self:
@@ -109,6 +156,17 @@ class CorpusParameters(BaseModel):
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
+
+
+def _place(corpus: CorpusParameters) -> tuple[Any, ...]:
+    """Return what tells the clips of a corpus from those of any other."""
+    return (
+        corpus.source,
+        str(absolute(corpus.root)),
+        corpus.database,
+        corpus.version,
+        corpus.table,
+    )
 
 
 class AuditParameters(BaseModel):
@@ -145,7 +203,8 @@ class SplitParameters(BaseModel):
     protocol: Protocol = Field(
         default="kfold",
         description="holdout: one test part; kfold: every clip is tested once; leave_one_group_out: a fold "
-        "a group (speaker, artist, song); official: the published split.",
+        "a group (speaker, artist, song); official: the published split; cross_corpus: trained on "
+        "`corpus.training_corpora`, tested on the corpus; leave_one_corpus_out: a fold a corpus.",
     )
     n_folds: int = Field(default=5, ge=2, description="kfold: number of folds.")
     test_fraction: float = Field(

@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affetto.corpora.audit import unite_groups_of_duplicates
-from affetto.corpora.parameters import SplitParameters
+from affetto.corpora.cross_corpus import PROTOCOLS as BY_CORPUS
+from affetto.corpora.cross_corpus import folds_by_corpus
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
 
 logger = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ _NAMED = 10
 Folds = NDArray[np.int64]
 
 
-def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
+def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | None = None) -> pd.DataFrame:
     """Assign every labelled clip to the fold in which it is tested; no group straddles training and test.
 
     Parameters
@@ -33,7 +35,9 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
         order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
         to the fraction; `official`: the published test part, from whose groups no clip stays in training;
         clips that the publication leaves out are left out. With `test_groups` the folds are made of these
-        groups alone.
+        groups alone. `cross_corpus`, `leave_one_corpus_out`: see `folds_by_corpus`.
+    tested
+        Name of the corpus that `cross_corpus` tests; None: that of the first clip.
 
     Returns
     -------
@@ -49,12 +53,31 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
     _check_classes(labelled)
     if split.protocol == "official":
         return _official(labelled)
-    tested = _is_tested(labelled, split)
-    _check_groups(labelled, tested, split)
+    if split.protocol in BY_CORPUS:
+        tested = tested or labelled["corpus"].iloc[0]
+        return _table(*folds_by_corpus(labelled, split.protocol, tested=tested))
+    is_tested = _is_tested(labelled, split)
+    _check_groups(labelled, is_tested, split)
     methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
     folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
-    folds[tested] = methods[split.protocol](labelled[tested].reset_index(drop=True), split)
+    folds[is_tested] = methods[split.protocol](labelled[is_tested].reset_index(drop=True), split)
     return _table(labelled, folds)
+
+
+def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: str) -> None:
+    """Make sure that the protocol makes use of several corpora where there are several.
+
+    Raises
+    ------
+    AffettoError
+        When it knows of one corpus only.
+    """
+    if corpus.others and split.protocol not in BY_CORPUS:
+        raise AffettoError(
+            f"{side}.corpus.training_corpora names {', '.join(corpus.training_corpora)}, but "
+            f"{side}.split.protocol {split.protocol} does not tell corpora apart: set it to "
+            f"{' or '.join(BY_CORPUS)}, or leave the training corpora out."
+        )
 
 
 def make_random_folds(clips: pd.DataFrame, *, n_folds: int, seed: int) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
     duplicates = _duplicates(clips)
     sizes = clips["group"].value_counts()
     summary = {
-        "corpus": str(clips["corpus"].iloc[0]),
+        "corpus": " + ".join(clips["corpus"].unique()),
         "side": str(clips["side"].iloc[0]),
         "clips": len(clips),
         "hours": round(float(clips["duration_s"].sum()) / _SECONDS_AN_HOUR, 4),

@@ -15,7 +15,9 @@ _PROTOCOLS = {
     "that never saw its groups.",
     "leave_one_group_out": "Each of the {folds} folds leaves one group out and tests on it alone.",
     "official": "Training and test parts are those that the corpus was published with.",
-    "cross_corpus": "Models were trained on other corpora than the one they were tested on.",
+    "cross_corpus": "The first corpus was tested by models that were trained on the others alone, over the "
+    "emotions that both sides share.",
+    "leave_one_corpus_out": "Each of the {folds} corpora was tested by models trained on the others alone.",
 }
 _HEADER = (
     "Model",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -53,6 +53,8 @@ class ExtractionPlan:
         Of the feature.
     executor
         Where to compute.
+    other_roots
+        Folder of each corpus that does not lie below `root`, by the `corpus` of its clips.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ExtractionPlan:
     root: Path
     parameters: FeatureParameters
     executor: ExecutorParameters
+    other_roots: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def run_plan(plan: ExtractionPlan, store: FeatureStore) -> ExtractionReport:
             f"There are no clips to extract {plan.name} from; check the corpus in the parameters."
         )
     with store.filling():
-        columns = clip_columns(plan.clips, plan.root, plan.parameters)
+        columns = clip_columns(plan.clips, plan.root, plan.parameters, plan.other_roots)
         description = _describe_plan(plan, store.description())
         target = FeatureStore(absolute(store.root))
         filled = _fill(columns, ShardJob(target, description, plan.parameters, ()), plan.executor)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -37,8 +38,10 @@ class ClipColumns:
 
     Parameters
     ----------
-    root
-        Folder that the paths are relative to, absolute.
+    folders
+        Folders that the paths are relative to, absolute.
+    folder_of
+        int16 [n_clips], which of them.
     ids, paths
         Series of strings [n_clips].
     start_s, end_s
@@ -49,7 +52,8 @@ class ClipColumns:
         bytes [n_clips]: hash of what the values depend on.
     """
 
-    root: Path
+    folders: Sequence[Path]
+    folder_of: np.ndarray
     ids: pd.Series[str]
     paths: pd.Series[str]
     start_s: np.ndarray
@@ -65,7 +69,11 @@ class ClipColumns:
         ids, paths = self.ids.iloc[positions].tolist(), self.paths.iloc[positions].tolist()
         return tuple(
             ClipJob(
-                clip_id, self.keys[i].decode(), self.root / path, _start(self.start_s[i]), _end(self.end_s[i])
+                clip_id,
+                self.keys[i].decode(),
+                self.folders[self.folder_of[i]] / path,
+                _start(self.start_s[i]),
+                _end(self.end_s[i]),
             )
             for i, clip_id, path in zip(positions, ids, paths, strict=True)
         )
@@ -113,14 +121,36 @@ class ShardJobs(Sequence[ShardJob]):
         return replace(self.template, clips=self.columns.jobs(part))
 
 
-def clip_columns(clips: pd.DataFrame, root: Path, parameters: FeatureParameters) -> ClipColumns:
-    """Return the columns of a clip table that an extraction needs, and the keys of its clips."""
-    root = absolute(root)
+def clip_columns(
+    clips: pd.DataFrame,
+    root: Path,
+    parameters: FeatureParameters,
+    other_roots: Mapping[str, Path] = MappingProxyType({}),
+) -> ClipColumns:
+    """Return the columns of a clip table that an extraction needs, and the keys of its clips.
+
+    Parameters
+    ----------
+    clips, root, parameters, other_roots
+        As `ExtractionPlan` has them.
+    """
+    folders, folder_of = clip_folders(clips, root, other_roots)
     ids, paths = clips["clip_id"].astype("str"), clips["path"].astype("str")
     start_s, end_s = _numbers(clips, "start_s"), _numbers(clips, "end_s")
     duration_s = np.nan_to_num(_numbers(clips, "duration_s"), nan=_TYPICAL_CLIP_S)
-    keys = _keys(clips, root, start_s, end_s, parameters)
-    return ClipColumns(root, ids, paths, start_s, end_s, duration_s, keys)
+    keys = _keys(_contents(clips, folders, folder_of), start_s, end_s, parameters)
+    return ClipColumns(folders, folder_of, ids, paths, start_s, end_s, duration_s, keys)
+
+
+def clip_folders(
+    clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path]
+) -> tuple[Sequence[Path], np.ndarray]:
+    """Return the folders of the corpora, absolute, and which of them holds each clip, int16 [n_clips]."""
+    folders = [absolute(folder) for folder in (root, *other_roots.values())]
+    if not other_roots:
+        return folders, np.zeros(len(clips), dtype=np.int16)
+    names = clips["corpus"].astype("category").cat.set_categories(list(other_roots))
+    return folders, names.cat.codes.to_numpy(dtype=np.int16) + np.int16(1)  # a corpus of no other root is -1
 
 
 def make_shards(
@@ -139,23 +169,24 @@ def make_shards(
 
 
 def _keys(
-    clips: pd.DataFrame, root: Path, start_s: np.ndarray, end_s: np.ndarray, parameters: FeatureParameters
+    contents: Iterable[str], start_s: np.ndarray, end_s: np.ndarray, parameters: FeatureParameters
 ) -> np.ndarray:
     described = json.dumps(describe(parameters), sort_keys=True)
-    keys = np.empty(len(clips), dtype=KEY_DTYPE)
-    for i, content in enumerate(_contents(clips, root)):
+    keys = np.empty(len(start_s), dtype=KEY_DTYPE)
+    for i, content in enumerate(contents):
         identity = json.dumps([content, _start(start_s[i]), _end(end_s[i]), described])
         keys[i] = hashlib.blake2b(identity.encode(), digest_size=KEY_DTYPE.itemsize // 2).hexdigest().encode()
     return keys
 
 
-def _contents(clips: pd.DataFrame, root: Path) -> Iterator[str]:
+def _contents(clips: pd.DataFrame, folders: Sequence[Path], folder_of: np.ndarray) -> Iterator[str]:
     """Yield what identifies the audio: its hash, or without an audit the file's name, size and date."""
     columns = clips.reindex(columns=["path", "content_hash"])
     for start in range(0, len(clips), _CLIPS_AT_ONCE):  # strings of all clips at once would fill memory
         part = columns.iloc[start : start + _CLIPS_AT_ONCE]
-        for path, content in zip(part["path"].tolist(), part["content_hash"].tolist(), strict=True):
-            yield content if isinstance(content, str) else _file_identity(root / path)
+        rows = zip(part["path"].tolist(), part["content_hash"].tolist(), strict=True)
+        for i, (path, content) in enumerate(rows, start=start):
+            yield content if isinstance(content, str) else _file_identity(folders[folder_of[i]] / path)
 
 
 def _file_identity(path: Path) -> str:

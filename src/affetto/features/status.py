@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,9 @@ from affetto.features.collection import StoreUsage
 from affetto.features.extractors import describe
 from affetto.features.parameters import FeatureParameters
 from affetto.features.plan_file import PLAN_FILE, StoredPlan, read_plan
-from affetto.features.shard_jobs import clip_columns
+from affetto.features.shard_jobs import clip_columns, clip_folders
 from affetto.features.store import FeatureStore
 from affetto.file_listing import list_files
-from affetto.storage import absolute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +40,14 @@ class Wanted:
         Of the feature; None: the project does not extract it.
     clips
         Clip table of the side; None: there is none yet.
-    root
-        Folder of the corpus.
+    root, other_roots
+        Folder of the corpus, and those of its training corpora by their names.
     """
 
     parameters: FeatureParameters | None
     clips: pd.DataFrame | None
     root: Path
+    other_roots: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _findings(plan: StoredPlan, wanted: Wanted) -> list[str]:
     findings = [] if same else [PARAMETERS_CHANGED]
     if wanted.clips is None:
         return [*findings, NO_CLIPS]
-    columns = clip_columns(wanted.clips, wanted.root, wanted.parameters)
+    columns = clip_columns(wanted.clips, wanted.root, wanted.parameters, wanted.other_roots)
     # Keys hold parameters, too: where these differ, only the names of the clips can be compared.
     same_clips = list(plan.clip_ids) == columns.ids.tolist() and (
         not same or np.array_equal(plan.keys, columns.keys)
@@ -130,12 +130,14 @@ def _findings(plan: StoredPlan, wanted: Wanted) -> list[str]:
 
 def _reasons(plan: StoredPlan, wanted: Wanted) -> list[str]:
     """Return the reason of every clip that was set aside, without the path of the clip."""
-    paths: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}
     if plan.reasons and wanted.clips is not None:
-        paths = dict(zip(wanted.clips["clip_id"], wanted.clips["path"], strict=True))
-    folder = absolute(wanted.root)
+        folders, folder_of = clip_folders(wanted.clips, wanted.root, wanted.other_roots)
+        paths = zip(folder_of, wanted.clips["path"], strict=True)
+        names = (str(folders[folder] / path) for folder, path in paths)
+        files = dict(zip(wanted.clips["clip_id"], names, strict=True))
     return [
-        reason.replace(str(folder / paths[clip_id]), "…") if clip_id in paths else reason
+        reason.replace(files[clip_id], "…") if clip_id in files else reason
         for clip_id, reason in (
             (plan.clip_ids[position], reason) for position, reason in plan.reasons.items()
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def build_library(
     attention: pd.DataFrame,
     *,
     highlight_s: float = 15.0,
+    other_roots: Mapping[str, Path] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Put together what is known of every track.
 
@@ -53,6 +55,8 @@ def build_library(
         highlight.
     highlight_s
         Length of the highlight, s.
+    other_roots
+        Folder of each corpus that does not lie below `root`, by the `corpus` of its clips.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def build_library(
             "The library is empty: no music clip has emotion probabilities; run `kedro run --pipeline=theme`."
         )
     tracks["emotion"] = np.asarray(emotions, dtype=object)[tracks[columns].to_numpy(float).argmax(axis=1)]
-    tracks["root"] = as_text(root)
+    folders = {corpus: as_text(folder) for corpus, folder in other_roots.items()}
+    tracks["root"] = [folders.get(corpus, as_text(root)) for corpus in tracks["corpus"]]
     stems = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
     tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)

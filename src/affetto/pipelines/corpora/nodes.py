@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.audit import audit_clips
 from affetto.corpora.figure import audit_figure
 from affetto.corpora.findings import log_summary
-from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.report import render_audit
-from affetto.corpora.splits import make_folds, make_random_folds
+from affetto.corpora.several import audit_corpora, index_corpora
+from affetto.corpora.splits import check_protocol, make_folds, make_random_folds
 from affetto.corpora.summary import summarise_audit
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
@@ -27,8 +26,8 @@ def index(
     *,
     side: str,
 ) -> pd.DataFrame:
-    """List the clips of the corpus of a side."""
-    return index_corpus(corpus, taxonomy, side=side, executor=executor, store=store)
+    """List the clips of the corpus of a side, and of its training corpora."""
+    return index_corpora(corpus, taxonomy, side=side, executor=executor, store=store)
 
 
 def audit(
@@ -45,15 +44,18 @@ def audit(
     tuple
         Accepted clips, rejected clips, summary, figure, report.
     """
-    clips, rejected = audit_clips(raw_clips, corpus.root, audit, executor, store=store)
+    clips, rejected = audit_corpora(raw_clips, corpus, audit, executor, store=store)
     summary = summarise_audit(clips, rejected, audit)
     log_summary(summary)
     return clips, rejected, summary, audit_figure(clips), render_audit(summary, clips, rejected)
 
 
-def split(clips: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
-    """Divide the labelled clips by group."""
-    return make_folds(clips, split)
+def split(
+    clips: pd.DataFrame, corpus: CorpusParameters, split: SplitParameters, *, side: str
+) -> pd.DataFrame:
+    """Divide the labelled clips by group or by corpus."""
+    check_protocol(corpus, split, side=side)
+    return make_folds(clips, split, tested=corpus.known_as)
 
 
 def split_at_random(

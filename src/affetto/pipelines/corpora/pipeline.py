@@ -43,8 +43,8 @@ def create_pipeline(side: str) -> Pipeline:
                 namespace=f"{side}.corpora",
             ),
             Node(
-                nodes.split,
-                inputs=[f"{side}.clips", f"params:{side}.split"],
+                update_wrapper(partial(nodes.split, side=side), nodes.split),
+                inputs=[f"{side}.clips", f"params:{side}.corpus", f"params:{side}.split"],
                 outputs=f"{side}.folds",
                 name="split",
                 namespace=f"{side}.corpora",

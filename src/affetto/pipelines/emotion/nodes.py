@@ -131,7 +131,7 @@ def track_model(
             "task": task,
             "model": name,
             "role": specification.role,
-            "corpus": corpus.source,
+            "corpus": corpus.sources,
             "protocol": split.protocol,
         },
         parameters=specification.model_dump(mode="json"),

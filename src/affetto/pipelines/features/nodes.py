@@ -19,7 +19,7 @@ def plan_mfcc(
     name: str,
 ) -> ExtractionPlan:
     """Plan the MFCC of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor)
+    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
 
 
 def plan_log_mel(
@@ -31,7 +31,7 @@ def plan_log_mel(
     name: str,
 ) -> ExtractionPlan:
     """Plan the log-mel spectrograms of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor)
+    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
 
 
 def plan_opensmile(
@@ -43,4 +43,4 @@ def plan_opensmile(
     name: str,
 ) -> ExtractionPlan:
     """Plan openSMILE's functionals or descriptors of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor)
+    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)

@@ -35,7 +35,14 @@ def assemble_library(
 ) -> pd.DataFrame:
     """Put together what is known of every track."""
     return build_library(
-        clips, corpus.root, emotions, mixtures, cards, attention, highlight_s=parameters.highlight_s
+        clips,
+        corpus.root,
+        emotions,
+        mixtures,
+        cards,
+        attention,
+        highlight_s=parameters.highlight_s,
+        other_roots=corpus.other_roots,
     )
 
 

@@ -44,7 +44,7 @@ def track_theme_model(
             "task": "theme",
             "model": name,
             "role": ROLES[name],
-            "corpus": corpus.source,
+            "corpus": corpus.sources,
             "protocol": split.protocol,
         },
         parameters=theme.model_dump(mode="json"),
