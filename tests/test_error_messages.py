@@ -81,3 +81,14 @@ def test_the_log_is_quiet_only_about_what_is_explained():
 def test_an_unknown_namespace_is_told():
     text = "Pipeline does not contain nodes with the following namespaces: ['vioce']"
     assert "no nodes of ['vioce']" in str(explain(ValueError(text)))
+
+
+def test_unknown_nodes_are_named_with_where_to_find_the_known_ones():
+    from affetto.pipeline_registry import register_pipelines
+
+    with pytest.raises(ValueError, match="nodes named") as caught:
+        register_pipelines()["corpora"].filter(to_nodes=["voice.nothing"])
+
+    assert explain(caught.value) == (
+        "This pipeline has no nodes named ['voice.nothing']: `kedro registry describe NAME` lists its nodes."
+    )

@@ -17,6 +17,7 @@ _FINDING = re.compile(
 )
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
+_NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
 _DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
 _FILEPATH = re.compile(r"filepath=([^,)]+)")
@@ -67,7 +68,7 @@ def _explain_one(error: BaseException) -> str | None:
     if by_name:
         return by_name(error)
     if isinstance(error, ValueError):
-        return _pipeline(str(error)) or _namespaces(str(error))
+        return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error))
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
     if isinstance(error, OSError) and error.errno in _MENDABLE:
@@ -133,6 +134,13 @@ def _namespaces(text: str) -> str | None:
         f"This pipeline has no nodes of {found['names']}, given as --namespaces: use music or voice with "
         "corpora and features, or leave it out."
     )
+
+
+def _nodes(text: str) -> str | None:
+    found = _NODES.search(text)
+    if not found:
+        return None
+    return f"This pipeline has no nodes named {found['names']}: `kedro registry describe NAME` lists its nodes."
 
 
 def _yaml(error: BaseException) -> str:
