@@ -90,5 +90,5 @@ def test_unknown_nodes_are_named_with_where_to_find_the_known_ones():
         register_pipelines()["corpora"].filter(to_nodes=["voice.nothing"])
 
     assert explain(caught.value) == (
-        "This pipeline has no nodes named ['voice.nothing']: `kedro registry describe NAME` lists its nodes."
+        "This pipeline has no nodes named ['voice.nothing']: `kedro registry describe NAME` lists them."
     )

@@ -140,7 +140,7 @@ def _nodes(text: str) -> str | None:
     found = _NODES.search(text)
     if not found:
         return None
-    return f"This pipeline has no nodes named {found['names']}: `kedro registry describe NAME` lists its nodes."
+    return f"This pipeline has no nodes named {found['names']}: `kedro registry describe NAME` lists them."
 
 
 def _yaml(error: BaseException) -> str:
