@@ -155,3 +155,24 @@ def test_default_network_is_small():
         dropout=chosen.dropout,
     )
     assert network.count_params() * chosen.n_members < 1_000_000
+
+
+def test_the_fused_normalisation_is_keras_own():
+    import keras
+    import tensorflow as tf
+
+    fused_class = import_module("affetto.models.crnn_network").FusedNormalization
+    maps = tf.constant(np.random.default_rng(0).normal(3, 2, (4, 9, 8, 5)).astype(np.float32))
+    layers = [kind(momentum=0.9) for kind in (fused_class, keras.layers.BatchNormalization)]
+    trained, gradients, predicted = [], [], []
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            trained.append(layer(maps, training=True))
+            total = tf.reduce_sum(trained[-1] ** 3)
+        gradients.append(tape.gradient(total, [maps, layer.gamma, layer.beta]))
+        predicted.append(layer(maps, training=False))
+    np.testing.assert_allclose(*trained, atol=1e-5)
+    for fused, plain in zip(*gradients, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(*predicted, rtol=1e-2)  # one divides the variance by n, the other by n - 1

@@ -54,8 +54,8 @@ class Loop:
         self.rates = shared.learning_rates(parameters, n_steps)
         self.optimizer = _optimizer(parameters)
         self.optimizer.build(model.trainable_variables)
-        self.average = [variable.numpy() for variable in model.trainable_variables]
-        self.step = _step_function(model, self.optimizer, parameters, examples.n_classes)
+        self.average = _copies(model) if parameters.ema_momentum > 0 else []
+        self.step = _step_function(model, self.optimizer, self.average, parameters, examples.n_classes)
         self.done = 0
 
     def run(self, validation: Examples | None) -> list[dict[str, float]]:
@@ -84,11 +84,10 @@ class Loop:
         for indices in shared.bucket_order(self.lengths, self.parameters.batch_size, self.rng):
             batch, targets, weights = self._batch(indices)
             rate = float(self.rates[min(self.done, len(self.rates) - 1)])
-            loss, right = self.step(batch, targets, weights, np.float32(rate))
+            loss, right = self.step(batch, targets, weights, np.float32(rate), self._momentum())
             losses += float(loss) * len(indices)
             hits += int(right)
             clips += len(indices)
-            self._average()
             self.done += 1
         return {"loss": losses / clips, "accuracy": hits / clips, "learning_rate": rate}
 
@@ -101,18 +100,12 @@ class Loop:
             return shared.mix_batch(batch, targets, weights, alpha=self.parameters.mixup_alpha, rng=self.rng)
         return batch, targets, weights
 
-    def _average(self) -> None:
-        """Move the averaged weights; early steps count more, as in TensorFlow's ExponentialMovingAverage."""
-        if self.parameters.ema_momentum == 0:
-            return
-        momentum = min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done))
-        for average, variable in zip(self.average, self.model.trainable_variables, strict=True):
-            np.add(average, (1 - momentum) * (variable.numpy() - average), out=average)
+    def _momentum(self) -> np.float32:
+        """Return the momentum of the averaged weights; early steps count more, as in TensorFlow's EMA."""
+        return np.float32(min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done)))
 
     def _chosen(self) -> list[np.ndarray]:
-        if self.parameters.ema_momentum > 0:
-            return self.average
-        return [variable.numpy() for variable in self.model.trainable_variables]
+        return [variable.numpy() for variable in self.average or self.model.trainable_variables]
 
     def _swap(self, values: list[np.ndarray]) -> list[np.ndarray]:
         """Put `values` into the model and return what was there."""
@@ -144,7 +137,15 @@ def _optimizer(parameters: TrainingParameters) -> Any:
     return optimizer
 
 
-def _step_function(model: Any, optimizer: Any, parameters: TrainingParameters, n_classes: int) -> Any:
+def _copies(model: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return [tf.Variable(variable.numpy(), trainable=False) for variable in model.trainable_variables]
+
+
+def _step_function(
+    model: Any, optimizer: Any, averages: list[Any], parameters: TrainingParameters, n_classes: int
+) -> Any:
     import tensorflow as tf
 
     batch_spec = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
@@ -153,10 +154,11 @@ def _step_function(model: Any, optimizer: Any, parameters: TrainingParameters, n
         tf.TensorSpec([None, n_classes], tf.float32),
         tf.TensorSpec([None], tf.float32),
         tf.TensorSpec([], tf.float32),
+        tf.TensorSpec([], tf.float32),
     ]
 
     @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
-    def step(batch: Any, targets: Any, weights: Any, rate: Any) -> Any:
+    def step(batch: Any, targets: Any, weights: Any, rate: Any, momentum: Any) -> Any:
         with tf.GradientTape() as tape:
             outputs = model(batch, training=True)
             loss = weighted_loss(outputs, targets, weights, parameters.auxiliary_weight)
@@ -164,6 +166,8 @@ def _step_function(model: Any, optimizer: Any, parameters: TrainingParameters, n
         variables = model.trainable_variables
         optimizer.learning_rate.assign(rate)
         optimizer.apply(tape.gradient(total, variables), variables)
+        for average, variable in zip(averages, variables, strict=False):  # none when nothing is averaged
+            average.assign_add((1 - momentum) * (variable - average))
         hits = tf.equal(tf.argmax(outputs["logits"], axis=1), tf.argmax(targets, axis=1))
         return loss, tf.reduce_sum(tf.cast(hits, tf.int32))
 
