@@ -160,9 +160,9 @@ class Crnn(KerasEstimator):
         """Return the weights of the steps of each clip, [n_steps], the members' mean; they sum to 1."""
         self._require_compatible(x)
         steps = self._n_steps(x)
-        weights = [np.zeros(n) for n in steps]
+        weights, inputs = [np.zeros(n) for n in steps], self._inputs(x)
         for member in self.members_:
-            for indices, outputs in shared.predict_outputs(member, self._inputs(x)):
+            for indices, outputs in shared.predict_outputs(member, inputs):
                 for i, row in zip(indices, outputs["attention"], strict=True):
                     weights[int(i)] += row[: steps[int(i)]]
         return [row / row.sum() for row in weights]
