@@ -163,4 +163,5 @@ def test_training_corpora_are_told_by_their_keys():
 
     assert [other.known_as for other in corpus.others] == ["x"]
     assert {name: str(root) for name, root in corpus.other_roots.items()} == {"x": "b"}
-    assert corpus.sources == "emodb + casia"
+    assert corpus.title == "emodb + casia (x)"
+    assert corpus.model_copy(update={"training_corpora": {}}).title == "emodb"

@@ -72,7 +72,7 @@ def test_every_model_is_tested_on_the_corpus_it_was_not_trained_on(two):
             "p_sadness",
         }
     report = (two.root / "data/08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
-    assert "folders + demo" in report
+    assert "folders + demo (synthetic)" in report
     assert "trained on the others alone" in report
 
 

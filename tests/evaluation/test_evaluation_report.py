@@ -122,6 +122,13 @@ def test_only_the_demo_corpus_carries_the_warning(page, models, roles, histories
     assert "emodb" in real
 
 
+@pytest.mark.parametrize(("corpus", "is_demo"), [("demo + emodb", True), ("emodb + demo", False)])
+def test_of_several_corpora_the_tested_one_decides(models, roles, histories, attention, corpus, is_demo):
+    page = write_page(models, roles, histories, attention, corpus=corpus, bare=True)
+
+    assert ("not the science" in page) == is_demo
+
+
 def test_names_are_escaped(models, roles, histories, attention):
     assert "<b>evil</b>" not in write_page(
         models, roles, histories, attention, corpus="<b>evil</b>", bare=True

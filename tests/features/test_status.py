@@ -98,6 +98,17 @@ def test_unused_rows_are_those_a_collection_removes(store, few):
     assert store_status(store, fewer).state == "fresh"
 
 
+def test_reasons_of_another_corpus_are_without_its_paths(store, few, tmp_path):
+    (tmp_path / "a.wav").touch()
+    clips = few.clips[:2].assign(corpus=["other", "c"], path=["a.wav", few.clips["path"][1]])
+    wanted = Wanted(MEL, clips, few.root, {"other": tmp_path})
+    executor = ExecutorParameters(n_jobs=1, progress=False)
+    run_plan(ExtractionPlan("log_mel", clips, few.root, MEL, executor, wanted.other_roots), store)
+    status = store_status(store, wanted)
+    assert status.set_aside == {"Cannot decode …: the file is empty (0 bytes).": 1}
+    assert status.state == "fresh"
+
+
 def test_reasons_are_counted_without_the_paths_of_clips(store, few, tmp_path):
     for name in ("a.wav", "b.wav", "c.wav"):
         (tmp_path / name).write_bytes(b"" if name != "c.wav" else b"no sound")

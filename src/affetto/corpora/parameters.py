@@ -118,9 +118,11 @@ class CorpusParameters(BaseModel):
         return {name: other.root for name, other in self.training_corpora.items()}
 
     @property
-    def sources(self) -> str:
-        """Sources of all corpora in words, that of this one first."""
-        return " + ".join([self.source, *(other.source for other in self.training_corpora.values())])
+    def title(self) -> str:
+        """Source and name of each corpus in words, this one first."""
+        corpora = (self, *self.others)
+        named = (f" ({each.known_as})" if each.known_as != each.source else "" for each in corpora)
+        return " + ".join(each.source + name for each, name in zip(corpora, named, strict=True))
 
     @model_validator(mode="after")
     def _training_corpora_differ(self) -> Self:

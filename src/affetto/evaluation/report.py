@@ -92,7 +92,7 @@ def render_report(
     return _template().render(
         title=task_title(task),
         corpus=corpus,
-        is_demo=corpus.partition(" + ")[0] == DEMO,
+        is_demo=corpus.split(maxsplit=1)[0] == DEMO,
         protocol=" ".join([protocol_sentence(protocol, n_folds=n_folds), *task_notes(task)]),
         size=_size_sentence(comparison),
         summary=summary_sentence(comparison),

@@ -131,7 +131,7 @@ def track_model(
             "task": task,
             "model": name,
             "role": specification.role,
-            "corpus": corpus.sources,
+            "corpus": corpus.title,
             "protocol": split.protocol,
         },
         parameters=specification.model_dump(mode="json"),

@@ -44,7 +44,7 @@ def track_theme_model(
             "task": "theme",
             "model": name,
             "role": ROLES[name],
-            "corpus": corpus.sources,
+            "corpus": corpus.title,
             "protocol": split.protocol,
         },
         parameters=theme.model_dump(mode="json"),
