@@ -4,7 +4,9 @@ import logging
 import pytest
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
+from pydantic import ValidationError
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.error_messages import ExplainedErrorsFilter, explain
 from affetto.errors import AffettoError
 
@@ -29,6 +31,17 @@ def raised(error, cause=None):
 def test_the_sentence_of_an_affetto_error_is_found_below_others():
     error = raised(DatasetError("Failed while loading data from dataset X"), AffettoError("Run this first."))
     assert explain(error) == "Run this first."
+
+
+def test_parameters_that_contradict_each_other_are_named_by_their_group():
+    with pytest.raises(ValidationError) as caught:
+        CorpusParameters.model_validate({"segment_hop_s": 2.0})
+    text = (
+        f"- Parameter 'voice.corpus': Failed to instantiate it for parameter 'voice.corpus': {caught.value}"
+    )
+    assert explain(ParameterValidationError(text)) == (
+        "Mend the parameters: voice.corpus: segment_hop_s needs segment_s."
+    )
 
 
 def test_names_that_break_lines_are_escaped():

@@ -13,7 +13,9 @@ from affetto.errors import AffettoError
 
 _PARAMETER = re.compile(r"^- Parameter '(?P<key>[^']+)':", re.MULTILINE)
 _FINDING = re.compile(
-    r"^(?P<where>\S+)\n  (?P<what>.+?) \[type=\w+, input_value=(?P<given>.*), input_type=\w+\]$", re.MULTILINE
+    r"(?:^(?P<where>\S+)|validation errors? for \w+)\n  (?P<what>.+?) "
+    r"\[type=\w+, input_value=(?P<given>.*), input_type=\w+\]$",
+    re.MULTILINE,
 )
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
@@ -84,16 +86,21 @@ def _parameters(error: BaseException) -> str:
     findings = []
     for start, end in zip(starts, ends, strict=True):
         block = text[start.end() : end]
-        found = [
-            f"{start['key']}.{hit['where']}: {_plain(hit['what'])} (given: {hit['given']})"
-            for hit in _FINDING.finditer(block)
-        ]
+        found = [_finding(start["key"], hit) for hit in _FINDING.finditer(block)]
         findings += found or [f"{start['key']}: {' '.join(block.split())}"]
     return f"Mend the parameters: {'; '.join(findings)}." if findings else text
 
 
+def _finding(key: str, hit: re.Match[str]) -> str:
+    """Say what is wrong with one parameter, or with a group whose parameters contradict each other."""
+    what = _plain(hit["what"])
+    return f"{key}.{hit['where']}: {what} (given: {hit['given']})" if hit["where"] else f"{key}: {what}"
+
+
 def _plain(what: str) -> str:
-    return "there is no such parameter" if what == "Extra inputs are not permitted" else what
+    if what == "Extra inputs are not permitted":
+        return "there is no such parameter"
+    return what.removeprefix("Value error, ")
 
 
 def _missing_file(error: BaseException) -> str | None:
