@@ -65,6 +65,7 @@ def render_report(
     protocol: str,
     parameters: EvaluationParameters | None = None,
     discovery: pd.DataFrame | None = None,
+    robustness: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the report of one task.
 
@@ -82,6 +83,8 @@ def render_report(
         Those of the comparison, to say how intervals and tests were made.
     discovery
         Themes only: `model, role` and measures of themes that never saw a label, a row a model.
+    robustness
+        What `affetto.evaluation.robustness.robustness_cells` laid out.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def render_report(
         leakage=_leakage_sentence(comparison),
         recall=_recall_table(comparison, predictions),
         discovery=_discovery_table(discovery),
+        robustness=robustness,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=parameters or EvaluationParameters(),
     )

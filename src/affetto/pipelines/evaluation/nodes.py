@@ -18,6 +18,8 @@ from affetto.evaluation.illustrations import (
 from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
+from affetto.evaluation.robustness import robustness_cells
+from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
 
 SEPARATOR = "__"
 _LOGGER = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ def report_task(
         As for `compare_models`.
     tables
         `predictions__<model>`, and what the task has of `histories__<model>`, `attention` (of the proposed
-        model) and `discovery` (of themes).
+        model), `discovery` (of themes) and `robustness`.
 
     Returns
     -------
@@ -90,6 +92,9 @@ def report_task(
         **score_illustrations(comparison, predictions, n_bins=evaluation.n_bins),
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
+    robustness = tables.get("robustness", pd.DataFrame())
+    if len(robustness):
+        illustrations["robustness_figure"] = robustness_illustration(robustness)
     report = render_report(
         comparison,
         predictions,
@@ -99,8 +104,11 @@ def report_task(
         protocol=split.protocol,
         parameters=evaluation,
         discovery=tables.get("discovery"),
+        robustness=robustness_cells(robustness),
     )
     figures = {name: illustration.figure for name, illustration in illustrations.items()}
+    if "robustness" in tables:
+        figures.setdefault("robustness_figure", robustness_figure(robustness))
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
 
 

@@ -15,7 +15,7 @@ from affetto.pipelines.evaluation.nodes import SEPARATOR
 _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure")
 
 
-def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
+def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustness: bool = False) -> Pipeline:
     """Build the evaluation of the emotion models of a side.
 
     Parameters
@@ -26,6 +26,8 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline
         `music` or `voice`.
     models
         Model → its specification: a mapping or an object with `role`. Names are Python identifiers.
+    robustness
+        Whether `<task>.robustness` goes into the report.
     """
     roles = _roles(models)
     names = {model: f"{side}.emotion.{model}" for model in roles}
@@ -36,6 +38,9 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline
     if proposed is not None:
         drawn["attention"] = f"{names[proposed]}.attention"
         figures.append("attention_figure")
+    if robustness:
+        drawn["robustness"] = f"{task}.robustness"
+        figures.append("robustness_figure")
     return _evaluation(
         task,
         side,
