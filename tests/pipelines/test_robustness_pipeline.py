@@ -8,7 +8,7 @@ import yaml
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
-from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extraction import extract_in_memory
@@ -95,7 +95,8 @@ def test_every_model_is_tested_in_every_condition(catalog, corpus, tmp_path):
     assert list(table.index) == [(model, name) for name in CONDITIONS for model in MODELS]
     assert table.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [0.0, "yes", 12]
     assert table.loc[("svm", "flac"), "uar_clean"] == 1.0
-    assert table.loc[("svm", "drowned"), ["change", "within_tolerance"]].tolist() == [-50.0, "no"]
+    assert table.loc[("svm", "drowned"), "change"] < -20
+    assert table.loc[("svm", "drowned"), "within_tolerance"] == "no"
     assert pd.isna(table.loc[("soft_svm", "m4a"), "uar"])
     assert "not decodable here" in table.loc[("soft_svm", "m4a"), "note"]
 
@@ -130,15 +131,15 @@ def test_without_conditions_or_models_it_says_so_and_goes_on(
 
 @pytest.mark.parametrize("conditions", [CONDITIONS, {}])
 def test_the_report_has_the_table_and_the_figure(catalog, corpus, tmp_path, conditions):
-    from affetto.corpora.parameters import SplitParameters
-
     fill(catalog, corpus, tmp_path, conditions)
     run(catalog, tmp_path)
     catalog["params:voice.split"] = SplitParameters(protocol="kfold")
     for name in MODELS:
         catalog[f"voice.emotion.{name}.random_predictions"] = pd.DataFrame(columns=["clip_id"])
         catalog[f"voice.emotion.{name}.histories"] = pd.DataFrame(columns=["fold", "seed", "epoch"])
-    catalog["voice.emotion.svm.attention"] = pd.DataFrame(columns=["clip_id", "times", "weights"])
+    catalog["voice.emotion.svm.attention"] = pd.DataFrame(
+        {"clip_id": corpus[1]["clip_id"], "times": [np.arange(4)] * 12, "weights": [np.full(4, 0.25)] * 12}
+    )
 
     SequentialRunner().run(evaluation_pipeline("voice_emotion", "voice", MODELS, robustness=True), catalog)
 
