@@ -15,7 +15,7 @@ from affetto.pipelines.evaluation.pipeline import create_pipeline, create_theme_
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 MODELS = {"crnn": {"role": "proposed"}, "svm": {"role": "baseline"}}
-FIGURES = ("comparison.png", "confusion.png", "reliability.png")
+FIGURES = ("comparison.png", "confusion.png", "reliability.png", "groups.png")
 
 
 def predictions(skill):
@@ -64,13 +64,30 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
         "attention.png",
         "comparison.csv",
         "comparison.json",
+        "groups.csv",
         "report.html",
     }
+    groups = pd.read_csv(folder / "groups.csv")
+    assert len(groups) == 2 * 6
+    assert set(groups.loc[groups["model"] == "crnn", "uar"]) == {1.0}
     table = pd.read_csv(folder / "comparison.csv").set_index("model")
     assert list(table.index) == ["crnn", "svm"]
     assert table.loc["crnn", "corpus"] == "demo"
     assert table.loc["svm", "verdict"] == "better"
-    assert "crnn beats svm" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "crnn beats svm" in page
+    assert "Spread over groups" in page
+    assert table.loc["crnn", "ece_ci_low"] <= table.loc["crnn", "ece_ci_high"]
+
+
+def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention():
+    models = {**MODELS, "crnn": {"role": "proposed", "features": ["log_mel", "functionals"]}}
+
+    voice, music = (create_pipeline(f"{side}_emotion", side, models) for side in ("voice", "music"))
+
+    assert "voice.log_mel" in voice.filter(to_nodes=["evaluation.voice_emotion.report"]).inputs()
+    assert not [name for name in create_pipeline("t", "music", MODELS).inputs() if "log_mel" in name]
+    assert "music.log_mel" in music.inputs()
 
 
 def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path):
@@ -95,6 +112,7 @@ def test_a_corpus_without_theme_labels_still_gets_its_report(catalog, tmp_path):
 
     assert "No clip with a label" in (tmp_path / "08_reporting/theme/report.html").read_text(encoding="utf-8")
     assert pd.read_csv(tmp_path / "08_reporting/theme/comparison.csv").empty
+    assert pd.read_csv(tmp_path / "08_reporting/theme/groups.csv").empty
 
 
 def test_each_task_reads_its_own_side_only():
