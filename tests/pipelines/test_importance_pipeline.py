@@ -123,7 +123,7 @@ def test_models_that_read_descriptors_are_asked_which_they_need(corpus, fitted, 
     table = pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv")
     assert list(table["model"].unique()) == ["lld", "svm"]
     assert (table["uar"] == 1).all()
-    losses = table.set_index(["model", "descriptors"])["loss"].unstack()
+    losses = table.pivot_table("loss", "model", "descriptors")
     assert (losses["voicing"] > 30).all()
     assert (losses[["energy", "spectral", "cepstral"]].abs() < 10).all(axis=None)
     page = (tmp_path / "08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pandas as pd
 from affetto.errors import AffettoError
 from affetto.evaluation.exchange_task import ExchangeTask, run_tasks
 from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
-from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
 from affetto.features.clip_features import FeatureSet
-from affetto.models.experiment import fold_models
+from affetto.models.experiment import FoldModel, fold_models
 from affetto.models.registry import load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
@@ -52,19 +53,13 @@ def measure_importance(
         As `importance_of`, models in their order; empty when the models of the folds were not kept.
     """
     nothing = pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
-    if not evaluation.importance.n_repeats or not experiment.keep_models:
-        setting = "experiment.keep_models is false" if not experiment.keep_models else "n_repeats is 0"
+    if not experiment.keep_models or not evaluation.importance.n_repeats:
+        setting = "n_repeats is 0" if experiment.keep_models else "experiment.keep_models is false"
         _LOGGER.info("The importance of descriptors is not measured: %s.", setting)
         return nothing
+    find = partial(fold_models, clips=clips, folds=folds, experiment=experiment, store=store, models=fits)
     try:
-        tasks = {
-            model: list(
-                _tasks(
-                    _specification(inputs, model), evaluation, experiment, store, fits, clips, folds, inputs
-                )
-            )
-            for model in models
-        }
+        tasks = {model: _tasks(model, inputs, find, evaluation.importance, store) for model in models}
     except AffettoError as error:  # of an evaluation alone, long after the models were fitted
         _LOGGER.warning("The importance of descriptors is not measured: %s", error)
         return nothing
@@ -78,33 +73,28 @@ def measure_importance(
     return pd.concat(measured, ignore_index=True) if measured else nothing
 
 
-def _specification(inputs: Mapping[str, Any], model: str) -> ModelSpecification:
-    return ModelSpecification.model_validate(inputs[f"specification__{model}"])
-
-
 def _tasks(
-    specification: ModelSpecification,
-    evaluation: EvaluationParameters,
-    experiment: ExperimentParameters,
-    store: ResultStore,
-    fits: Path,
-    clips: pd.DataFrame,
-    folds: pd.DataFrame,
+    model: str,
     inputs: Mapping[str, Any],
-) -> Iterator[ExchangeTask]:
-    """Make the questions to the model of each fold and seed."""
+    find: Callable[[ModelSpecification, FeatureSet], list[FoldModel]],
+    parameters: ImportanceParameters,
+    store: ResultStore,
+) -> list[ExchangeTask]:
+    """Make the questions to the kept models of each fold and seed."""
+    specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
     features = FeatureSet.align({name: inputs[name] for name in specification.features})
     columns = descriptor_columns(features)
-    kept = fold_models(specification, features, clips, folds, experiment=experiment, store=store, models=fits)
-    for model in kept:
-        yield ExchangeTask(
-            directory=model.directory,
+    return [
+        ExchangeTask(
+            directory=kept.directory,
             load=load_estimator,
-            fold=model.fold,
-            seed=model.seed,
-            features=features.select(model.test),
+            fold=kept.fold,
+            seed=kept.seed,
+            features=features.select(kept.test),
             columns=columns,
-            n_repeats=evaluation.importance.n_repeats,
-            exchange_seed=evaluation.importance.seed,
+            n_repeats=parameters.n_repeats,
+            exchange_seed=parameters.seed,
             store=store,
         )
+        for kept in find(specification, features)
+    ]
