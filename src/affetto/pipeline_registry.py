@@ -14,6 +14,7 @@ from affetto.pipelines.features.pipeline import create_pipeline as features_pipe
 from affetto.pipelines.model_table import SIDES, feature_names, model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
+from affetto.pipelines.robustness.pipeline import create_pipeline as robustness_pipeline
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
 from affetto.pipelines.theme.tracking import create_tracking_pipeline, discrimination_models
 
@@ -23,7 +24,11 @@ def register_pipelines() -> dict[str, Pipeline]:
     corpora = {side: corpora_pipeline(side) for side in SIDES}
     features = {side: features_pipeline(side, _features(side)) for side in SIDES}
     experiments = {side: emotion_pipeline(side) for side in SIDES}
-    evaluation = {side: evaluation_pipeline(f"{side}_emotion", side, model_table(side)) for side in SIDES}
+    evaluation = {
+        side: evaluation_pipeline(f"{side}_emotion", side, model_table(side), robustness=side == "voice")
+        for side in SIDES
+    }
+    evaluation["voice"] += robustness_pipeline("voice_emotion", "voice", model_table("voice"))
     theme_evaluation = theme_evaluation_pipeline(discrimination_models())
     emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
     theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()

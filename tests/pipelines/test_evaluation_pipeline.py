@@ -23,7 +23,7 @@ def predictions(skill):
     right = rng.random(30) < skill
     told = np.where(right, label, "anger")
     table = pd.DataFrame({"clip_id": [f"demo/{i}" for i in range(30)], "label": label, "predicted": told})
-    table = table.assign(group=[f"g{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
+    table = table.assign(group=[f"0{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
     return table.assign(**{f"p_{name}": np.where(told == name, 0.8, 0.1) for name in sorted(set(label))})
 
 
@@ -77,6 +77,7 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "crnn beats svm" in page
     assert "Spread over groups" in page
+    assert '<th scope="row">03</th>' in page
     assert table.loc["crnn", "ece_ci_low"] <= table.loc["crnn", "ece_ci_high"]
 
 

@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.audio.conditions import Condition
+
+ConditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class ToleranceParameters(BaseModel):
+    """By how many points the UAR may change, a family of conditions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    packaging: float = Field(
+        default=2.0, ge=0, le=100, description="Level, channels, rate, file format, silence around."
+    )
+    noise: float = Field(default=8.0, ge=0, le=100, description="Noise added to the clip.")
+    telephone: float = Field(default=10.0, ge=0, le=100, description="The band of a telephone.")
+
+
+class RobustnessParameters(BaseModel):
+    """In which conditions the models of the folds are tested again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_clips_per_fold: int | None = Field(
+        default=None, ge=1, description="Tested clips of each fold, balanced over emotions; null: all."
+    )
+    tolerance: ToleranceParameters = ToleranceParameters()
+    conditions: dict[ConditionName, Condition | None] = Field(
+        default={},
+        description="Name (small letters, digits, underscores) → condition; one set to null is left out.",
+    )
+
+    @property
+    def chosen(self) -> dict[str, Condition]:
+        """Return the conditions that are not null."""
+        return {name: condition for name, condition in self.conditions.items() if condition is not None}
+
+    def tolerance_of(self, condition: Condition) -> float:
+        """Return by how many points the UAR may change in a condition."""
+        if condition.tolerance is not None:
+            return condition.tolerance
+        tolerance: float = getattr(self.tolerance, condition.family)
+        return tolerance
 
 
 class ImportanceParameters(BaseModel):
@@ -47,3 +90,4 @@ class EvaluationParameters(BaseModel):
     n_bins: int = Field(default=15, ge=2, le=100, description="Confidence bins of the calibration error.")
     seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")
     importance: ImportanceParameters = Field(default_factory=ImportanceParameters)
+    robustness: RobustnessParameters = RobustnessParameters()

@@ -67,6 +67,7 @@ def render_report(
     parameters: EvaluationParameters | None = None,
     discovery: pd.DataFrame | None = None,
     tables: Sequence[ReportTable] = (),
+    robustness: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the report of one task.
 
@@ -86,6 +87,8 @@ def render_report(
         Themes only: `model, role` and measures of themes that never saw a label, a row a model.
     tables
         Further tables, below the figures.
+    robustness
+        What `affetto.evaluation.robustness.robustness_cells` laid out.
 
     Returns
     -------
@@ -106,6 +109,7 @@ def render_report(
         recall=_recall_table(comparison, predictions),
         discovery=_discovery_table(discovery),
         tables=tables,
+        robustness=robustness,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=parameters or EvaluationParameters(),
     )

@@ -16,7 +16,7 @@ from affetto.features.plan_file import Description
 from affetto.features.store import FeatureStore
 
 MAX_SHARD_BYTES = 64 << 20
-_CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
+CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def extract_shard(job: ShardJob) -> ShardResult:
         for position, clip in enumerate(job.clips):
             try:
                 array = _extract_clip(clip, job.parameters)
-            except _CLIP_ERRORS as error:
+            except CLIP_ERRORS as error:
                 reasons[position] = str(error) or type(error).__name__
             else:
                 writer.add(position, array)

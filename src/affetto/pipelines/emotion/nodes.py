@@ -13,6 +13,7 @@ from affetto.corpora.splits import make_folds
 from affetto.datasets.mlflow_run import ModelRun
 from affetto.evaluation.figures import confusion_figure, training_figure
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.robustness import robustness_metrics
 from affetto.evaluation.scores import score_predictions
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import apply_temperature, fit_temperature
@@ -117,11 +118,13 @@ def track_model(
     predictions: pd.DataFrame,
     histories: pd.DataFrame,
     model: str,
+    robustness: pd.DataFrame | None = None,
     *,
     name: str,
     task: str,
 ) -> ModelRun:
     """Collect what MLflow keeps of the model."""
+    tested = {} if robustness is None else robustness_metrics(robustness, name)
     figures = {"confusion.png": confusion_figure({name: predictions})}
     if len(histories):
         figures["training.png"] = training_figure({name: histories})
@@ -135,7 +138,7 @@ def track_model(
             "protocol": split.protocol,
         },
         parameters=specification.model_dump(mode="json"),
-        metrics=metrics,
+        metrics={**metrics, **tested},
         histories=histories,
         figures=figures,
         tables={"predictions.csv": predictions},

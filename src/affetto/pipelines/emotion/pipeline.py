@@ -108,6 +108,7 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
                     "predictions": f"{emotion}.predictions",
                     "histories": f"{emotion}.histories",
                     "model": f"{emotion}.fitted",
+                    **({"robustness": "voice_emotion.robustness"} if side == "voice" else {}),
                 },
                 outputs=f"{emotion}.tracking",
                 name="track",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, proposed_model
+from affetto.evaluation.group_figures import importance_figure
 from affetto.evaluation.groups import score_groups
 from affetto.evaluation.illustrations import (
     attention_illustration,
@@ -22,6 +23,8 @@ from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
 from affetto.evaluation.report_tables import group_tables, importance_tables
+from affetto.evaluation.robustness import robustness_cells
+from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
 
 SEPARATOR = "__"
 _LOGGER = logging.getLogger(__name__)
@@ -88,7 +91,7 @@ def report_task(
         As for `compare_models`.
     tables
         `predictions__<model>`, and what the task has of `histories__<model>`, `attention` and `spectrograms`
-        (of the proposed model), `importance` (of descriptors) and `discovery` (of themes).
+        (of the proposed model), `discovery` (of themes), `importance` (of descriptors) and `robustness`.
 
     Returns
     -------
@@ -102,9 +105,12 @@ def report_task(
         "groups_figure": group_illustration(in_order),
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
-    importance = tables.get("importance")
-    if importance is not None:
+    importance = tables.get("importance", pd.DataFrame())
+    if len(importance):
         illustrations["importance_figure"] = importance_illustration(importance)
+    robustness = tables.get("robustness", pd.DataFrame())
+    if len(robustness):
+        illustrations["robustness_figure"] = robustness_illustration(robustness)
     report = render_report(
         comparison,
         predictions,
@@ -114,12 +120,14 @@ def report_task(
         protocol=split.protocol,
         parameters=evaluation,
         discovery=tables.get("discovery"),
-        tables=[
-            *group_tables(in_order),
-            *(importance_tables(importance) if importance is not None else []),
-        ],
+        tables=[*group_tables(in_order), *importance_tables(importance)],
+        robustness=robustness_cells(robustness),
     )
     figures = {name: illustration.figure for name, illustration in illustrations.items()}
+    if "importance" in tables:
+        figures.setdefault("importance_figure", importance_figure(importance))
+    if "robustness" in tables:
+        figures.setdefault("robustness_figure", robustness_figure(robustness))
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
 
 

@@ -16,7 +16,7 @@ _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "compar
 _DESCRIPTORS = ("functionals", "egemaps", "lld")
 
 
-def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
+def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustness: bool = False) -> Pipeline:
     """Build the evaluation of the emotion models of a side.
 
     Parameters
@@ -27,6 +27,8 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline
         `music` or `voice`.
     models
         Model → its specification: a mapping or an object with `role`. Names are Python identifiers.
+    robustness
+        Whether `<task>.robustness` goes into the report.
     """
     roles = _roles(models)
     names = {model: f"{side}.emotion.{model}" for model in roles}
@@ -43,6 +45,9 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any]) -> Pipeline
     if readers:
         drawn["importance"] = f"{task}.importance"
         figures.append("importance_figure")
+    if robustness:
+        drawn["robustness"] = f"{task}.robustness"
+        figures.append("robustness_figure")
     evaluation = _evaluation(
         task,
         side,

@@ -1,0 +1,139 @@
+"""Conditions in which a voice may reach a model: what is done to a clip, and how much that may cost."""
+
+from __future__ import annotations
+
+import abc
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.audio.decode import resample
+from affetto.audio.degradation import (
+    TELEPHONE_RATE_HZ,
+    add_pink_noise,
+    set_peak,
+    surround_with_silence,
+    telephone_band,
+    two_channels,
+)
+from affetto.audio.packaging import Copy, FormatName, unavailable
+
+Family = Literal["packaging", "noise", "telephone"]
+DEGRADATION_VERSION = 1
+"""Raise it when a condition yields other samples: features of earlier copies are then computed again."""
+
+
+class _Condition(BaseModel, abc.ABC):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: ClassVar[Family] = "packaging"
+    tolerance: float | None = Field(
+        default=None, ge=0, le=100, description="Largest change of the UAR in points; null: the family's."
+    )
+
+    @abc.abstractmethod
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Return the copy of a mono recording, float32 [n], that this condition makes of it."""
+
+    def unavailable(self) -> str | None:
+        """Return why the condition cannot be made on this machine; None where it can."""
+        return None
+
+
+class Level(_Condition):
+    """Another level, in a 16-bit file."""
+
+    kind: Literal["level"] = "level"
+    peak_dbfs: float = Field(ge=-60, le=0, description="Peak of the copy, dBFS.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Scale the clip."""
+        return Copy(set_peak(samples, self.peak_dbfs), sample_rate_hz)
+
+
+class Stereo(_Condition):
+    """Two channels."""
+
+    kind: Literal["stereo"] = "stereo"
+    second_db: float = Field(
+        default=0.0, ge=-60, le=0, description="Level of the second channel relative to the first, dB."
+    )
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Double the clip."""
+        return Copy(two_channels(samples, self.second_db), sample_rate_hz)
+
+
+class Rate(_Condition):
+    """Another sample rate."""
+
+    kind: Literal["rate"] = "rate"
+    sample_rate_hz: int = Field(ge=4_000, le=192_000, description="Rate of the copy, Hz.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Resample the clip."""
+        return Copy(resample(samples, sample_rate_hz, self.sample_rate_hz), self.sample_rate_hz)
+
+
+class Codec(_Condition):
+    """Another file format."""
+
+    kind: Literal["codec"] = "codec"
+    format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus or m4a.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Leave the clip to the encoder."""
+        return Copy(samples, sample_rate_hz, self.format)
+
+    def unavailable(self) -> str | None:
+        """Say whether libsndfile has the format."""
+        return unavailable(self.format)
+
+
+class Silence(_Condition):
+    """Silence around the clip."""
+
+    kind: Literal["silence"] = "silence"
+    seconds: float = Field(default=0.5, gt=0, le=10, description="Length on each side, s.")
+    floor_dbfs: float | None = Field(
+        default=None, ge=-120, le=0, description="White noise in it, RMS in dBFS; null: digital silence."
+    )
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Lengthen the clip."""
+        longer = surround_with_silence(
+            samples, sample_rate_hz, seconds=self.seconds, floor_dbfs=self.floor_dbfs
+        )
+        return Copy(longer, sample_rate_hz)
+
+
+class PinkNoise(_Condition):
+    """Pink noise."""
+
+    family: ClassVar[Family] = "noise"
+    kind: Literal["pink_noise"] = "pink_noise"
+    snr_db: float = Field(ge=-20, le=80, description="Active speech over noise, dB.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Add the noise that belongs to the clip's samples."""
+        return Copy(add_pink_noise(samples, sample_rate_hz, self.snr_db), sample_rate_hz)
+
+
+class Telephone(_Condition):
+    """A telephone line: 300 to 3400 Hz at 8 kHz."""
+
+    family: ClassVar[Family] = "telephone"
+    kind: Literal["telephone"] = "telephone"
+    mu_law: bool = Field(default=False, description="Encode by G.711 mu-law as well.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Filter the clip."""
+        narrow = telephone_band(samples, sample_rate_hz)
+        return Copy(narrow, TELEPHONE_RATE_HZ, "mu_law" if self.mu_law else "wav")
+
+
+Condition = Annotated[
+    Level | Stereo | Rate | Codec | Silence | PinkNoise | Telephone, Field(discriminator="kind")
+]

@@ -1,0 +1,140 @@
+"""What happens to a voice between the speaker and us: level, silence, noise, a telephone line."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affetto.audio.decode import resample
+
+TELEPHONE_RATE_HZ = 8_000
+TELEPHONE_BAND_HZ = (300.0, 3_400.0)
+_FILTER_ORDER = 8
+_RIPPLE_DB = 0.1
+_STOP_DB = 50.0
+_FRAME_S = 0.02
+_ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
+_HIGHEST = 32_767 / 32_768
+
+Samples = NDArray[np.float32]
+
+
+def seed_of(samples: Samples) -> int:
+    """Return a seed that is the same for the same samples, so that a clip meets the same noise each time."""
+    digest = hashlib.blake2b(np.ascontiguousarray(samples, dtype="<f4").data, digest_size=8)
+    return int.from_bytes(digest.digest(), "little")
+
+
+def set_peak(samples: Samples, peak_dbfs: float) -> Samples:
+    """Scale a recording so that its largest magnitude is `peak_dbfs`; silence stays silence.
+
+    Parameters
+    ----------
+    samples
+        float32 [n], full scale 1.0.
+    peak_dbfs
+        Wanted peak, dB relative to full scale; 0 is ±1.0, which a 16-bit file holds as ±32767.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    gain = 10 ** (peak_dbfs / 20) / peak if peak > 0 else 1.0
+    return (samples * gain).astype(np.float32)
+
+
+def two_channels(samples: Samples, second_db: float) -> Samples:
+    """Return [2, n]: the recording, and the recording `second_db` louder (negative: softer)."""
+    return np.stack([samples, samples * np.float32(10 ** (second_db / 20))])
+
+
+def surround_with_silence(
+    samples: Samples, sample_rate_hz: int, *, seconds: float, floor_dbfs: float | None = None
+) -> Samples:
+    """Put silence before and behind a recording.
+
+    Parameters
+    ----------
+    samples
+        float32 [n].
+    sample_rate_hz
+        Its rate, Hz.
+    seconds
+        Length of the silence on each side, s.
+    floor_dbfs
+        RMS level of white noise in the silence, dBFS; None: digital silence.
+    """
+    n = round(seconds * sample_rate_hz)
+    sides = np.zeros((2, n), dtype=np.float32)
+    if floor_dbfs is not None:
+        rng = np.random.default_rng(seed_of(samples))
+        sides = (10 ** (floor_dbfs / 20) * rng.standard_normal((2, n))).astype(np.float32)
+    return np.concatenate([sides[0], samples, sides[1]])
+
+
+def pink_noise(n: int, seed: int) -> Samples:
+    """Make noise whose power falls by 3 dB an octave, float32 [n], RMS 1 (shaped in the frequency domain)."""
+    white = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
+    slope = np.sqrt(np.maximum(np.arange(len(white), dtype=np.float64), 1.0))
+    shaped = white / slope
+    shaped[0] = 0.0  # no offset: it would count as power that nobody hears
+    noise = np.fft.irfft(shaped, n)
+    return (noise / max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)).astype(np.float32)
+
+
+def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samples:
+    """Add pink noise at a signal-to-noise ratio over active speech.
+
+    Pauses do not count for the level of the speech: else a clip with more of them would get less noise. The
+    sum is scaled down where it would go beyond full scale.
+
+    Parameters
+    ----------
+    samples
+        float32 [n].
+    sample_rate_hz
+        Its rate, Hz.
+    snr_db
+        Power of the active frames over that of the noise, dB.
+    """
+    if not len(samples):
+        return samples
+    rms = np.sqrt(active_power(samples, sample_rate_hz) * 10 ** (-snr_db / 10))
+    noisy = samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples))
+    loudest = float(np.abs(noisy).max())
+    return (noisy * min(1.0, _HIGHEST / max(loudest, 1e-12))).astype(np.float32)
+
+
+def active_power(samples: Samples, sample_rate_hz: int) -> float:
+    """Return the mean power of the frames of 20 ms within 30 dB of the loudest one (after ITU-T P.56)."""
+    n = max(1, round(_FRAME_S * sample_rate_hz))
+    starts = np.arange(0, len(samples), n)
+    squares = np.add.reduceat(samples.astype(np.float64) ** 2, starts)
+    lengths = np.diff([*starts, len(samples)])
+    power = squares / lengths
+    active = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
+    return float(squares[active].sum() / lengths[active].sum())
+
+
+def telephone_band(samples: Samples, sample_rate_hz: int) -> Samples:
+    """Send a recording through the band of a telephone: 8 kHz, 300–3400 Hz (ITU-T G.712).
+
+    An elliptic filter of order 8, ripple 0.1 dB, 50 dB beyond the band's skirts; it is causal, as lines are.
+
+    Returns
+    -------
+    NDArray[np.float32]
+        float32 [m] at `TELEPHONE_RATE_HZ`.
+    """
+    from scipy.signal import ellip, sosfilt
+
+    narrow = resample(samples, sample_rate_hz, TELEPHONE_RATE_HZ)
+    sections = ellip(
+        _FILTER_ORDER,
+        _RIPPLE_DB,
+        _STOP_DB,
+        TELEPHONE_BAND_HZ,
+        btype="bandpass",
+        output="sos",
+        fs=TELEPHONE_RATE_HZ,
+    )
+    return np.asarray(sosfilt(sections, narrow), dtype=np.float32)

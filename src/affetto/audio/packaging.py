@@ -1,0 +1,103 @@
+"""Write a recording into a file of some format, really encoded, for whoever then has to decode it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affetto.audio.decode import resample
+from affetto.errors import AffettoError
+
+FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a"]
+
+_CODECS: MappingProxyType[FormatName, tuple[str, str]] = MappingProxyType(
+    {
+        "wav": ("WAV", "PCM_16"),
+        "mu_law": ("WAV", "ULAW"),  # G.711, North America and Japan
+        "flac": ("FLAC", "PCM_24"),
+        "mp3": ("MP3", "MPEG_LAYER_III"),
+        "ogg": ("OGG", "VORBIS"),
+        "opus": ("OGG", "OPUS"),
+        "m4a": ("M4A", "AAC"),
+    }
+)
+"""libsndfile's names of container and codec."""
+_SUFFIXES: dict[FormatName, str] = {"mu_law": ".wav"}
+_RATES_HZ: dict[FormatName, tuple[int, ...]] = {
+    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
+}
+_BITS: dict[FormatName, int] = {"wav": 16, "mu_law": 16, "flac": 24}
+_HIGHEST = 32_767 / 32_768
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A recording that is to become a file.
+
+    Attributes
+    ----------
+    samples
+        float32 [n] or [channels, n], full scale 1.0; what is beyond is clipped.
+    sample_rate_hz
+        Their rate, Hz.
+    format
+        Container and codec.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    format: FormatName = "wav"
+
+
+def unavailable(name: FormatName) -> str | None:
+    """Return why files of a format cannot be made and decoded on this machine; None where they can."""
+    import soundfile
+
+    container, codec = _CODECS[name]
+    if container not in soundfile.available_formats() or not soundfile.check_format(container, codec):
+        return f"not decodable here: libsndfile {soundfile.__libsndfile_version__} has no {name}"
+    return None
+
+
+def write_copy(copy: Copy, folder: Path) -> Path:
+    """Encode a recording into a file of `folder` and return its path.
+
+    Formats that allow only some rates get the next higher one that they allow.
+
+    Raises
+    ------
+    AffettoError
+        When the format cannot be made here.
+    """
+    import soundfile
+
+    reason = unavailable(copy.format)
+    if reason:
+        raise AffettoError(f"{copy.format} is {reason}; leave out the condition that needs it.")
+    rate = _allowed_rate(copy.format, copy.sample_rate_hz)
+    lowest = -_HIGHEST if copy.format == "mu_law" else -1.0  # libsndfile's mu-law wraps the lowest sample
+    samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, _HIGHEST)
+    path = folder / f"copy{_SUFFIXES.get(copy.format, f'.{copy.format}')}"
+    container, codec = _CODECS[copy.format]
+    soundfile.write(path, _quantised(samples, copy.format).T, rate, format=container, subtype=codec)
+    return path
+
+
+def _allowed_rate(name: FormatName, rate_hz: int) -> int:
+    allowed = _RATES_HZ.get(name)
+    return rate_hz if allowed is None else next((each for each in allowed if each >= rate_hz), allowed[-1])
+
+
+def _quantised(samples: NDArray[np.float32], name: FormatName) -> NDArray[np.float32] | NDArray[np.int32]:
+    """Round to the steps of the format; libsndfile's own conversion of floats is off by a step when loud."""
+    bits = _BITS.get(name)
+    if bits is None:
+        return samples
+    steps: NDArray[np.int32] = np.rint(samples.astype(np.float64) * 2 ** (bits - 1)).astype(np.int32)
+    return steps * np.int32(2 ** (32 - bits))

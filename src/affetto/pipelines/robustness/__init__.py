@@ -1,0 +1,1 @@
+"""Tests of the voice models on degraded copies of their test clips."""

@@ -1,0 +1,1 @@
+"""What models make of degraded copies of the clips they were tested with."""
