@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from affetto.errors import AffettoError, validation_sentence
 from affetto.results import fingerprint
 
-_REPORTED = (".comparison", ".report", ".robustness")
+_REPORTED = (".comparison", ".groups", ".importance", ".report", ".robustness")
 
 
 class TrackingSettings(BaseModel):

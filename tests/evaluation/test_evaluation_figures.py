@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.evaluation.attention import attention_examples_figure, attention_figure
+from affetto.evaluation.attention import attention_examples, attention_examples_figure, attention_figure
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.figures import (
     comparison_figure,
@@ -15,6 +18,7 @@ from affetto.evaluation.figures import (
 )
 from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.features.clip_features import ClipFeatures
 
 CLASSES = ["calm", "happy", "sad"]
 
@@ -87,30 +91,85 @@ def test_reliability_has_a_panel_a_model(models):
     figure = reliability_figure(models)
 
     assert [axes.get_xlabel() for axes in figure.axes] == ["confidence"] * 3
-    assert all("ECE" in axes.get_title() for axes in figure.axes)
+    assert all("ECE" in axes.get_title() and "120 clips" in axes.get_title() for axes in figure.axes)
 
 
-def test_attention_is_drawn_over_time_under_the_features():
+def test_attention_is_drawn_over_time_above_the_features():
     times, weights = np.arange(5) * 0.5, np.full(5, 0.2)
 
     alone = attention_figure(times, weights, title="demo/a")
-    above = attention_figure(times, weights, image=np.zeros((25, 13)), hop_s=0.1, image_label="MFCC")
+    both = attention_figure(times, weights, image=np.zeros((25, 13)), hop_s=0.1, image_label="MFCC")
 
     assert len(alone.axes) == 1
     assert alone.axes[0].get_title(loc="left") == "demo/a"
-    assert [axes.get_ylabel() for axes in above.axes] == ["MFCC", "attention"]
-    assert above.axes[1].get_xlabel() == "time (s)"
-    assert above.axes[0].get_xlim() == (0.0, 2.5)
+    assert [axes.get_ylabel() for axes in both.axes] == ["attention", "MFCC"]
+    assert both.axes[1].get_xlabel() == "time (s)"
+    assert both.axes[0].get_xlim() == both.axes[1].get_xlim() == (0.0, 2.5)
 
 
 def test_a_clip_of_one_step_can_be_drawn():
     assert attention_figure(np.zeros(1), np.ones(1)).axes
 
 
-def test_attention_examples_are_one_right_clip_a_class(models, attention):
-    figure = attention_examples_figure(attention, models["attentive"])
+def test_attention_examples_are_the_surest_clip_a_class_and_the_surest_mistake(models, attention):
+    told = models["attentive"]
+    examples = attention_examples(attention, told)
 
-    assert [axes.get_title(loc="left").split(":")[0] for axes in figure.axes] == CLASSES
+    assert list(examples["label"].iloc[:-1]) == list(examples["predicted"].iloc[:-1]) == CLASSES
+    assert examples["label"].iloc[-1] != examples["predicted"].iloc[-1]
+    posterior = told.filter(regex="^p_").max(axis=1)
+    right = told["label"] == told["predicted"]
+    best = [posterior[right & (told["label"] == name)].max() for name in CLASSES]
+    np.testing.assert_allclose(examples["posterior"], [*best, posterior[~right].max()])
+
+
+def test_attention_examples_say_what_was_told(models, attention):
+    titles = [axes.get_title(loc="left") for axes in attention_examples_figure(attention, models["svm"]).axes]
+
+    assert [title.split(":")[0] for title in titles[:3]] == CLASSES
+    assert all(re.fullmatch(r"\w+: recognised, [01]\.\d\d\ndemo/\d+", title) for title in titles[:3])
+    assert re.match(r"(\w+): (?!recognised|\1)\w+, [01]\.\d\d", titles[3])
+
+
+def test_attention_is_of_the_first_seed(models, attention):
+    sure = models["attentive"].assign(seed=1, predicted="calm", p_calm=1.0, p_happy=0.0, p_sad=0.0)
+    both = pd.concat([models["attentive"], sure])
+
+    pd.testing.assert_frame_equal(
+        attention_examples(attention, both), attention_examples(attention, models["attentive"])
+    )
+
+
+def test_spectrograms_are_drawn_under_the_attention_and_only_those_shown_are_read(models, attention):
+    ids = list(attention["clip_id"])
+    spectrograms = ClipFeatures.from_arrays("log_mel", ids, [np.zeros((250, 40))] * len(ids), hop_s=0.016)
+    source = Counted(spectrograms.source)
+    spectrograms = replace(spectrograms, source=source)
+
+    axes = attention_examples_figure(attention, models["attentive"], spectrograms).axes
+
+    assert [panel.get_ylabel() for panel in axes] == ["attention", "band"] * 4
+    assert all(panel.get_xlim() == (0.0, 4.0) for panel in axes)
+    assert all(len(panel.images) == position % 2 for position, panel in enumerate(axes))
+    assert source.read_clips == 4
+
+
+class Counted:
+    """A source of arrays that counts what is read, whatever clips are taken of it."""
+
+    def __init__(self, source, count=None):
+        self._source, self._count = source, [0] if count is None else count
+
+    @property
+    def read_clips(self):
+        return self._count[0]
+
+    def read(self, index):
+        self._count[0] += 1
+        return self._source.read(index)
+
+    def take(self, indices):
+        return Counted(self._source.take(indices), self._count)
 
 
 def test_a_model_without_attention_leaves_a_note(models, attention):

@@ -14,6 +14,7 @@ from affetto.evaluation.illustrations import (
 )
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import render_report
+from affetto.evaluation.report_tables import ReportTable
 
 QUICK = EvaluationParameters(n_resamples=100, n_permutations=100)
 VOID = {"meta", "img", "br", "link", "input"}
@@ -154,6 +155,21 @@ def test_discovery_is_shown_beside_the_scores(models, roles, histories, attentio
     assert "theme ami" in text
     assert "0.310" in text
     assert re.search(r"kmeans\s+baseline\s+–\s+5", text)
+
+
+def test_further_tables_are_shown_with_their_notes(models, roles, histories, attention):
+    table = ReportTable("more", "More of it", "Read it so.", ("Model", "<x>"), (("svm", "0.5"),))
+
+    page = write_page(models, roles, histories, attention, corpus="c", bare=True, tables=[table])
+
+    assert Outline(page).open == []
+    text = " ".join(Outline(page).text)
+    assert re.search(r"More of it\s+Read it so\.\s+Model <x>\s+svm 0\.5", text)
+
+
+def test_the_calibration_error_has_its_interval(page):
+    assert re.search(r"ECE \[interval\]</th>", page)
+    assert re.search(r"<td>0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]</td>", page)
 
 
 def test_columns_without_a_value_are_left_out(models, roles):

@@ -11,11 +11,12 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.evaluation.pipeline import create_pipeline, create_theme_pipeline
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 MODELS = {"crnn": {"role": "proposed"}, "svm": {"role": "baseline"}}
-FIGURES = ("comparison.png", "confusion.png", "reliability.png")
+FIGURES = ("comparison.png", "confusion.png", "reliability.png", "groups.png")
 
 
 def predictions(skill):
@@ -23,7 +24,7 @@ def predictions(skill):
     right = rng.random(30) < skill
     told = np.where(right, label, "anger")
     table = pd.DataFrame({"clip_id": [f"demo/{i}" for i in range(30)], "label": label, "predicted": told})
-    table = table.assign(group=[f"g{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
+    table = table.assign(group=[f"0{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
     return table.assign(**{f"p_{name}": np.where(told == name, 0.8, 0.1) for name in sorted(set(label))})
 
 
@@ -64,13 +65,36 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
         "attention.png",
         "comparison.csv",
         "comparison.json",
+        "groups.csv",
         "report.html",
     }
+    groups = pd.read_csv(folder / "groups.csv")
+    assert len(groups) == 2 * 6
+    assert set(groups.loc[groups["model"] == "crnn", "uar"]) == {1.0}
     table = pd.read_csv(folder / "comparison.csv").set_index("model")
     assert list(table.index) == ["crnn", "svm"]
     assert table.loc["crnn", "corpus"] == "demo"
     assert table.loc["svm", "verdict"] == "better"
-    assert "crnn beats svm" in (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "crnn beats svm" in page
+    assert "Spread over groups" in page
+    assert '<th scope="row">03</th>' in page
+    assert table.loc["crnn", "ece_ci_low"] <= table.loc["crnn", "ece_ci_high"]
+
+
+def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention(catalog, tmp_path):
+    fill_emotion(catalog)
+    clips = list(predictions(1)["clip_id"])
+    catalog["voice.log_mel"] = ClipFeatures.from_arrays(
+        "log_mel", clips, [np.zeros((250, 8))] * len(clips), hop_s=0.016
+    )
+    models = {**MODELS, "crnn": {"role": "proposed", "features": ["log_mel"]}}
+
+    SequentialRunner().run(create_pipeline("voice_emotion", "voice", models), catalog)
+
+    page = (tmp_path / "08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
+    assert "Under it the log-mel spectrogram" in page
+    assert not [name for name in create_pipeline("t", "music", MODELS).inputs() if "log_mel" in name]
 
 
 def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path):
@@ -95,6 +119,7 @@ def test_a_corpus_without_theme_labels_still_gets_its_report(catalog, tmp_path):
 
     assert "No clip with a label" in (tmp_path / "08_reporting/theme/report.html").read_text(encoding="utf-8")
     assert pd.read_csv(tmp_path / "08_reporting/theme/comparison.csv").empty
+    assert pd.read_csv(tmp_path / "08_reporting/theme/groups.csv").empty
 
 
 def test_each_task_reads_its_own_side_only():

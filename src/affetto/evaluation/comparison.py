@@ -10,9 +10,9 @@ import pandas as pd
 
 from affetto.evaluation.metrics import per_seed, summarise, uar
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.scores import intervals
 from affetto.evaluation.significance import (
     bootstrap_difference,
-    bootstrap_interval,
     holm,
     mcnemar_test,
     paired,
@@ -39,6 +39,8 @@ COMPARISON_COLUMNS = (
     "macro_f1",
     "log_loss",
     "ece",
+    "ece_ci_low",
+    "ece_ci_high",
     "uar_random",
     "leakage_gap",
     "difference",
@@ -126,11 +128,8 @@ def leakage(grouped: pd.DataFrame, random: pd.DataFrame | None) -> dict[str, flo
 
 def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
     summary = summarise(table, n_bins=parameters.n_bins)
-    interval = bootstrap_interval(
-        table, n_resamples=parameters.n_resamples, confidence=parameters.confidence, seed=parameters.seed
-    )
     scores = {name: getattr(summary, name) for name in COMPARISON_COLUMNS if hasattr(summary, name)}
-    return {**scores, "uar_ci_low": interval.low, "uar_ci_high": interval.high}
+    return {**scores, **intervals(table, parameters)}
 
 
 def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:

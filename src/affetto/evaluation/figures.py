@@ -121,7 +121,8 @@ def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int =
         axes.set_xlabel("confidence", fontsize=8)
         axes.set_ylabel("accuracy", fontsize=8)
         error = float(per_seed(table, lambda rows: expected_calibration_error(rows, n_bins=n_bins)).mean())
-        axes.set_title(f"{model}\nECE {error:.3f}", fontsize=9, color=INK)
+        n_clips = table["clip_id"].nunique()
+        axes.set_title(f"{model}\nECE {error:.3f}, {n_clips} clips", fontsize=9, color=INK)
     return figure
 
 

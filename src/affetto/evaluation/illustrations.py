@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,8 +14,12 @@ from affetto.evaluation.figures import (
     reliability_figure,
     training_figure,
 )
+from affetto.evaluation.group_figures import MANY_GROUPS, groups_figure, importance_figure
 from affetto.evaluation.palette import nothing
 from affetto.evaluation.report import Illustration
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
 
 _NOTHING = "No clip with a label was scored."
 
@@ -64,11 +69,36 @@ def training_illustration(histories: Mapping[str, pd.DataFrame]) -> Illustration
     )
 
 
-def attention_illustration(attention: pd.DataFrame, predictions: pd.DataFrame) -> Illustration:
-    """Draw where the proposed model listens, for one clip of each class."""
+def attention_illustration(
+    attention: pd.DataFrame, predictions: pd.DataFrame, spectrograms: ClipFeatures | None = None
+) -> Illustration:
+    """Draw where the proposed model listens, for one clip of each class and one that it told wrongly."""
+    under = " Under it the log-mel spectrogram of the clip." if spectrograms is not None else ""
     return Illustration(
-        attention_examples_figure(attention, predictions),
+        attention_examples_figure(attention, predictions, spectrograms),
         "Attention",
-        "Weight of each moment of the clip that the proposed model recognised most surely in each class. The "
-        "dotted line is the weight of a model without preference.",
+        "Weight of each moment of the clip that the proposed model recognised most surely in each class, and "
+        f"of its surest mistake, with the true emotion, what was told and its probability.{under} The dotted "
+        "line is the weight of a model without preference.",
+    )
+
+
+def group_illustration(scores: pd.DataFrame) -> Illustration:
+    """Draw how the UAR differs between speakers, artists or songs."""
+    return Illustration(
+        groups_figure(scores),
+        "UAR of each group",
+        "A dot a group (speaker, artist, song) over the classes that it has, their mean as a line; with more "
+        f"than {MANY_GROUPS} groups, how many reach which UAR.",
+    )
+
+
+def importance_illustration(importance: pd.DataFrame) -> Illustration:
+    """Draw what the models lose without each group of descriptors."""
+    return Illustration(
+        importance_figure(importance),
+        "Importance of descriptors",
+        "Points of UAR lost when descriptors of a clip are exchanged for those of another test clip of its "
+        "fold, in the functionals and the sequences together, with the interval over groups; nothing is "
+        "fitted again. What two kinds of descriptors say alike neither loses alone.",
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.counts import Array, check_predictions, class_names, count_by_group
+from affetto.evaluation.bins import sort_into_bins
+from affetto.evaluation.counts import check_predictions, class_names, count_by_group
 
 SeedMetric = Callable[[pd.DataFrame], float]
 
@@ -145,10 +146,7 @@ def reliability(predictions: pd.DataFrame, *, n_bins: int = 15) -> pd.DataFrame:
         A row a bin that has clips: `confidence` (mean of the largest probability), `accuracy`, `share` (of
         all rows).
     """
-    confidence: Array = predictions.filter(regex="^p_").to_numpy(dtype=np.float64).max(axis=1)
-    right = (predictions["label"] == predictions["predicted"]).to_numpy(dtype=np.float64)
-    # Bins are open on the left: (0, 1/n], (1/n, 2/n] …
-    bins = np.clip(np.ceil(confidence * n_bins - 1e-9), 1, n_bins).astype(np.int64)
+    bins, confidence, right = sort_into_bins(predictions, n_bins=n_bins)
     table = pd.DataFrame({"bin": bins, "confidence": confidence, "accuracy": right}).groupby("bin")
     return table.mean().assign(share=table.size() / len(predictions))
 

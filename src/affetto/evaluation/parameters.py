@@ -50,6 +50,20 @@ class RobustnessParameters(BaseModel):
         return tolerance
 
 
+class ImportanceParameters(BaseModel):
+    """How the importance of groups of descriptors is measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_repeats: int = Field(
+        default=10,
+        ge=0,
+        le=1_000,
+        description="How often each group of descriptors is exchanged between the clips; 0: not measured.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the exchanges.")
+
+
 class EvaluationParameters(BaseModel):
     """How intervals and tests are computed."""
 
@@ -75,4 +89,5 @@ class EvaluationParameters(BaseModel):
     )
     n_bins: int = Field(default=15, ge=2, le=100, description="Confidence bins of the calibration error.")
     seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")
+    importance: ImportanceParameters = Field(default_factory=ImportanceParameters)
     robustness: RobustnessParameters = RobustnessParameters()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,6 +14,7 @@ import pandas as pd
 
 from affetto.evaluation.metrics import per_class_recall
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.report_tables import ReportTable
 from affetto.evaluation.wording import (
     MISSING,
     cells,
@@ -65,6 +66,7 @@ def render_report(
     protocol: str,
     parameters: EvaluationParameters | None = None,
     discovery: pd.DataFrame | None = None,
+    tables: Sequence[ReportTable] = (),
     robustness: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the report of one task.
@@ -83,6 +85,8 @@ def render_report(
         Those of the comparison, to say how intervals and tests were made.
     discovery
         Themes only: `model, role` and measures of themes that never saw a label, a row a model.
+    tables
+        Further tables, below the figures.
     robustness
         What `affetto.evaluation.robustness.robustness_cells` laid out.
 
@@ -104,6 +108,7 @@ def render_report(
         leakage=_leakage_sentence(comparison),
         recall=_recall_table(comparison, predictions),
         discovery=_discovery_table(discovery),
+        tables=tables,
         robustness=robustness,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=parameters or EvaluationParameters(),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
+from affetto.evaluation.bins import binned_error, bins_by_group
 from affetto.evaluation.counts import (
     COUNT_METRICS,
     Array,
@@ -69,6 +70,24 @@ def bootstrap_interval(
     counts = count_by_group(check_predictions(predictions), class_names(predictions)).matrices
     scores = _resampled(counts, COUNT_METRICS[metric], n_resamples, seed)
     return _percentiles(scores, confidence)
+
+
+def bootstrap_ece(
+    predictions: pd.DataFrame,
+    *,
+    n_bins: int = 15,
+    n_resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the expected calibration error over groups, by the percentile bootstrap.
+
+    Parameters as for `bootstrap_interval`; `n_bins` as for the error itself. The error of few clips is
+    overestimated (Kumar, Liang & Ma, NeurIPS 2019), and a resample has fewer different ones: the interval of
+    a well calibrated model lies rather above its error than around it.
+    """
+    bins = bins_by_group(check_predictions(predictions), n_bins=n_bins)
+    return _percentiles(_resampled(bins, binned_error, n_resamples, seed), confidence)
 
 
 def bootstrap_difference(

@@ -10,14 +10,19 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, proposed_model
+from affetto.evaluation.group_figures import importance_figure
+from affetto.evaluation.groups import score_groups
 from affetto.evaluation.illustrations import (
     attention_illustration,
+    group_illustration,
+    importance_illustration,
     score_illustrations,
     training_illustration,
 )
 from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
+from affetto.evaluation.report_tables import group_tables, importance_tables
 from affetto.evaluation.robustness import robustness_cells
 from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
 
@@ -60,27 +65,33 @@ def compare_models(
     )
 
 
+def compare_groups(**tables: pd.DataFrame) -> pd.DataFrame:
+    """Score all models of a task on each group; `tables` as for `compare_models`."""
+    return score_groups(_scored(tables))
+
+
 def report_task(
     comparison: pd.DataFrame,
+    groups: pd.DataFrame,
     evaluation: EvaluationParameters,
     corpus: CorpusParameters,
     split: SplitParameters,
     *,
     task: str,
     roles: Mapping[str, str],
-    **tables: pd.DataFrame,
+    **tables: Any,
 ) -> dict[str, Any]:
     """Draw the figures of a task and write its report.
 
     Parameters
     ----------
-    comparison
-        The table of `compare_models`.
+    comparison, groups
+        The tables of `compare_models` and `compare_groups`.
     evaluation, corpus, split, task, roles
         As for `compare_models`.
     tables
-        `predictions__<model>`, and what the task has of `histories__<model>`, `attention` (of the proposed
-        model), `discovery` (of themes) and `robustness`.
+        `predictions__<model>`, and what the task has of `histories__<model>`, `attention` and `spectrograms`
+        (of the proposed model), `discovery` (of themes), `importance` (of descriptors) and `robustness`.
 
     Returns
     -------
@@ -88,10 +99,15 @@ def report_task(
         `report` (HTML), `comparison_figure` (Plotly) and the Matplotlib figures by name.
     """
     predictions = _scored(tables, order=list(comparison["model"]))
+    in_order = groups.set_index("model").loc[list(predictions)].reset_index()
     illustrations = {
         **score_illustrations(comparison, predictions, n_bins=evaluation.n_bins),
+        "groups_figure": group_illustration(in_order),
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
+    importance = tables.get("importance", pd.DataFrame())
+    if len(importance):
+        illustrations["importance_figure"] = importance_illustration(importance)
     robustness = tables.get("robustness", pd.DataFrame())
     if len(robustness):
         illustrations["robustness_figure"] = robustness_illustration(robustness)
@@ -104,21 +120,24 @@ def report_task(
         protocol=split.protocol,
         parameters=evaluation,
         discovery=tables.get("discovery"),
+        tables=[*group_tables(in_order), *importance_tables(importance)],
         robustness=robustness_cells(robustness),
     )
     figures = {name: illustration.figure for name, illustration in illustrations.items()}
+    if "importance" in tables:
+        figures.setdefault("importance_figure", importance_figure(importance))
     if "robustness" in tables:
         figures.setdefault("robustness_figure", robustness_figure(robustness))
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
 
 
-def by_model(tables: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.DataFrame]:
+def by_model(tables: Mapping[str, Any], kind: str) -> dict[str, pd.DataFrame]:
     """Return the tables named `<kind>__<model>` by model."""
     prefix = f"{kind}{SEPARATOR}"
     return {name.removeprefix(prefix): table for name, table in tables.items() if name.startswith(prefix)}
 
 
-def _scored(tables: Mapping[str, pd.DataFrame], order: list[str] | None = None) -> dict[str, pd.DataFrame]:
+def _scored(tables: Mapping[str, Any], order: list[str] | None = None) -> dict[str, pd.DataFrame]:
     known = {model: table for model, table in by_model(tables, "predictions").items() if len(table)}
     known = _on_common_clips(known)
     return known if order is None else {model: known[model] for model in order}
@@ -136,12 +155,14 @@ def _on_common_clips(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFra
 
 
 def _illustrations_of_networks(
-    tables: Mapping[str, pd.DataFrame], predictions: Mapping[str, pd.DataFrame], proposed: str | None
+    tables: Mapping[str, Any], predictions: Mapping[str, pd.DataFrame], proposed: str | None
 ) -> dict[str, Illustration]:
     found = {}
     histories = by_model(tables, "histories")
     if histories:
         found["training_figure"] = training_illustration(histories)
     if "attention" in tables and proposed in predictions:
-        found["attention_figure"] = attention_illustration(tables["attention"], predictions[str(proposed)])
+        found["attention_figure"] = attention_illustration(
+            tables["attention"], predictions[str(proposed)], tables.get("spectrograms")
+        )
     return found

@@ -9,10 +9,11 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from affetto.evaluation.comparison import proposed_model
-from affetto.pipelines.evaluation import nodes
+from affetto.pipelines.evaluation import importance, nodes
 from affetto.pipelines.evaluation.nodes import SEPARATOR
 
-_FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure")
+_FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure", "groups_figure")
+_DESCRIPTORS = ("functionals", "egemaps", "lld")
 
 
 def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustness: bool = False) -> Pipeline:
@@ -38,10 +39,16 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustne
     if proposed is not None:
         drawn["attention"] = f"{names[proposed]}.attention"
         figures.append("attention_figure")
+        if "log_mel" in _features(models[proposed]):
+            drawn["spectrograms"] = f"{side}.log_mel"
+    readers = {name: entry for name, entry in models.items() if {*_features(entry)} & {*_DESCRIPTORS}}
+    if readers:
+        drawn["importance"] = f"{task}.importance"
+        figures.append("importance_figure")
     if robustness:
         drawn["robustness"] = f"{task}.robustness"
         figures.append("robustness_figure")
-    return _evaluation(
+    evaluation = _evaluation(
         task,
         side,
         roles,
@@ -49,6 +56,7 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustne
         drawn=drawn,
         figures=figures,
     )
+    return evaluation + _importance(task, side, readers) if readers else evaluation
 
 
 def create_theme_pipeline(
@@ -98,14 +106,57 @@ def _evaluation(
                 namespace=f"evaluation.{task}",
             ),
             Node(
+                nodes.compare_groups,
+                inputs={name: table for name, table in compared.items() if name.startswith("predictions")},
+                outputs=f"{task}.groups",
+                name="compare_groups",
+                namespace=f"evaluation.{task}",
+            ),
+            Node(
                 update_wrapper(report, nodes.report_task),
-                inputs={**shared, "comparison": f"{task}.comparison", **drawn},
+                inputs={
+                    **shared,
+                    "comparison": f"{task}.comparison",
+                    "groups": f"{task}.groups",
+                    **drawn,
+                },
                 outputs={name: f"{task}.{name}" for name in ("report", *figures)},
                 name="report",
                 namespace=f"evaluation.{task}",
             ),
         ]
     )
+
+
+def _importance(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
+    """Build the step that asks the kept models which descriptors they need."""
+    measure = partial(importance.measure_importance, models=tuple(models))
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(measure, importance.measure_importance),
+                inputs={
+                    "evaluation": "params:evaluation",
+                    "experiment": f"params:{side}.emotion.experiment",
+                    "executor": "params:executor",
+                    "store": f"{side}.emotion.store",
+                    "fits": f"{side}.emotion.fits",
+                    "clips": f"{side}.clips",
+                    "folds": f"{side}.folds",
+                    **{f"specification__{name}": f"params:{side}.emotion.models.{name}" for name in models},
+                    **{name: f"{side}.{name}" for entry in models.values() for name in _features(entry)},
+                },
+                outputs=f"{task}.importance",
+                name="importance",
+                namespace=f"evaluation.{task}",
+            )
+        ]
+    )
+
+
+def _features(entry: Any) -> tuple[str, ...]:
+    named = entry.get("features", ()) if isinstance(entry, Mapping) else getattr(entry, "features", ())
+    return tuple(named)
 
 
 def _roles(models: Mapping[str, Any]) -> dict[str, str]:

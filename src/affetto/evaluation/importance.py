@@ -1,0 +1,163 @@
+"""What a model loses when a group of descriptors says nothing: permutation importance, without a new fit.
+
+Breiman, "Random forests", Machine Learning 45, 2001, sect. 10, for groups of columns: those of a clip are
+exchanged for another clip's, which breaks their tie to the emotion and keeps how they are distributed. The
+model of each fold is asked about its own test clips, none of which it was fitted on. What two groups say
+alike neither loses alone: small figures for all of them do not mean that none matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.evaluation.exchange import Columns
+from affetto.evaluation.exchange_task import AS_IS, Answers
+from affetto.evaluation.lld_groups import columns_by_group
+from affetto.evaluation.metrics import per_seed, uar
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.significance import bootstrap_difference
+from affetto.features.clip_features import FeatureSet
+
+IMPORTANCE_COLUMNS = (
+    "model",
+    "descriptors",
+    "uar",
+    "loss",
+    "loss_sd",
+    "loss_ci_low",
+    "loss_ci_high",
+    "n_clips",
+    "n_repeats",
+)
+SPECTROGRAM = "spectrogram"
+_POINTS = 100.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of the clips.
+
+    Attributes
+    ----------
+    labels, groups
+        Clip → emotion, and clip → speaker.
+    """
+
+    labels: Mapping[str, str]
+    groups: Mapping[str, str]
+
+    @classmethod
+    def of(cls, clips: pd.DataFrame) -> Truth:
+        """Read a clip table with `clip_id, emotion, group`."""
+        names = list(clips["clip_id"])
+        return cls(
+            dict(zip(names, clips["emotion"], strict=True)), dict(zip(names, clips["group"], strict=True))
+        )
+
+
+def descriptor_columns(features: FeatureSet) -> dict[str, Columns]:
+    """Find what can be exchanged: the groups of the LLD, over all features of openSMILE, and the spectrogram.
+
+    Returns
+    -------
+    dict
+        `energy`, `voicing`, `spectral`, `cepstral` and `spectrogram`, as far as the features have them →
+        feature → positions of its columns.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, feature in features.items():
+        if feature.parameters.get("extractor") == "opensmile":
+            for group, columns in columns_by_group(feature.dimensions).items():
+                found.setdefault(group, {})[name] = columns
+    for name, feature in features.items():
+        if feature.parameters.get("extractor") == "log_mel":
+            found.setdefault(SPECTROGRAM, {})[name] = np.arange(len(feature.dimensions))
+    return dict(found)
+
+
+def importance_of(
+    model: str, answers: Sequence[Answers], truth: Truth, parameters: EvaluationParameters
+) -> pd.DataFrame:
+    """Say what a model loses without each group of descriptors.
+
+    Parameters
+    ----------
+    model
+        Its name, written into every row.
+    answers
+        What its models of all folds and seeds said.
+    truth
+        Emotions and speakers of the clips.
+    parameters
+        How the interval is computed.
+
+    Returns
+    -------
+    DataFrame
+        A row a group of descriptors: `loss` in points of UAR, pooled over the folds, mean over seeds and
+        repeats; `loss_sd`, its deviation over repeats (NaN for one); `loss_ci_low` and `loss_ci_high`, its
+        bootstrap interval over speakers; `uar` of the model as it is.
+    """
+    whole = _rows(answers, AS_IS, truth)
+    rows = [
+        {"model": model, "descriptors": name, **_loss(whole, _rows(answers, name, truth), parameters)}
+        for name in answers[0].told
+        if name != AS_IS
+    ]
+    return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
+
+
+def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, Any]:
+    repeats = sorted(set(exchanged["repeat"]))
+    # Each repeat of each seed stands for a seed of its own: the same model, asked again.
+    alone = pd.concat([whole.assign(repeat=repeat) for repeat in repeats], ignore_index=True)
+    first, second = (_as_seeds(table, len(repeats)) for table in (alone, exchanged))
+    losses = _POINTS * (per_seed(first, uar) - per_seed(second, uar))
+    by_repeat = losses.groupby(losses.index % len(repeats)).mean()
+    interval = bootstrap_difference(
+        first,
+        second,
+        n_resamples=parameters.n_resamples,
+        confidence=parameters.confidence,
+        seed=parameters.seed,
+    )
+    return {
+        "uar": float(per_seed(whole, uar).mean()),
+        "loss": float(by_repeat.mean()),
+        "loss_sd": float(by_repeat.std(ddof=1)),
+        "loss_ci_low": _POINTS * interval.low,
+        "loss_ci_high": _POINTS * interval.high,
+        "n_clips": whole["clip_id"].nunique(),
+        "n_repeats": len(repeats),
+    }
+
+
+def _as_seeds(table: pd.DataFrame, n_repeats: int) -> pd.DataFrame:
+    return table.assign(seed=table["seed"] * n_repeats + table["repeat"])
+
+
+def _rows(answers: Sequence[Answers], name: str, truth: Truth) -> pd.DataFrame:
+    """Make a row a clip, seed and repeat of what was said with `name` exchanged."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "clip_id": answer.clip_ids,
+                    "group": [truth.groups[clip] for clip in answer.clip_ids],
+                    "fold": answer.fold,
+                    "seed": answer.seed,
+                    "repeat": repeat,
+                    "label": [truth.labels[clip] for clip in answer.clip_ids],
+                    "predicted": np.array(answer.classes, dtype=object)[told],
+                }
+            )
+            for answer in answers
+            for repeat, told in enumerate(answer.told[name])
+        ],
+        ignore_index=True,
+    )

@@ -1,0 +1,129 @@
+"""Tables of the report beside the comparison: groups, their spread, and the importance of descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from affetto.evaluation.group_figures import MANY_GROUPS
+from affetto.evaluation.groups import spread_over_groups
+from affetto.evaluation.wording import MISSING, interval, number
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of the report as texts.
+
+    Attributes
+    ----------
+    name
+        Anchor of its section.
+    title
+        Heading over it.
+    note
+        How to read it.
+    header
+        Heads of the columns.
+    rows
+        Cells of each row; the first one is the row's head.
+    """
+
+    name: str
+    title: str
+    note: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def group_tables(scores: pd.DataFrame) -> list[ReportTable]:
+    """Write the spread over groups, and each group where they are few.
+
+    Parameters
+    ----------
+    scores
+        What `affetto.evaluation.groups.score_groups` returned, models in the order of the columns; nothing is
+        written when it is empty.
+    """
+    if scores.empty:
+        return []
+    each = [] if scores["group"].nunique() > MANY_GROUPS else [_each_group(scores)]
+    return [_spread(scores), *each]
+
+
+def importance_tables(importance: pd.DataFrame) -> list[ReportTable]:
+    """Write what the models lose without each group of descriptors; nothing when it was not measured.
+
+    Parameters
+    ----------
+    importance
+        What `affetto.evaluation.importance.importance_of` returned, of all models.
+    """
+    if importance.empty:
+        return []
+    names, models = list(importance["descriptors"].unique()), list(importance["model"].unique())
+    cells = {(row["model"], row["descriptors"]): _lost(row) for _, row in importance.iterrows()}
+    rows = [(model, *(cells.get((model, name), MISSING) for name in names)) for model in models]
+    repeats = int(importance["n_repeats"].max())
+    note = (
+        "Points of UAR lost when these descriptors are exchanged between the test clips of a fold: mean and "
+        f"standard deviation over {repeats} {'repeat' if repeats == 1 else 'repeats'}, interval over groups."
+    )
+    return [ReportTable("importance", "Importance of descriptors", note, ("Model", *names), tuple(rows))]
+
+
+def _spread(scores: pd.DataFrame) -> ReportTable:
+    both = (spread_over_groups(scores, score=score).iterrows() for score in ("uar", "wa"))
+    rows = [
+        (str(uar["model"]), *_summary(uar), *_summary(wa), f"{uar['weakest']} ({number(uar['min'])})")
+        for (_, uar), (_, wa) in zip(*both, strict=True)
+    ]
+    header = [f"{score} {what}" for score in ("UAR", "WA") for what in ("mean ± SD", "lowest – highest")]
+    note = (
+        "Each group is scored alone over the classes that it has, and every group counts the same: the mean "
+        "differs from the pooled score above."
+    )
+    head = ("Model", *header, "Weakest group (UAR)")
+    return ReportTable("spread", "Spread over groups", note, head, tuple(rows))
+
+
+def _summary(row: pd.Series[Any]) -> tuple[str, str]:
+    deviation = "" if pd.isna(row["sd"]) else f" ± {number(row['sd'])}"
+    return f"{number(row['mean'])}{deviation}", f"{number(row['min'])} – {number(row['max'])}"
+
+
+def _each_group(scores: pd.DataFrame) -> ReportTable:
+    models = list(scores["model"].unique())
+    cells = {
+        (row["group"], row["model"]): f"{number(row['uar'])} / {number(row['wa'])}"
+        for _, row in scores.iterrows()
+    }
+    groups = scores.drop_duplicates("group").sort_values("group")
+    rows = [
+        (
+            str(row["group"]),
+            str(int(row["n_clips"])),
+            str(int(row["n_classes"])),
+            *_of_models(cells, str(row["group"]), models),
+        )
+        for _, row in groups.iterrows()
+    ]
+    head = ("Group", "Clips", "Classes", *models)
+    return ReportTable("groups", "Each group", "UAR / WA of each model.", head, tuple(rows))
+
+
+def _of_models(cells: dict[tuple[str, str], str], group: str, models: Sequence[str]) -> list[str]:
+    return [cells.get((group, model), MISSING) for model in models]
+
+
+def _lost(row: pd.Series[Any]) -> str:
+    spread = "" if pd.isna(row["loss_sd"]) else f" ± {_points(row['loss_sd'])}"
+    reach = interval(row["loss_ci_low"], row["loss_ci_high"])
+    ends = f" [{_points(row['loss_ci_low'])}, {_points(row['loss_ci_high'])}]" if reach else ""
+    return f"{_points(row['loss'])}{spread}{ends}"
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}".replace("-", "−")

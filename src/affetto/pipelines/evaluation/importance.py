@@ -1,0 +1,100 @@
+"""Nodes that ask the kept models of the folds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.evaluation.exchange_task import ExchangeTask, run_tasks
+from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
+from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
+from affetto.features.clip_features import FeatureSet
+from affetto.models.experiment import FoldModel, fold_models
+from affetto.models.registry import load_estimator
+from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def measure_importance(
+    evaluation: EvaluationParameters,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    store: ResultStore,
+    fits: Path,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    models: Sequence[str],
+    **inputs: Any,
+) -> pd.DataFrame:
+    """Measure what each model loses without each group of descriptors.
+
+    Parameters
+    ----------
+    evaluation, experiment, executor, store, fits, clips, folds
+        As the cross-validation had them.
+    models
+        Names of the models that read descriptors.
+    inputs
+        `specification__<model>`, and the features by name.
+
+    Returns
+    -------
+    DataFrame
+        As `importance_of`, models in their order; empty when the models of the folds were not kept.
+    """
+    nothing = pd.DataFrame(columns=list(IMPORTANCE_COLUMNS))
+    if not experiment.keep_models or not evaluation.importance.n_repeats:
+        setting = "n_repeats is 0" if experiment.keep_models else "experiment.keep_models is false"
+        _LOGGER.info("The importance of descriptors is not measured: %s.", setting)
+        return nothing
+    find = partial(fold_models, clips=clips, folds=folds, experiment=experiment, store=store, models=fits)
+    try:
+        tasks = {model: _tasks(model, inputs, find, evaluation.importance, store) for model in models}
+    except AffettoError as error:  # of an evaluation alone, long after the models were fitted
+        _LOGGER.warning("The importance of descriptors is not measured: %s", error)
+        return nothing
+    answers = iter(run_tasks([task for asked in tasks.values() for task in asked], executor))
+    truth = Truth.of(clips)
+    measured = [
+        importance_of(model, [next(answers) for _ in asked], truth, evaluation)
+        for model, asked in tasks.items()
+        if asked
+    ]
+    return pd.concat(measured, ignore_index=True) if measured else nothing
+
+
+def _tasks(
+    model: str,
+    inputs: Mapping[str, Any],
+    find: Callable[[ModelSpecification, FeatureSet], list[FoldModel]],
+    parameters: ImportanceParameters,
+    store: ResultStore,
+) -> list[ExchangeTask]:
+    """Make the questions to the kept models of each fold and seed."""
+    specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
+    features = FeatureSet.align({name: inputs[name] for name in specification.features})
+    columns = descriptor_columns(features)
+    return [
+        ExchangeTask(
+            directory=kept.directory,
+            load=load_estimator,
+            fold=kept.fold,
+            seed=kept.seed,
+            features=features.select(kept.test),
+            columns=columns,
+            n_repeats=parameters.n_repeats,
+            exchange_seed=parameters.seed,
+            store=store,
+        )
+        for kept in find(specification, features)
+    ]

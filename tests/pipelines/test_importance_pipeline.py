@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog
+from kedro.runner import SequentialRunner
+
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.experiment import cross_validate
+from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.pipeline import create_pipeline
+from affetto.results import ResultStore
+
+CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
+EMOTIONS = ("calm", "tense")
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+MODELS = {
+    "lld": ModelSpecification(estimator="lld", role="proposed", features=("functionals",)),
+    "svm": ModelSpecification(
+        estimator="functionals_svm", role="baseline", features=("functionals",), parameters={"C": 0.1}
+    ),
+    "mfcc_svm": ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",)),
+}
+NAMES = (
+    *("pcm_RMSenergy_sma_amean", "pcm_zcr_sma_amean", "F0final_sma_amean", "jitterLocal_sma_amean"),
+    *("audSpec_Rfilt_sma[0]_amean", "mfcc_sma[1]_amean", "mfcc_sma[2]_amean"),
+)
+VOICING = [2, 3]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Only what is voiced tells the emotion; the MFCC of the other extractor do so too."""
+    rng, n_clips = np.random.default_rng(0), 36
+    ids = [f"toy/{i:02d}" for i in range(n_clips)]
+    emotion = [EMOTIONS[i % 2] for i in range(n_clips)]
+    sign = np.where(np.array(emotion) == "tense", 1.0, -1.0)
+    vectors = rng.normal(size=(n_clips, len(NAMES)))
+    vectors[:, VOICING] = 5 * sign[:, None] + 0.1 * vectors[:, VOICING]
+    frames = [rng.normal(2 * one, 1, size=(20, 3)) for one in sign]
+    features = {
+        "functionals": ClipFeatures.from_arrays(
+            "functionals", ids, list(vectors), dimensions=NAMES, parameters={"extractor": "opensmile"}
+        ),
+        "mfcc": ClipFeatures.from_arrays(
+            "mfcc", ids, frames, dimensions=[f"mfcc_{i}" for i in range(3)], hop_s=0.02
+        ),
+    }
+    clips = pd.DataFrame(
+        {"clip_id": ids, "emotion": emotion, "group": [f"g{i // 4}" for i in range(n_clips)]}
+    )
+    folds = pd.DataFrame({"clip_id": ids, "fold": [(i // 4) % 3 for i in range(n_clips)]})
+    return features, clips, folds
+
+
+@pytest.fixture(scope="module")
+def fitted(corpus, tmp_path_factory):
+    """What the cross-validation leaves: its results, the kept models, and predictions."""
+    features, clips, folds = corpus
+    root = tmp_path_factory.mktemp("fits")
+    store, models = ResultStore(root / "results"), root / "models"
+    predictions = {
+        name: cross_validate(
+            model,
+            FeatureSet({feature: features[feature] for feature in model.features}),
+            clips,
+            folds,
+            experiment=ExperimentParameters(keep_models=True),
+            executor=HERE,
+            store=store,
+            models=models,
+            description=name,
+        ).predictions
+        for name, model in MODELS.items()
+    }
+    return store, models, predictions
+
+
+def make_catalog(corpus, fitted, root, **parameters):
+    features, clips, folds = corpus
+    store, models, predictions = fitted
+    catalog = DataCatalog.from_config(
+        yaml.safe_load(CATALOG.read_text().replace("${globals:data}", str(root)))
+    )
+    catalog["params:evaluation"] = EvaluationParameters(
+        n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=3)
+    )
+    catalog["params:executor"] = HERE
+    catalog["params:voice.corpus"] = CorpusParameters(source="demo")
+    catalog["params:voice.split"] = SplitParameters(protocol="kfold")
+    catalog["params:voice.emotion.experiment"] = ExperimentParameters(keep_models=True)
+    catalog["voice.emotion.store"], catalog["voice.emotion.fits"] = store, models
+    catalog["voice.clips"], catalog["voice.folds"] = clips, folds
+    nothing = pd.DataFrame(columns=["fold", "seed", "epoch"])
+    for name, model in MODELS.items():
+        catalog[f"params:voice.emotion.models.{name}"] = model
+        catalog[f"voice.emotion.{name}.predictions"] = predictions[name]
+        catalog[f"voice.emotion.{name}.random_predictions"] = nothing
+        catalog[f"voice.emotion.{name}.histories"] = nothing
+    catalog["voice.emotion.lld.attention"] = pd.DataFrame(columns=["clip_id", "times", "weights"])
+    for name, feature in features.items():
+        catalog[f"voice.{name}"] = feature
+    for name, value in parameters.items():
+        catalog[f"params:{name}"] = value
+    return catalog
+
+
+def run(catalog):
+    SequentialRunner().run(create_pipeline("voice_emotion", "voice", MODELS), catalog)
+
+
+def test_models_that_read_descriptors_are_asked_which_they_need(corpus, fitted, tmp_path):
+    run(make_catalog(corpus, fitted, tmp_path))
+
+    table = pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv")
+    assert list(table["model"].unique()) == ["lld", "svm"]
+    assert (table["uar"] == 1).all()
+    losses = table.pivot_table("loss", "model", "descriptors")
+    assert (losses["voicing"] > 30).all()
+    assert (losses[["energy", "spectral", "cepstral"]].abs() < 10).all(axis=None)
+    page = (tmp_path / "08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
+    assert "Importance of descriptors" in page
+    assert (tmp_path / "08_reporting/voice_emotion/importance.png").is_file()
+
+
+def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
+    run(make_catalog(corpus, fitted, tmp_path / "first"))
+
+    def refuse(directory):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr("affetto.pipelines.evaluation.importance.load_estimator", refuse)
+    run(make_catalog(corpus, fitted, tmp_path / "again"))
+
+    first, again = (
+        (tmp_path / name / "08_reporting/voice_emotion/importance.csv").read_text()
+        for name in ("first", "again")
+    )
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"voice.emotion.experiment": ExperimentParameters(keep_models=False)}, "keep_models is false"),
+        (
+            {
+                "evaluation": EvaluationParameters(
+                    n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=0)
+                )
+            },
+            "n_repeats is 0",
+        ),
+        ({"voice.emotion.experiment": ExperimentParameters(keep_models=True, n_seeds=2)}, "is not kept"),
+    ],
+)
+def test_what_cannot_be_measured_is_left_out_with_a_word(corpus, fitted, tmp_path, caplog, parameters, said):
+    with caplog.at_level(logging.INFO, logger="affetto"):
+        run(make_catalog(corpus, fitted, tmp_path, **parameters))
+
+    (message,) = (text for text in caplog.messages if "importance of descriptors" in text)
+    assert said in message
+    assert pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv").empty
+    page = (tmp_path / "08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
+    assert 'id="importance"' not in page
+
+
+def test_a_side_without_descriptors_has_no_such_step():
+    pipeline = create_pipeline("t", "music", {"mfcc_svm": MODELS["mfcc_svm"]})
+
+    assert not [name for name in pipeline.datasets() if "importance" in name]
+
+
+def test_only_features_of_models_with_descriptors_are_read():
+    (node,) = (
+        node for node in create_pipeline("t", "voice", MODELS).nodes if node.name.endswith("importance")
+    )
+
+    assert "voice.functionals" in node.inputs
+    assert "voice.mfcc" not in node.inputs
