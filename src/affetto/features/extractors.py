@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from affetto.audio.speech import prepare_speech
 from affetto.errors import AffettoError
 from affetto.features.lld import (
     OPENSMILE_HOP_S,
@@ -24,6 +25,7 @@ from affetto.features.parameters import (
     OpenSmileParameters,
 )
 from affetto.features.spectrogram import LOG_MEL_VERSION, dimensions_log_mel, extract_log_mel
+from affetto.features.spectrum import prepare_samples
 
 _EXTRACT: dict[type, Callable[..., np.ndarray]] = {
     MfccParameters: extract_mfcc,
@@ -65,7 +67,11 @@ def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeaturePar
     AffettoError
         When the recording is empty, not finite, or too long for openSMILE.
     """
-    return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
+    if parameters.speech is None:
+        return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
+    rate = sample_rate_of(parameters)
+    prepared = prepare_speech(prepare_samples(samples, sample_rate_hz, rate), rate, parameters.speech)
+    return _EXTRACT[type(parameters)](prepared, rate, parameters)
 
 
 def dimensions_of(parameters: FeatureParameters) -> tuple[str, ...]:
