@@ -1,9 +1,9 @@
 """Bring recordings of a voice to common terms: pauses around it cut, one level, one floor of noise.
 
 Descriptors of a voice follow the room and the microphone as much as the speaker: energy follows the gain,
-statistics over a clip the pauses around it, and everything measured in pauses the noise of the recording or the
-zeros of an editor. So each recording is trimmed to its speech, brought to one level of active speech, and gets
-a floor of pink noise below it, the same for all, that covers what is softer.
+statistics over a clip the pauses around it, and what is measured in pauses the noise of the recording or the
+zeros of an editor. So each recording is cut to its speech, brought to one level of active speech, and gets a
+floor of pink noise below it, the same for all, that covers what is softer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
 _NOISE_RATE_HZ = 16_000
 _NOISE_S = 60.0
 _HIGHEST = 32_767 / 32_768
-_TINY = 1e-12
+_SMALLEST_POWER = 1e-20
 
 
 class SpeechParameters(BaseModel):
@@ -49,7 +49,7 @@ class SpeechParameters(BaseModel):
 def prepare_speech(
     samples: NDArray[np.float32], sample_rate_hz: int, parameters: SpeechParameters
 ) -> NDArray[np.float32]:
-    """Trim a recording to its speech, set its level and add the floor of noise.
+    """Cut a recording to its speech, set its level and add the floor of noise.
 
     Parameters
     ----------
@@ -65,14 +65,17 @@ def prepare_speech(
     NDArray[np.float32]
         float32 [m] within [-1, 32767/32768]. Silence stays as long as it is, under the floor.
     """
-    trimmed = cut_to_speech(samples, sample_rate_hz, range_db=parameters.range_db, padding_s=parameters.padding_s)
+    speech = cut_to_speech(
+        samples, sample_rate_hz, range_db=parameters.range_db, padding_s=parameters.padding_s
+    )
     wanted = 10 ** (parameters.level_dbfs / 10)
-    power = active_power(trimmed, sample_rate_hz) if len(trimmed) else 0.0
-    levelled = trimmed * np.float32(np.sqrt(wanted / power)) if power > _TINY**2 else trimmed
+    power = active_power(speech, sample_rate_hz)
+    levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
     if parameters.noise_db is not None:
         amplitude = np.float32(np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20))
         levelled = levelled + amplitude * _floor(len(levelled), sample_rate_hz)
-    return np.clip(levelled, -1.0, _HIGHEST, dtype=np.float32)
+    prepared: NDArray[np.float32] = np.clip(levelled, -1.0, _HIGHEST)
+    return prepared
 
 
 def cut_to_speech(
