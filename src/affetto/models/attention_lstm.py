@@ -113,9 +113,7 @@ class AttentionLstm(KerasEstimator):
             known = "hop" in described and "sample_rate_hz" in described
             hop_s = described["hop"] / described["sample_rate_hz"] if known else _DEFAULT_HOP_S
             steps = graph_steps.texture_windows(steps, *self._window(hop_s))
-        return {
-            "steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)
-        }
+        return {"steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)}
 
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         parameters, steps = self.parameters, batch["steps"]

@@ -7,13 +7,10 @@ built in, and takes clips of any length.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +19,7 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator, installed_versions
+from affetto.models.quiet import quiet_stderr
 from affetto.models.training import configure_tensorflow
 from affetto.whole_files import write_whole
 
@@ -120,14 +118,12 @@ def convert(estimator: Estimator) -> bytes:
             found = power_product([found], [1 / estimator.temperature])
         return {OUTPUT: found}
 
-    shapes = {
-        name: tf.TensorSpec([1, *shape], tf.float32, name=name) for name, shape in graph.inputs.items()
-    }
+    shapes = {name: tf.TensorSpec([1, *shape], tf.float32, name=name) for name, shape in graph.inputs.items()}
     module = tf.Module()
     # Of a Keras model only the variables: it would bring functions along that cannot be converted.
     module.weights = [variable.value for network in graph.networks for variable in network.variables]
     module.infer = tf.function(infer, autograph=False)
-    with tempfile.TemporaryDirectory() as folder, _quiet(), portable_lstm(graph.networks):
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), portable_lstm(graph.networks):
         traced = module.infer.get_concrete_function(**shapes)
         tf.saved_model.save(module, folder, signatures={SIGNATURE: traced})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
@@ -142,7 +138,7 @@ def interpreter(content: bytes) -> Any:
         import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), quiet_stderr():
         warnings.simplefilter("ignore")  # TensorFlow's own is going to be removed one day
         return Interpreter(model_content=content)
 
@@ -152,7 +148,7 @@ def largest_difference(estimator: Estimator, content: bytes, *, seed: int = 0) -
     from affetto.features.clip_features import ClipFeatures, FeatureSet
 
     shapes, rng = _graph(estimator).inputs, np.random.default_rng(seed)
-    with _quiet():
+    with quiet_stderr():
         run = interpreter(content).get_signature_runner(SIGNATURE)
         differences = []
         for n_frames in _CHECKED_FRAMES:
@@ -224,21 +220,3 @@ def _hop_s(described: Mapping[str, Any]) -> float | None:
     from affetto.features.extractors import hop_of, parse_description
 
     return hop_of(parse_description(described)) if "extractor" in described else None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what TensorFlow's C++ code writes to the standard error out of the terminal, unless it fails."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
-        saved = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
