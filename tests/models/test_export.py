@@ -1,14 +1,17 @@
 """The exported file computes what the model does, for clips of any length."""
 
+import ast
 import json
 
 import numpy as np
 import pytest
+import soundfile
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe
 from affetto.features.parameters import LogMelParameters, OpenSmileParameters
+from affetto.features.recording import extract_recording
 from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter
 from affetto.models.registry import build_estimator
 
@@ -130,3 +133,27 @@ def test_a_conversion_that_computes_something_else_is_not_written(joined, tmp_pa
     with pytest.raises(AffettoError, match=r"differs by 0\.5 from crnn_lld, so nothing was written"):
         export_model(joined, tmp_path / "a.tflite")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_runs_the_file(request, tmp_path, monkeypatch, capsys):
+    page = (request.config.rootpath / "docs/export.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    rng = np.random.default_rng(0)
+    kinds = {"log_mel": LogMelParameters(), "functionals": OpenSmileParameters(feature_set="eGeMAPSv02")}
+    ids, sizes = [str(i) for i in range(6)], {"log_mel": (30, 64), "functionals": (88,)}
+    features = {
+        name: ClipFeatures.from_arrays(
+            name, ids, [rng.normal(size=sizes[name]) for _ in ids], parameters=describe(kind)
+        )
+        for name, kind in kinds.items()
+    }
+    model = build_estimator("crnn_lld", {"crnn": CRNN})
+    model.fit(FeatureSet(features), ["anger", "joy"] * 3, ["a", "b"] * 3)
+    export_model(model, tmp_path / "voice.tflite")
+    soundfile.write(tmp_path / "voice.wav", rng.uniform(-0.1, 0.1, 16_000), 16_000)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/export.md", "exec"), {})
+    printed = ast.literal_eval(capsys.readouterr().out)
+    assert list(printed) == ["anger", "joy"]
+    heard = extract_recording(tmp_path / "voice.wav", "voice", kinds)
+    np.testing.assert_allclose(list(printed.values()), model.predict_proba(FeatureSet(heard))[0], atol=1e-3)
