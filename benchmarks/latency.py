@@ -48,9 +48,8 @@ def main() -> int:
         place = Path(folder)
         recording = arguments.recording or make_recording(place / "voice.wav")
         model = load_estimator(arguments.model) if arguments.model else fit_to_noise(place / "model")
-        print(
-            f"{recording.name}, {soundfile.info(recording).duration:.1f} s; {model.name}, {arguments.runs} runs"
-        )
+        seconds = soundfile.info(recording).duration
+        print(f"{recording.name}, {seconds:.1f} s; {model.name}, {arguments.runs} runs")
         print_latency(recording, model, arguments.runs)
         print_exported(recording, model, place / "model.tflite", arguments.runs)
         print_size(arguments.model or place / "model", model)
