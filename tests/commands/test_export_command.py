@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+# Kedro sets up logging when it is imported. After TensorFlow and inside a command that would close the stream
+# that TensorFlow's handler writes to, which here is pytest's own.
+import kedro.framework.project  # noqa: F401
 import numpy as np
 import pytest
 
