@@ -17,6 +17,7 @@ import click
 
 from affetto import __version__
 from affetto.commands.corpora import corpora
+from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
 from affetto.errors import AffettoError
@@ -76,6 +77,7 @@ def recommend(
 
 
 cli.add_command(corpora)
+cli.add_command(export)
 cli.add_command(features)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
 from affetto.native_libraries import require_safe_opensmile
 
@@ -19,6 +19,8 @@ OPENSMILE_HOP_S = 0.01
 MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
 _HIGHEST = 32_767 / 32_768
+_SOURCE = "extsource"
+_SINKS: dict[Level, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
 
 
 def dimensions_opensmile(parameters: OpenSmileParameters) -> tuple[str, ...]:
@@ -57,6 +59,73 @@ def extract_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
+    padded = _prepare(samples, sample_rate_hz)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
+            values = _smile(parameters)(padded, OPENSMILE_RATE_HZ)
+    except _opensmile_error() as error:
+        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
+    return _finite(values[0].T)
+
+
+def extract_levels(
+    samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
+) -> dict[Level, np.ndarray]:
+    """Run openSMILE once for both levels of a recording, which each cost nearly as much alone.
+
+    Parameters
+    ----------
+    samples, sample_rate_hz
+        As in `extract_opensmile`.
+    feature_set
+        Feature set of both.
+
+    Returns
+    -------
+    dict
+        Level -> exactly what `extract_opensmile` returns for it.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is longer than 10 minutes.
+    """
+    padded = _prepare(samples, sample_rate_hz)
+    extractor = _smile(OpenSmileParameters(feature_set=feature_set))
+    from opensmile.core.lib import OpenSMILE
+
+    found: dict[Level, list[np.ndarray]] = {level: [] for level in _SINKS}
+    run = OpenSMILE()
+    try:
+        run.initialize(config_file=extractor.config_path, options=_two_sinks(extractor), loglevel=0)
+        for level, sink in _SINKS.items():
+            run.external_sink_set_callback(sink, lambda values, kept=found[level]: kept.append(values.copy()))
+        run.external_audio_source_write_data(_SOURCE, (padded * 32_768).astype(np.int16).tobytes())
+        run.external_audio_source_set_eoi(_SOURCE)
+        run.run()
+    except _opensmile_error() as error:
+        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
+    finally:
+        run.free()
+    return {level: _finite(np.vstack(rows)) for level, rows in found.items()}
+
+
+def _two_sinks(extractor: Any) -> dict[str, object]:
+    """Return openSMILE's options for samples from memory and both levels to memory."""
+    shared = f"{extractor.default_config_root}/shared"
+    return {
+        "source": f"{shared}/standard_external_wave_input.conf.inc",
+        "sink": f"{shared}/standard_external_data_output_multi.conf.inc",
+        "bufferModeRbConf": f"{shared}/BufferModeRb.conf.inc",
+        "frameModeFunctionalsConf": f"{shared}/FrameModeFunctionals.conf.inc",
+        "sampleRate": OPENSMILE_RATE_HZ,
+        "nBits": 16,
+    }
+
+
+def _prepare(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Resample, clip and pad; refuse what is too long."""
     mono = prepare_samples(samples, sample_rate_hz, OPENSMILE_RATE_HZ)
     duration_s = len(mono) / OPENSMILE_RATE_HZ
     if duration_s > MAX_DURATION_S:
@@ -64,14 +133,11 @@ def extract_opensmile(
             f"The clip lasts {duration_s:.0f} s and openSMILE is run on at most {MAX_DURATION_S:.0f} s; "
             "let corpus.segment_s cut it into segments."
         )
-    padded = _pad(np.clip(mono, -1.0, _HIGHEST))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
-            values = _smile(parameters)(padded, OPENSMILE_RATE_HZ)
-    except _opensmile_error() as error:
-        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
-    finite: np.ndarray = np.nan_to_num(values[0].T, nan=0.0, posinf=0.0, neginf=0.0)
+    return _pad(np.clip(mono, -1.0, _HIGHEST))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     return finite.astype(np.float32)
 
 

@@ -24,6 +24,7 @@ from affetto.models.lld_windows import LldWindowParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
 
 
 class CrnnLldParameters(BaseModel):
@@ -67,6 +68,13 @@ class CrnnLld(Estimator):
     def native(self) -> Native | None:
         """Return the CRNN branch, a Keras model; the LLD branch is a matrix beside it."""
         return self.crnn_.native()
+
+    def inference_graph(self) -> InferenceGraph:
+        """Return both branches and their fusion."""
+        from affetto.models.graph import product_graph
+
+        branches = (self.crnn_.inference_graph(), self.lld_.inference_graph())
+        return product_graph(branches, (self.parameters.crnn_weight, self.parameters.lld_weight))
 
     def attention(self, x: FeatureSet) -> list[np.ndarray]:
         """Return the CRNN's weights over the steps of each clip, [n_steps]; they sum to 1."""

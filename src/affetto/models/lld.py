@@ -19,6 +19,7 @@ from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
 
 _STANDARDISER_FILE = "functionals_standardiser.npz"
 _WEIGHTS_FILE = "functionals_weights.npz"
@@ -77,6 +78,13 @@ class LinearBranch:
         """Return the logits, float64 [n_clips, n_classes]."""
         return np.asarray(self._scaled(vectors) @ self.weights_ + self.bias_)
 
+    def inference_graph(self) -> InferenceGraph:
+        """Return standardisation, weights and softmax."""
+        from affetto.models.graph import linear_graph
+
+        weights = self.weights_ / np.sqrt(len(self.weights_))
+        return linear_graph(self.parameters.feature, self.standardiser_, weights, self.bias_)
+
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
         return np.asarray(self.standardiser_(vectors) / np.sqrt(vectors.shape[1]))
 
@@ -118,6 +126,11 @@ class Lld(Estimator):
     def n_parameters(self) -> int:
         """Weights and biases of the linear classifier."""
         return self.branch_.n_parameters
+
+    def inference_graph(self) -> InferenceGraph:
+        """Return the branch's."""
+        self._require_fitted()
+        return self.branch_.inference_graph()
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         self.branch_.fit(x[self.parameters.feature].stack(), labels, len(self.classes_))

@@ -11,9 +11,8 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extraction import extract_in_memory
 from affetto.features.extractors import parse_description
-from affetto.features.parameters import FeatureParameters
+from affetto.features.recording import extract_recording
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
@@ -40,7 +39,7 @@ def hear(model: Estimator, recordings: pd.DataFrame) -> tuple[pd.DataFrame, np.n
     features: dict[str, dict[str, ClipFeatures]] = {}
     for row in recordings[recordings["status"] == "ok"].itertuples():
         try:
-            features[str(row.name)] = _extract(str(row.name), Path(str(row.path)), parameters)
+            features[str(row.name)] = extract_recording(Path(str(row.path)), str(row.name), parameters)
         except AffettoError as error:
             table.loc[row.Index, ["status", "message"]] = ["unreadable", str(error)]
     probabilities = np.full((len(table), len(model.classes_)), np.nan)
@@ -48,13 +47,6 @@ def hear(model: Estimator, recordings: pd.DataFrame) -> tuple[pd.DataFrame, np.n
         heard = model.predict_proba(_stack(list(features.values())))
         probabilities[(table["status"] == "ok").to_numpy()] = heard
     return table, probabilities
-
-
-def _extract(name: str, path: Path, parameters: Mapping[str, FeatureParameters]) -> dict[str, ClipFeatures]:
-    return {
-        feature: extract_in_memory([path], [name], values, name=feature)
-        for feature, values in parameters.items()
-    }
 
 
 def _stack(clips: Sequence[Mapping[str, ClipFeatures]]) -> FeatureSet:
