@@ -106,11 +106,11 @@ def cut_to_speech(
     if not n_frames or not np.any(samples):
         return samples
     frames = samples[: n_frames * hop].reshape(n_frames, hop)
-    power = np.convolve(np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING, "same")
+    power = np.convolve(np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING)  # one frame more on each side
     active = power[power >= power.max() * 10 ** (-_ACTIVE_DB / 10)].mean()
     loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
     padding = round(padding_s * sample_rate_hz)
-    start, end = int(loud[0]) * hop - padding, (int(loud[-1]) + 1) * hop + padding
+    start, end = (int(loud[0]) - 1) * hop - padding, int(loud[-1]) * hop + padding
     missing = (max(0, -start), max(0, end - len(samples)))
     return np.pad(samples[max(0, start) : end], missing)
 

@@ -67,11 +67,29 @@ def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeaturePar
     AffettoError
         When the recording is empty, not finite, or too long for openSMILE.
     """
-    if parameters.speech is None:
-        return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
-    rate = sample_rate_of(parameters)
-    prepared = prepare_speech(prepare_samples(samples, sample_rate_hz, rate), rate, parameters.speech)
+    prepared, rate = prepare(samples, sample_rate_hz, parameters)
     return _EXTRACT[type(parameters)](prepared, rate, parameters)
+
+
+def prepare(
+    samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters
+) -> tuple[np.ndarray, int]:
+    """Do what `parameters.speech` wants done to a recording before the feature is measured.
+
+    Returns
+    -------
+    tuple
+        Samples and their rate: what was given where nothing is wanted, else at the extractor's rate.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is empty or not finite.
+    """
+    if parameters.speech is None:
+        return samples, sample_rate_hz
+    rate = sample_rate_of(parameters)
+    return prepare_speech(prepare_samples(samples, sample_rate_hz, rate), rate, parameters.speech), rate
 
 
 def dimensions_of(parameters: FeatureParameters) -> tuple[str, ...]:
@@ -122,9 +140,9 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
 
 
 def default_name(parameters: FeatureParameters) -> str:
-    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps or lld."""
+    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps, lld, correlations."""
     if isinstance(parameters, OpenSmileParameters):
-        if parameters.level == "lld":
-            return "lld"
+        if parameters.level != "functionals":
+            return parameters.level
         return "egemaps" if parameters.feature_set == "eGeMAPSv02" else "functionals"
     return _EXTRACTOR[type(parameters)][0]

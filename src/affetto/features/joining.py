@@ -47,13 +47,13 @@ def join_copies(clips: FeatureSet, copies: Mapping[str, FeatureSet]) -> tuple[Fe
         The features of all, copies named `<clip_id>#<condition>`; and the index in `clips` of the original
         of each, int64.
     """
-    position = {clip_id: i for i, clip_id in enumerate(clips.clip_ids)}
     parts, ids, origins = [clips], list(clips.clip_ids), [np.arange(clips.n_clips)]
     for name, copy in copies.items():
-        known = [clip_id for clip_id in copy.clip_ids if clip_id in position]
-        parts.append(copy.select(known))
-        ids += [f"{clip_id}{_MARK}{name}" for clip_id in known]
-        origins.append(np.array([position[clip_id] for clip_id in known], dtype=np.int64))
+        copied = set(copy.clip_ids)
+        known = [i for i, clip_id in enumerate(clips.clip_ids) if clip_id in copied]
+        parts.append(copy.select([clips.clip_ids[i] for i in known]))
+        ids += [f"{clips.clip_ids[i]}{_MARK}{name}" for i in known]
+        origins.append(np.array(known, dtype=np.int64))
     joined = {name: _join([part[name] for part in parts], tuple(ids)) for name in clips}
     return FeatureSet(joined), np.concatenate(origins)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from affetto.errors import AffettoError
+from affetto.features.correlations import correlation_names, rank_correlations
 from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
 from affetto.native_libraries import require_safe_opensmile
@@ -20,12 +21,16 @@ MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
 _HIGHEST = 32_767 / 32_768
 _SOURCE = "extsource"
-_SINKS: dict[Level, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
+Run = Literal["functionals", "lld"]
+"""What openSMILE itself yields."""
+_SINKS: dict[Run, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
 
 
 def dimensions_opensmile(parameters: OpenSmileParameters) -> tuple[str, ...]:
-    """Return openSMILE's own names, e.g. `F0final_sma`."""
-    return tuple(_smile(parameters).feature_names)
+    """Return openSMILE's own names, e.g. `F0final_sma`, and those of pairs for correlations."""
+    if parameters.level == "correlations":
+        return correlation_names(dimensions_opensmile(_as_lld(parameters)))
+    return tuple(_smile(parameters.feature_set, parameters.level).feature_names)
 
 
 def extract_opensmile(
@@ -50,8 +55,8 @@ def extract_opensmile(
     Returns
     -------
     numpy.ndarray
-        float32 [1, n_dimensions] for functionals, [n_frames, n_dimensions] with a frame every 10 ms for
-        LLD; values that openSMILE leaves undefined are 0.
+        float32 [1, n_dimensions] for functionals and correlations, [n_frames, n_dimensions] with a frame
+        every 10 ms for LLD; values that openSMILE leaves undefined are 0.
 
     Raises
     ------
@@ -59,11 +64,13 @@ def extract_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
+    if parameters.level == "correlations":
+        return rank_correlations(extract_opensmile(samples, sample_rate_hz, _as_lld(parameters)))
     padded = _prepare(samples, sample_rate_hz)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
-            values = _smile(parameters)(padded, OPENSMILE_RATE_HZ)
+            values = _smile(parameters.feature_set, parameters.level)(padded, OPENSMILE_RATE_HZ)
     except _opensmile_error() as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     return _finite(values[0].T)
@@ -72,14 +79,14 @@ def extract_opensmile(
 def extract_levels(
     samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
 ) -> dict[Level, np.ndarray]:
-    """Run openSMILE once for both levels of a recording, which each cost nearly as much alone.
+    """Run openSMILE once for all levels of a recording: functionals and LLD each cost nearly as much alone.
 
     Parameters
     ----------
     samples, sample_rate_hz
         As in `extract_opensmile`.
     feature_set
-        Feature set of both.
+        Feature set of all.
 
     Returns
     -------
@@ -92,10 +99,10 @@ def extract_levels(
         When the recording is longer than 10 minutes.
     """
     padded = _prepare(samples, sample_rate_hz)
-    extractor = _smile(OpenSmileParameters(feature_set=feature_set))
+    extractor = _smile(feature_set, "functionals")
     from opensmile.core.lib import OpenSMILE
 
-    found: dict[Level, list[np.ndarray]] = {level: [] for level in _SINKS}
+    found: dict[Run, list[np.ndarray]] = {level: [] for level in _SINKS}
     run = OpenSMILE()
     try:
         run.initialize(config_file=extractor.config_path, options=_two_sinks(extractor), loglevel=0)
@@ -108,7 +115,12 @@ def extract_levels(
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     finally:
         run.free()
-    return {level: _finite(np.vstack(rows)) for level, rows in found.items()}
+    functionals, lld = (_finite(np.vstack(found[level])) for level in ("functionals", "lld"))
+    return {"functionals": functionals, "lld": lld, "correlations": rank_correlations(lld)}
+
+
+def _as_lld(parameters: OpenSmileParameters) -> OpenSmileParameters:
+    return parameters.model_copy(update={"level": "lld"})
 
 
 def _two_sinks(extractor: Any) -> dict[str, object]:
@@ -147,7 +159,7 @@ def _pad(samples: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _smile(parameters: OpenSmileParameters) -> Any:
+def _smile(feature_set: FeatureSetName, level: Run) -> Any:
     """Return the extractor, made once a process: reading its configuration takes a second."""
     require_safe_opensmile()
     import opensmile
@@ -157,8 +169,8 @@ def _smile(parameters: OpenSmileParameters) -> Any:
         "lld": opensmile.FeatureLevel.LowLevelDescriptors,
     }
     return opensmile.Smile(
-        feature_set=opensmile.FeatureSet[parameters.feature_set],
-        feature_level=levels[parameters.level],
+        feature_set=opensmile.FeatureSet[feature_set],
+        feature_level=levels[level],
         num_workers=1,
     )
 

@@ -10,7 +10,7 @@ from affetto.audio.speech import SpeechParameters
 
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
-Level = Literal["functionals", "lld"]
+Level = Literal["functionals", "lld", "correlations"]
 
 _CONTRAST_RATE_HZ = 12_800
 _CONTRAST_N_FFT = 512
@@ -112,13 +112,15 @@ class LogMelParameters(_Parameters):
 
 
 class OpenSmileParameters(_Parameters):
-    """Low-level descriptors (LLD) of openSMILE, or a clip's functionals (statistics) of them; at 16 kHz."""
+    """Low-level descriptors (LLD) of openSMILE, or statistics of them over a clip; at 16 kHz."""
 
     feature_set: FeatureSetName = Field(
         default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
     )
     level: Level = Field(
-        default="functionals", description="functionals: one vector a clip; lld: a frame every 10 ms."
+        default="functionals",
+        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a clip, "
+        "the rank correlation of each pair of LLD.",
     )
 
 

@@ -9,9 +9,16 @@ import numpy as np
 
 from affetto.audio.decode import read_audio
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of, sample_rate_of
+from affetto.features.extractors import (
+    describe,
+    dimensions_of,
+    extract_one,
+    hop_of,
+    prepare,
+    sample_rate_of,
+)
 from affetto.features.lld import OPENSMILE_RATE_HZ, extract_levels
-from affetto.features.parameters import FeatureParameters, FeatureSetName, Level, OpenSmileParameters
+from affetto.features.parameters import FeatureParameters, Level, OpenSmileParameters
 
 
 def extract_recording(
@@ -33,9 +40,7 @@ def extract_recording(
     AffettoError
         When it cannot be decoded or is not fit for a feature.
     """
-    rates = {sample_rate_of(values) for values in parameters.values()}
-    samples = {rate: read_audio(path, sample_rate_hz=rate)[0] for rate in rates}
-    arrays = extract_together(samples, parameters)
+    arrays = extract_together(decode_at_rates(path, parameters), parameters)
     return {
         name: ClipFeatures.from_arrays(
             name,
@@ -47,6 +52,12 @@ def extract_recording(
         )
         for name, values in parameters.items()
     }
+
+
+def decode_at_rates(path: Path, parameters: Mapping[str, FeatureParameters]) -> dict[int, np.ndarray]:
+    """Decode an audio file at every sample rate that features work at: rate, Hz → mono samples."""
+    rates = {sample_rate_of(values) for values in parameters.values()}
+    return {rate: read_audio(path, sample_rate_hz=rate)[0] for rate in rates}
 
 
 def extract_together(
@@ -67,8 +78,9 @@ def extract_together(
         Name -> float32 [n_frames, n_dimensions], what `extract_one` gives.
     """
     found: dict[str, np.ndarray] = {}
-    for feature_set, levels in _runs_of_opensmile(parameters).items():
-        values = extract_levels(samples[OPENSMILE_RATE_HZ], OPENSMILE_RATE_HZ, feature_set)
+    for run, levels in _runs_of_opensmile(parameters).items():
+        prepared, rate = prepare(samples[OPENSMILE_RATE_HZ], OPENSMILE_RATE_HZ, run)
+        values = extract_levels(prepared, rate, run.feature_set)
         found |= {name: values[level] for level, name in levels.items()}
     for name, wanted in parameters.items():
         if name not in found:
@@ -77,10 +89,13 @@ def extract_together(
     return found
 
 
-def _runs_of_opensmile(parameters: Mapping[str, FeatureParameters]) -> dict[FeatureSetName, dict[Level, str]]:
-    """Return the feature sets of which both levels are wanted, with the name of each."""
-    sets: dict[FeatureSetName, dict[Level, str]] = {}
+def _runs_of_opensmile(
+    parameters: Mapping[str, FeatureParameters],
+) -> dict[OpenSmileParameters, dict[Level, str]]:
+    """Return the runs that yield several features, as parameters of one level, and the name of each."""
+    runs: dict[OpenSmileParameters, dict[Level, str]] = {}
     for name, values in parameters.items():
         if isinstance(values, OpenSmileParameters):
-            sets.setdefault(values.feature_set, {})[values.level] = name
-    return {feature_set: levels for feature_set, levels in sets.items() if len(levels) > 1}
+            run = values.model_copy(update={"level": "functionals"})
+            runs.setdefault(run, {})[values.level] = name
+    return {run: levels for run, levels in runs.items() if len(levels) > 1}

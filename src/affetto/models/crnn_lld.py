@@ -57,8 +57,8 @@ class CrnnLld(Estimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """What the CRNN reads (`log_mel`, perhaps `lld`) and the functionals that the parameters name."""
-        return (*self.crnn_.features, self.parameters.lld.feature)
+        """What the CRNN reads (`log_mel`, perhaps `lld`) and the vectors of the LLD branch."""
+        return (*self.crnn_.features, *self.parameters.lld.features)
 
     @property
     def n_parameters(self) -> int:
@@ -87,12 +87,12 @@ class CrnnLld(Estimator):
         return self.crnn_.attention_times(x)
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.lld_.fit(x[self.parameters.lld.feature].stack(), labels, len(self.classes_))
+        self.lld_.fit(x, labels, len(self.classes_))
         self.crnn_.fit(x, [self.classes_[label] for label in labels], list(groups))
         self.history_ = self.crnn_.history_
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        opinions = softmax(self.lld_.scores(x[self.parameters.lld.feature].stack()))
+        opinions = softmax(self.lld_.scores(x))
         weights = (self.parameters.crnn_weight, self.parameters.lld_weight)
         return fuse([self.crnn_.predict_proba(x), opinions], weights)
 

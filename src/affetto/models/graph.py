@@ -67,15 +67,24 @@ def network_graph(
 
 
 def linear_graph(
-    feature: str, standardiser: Standardiser, weights: np.ndarray, bias: np.ndarray
+    sizes: Mapping[str, int], standardiser: Standardiser, weights: np.ndarray, bias: np.ndarray
 ) -> InferenceGraph:
-    """Standardise a vector, multiply it by `weights` [n_dimensions, n_classes], add `bias`, softmax."""
+    """Put vectors together, standardise them, multiply by `weights`, add `bias`, softmax.
+
+    Parameters
+    ----------
+    sizes
+        Numbers of each feature, in their order.
+    standardiser, weights, bias
+        Of all of them; [n_dimensions, n_classes] and [n_classes].
+    """
 
     def call(features: Tensors) -> Any:
-        prepared = standardise(features[feature], standardiser.mean, standardiser.scale, standardiser.limit)
+        vectors = tf.concat([features[name] for name in sizes], axis=1)
+        prepared = standardise(vectors, standardiser.mean, standardiser.scale, standardiser.limit)
         return tf.nn.softmax(tf.matmul(prepared, weights.astype(np.float32)) + bias.astype(np.float32))
 
-    return InferenceGraph({feature: (len(weights),)}, call)
+    return InferenceGraph({name: (size,) for name, size in sizes.items()}, call)
 
 
 def product_graph(graphs: Sequence[InferenceGraph], weights: Sequence[float]) -> InferenceGraph:

@@ -1,6 +1,8 @@
-"""The LLD branch of the voice model: a strongly regularised linear classifier on openSMILE functionals.
+"""The LLD branch of the voice model: a strongly regularised linear classifier on statistics of the LLD.
 
-A clip has far more functionals (6,373) than there are training clips. The penalty must therefore be strong,
+It reads the functionals of each descriptor and the rank correlations of each pair: how they are distributed in
+a clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
+The penalty must therefore be strong,
 and the weights of the best linear model lie in the span of the training clips: the fit takes place in that
 small space (`span`), which is exact and ten times faster.
 """
@@ -27,22 +29,27 @@ _RELATIVE_RANK = 1e-8
 
 
 class LldParameters(BaseModel):
-    """Which functionals describe a clip, and how strongly their weights are held back."""
+    """Which vectors describe a clip, and how strongly their weights are held back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Literal["functionals", "egemaps"] = Field(
-        "functionals", description="functionals (ComParE 2016, 6,373 numbers a clip) or egemaps (88)."
+    features: tuple[Literal["functionals", "egemaps", "correlations"], ...] = Field(
+        ("functionals", "correlations"),
+        min_length=1,
+        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080).",
     )
     penalty: float = Field(
-        0.06, gt=0, description="L2 penalty; the functionals are scaled by 1 / sqrt(their number) before."
+        0.03,
+        gt=0,
+        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature is "
+        "scaled by 1 / sqrt(its numbers) before, so that all features count alike.",
     )
-    limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
+    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
 
 class LinearBranch:
-    """Standardisation and a multinomial logistic regression on vectors.
+    """Standardisation and a multinomial logistic regression on the vectors of a clip, put together.
 
     Parameters
     ----------
@@ -53,40 +60,47 @@ class LinearBranch:
     ----------
     standardiser_ : Standardiser
         Learnt on the training vectors.
+    sizes_ : tuple of int
+        Numbers of each feature.
     weights_, bias_ : numpy.ndarray
-        float64 [n_dimensions, n_classes] and [n_classes].
+        float64 [n_dimensions, n_classes] and [n_classes], of the standardised vectors.
     """
 
     def __init__(self, parameters: LldParameters) -> None:
         self.parameters = parameters
         self.standardiser_: Standardiser
+        self.sizes_: tuple[int, ...] = ()
         self.weights_ = np.zeros((0, 0))
         self.bias_ = np.zeros(0)
 
-    def fit(self, vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        """Fit on vectors [n_clips, n_dimensions] labelled int64 [n_clips]."""
+    def fit(self, x: FeatureSet, labels: np.ndarray, n_classes: int) -> None:
+        """Fit on the features of clips labelled int64 [n_clips]."""
+        vectors = self._vectors(x)
+        self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
+        scale = np.repeat(1 / np.sqrt(self.sizes_), self.sizes_)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        self.weights_, self.bias_ = fit_logistic(
-            self._scaled(vectors),
+        weights, self.bias_ = fit_logistic(
+            self.standardiser_(vectors) * scale,
             labels,
             n_classes,
             penalty=self.parameters.penalty,
             class_weights=self.parameters.class_weights,
         )
+        self.weights_ = weights * scale[:, None]
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
+    def scores(self, x: FeatureSet) -> np.ndarray:
         """Return the logits, float64 [n_clips, n_classes]."""
-        return np.asarray(self._scaled(vectors) @ self.weights_ + self.bias_)
+        return np.asarray(self.standardiser_(self._vectors(x)) @ self.weights_ + self.bias_)
 
     def inference_graph(self) -> InferenceGraph:
         """Return standardisation, weights and softmax."""
         from affetto.models.graph import linear_graph
 
-        weights = self.weights_ / np.sqrt(len(self.weights_))
-        return linear_graph(self.parameters.feature, self.standardiser_, weights, self.bias_)
+        sizes: dict[str, int] = dict(zip(self.parameters.features, self.sizes_, strict=True))
+        return linear_graph(sizes, self.standardiser_, self.weights_, self.bias_)
 
-    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(self.standardiser_(vectors) / np.sqrt(vectors.shape[1]))
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
 
     @property
     def n_parameters(self) -> int:
@@ -97,13 +111,14 @@ class LinearBranch:
         """Write statistics and weights (float32) into `directory`."""
         self.standardiser_.save(directory / _STANDARDISER_FILE)
         with (directory / _WEIGHTS_FILE).open("wb") as file:
-            np.savez(file, weights=self.weights_, bias=self.bias_)
+            np.savez(file, sizes=self.sizes_, weights=self.weights_.astype(np.float32), bias=self.bias_)
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote."""
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
-            self.weights_, self.bias_ = stored["weights"], stored["bias"]
+            self.sizes_ = tuple(stored["sizes"].tolist())
+            self.weights_, self.bias_ = stored["weights"].astype(np.float64), stored["bias"]
 
 
 class Lld(Estimator):
@@ -119,8 +134,8 @@ class Lld(Estimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The functionals that the parameters name."""
-        return (self.parameters.feature,)
+        """The vectors that the parameters name."""
+        return self.parameters.features
 
     @property
     def n_parameters(self) -> int:
@@ -133,10 +148,10 @@ class Lld(Estimator):
         return self.branch_.inference_graph()
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x[self.parameters.feature].stack(), labels, len(self.classes_))
+        self.branch_.fit(x, labels, len(self.classes_))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return softmax(self.branch_.scores(x[self.parameters.feature].stack()))
+        return softmax(self.branch_.scores(x))
 
     def _save_state(self, directory: Path) -> None:
         self.branch_.save(directory)
