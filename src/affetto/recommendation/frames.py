@@ -26,6 +26,8 @@ _LAG_MIN = SAMPLE_RATE_HZ // 400
 _LAG_MAX = SAMPLE_RATE_HZ // 60
 _CHUNK = 1000
 _TINY = 1e-12
+_HANN_POWER = 0.375
+_LEAST_HZ = 1.0
 
 
 class FrameMeasures(NamedTuple):
@@ -106,7 +108,11 @@ def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     correlation = irfft(np.abs(spectrum) ** 2 * weight.astype(np.float32), _FFT)
     of_window = irfft(np.abs(rfft(window, _FFT)) ** 2, _FFT)
     lags = np.arange(_LAG_MIN - 1, _LAG_MAX + 2)
-    normalised = correlation[:, lags] / (correlation[:, :1] + _TINY) / (of_window[lags] / of_window[0])
+    # Clicks at the edge of a window and hiss above the band leave next to nothing behind window and band, and
+    # that resembles itself: the energy of the whole frame, as if at 1 Hz, bounds the divisor from below.
+    least = _HANN_POWER * np.sum(frames**2, axis=1, keepdims=True) * _LEAST_HZ
+    divisor = (correlation[:, :1] + least + _TINY) * (of_window[lags] / of_window[0])
+    normalised = correlation[:, lags] / divisor
     inner = normalised[:, 1:-1]
     peak = (inner >= normalised[:, :-2]) & (inner >= normalised[:, 2:])
     heights = np.where(peak, inner, 0.0)
