@@ -35,7 +35,7 @@ class LevelModel:
     def predict_proba(self, x):
         self.batches.append(x["mfcc"].n_frames.tolist())
         level = np.array([clip[:, 0].mean() for clip in x["mfcc"]])
-        anger = 1 / (1 + np.exp(-(level + 380) / 40))
+        anger = 1 / (1 + np.exp(-(level + 600) / 40))
         return np.stack([anger, 1 - anger], axis=1)
 
 
@@ -58,7 +58,7 @@ class StubbornModel(LevelModel):
 
 def speech(level=0.3, duration_s=4):
     time = np.arange(duration_s * RATE_HZ) / RATE_HZ
-    phase = 2 * np.pi * (140 * time + 4 * np.sin(2 * np.pi * 0.5 * time))
+    phase = 2 * np.pi * (140 * time + 3 * np.sin(2 * np.pi * 2 * time))
     syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0.01, None)
     return level * syllables * sum(np.sin(k * phase) / k for k in range(1, 12))
 
@@ -98,7 +98,7 @@ def _run(out, voice, model=None, **parameters):
 
 
 def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):
-    parts = [silence(3), speech(), noise(5), speech(0.003), silence(4)]
+    parts = [silence(3), speech(), noise(5), speech(0.03), silence(4)]
     sf.write(voice / "mixed.wav", np.concatenate(parts), RATE_HZ)
     voices, timelines, summary = run(voice)
     table = timelines["mixed"]
@@ -133,12 +133,12 @@ def test_short_recordings_are_heard_as_a_whole(run, voice):
 
 
 def test_silence_at_the_end_changes_nothing(run, voice):
-    sf.write(voice / "a.wav", np.concatenate([speech(0.03, 8)]), RATE_HZ)
+    sf.write(voice / "a.wav", speech(0.03, 8), RATE_HZ)
     sf.write(voice / "b.wav", np.concatenate([speech(0.03, 8), silence(11)]), RATE_HZ)
     voices, timelines, _ = run(voice)
     one, other = (voices[name].emotions for name in "ab")
     assert one[0].emotion == other[0].emotion
-    assert one[0].probability == pytest.approx(other[0].probability, abs=0.01)
+    assert one[0].probability == pytest.approx(other[0].probability, abs=0.05)
     assert timelines["b"]["emotion"][8:].isna().all()
     assert voices["a"].speech_s == pytest.approx(voices["b"].speech_s, abs=0.05)
 
@@ -169,7 +169,7 @@ def test_noise_gets_no_emotion_however_long(run, voice):
 def test_what_cannot_be_computed_stops_nothing(run, voice):
     sf.write(voice / "good.wav", speech(), RATE_HZ)
     broken = speech(0.3, 9)
-    broken[-100:] = np.nan
+    broken[40_000:40_100] = np.nan
     sf.write(voice / "nan.wav", broken, RATE_HZ, subtype="FLOAT")
     voices, timelines, _ = run(voice)
     assert (voices["good"].status, voices["nan"].status) == ("ok", "unreadable")

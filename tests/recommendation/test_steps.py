@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,7 +39,9 @@ def test_a_recording_without_speech_has_no_window():
 
 
 stretches = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.02, 4.0)), max_size=8).map(
-    lambda pairs: np.array([pause_or_talk for pair in pairs for pause_or_talk in pair]).cumsum().reshape(-1, 2)
+    lambda pairs: (
+        np.array([pause_or_talk for pair in pairs for pause_or_talk in pair]).cumsum().reshape(-1, 2)
+    )
 )
 
 
@@ -46,7 +50,7 @@ def test_steps_follow_each_other_and_share_out_the_speech(speech, duration_s):
     steps = plan_steps(duration_s, speech, PARAMETERS)
     assert steps[0].start_s == 0.0
     assert steps[-1].end_s == pytest.approx(duration_s)
-    assert all(one.end_s == other.start_s for one, other in zip(steps, steps[1:], strict=False))
+    assert all(one.end_s == other.start_s for one, other in itertools.pairwise(steps))
     total = np.diff(np.clip(speech, 0, duration_s), axis=1).sum()
     assert sum(step.speech_s for step in steps) == pytest.approx(total, abs=1e-4)
     starts = [step.window[0] for step in steps if step.window]

@@ -32,7 +32,7 @@ def smooth_posteriors(posteriors: np.ndarray, speech_s: np.ndarray, *, steps: fl
         float64 [n_steps, n_classes]; rows sum to 1, NaN where `posteriors` is.
     """
     heard = ~np.isnan(posteriors).any(axis=1)
-    if steps <= 0 or not heard.any():
+    if steps <= 0 or heard.sum() <= 1:
         return np.array(posteriors, dtype=np.float64)
     weight = np.where(heard, speech_s, 0.0)[:, None]
     logarithm = np.log(np.maximum(np.where(heard[:, None], posteriors, 1.0), _SMALLEST))
