@@ -73,7 +73,7 @@ def listen(
     enrolment
         Features of recordings of the same person, for models that make use of them.
     progress
-        Called with the number of windows just done.
+        Called with the number of windows whose features were just computed; predicting them is quick.
 
     Returns
     -------
@@ -85,13 +85,12 @@ def listen(
         name: np.full((len(steps), len(model.classes_)), np.nan) for name, (_, steps) in recordings.items()
     }
     failures: dict[str, str] = {}
-    heard = _windows_of_all(recordings, kinds, failures)
+    heard = _windows_of_all(recordings, kinds, failures, progress)
     for some in _batched(heard, batch):
         x = stack_features([f"{name}/{step}" for name, step, _ in some], [f for *_, f in some], kinds)
         found = model.predict_proba(x) if enrolment is None else model.predict_proba(x, enrolment=enrolment)
         for (name, step, _), row in zip(some, found, strict=True):
             posteriors[name][step] = row
-        progress(len(some))
     return Listened({name: rows for name, rows in posteriors.items() if name not in failures}, failures)
 
 
@@ -161,10 +160,12 @@ def _windows_of_all(
     recordings: Mapping[str, tuple[Path, Sequence[Step]]],
     kinds: Mapping[str, FeatureParameters],
     failures: dict[str, str],
+    progress: Progress,
 ) -> Iterator[tuple[str, int, Features]]:
     for name, (path, steps) in recordings.items():
         try:
             for position, features in extract_windows(path, steps, kinds):
+                progress(1)
                 yield name, position, features
         except AffettoError as error:
             failures[name] = str(error)
