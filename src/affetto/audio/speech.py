@@ -106,7 +106,9 @@ def cut_to_speech(
     if not n_frames or not np.any(samples):
         return samples
     frames = samples[: n_frames * hop].reshape(n_frames, hop)
-    power = np.convolve(np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING)  # one frame more on each side
+    power = np.convolve(
+        np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING
+    )  # one frame more on each side
     active = power[power >= power.max() * 10 ** (-_ACTIVE_DB / 10)].mean()
     loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
     padding = round(padding_s * sample_rate_hz)
