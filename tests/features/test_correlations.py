@@ -32,7 +32,7 @@ def test_names_are_in_the_order_of_the_values():
     assert correlation_names(["a", "b", "c"]) == ("a~b", "a~c", "b~c")
 
 
-def test_openSMILE_yields_them_as_a_level_of_its_own():
+def test_opensmile_yields_them_as_a_level_of_its_own():
     samples = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
     parameters = OpenSmileParameters(level="correlations")
     lld = extract_one(samples, 16_000, OpenSmileParameters(level="lld"))

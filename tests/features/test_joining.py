@@ -27,7 +27,9 @@ def test_a_clip_without_a_copy_has_none_and_copies_of_other_clips_are_left_out()
 
 
 def test_a_part_of_what_was_joined_reads_the_right_clips():
-    joined, _ = join_copies(features(["x", "y"], 0), {"p": features(["x", "y"], 10), "q": features(["y"], 20)})
+    joined, _ = join_copies(
+        features(["x", "y"], 0), {"p": features(["x", "y"], 10), "q": features(["y"], 20)}
+    )
     part = joined.take([4, 0, 3])
     assert part.clip_ids == ("y#q", "x", "y#p")
     assert [float(clip[0, 0]) for clip in part["a"]] == [20.0, 0.0, 11.0]

@@ -1,7 +1,7 @@
 """The LLD branch of the voice model: a strongly regularised linear classifier on statistics of the LLD.
 
-It reads the functionals of each descriptor and the rank correlations of each pair: how they are distributed in
-a clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
+It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
+clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
 The penalty must therefore be strong,
 and the weights of the best linear model lie in the span of the training clips: the fit takes place in that
 small space (`span`), which is exact and ten times faster.
@@ -9,6 +9,7 @@ small space (`span`), which is exact and ten times faster.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -41,15 +42,21 @@ class LldParameters(BaseModel):
     penalty: float = Field(
         0.03,
         gt=0,
-        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature is "
-        "scaled by 1 / sqrt(its numbers) before, so that all features count alike.",
+        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
+        "is scaled by 1 / sqrt(its numbers) before, so that all features count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+    enrolment_prior: float = Field(
+        2.0, ge=0, description="So many clips of an average speaker count into the mean of an enrolled one."
+    )
 
 
 class LinearBranch:
     """Standardisation and a multinomial logistic regression on the vectors of a clip, put together.
+
+    A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
+    speaker tell that mean (`enrolment`).
 
     Parameters
     ----------
@@ -62,63 +69,92 @@ class LinearBranch:
         Learnt on the training vectors.
     sizes_ : tuple of int
         Numbers of each feature.
-    weights_, bias_ : numpy.ndarray
-        float64 [n_dimensions, n_classes] and [n_classes], of the standardised vectors.
+    anyone_, enrolled_ : Linear
+        The regressions on standardised vectors, and on those relative to their speaker.
     """
 
     def __init__(self, parameters: LldParameters) -> None:
         self.parameters = parameters
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
-        self.weights_ = np.zeros((0, 0))
-        self.bias_ = np.zeros(0)
+        self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
 
-    def fit(self, x: FeatureSet, labels: np.ndarray, n_classes: int) -> None:
-        """Fit on the features of clips labelled int64 [n_clips]."""
+    def fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray, n_classes: int) -> None:
+        """Fit on the features of clips labelled int64 [n_clips], of the speakers `groups` [n_clips]."""
         vectors = self._vectors(x)
-        self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
-        scale = np.repeat(1 / np.sqrt(self.sizes_), self.sizes_)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        weights, self.bias_ = fit_logistic(
-            self.standardiser_(vectors) * scale,
-            labels,
-            n_classes,
-            penalty=self.parameters.penalty,
-            class_weights=self.parameters.class_weights,
-        )
-        self.weights_ = weights * scale[:, None]
+        self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
+        standardised = self.standardiser_(vectors)
+        self.anyone_ = self._regress(standardised, labels, n_classes)
+        self.enrolled_ = self._regress(_less_group_means(standardised, groups), labels, n_classes)
 
-    def scores(self, x: FeatureSet) -> np.ndarray:
-        """Return the logits, float64 [n_clips, n_classes]."""
-        return np.asarray(self.standardiser_(self._vectors(x)) @ self.weights_ + self.bias_)
+    def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
+        """Return the logits, float64 [n_clips, n_classes]; `enrolment` are clips of the same speaker."""
+        standardised = self.standardiser_(self._vectors(x))
+        if enrolment is None:
+            return self.anyone_(standardised)
+        heard = self.standardiser_(self._vectors(enrolment))
+        trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
+        return self.enrolled_(standardised - trust * heard.mean(axis=0))
 
     def inference_graph(self) -> InferenceGraph:
         """Return standardisation, weights and softmax."""
         from affetto.models.graph import linear_graph
 
         sizes: dict[str, int] = dict(zip(self.parameters.features, self.sizes_, strict=True))
-        return linear_graph(sizes, self.standardiser_, self.weights_, self.bias_)
+        return linear_graph(sizes, self.standardiser_, self.anyone_.weights, self.anyone_.bias)
+
+    def _regress(self, standardised: np.ndarray, labels: np.ndarray, n_classes: int) -> Linear:
+        scale = np.repeat(1 / np.sqrt(self.sizes_), self.sizes_)
+        weights, bias = fit_logistic(
+            standardised * scale,
+            labels,
+            n_classes,
+            penalty=self.parameters.penalty,
+            class_weights=self.parameters.class_weights,
+        )
+        return Linear(weights * scale[:, None], bias)
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases."""
-        return int(self.weights_.size + self.bias_.size)
+        """Weights and biases that answer without an enrolment."""
+        return int(self.anyone_.weights.size + self.anyone_.bias.size)
 
     def save(self, directory: Path) -> None:
         """Write statistics and weights (float32) into `directory`."""
         self.standardiser_.save(directory / _STANDARDISER_FILE)
         with (directory / _WEIGHTS_FILE).open("wb") as file:
-            np.savez(file, sizes=self.sizes_, weights=self.weights_.astype(np.float32), bias=self.bias_)
+            np.savez(
+                file,
+                sizes=self.sizes_,
+                weights=self.anyone_.weights.astype(np.float32),
+                bias=self.anyone_.bias,
+                enrolled_weights=self.enrolled_.weights.astype(np.float32),
+                enrolled_bias=self.enrolled_.bias,
+            )
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote."""
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
-            self.weights_, self.bias_ = stored["weights"].astype(np.float64), stored["bias"]
+            self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
+            self.enrolled_ = Linear(stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"])
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the logits of vectors [n_clips, n_dimensions], float64 [n_clips, n_classes]."""
+        return np.asarray(vectors @ self.weights + self.bias)
 
 
 class Lld(Estimator):
@@ -148,16 +184,26 @@ class Lld(Estimator):
         return self.branch_.inference_graph()
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x, labels, len(self.classes_))
+        self.branch_.fit(x, labels, groups, len(self.classes_))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         return softmax(self.branch_.scores(x))
+
+    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        return softmax(self.branch_.scores(x, enrolment))
 
     def _save_state(self, directory: Path) -> None:
         self.branch_.save(directory)
 
     def _load_state(self, directory: Path) -> None:
         self.branch_.load(directory)
+
+
+def _less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Subtract from each vector the mean of its group."""
+    _, members = np.unique(groups.astype(str), return_inverse=True)
+    means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
+    return np.asarray(vectors - means[members])
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
