@@ -119,8 +119,8 @@ class OpenSmileParameters(_Parameters):
     )
     level: Level = Field(
         default="functionals",
-        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a clip, "
-        "the rank correlation of each pair of LLD.",
+        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a "
+        "clip, the rank correlation of each pair of LLD.",
     )
 
 

@@ -4,8 +4,8 @@ The CRNN reads the spectrogram and the LLD of each moment, the LLD branch statis
 
 The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
 functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are
-fitted in turn and joined where both speak the same language, in their probabilities. How much each counts, and
-how sure their product may be, is learnt inside the training clips, by speakers held back (`crossfit`).
+fitted in turn and joined where both speak the same language, in their probabilities. How much each counts,
+and how sure their product may be, is learnt inside the training clips, by speakers held back (`crossfit`).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class CrnnLldParameters(BaseModel):
     n_parts: int = Field(
         3,
         ge=1,
-        description="Parts that the training speakers are dealt into. A CRNN is fitted without each, all of them "
-        "answer together, and what each says of its part tells how to weigh and calibrate. 1: one CRNN, the "
-        "exponents below.",
+        description="Parts that the training speakers are dealt into. A CRNN is fitted without each, all of "
+        "them answer together, and what each says of its part tells how to weigh and calibrate. 1: one CRNN, "
+        "and the exponents below.",
     )
     crnn_weight: float = Field(
         0.5, ge=0, description="Exponent of the CRNN's probabilities in the product, where none is learnt."
