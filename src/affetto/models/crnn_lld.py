@@ -122,7 +122,7 @@ class CrnnLld(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         parts = deal_groups(labels, groups, self.parameters.n_parts, self.seed)
-        self.lld_.fit(x, labels, groups, len(self.classes_))
+        self.lld_.fit(x, labels, len(self.classes_), groups=groups)
         self.crnns_, opinions = [], []
         for member, part in enumerate(parts or [np.zeros(0, dtype=np.int64)]):
             kept = np.setdiff1d(np.arange(len(labels)), part)
@@ -130,7 +130,7 @@ class CrnnLld(Estimator):
             if len(part):
                 held = x.take(part)
                 lld = LinearBranch(self.parameters.lld)
-                lld.fit(x.take(kept), labels[kept], groups[kept], len(self.classes_))
+                lld.fit(x.take(kept), labels[kept], len(self.classes_))
                 opinions.append((self.crnns_[-1].predict_proba(held), softmax(lld.scores(held))))
         self.history_ = mean_history([crnn.history_ for crnn in self.crnns_])
         if parts:

@@ -78,14 +78,20 @@ class LinearBranch:
         self.sizes_: tuple[int, ...] = ()
         self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
 
-    def fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray, n_classes: int) -> None:
-        """Fit on the features of clips labelled int64 [n_clips], of the speakers `groups` [n_clips]."""
+    def fit(
+        self, x: FeatureSet, labels: np.ndarray, n_classes: int, *, groups: np.ndarray | None = None
+    ) -> None:
+        """Fit on the features of clips labelled int64 [n_clips].
+
+        With the speaker of each clip, `groups` [n_clips], new speakers can be enrolled.
+        """
         vectors = self._vectors(x)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
         standardised = self.standardiser_(vectors)
         self.anyone_ = self._regress(standardised, labels, n_classes)
-        self.enrolled_ = self._regress(_less_group_means(standardised, groups), labels, n_classes)
+        if groups is not None:
+            self.enrolled_ = self._regress(_less_group_means(standardised, groups), labels, n_classes)
 
     def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
         """Return the logits, float64 [n_clips, n_classes]; `enrolment` are clips of the same speaker."""
@@ -183,7 +189,7 @@ class Lld(Estimator):
         return self.branch_.inference_graph()
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x, labels, groups, len(self.classes_))
+        self.branch_.fit(x, labels, len(self.classes_), groups=groups)
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         return softmax(self.branch_.scores(x))
