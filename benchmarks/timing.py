@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -39,3 +41,24 @@ def row(
     elif at_most is not None:
         target, mark = f"<= {at_most:g}", "✓" if figure <= at_most else "✗"
     print(f"{name:<62} {figure:>9.4g} {unit:<12} {target:>8} {mark}".rstrip(), flush=True)
+
+
+def spread(
+    functions: Sequence[Callable[[], object]], *, repeat: int, clock: Clock = time.perf_counter
+) -> list[tuple[float, float]]:
+    """Call functions in turn, several times, and return median and 95th percentile of each, ms.
+
+    Each is called once before, so that everything is warm.
+    """
+    times: list[list[float]] = [[] for _ in functions]
+    for run in range(repeat + 1):
+        for function, taken in zip(functions, times, strict=True):
+            started = clock()
+            function()
+            if run:
+                taken.append(1000 * (clock() - started))
+    return [(statistics.median(taken), _percentile_95(taken)) for taken in times]
+
+
+def _percentile_95(values: Sequence[float]) -> float:
+    return sorted(values)[min(len(values) - 1, math.ceil(0.95 * len(values)) - 1)]

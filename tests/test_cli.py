@@ -40,6 +40,11 @@ def summarise(parameters: RecommendParameters) -> str:
     return f"{Path(parameters.voice).name} {parameters.bridge} {parameters.top} {parameters.preferred_themes}"
 
 
+def listen(parameters: RecommendParameters) -> str:
+    enrolled = parameters.enrol and Path(parameters.enrol).relative_to(Path.cwd())
+    return f"{Path(parameters.voice).name} {parameters.unsure_below} {enrolled}"
+
+
 def mistake(parameters: RecommendParameters) -> str:
     raise AffettoError("The clip x is empty: remove it.")
 
@@ -58,13 +63,17 @@ def pipeline(function, inputs="params:recommend"):
     return Pipeline([Node(function, inputs=inputs, outputs="recommend.summary", name=function.__name__)])
 
 
+def hear():
+    return Pipeline([Node(listen, inputs="params:recommend", outputs="hear.summary", name="listen")])
+
+
 def read(table) -> str:
     return "never"
 
 
 def register_pipelines():
     return {
-        "recommend": pipeline(summarise), "mistake": pipeline(mistake), "bug": pipeline(bug),
+        "recommend": pipeline(summarise), "hear": hear(), "mistake": pipeline(mistake), "bug": pipeline(bug),
         "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
     }
 """
@@ -72,6 +81,9 @@ CATALOG = """
 recommend.summary:
   type: text.TextDataset
   filepath: data/summary.txt
+hear.summary:
+  type: text.TextDataset
+  filepath: data/heard.txt
 voice.table:
   type: pandas.ParquetDataset
   filepath: data/voice/table.parquet
@@ -133,6 +145,7 @@ def test_help_is_quick_and_imports_nothing_heavy(project):
     assert time.monotonic() - started < 10  # 0.2 s on an idle machine
     assert outcome.returncode == 0
     assert "recommend" in outcome.stdout
+    assert "hear" in outcome.stdout
     assert "run" in outcome.stdout
     heavy = "('kedro', 'numpy', 'pandas', 'pydantic')"
     loaded = f"import sys; import affetto.cli; print([name for name in {heavy} if name in sys.modules])"
@@ -154,6 +167,23 @@ def test_recommend_prints_the_summary_from_any_folder_below(project):
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.strip() == "me.wav congruent 3 ('jig',)"
     assert (project / "data/summary.txt").is_file()
+
+
+def test_hear_takes_paths_from_where_it_is_called(project):
+    below = project / "conf" / "base"
+    outcome = call(project, "hear", "me.wav", "--unsure-below", "0.7", "--enrol", "mine", folder=below)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.strip() == "me.wav 0.7 conf/base/mine"
+    assert (project / "data/heard.txt").is_file()
+
+
+@pytest.mark.parametrize("command", ["hear", "recommend"])
+def test_what_is_heard_has_the_same_options_everywhere(project, command):
+    told = call(project, command, "--help").stdout
+    assert all(option in told for option in ("--unsure-below", "--enrol", "--env"))
+    outcome = call(project, command, "me.wav", "--unsure-below", "1.5")
+    assert outcome.returncode == 2
+    assert "--unsure-below" in outcome.stderr
 
 
 def test_run_is_kedros_own_with_its_options(project):
@@ -197,7 +227,7 @@ def test_a_bug_keeps_its_traceback(project):
 
 
 def test_outside_a_project(project, tmp_path):
-    for command in (["run"], ["recommend", "me.wav"]):
+    for command in (["run"], ["recommend", "me.wav"], ["hear", "me.wav"]):
         assert "There is no Affetto project" in sentence(call(project, *command, folder=tmp_path))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
+from affetto.recommendation.parameters import TimelineParameters
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +30,9 @@ def test_the_table_of_sources_is_that_of_the_code(corpora_page):
 @pytest.mark.parametrize("name", CorpusParameters.model_fields)
 def test_every_parameter_of_a_corpus_is_on_the_page(corpora_page, name):
     assert f"`{name}`" in corpora_page or (name.endswith("_column") and "corpus.*_column" in corpora_page)
+
+
+@pytest.mark.parametrize("name", TimelineParameters.model_fields)
+def test_every_parameter_of_a_timeline_is_on_the_page(request, name):
+    page = (request.config.rootpath / "docs/recordings.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in page or f".{name}`" in page

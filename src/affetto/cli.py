@@ -17,6 +17,7 @@ import click
 
 from affetto import __version__
 from affetto.commands.corpora import corpora
+from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
 from affetto.errors import AffettoError
@@ -48,34 +49,70 @@ def cli() -> None:
     """Affetto listens to a voice and answers with music that fits."""
 
 
+def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the argument and options of all that listen to recordings."""
+    options = (
+        click.argument("path", type=click.Path(path_type=Path)),
+        click.option(
+            "--unsure-below",
+            type=click.FloatRange(0.0, 1.0),
+            help="Mark an answer unsure when no emotion is at least this likely.",
+        ),
+        click.option(
+            "--enrol",
+            type=click.Path(path_type=Path),
+            help="A few recordings of the same person, without labels: a folder or a file.",
+        ),
+        click.option("--env", "-e", help="Kedro environment."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@_of_voices
+def hear(path: Path, unsure_below: float | None, enrol: Path | None, env: str | None) -> None:
+    """Tell the emotion of a voice recording, or a folder of them, over time."""
+    wanted = _wanted(path, enrol, unsure_below=unsure_below)
+    with one_sentence(), project():
+        click.echo(_run("hear", wanted, env))
+
+
+@cli.command()
+@_of_voices
 @click.option("--bridge", help="Bridge from voice to music emotions, such as congruent or uplift.")
 @click.option("--top", type=click.IntRange(min=1), help="Number of tracks.")
 @click.option(
     "--diversity", type=click.FloatRange(0.0, 1.0), help="0: best scores only, 1: as varied as possible."
 )
 @click.option("--theme", "themes", multiple=True, help="Theme to favour; may be given several times.")
-@click.option("--env", "-e", help="Kedro environment.")
 def recommend(
     path: Path,
+    unsure_below: float | None,
+    enrol: Path | None,
+    env: str | None,
     bridge: str | None,
     top: int | None,
     diversity: float | None,
     themes: tuple[str, ...],
-    env: str | None,
 ) -> None:
     """Answer a voice recording, or a folder of them, with playlists."""
-    given = {"bridge": bridge, "top": top, "diversity": diversity, "preferred_themes": list(themes) or None}
-    wanted = {
-        "voice": str(path.absolute()),
-        **{key: value for key, value in given.items() if value is not None},
-    }
+    wanted = _wanted(
+        path,
+        enrol,
+        unsure_below=unsure_below,
+        bridge=bridge,
+        top=top,
+        diversity=diversity,
+        preferred_themes=list(themes) or None,
+    )
     with one_sentence(), project():
-        click.echo(_recommend(wanted, env))
+        click.echo(_run("recommend", wanted, env))
 
 
 cli.add_command(corpora)
+cli.add_command(export)
 cli.add_command(features)
 
 
@@ -94,8 +131,14 @@ def _use_logging_of_project() -> None:
         os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(found))
 
 
-def _recommend(wanted: dict[str, Any], env: str | None) -> str:
-    """Run the pipeline and return its summary."""
+def _wanted(path: Path, enrol: Path | None, **given: Any) -> dict[str, Any]:
+    """Return the parameters that were given; paths are those of the folder the command was called in."""
+    paths = {"voice": str(path.absolute()), "enrol": None if enrol is None else str(enrol.absolute())}
+    return {key: value for key, value in {**paths, **given}.items() if value is not None}
+
+
+def _run(pipeline: str, wanted: dict[str, Any], env: str | None) -> str:
+    """Run a pipeline that listens to recordings and return its summary."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
 
@@ -103,8 +146,8 @@ def _recommend(wanted: dict[str, Any], env: str | None) -> str:
         logging.getLogger(name).setLevel(logging.WARNING)
     session: KedroSession = KedroSession.create(env=env, runtime_params={"recommend": wanted})
     with session:
-        outputs = session.run(pipeline_names=["recommend"], runner=SequentialRunner())
-        summary: str = outputs["recommend.summary"].load()
+        outputs = session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        summary: str = outputs[f"{pipeline}.summary"].load()
     return summary
 
 

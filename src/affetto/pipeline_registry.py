@@ -11,6 +11,7 @@ from affetto.pipelines.emotion.pipeline import create_pipeline as emotion_pipeli
 from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
 from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme_evaluation_pipeline
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
+from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
 from affetto.pipelines.model_table import SIDES, feature_names, model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
@@ -33,7 +34,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
     theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()
     voice = corpora["voice"] + features["voice"] + experiments["voice"]
-    recommend = recommend_pipeline(proposed_model("voice"))
+    hear = hear_pipeline(proposed_model("voice"))
+    recommend = hear + recommend_pipeline()
     return {
         "corpora": corpora["music"] + corpora["voice"],
         "features": sum(
@@ -44,6 +46,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "theme": theme + evaluation["music"] + theme_evaluation,
         "voice": voice + evaluation["voice"],
         "evaluation": evaluation["music"] + evaluation["voice"] + theme_evaluation,
+        "hear": hear,
         "recommend": recommend,
         "__default__": theme
         + voice

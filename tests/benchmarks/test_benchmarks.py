@@ -89,3 +89,16 @@ def test_features_need_recordings(tmp_path: Path) -> None:
     done = run("features.py", tmp_path)
     assert done.returncode == 1
     assert done.stderr.endswith(f"No recordings lie below {tmp_path}: give a folder of some.\n")
+
+
+def test_latency_is_told_step_by_step() -> None:
+    done = run("latency.py", "--runs", "2")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for step in ("decode", "log_mel", "lld + functionals", "model", "from file to probabilities"):
+        for figure in ("median", "95th percentile"):
+            assert any(line.startswith(f"{step}, {figure} ") and " ms" in line for line in lines), step
+    (parameters,) = (line for line in lines if line.startswith("parameters "))
+    (difference,) = (line for line in lines if line.startswith("largest difference"))
+    assert parameters.endswith("✓")
+    assert difference.endswith("✓")

@@ -138,3 +138,20 @@ def test_align_classes_moves_columns_and_fills_zeros(wanted, n_known):
     for i, label in enumerate(wanted):
         expected = probabilities[:, known.index(label)] if label in known else [0, 0]
         np.testing.assert_array_equal(aligned[:, i], expected)
+
+
+class Enrolled(Prior):
+    """Knows whether it was given clips of the same person."""
+
+    def _predict_enrolled(self, x, enrolment):
+        return np.tile([1.0, float(len(enrolment.clip_ids))], (len(x.clip_ids), 1))
+
+
+def test_enrolment_is_for_models_that_make_use_of_it():
+    with pytest.raises(AffettoError, match=r"prior cannot be enrolled: leave recommend\.enrol"):
+        fitted().predict_proba(features(2), enrolment=features(1))
+    model = Enrolled(PriorParameters()).fit(features(), ["b", "a", "b", "b"], list("1234"))
+    np.testing.assert_allclose(model.predict_proba(features(2), enrolment=features(3)), [[0.25, 0.75]] * 2)
+    np.testing.assert_allclose(model.predict_proba(features(2)), [[1 / 3, 2 / 3]] * 2)
+    with pytest.raises(AffettoError, match="was fitted on mfcc with"):
+        model.predict_proba(features(2), enrolment=features(1, n_mfcc=3))

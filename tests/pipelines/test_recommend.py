@@ -14,6 +14,7 @@ from affetto.datasets.playlist import PlaylistDataset
 from affetto.errors import AffettoError
 from affetto.features.extractors import describe
 from affetto.features.parameters import MfccParameters
+from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
 from affetto.pipelines.recommend.pipeline import create_library_pipeline, create_pipeline
 from affetto.recommendation.parameters import RecommendParameters
 
@@ -42,7 +43,8 @@ class LevelModel:
 def speech(level):
     time = np.arange(2 * RATE_HZ) / RATE_HZ
     syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0.01, None)
-    return level * syllables * sum(np.sin(2 * np.pi * 140 * k * time) / k for k in range(1, 12))
+    phase = 2 * np.pi * (140 * time + 4 * np.sin(2 * np.pi * time))
+    return level * syllables * sum(np.sin(k * phase) / k for k in range(1, 12))
 
 
 @pytest.fixture
@@ -87,7 +89,8 @@ def _run(out, voice, music="music", **parameters):
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
     catalog["recommend.playlists"] = PlaylistDataset(filepath=str(out))
-    result = SequentialRunner().run(create_library_pipeline() + create_pipeline("level"), catalog)
+    pipeline = create_library_pipeline() + hear_pipeline("level") + create_pipeline()
+    result = SequentialRunner().run(pipeline, catalog)
     return catalog["recommend.playlists"].load(), result["recommend.summary"].load()
 
 
@@ -110,6 +113,21 @@ def test_every_recording_gets_its_answer(run, voice):
     assert "the voice is anger 90%" in summary
 
 
+def test_a_long_recording_is_answered_by_its_speech(run, tmp_path):
+    sound = np.concatenate([np.zeros(4 * RATE_HZ), speech(0.3), speech(0.3), speech(0.3)])
+    sf.write(tmp_path / "long.wav", sound, RATE_HZ)
+    playlists, summary = run(tmp_path / "long.wav", unsure_below=0.95)
+    answer = playlists["long"]
+    assert (answer.emotion, answer.unsure) == ("anger", True)
+    assert [(span.start_s, span.end_s, span.emotion) for span in answer.timeline.spans] == [
+        (0.0, 4.0, None),
+        (4.0, 10.0, "anger"),
+    ]
+    assert answer.speech_s == pytest.approx(6.0, abs=1.0)
+    assert "(unsure)" in summary
+    assert "over time: 0:00-0:04 no speech, 0:04-0:10 anger" in summary
+
+
 def test_one_recording_is_enough(run, voice):
     assert list(run(voice / "loud.wav")[0]) == ["loud"]
 
@@ -126,10 +144,10 @@ def test_only_bad_recordings_are_an_error_before_the_model_is_asked(run, voice):
 
 
 def test_the_pipeline_infers_only():
-    pipeline = create_pipeline("crnn_lld")
+    pipeline = hear_pipeline("crnn_lld") + create_pipeline()
     assert isinstance(pipeline, Pipeline)
     assert pipeline.inputs() == {
         "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
         "music.theme.mixtures", "voice.emotion.crnn_lld.fitted",
     }  # fmt: skip
-    assert pipeline.outputs() == {"recommend.summary"}
+    assert pipeline.outputs() == {"recommend.summary", "hear.summary", "hear.figures"}

@@ -45,13 +45,17 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path):
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
     time = np.arange(32000) / 16000
 
-    def reader(path: Path, *, sample_rate_hz):
+    def reader(path: Path, rates):
         if path.name == "a.wav":
             raise DecodeError("a.wav cannot be read: it is empty.")
+        (rate,) = rates
         level = np.clip(np.sin(2 * np.pi * 3 * time), 0, None) if path.name == "b.wav" else 0
-        return 0.1 * level * np.sign(np.sin(2 * np.pi * 150 * time)), sample_rate_hz
+        phase = 2 * np.pi * (150 * time + 4 * np.sin(2 * np.pi * time))
+        yield {rate: 0.1 * level * np.sign(np.sin(phase))}
 
     screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters(), reader=reader)
+    assert screened["duration_s"].tolist() == [pytest.approx(np.nan, nan_ok=True), 2.0, 2.0]
+    assert [len(steps) for steps in screened["steps"]] == [0, 1, 0]
     assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]
     assert screened["message"].tolist() == [
         "a.wav cannot be read: it is empty.",

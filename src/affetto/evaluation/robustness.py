@@ -29,6 +29,7 @@ ROBUSTNESS_COLUMNS = (
 )
 """Columns of the table; `change`, its interval and `tolerance` are points: hundredths of UAR."""
 _POINTS = 100.0
+_DIGITS = 6
 _TIE = 1e-9
 
 
@@ -66,7 +67,7 @@ def robustness_row(
     return {
         "uar": scores[0],
         "uar_clean": scores[1],
-        "change": _POINTS * (scores[0] - scores[1]),
+        "change": round(_POINTS * (scores[0] - scores[1]), _DIGITS),
         "change_ci_low": _POINTS * interval.low,
         "change_ci_high": _POINTS * interval.high,
         "n_clips": clean["clip_id"].nunique(),
@@ -158,7 +159,7 @@ def _cell(row: pd.Series[Any] | Mapping[str, Any]) -> str:
 
 
 def _signed(points: Any) -> str:
-    return f"{points:+.1f}".replace("-", "−")
+    return f"{round(points, 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0: no negative zero
 
 
 def _words(condition: str) -> str:

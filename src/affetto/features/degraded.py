@@ -18,12 +18,13 @@ from affetto.audio.conditions import DEGRADATION_VERSION, Condition
 from affetto.audio.decode import read_audio
 from affetto.audio.packaging import write_copy
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
-from affetto.features.extractors import extract_one, parse_description
+from affetto.features.extractors import parse_description
 from affetto.features.plan_file import Description
+from affetto.features.recording import decode_at_rates, extract_together
 from affetto.features.shard_jobs import clip_folders
 from affetto.features.shards import SHARD_FOLDER, ShardSource
 from affetto.features.store import FeatureStore
-from affetto.features.workers import CLIP_ERRORS, decode_for
+from affetto.features.workers import CLIP_ERRORS
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.storage import absolute
 
@@ -202,13 +203,10 @@ def _extract(job: _Job) -> dict[str, str]:
 
 def _extract_clip(clip: _Clip, job: _Job) -> dict[str, np.ndarray]:
     samples, rate = read_audio(clip.path, start_s=clip.start_s, end_s=clip.end_s)
-    found = {}
+    wanted = {name: parse_description(job.descriptions[name].parameters) for name in clip.keys}
     with TemporaryDirectory(prefix="affetto_") as folder:
         path = write_copy(job.condition.degrade(samples, rate), Path(folder))
-        for name in clip.keys:
-            parameters = parse_description(job.descriptions[name].parameters)
-            found[name] = extract_one(*decode_for(path, parameters), parameters)
-    return found
+        return extract_together(decode_at_rates(path, wanted), wanted)
 
 
 def _stored(

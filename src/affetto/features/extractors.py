@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from affetto.audio.speech import prepare_speech
 from affetto.errors import AffettoError
 from affetto.features.lld import (
     OPENSMILE_HOP_S,
@@ -24,6 +25,7 @@ from affetto.features.parameters import (
     OpenSmileParameters,
 )
 from affetto.features.spectrogram import LOG_MEL_VERSION, dimensions_log_mel, extract_log_mel
+from affetto.features.spectrum import prepare_samples
 
 _EXTRACT: dict[type, Callable[..., np.ndarray]] = {
     MfccParameters: extract_mfcc,
@@ -65,7 +67,29 @@ def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeaturePar
     AffettoError
         When the recording is empty, not finite, or too long for openSMILE.
     """
-    return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
+    prepared, rate = prepare(samples, sample_rate_hz, parameters)
+    return _EXTRACT[type(parameters)](prepared, rate, parameters)
+
+
+def prepare(
+    samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters
+) -> tuple[np.ndarray, int]:
+    """Do what `parameters.speech` wants done to a recording before the feature is measured.
+
+    Returns
+    -------
+    tuple
+        Samples and their rate: what was given where nothing is wanted, else at the extractor's rate.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is empty or not finite.
+    """
+    if parameters.speech is None:
+        return samples, sample_rate_hz
+    rate = sample_rate_of(parameters)
+    return prepare_speech(prepare_samples(samples, sample_rate_hz, rate), rate, parameters.speech), rate
 
 
 def dimensions_of(parameters: FeatureParameters) -> tuple[str, ...]:
@@ -116,9 +140,9 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
 
 
 def default_name(parameters: FeatureParameters) -> str:
-    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps or lld."""
+    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps, lld, correlations."""
     if isinstance(parameters, OpenSmileParameters):
-        if parameters.level == "lld":
-            return "lld"
+        if parameters.level != "functionals":
+            return parameters.level
         return "egemaps" if parameters.feature_set == "eGeMAPSv02" else "functionals"
     return _EXTRACTOR[type(parameters)][0]

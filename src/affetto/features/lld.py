@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.correlations import correlation_names, rank_correlations
+from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
 from affetto.native_libraries import require_safe_opensmile
 
@@ -19,11 +20,17 @@ OPENSMILE_HOP_S = 0.01
 MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
 _HIGHEST = 32_767 / 32_768
+_SOURCE = "extsource"
+Run = Literal["functionals", "lld"]
+"""What openSMILE itself yields."""
+_SINKS: dict[Run, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
 
 
 def dimensions_opensmile(parameters: OpenSmileParameters) -> tuple[str, ...]:
-    """Return openSMILE's own names, e.g. `F0final_sma`."""
-    return tuple(_smile(parameters).feature_names)
+    """Return openSMILE's own names, e.g. `F0final_sma`, and those of pairs for correlations."""
+    if parameters.level == "correlations":
+        return correlation_names(dimensions_opensmile(_as_lld(parameters)))
+    return tuple(_smile(parameters.feature_set, parameters.level).feature_names)
 
 
 def extract_opensmile(
@@ -48,8 +55,8 @@ def extract_opensmile(
     Returns
     -------
     numpy.ndarray
-        float32 [1, n_dimensions] for functionals, [n_frames, n_dimensions] with a frame every 10 ms for
-        LLD; values that openSMILE leaves undefined are 0.
+        float32 [1, n_dimensions] for functionals and correlations, [n_frames, n_dimensions] with a frame
+        every 10 ms for LLD; values that openSMILE leaves undefined are 0.
 
     Raises
     ------
@@ -57,6 +64,80 @@ def extract_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
+    if parameters.level == "correlations":
+        return rank_correlations(extract_opensmile(samples, sample_rate_hz, _as_lld(parameters)))
+    padded = _prepare(samples, sample_rate_hz)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
+            values = _smile(parameters.feature_set, parameters.level)(padded, OPENSMILE_RATE_HZ)
+    except _opensmile_error() as error:
+        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
+    return _finite(values[0].T)
+
+
+def extract_levels(
+    samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
+) -> dict[Level, np.ndarray]:
+    """Run openSMILE once for all levels of a recording: functionals and LLD each cost nearly as much alone.
+
+    Parameters
+    ----------
+    samples, sample_rate_hz
+        As in `extract_opensmile`.
+    feature_set
+        Feature set of all.
+
+    Returns
+    -------
+    dict
+        Level -> exactly what `extract_opensmile` returns for it.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is longer than 10 minutes.
+    """
+    padded = _prepare(samples, sample_rate_hz)
+    extractor = _smile(feature_set, "functionals")
+    from opensmile.core.lib import OpenSMILE
+
+    found: dict[Run, list[np.ndarray]] = {level: [] for level in _SINKS}
+    run = OpenSMILE()
+    try:
+        run.initialize(config_file=extractor.config_path, options=_two_sinks(extractor), loglevel=0)
+        for level, sink in _SINKS.items():
+            run.external_sink_set_callback(sink, lambda values, kept=found[level]: kept.append(values.copy()))
+        run.external_audio_source_write_data(_SOURCE, (padded * 32_768).astype(np.int16).tobytes())
+        run.external_audio_source_set_eoi(_SOURCE)
+        run.run()
+    except _opensmile_error() as error:
+        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
+    finally:
+        run.free()
+    functionals, lld = (_finite(np.vstack(found[level])) for level in ("functionals", "lld"))
+    return {"functionals": functionals, "lld": lld, "correlations": rank_correlations(lld)}
+
+
+def _as_lld(parameters: OpenSmileParameters) -> OpenSmileParameters:
+    return parameters.model_copy(update={"level": "lld"})
+
+
+def _two_sinks(extractor: Any) -> dict[str, object]:
+    """Return openSMILE's options for samples from memory and both levels to memory."""
+    shared = f"{extractor.default_config_root}/shared"
+    return {
+        "source": f"{shared}/standard_external_wave_input.conf.inc",
+        "sink": f"{shared}/standard_external_data_output_multi.conf.inc",
+        "bufferModeRbConf": f"{shared}/BufferModeRb.conf.inc",
+        "frameModeFunctionalsConf": f"{shared}/FrameModeFunctionals.conf.inc",
+        "sampleRate": OPENSMILE_RATE_HZ,
+        "nBits": 16,
+    }
+
+
+def _prepare(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Resample, clip and pad; refuse what is too long."""
     mono = prepare_samples(samples, sample_rate_hz, OPENSMILE_RATE_HZ)
     duration_s = len(mono) / OPENSMILE_RATE_HZ
     if duration_s > MAX_DURATION_S:
@@ -64,14 +145,11 @@ def extract_opensmile(
             f"The clip lasts {duration_s:.0f} s and openSMILE is run on at most {MAX_DURATION_S:.0f} s; "
             "let corpus.segment_s cut it into segments."
         )
-    padded = _pad(np.clip(mono, -1.0, _HIGHEST))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
-            values = _smile(parameters)(padded, OPENSMILE_RATE_HZ)
-    except _opensmile_error() as error:
-        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
-    finite: np.ndarray = np.nan_to_num(values[0].T, nan=0.0, posinf=0.0, neginf=0.0)
+    return _pad(np.clip(mono, -1.0, _HIGHEST))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     return finite.astype(np.float32)
 
 
@@ -81,7 +159,7 @@ def _pad(samples: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _smile(parameters: OpenSmileParameters) -> Any:
+def _smile(feature_set: FeatureSetName, level: Run) -> Any:
     """Return the extractor, made once a process: reading its configuration takes a second."""
     require_safe_opensmile()
     import opensmile
@@ -91,8 +169,8 @@ def _smile(parameters: OpenSmileParameters) -> Any:
         "lld": opensmile.FeatureLevel.LowLevelDescriptors,
     }
     return opensmile.Smile(
-        feature_set=opensmile.FeatureSet[parameters.feature_set],
-        feature_level=levels[parameters.level],
+        feature_set=opensmile.FeatureSet[feature_set],
+        feature_level=levels[level],
         num_workers=1,
     )
 

@@ -6,23 +6,34 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from affetto.audio.speech import SpeechParameters
+
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
-Level = Literal["functionals", "lld"]
+Level = Literal["functionals", "lld", "correlations"]
 
 _CONTRAST_RATE_HZ = 12_800
 _CONTRAST_N_FFT = 512
 
 
-class MfccParameters(BaseModel):
+class _Parameters(BaseModel):
+    """What all features have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    speech: SpeechParameters | None = Field(
+        default=None,
+        description="How recordings of voices are prepared before the feature is measured; null: not at all.",
+    )
+
+
+class MfccParameters(_Parameters):
     """Mel-frequency cepstral coefficients, their derivatives and optional further frame features.
 
     Frames are centred (the signal is zero-padded by half a window), the window is Hann, the mel filters are
     Slaney's, and coefficients are the orthonormal DCT-II of the power in dB: the defaults of
     `librosa.feature.mfcc`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample_rate_hz: int = Field(
         default=22_050, ge=4_000, le=96_000, description="Clips are resampled to this rate."
@@ -70,10 +81,8 @@ class MfccParameters(BaseModel):
         return self
 
 
-class LogMelParameters(BaseModel):
+class LogMelParameters(_Parameters):
     """Log-mel spectrogram in dB relative to a power of 1.0 (full scale), never below `floor_db`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample_rate_hz: int = Field(
         default=16_000, ge=4_000, le=96_000, description="Clips are resampled to this rate."
@@ -102,16 +111,16 @@ class LogMelParameters(BaseModel):
         return self
 
 
-class OpenSmileParameters(BaseModel):
-    """Low-level descriptors (LLD) of openSMILE, or a clip's functionals (statistics) of them; at 16 kHz."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class OpenSmileParameters(_Parameters):
+    """Low-level descriptors (LLD) of openSMILE, or statistics of them over a clip; at 16 kHz."""
 
     feature_set: FeatureSetName = Field(
         default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
     )
     level: Level = Field(
-        default="functionals", description="functionals: one vector a clip; lld: a frame every 10 ms."
+        default="functionals",
+        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a "
+        "clip, the rank correlation of each pair of LLD.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -98,6 +99,21 @@ class AttentionLstm(KerasEstimator):
         return {
             "steps": sequences.standardise(steps, self.statistics_["mean"], self.statistics_["deviation"])
         }
+
+    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        n_statistics = 1 if self.parameters.window_s == 0 else 2
+        return {"mfcc": (None, len(self.statistics_["mean"]) // n_statistics)}
+
+    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        from affetto.models import graph_steps
+
+        steps, learnt = features["mfcc"], self.statistics_
+        if self.parameters.window_s > 0:
+            described = self.feature_parameters_["mfcc"]
+            known = "hop" in described and "sample_rate_hz" in described
+            hop_s = described["hop"] / described["sample_rate_hz"] if known else _DEFAULT_HOP_S
+            steps = graph_steps.texture_windows(steps, *self._window(hop_s))
+        return {"steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)}
 
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         parameters, steps = self.parameters, batch["steps"]

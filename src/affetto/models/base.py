@@ -20,6 +20,7 @@ from affetto.models.calibration import apply_temperature
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
 
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
@@ -117,18 +118,29 @@ class Estimator(abc.ABC):
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         return self
 
-    def predict_proba(self, x: FeatureSet) -> np.ndarray:
+    def predict_proba(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
         """Return the probability of each class, float64 [n_clips, n_classes]; rows sum to 1.
+
+        Parameters
+        ----------
+        x
+            The clips.
+        enrolment
+            A few clips of the same person without labels, for models that can make use of them.
 
         Raises
         ------
         AffettoError
-            When the model is not fitted, or `x` was extracted with other parameters than the training clips.
+            When the model is not fitted or cannot be enrolled, or clips were extracted with other parameters
+            than the training clips.
         """
         self._require_compatible(x)
+        if enrolment is not None:
+            self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
-        probabilities = np.asarray(self._predict(x), dtype=np.float64)
+        found = self._predict(x) if enrolment is None else self._predict_enrolled(x, enrolment)
+        probabilities = np.asarray(found, dtype=np.float64)
         normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
         return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
 
@@ -146,6 +158,13 @@ class Estimator(abc.ABC):
         The model is what the library itself would serve: it takes prepared input (standardised windows,
         statistics), not clips, and is not calibrated. Of an ensemble it is the first member. None for a model
         that is not one model of one library.
+        """
+        return None
+
+    def inference_graph(self) -> InferenceGraph | None:
+        """Return the whole model, features to uncalibrated probabilities, as one graph of one clip.
+
+        None for a model that is no network or matrix; the others can be exported (`affetto.models.export`).
         """
         return None
 
@@ -199,6 +218,13 @@ class Estimator(abc.ABC):
     @abc.abstractmethod
     def _predict(self, x: FeatureSet) -> np.ndarray:
         """Return probabilities [n_clips, n_classes] for one clip or more."""
+
+    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        """Return probabilities [n_clips, n_classes] given clips of the same person; few models can."""
+        raise AffettoError(
+            f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a voice model "
+            "that makes use of it."
+        )
 
     @abc.abstractmethod
     def _save_state(self, directory: Path) -> None:

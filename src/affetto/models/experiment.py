@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.models.fold_fit import METHOD, FoldFit, plan_fits
+from affetto.models.fold_fit import METHOD, FoldFit, copies_key, plan_fits, training_data
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters, map_shards
@@ -54,6 +54,7 @@ def cross_validate(
     store: ResultStore,
     description: str,
     models: Path | None = None,
+    copies: Mapping[str, FeatureSet] | None = None,
 ) -> CrossValidation:
     """Fit a model once a fold and seed and predict the clips it has not seen.
 
@@ -76,6 +77,9 @@ def cross_validate(
         Label of the progress bar.
     models
         Folder in which the model of every fold and seed is kept, for `fold_models`; None: none is.
+    copies
+        Name of each condition of `specification.copies` → the features of all clips as they sound in it; a
+        model is fitted on the copies of its training clips as well.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def cross_validate(
     """
     table = _labelled(features, clips, folds)
     chosen = features.select(list(table["clip_id"]))
-    fits = plan_fits(specification, chosen, table, experiment, store, models)
+    fits = plan_fits(specification, chosen, table, experiment, store, models, copies)
     if not fits:
         raise AffettoError(
             f"{description}: no fold has both training and test clips; check the split's protocol."
@@ -180,12 +184,13 @@ def fit_on_everything(
     executor: ExecutorParameters,
     root: Path,
     description: str,
+    copies: Mapping[str, FeatureSet] | None = None,
 ) -> Path:
     """Fit the model that is deployed, on all labelled clips.
 
     Parameters
     ----------
-    specification, features, clips
+    specification, features, clips, copies
         As for `cross_validate`.
     temperature
         Calibration found on out-of-fold predictions (Guo et al., ICML 2017).
@@ -212,10 +217,12 @@ def fit_on_everything(
         "labels": labels,
         "groups": groups,
         "temperature": round(temperature, 6),
+        **copies_key(specification),
     }
     directory = root / fingerprint(key)
     if not (directory / "signature.json").is_file():
-        task = (specification, chosen, labels, groups, temperature, directory)
+        x, y, of = training_data(chosen, labels, groups, copies or {})
+        task = (specification, x, tuple(y), tuple(of), temperature, directory)
         map_shards(_fit_and_save, [task], executor, description=description, total_units=[1], unit="fit")
     return directory
 

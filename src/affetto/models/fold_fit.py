@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from affetto.audio.conditions import DEGRADATION_VERSION
 from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.features.joining import join_copies
 from affetto.models.base import SIGNATURE_FILE, installed_versions
 from affetto.models.registry import build_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
@@ -40,6 +42,9 @@ class FoldFit:
         Where its result is kept.
     models
         Folder where the fitted model is kept as well; None: it is forgotten.
+    copies
+        Name of each condition of the specification → the features of the clips as they sound in it. What is
+        in them follows from the clips and the condition, so the key names these alone.
     """
 
     specification: ModelSpecification
@@ -52,6 +57,7 @@ class FoldFit:
     seed: int
     store: ResultStore
     models: Path | None = None
+    copies: Mapping[str, FeatureSet] = field(default_factory=dict)
 
     def key(self) -> dict[str, Any]:
         """Return all that the result depends on."""
@@ -63,6 +69,7 @@ class FoldFit:
             "seed": self.seed,
             "train": self._data(self.train),
             "test": self._data(self.test),
+            **copies_key(self.specification),
         }
 
     def _data(self, indices: tuple[int, ...]) -> dict[str, Any]:
@@ -88,6 +95,29 @@ class FoldFit:
         self.store.put(self.key(), _evaluate(self))
 
 
+def copies_key(specification: ModelSpecification) -> dict[str, Any]:
+    """Return what tells a model fitted on copies from others; nothing where there are none."""
+    conditions = {
+        name: condition.model_dump(mode="json", exclude={"tolerance"})
+        for name, condition in specification.conditions.items()
+    }
+    return {"copies": conditions, "degradation": DEGRADATION_VERSION} if conditions else {}
+
+
+def training_data(
+    features: FeatureSet, labels: Sequence[str], groups: Sequence[str], copies: Mapping[str, FeatureSet]
+) -> tuple[FeatureSet, list[str], list[str]]:
+    """Put the copies of training clips beside them: a copy has the label and the group of its clip.
+
+    Returns
+    -------
+    tuple
+        Features, labels and groups of clips and copies.
+    """
+    joined, origins = join_copies(features, copies)
+    return joined, [labels[i] for i in origins], [groups[i] for i in origins]
+
+
 def plan_fits(
     specification: ModelSpecification,
     features: FeatureSet,
@@ -95,12 +125,13 @@ def plan_fits(
     experiment: ExperimentParameters,
     store: ResultStore,
     models: Path | None,
+    copies: Mapping[str, FeatureSet] | None = None,
 ) -> list[FoldFit]:
     """List the fits of an experiment: one a seed and fold, where both training and test have clips.
 
     Parameters
     ----------
-    specification, features, experiment, store, models
+    specification, features, experiment, store, models, copies
         As for `cross_validate`.
     table
         `emotion, group, fold` of each clip of `features`, in its order.
@@ -123,6 +154,7 @@ def plan_fits(
                         seed,
                         store,
                         models,
+                        copies or {},
                     )
                 )
     return fits
@@ -131,9 +163,13 @@ def plan_fits(
 def _evaluate(fit: FoldFit) -> Mapping[str, Any]:
     estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
     started = time.perf_counter()
-    estimator.fit(
-        fit.features.take(fit.train), [fit.labels[i] for i in fit.train], [fit.groups[i] for i in fit.train]
+    x, labels, groups = training_data(
+        fit.features.take(fit.train),
+        [fit.labels[i] for i in fit.train],
+        [fit.groups[i] for i in fit.train],
+        fit.copies,
     )
+    estimator.fit(x, labels, groups)
     fitted = time.perf_counter()
     if fit.directory:
         estimator.save(fit.directory)

@@ -33,6 +33,7 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     def __init__(self, units: int, *, bidirectional: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.supports_jit = False  # XLA knows no BlockLSTM
+        self.portable = False  # nor does TensorFlow Lite: set for its conversion
         self.units = units
         self.bidirectional = bidirectional
 
@@ -55,10 +56,13 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, sequences: Any, lengths: Any) -> Any:
         """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, units or 2 units]."""
-        outputs = [run_lstm(sequences, *self.weights_of[0])]
+        run = run_lstm
+        if self.portable:
+            from affetto.models.graph_steps import loop_lstm as run
+        outputs = [run(sequences, *self.weights_of[0])]
         if self.bidirectional:
             turned = tf.reverse_sequence(sequences, lengths, seq_axis=1, batch_axis=0)
-            backward = run_lstm(turned, *self.weights_of[1])
+            backward = run(turned, *self.weights_of[1])
             outputs.append(tf.reverse_sequence(backward, lengths, seq_axis=1, batch_axis=0))
         mask = step_mask(lengths, tf.shape(sequences)[1])
         return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)

@@ -1,12 +1,14 @@
-"""The LLD branch of the voice model: a strongly regularised linear classifier on openSMILE functionals.
+"""The LLD branch of the voice model: a strongly regularised linear classifier on statistics of the LLD.
 
-A clip has far more functionals (6,373) than there are training clips. The penalty must therefore be strong,
-and the weights of the best linear model lie in the span of the training clips: the fit takes place in that
-small space (`span`), which is exact and ten times faster.
+It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
+clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
+The penalty must therefore be strong, and the weights of the best linear model lie in the span of the training
+clips: the fit takes place in that small space (`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,6 +21,7 @@ from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
 
 _STANDARDISER_FILE = "functionals_standardiser.npz"
 _WEIGHTS_FILE = "functionals_weights.npz"
@@ -26,22 +29,33 @@ _RELATIVE_RANK = 1e-8
 
 
 class LldParameters(BaseModel):
-    """Which functionals describe a clip, and how strongly their weights are held back."""
+    """Which vectors describe a clip, and how strongly their weights are held back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Literal["functionals", "egemaps"] = Field(
-        "functionals", description="functionals (ComParE 2016, 6,373 numbers a clip) or egemaps (88)."
+    features: tuple[Literal["functionals", "egemaps", "correlations"], ...] = Field(
+        ("functionals", "correlations"),
+        min_length=1,
+        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080).",
     )
     penalty: float = Field(
-        0.06, gt=0, description="L2 penalty; the functionals are scaled by 1 / sqrt(their number) before."
+        0.03,
+        gt=0,
+        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
+        "is scaled by 1 / sqrt(its numbers) before, so that all features count alike.",
     )
-    limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
+    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+    enrolment_prior: float = Field(
+        2.0, ge=0, description="So many clips of an average speaker count into the mean of an enrolled one."
+    )
 
 
 class LinearBranch:
-    """Standardisation and a multinomial logistic regression on vectors.
+    """Standardisation and a multinomial logistic regression on the vectors of a clip, put together.
+
+    A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
+    speaker tell that mean (`enrolment`).
 
     Parameters
     ----------
@@ -52,50 +66,94 @@ class LinearBranch:
     ----------
     standardiser_ : Standardiser
         Learnt on the training vectors.
-    weights_, bias_ : numpy.ndarray
-        float64 [n_dimensions, n_classes] and [n_classes].
+    sizes_ : tuple of int
+        Numbers of each feature.
+    anyone_, enrolled_ : Linear
+        The regressions on standardised vectors, and on those relative to their speaker.
     """
 
     def __init__(self, parameters: LldParameters) -> None:
         self.parameters = parameters
         self.standardiser_: Standardiser
-        self.weights_ = np.zeros((0, 0))
-        self.bias_ = np.zeros(0)
+        self.sizes_: tuple[int, ...] = ()
+        self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
 
-    def fit(self, vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        """Fit on vectors [n_clips, n_dimensions] labelled int64 [n_clips]."""
+    def fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray, n_classes: int) -> None:
+        """Fit on the features of clips labelled int64 [n_clips], of the speakers `groups` [n_clips]."""
+        vectors = self._vectors(x)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        self.weights_, self.bias_ = fit_logistic(
-            self._scaled(vectors),
+        self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
+        standardised = self.standardiser_(vectors)
+        self.anyone_ = self._regress(standardised, labels, n_classes)
+        self.enrolled_ = self._regress(_less_group_means(standardised, groups), labels, n_classes)
+
+    def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
+        """Return the logits, float64 [n_clips, n_classes]; `enrolment` are clips of the same speaker."""
+        standardised = self.standardiser_(self._vectors(x))
+        if enrolment is None:
+            return self.anyone_(standardised)
+        heard = self.standardiser_(self._vectors(enrolment))
+        trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
+        return self.enrolled_(standardised - trust * heard.mean(axis=0))
+
+    def inference_graph(self) -> InferenceGraph:
+        """Return standardisation, weights and softmax."""
+        from affetto.models.graph import linear_graph
+
+        sizes: dict[str, int] = dict(zip(self.parameters.features, self.sizes_, strict=True))
+        return linear_graph(sizes, self.standardiser_, self.anyone_.weights, self.anyone_.bias)
+
+    def _regress(self, standardised: np.ndarray, labels: np.ndarray, n_classes: int) -> Linear:
+        scale = np.repeat(1 / np.sqrt(self.sizes_), self.sizes_)
+        weights, bias = fit_logistic(
+            standardised * scale,
             labels,
             n_classes,
             penalty=self.parameters.penalty,
             class_weights=self.parameters.class_weights,
         )
+        return Linear(weights * scale[:, None], bias)
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the logits, float64 [n_clips, n_classes]."""
-        return np.asarray(self._scaled(vectors) @ self.weights_ + self.bias_)
-
-    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(self.standardiser_(vectors) / np.sqrt(vectors.shape[1]))
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases."""
-        return int(self.weights_.size + self.bias_.size)
+        """Weights and biases that answer without an enrolment."""
+        return int(self.anyone_.weights.size + self.anyone_.bias.size)
 
     def save(self, directory: Path) -> None:
         """Write statistics and weights (float32) into `directory`."""
         self.standardiser_.save(directory / _STANDARDISER_FILE)
         with (directory / _WEIGHTS_FILE).open("wb") as file:
-            np.savez(file, weights=self.weights_, bias=self.bias_)
+            np.savez(
+                file,
+                sizes=self.sizes_,
+                weights=self.anyone_.weights.astype(np.float32),
+                bias=self.anyone_.bias,
+                enrolled_weights=self.enrolled_.weights.astype(np.float32),
+                enrolled_bias=self.enrolled_.bias,
+            )
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote."""
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
-            self.weights_, self.bias_ = stored["weights"], stored["bias"]
+            self.sizes_ = tuple(stored["sizes"].tolist())
+            self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
+            self.enrolled_ = Linear(stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"])
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the logits of vectors [n_clips, n_dimensions], float64 [n_clips, n_classes]."""
+        return np.asarray(vectors @ self.weights + self.bias)
 
 
 class Lld(Estimator):
@@ -111,25 +169,40 @@ class Lld(Estimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The functionals that the parameters name."""
-        return (self.parameters.feature,)
+        """The vectors that the parameters name."""
+        return self.parameters.features
 
     @property
     def n_parameters(self) -> int:
         """Weights and biases of the linear classifier."""
         return self.branch_.n_parameters
 
+    def inference_graph(self) -> InferenceGraph:
+        """Return the branch's."""
+        self._require_fitted()
+        return self.branch_.inference_graph()
+
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x[self.parameters.feature].stack(), labels, len(self.classes_))
+        self.branch_.fit(x, labels, groups, len(self.classes_))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return softmax(self.branch_.scores(x[self.parameters.feature].stack()))
+        return softmax(self.branch_.scores(x))
+
+    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        return softmax(self.branch_.scores(x, enrolment))
 
     def _save_state(self, directory: Path) -> None:
         self.branch_.save(directory)
 
     def _load_state(self, directory: Path) -> None:
         self.branch_.load(directory)
+
+
+def _less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Subtract from each vector the mean of its group."""
+    _, members = np.unique(groups.astype(str), return_inverse=True)
+    means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
+    return np.asarray(vectors - means[members])
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

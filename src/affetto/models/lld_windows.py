@@ -9,7 +9,8 @@ from affetto.models.sequences import window_statistics
 
 _FRAME_S = 0.060
 """openSMILE's longest frames of the ComParE LLD, those of F0; frame i begins at i hops."""
-_REACH = 2
+SLOPE_REACH = 2
+"""Frames on each side of a slope."""
 
 
 class LldWindowParameters(BaseModel):
@@ -68,19 +69,29 @@ def window_bounds(
     n_frames: int, n_steps: int, *, step_s: float, hop_s: float, window_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the first frame of the window around each step and the one after its last, int64 [n_steps]."""
-    centres = ((np.arange(n_steps) + 0.5) * step_s - _FRAME_S / 2) / hop_s
-    middle = np.clip(np.round(centres).astype(np.int64), 0, n_frames - 1)
-    reach = max(1, round(window_s / hop_s / 2))
+    middle = np.clip(window_centres(n_steps, step_s=step_s, hop_s=hop_s), 0, n_frames - 1)
+    reach = window_reach(window_s, hop_s)
     starts, ends = np.maximum(middle - reach, 0), np.minimum(middle + reach, n_frames)
     return np.minimum(starts, ends - 1), ends
 
 
+def window_centres(n_steps: int, *, step_s: float, hop_s: float) -> np.ndarray:
+    """Return the frame in the middle of each step, int64 [n_steps], be there such a frame or not."""
+    centres = ((np.arange(n_steps) + 0.5) * step_s - _FRAME_S / 2) / hop_s
+    return np.round(centres).astype(np.int64)
+
+
+def window_reach(window_s: float, hop_s: float) -> int:
+    """Return the frames of a window on each side of its middle."""
+    return max(1, round(window_s / hop_s / 2))
+
+
 def _slopes(frames: np.ndarray) -> np.ndarray:
-    """Regression slope over `_REACH` frames on each side; zeros where a side has fewer."""
+    """Regression slope over `SLOPE_REACH` frames on each side; zeros where a side has fewer."""
     slopes = np.zeros_like(frames)
-    inner = len(frames) - 2 * _REACH
+    inner = len(frames) - 2 * SLOPE_REACH
     if inner > 0:
-        for w in range(1, _REACH + 1):
-            later, earlier = frames[_REACH + w :], frames[_REACH - w :]
-            slopes[_REACH:-_REACH] += w * (later[:inner] - earlier[:inner])
-    return np.asarray(slopes / (2 * sum(w * w for w in range(1, _REACH + 1))))
+        for w in range(1, SLOPE_REACH + 1):
+            later, earlier = frames[SLOPE_REACH + w :], frames[SLOPE_REACH - w :]
+            slopes[SLOPE_REACH:-SLOPE_REACH] += w * (later[:inner] - earlier[:inner])
+    return np.asarray(slopes / (2 * sum(w * w for w in range(1, SLOPE_REACH + 1))))

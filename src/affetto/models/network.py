@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
 
 _STATISTICS_FILE = "statistics.npz"
 
@@ -54,6 +56,14 @@ class KerasEstimator(Estimator):
         The outputs are `logits`, perhaps `attention` [n_clips, n_steps] and heads named `auxiliary_...`.
         """
 
+    @abc.abstractmethod
+    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Return the shape of each feature, see `InferenceGraph.inputs`."""
+
+    @abc.abstractmethod
+    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what `_inputs` does on tensors [1, n_frames, n_dimensions] of one clip."""
+
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Change a training batch at random; does nothing here."""
         return batch
@@ -68,13 +78,20 @@ class KerasEstimator(Estimator):
         self._require_fitted()
         return "keras", self.members_[0], example_batch(self.members_[0])
 
+    def inference_graph(self) -> InferenceGraph:
+        """Return preparation, members and the mean of their probabilities."""
+        from affetto.models.graph import network_graph
+
+        self._require_fitted()
+        return network_graph(self.members_, self._graph_shapes(), self._graph_inputs)
+
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         shared.configure_tensorflow()
         examples = Examples(self._learn_inputs(x), labels, len(self.classes_))
         seeds = np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members)
         self.members_ = []
         histories = [self._fit_member(examples, groups, int(seed)) for seed in seeds]
-        self.history_ = _mean_history(histories)
+        self.history_ = mean_history(histories)
 
     def _learn_inputs(self, x: FeatureSet) -> Inputs:
         """Set `statistics_` and return the inputs; override it where both share costly work."""
@@ -165,7 +182,7 @@ def example_batch(model: Any, *, n_steps: int = 16) -> Batch:
     return batch
 
 
-def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
+def mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
     """Average the members' histories epoch by epoch."""
     return [
         {key: float(np.mean([e[key] for e in entries])) for key in entries[0]}

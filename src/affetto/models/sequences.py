@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-_LIMIT = 5.0
+LIMIT = 5.0
+"""Standardised steps are clipped to ± this."""
 _SMALLEST = 1e-6
 
 
@@ -112,7 +113,7 @@ def standardisation(sequences: Iterable[np.ndarray]) -> tuple[np.ndarray, np.nda
 def standardise(sequences: Sequence[np.ndarray], mean: np.ndarray, deviation: np.ndarray) -> list[np.ndarray]:
     """Standardise each sequence and clip it to 5 deviations, so that no outlier overwhelms a network."""
     return [
-        np.clip((sequence - mean) / deviation, -_LIMIT, _LIMIT).astype(np.float32) for sequence in sequences
+        np.clip((sequence - mean) / deviation, -LIMIT, LIMIT).astype(np.float32) for sequence in sequences
     ]
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.audio.conditions import Condition
+
 
 class ModelSpecification(BaseModel):
     """One row of the model table: what to fit and what it stands for in a comparison."""
@@ -16,6 +18,16 @@ class ModelSpecification(BaseModel):
     role: Literal["proposed", "ablation", "baseline"] = Field(description="Role in the comparison.")
     features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
+    copies: dict[str, Condition | None] = Field(
+        default_factory=dict,
+        description="Conditions in which training clips are heard as well, each as one more copy of them; "
+        "a condition set to null is left out. Test clips are never copied.",
+    )
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """The conditions of the copies that are not left out."""
+        return {name: condition for name, condition in self.copies.items() if condition is not None}
 
 
 class ExperimentParameters(BaseModel):

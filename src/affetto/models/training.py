@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.models.single_clip import call_network
+
 Inputs = Mapping[str, "Sequence[np.ndarray] | np.ndarray"]
 """What a network reads: name -> a list of [n_steps, ...] arrays, or one array [n_clips, ...]."""
 Batch = dict[str, np.ndarray]
@@ -312,7 +314,7 @@ def predict_outputs(
         Indices [n_batch] of the clips, and every output of the network for them.
     """
     for indices in bucket_order(input_lengths(inputs), batch_size):
-        outputs = model(pad_batch(inputs, indices), training=False)
+        outputs = call_network(model, pad_batch(inputs, indices))
         yield indices, {name: np.asarray(value) for name, value in outputs.items()}
 
 

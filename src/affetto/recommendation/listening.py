@@ -1,73 +1,175 @@
-"""What a fitted voice model hears in new recordings."""
+"""What a fitted voice model hears in new recordings, step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 
+from affetto.audio.decode import read_audio
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extraction import extract_in_memory
-from affetto.features.extractors import parse_description
+from affetto.features.extractors import describe, dimensions_of, hop_of, parse_description, sample_rate_of
 from affetto.features.parameters import FeatureParameters
+from affetto.features.recording import extract_together
+from affetto.recommendation.blocks import Samples, cut_windows, read_blocks
+from affetto.recommendation.steps import Step
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
 
+Progress = Callable[[int], object]
+Features = dict[str, np.ndarray]
+T = TypeVar("T")
 
-def hear(model: Estimator, recordings: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Estimate the emotion of recordings.
+
+@dataclass(frozen=True)
+class Listened:
+    """What was heard.
+
+    Attributes
+    ----------
+    posteriors
+        Name of the recording → float64 [n_steps, n_classes], NaN in steps that were not heard.
+    failures
+        Name of the recording → why its features cannot be computed.
+    """
+
+    posteriors: dict[str, np.ndarray]
+    failures: dict[str, str]
+
+
+def listen(
+    model: Estimator,
+    recordings: Mapping[str, tuple[Path, Sequence[Step]]],
+    *,
+    batch: int = 256,
+    enrolment: FeatureSet | None = None,
+    progress: Progress = lambda _: None,
+) -> Listened:
+    """Estimate the emotion of every step of recordings.
+
+    A recording is decoded once, in blocks, for all its windows and features; windows of all recordings are
+    predicted in batches. Memory depends on neither the length nor the number of recordings.
 
     Parameters
     ----------
     model
         Fitted voice model.
     recordings
-        `name, path, status, message` of `screen_recordings`.
+        Name → file and steps.
+    batch
+        Windows held and predicted together.
+    enrolment
+        Features of recordings of the same person, for models that make use of them.
+    progress
+        Called with the number of windows whose features were just computed; predicting them is quick.
 
     Returns
     -------
-    tuple
-        The table, where recordings whose features cannot be computed have turned `unreadable`; and the
-        probabilities, float64 [n_recordings, n_classes], NaN for every recording that is not `ok`.
+    Listened
+        The posteriors, and what failed.
     """
-    table = recordings.copy()
-    parameters = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
-    features: dict[str, dict[str, ClipFeatures]] = {}
-    for row in recordings[recordings["status"] == "ok"].itertuples():
-        try:
-            features[str(row.name)] = _extract(str(row.name), Path(str(row.path)), parameters)
-        except AffettoError as error:
-            table.loc[row.Index, ["status", "message"]] = ["unreadable", str(error)]
-    probabilities = np.full((len(table), len(model.classes_)), np.nan)
-    if features:
-        heard = model.predict_proba(_stack(list(features.values())))
-        probabilities[(table["status"] == "ok").to_numpy()] = heard
-    return table, probabilities
-
-
-def _extract(name: str, path: Path, parameters: Mapping[str, FeatureParameters]) -> dict[str, ClipFeatures]:
-    return {
-        feature: extract_in_memory([path], [name], values, name=feature)
-        for feature, values in parameters.items()
+    kinds = feature_kinds(model)
+    posteriors = {
+        name: np.full((len(steps), len(model.classes_)), np.nan) for name, (_, steps) in recordings.items()
     }
+    failures: dict[str, str] = {}
+    heard = _windows_of_all(recordings, kinds, failures, progress)
+    for some in _batched(heard, batch):
+        x = stack_features([f"{name}/{step}" for name, step, _ in some], [f for *_, f in some], kinds)
+        found = model.predict_proba(x) if enrolment is None else model.predict_proba(x, enrolment=enrolment)
+        for (name, step, _), row in zip(some, found, strict=True):
+            posteriors[name][step] = row
+    return Listened({name: rows for name, rows in posteriors.items() if name not in failures}, failures)
 
 
-def _stack(clips: Sequence[Mapping[str, ClipFeatures]]) -> FeatureSet:
-    """Join the features of single recordings into a set of features of all of them."""
-    joined = {}
-    for name, first in clips[0].items():
-        of_name = [clip[name] for clip in clips]
-        joined[name] = ClipFeatures.from_arrays(
-            first.name,
-            [clip.clip_ids[0] for clip in of_name],
-            [clip[0] for clip in of_name],
-            dimensions=first.dimensions,
-            hop_s=first.hop_s,
-            parameters=first.parameters,
-        )
-    return FeatureSet(joined)
+def feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:
+    """Return the parameters of each feature that a model was fitted on."""
+    return {name: parse_description(model.feature_parameters_[name]) for name in model.features}
+
+
+def extract_windows(
+    path: Path, steps: Sequence[Step], kinds: Mapping[str, FeatureParameters]
+) -> Iterator[tuple[int, Features]]:
+    """Compute the features of each step of a recording that is to be heard.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    steps
+        Its steps.
+    kinds
+        Name of each feature → its parameters.
+
+    Yields
+    ------
+    tuple
+        Position of the step, and its features, float32 [n_frames, n_dimensions] each.
+
+    Raises
+    ------
+    AffettoError
+        When the recording cannot be decoded or is not fit for a feature.
+    """
+    rates = sorted({sample_rate_of(parameters) for parameters in kinds.values()})
+    planned = [(position, step.window) for position, step in enumerate(steps) if step.window is not None]
+    for (position, _), samples in zip(
+        planned, _cut(path, steps, [w for _, w in planned], rates), strict=True
+    ):
+        yield position, extract_together(samples, kinds)
+
+
+def stack_features(
+    clip_ids: Sequence[str], clips: Sequence[Features], kinds: Mapping[str, FeatureParameters]
+) -> FeatureSet:
+    """Join the features of windows into what models read."""
+    return FeatureSet(
+        {
+            name: ClipFeatures.from_arrays(
+                name,
+                clip_ids,
+                [clip[name] for clip in clips],
+                dimensions=dimensions_of(parameters),
+                hop_s=hop_of(parameters),
+                parameters=describe(parameters),
+            )
+            for name, parameters in kinds.items()
+        }
+    )
+
+
+def _windows_of_all(
+    recordings: Mapping[str, tuple[Path, Sequence[Step]]],
+    kinds: Mapping[str, FeatureParameters],
+    failures: dict[str, str],
+    progress: Progress,
+) -> Iterator[tuple[str, int, Features]]:
+    for name, (path, steps) in recordings.items():
+        try:
+            for position, features in extract_windows(path, steps, kinds):
+                progress(1)
+                yield name, position, features
+        except AffettoError as error:
+            failures[name] = str(error)
+
+
+def _cut(
+    path: Path, steps: Sequence[Step], windows: Sequence[tuple[float, float]], rates: Sequence[int]
+) -> Iterable[Samples]:
+    """Read a recording that is one step as training clips are read, a longer one in blocks."""
+    if len(steps) == 1:
+        return [{rate: read_audio(path, sample_rate_hz=rate)[0] for rate in rates}]
+    return cut_windows(read_blocks(path, rates), windows, rates)
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Do what `itertools.batched` does, which Python 3.11 lacks."""
+    stream = iter(items)
+    while some := tuple(itertools.islice(stream, size)):
+        yield some

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Bridge = dict[str, dict[str, float]]
 
@@ -34,6 +34,51 @@ class VoiceActivityParameters(BaseModel):
         ge=0,
         description="Least standard deviation of the level of active frames, dB: tones and hum fail.",
     )
+    still_pitch: float = Field(
+        default=0.001,
+        ge=0,
+        description="A pitch stands still when its period changes by less than this share in 10 ms.",
+    )
+    max_still_share: float = Field(
+        default=0.35,
+        ge=0,
+        le=1,
+        description="A frame is not voiced when more than this share of a quarter second stands still.",
+    )
+    max_gap_s: float = Field(
+        default=0.3, ge=0, description="Voiced frames not further apart belong to one stretch of speech, s."
+    )
+
+
+class TimelineParameters(BaseModel):
+    """How the emotion of a long recording is followed over time; see `affetto.recommendation.steps`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    longer_than_s: float = Field(
+        default=6.0, gt=0, description="Recordings up to this long are heard as a whole, in one step, s."
+    )
+    hop_s: float = Field(default=1.0, ge=0.1, description="Length of a step, s.")
+    window_s: float = Field(
+        default=3.0, gt=0, description="What is listened to for a step, around its middle, s."
+    )
+    min_speech_s: float = Field(
+        default=0.5, gt=0, description="A window with less speech than this gets no emotion, s."
+    )
+    smoothing_s: float = Field(
+        default=1.0, ge=0, description="Distance at which a step weighs 1/e in the smoothing, s; 0: none."
+    )
+    batch: int = Field(default=256, ge=1, description="Windows that are held and predicted together.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.min_speech_s <= self.window_s:
+            raise ValueError(
+                f"min_speech_s ({self.min_speech_s:g}) must not exceed window_s ({self.window_s:g})"
+            )
+        if self.hop_s > self.window_s:
+            raise ValueError(f"hop_s ({self.hop_s:g}) must not exceed window_s ({self.window_s:g})")
+        return self
 
 
 class RecommendParameters(BaseModel):
@@ -42,6 +87,10 @@ class RecommendParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     voice: str = Field(description="Recording, or folder of recordings, to answer.")
+    enrol: str | None = Field(
+        default=None,
+        description="A few recordings of the same person without labels, a file or a folder; null: none.",
+    )
     bridge: str = Field(default="congruent", description="Name of the bridge from voice to music emotions.")
     bridges: dict[str, Bridge] = Field(
         default_factory=dict,
@@ -78,3 +127,4 @@ class RecommendParameters(BaseModel):
         description="The answer is marked unsure when no emotion of the voice reaches this.",
     )
     voice_activity: VoiceActivityParameters = Field(default_factory=VoiceActivityParameters)
+    timeline: TimelineParameters = Field(default_factory=TimelineParameters)

@@ -6,14 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class EmotionProbability(BaseModel):
-    """An emotion and how likely it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    emotion: str
-    probability: float = Field(ge=0, le=1)
+from affetto.recommendation.heard import EmotionProbability, Timeline
 
 
 class Track(BaseModel):
@@ -69,6 +62,11 @@ class Playlist(BaseModel):
     )
     unsure: bool = Field(
         default=False, description="No emotion of the voice reached `recommend.unsure_below`."
+    )
+    speech_s: float | None = Field(default=None, ge=0, description="Speech in the recording, s.")
+    enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
+    timeline: Timeline | None = Field(
+        default=None, description="How the emotion changes; null when the recording was heard as one."
     )
     bridge: str | None = Field(default=None, description="Name of the bridge.")
     music_emotions: tuple[EmotionProbability, ...] = Field(

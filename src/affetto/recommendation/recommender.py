@@ -10,9 +10,10 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
+from affetto.recommendation.heard import EmotionProbability, round_probability, sort_emotions
 from affetto.recommendation.index import NO_THEME, index_library
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.playlist import EmotionProbability, Playlist, Track
+from affetto.recommendation.playlist import Playlist, Track
 from affetto.recommendation.ranking import Ranking, find_themes, rank_tracks, theme_weights
 from affetto.recommendation.reasons import Evidence, give_reasons
 from affetto.storage import as_path, as_text
@@ -90,7 +91,7 @@ class Recommender:
         """
         wanted = wanted_emotions(voice_probabilities, self.bridge)
         ranking = rank_tracks(self.index, self._in_library(wanted), self.parameters, self._weights)
-        heard = _sorted(self.voice_classes, voice_probabilities)
+        heard = sort_emotions(self.voice_classes, voice_probabilities)
         return Playlist(
             name=name,
             recording=recording,
@@ -99,7 +100,7 @@ class Recommender:
             voice_emotions=heard,
             unsure=heard[0].probability < self.parameters.unsure_below,
             bridge=self.parameters.bridge,
-            music_emotions=_sorted(self.music_classes, wanted),
+            music_emotions=sort_emotions(self.music_classes, wanted),
             tracks=tuple(
                 self._track(place, ranking, self._in_library(wanted), heard[0])
                 for place in range(len(ranking.tracks))
@@ -157,9 +158,9 @@ class Recommender:
             title=str(track["title"]),
             duration_s=float(track["duration_s"]),
             score=float(ranking.scores[place]),
-            match=_probability(terms.sum()),
+            match=round_probability(terms.sum()),
             emotion=str(track["emotion"]),
-            emotions=_sorted(self.index.emotions, self.index.probabilities[row]),
+            emotions=sort_emotions(self.index.emotions, self.index.probabilities[row]),
             answers=evidence.answers,
             theme=theme,
             theme_name=theme_name,
@@ -178,23 +179,14 @@ class Recommender:
         if theme == NO_THEME:
             return None, None, None
         probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
-        return theme, _probability(probability), _probability(self.index.library_shares[columns[best]])
+        return (
+            theme,
+            round_probability(probability),
+            round_probability(self.index.library_shares[columns[best]]),
+        )
 
 
 def _theme_names(library: pd.DataFrame) -> dict[tuple[str, str], str]:
     named = library.dropna(subset=["theme", "theme_name"]).drop_duplicates(["emotion", "theme"])
     rows = zip(named["emotion"], named["theme"], named["theme_name"], strict=True)
     return {(str(emotion), str(theme)): str(name) for emotion, theme, name in rows}
-
-
-def _sorted(emotions: Sequence[str], probabilities: np.ndarray) -> tuple[EmotionProbability, ...]:
-    """Pair emotions with their probabilities, likeliest first, equals by name."""
-    pairs = sorted(zip(emotions, probabilities, strict=True), key=lambda pair: (-pair[1], pair[0]))
-    return tuple(
-        EmotionProbability(emotion=emotion, probability=_probability(value)) for emotion, value in pairs
-    )
-
-
-def _probability(value: float) -> float:
-    """Round to what a reader can use, and mend the last bit of a sum."""
-    return float(np.clip(round(float(value), 6), 0.0, 1.0))

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError, read_audio
+from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
 from affetto.errors import AffettoError
-from affetto.recommendation.parameters import VoiceActivityParameters
-from affetto.recommendation.voice import SAMPLE_RATE_HZ, detect_speech
+from affetto.recommendation.blocks import Samples, read_blocks
+from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
+from affetto.recommendation.parameters import TimelineParameters, VoiceActivityParameters
+from affetto.recommendation.steps import Step, plan_steps
+from affetto.recommendation.voice import find_speech, judge
 
 _MIDI = frozenset({".mid", ".midi"})
-Reader = Callable[..., tuple[np.ndarray, int]]
+_VERDICT = {"status": "str", "message": "str", "duration_s": "float64", "steps": "object"}
+Reader = Callable[[Path, Sequence[int]], Iterable[Samples]]
 
 
-def list_recordings(path: Path) -> pd.DataFrame:
+def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFrame:
     """List the recordings at a path.
 
     Parameters
     ----------
     path
         An audio file, or a folder of them (searched to any depth; hidden files are left out).
+    what
+        What is looked for, for messages.
 
     Returns
     -------
@@ -47,16 +53,20 @@ def list_recordings(path: Path) -> pd.DataFrame:
             file for file in path.rglob("*") if file.suffix.lower() in kinds and _visible(file, path)
         )
     else:
-        raise AffettoError(f"There is no voice recording at {path}: give an audio file or a folder of them.")
+        raise AffettoError(f"There is no {what} at {path}: give an audio file or a folder of them.")
     if not found:
         raise AffettoError(f"The folder {path} holds no audio: put recordings there ({_kinds(kinds)}).")
     return pd.DataFrame({"name": _unique_names(found), "path": [str(file) for file in found]})
 
 
 def screen_recordings(
-    recordings: pd.DataFrame, parameters: VoiceActivityParameters, *, reader: Reader = read_audio
+    recordings: pd.DataFrame,
+    parameters: VoiceActivityParameters,
+    timeline: TimelineParameters | None = None,
+    *,
+    reader: Reader = read_blocks,
 ) -> pd.DataFrame:
-    """Tell recordings with speech from those without and from unreadable ones.
+    """Tell recordings with speech from those without and from unreadable ones, and where the speech is.
 
     Parameters
     ----------
@@ -64,31 +74,45 @@ def screen_recordings(
         `name, path` of `list_recordings`.
     parameters
         Thresholds of the rule for speech.
+    timeline
+        Says which recordings are long; those are judged part by part.
     reader
-        How to read a file as mono at a given rate.
+        How to read a file as blocks of mono samples at some rates.
 
     Returns
     -------
     pandas.DataFrame
-        `name, path, status` (`ok`, `no_speech`, `unreadable`) and `message` (empty for `ok`).
+        `name, path, status` (`ok`, `no_speech`, `unreadable`), `message` (empty for `ok`), `duration_s`
+        (NaN when unreadable) and `steps` (a list of `Step`; empty unless `ok`).
     """
-    verdicts = [_screen(Path(path), parameters, reader) for path in recordings["path"]]
+    chosen = timeline or TimelineParameters()
+    verdicts = [_screen(Path(path), parameters, chosen, reader) for path in recordings["path"]]
+    columns = list(zip(*verdicts, strict=True)) or [()] * len(_VERDICT)
     return recordings.assign(
-        status=[status for status, _ in verdicts], message=[message for _, message in verdicts]
+        **{
+            name: pd.Series(list(values), index=recordings.index, dtype=kind)
+            for (name, kind), values in zip(_VERDICT.items(), columns, strict=True)
+        }
     )
 
 
-def _screen(path: Path, parameters: VoiceActivityParameters, reader: Reader) -> tuple[str, str]:
+def _screen(
+    path: Path, parameters: VoiceActivityParameters, timeline: TimelineParameters, reader: Reader
+) -> tuple[str, str, float, list[Step]]:
     try:
-        samples, _ = reader(path, sample_rate_hz=SAMPLE_RATE_HZ)
+        blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ]))
+        measures, n_samples = measure_blocks(blocks)
     except DecodeError as error:
-        return "unreadable", readable(str(error))
-    activity = detect_speech(samples, parameters)
-    return (
-        ("ok", "")
-        if activity.speech
-        else ("no_speech", f"No speech was found in {readable(path.name)}: {activity.reason}.")
-    )
+        return "unreadable", readable(str(error)), np.nan, []
+    duration_s = round(n_samples / SAMPLE_RATE_HZ, 3)
+    long = duration_s > timeline.longer_than_s
+    whole = judge(measures, parameters)
+    speech = find_speech(measures, parameters, context_s=timeline.window_s if long else None)
+    steps = plan_steps(duration_s, speech, timeline)
+    if (long or whole.speech) and any(step.window for step in steps):
+        return "ok", "", duration_s, steps
+    reason = whole.reason or "no part of it is speech for long enough"
+    return "no_speech", f"No speech was found in {readable(path.name)}: {reason}.", duration_s, []
 
 
 def readable(text: str) -> str:

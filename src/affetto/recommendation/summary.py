@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from affetto.recommendation.playlist import EmotionProbability, Playlist
+from affetto.recommendation.heard import EmotionProbability
+from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.reasons import clock, percent
+from affetto.recommendation.voice_summary import describe_spans
 
 _SHOWN_EMOTIONS = 3
 
@@ -32,6 +34,7 @@ def _lines(playlist: Playlist) -> list[str]:
     unsure = " (unsure)" if playlist.unsure else ""
     return [
         f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{unsure}",
+        *([f"  over time: {describe_spans(playlist.timeline)}"] if playlist.timeline else []),
         f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
         *(
             f"  {track.rank:>3}. {track.title}  [{track.answers} {percent(track.match)}"

@@ -1,16 +1,17 @@
-"""Is there speech in a recording? A simple rule, so that silence and noise get no emotion.
+"""Is there speech in a recording, and where? A simple rule, so that silence and noise get no emotion.
 
-A recording is cut into Hann-windowed frames of 40 ms every 10 ms at 16 kHz. A frame is *active* when its
-level is near that of the loudest frame and above an absolute floor. An active frame is *voiced* when its
-autocorrelation, divided by the window's (Boersma 1993), has a peak of at least `periodicity` at a lag between
-1/400 and 1/60 s. The autocorrelation is that of the band 70-2500 Hz with power weighted by frequency: this
-flattens pink noise and rumble, which otherwise resemble themselves at short lags, and leaves out the hiss
-above the voice. There is speech when the voiced frames are long enough together, are a fair share of the
-active ones, and when the level of the active frames moves: the level of speech goes up and down with its
-syllables, that of a tone or of mains hum does not.
+Frames are those of `affetto.recommendation.frames`. A frame is *active* when its level is near that of the
+loudest frame and above an absolute floor. An active frame is *voiced* when it is periodic and its pitch does
+not stand still: the period of a voice changes from one frame to the next, by its melody and by the jitter of
+the vocal folds, that of an electronic tone does not. There is speech when the voiced frames are long enough
+together, are a fair share of the active ones, and when the level of the active frames moves: the level of
+speech goes up and down with its syllables, that of a tone or of mains hum does not.
+
+A short recording is judged as a whole. In a long one the rule is applied around each moment, and "the loudest
+frame" is that of the surrounding minute, so that neither a slammed door nor half an hour of silence decides.
 
 The rule tells speech from silence, noise, clicks, tones and hum. It does not tell speech from singing or from
-music with one melody, and it does not hear whispering.
+music with one melody on a live instrument, and it does not hear whispering.
 """
 
 from __future__ import annotations
@@ -18,19 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
+from affetto.recommendation.frames import FRAME_S, HOP_S, FrameMeasures, frame_measures
 from affetto.recommendation.parameters import VoiceActivityParameters
 
-SAMPLE_RATE_HZ = 16_000
-_FRAME = 640
-_HOP = 160
-_FFT = 1024
-_BAND_HZ = (70.0, 2500.0)
-_LAG_MIN = SAMPLE_RATE_HZ // 400
-_LAG_MAX = SAMPLE_RATE_HZ // 60
-_CHUNK = 1000
-_TINY = 1e-12
+_AROUND_S = 60.0
+_STILL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class VoiceActivity:
 
 
 def detect_speech(samples: np.ndarray, parameters: VoiceActivityParameters | None = None) -> VoiceActivity:
-    """Apply the rule to a recording.
+    """Apply the rule to a recording as a whole.
 
     Parameters
     ----------
@@ -67,14 +62,20 @@ def detect_speech(samples: np.ndarray, parameters: VoiceActivityParameters | Non
     VoiceActivity
         The verdict and its reason.
     """
-    parameters = parameters or VoiceActivityParameters()
-    level, periodicity = frame_measures(samples)
-    threshold = max(level.max(initial=-np.inf) - parameters.range_db, parameters.floor_db)
-    active = level >= threshold
+    return judge(frame_measures(samples), parameters or VoiceActivityParameters())
+
+
+def judge(measures: FrameMeasures, parameters: VoiceActivityParameters) -> VoiceActivity:
+    """Apply the rule to what was measured of a whole recording."""
+    level = measures.level
+    active = level >= max(level.max(initial=-np.inf) - parameters.range_db, parameters.floor_db)
     if not active.any():
         return VoiceActivity(False, "it is silent", 0.0)
-    voiced = active & (periodicity >= parameters.periodicity)
-    voiced_s = float(voiced.sum() * _HOP / SAMPLE_RATE_HZ)
+    periodic = active & (measures.periodicity >= parameters.periodicity)
+    voiced = periodic & ~_still(measures, periodic, parameters)
+    voiced_s = float(voiced.sum() * HOP_S)
+    if periodic.sum() * HOP_S >= parameters.min_voiced_s > voiced_s:
+        return VoiceActivity(False, "its pitch stands as still as a tone's", voiced_s)
     if voiced_s < parameters.min_voiced_s:
         return VoiceActivity(False, f"only {voiced_s:.2f} s of it are voiced", voiced_s)
     if voiced.sum() < parameters.min_voiced_fraction * active.sum():
@@ -86,40 +87,87 @@ def detect_speech(samples: np.ndarray, parameters: VoiceActivityParameters | Non
     return VoiceActivity(True, "", voiced_s)
 
 
-def frame_measures(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Measure level and periodicity of each frame.
+def find_speech(
+    measures: FrameMeasures, parameters: VoiceActivityParameters, *, context_s: float | None = None
+) -> np.ndarray:
+    """Tell where in a recording somebody speaks.
 
     Parameters
     ----------
-    samples
-        Mono samples at 16 kHz, float [n_samples].
+    measures
+        What was measured of the recording.
+    parameters
+        Thresholds of the rule.
+    context_s
+        The rule is applied to so many seconds around each frame; None: the recording is known to be speech.
 
     Returns
     -------
-    tuple of numpy.ndarray
-        Level in dB re full scale (RMS 1 = 0 dB; silence -120) and the greatest normalised autocorrelation at
-        the lags
-        of a voice, both float [n_frames]; a recording shorter than a frame is padded to one.
+    numpy.ndarray
+        float64 [n, 2], start and end of each stretch of speech, s, increasing: voiced frames and what lies
+        between two of them that are at most `max_gap_s` apart (consonants, short pauses).
     """
-    samples = np.nan_to_num(np.asarray(samples, dtype=np.float32))
-    padded = np.pad(samples, (0, max(0, _FRAME - len(samples))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP]
-    chunks = [frames[start : start + _CHUNK] for start in range(0, len(frames), _CHUNK)]
-    level = [10 * np.log10(np.mean(chunk**2, axis=1) + _TINY) for chunk in chunks]
-    return np.concatenate(level), np.concatenate([_periodicity(chunk) for chunk in chunks])
+    loudest = maximum_filter1d(measures.level, _odd(_AROUND_S), mode="nearest")
+    if context_s is None:
+        loudest = np.full_like(measures.level, measures.level.max())
+    active = measures.level >= np.maximum(loudest - parameters.range_db, parameters.floor_db)
+    periodic = active & (measures.periodicity >= parameters.periodicity)
+    voiced = periodic & ~_still(measures, periodic, parameters)
+    if context_s is not None:
+        voiced &= _rule_around(measures.level, active, voiced, parameters, round(context_s / HOP_S))
+    return _stretches(voiced, parameters.max_gap_s)
 
 
-def _periodicity(frames: np.ndarray) -> np.ndarray:
-    """Return the highest inner peak of the normalised autocorrelation of each frame, at least 0."""
-    window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
-    frequency = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ)
-    weight = np.where((frequency >= _BAND_HZ[0]) & (frequency <= _BAND_HZ[1]), frequency, 0.0)
-    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * window, _FFT)
-    correlation = irfft(np.abs(spectrum) ** 2 * weight.astype(np.float32), _FFT)
-    of_window = irfft(np.abs(rfft(window, _FFT)) ** 2, _FFT)
-    lags = np.arange(_LAG_MIN - 1, _LAG_MAX + 2)
-    normalised = correlation[:, lags] / (correlation[:, :1] + _TINY) / (of_window[lags] / of_window[0])
-    inner = normalised[:, 1:-1]
-    peak = (inner >= normalised[:, :-2]) & (inner >= normalised[:, 2:])
-    highest: np.ndarray = np.where(peak, inner, 0.0).max(axis=1)
-    return highest
+def _still(measures: FrameMeasures, periodic: np.ndarray, parameters: VoiceActivityParameters) -> np.ndarray:
+    """Mark the frames around which too many periods are equal to the one before, bool [n_frames]."""
+    if len(periodic) == 1:
+        return np.zeros(1, dtype=bool)
+    change = np.abs(np.diff(np.log(measures.period), prepend=np.nan))
+    pairs = periodic & np.roll(periodic, 1)
+    pairs[0] = False
+    still = pairs & (np.nan_to_num(change, nan=1.0) < parameters.still_pitch)
+    size = _odd(_STILL_S)
+    share = uniform_filter1d(still.astype(np.float64), size, mode="constant")
+    of = uniform_filter1d(pairs.astype(np.float64), size, mode="constant")
+    # Half a frame of tolerance: the running sums of the filter are exact only to rounding.
+    marked: np.ndarray = share > parameters.max_still_share * of + 0.5 / size
+    return marked
+
+
+def _rule_around(
+    level: np.ndarray, active: np.ndarray, voiced: np.ndarray, parameters: VoiceActivityParameters, size: int
+) -> np.ndarray:
+    """Apply the rule to `size` frames around each frame, bool [n_frames]."""
+    frames = np.arange(len(level))
+    first, last = np.maximum(0, frames - size // 2), np.minimum(len(level), frames + size // 2 + 1)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        sums = np.concatenate([[0.0], np.cumsum(np.where(active, values, 0.0))])
+        return np.asarray(sums[last] - sums[first])
+
+    n_active, n_voiced = total(np.ones(len(level))), total(voiced)
+    shifted = level - level.mean()  # small numbers keep their digits in the difference of two sums
+    divisor = np.maximum(n_active, 1.0)
+    variance = total(shifted**2) / divisor - (total(shifted) / divisor) ** 2
+    holds: np.ndarray = (
+        (n_voiced * HOP_S >= parameters.min_voiced_s)
+        & (n_voiced >= parameters.min_voiced_fraction * n_active)
+        & (variance >= parameters.min_level_deviation_db**2)
+    )
+    return holds
+
+
+def _stretches(voiced: np.ndarray, max_gap_s: float) -> np.ndarray:
+    """Join voiced frames; a frame stands for the hop around its middle."""
+    frames = np.flatnonzero(voiced)
+    if not len(frames):
+        return np.zeros((0, 2))
+    breaks = np.flatnonzero(np.diff(frames) * HOP_S > max_gap_s + HOP_S / 2)
+    first = frames[np.concatenate([[0], breaks + 1])]
+    last = frames[np.concatenate([breaks, [len(frames) - 1]])]
+    before = (FRAME_S - HOP_S) / 2
+    return np.stack([first * HOP_S + before, last * HOP_S + before + HOP_S], axis=1)
+
+
+def _odd(seconds: float) -> int:
+    return 2 * (round(seconds / HOP_S) // 2) + 1

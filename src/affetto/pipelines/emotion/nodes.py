@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.splits import make_folds
 from affetto.datasets.mlflow_run import ModelRun
@@ -16,6 +17,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import robustness_metrics
 from affetto.evaluation.scores import score_predictions
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.degraded import extract_degraded
 from affetto.models.calibration import apply_temperature, fit_temperature
 from affetto.models.experiment import cross_validate, fit_on_everything, predict_clips
 from affetto.models.specification import ExperimentParameters, ModelSpecification
@@ -24,6 +26,64 @@ from affetto.results import ResultStore
 
 RANDOM_PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 _LIBRARY_FOLDS = 5
+
+Copies = dict[str, FeatureSet]
+"""A condition, as `copy_name` writes it → the features of all clips as they sound in it."""
+
+
+def copy_training_clips(
+    executor: ExecutorParameters,
+    corpus: CorpusParameters,
+    degraded: Path,
+    clips: pd.DataFrame,
+    *,
+    models: Mapping[str, ModelSpecification],
+    **features: ClipFeatures,
+) -> Copies:
+    """Extract what models also learn from: the labelled clips as they sound in other conditions.
+
+    Parameters
+    ----------
+    executor, corpus, degraded, clips
+        Where to compute, where the clips are, where the features of the copies are kept; the clip table.
+    models
+        The models, whose specifications name the conditions.
+    features
+        The features that they read, of the clips as they are.
+    """
+    wanted: dict[str, tuple[str, Condition, set[str]]] = {}
+    for specification in models.values():
+        for name, condition in specification.conditions.items():
+            _, _, read = wanted.setdefault(copy_name(condition), (name, condition, set()))
+            read.update(specification.features)
+    labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
+    return {
+        key: extract_degraded(
+            FeatureSet.align({each: features[each] for each in sorted(read)}, labelled),
+            clips,
+            condition,
+            root=corpus.root,
+            other_roots=corpus.other_roots,
+            stores=degraded,
+            executor=executor,
+            name=name,
+        )
+        for key, (name, condition, read) in wanted.items()
+    }
+
+
+def copy_name(condition: Condition) -> str:
+    """Write a condition as text: two models that name the same one share its copies."""
+    return condition.model_dump_json(exclude={"tolerance"})
+
+
+def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
+    """Return the copies that a model learns from, by the names of its conditions."""
+    found = {name: (copies or {})[copy_name(each)] for name, each in specification.conditions.items()}
+    return {
+        name: FeatureSet({feature: each[feature] for feature in specification.features})
+        for name, each in found.items()
+    }
 
 
 def cross_validate_model(
@@ -34,6 +94,7 @@ def cross_validate_model(
     fits: Path,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
+    copies: Copies | None = None,
     **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, float]]:
     """Fit a model on every fold and predict the clips it has not seen."""
@@ -47,6 +108,7 @@ def cross_validate_model(
         store=store,
         models=fits if experiment.keep_models else None,
         description=specification.estimator,
+        copies=_own_copies(specification, copies),
     )
     return result.predictions, result.histories, result.attention, result.cost
 
@@ -58,6 +120,7 @@ def cross_validate_on_random_folds(
     store: ResultStore,
     clips: pd.DataFrame,
     random_folds: pd.DataFrame,
+    copies: Copies | None = None,
     **features: ClipFeatures,
 ) -> pd.DataFrame:
     """Score a model on folds that ignore groups, with one seed: the other end of the leakage gap."""
@@ -72,6 +135,7 @@ def cross_validate_on_random_folds(
         executor=executor,
         store=store,
         description=f"{specification.estimator}, random folds",
+        copies=_own_copies(specification, copies),
     ).predictions
 
 
@@ -88,6 +152,7 @@ def fit_model(
     fits: Path,
     clips: pd.DataFrame,
     predictions: pd.DataFrame,
+    copies: Copies | None = None,
     **features: ClipFeatures,
 ) -> tuple[str, Path]:
     """Fit the model on all labelled clips, calibrated on its out-of-fold predictions.
@@ -106,6 +171,7 @@ def fit_model(
         executor=executor,
         root=fits,
         description=f"{specification.estimator}, all clips",
+        copies=_own_copies(specification, copies),
     )
     return str(directory), directory
 

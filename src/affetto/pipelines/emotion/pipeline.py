@@ -20,7 +20,7 @@ def create_pipeline(side: str) -> Pipeline:
         `music` or `voice`.
     """
     experiments = [_experiment(side, name, entry) for name, entry in model_table(side).items()]
-    return sum(experiments, start=Pipeline([]))
+    return sum(experiments, start=_copies(side))
 
 
 def create_library_pipeline() -> Pipeline:
@@ -50,6 +50,35 @@ def create_library_pipeline() -> Pipeline:
     )
 
 
+def _copies(side: str) -> Pipeline:
+    """Return the step that makes the copies of training clips; nothing where no model learns from any."""
+    copied = {name: entry for name, entry in model_table(side).items() if entry.conditions}
+    if not copied:
+        return Pipeline([])
+    copy = partial(nodes.copy_training_clips, models=copied)
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(copy, nodes.copy_training_clips),
+                inputs={
+                    "executor": "params:executor",
+                    "corpus": f"params:{side}.corpus",
+                    "degraded": f"{side}.degraded",
+                    "clips": f"{side}.clips",
+                    **{
+                        name: each
+                        for entry in copied.values()
+                        for name, each in _features(side, entry).items()
+                    },
+                },
+                outputs=f"{side}.copies",
+                name="copy_training_clips",
+                namespace=f"{side}.emotion",
+            )
+        ]
+    )
+
+
 def _features(side: str, entry: ModelSpecification) -> dict[str, str]:
     return {feature: f"{side}.{feature}" for feature in entry.features}
 
@@ -60,6 +89,7 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
         "specification": f"params:{side}.emotion.models.{name}",
         "executor": "params:executor",
         "clips": f"{side}.clips",
+        **({"copies": f"{side}.copies"} if entry.conditions else {}),
         **_features(side, entry),
     }
     repeated = {

@@ -16,6 +16,7 @@ PLANS: dict[str, Callable[..., ExtractionPlan]] = {
     "functionals": nodes.plan_opensmile,
     "egemaps": nodes.plan_opensmile,
     "lld": nodes.plan_opensmile,
+    "correlations": nodes.plan_opensmile,
 }
 """Name of each feature in the catalog and the node that plans it."""
 

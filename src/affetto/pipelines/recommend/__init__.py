@@ -1,1 +1,1 @@
-"""Recommendation: voice recordings in, playlists out, on trained models."""
+"""Recommendation: what was heard in recordings in, playlists out, on trained models."""

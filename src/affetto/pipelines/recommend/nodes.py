@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,14 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator
+from affetto.recommendation.heard import HeardVoice
 from affetto.recommendation.library import build_library
-from affetto.recommendation.listening import hear
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.recommender import Recommender
-from affetto.recommendation.recordings import list_recordings, readable, screen_recordings
 from affetto.recommendation.summary import summarise
 
 _LOGGER = logging.getLogger(__name__)
-_PROBABILITY = "p_"
 
 
 def assemble_library(
@@ -46,47 +42,17 @@ def assemble_library(
     )
 
 
-def find_speech(parameters: RecommendParameters, model: str) -> pd.DataFrame:
-    """List the recordings and tell which hold speech.
-
-    `model` is where the voice model was fitted: recordings are looked for only when there is one, since
-    those of the demo are made together with its corpus.
-
-    Raises
-    ------
-    AffettoError
-        When there are no recordings, or none holds speech.
-    """
-    screened = screen_recordings(list_recordings(Path(parameters.voice)), parameters.voice_activity)
-    _require_one(screened, parameters.voice)
-    return screened
-
-
-def recognise_voices(
-    parameters: RecommendParameters, screened: pd.DataFrame, model: Estimator
-) -> pd.DataFrame:
-    """Add a column `p_<emotion>` for each emotion of the voice; NaN where there is no speech."""
-    table, probabilities = hear(model, screened)
-    _require_one(table, parameters.voice)
-    columns = [f"{_PROBABILITY}{emotion}" for emotion in model.classes_]
-    return table.assign(**dict(zip(columns, probabilities.T, strict=True)))
-
-
 def make_playlists(
     parameters: RecommendParameters,
     taxonomy: dict[str, Any],
-    voices: pd.DataFrame,
+    voices: dict[str, HeardVoice],
     library: pd.DataFrame,
     mixtures: pd.DataFrame,
 ) -> dict[str, Playlist]:
     """Answer every recording, those without speech by a message only."""
-    columns = [name for name in voices.columns if name.startswith(_PROBABILITY)]
-    classes = [name.removeprefix(_PROBABILITY) for name in columns]
+    classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
     recommender = Recommender(library, mixtures, taxonomy, classes, parameters)
-    answers = {
-        str(row["name"]): _answer(recommender, row, row[columns].to_numpy(dtype=np.float64))
-        for _, row in voices.iterrows()
-    }
+    answers = {name: _answer(recommender, voice) for name, voice in voices.items()}
     if not any(playlist.status == "ok" for playlist in answers.values()):
         raise AffettoError(next(playlist.message or "" for playlist in answers.values()))
     return answers
@@ -99,24 +65,17 @@ def describe_playlists(playlists: dict[str, Playlist]) -> str:
     return text
 
 
-def _answer(recommender: Recommender, row: pd.Series, probabilities: np.ndarray) -> Playlist:
-    name, recording = str(row["name"]), readable(str(row["path"]))
-    if row["status"] == "ok":
-        try:
-            return recommender.recommend(name, recording, probabilities)
-        except AffettoError as error:
-            _LOGGER.warning("%s: %s", name, error)
-            return Playlist(name=name, recording=recording, status="unanswered", message=str(error))
-    _LOGGER.warning("%s", row["message"])
-    return Playlist(name=name, recording=recording, status=row["status"], message=str(row["message"]))
-
-
-def _require_one(table: pd.DataFrame, path: str) -> None:
-    if (table["status"] == "ok").any():
-        return
-    message = str(table["message"].iloc[0])
-    if len(table) > 1:
-        raise AffettoError(
-            f"None of the {len(table)} recordings in {path} can be answered; the first: {message}"
+def _answer(recommender: Recommender, voice: HeardVoice) -> Playlist:
+    if voice.status != "ok":
+        return Playlist(
+            name=voice.name, recording=voice.recording, status=voice.status, message=voice.message
         )
-    raise AffettoError(message)
+    probability = {entry.emotion: entry.probability for entry in voice.emotions}
+    ordered = np.array([probability[emotion] for emotion in recommender.voice_classes])
+    try:
+        playlist = recommender.recommend(voice.name, voice.recording, ordered)
+    except AffettoError as error:
+        _LOGGER.warning("%s: %s", voice.name, error)
+        return Playlist(name=voice.name, recording=voice.recording, status="unanswered", message=str(error))
+    heard = {"speech_s": voice.speech_s, "enrolled": voice.enrolled, "timeline": voice.timeline}
+    return playlist.model_copy(update=heard)

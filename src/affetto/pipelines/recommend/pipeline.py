@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from affetto.pipelines.model_table import proposed_model
 from affetto.pipelines.recommend import nodes
 
 
@@ -31,38 +30,16 @@ def create_library_pipeline() -> Pipeline:
     )
 
 
-def create_pipeline(voice_model: str | None = None) -> Pipeline:
-    """Build the recommendation: inference only, on what `voice` and `theme` have made.
-
-    Parameters
-    ----------
-    voice_model
-        Name of the voice model in the model table; None for the proposed one.
-    """
-    emotion = f"voice.emotion.{voice_model or proposed_model('voice')}"
-    parameters = "params:recommend"
+def create_pipeline() -> Pipeline:
+    """Build the playlists that answer what `hear` has heard: inference only, on what `theme` has made."""
     return Pipeline(
         [
             Node(
-                nodes.find_speech,
-                inputs=[parameters, f"{emotion}.fitted"],
-                outputs="recommend.recordings",
-                name="find_speech",
-                namespace="recommend",
-            ),
-            Node(
-                nodes.recognise_voices,
-                inputs=[parameters, "recommend.recordings", f"{emotion}.model"],
-                outputs="recommend.voices",
-                name="recognise_voices",
-                namespace="recommend",
-            ),
-            Node(
                 nodes.make_playlists,
                 inputs=[
-                    parameters,
+                    "params:recommend",
                     "params:taxonomy",
-                    "recommend.voices",
+                    "hear.voices",
                     "music.library",
                     "music.theme.mixtures",
                 ],

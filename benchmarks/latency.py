@@ -1,0 +1,159 @@
+"""How long a voice of 3 s takes from its file to its emotions, step by step, and how large the model is.
+
+    python benchmarks/latency.py [--recording FILE] [--model FOLDER] [-n RUNS] [--threads N]
+
+Without FOLDER a model of the default size is fitted for one epoch to noise: weights do not change the time.
+Without FILE a buzz of 3 s is made. Everything is warm; steps take turns; median and 95th percentile count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from timing import heading, row, spread
+
+from affetto.audio.decode import read_audio
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.extractors import (
+    describe,
+    dimensions_of,
+    extract_one,
+    hop_of,
+    parse_description,
+    sample_rate_of,
+)
+from affetto.features.parameters import FeatureParameters, LogMelParameters, OpenSmileParameters
+from affetto.features.recording import extract_recording, extract_together
+from affetto.models.base import Estimator
+from affetto.models.export import export_model, interpreter
+from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.training import THREADS_VARIABLE
+
+BUDGET_MS, BUDGET_MB, BUDGET_PARAMETERS = 150.0, 5.0, 1e6
+DURATION_S, RATE_HZ = 3, 16_000
+EMOTIONS = ("anger", "boredom", "disgust", "fear", "joy", "neutral", "sadness")
+
+
+def main() -> int:
+    """Measure and print everything."""
+    arguments = _parse()
+    os.environ[THREADS_VARIABLE] = str(arguments.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        recording = arguments.recording or make_recording(place / "voice.wav")
+        model = load_estimator(arguments.model) if arguments.model else fit_to_noise(place / "model")
+        seconds = soundfile.info(recording).duration
+        print(f"{recording.name}, {seconds:.1f} s; {model.name}, {arguments.runs} runs")
+        print_latency(recording, model, arguments.runs)
+        print_exported(recording, model, place / "model.tflite", arguments.runs)
+        print_size(arguments.model or place / "model", model)
+    return 0
+
+
+def print_latency(recording: Path, model: Estimator, runs: int) -> None:
+    """Print the time from file to probabilities and that of each step."""
+    wanted = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
+    rates = {sample_rate_of(parameters) for parameters in wanted.values()}
+    samples = {rate: read_audio(recording, sample_rate_hz=rate)[0] for rate in rates}
+    opensmile = {name: p for name, p in wanted.items() if isinstance(p, OpenSmileParameters)}
+    spectra = {name: p for name, p in wanted.items() if name not in opensmile}
+    features = FeatureSet(extract_recording(recording, "voice", wanted))
+    steps = {
+        "decode": lambda: [read_audio(recording, sample_rate_hz=rate) for rate in rates],
+        **{name: lambda name=name, p=p: extract_together(samples, {name: p}) for name, p in spectra.items()},
+        " + ".join(opensmile): lambda: extract_together(samples, opensmile),
+        "model": lambda: model.predict_proba(features),
+        "from file to probabilities": lambda: model.predict_proba(
+            FeatureSet(extract_recording(recording, "voice", wanted))
+        ),
+    }
+    for _ in range(5):  # past the calls after which a network is traced
+        model.predict_proba(features)
+    heading("Latency")
+    _print_spread(steps, runs)
+    if len(opensmile) > 1:
+        heading("openSMILE, a run for each feature, for comparison")
+        alone = {name: lambda p=p: extract_one(samples[RATE_HZ], RATE_HZ, p) for name, p in opensmile.items()}
+        _print_spread(alone, runs)
+
+
+def print_exported(recording: Path, model: Estimator, path: Path, runs: int) -> None:
+    """Print size and time of the exported model."""
+    exported = export_model(model, path)
+    wanted = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
+    features = extract_recording(recording, "voice", wanted)
+    run = interpreter(path.read_bytes()).get_signature_runner()
+    shapes = {name: shape["shape"] for name, shape in run.get_input_details().items()}
+    clip = {name: features[name][0][None] if len(shapes[name]) > 2 else features[name][0] for name in shapes}
+    heading("Exported model (TensorFlow Lite, one thread)")
+    _print_spread({"model": lambda: run(**clip)}, runs)
+    row("size", exported.n_bytes / 1e6, "MB", at_most=BUDGET_MB)
+    row("largest difference from the model", exported.difference, "", at_most=1e-4)
+
+
+def print_size(folder: Path, model: Estimator) -> None:
+    """Print size on disk and number of parameters."""
+    heading("Saved model")
+    n_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    row("size on disk", n_bytes / 1e6, "MB", at_most=BUDGET_MB)
+    row("parameters", model.n_parameters, "", at_most=BUDGET_PARAMETERS)
+
+
+def make_recording(path: Path) -> Path:
+    """Write a buzz with the rhythm of syllables, and noise."""
+    time = np.arange(DURATION_S * RATE_HZ) / RATE_HZ
+    hum = np.sign(np.sin(2 * np.pi * 140 * time)) * np.abs(np.sin(9 * time))
+    noise = np.random.default_rng(0).normal(size=len(time))
+    soundfile.write(path, 0.3 * hum + 0.01 * noise, RATE_HZ)
+    return path
+
+
+def fit_to_noise(folder: Path) -> Estimator:
+    """Fit the proposed voice model with its default parameters to noise, save it and load it."""
+    kinds: dict[str, FeatureParameters] = {
+        "log_mel": LogMelParameters(),
+        "lld": OpenSmileParameters(level="lld"),
+        "functionals": OpenSmileParameters(),
+    }
+    rng = np.random.default_rng(0)
+    y = [emotion for emotion in EMOTIONS for _ in range(2)]
+    features = {}
+    for name, parameters in kinds.items():
+        hop_s, names = hop_of(parameters), dimensions_of(parameters)
+        n_frames = 1 if hop_s is None else round(DURATION_S / hop_s)
+        arrays = [rng.normal(size=(n_frames, len(names))) for _ in y]
+        features[name] = ClipFeatures.from_arrays(
+            name, [str(i) for i in range(len(y))], arrays, dimensions=names, hop_s=hop_s,
+            parameters=describe(parameters),
+        )  # fmt: skip
+    groups = [str(i % 2) for i in range(len(y))]
+    build_estimator("crnn_lld", {"crnn": {"epochs": 1, "lld_windows": {}}}).fit(
+        FeatureSet(features), y, groups
+    ).save(folder)
+    return load_estimator(folder)
+
+
+def _print_spread(steps: dict[str, object], runs: int) -> None:
+    budget = {"from file to probabilities": BUDGET_MS}
+    for name, (median, high) in zip(steps, spread(list(steps.values()), repeat=runs), strict=True):
+        row(f"{name}, median", median, "ms", at_most=budget.get(name))
+        row(f"{name}, 95th percentile", high, "ms", at_most=budget.get(name))
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--recording", type=Path, help="audio file (default: a buzz of 3 s)")
+    parser.add_argument("--model", type=Path, help="folder of a fitted model (default: one fitted to noise)")
+    parser.add_argument("-n", "--runs", type=int, default=50, help="runs that count (default: 50)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (default: 2)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

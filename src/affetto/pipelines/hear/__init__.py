@@ -1,0 +1,1 @@
+"""Hearing: recordings of a voice in, their emotion over time out, on a trained model."""

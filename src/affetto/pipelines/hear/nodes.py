@@ -1,0 +1,128 @@
+"""Nodes of hearing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.models.base import Estimator
+from affetto.recommendation.enrolment import enrol, screen_enrolment
+from affetto.recommendation.heard import HeardVoice
+from affetto.recommendation.listening import Listened, listen
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.recordings import list_recordings, readable, screen_recordings
+from affetto.recommendation.timeline import summarise_timeline, timeline_table
+from affetto.recommendation.timeline_figure import draw_timeline
+from affetto.recommendation.voice_summary import summarise_voices
+
+_LOGGER = logging.getLogger(__name__)
+_LONG_WINDOWS = 120
+"""A progress bar is shown from so many windows on."""
+
+
+def find_speech(parameters: RecommendParameters, model: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """List the recordings, and those of the person's enrolment, and tell where there is speech.
+
+    `model` is where the voice model was fitted: recordings are looked for only when there is one, since
+    those of the demo are made together with its corpus.
+
+    Raises
+    ------
+    AffettoError
+        When there are no recordings, or none holds speech.
+    """
+    found = list_recordings(Path(parameters.voice))
+    screened = screen_recordings(found, parameters.voice_activity, parameters.timeline)
+    _require_one(screened, parameters.voice)
+    return screened, screen_enrolment(parameters)
+
+
+def recognise_voices(
+    parameters: RecommendParameters, screened: pd.DataFrame, enrolment: pd.DataFrame, model: Estimator
+) -> tuple[dict[str, HeardVoice], dict[str, pd.DataFrame]]:
+    """Say what was heard in every recording, and return the table of the steps of those with speech."""
+    listened = _listen(parameters, screened, enrolment, model)
+    messages = pd.Series(listened.failures, dtype="str").map(readable)
+    failed = screened["name"].isin(messages.index)
+    table = screened.assign(
+        status=screened["status"].where(~failed, "unreadable"),
+        message=screened["message"].where(~failed, screened["name"].map(messages)),
+    )
+    _require_one(table, parameters.voice)
+    timelines = {
+        str(row["name"]): timeline_table(
+            row["name"], row["steps"], listened.posteriors[row["name"]], model.classes_, parameters
+        )
+        for _, row in table[table["status"] == "ok"].iterrows()
+    }
+    voices = {
+        str(row["name"]): _voice(row, timelines.get(row["name"]), parameters, len(enrolment))
+        for _, row in table.iterrows()
+    }
+    return voices, timelines
+
+
+def draw_voices(
+    parameters: RecommendParameters, voices: dict[str, HeardVoice], timelines: dict[str, pd.DataFrame]
+) -> dict[str, bytes]:
+    """Draw every recording with speech."""
+    return {
+        name: draw_timeline(table, voices[name], unsure_below=parameters.unsure_below)
+        for name, table in timelines.items()
+    }
+
+
+def describe_voices(voices: dict[str, HeardVoice]) -> str:
+    """Write what was heard as a text and log it."""
+    text = summarise_voices(voices.values())
+    _LOGGER.info("Voices:\n%s", text)
+    return text
+
+
+def _listen(
+    parameters: RecommendParameters, screened: pd.DataFrame, enrolment: pd.DataFrame, model: Estimator
+) -> Listened:
+    from tqdm import tqdm
+
+    usable = screened[screened["status"] == "ok"]
+    recordings = {str(row["name"]): (Path(str(row["path"])), row["steps"]) for _, row in usable.iterrows()}
+    n_windows = sum(step.window is not None for _, steps in recordings.values() for step in steps)
+    features = enrol(model, enrolment)
+    with tqdm(
+        desc="listening", total=n_windows, unit=" window", disable=n_windows < _LONG_WINDOWS, file=sys.stderr
+    ) as bar:
+        return listen(
+            model, recordings, batch=parameters.timeline.batch, enrolment=features, progress=bar.update
+        )
+
+
+def _voice(
+    row: pd.Series, timeline: pd.DataFrame | None, parameters: RecommendParameters, enrolled: int
+) -> HeardVoice:
+    recording = readable(str(row["path"]))
+    if timeline is not None:
+        return summarise_timeline(timeline, recording, parameters, enrolled=enrolled)
+    _LOGGER.warning("%s", row["message"])
+    return HeardVoice(
+        name=str(row["name"]),
+        recording=recording,
+        status=row["status"],
+        message=str(row["message"]),
+        duration_s=None if pd.isna(row["duration_s"]) else float(row["duration_s"]),
+        speech_s=0.0 if row["status"] == "no_speech" else None,
+    )
+
+
+def _require_one(table: pd.DataFrame, path: str) -> None:
+    if (table["status"] == "ok").any():
+        return
+    message = str(table["message"].iloc[0])
+    if len(table) > 1:
+        raise AffettoError(
+            f"None of the {len(table)} recordings in {path} can be answered; the first: {message}"
+        )
+    raise AffettoError(message)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import TypeAdapter, ValidationError
+
+from affetto.audio.conditions import Condition
+from affetto.audio.decode import read_audio
+from affetto.audio.packaging import Copy, unavailable, write_copy
+from affetto.errors import AffettoError
+from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
+
+RATE = 16_000
+TIME = np.arange(RATE) / RATE
+VOICE = (0.3 * np.sin(2 * np.pi * 300 * TIME) + 0.1 * np.sin(2 * np.pi * 1_700 * TIME)).astype(np.float32)
+
+
+def condition(**entry):
+    return TypeAdapter(Condition).validate_python(entry)
+
+
+def heard(tmp_path, copy, **options):
+    return read_audio(write_copy(copy, tmp_path), **options)
+
+
+@given(arrays(np.int16, st.integers(1, 500)))
+def test_flac_and_wav_give_back_every_16_bit_sample(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("copies")
+    samples = (steps / 32_768).astype(np.float32)
+
+    for name in ("flac", "wav"):
+        again, rate = heard(folder, Copy(samples, RATE, name))
+        np.testing.assert_array_equal(again, samples)
+        assert rate == RATE
+
+
+@pytest.mark.parametrize("name", ["mp3", "ogg", "opus", "mu_law"])
+def test_lossy_formats_are_really_encoded_and_sound_alike(tmp_path, name):
+    again, rate = heard(tmp_path, Copy(VOICE, RATE, name), sample_rate_hz=RATE)
+
+    assert rate == RATE
+    assert abs(len(again) - len(VOICE)) < 0.1 * RATE
+    error = again[4_000:12_000] - VOICE[4_000:12_000]
+    assert 0 < np.mean(error**2) < 0.01 * np.mean(VOICE**2)
+
+
+def test_the_loudest_samples_do_not_wrap_around(tmp_path):
+    extremes = np.array([1.0, -1.0, 1.5, -1.5] * 100, np.float32)
+
+    for name in ("wav", "flac", "mu_law"):
+        again, _ = heard(tmp_path, Copy(extremes, RATE, name))
+        np.testing.assert_allclose(again, np.sign(extremes), atol=0.03)
+
+
+def test_a_format_takes_the_next_rate_that_it_allows(tmp_path):
+    assert heard(tmp_path, Copy(VOICE, 17_000, "mp3"))[1] == 22_050
+    assert heard(tmp_path, Copy(VOICE, 96_000, "mp3"))[1] == 48_000
+
+
+def test_a_format_that_libsndfile_lacks_is_said_to_be_so(tmp_path):
+    assert "not decodable here" in unavailable("m4a")
+    assert condition(kind="codec", format="m4a").unavailable() == unavailable("m4a")
+    assert condition(kind="codec", format="ogg").unavailable() is None
+    with pytest.raises(AffettoError, match="leave out the condition"):
+        write_copy(Copy(VOICE, RATE, "m4a"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "rate", "n_channels", "seconds"),
+    [
+        ({"kind": "level", "peak_dbfs": -30.0}, RATE, 1, 1.0),
+        ({"kind": "stereo", "second_db": -6.0}, RATE, 2, 1.0),
+        ({"kind": "rate", "sample_rate_hz": 8_000}, 8_000, 1, 1.0),
+        ({"kind": "rate", "sample_rate_hz": 44_100}, 44_100, 1, 1.0),
+        ({"kind": "silence", "seconds": 0.5}, RATE, 1, 2.0),
+        ({"kind": "silence", "floor_dbfs": -60.0}, RATE, 1, 2.0),
+        ({"kind": "pink_noise", "snr_db": 20.0}, RATE, 1, 1.0),
+        ({"kind": "telephone"}, 8_000, 1, 1.0),
+        ({"kind": "telephone", "mu_law": True}, 8_000, 1, 1.0),
+    ],
+)
+def test_the_file_of_a_condition_is_what_its_name_says(tmp_path, entry, rate, n_channels, seconds):
+    path = write_copy(condition(**entry).degrade(VOICE, RATE), tmp_path)
+
+    info = soundfile.info(path)
+    assert (info.samplerate, info.channels) == (rate, n_channels)
+    assert info.frames / info.samplerate == pytest.approx(seconds)
+    assert info.subtype == ("ULAW" if entry.get("mu_law") else "PCM_16")
+
+
+def test_the_file_of_a_level_has_that_level(tmp_path):
+    samples, _ = heard(tmp_path, condition(kind="level", peak_dbfs=-30.0).degrade(VOICE, RATE))
+
+    assert 20 * np.log10(np.abs(samples).max()) == pytest.approx(-30.0, abs=0.01)
+
+
+def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
+    parameters = RobustnessParameters.model_validate(
+        {
+            "conditions": {
+                "mp3": {"kind": "codec", "format": "mp3"},
+                "noise": {"kind": "pink_noise", "snr_db": 20},
+                "line": {"kind": "telephone"},
+                "own": {"kind": "stereo", "tolerance": 0.5},
+                "none": None,
+            }
+        }
+    )
+
+    chosen = parameters.chosen
+    assert {name: parameters.tolerance_of(each) for name, each in chosen.items()} == {
+        "mp3": 2.0,
+        "noise": 8.0,
+        "line": 10.0,
+        "own": 0.5,
+    }
+    assert EvaluationParameters().robustness.chosen == {}
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"Mp 3": {"kind": "stereo"}},
+        {"x": {"kind": "level", "peak_dbfs": 3.0}},
+        {"x": {"kind": "codec", "format": "wma"}},
+        {"x": {"kind": "stereo", "loud": 1}},
+        {"x": {"kind": "reverberation"}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(conditions):
+    with pytest.raises(ValidationError):
+        RobustnessParameters.model_validate({"conditions": conditions})

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affetto.audio.degradation import (
+    active_power,
+    add_pink_noise,
+    pink_noise,
+    seed_of,
+    set_peak,
+    surround_with_silence,
+    telephone_band,
+    two_channels,
+)
+
+RATE = 16_000
+
+
+def tone(hz, seconds=1.0, peak=0.5):
+    time = np.arange(round(seconds * RATE)) / RATE
+    return (peak * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def decibels(power):
+    return 10 * np.log10(power)
+
+
+@given(st.floats(-60, 0), st.floats(1e-3, 1.0))
+def test_the_peak_is_the_one_asked_for_and_the_shape_stays(peak_dbfs, peak):
+    samples = tone(440, 0.1, peak)
+
+    scaled = set_peak(samples, peak_dbfs)
+
+    assert 20 * np.log10(np.abs(scaled).max()) == pytest.approx(peak_dbfs, abs=1e-3)
+    np.testing.assert_allclose(scaled / scaled[10], samples / samples[10], rtol=1e-4, atol=1e-5)
+
+
+def test_silence_has_no_level_to_change():
+    assert not set_peak(np.zeros(10, np.float32), -30.0).any()
+    assert set_peak(np.zeros(0, np.float32), -30.0).size == 0
+
+
+def test_the_second_channel_is_softer_by_what_was_asked():
+    first, second = two_channels(tone(440), -6.0)
+
+    np.testing.assert_array_equal(first, tone(440))
+    assert decibels(np.mean(second**2) / np.mean(first**2)) == pytest.approx(-6.0, abs=1e-3)
+
+
+@given(st.floats(0.001, 1.0), st.integers(0, 4_000))
+def test_silence_lengthens_a_clip_on_both_sides_and_leaves_it_as_it_is(seconds, n):
+    samples = np.full(n, 0.25, np.float32)
+
+    longer = surround_with_silence(samples, RATE, seconds=seconds)
+
+    side = round(seconds * RATE)
+    assert len(longer) == n + 2 * side
+    np.testing.assert_array_equal(longer[side : side + n], samples)
+    assert not longer[:side].any() and not longer[side + n :].any()
+
+
+def test_the_floor_of_the_silence_has_the_level_asked_for():
+    longer = surround_with_silence(tone(440), RATE, seconds=2.0, floor_dbfs=-60.0)
+
+    assert decibels(np.mean(longer[: 2 * RATE] ** 2)) == pytest.approx(-60.0, abs=0.2)
+
+
+def test_pink_noise_falls_by_3_db_an_octave():
+    power = np.abs(np.fft.rfft(pink_noise(2**18, seed=3))) ** 2
+    octaves = [2**k for k in range(10, 17)]
+    levels = [decibels(power[low : 2 * low].mean()) for low in octaves]
+
+    np.testing.assert_allclose(np.diff(levels), -3.0103, atol=0.5)
+    assert np.polyfit(range(len(levels)), levels, 1)[0] == pytest.approx(-3.0103, abs=0.1)
+    assert np.mean(pink_noise(2**18, seed=3) ** 2) == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 20.0, 40.0])
+def test_the_snr_is_that_of_active_speech_and_pauses_do_not_change_it(snr_db):
+    speech = tone(440, 1.0, 0.1)
+    with_pauses = surround_with_silence(speech, RATE, seconds=2.0)
+
+    noise = add_pink_noise(with_pauses, RATE, snr_db) - with_pauses
+
+    measured = decibels(np.mean(speech**2) / np.mean(noise**2))
+    assert measured == pytest.approx(snr_db, abs=0.1)
+
+
+def test_a_clip_meets_the_same_noise_each_time_and_another_clip_another():
+    first, again, other = (add_pink_noise(tone(hz), RATE, 10.0) - tone(hz) for hz in (440, 440, 450))
+
+    np.testing.assert_array_equal(first, again)
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.5
+    assert seed_of(tone(440)) == seed_of(tone(440).copy()) != seed_of(tone(450))
+
+
+def test_noise_never_clips_a_loud_clip():
+    noisy = add_pink_noise(tone(440, peak=1.0), RATE, 0.0)
+
+    assert np.abs(noisy).max() <= 32_767 / 32_768 + 1e-6  # a step of float32
+    assert not add_pink_noise(np.zeros(100, np.float32), RATE, 20.0).any()
+    assert add_pink_noise(np.zeros(0, np.float32), RATE, 20.0).size == 0
+
+
+def test_active_power_leaves_pauses_out():
+    speech = tone(500, 1.0)
+
+    paused = active_power(surround_with_silence(speech, RATE, seconds=1.0), RATE)
+
+    assert paused == pytest.approx(0.125, rel=0.01)
+    assert active_power(speech, RATE) == pytest.approx(0.125, rel=0.01)
+
+
+@pytest.mark.parametrize("hz", [400, 1_000, 2_000, 3_300])
+def test_the_telephone_lets_its_band_through(hz):
+    passed = telephone_band(tone(hz), RATE)[2_000:6_000]
+
+    assert len(telephone_band(tone(hz), RATE)) == 8_000
+    assert decibels(np.mean(passed**2) / 0.125) == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.parametrize("hz", [50, 100, 200, 3_700, 3_900, 5_000, 7_000])
+def test_the_telephone_takes_away_what_is_outside_its_band(hz):
+    passed = telephone_band(tone(hz), RATE)[2_000:6_000]
+
+    assert decibels(np.mean(passed**2) / 0.125) < -35.0

@@ -1,0 +1,122 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.robustness import (
+    ROBUSTNESS_COLUMNS,
+    judged,
+    robustness_cells,
+    robustness_metrics,
+    robustness_row,
+    robustness_sentences,
+    unknown_row,
+)
+from affetto.evaluation.robustness_figure import robustness_figure
+from affetto.evaluation.significance import bootstrap_difference
+
+QUICK = EvaluationParameters(n_resamples=200)
+LABELS = ["calm", "sad"] * 10
+GROUPS = [f"g{i // 4}" for i in range(20)]
+
+
+def answers(predictions, predicted):
+    return predictions[["clip_id", "fold", "seed"]].assign(predicted=predicted)
+
+
+def rows(changes):
+    """A table of `condition, model, change`, tolerance 2."""
+    shared = {"family": "packaging", "role": "proposed", "tolerance": 2.0}
+    scores = {"uar": 0.5, "change_ci_low": -1.0, "change_ci_high": 1.0, "n_clips": 9}
+    return judged(
+        pd.DataFrame(
+            [
+                {**unknown_row("not decodable here"), **shared, "condition": condition, "model": model}
+                if change is None
+                else {
+                    **unknown_row(""),
+                    **shared,
+                    **scores,
+                    "condition": condition,
+                    "model": model,
+                    "change": change,
+                }
+                for condition, model, change in changes
+            ],
+            columns=list(ROBUSTNESS_COLUMNS),
+        )
+    )
+
+
+def test_equal_answers_change_nothing(make_predictions):
+    clean = make_predictions(LABELS, LABELS[::-1], group=GROUPS)
+
+    row = robustness_row(answers(clean, clean["predicted"]), clean, QUICK)
+
+    assert row["change"] == row["change_ci_low"] == row["change_ci_high"] == 0
+    assert row["n_clips"] == 20
+
+
+def test_the_change_is_in_points_and_paired(make_predictions):
+    clean = make_predictions(LABELS, LABELS, group=GROUPS)
+    told = np.array(LABELS, dtype=object)
+    told[:2] = ["sad", "calm"]  # one of ten clips of each class
+
+    row = robustness_row(answers(clean, told).sample(frac=1, random_state=0), clean, QUICK)
+
+    assert (row["uar"], row["uar_clean"]) == pytest.approx((0.9, 1.0))
+    assert row["change"] == pytest.approx(-10.0)
+    whole = bootstrap_difference(clean.assign(predicted=told), clean, n_resamples=200)
+    assert (row["change_ci_low"], row["change_ci_high"]) == pytest.approx((100 * whole.low, 100 * whole.high))
+
+
+def test_only_degraded_clips_count_for_the_clean_score(make_predictions):
+    predicted = LABELS[:10] + ["calm"] * 10
+    clean = make_predictions(LABELS, predicted, group=GROUPS)
+
+    row = robustness_row(answers(clean, predicted).iloc[:10], clean, QUICK)
+
+    assert row["uar_clean"] == 1.0
+    assert row["n_clips"] == 10
+
+
+def test_a_change_is_judged_by_its_size_and_what_is_unknown_is_not_judged():
+    table = rows([("a", "m", -2.0), ("b", "m", 2.1), ("c", "m", None)])
+
+    assert list(table["within_tolerance"]) == ["yes", "no", ""]
+    assert robustness_metrics(table, "m") == {
+        "robustness_a_change": -2.0,
+        "robustness_b_change": 2.1,
+        "robustness_within": 0.5,
+    }
+    assert robustness_metrics(table, "other") == {}
+
+
+def test_the_report_says_where_a_model_is_beyond_the_tolerance():
+    table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("m4a", "m", None)])
+
+    laid_out = robustness_cells(table)
+
+    assert robustness_sentences(table) == [
+        "m stays within the tolerance in 1 of 2 conditions, but not in rate 8 khz (−5.0)."
+    ]
+    assert laid_out["rows"][0] == ["rate 8 khz", "±2", "−5.0 [−1.0, +1.0] ✗"]
+    assert laid_out["rows"][2][2] == "–"
+    assert laid_out["notes"] == ["m4a: not decodable here."]
+
+
+def test_a_table_without_rows_is_nothing_to_report_and_draws_as_such():
+    empty = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
+
+    assert robustness_cells(empty) is None
+    assert robustness_metrics(empty, "m") == {}
+    assert len(robustness_figure(empty).texts) == 1
+
+
+def test_the_figure_has_a_row_a_condition_and_a_mark_a_model():
+    table = rows([(c, m, 1.0) for c in ("a_b", "c") for m in ("m", "n", "o")])
+
+    (axes,) = robustness_figure(table).axes
+
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a b", "c"]
+    assert len(axes.get_legend_handles_labels()[1]) == 3

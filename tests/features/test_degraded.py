@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from affetto.audio.conditions import Condition
+from affetto.features import degraded
+from affetto.features.clip_features import FeatureSet
+from affetto.features.extraction import extract_in_memory
+from affetto.features.parameters import LogMelParameters, MfccParameters
+from affetto.parallel import ExecutorParameters
+
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+PARAMETERS = {
+    "mfcc": MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160),
+    "log_mel": LogMelParameters(),
+}
+
+
+def condition(**entry):
+    return TypeAdapter(Condition).validate_python(entry)
+
+
+@pytest.fixture
+def clean(corpus):
+    clips, root = corpus
+    chosen = clips.iloc[:6]
+    paths, ids = [root / path for path in chosen["path"]], list(chosen["clip_id"])
+    return FeatureSet(
+        {name: extract_in_memory(paths, ids, values, name=name) for name, values in PARAMETERS.items()}
+    )
+
+
+def extract(clean, corpus, tmp_path, entry, executor=HERE, clips=None):
+    return degraded.extract_degraded(
+        clean,
+        corpus[0] if clips is None else clips,
+        condition(**entry),
+        root=corpus[1],
+        other_roots={},
+        stores=tmp_path / "degraded",
+        executor=executor,
+        name="test",
+    )
+
+
+def test_a_lossless_copy_has_the_features_of_the_clip(clean, corpus, tmp_path):
+    copies = extract(clean, corpus, tmp_path, {"kind": "codec", "format": "flac"})
+
+    assert copies.clip_ids == clean.clip_ids
+    for name in clean:
+        assert copies[name].parameters == clean[name].parameters
+        for copy, clip in zip(copies[name], clean[name], strict=True):
+            np.testing.assert_allclose(copy, clip, atol=0.05)  # the clips hold floats, FLAC 24 bits
+
+
+def test_a_condition_changes_the_features_and_each_has_keys_of_its_own(clean, corpus, tmp_path):
+    soft = extract(clean, corpus, tmp_path, {"kind": "level", "peak_dbfs": -30.0})
+    longer = extract(clean, corpus, tmp_path, {"kind": "silence", "seconds": 0.5})
+
+    assert (longer["log_mel"].n_frames - clean["log_mel"].n_frames >= 62).all()
+    assert np.mean(soft["log_mel"][3]) < np.mean(clean["log_mel"][3]) - 10
+    keys = [set(each["mfcc"].keys) for each in (clean, soft, longer)]
+    assert len(set.union(*keys)) == sum(map(len, keys)) == 18
+
+
+def test_copies_are_extracted_once(clean, corpus, tmp_path, monkeypatch):
+    entry = {"kind": "pink_noise", "snr_db": 20.0}
+    first = extract(clean, corpus, tmp_path, entry)
+
+    def refuse(*_):
+        raise AssertionError("extracted again")
+
+    monkeypatch.setattr(degraded, "extract_one", refuse)
+    again = extract(clean, corpus, tmp_path, {**entry, "tolerance": 3.0})
+    one = extract(FeatureSet({"mfcc": clean["mfcc"].take([2, 0])}), corpus, tmp_path, entry)
+
+    assert again.fingerprint == first.fingerprint
+    np.testing.assert_array_equal(one["mfcc"][0], first["mfcc"][2])
+    for copy, earlier in zip(again["mfcc"], first["mfcc"], strict=True):
+        np.testing.assert_array_equal(copy, earlier)
+
+
+def test_workers_find_what_this_process_finds(clean, corpus, tmp_path):
+    entry = {"kind": "telephone", "mu_law": True}
+    here = extract(clean, corpus, tmp_path / "a", entry)
+    there = extract(clean, corpus, tmp_path / "b", entry, ExecutorParameters(n_jobs=2, progress=False))
+
+    assert here.fingerprint == there.fingerprint
+    for name in here:
+        for one, other in zip(here[name], there[name], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_clip_that_cannot_be_decoded_is_left_out(clean, corpus, tmp_path, caplog):
+    clips = corpus[0].copy()
+    clips.loc[clips["clip_id"] == clean.clip_ids[1], "path"] = "gone.wav"
+
+    copies = extract(clean, corpus, tmp_path, {"kind": "stereo"}, clips=clips)
+
+    assert copies.clip_ids == (clean.clip_ids[0], *clean.clip_ids[2:])
+    assert "1 clips are left out" in caplog.text
+    assert not list(tmp_path.rglob("copy*"))
+
+
+def test_a_part_of_a_file_is_degraded_as_a_part(clean, corpus, tmp_path):
+    clips = corpus[0].assign(start_s=0.1, end_s=0.2)
+
+    copies = extract(clean, corpus, tmp_path, {"kind": "stereo"}, clips=clips)
+
+    assert set(copies["mfcc"].n_frames) == {11}

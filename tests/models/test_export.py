@@ -1,0 +1,159 @@
+"""The exported file computes what the model does, for clips of any length."""
+
+import ast
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.extractors import describe
+from affetto.features.parameters import LogMelParameters, OpenSmileParameters
+from affetto.features.recording import extract_recording
+from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter
+from affetto.models.registry import build_estimator
+
+CRNN = {"epochs": 1, "channels": (4, 6), "n_time_strides": 2, "lstm_units": 4, "crop_s": 0.3}
+LSTM = {"epochs": 1, "units": 4}
+LABELS = ("anger", "joy", "sad")
+KINDS = {
+    "log_mel": LogMelParameters(),
+    "lld": OpenSmileParameters(level="lld"),
+    "functionals": OpenSmileParameters(),
+}
+HOPS = {"log_mel": 0.016, "lld": 0.01, "mfcc": 512 / 22_050}
+
+
+def toy(n=12, *, seed=0):
+    """Clips of 1 to 300 frames; LLD with numbers that are not finite, functionals far from zero."""
+    rng = np.random.default_rng(seed)
+    lengths = [1, 2, 300, *rng.integers(3, 120, n - 3)]
+    arrays = {
+        "log_mel": [rng.normal(-50, 10, (length, 16)) for length in lengths],
+        "lld": [rng.normal(100, 3, (int(1.6 * length) + 1, 5)) for length in lengths],
+        "mfcc": [rng.normal(size=(length, 4)) for length in lengths],
+        "functionals": [rng.normal(1e4, 0.1, 40) for _ in lengths],
+    }
+    arrays["lld"][4][3:5, 2] = np.nan, np.inf
+    for values in arrays["functionals"]:
+        values[7] = 3.0
+    ids = [f"toy/{i}" for i in range(n)]
+    features = {
+        name: ClipFeatures.from_arrays(
+            name,
+            ids,
+            [value.astype(np.float32) for value in values],
+            hop_s=HOPS.get(name),
+            parameters=describe(KINDS[name]) if name in KINDS else {"hop": 512, "sample_rate_hz": 22_050},
+        )
+        for name, values in arrays.items()
+    }
+    return FeatureSet(features), [LABELS[i % 3] for i in range(n)], [f"g{i // 2}" for i in range(n)]
+
+
+def fit(name, parameters):
+    return build_estimator(name, parameters, seed=1).fit(*toy())
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("crnn_lld", {"crnn": {**CRNN, "n_members": 2, "lld_windows": {"units": 4}}, "crnn_weight": 0.4}),
+        ("crnn", {**CRNN, "mean_removal": "band"}),
+        ("lld", {}),
+        ("attention_lstm", {**LSTM, "n_members": 2, "layers": 2, "skip": True, "pooled_deviation": True}),
+        ("lstm", {**LSTM, "window_s": 0.0, "bidirectional": False}),
+    ],
+)
+def test_file_gives_the_probabilities_of_the_model(name, parameters):
+    model = fit(name, parameters)
+    model.temperature = 1.7
+    content = convert(model)
+    x, _, _ = toy(seed=5)
+    expected = model.predict_proba(x)
+    runner = interpreter(content).get_signature_runner()
+    for i in range(x.n_clips):
+        clip = {k: x[k][i] if k == "functionals" else x[k][i][None] for k in runner.get_input_details()}
+        found = runner(**clip)[OUTPUT]
+        assert found.shape == (1, 3)
+        np.testing.assert_allclose(found[0], expected[i], atol=TOLERANCE)
+        np.testing.assert_array_equal(runner(**clip)[OUTPUT], found)  # nothing is kept between clips
+
+
+@pytest.fixture(scope="module")
+def joined():
+    return fit("crnn_lld", {"crnn": {**CRNN, "lld_windows": {"units": 4}}})
+
+
+def test_model_works_on_after_its_export(joined, tmp_path):
+    x, _, _ = toy(seed=3)
+    before = joined.predict_proba(x)
+    convert(joined)
+    np.testing.assert_array_equal(joined.predict_proba(x), before)
+    joined.save(tmp_path / "model")
+
+
+def test_only_operations_that_every_interpreter_has(joined):
+    names = {each["op_name"] for each in interpreter(convert(joined))._get_ops_details()}
+    assert "WHILE" in names
+    assert not {name for name in names if name.startswith("Flex") or "CUSTOM" in name}
+
+
+def test_description_says_how_to_feed_the_file(joined, tmp_path, capfd):
+    exported = export_model(joined, tmp_path / "new" / "voice.tflite")
+    assert exported.model.stat().st_size == exported.n_bytes
+    assert exported.difference < TOLERANCE
+    described = json.loads(exported.description.read_text())
+    assert described["file"] == "voice.tflite"
+    assert described["classes"] == list(LABELS)
+    assert {name: entry["shape"] for name, entry in described["inputs"].items()} == {
+        "log_mel": [1, None, 16],
+        "lld": [1, None, 5],
+        "functionals": [1, 40],
+    }
+    assert described["inputs"]["log_mel"]["parameters"] == describe(LogMelParameters())
+    assert described["inputs"]["lld"]["hop_s"] == 0.01
+    assert sorted(path.name for path in exported.model.parent.iterdir()) == ["voice.json", "voice.tflite"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_models_without_a_network_are_refused(tmp_path):
+    model = build_estimator("functionals_svm").fit(*toy())
+    with pytest.raises(AffettoError, match=r"kind 'functionals_svm' has no network .* such as crnn_lld\.$"):
+        export_model(model, tmp_path / "a.tflite")
+    with pytest.raises(AffettoError, match=r"a\.onnx is no name .* \.tflite\.$"):
+        export_model(model, tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_conversion_that_computes_something_else_is_not_written(joined, tmp_path, monkeypatch):
+    monkeypatch.setattr("affetto.models.export.largest_difference", lambda *_: 0.5)
+    with pytest.raises(AffettoError, match=r"differs by 0\.5 from crnn_lld, so nothing was written"):
+        export_model(joined, tmp_path / "a.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_runs_the_file(request, tmp_path, monkeypatch, capsys):
+    page = (request.config.rootpath / "docs/export.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    rng = np.random.default_rng(0)
+    kinds = {"log_mel": LogMelParameters(), "functionals": OpenSmileParameters(feature_set="eGeMAPSv02")}
+    ids, sizes = [str(i) for i in range(6)], {"log_mel": (30, 64), "functionals": (88,)}
+    features = {
+        name: ClipFeatures.from_arrays(
+            name, ids, [rng.normal(size=sizes[name]) for _ in ids], parameters=describe(kind)
+        )
+        for name, kind in kinds.items()
+    }
+    model = build_estimator("crnn_lld", {"crnn": CRNN})
+    model.fit(FeatureSet(features), ["anger", "joy"] * 3, ["a", "b"] * 3)
+    export_model(model, tmp_path / "voice.tflite")
+    soundfile.write(tmp_path / "voice.wav", rng.uniform(-0.1, 0.1, 16_000), 16_000)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/export.md", "exec"), {})
+    printed = ast.literal_eval(capsys.readouterr().out)
+    assert list(printed) == ["anger", "joy"]
+    heard = extract_recording(tmp_path / "voice.wav", "voice", kinds)
+    np.testing.assert_allclose(list(printed.values()), model.predict_proba(FeatureSet(heard))[0], atol=1e-3)

@@ -1,0 +1,225 @@
+"""Recordings of a person, from files to what was heard in them, with models that are easy to foresee."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from affetto.datasets.heard import FigureDataset, HeardVoiceDataset, TimelineDataset
+from affetto.errors import AffettoError
+from affetto.features.extractors import describe
+from affetto.features.parameters import MfccParameters
+from affetto.pipelines.hear.pipeline import create_pipeline
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.pooling import pool_posteriors
+
+RATE_HZ = 16_000
+RNG = np.random.default_rng(0)
+
+
+class LevelModel:
+    """Stands in for a fitted voice model: loud is anger, and soft is sadness."""
+
+    classes_ = ("anger", "sadness")
+    features = ("mfcc",)
+    feature_parameters_ = {"mfcc": describe(MfccParameters(delta_order=0))}  # noqa: RUF012
+
+    def __init__(self):
+        self.batches = []
+
+    def predict_proba(self, x):
+        self.batches.append(x["mfcc"].n_frames.tolist())
+        level = np.array([clip[:, 0].mean() for clip in x["mfcc"]])
+        anger = 1 / (1 + np.exp(-(level + 600) / 40))
+        return np.stack([anger, 1 - anger], axis=1)
+
+
+class EnrolledModel(LevelModel):
+    """Says how many clips it was given of the person."""
+
+    def predict_proba(self, x, enrolment=None):
+        share = 0.0 if enrolment is None else 1 / (1 + len(enrolment.clip_ids))
+        return np.tile([share, 1 - share], (len(x.clip_ids), 1))
+
+
+class StubbornModel(LevelModel):
+    """Cannot be enrolled."""
+
+    def predict_proba(self, x, enrolment=None):
+        if enrolment is not None:
+            raise AffettoError("level cannot be enrolled: leave it out.")
+        return super().predict_proba(x)
+
+
+def speech(level=0.3, duration_s=4):
+    time = np.arange(duration_s * RATE_HZ) / RATE_HZ
+    phase = 2 * np.pi * (140 * time + 3 * np.sin(2 * np.pi * 2 * time))
+    syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0.01, None)
+    return level * syllables * sum(np.sin(k * phase) / k for k in range(1, 12))
+
+
+def silence(duration_s):
+    return np.zeros(duration_s * RATE_HZ)
+
+
+def noise(duration_s):
+    return 0.05 * RNG.normal(size=duration_s * RATE_HZ)
+
+
+@pytest.fixture
+def voice(tmp_path):
+    folder = tmp_path / "voice"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    return partial(_run, tmp_path / "voices")
+
+
+def _run(out, voice, model=None, **parameters):
+    inputs = {
+        "params:recommend": RecommendParameters(voice=str(voice), **parameters),
+        "voice.emotion.level.model": model or LevelModel(),
+        "voice.emotion.level.fitted": "fits/level",
+    }
+    catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
+    catalog["hear.voices"] = HeardVoiceDataset(filepath=str(out))
+    catalog["hear.timelines"] = TimelineDataset(filepath=str(out))
+    catalog["hear.figures"] = FigureDataset(filepath=str(out))
+    result = SequentialRunner().run(create_pipeline("level"), catalog)
+    return catalog["hear.voices"].load(), catalog["hear.timelines"].load(), result["hear.summary"].load()
+
+
+def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):
+    parts = [silence(3), speech(), noise(5), speech(0.03), silence(4)]
+    sf.write(voice / "mixed.wav", np.concatenate(parts), RATE_HZ)
+    voices, timelines, summary = run(voice)
+    table = timelines["mixed"]
+    heard = table["emotion"].notna().to_numpy()
+    np.testing.assert_array_equal(np.flatnonzero(heard), [3, 4, 5, 6, 12, 13, 14, 15])
+    assert set(table["emotion"][3:7]) == {"anger"}
+    assert set(table["emotion"][12:16]) == {"sadness"}
+    assert (table["end_s"].iloc[-1], len(table)) == (20.0, 20)
+    assert table["speech_s"][3:7].sum() == pytest.approx(4.0, abs=0.6)
+    np.testing.assert_allclose(table.loc[heard, ["p_anger", "p_sadness"]].sum(axis=1), 1.0, atol=2e-6)
+    pooled = pool_posteriors(table[["p_anger", "p_sadness"]].to_numpy(), table["speech_s"].to_numpy())
+    found = {entry.emotion: entry.probability for entry in voices["mixed"].emotions}
+    assert found == pytest.approx({"anger": pooled[0], "sadness": pooled[1]}, abs=1e-6)
+    assert [span.emotion for span in voices["mixed"].timeline.spans] == [None, "anger", None, "sadness", None]
+    assert "mixed: 0:00-0:03 no speech, 0:03-0:07 anger" in summary
+    files = sorted(file.name for file in (tmp_path / "voices").iterdir() if file.suffix)
+    assert files == ["mixed.csv", "mixed.json", "mixed.png"]
+    content = json.loads((tmp_path / "voices/mixed.json").read_text())
+    assert {"speech_s", "unsure", "timeline", "emotions"} <= set(content)
+
+
+def test_short_recordings_are_heard_as_a_whole(run, voice):
+    sf.write(voice / "loud.wav", speech(), RATE_HZ)
+    sf.write(voice / "soft.wav", speech(0.003), RATE_HZ)
+    model = LevelModel()
+    voices, timelines, _ = run(voice, model)
+    assert [voices[name].emotion for name in ("loud", "soft")] == ["anger", "sadness"]
+    assert all(one.timeline is None for one in voices.values())
+    assert [len(table) for table in timelines.values()] == [1, 1]
+    assert len(model.batches) == 1
+    assert model.batches[0][0] == 1 + 4 * 22_050 // 512  # the whole recording
+
+
+def test_silence_at_the_end_changes_nothing(run, voice):
+    sf.write(voice / "a.wav", speech(0.03, 8), RATE_HZ)
+    sf.write(voice / "b.wav", np.concatenate([speech(0.03, 8), silence(11)]), RATE_HZ)
+    voices, timelines, _ = run(voice)
+    one, other = (voices[name].emotions for name in "ab")
+    assert one[0].emotion == other[0].emotion
+    assert one[0].probability == pytest.approx(other[0].probability, abs=0.05)
+    assert timelines["b"]["emotion"][8:].isna().all()
+    assert voices["a"].speech_s == pytest.approx(voices["b"].speech_s, abs=0.05)
+
+
+def test_windows_are_predicted_in_batches(run, voice):
+    sf.write(voice / "a.wav", speech(0.3, 9), RATE_HZ)
+    sf.write(voice / "b.wav", speech(0.3, 3), RATE_HZ)
+    model = LevelModel()
+    voices, *_ = run(voice, model, timeline={"batch": 4})
+    assert [len(batch) for batch in model.batches] == [4, 4, 2]
+    assert max(max(batch) for batch in model.batches) <= 1 + 3 * 22_050 // 512
+    whole, *_ = run(voice, LevelModel())
+    assert voices == whole
+
+
+def test_noise_gets_no_emotion_however_long(run, voice):
+    sf.write(voice / "noise.wav", noise(20), RATE_HZ)
+    sf.write(voice / "speech.wav", speech(), RATE_HZ)
+    voices, timelines, summary = run(voice)
+    assert voices["noise"].status == "no_speech"
+    assert voices["noise"].emotions == ()
+    assert list(timelines) == ["speech"]
+    assert "No speech was found in noise.wav" in summary
+    with pytest.raises(AffettoError, match=r"No speech was found in noise\.wav"):
+        run(voice / "noise.wav")
+
+
+def test_what_cannot_be_computed_stops_nothing(run, voice):
+    sf.write(voice / "good.wav", speech(), RATE_HZ)
+    broken = speech(0.3, 9)
+    broken[40_000:40_100] = np.nan
+    sf.write(voice / "nan.wav", broken, RATE_HZ, subtype="FLOAT")
+    voices, timelines, _ = run(voice)
+    assert (voices["good"].status, voices["nan"].status) == ("ok", "unreadable")
+    assert "not finite" in voices["nan"].message
+    assert list(timelines) == ["good"]
+
+
+def test_enrolment_reaches_the_model(run, voice, tmp_path):
+    sf.write(voice / "a.wav", speech(), RATE_HZ)
+    (tmp_path / "mine").mkdir()
+    sf.write(tmp_path / "mine/short.wav", speech(), RATE_HZ)
+    sf.write(tmp_path / "mine/long.wav", speech(0.3, 9), RATE_HZ)
+    sf.write(tmp_path / "mine/noise.wav", noise(3), RATE_HZ)
+    alone, *_ = run(voice, EnrolledModel())
+    assert (alone["a"].emotions[0].probability, alone["a"].enrolled) == (1.0, 0)
+    voices, *_ = run(voice, EnrolledModel(), enrol=str(tmp_path / "mine"))
+    # The short one and three windows of the long one that do not overlap.
+    assert voices["a"].emotions[0].probability == pytest.approx(0.8)
+    assert voices["a"].enrolled == 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("gone", "There is no enrolment recording at"),
+        ("noise", r"None of the 1 enrolment recordings in .*: No speech was found in noise\.wav"),
+        ("speech", "level cannot be enrolled"),
+    ],
+)
+def test_enrolment_that_cannot_be_used_is_one_sentence(run, voice, tmp_path, folder, said):
+    sf.write(voice / "a.wav", speech(), RATE_HZ)
+    for name, sound in {"noise": noise(3), "speech": speech()}.items():
+        (tmp_path / name).mkdir()
+        sf.write(tmp_path / name / f"{name}.wav", sound, RATE_HZ)
+    with pytest.raises(AffettoError, match=said):
+        run(voice, StubbornModel(), enrol=str(tmp_path / folder))
+
+
+def test_tables_come_back_as_they_were(tmp_path):
+    table = pd.DataFrame(
+        {
+            "name": ["NA", "NA"],
+            "start_s": [0.0, 1.0],
+            "emotion": pd.Series([None, "anger"], dtype="str"),
+            "unsure": pd.Series([None, True], dtype="boolean"),
+            "p_anger": [np.nan, 0.4],
+        }
+    )
+    dataset = TimelineDataset(filepath=str(tmp_path))
+    dataset.save({"NA": table})
+    pd.testing.assert_frame_equal(dataset.load()["NA"], table)
+    dataset.save({})
+    assert not (tmp_path / "NA.csv").exists()
