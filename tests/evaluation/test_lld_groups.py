@@ -70,6 +70,19 @@ def test_examples(name, group):
     assert group_of(name) == group
 
 
+def test_a_correlation_is_in_the_groups_of_both_descriptors(names):
+    columns = columns_by_group(names("ComParE_2016", "correlations"))
+
+    # All pairs less those of two descriptors of other groups.
+    assert {group: len(positions) for group, positions in columns.items()} == {
+        group: (65 * 64 - (65 - size) * (64 - size)) // 2 for group, size in LLD.items()
+    }
+    assert columns_by_group(["F0final_sma~mfcc_sma[1]", "F0final_sma~logHNR_sma"])["voicing"].tolist() == [
+        0,
+        1,
+    ]
+
+
 def test_an_unknown_column_is_named():
     with pytest.raises(AffettoError, match="'tempo_sma_amean' belongs to no known group"):
         group_of("tempo_sma_amean")

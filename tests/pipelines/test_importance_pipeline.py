@@ -23,7 +23,12 @@ CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 EMOTIONS = ("calm", "tense")
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 MODELS = {
-    "lld": ModelSpecification(estimator="lld", role="proposed", features=("functionals",)),
+    "lld": ModelSpecification(
+        estimator="lld",
+        role="proposed",
+        features=("functionals",),
+        parameters={"features": ["functionals"]},
+    ),
     "svm": ModelSpecification(
         estimator="functionals_svm", role="baseline", features=("functionals",), parameters={"C": 0.1}
     ),

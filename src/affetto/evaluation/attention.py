@@ -112,9 +112,8 @@ def attention_examples(attention: pd.DataFrame, predictions: pd.DataFrame) -> pd
 
 
 def _title(clip: pd.Series[Any]) -> str:
-    told = clip["predicted"] if clip["predicted"] != clip["label"] else "recognised"
-    sure = f"{clip['posterior']:.2f}"
-    return f"{clip['label']}: {told}, {sure}\n{clip['clip_id']}"
+    told = f"true {clip['label']}, told {clip['predicted']} ({clip['posterior']:.2f})"
+    return f"{told}\n{clip['clip_id']}"
 
 
 def _image(spectrograms: ClipFeatures | None, clip_id: str) -> tuple[Floats | None, float]:

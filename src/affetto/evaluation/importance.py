@@ -8,6 +8,7 @@ alike neither loses alone: small figures for all of them do not mean that none m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.counts import class_names, count_by_group, uar
 from affetto.evaluation.exchange import Columns
 from affetto.evaluation.exchange_task import AS_IS, Answers
 from affetto.evaluation.lld_groups import columns_by_group
-from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import bootstrap_difference
 from affetto.features.clip_features import FeatureSet
@@ -113,12 +114,12 @@ def importance_of(
 
 
 def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, Any]:
-    repeats = sorted(set(exchanged["repeat"]))
+    n_repeats = exchanged["repeat"].nunique()
     # Each repeat of each seed stands for a seed of its own: the same model, asked again.
-    alone = pd.concat([whole.assign(repeat=repeat) for repeat in repeats], ignore_index=True)
-    first, second = (_as_seeds(table, len(repeats)) for table in (alone, exchanged))
-    losses = _POINTS * (per_seed(first, uar) - per_seed(second, uar))
-    by_repeat = losses.groupby(losses.index % len(repeats)).mean()
+    alone = pd.concat([whole.assign(repeat=repeat) for repeat in range(n_repeats)], ignore_index=True)
+    first, second = (_as_seeds(table, n_repeats) for table in (alone, exchanged))
+    losses = _POINTS * (_pooled(first) - _pooled(second)).reshape(-1, n_repeats)
+    by_repeat = losses.mean(axis=0)
     interval = bootstrap_difference(
         first,
         second,
@@ -127,14 +128,19 @@ def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, parameters: EvaluationPa
         seed=parameters.seed,
     )
     return {
-        "uar": float(per_seed(whole, uar).mean()),
+        "uar": float(_pooled(whole).mean()),
         "loss": float(by_repeat.mean()),
-        "loss_sd": float(by_repeat.std(ddof=1)),
+        "loss_sd": float(by_repeat.std(ddof=1)) if n_repeats > 1 else math.nan,
         "loss_ci_low": _POINTS * interval.low,
         "loss_ci_high": _POINTS * interval.high,
         "n_clips": whole["clip_id"].nunique(),
-        "n_repeats": len(repeats),
+        "n_repeats": n_repeats,
     }
+
+
+def _pooled(table: pd.DataFrame) -> np.ndarray:
+    """UAR of the pooled folds of each seed, shape [n_seeds]."""
+    return uar(count_by_group(table, class_names(table)).matrices.sum(axis=0))
 
 
 def _as_seeds(table: pd.DataFrame, n_repeats: int) -> pd.DataFrame:

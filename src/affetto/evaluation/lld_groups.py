@@ -19,6 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from affetto.errors import AffettoError
+from affetto.features.correlations import PAIR
 
 LldGroup = Literal["energy", "voicing", "spectral", "cepstral"]
 LLD_GROUPS: tuple[LldGroup, ...] = get_args(LldGroup)
@@ -85,6 +86,13 @@ def group_of(dimension: str) -> LldGroup:
 
 
 def columns_by_group(dimensions: Sequence[str]) -> dict[LldGroup, np.ndarray]:
-    """Return the positions of the columns of each group, int64 arrays; together they are all columns."""
-    groups = np.array([group_of(dimension) for dimension in dimensions], dtype=object)
-    return {group: np.flatnonzero(groups == group) for group in LLD_GROUPS}
+    """Return the positions of the columns of each group, int64 arrays; together they are all columns.
+
+    A column belongs to one group, except the correlation of two descriptors: it says something of both and so
+    belongs to the groups of both.
+    """
+    groups = [{group_of(descriptor) for descriptor in dimension.split(PAIR)} for dimension in dimensions]
+    return {
+        group: np.array([i for i, own in enumerate(groups) if group in own], dtype=np.int64)
+        for group in LLD_GROUPS
+    }

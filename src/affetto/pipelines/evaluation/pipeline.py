@@ -13,7 +13,7 @@ from affetto.pipelines.evaluation import importance, nodes
 from affetto.pipelines.evaluation.nodes import SEPARATOR
 
 _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure", "groups_figure")
-_DESCRIPTORS = ("functionals", "egemaps", "lld")
+_DESCRIPTORS = ("functionals", "egemaps", "lld", "correlations")
 
 
 def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustness: bool = False) -> Pipeline:
