@@ -87,28 +87,13 @@ def linear_graph(
     return InferenceGraph({name: (size,) for name, size in sizes.items()}, call)
 
 
-def mean_graph(graphs: Sequence[InferenceGraph]) -> InferenceGraph:
-    """Average the probabilities of several graphs."""
-    inputs, networks = _union(graphs)
-
-    def call(features: Tensors) -> Any:
-        return tf.add_n([graph.call(features) for graph in graphs]) / float(len(graphs))
-
-    return InferenceGraph(inputs, call, networks)
-
-
 def product_graph(graphs: Sequence[InferenceGraph], weights: Sequence[float]) -> InferenceGraph:
     """Fuse several graphs by the weighted product of their probabilities (see `affetto.models.fusion`)."""
-    inputs, networks = _union(graphs)
+    inputs = {name: shape for graph in graphs for name, shape in graph.inputs.items()}
+    networks = tuple(network for graph in graphs for network in graph.networks)
     return InferenceGraph(
         inputs, lambda features: power_product([graph.call(features) for graph in graphs], weights), networks
     )
-
-
-def _union(graphs: Sequence[InferenceGraph]) -> tuple[dict[str, tuple[int | None, ...]], tuple[Any, ...]]:
-    """Return the inputs and the networks of all graphs."""
-    inputs = {name: shape for graph in graphs for name, shape in graph.inputs.items()}
-    return inputs, tuple(network for graph in graphs for network in graph.networks)
 
 
 @contextmanager

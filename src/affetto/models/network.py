@@ -91,7 +91,7 @@ class KerasEstimator(Estimator):
         seeds = np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members)
         self.members_ = []
         histories = [self._fit_member(examples, groups, int(seed)) for seed in seeds]
-        self.history_ = mean_history(histories)
+        self.history_ = _mean_history(histories)
 
     def _learn_inputs(self, x: FeatureSet) -> Inputs:
         """Set `statistics_` and return the inputs; override it where both share costly work."""
@@ -182,7 +182,7 @@ def example_batch(model: Any, *, n_steps: int = 16) -> Batch:
     return batch
 
 
-def mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
+def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
     """Average the members' histories epoch by epoch."""
     return [
         {key: float(np.mean([e[key] for e in entries])) for key in entries[0]}
