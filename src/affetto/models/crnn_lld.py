@@ -46,8 +46,8 @@ class CrnnLldParameters(BaseModel):
         0.25,
         ge=0,
         le=0.5,
-        description="Share of the training clips, whole speakers, that both branches are fitted without once, "
-        "to learn on them how to weigh and calibrate; 0: the exponents below are kept.",
+        description="Share of the training clips, whole speakers, that both branches are fitted without "
+        "once, to learn on them how to weigh and calibrate; 0: the exponents below are kept.",
     )
     crnn_weight: float = Field(
         0.5, ge=0, description="Exponent of the CRNN's probabilities in the product, until one is learnt."
