@@ -19,6 +19,7 @@ import soundfile
 from timing import heading, row, spread
 
 from affetto.audio.decode import read_audio
+from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import (
     describe,
@@ -116,10 +117,12 @@ def make_recording(path: Path) -> Path:
 
 def fit_to_noise(folder: Path) -> Estimator:
     """Fit the proposed voice model with its default parameters to noise, save it and load it."""
+    speech = SpeechParameters()
     kinds: dict[str, FeatureParameters] = {
-        "log_mel": LogMelParameters(),
-        "lld": OpenSmileParameters(level="lld"),
-        "functionals": OpenSmileParameters(),
+        "log_mel": LogMelParameters(speech=speech),
+        "lld": OpenSmileParameters(level="lld", speech=speech),
+        "functionals": OpenSmileParameters(speech=speech),
+        "correlations": OpenSmileParameters(level="correlations", speech=speech),
     }
     rng = np.random.default_rng(0)
     y = [emotion for emotion in EMOTIONS for _ in range(2)]

@@ -70,7 +70,7 @@ def test_copies_are_extracted_once(clean, corpus, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(degraded, "extract_one", refuse)
+    monkeypatch.setattr(degraded, "extract_together", refuse)
     again = extract(clean, corpus, tmp_path, {**entry, "tolerance": 3.0})
     one = extract(FeatureSet({"mfcc": clean["mfcc"].take([2, 0])}), corpus, tmp_path, entry)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_limits
 
 from affetto.audio.decode import read_audio
 from affetto.errors import AffettoError
@@ -26,6 +27,13 @@ from affetto.whole_files import PARTIAL_SUFFIX
 MEL = LogMelParameters()
 DESCRIPTION = Description("log_mel", ("a", "b"), 0.01, {})
 ALONE = ExecutorParameters(n_jobs=1, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Limit matrix products to one thread, as workers do: the last bit depends on their number."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def make_plan(corpus, parameters=MEL, executor=ALONE) -> ExtractionPlan:

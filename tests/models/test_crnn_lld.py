@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.fusion import fuse
+from affetto.models.calibration import softmax
+from affetto.models.fusion import fit_exponents, fuse
 from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.training import validation_split
 
 TINY = {"epochs": 3, "channels": (4, 6), "n_time_strides": 2, "lstm_units": 4, "crop_s": 0.3, "batch_size": 8}
 TINY |= {"lld_windows": {"units": 4}}
+WEIGHTS = {"crnn_weight": 0.4, "lld_weight": 1.2}
 
 
 def toy(n=24, labels=("anger", "joy", "sad"), *, seed=0):
@@ -14,31 +17,32 @@ def toy(n=24, labels=("anger", "joy", "sad"), *, seed=0):
     y = [labels[i % len(labels)] for i in range(n)]
     spectra = [rng.normal(-50, 5, (int(rng.integers(4, 40)), 16)).astype(np.float32) for _ in y]
     llds = [rng.normal(size=(len(clip) + 3, 6)).astype(np.float32) for clip in spectra]
-    vectors = rng.normal(size=(n, 50))
+    vectors, pairs = rng.normal(size=(n, 50)), np.tanh(rng.normal(size=(n, 15)))
     for i, label in enumerate(y):
         vectors[i, sorted(labels).index(label)] += 4
     ids = [f"toy/{i}" for i in range(n)]
     log_mel = ClipFeatures.from_arrays("log_mel", ids, spectra, hop_s=0.016)
     lld = ClipFeatures.from_arrays("lld", ids, llds, hop_s=0.01)
     functionals = ClipFeatures.from_arrays("functionals", ids, list(vectors))
-    features = {"log_mel": log_mel, "lld": lld, "functionals": functionals}
+    correlations = ClipFeatures.from_arrays("correlations", ids, list(pairs))
+    features = {"log_mel": log_mel, "lld": lld, "functionals": functionals, "correlations": correlations}
     return FeatureSet(features), y, [f"g{i // 4}" for i in range(n)]
 
 
 @pytest.fixture(scope="module")
 def fitted():
     x, y, groups = toy()
-    weights = {"crnn_weight": 0.4, "lld_weight": 1.2}
-    return build_estimator("crnn_lld", {"crnn": TINY, **weights}, seed=2).fit(x, y, groups), x, y, groups
+    return build_estimator("crnn_lld", {"crnn": TINY, **WEIGHTS}, seed=2).fit(x, y, groups), x, y, groups
 
 
 def test_joined_model_is_the_product_of_its_branches(fitted):
     model, x, y, groups = fitted
     crnn = build_estimator("crnn", TINY, seed=2).fit(x, y, groups)
     lld = build_estimator("lld").fit(x, y, groups)
-    expected = fuse([crnn.predict_proba(x), lld.predict_proba(x)], [0.4, 1.2])
+    expected = fuse([crnn.predict_proba(x), lld.predict_proba(x)], model.exponents_.tolist())
     np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-6)
     np.testing.assert_allclose(model.attention(x)[0], crnn.attention(x)[0], atol=1e-6)
+    np.testing.assert_allclose([weights.sum() for weights in model.attention(x)], 1, atol=1e-5)
     assert model.n_parameters == crnn.n_parameters + lld.n_parameters
     assert model.history_ == crnn.history_
 
@@ -48,15 +52,56 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
     model.save(tmp_path / "joined")
     found = load_estimator(tmp_path / "joined")
     np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    own = x.take([0, 1, 2, 3])
+    np.testing.assert_allclose(found.predict_proba(x, own), model.predict_proba(x, own), atol=1e-5)
+    np.testing.assert_array_equal(found.exponents_, model.exponents_)
     for row, starts in zip(found.attention(x), found.attention_times(x), strict=True):
         assert row.shape == starts.shape
     assert found.native()[0] == "keras"
 
 
 def test_features_of_both_branches_are_needed(fitted):
-    assert fitted[0].features == build_estimator("crnn_lld").features == ("log_mel", "lld", "functionals")
-    plain = build_estimator("crnn_lld", {"crnn": {"lld_windows": None}})
+    every = ("log_mel", "lld", "functionals", "correlations")
+    assert fitted[0].features == build_estimator("crnn_lld").features == every
+    plain = build_estimator("crnn_lld", {"crnn": {"lld_windows": None}, "lld": {"features": ["functionals"]}})
     assert plain.features == ("log_mel", "functionals")
+
+
+def test_exponents_are_learnt_on_speakers_that_both_branches_have_not_heard(fitted):
+    model, x, y, groups = fitted
+    labels = np.array([model.classes_.index(label) for label in y])
+    kept, held = validation_split(labels, np.array(groups), 0.25, np.random.default_rng(2))
+    assert not set(np.array(groups)[kept]) & set(np.array(groups)[held])
+    seen, unseen = x.take(kept), x.take(held)
+    of_kept = [y[i] for i in kept], [groups[i] for i in kept]
+    opinions = [
+        build_estimator(name, values, seed=2).fit(seen, *of_kept).predict_proba(unseen)
+        for name, values in (("crnn", TINY), ("lld", {}))
+    ]
+    expected = fit_exponents(opinions, labels[held], start=[0.4, 1.2])
+    np.testing.assert_allclose(model.exponents_, expected, atol=0.02)
+    assert model.exponents_.tolist() != [0.4, 1.2]
+
+
+@pytest.mark.parametrize("why", ["one speaker", "no share", "a class of one speaker"])
+def test_exponents_stay_as_given_where_nothing_can_be_held_back(why):
+    x, y, groups = toy(12)
+    groups = ["g"] * 12 if why == "one speaker" else groups
+    share = 0.0 if why == "no share" else 0.25
+    if why == "a class of one speaker":
+        y, groups = ["anger", "joy"] * 6, ["a", "b"] * 6  # who is held back takes a class along
+    parameters = {"crnn": {**TINY, "epochs": 1}, **WEIGHTS, "calibration_share": share}
+    model = build_estimator("crnn_lld", parameters).fit(x, y, groups)
+    assert model.exponents_.tolist() == [0.4, 1.2]
+
+
+def test_enrolment_reaches_the_lld_branch_and_leaves_the_network_alone(fitted):
+    model, x, _, _ = fitted
+    own = x.take([0, 1, 2, 3])
+    opinions = [model.crnn_.predict_proba(x), softmax(model.lld_.scores(x, own))]
+    expected = fuse(opinions, model.exponents_.tolist())
+    np.testing.assert_allclose(model.predict_proba(x, own), expected, atol=1e-6)
+    assert np.abs(expected - model.predict_proba(x)).max() > 1e-4
 
 
 def test_twelve_clips_of_which_a_class_has_one():

@@ -7,12 +7,17 @@ import pytest
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
-from affetto.models.registry import load_estimator
+from affetto.models.fold_fit import plan_fits
+from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
 SVM = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",))
+NOISY = {"kind": "pink_noise", "snr_db": 20.0}
+COPIED = ModelSpecification(
+    estimator="mfcc_svm", role="baseline", features=("mfcc",), copies={"noisy": NOISY, "left_out": None}
+)
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 EMOTIONS = ("calm", "tense")
 
@@ -151,3 +156,97 @@ def test_the_temperature_softens_what_a_loaded_model_says(corpus, tmp_path):
 
     assert (sharp.argmax(axis=1) == soft.argmax(axis=1)).all()
     assert soft.max(axis=1).mean() < sharp.max(axis=1).mean()
+
+
+@pytest.fixture
+def copies(corpus):
+    """The clips of the corpus as they would sound in noise, but for one that could not be copied."""
+    mfcc = corpus[0]["mfcc"]
+    frames = [clip + 0.1 for clip in mfcc][1:]
+    names = mfcc.dimensions
+    copied = ClipFeatures.from_arrays("mfcc", mfcc.clip_ids[1:], frames, dimensions=names, hop_s=0.02)
+    return {"noisy": FeatureSet({"mfcc": copied})}
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What every estimator is fitted on: clips, labels and groups."""
+    fits = []
+
+    def build(*arguments):
+        estimator = build_estimator(*arguments)
+        fit = estimator.fit
+
+        def listen(x, labels, groups):
+            fits.append((x, list(labels), list(groups)))
+            return fit(x, labels, groups)
+
+        estimator.fit = listen
+        return estimator
+
+    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", build)
+    monkeypatch.setattr("affetto.models.experiment.build_estimator", build)
+    return fits
+
+
+def check_what_was_heard(heard, corpus, trained):
+    """Each fit hears the clips and their copies, both with the label and the group of the clip."""
+    _, clips, _ = corpus
+    emotion, group = (clips.set_index("clip_id")[name] for name in ("emotion", "group"))
+    for (x, labels, groups), train in zip(heard, trained, strict=True):
+        originals = [clip_id.removesuffix("#noisy") for clip_id in x.clip_ids]
+        assert x.clip_ids == (*train, *(f"{clip_id}#noisy" for clip_id in train if clip_id != "toy/00"))
+        assert labels == list(emotion[originals])
+        assert groups == list(group[originals])
+        plain = dict(zip(x.clip_ids, x["mfcc"], strict=True))
+        for clip_id in train:
+            if clip_id != "toy/00":
+                np.testing.assert_allclose(plain[f"{clip_id}#noisy"], plain[clip_id] + 0.1, atol=1e-5)
+
+
+def test_models_hear_copies_of_their_training_clips_and_never_of_test_clips(corpus, copies, heard, tmp_path):
+    features, clips, folds = corpus
+    arguments = {"experiment": ExperimentParameters(), "store": ResultStore(tmp_path / "results")}
+    arguments["models"] = tmp_path / "models"
+    found = cross_validate(
+        COPIED, features, clips, folds, executor=HERE, description="toy", copies=copies, **arguments
+    )
+
+    check_what_was_heard(heard, corpus, [folds["clip_id"][folds["fold"] != fold] for fold in range(3)])
+    assert sorted(found.predictions["clip_id"]) == sorted(clips["clip_id"])
+    # They are found again without their copies, which follow from the clips and the conditions.
+    kept = fold_models(COPIED, features, clips, folds, **arguments)
+    assert [model.fold for model in kept] == [0, 1, 2]
+    with pytest.raises(AffettoError, match="not kept"):
+        fold_models(SVM, features, clips, folds, **arguments)
+
+
+def test_the_model_of_all_clips_hears_their_copies_too(corpus, copies, heard, tmp_path):
+    features, clips, _ = corpus
+    arguments = {"temperature": 1.0, "executor": HERE, "root": tmp_path, "description": "toy"}
+    plain = fit_on_everything(SVM, features, clips, **arguments)
+    heard.clear()
+
+    assert fit_on_everything(COPIED, features, clips, copies=copies, **arguments) != plain
+    check_what_was_heard(heard, corpus, [clips["clip_id"]])
+
+
+def keys(corpus, tmp_path, **conditions):
+    features, clips, folds = corpus
+    table = folds.merge(clips, on="clip_id")
+    specification = SVM.model_validate({**SVM.model_dump(), "copies": conditions})
+    plan = plan_fits(specification, features, table, ExperimentParameters(), ResultStore(tmp_path), None)
+    return [fit.key() for fit in plan]
+
+
+def test_a_fit_is_found_by_the_conditions_of_its_copies(corpus, tmp_path):
+    plain = keys(corpus, tmp_path)
+    noisy = keys(corpus, tmp_path, noisy=NOISY)
+    assert plain == keys(corpus, tmp_path, noisy=None)
+    assert noisy == keys(corpus, tmp_path, noisy={**NOISY, "tolerance": 3.0}, other=None)
+    others = [
+        keys(corpus, tmp_path, noisy={**NOISY, "snr_db": 10.0}),
+        keys(corpus, tmp_path, noisy=NOISY, telephone={"kind": "telephone"}),
+    ]
+    for i, found in enumerate([plain, noisy, *others]):
+        assert all(found != other for other in [plain, noisy, *others][:i])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe
@@ -22,7 +23,9 @@ KINDS = {
     "log_mel": LogMelParameters(),
     "lld": OpenSmileParameters(level="lld"),
     "functionals": OpenSmileParameters(),
+    "correlations": OpenSmileParameters(level="correlations"),
 }
+VECTORS = ("functionals", "correlations")
 HOPS = {"log_mel": 0.016, "lld": 0.01, "mfcc": 512 / 22_050}
 
 
@@ -35,6 +38,7 @@ def toy(n=12, *, seed=0):
         "lld": [rng.normal(100, 3, (int(1.6 * length) + 1, 5)) for length in lengths],
         "mfcc": [rng.normal(size=(length, 4)) for length in lengths],
         "functionals": [rng.normal(1e4, 0.1, 40) for _ in lengths],
+        "correlations": [np.tanh(rng.normal(size=30)) for _ in lengths],
     }
     arrays["lld"][4][3:5, 2] = np.nan, np.inf
     for values in arrays["functionals"]:
@@ -63,6 +67,7 @@ def fit(name, parameters):
         ("crnn_lld", {"crnn": {**CRNN, "n_members": 2, "lld_windows": {"units": 4}}, "crnn_weight": 0.4}),
         ("crnn", {**CRNN, "mean_removal": "band"}),
         ("lld", {}),
+        ("lld", {"features": ["functionals"]}),
         ("attention_lstm", {**LSTM, "n_members": 2, "layers": 2, "skip": True, "pooled_deviation": True}),
         ("lstm", {**LSTM, "window_s": 0.0, "bidirectional": False}),
     ],
@@ -75,7 +80,7 @@ def test_file_gives_the_probabilities_of_the_model(name, parameters):
     expected = model.predict_proba(x)
     runner = interpreter(content).get_signature_runner()
     for i in range(x.n_clips):
-        clip = {k: x[k][i] if k == "functionals" else x[k][i][None] for k in runner.get_input_details()}
+        clip = {k: x[k][i] if k in VECTORS else x[k][i][None] for k in runner.get_input_details()}
         found = runner(**clip)[OUTPUT]
         assert found.shape == (1, 3)
         np.testing.assert_allclose(found[0], expected[i], atol=TOLERANCE)
@@ -112,6 +117,7 @@ def test_description_says_how_to_feed_the_file(joined, tmp_path, capfd):
         "log_mel": [1, None, 16],
         "lld": [1, None, 5],
         "functionals": [1, 40],
+        "correlations": [1, 30],
     }
     assert described["inputs"]["log_mel"]["parameters"] == describe(LogMelParameters())
     assert described["inputs"]["lld"]["hop_s"] == 0.01
@@ -139,8 +145,16 @@ def test_the_page_runs_the_file(request, tmp_path, monkeypatch, capsys):
     page = (request.config.rootpath / "docs/export.md").read_text(encoding="utf-8")
     code = page.split("```python\n")[1].split("```")[0]
     rng = np.random.default_rng(0)
-    kinds = {"log_mel": LogMelParameters(), "functionals": OpenSmileParameters(feature_set="eGeMAPSv02")}
-    ids, sizes = [str(i) for i in range(6)], {"log_mel": (30, 64), "functionals": (88,)}
+    egemaps = {"feature_set": "eGeMAPSv02", "speech": SpeechParameters()}
+    kinds = {
+        "log_mel": LogMelParameters(speech=SpeechParameters()),
+        "functionals": OpenSmileParameters(**egemaps),
+        "correlations": OpenSmileParameters(level="correlations", **egemaps),
+    }
+    ids, sizes = (
+        [str(i) for i in range(6)],
+        {"log_mel": (30, 64), "functionals": (88,), "correlations": (300,)},
+    )
     features = {
         name: ClipFeatures.from_arrays(
             name, ids, [rng.normal(size=sizes[name]) for _ in ids], parameters=describe(kind)

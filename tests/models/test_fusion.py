@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from affetto.models.fusion import fuse
+from affetto.models.calibration import softmax
+from affetto.models.fusion import fit_exponents, fuse
 
 ROWS = arrays(np.float64, (4, 3), elements=st.floats(0.01, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
 
@@ -39,3 +40,49 @@ def test_each_array_needs_a_weight():
         fuse([np.ones((1, 2)) / 2], [1, 1])
     with pytest.raises(ValueError, match="0 arrays"):
         fuse([], [])
+
+
+def simulated(exponents, n=20_000, n_classes=4, seed=0):
+    """Opinions of branches, and labels drawn from their product with these exponents."""
+    rng = np.random.default_rng(seed)
+    opinions = [softmax(rng.normal(size=(n, n_classes))) for _ in exponents]
+    truth = fuse(opinions, exponents)
+    labels = (rng.uniform(size=(n, 1)) > np.cumsum(truth, axis=1)).sum(axis=1)
+    return opinions, np.minimum(labels, n_classes - 1)
+
+
+def loss_of(exponents, opinions, labels):
+    return -np.log(fuse(opinions, exponents)[np.arange(len(labels)), labels]).mean()
+
+
+@pytest.mark.parametrize("exponents", [(0.5, 1.0), (2.0, 0.3), (1.0,), (0.7, 0.2, 1.5)])
+def test_exponents_that_labels_were_drawn_with_are_found(exponents):
+    opinions, labels = simulated(exponents)
+    found = fit_exponents(opinions, labels, start=[1.0] * len(exponents))
+    np.testing.assert_allclose(found, exponents, atol=0.08)
+
+
+def test_a_branch_that_knows_nothing_gets_no_say():
+    (knowing, guessing), labels = simulated((1.0, 0.0))
+    found = fit_exponents([knowing, guessing], labels, start=[0.5, 1.0])
+    assert found[0] == pytest.approx(1.0, abs=0.08)
+    assert found[1] == pytest.approx(0.0, abs=0.05)
+    assert fit_exponents([1 - knowing], labels, start=[1.0]).tolist() == [0.0]  # worse than nothing
+
+
+def test_exponents_are_a_minimum_wherever_the_search_begins():
+    opinions, labels = simulated((0.6, 1.1), n=300)
+    found = fit_exponents(opinions, labels, start=[0.5, 1.0])
+    for start in ([0.0, 0.0], [4.0, 0.1]):
+        np.testing.assert_allclose(fit_exponents(opinions, labels, start=start), found, atol=1e-2)
+    lowest = loss_of(found, opinions, labels)
+    for step in np.vstack([np.eye(2), -np.eye(2)]) * 0.05:
+        assert loss_of(found + step, opinions, labels) > lowest
+
+
+def test_branches_that_are_never_wrong_do_not_get_exponents_without_bound():
+    labels = np.arange(30) % 3
+    sure = np.where(np.eye(3)[labels] > 0, 1.0, 0.0)
+    found = fit_exponents([sure, softmax(3 * np.eye(3)[labels])], labels, start=[0.5, 1.0])
+    assert np.isfinite(found).all()
+    assert (found <= 5).all()

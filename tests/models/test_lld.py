@@ -5,9 +5,11 @@ from sklearn.linear_model import LogisticRegression
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.lld import fit_logistic, span
+from affetto.models.lld import LinearBranch, LldParameters, fit_logistic, span
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.standardiser import Standardiser
+
+N_PAIRS = 10
 
 
 def toy(n=40, names=("anger", "joy", "sad"), n_dimensions=60, seed=0, **parameters):
@@ -17,10 +19,37 @@ def toy(n=40, names=("anger", "joy", "sad"), n_dimensions=60, seed=0, **paramete
     for i, label in enumerate(y):
         vectors[i, names.index(label)] += 3 * np.abs(vectors[:, names.index(label)]).mean()
     ids = [f"toy/{i}" for i in range(n)]
-    clips = ClipFeatures.from_arrays(
-        "functionals", ids, list(vectors), parameters={"set": "toy", **parameters}
-    )
-    return FeatureSet({"functionals": clips}), y, [f"g{i // 4}" for i in range(n)]
+    pairs = np.tanh(rng.normal(size=(n, N_PAIRS)))
+    features = {
+        name: ClipFeatures.from_arrays(name, ids, list(values), parameters={"set": "toy", **parameters})
+        for name, values in (("functionals", vectors), ("correlations", pairs))
+    }
+    return FeatureSet(features), y, [f"g{i // 4}" for i in range(n)]
+
+
+def speakers(offset, n_speakers=6, n_each=24, *, names=("functionals",), seed=0, first=0):
+    """Clips whose numbers lie around an offset of their speaker, of three classes in turn."""
+    rng = np.random.default_rng(seed)
+    labels = np.tile([0, 1, 2], n_speakers * n_each // 3)
+    groups = np.repeat([f"s{first + i}" for i in range(n_speakers)], n_each)
+    clean = {name: rng.normal(size=(len(labels), 12)) + 2 * np.eye(3, 12)[labels] for name in names}
+    own = {name: offset * rng.normal(size=(n_speakers, 12)) for name in names}
+
+    def features(shifted):
+        shifts = {name: shifted * np.repeat(own[name], n_each, axis=0) for name in names}
+        ids = [f"s/{i}" for i in range(len(labels))]
+        arrays = {name: list(clean[name] + shifts[name]) for name in names}
+        return FeatureSet({name: ClipFeatures.from_arrays(name, ids, arrays[name]) for name in names})
+
+    return features, labels, groups
+
+
+def branch(offset=1.0, **parameters):
+    features, labels, groups = speakers(offset)
+    values = {"features": ("functionals",), "penalty": 0.5, "limit": 50.0, **parameters}
+    found = LinearBranch(LldParameters(**values))
+    found.fit(features(1.0), labels, 3, groups=groups)
+    return found
 
 
 @pytest.mark.parametrize("shape", [(20, 90), (50, 8)])
@@ -68,7 +97,8 @@ def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
     model.save(tmp_path / "lld")
     found = load_estimator(tmp_path / "lld")
     np.testing.assert_array_equal(found.predict_proba(other), model.predict_proba(other))
-    assert found.n_parameters == 60 * 3 + 3
+    assert model.features == ("functionals", "correlations")
+    assert found.n_parameters == (60 + N_PAIRS) * 3 + 3
     assert model.attention(x) is None
     assert len(truth) == 30
 
@@ -86,3 +116,61 @@ def test_other_functionals_are_refused():
     model = build_estimator("lld").fit(x, y, groups)
     with pytest.raises(AffettoError, match="functionals"):
         model.predict_proba(toy(12, set="other")[0])
+
+
+def test_each_feature_counts_alike_however_many_numbers_it_has():
+    x, y, groups = toy()
+    both = build_estimator("lld").fit(x, y, groups)
+    turned = build_estimator("lld", {"features": ["correlations", "functionals"]}).fit(x, y, groups)
+    np.testing.assert_allclose(turned.predict_proba(x), both.predict_proba(x), atol=2e-3)
+    doubled = np.concatenate([x["correlations"].stack()] * 2, axis=1)
+    twice = FeatureSet({**x, "correlations": ClipFeatures.from_arrays(
+        "correlations", x.clip_ids, list(doubled), parameters=x["correlations"].parameters)})  # fmt: skip
+    again = build_estimator("lld").fit(twice, y, groups)  # 1 / sqrt(2 n) for twice as many equal numbers
+    np.testing.assert_allclose(again.predict_proba(twice), both.predict_proba(x), atol=2e-3)
+
+
+@pytest.mark.parametrize("features", [(), ("mel",)])
+def test_features_that_are_no_statistics_of_a_clip_are_refused(features):
+    with pytest.raises(ValueError, match="features"):
+        LldParameters(features=features)
+
+
+def test_enrolment_with_many_clips_removes_what_is_the_speakers_own():
+    fitted = branch(enrolment_prior=0.0)
+    features, labels, _ = speakers(5.0, n_speakers=1, n_each=240, seed=7, first=90)
+    plain, shifted = features(0.0), features(1.0)
+    enrolled = fitted.scores(shifted, shifted)
+    np.testing.assert_allclose(enrolled, fitted.scores(plain, plain), atol=1e-6)
+    assert np.mean(enrolled.argmax(axis=1) == labels) > 0.85
+    assert np.mean(fitted.scores(shifted).argmax(axis=1) == labels) < 0.7  # an unknown one is misheard
+
+
+def test_few_clips_of_enrolment_are_trusted_less():
+    features, _, _ = speakers(3.0, n_speakers=1, n_each=24, seed=8, first=90)
+    clips, heard = features(1.0), features(1.0).take([0, 1, 2])
+    fitted = branch(enrolment_prior=2.0)
+    vectors, mean = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
+    expected = fitted.enrolled_(vectors - 3 / (3 + 2) * mean.mean(axis=0))
+    np.testing.assert_allclose(fitted.scores(clips, heard), expected)
+    stubborn = branch(enrolment_prior=1e9)
+    np.testing.assert_allclose(stubborn.scores(clips, heard), stubborn.enrolled_(vectors), atol=1e-4)
+
+
+def test_speakers_need_not_be_known_where_none_is_enrolled():
+    features, labels, _ = speakers(1.0)
+    without = LinearBranch(LldParameters(features=("functionals",), penalty=0.5, limit=50.0))
+    without.fit(features(1.0), labels, 3)
+    np.testing.assert_array_equal(without.scores(features(1.0)), branch().scores(features(1.0)))
+
+
+def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path):
+    x, y, groups = toy()
+    model = build_estimator("lld").fit(x, y, groups)
+    model.save(tmp_path / "lld")
+    found, own = load_estimator(tmp_path / "lld"), x.take([0, 1, 2, 3])
+    expected = model.predict_proba(x, own)
+    np.testing.assert_allclose(found.predict_proba(x, own), expected, atol=1e-4)
+    assert np.abs(expected - model.predict_proba(x)).max() > 1e-3
+    with pytest.raises(AffettoError, match="correlations"):
+        model.predict_proba(x, FeatureSet({"functionals": x["functionals"]}))

@@ -110,7 +110,7 @@ def test_nothing_is_computed_twice(catalog, corpus, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("affetto.features.degraded.extract_one", refuse)
+    monkeypatch.setattr("affetto.features.degraded.extract_together", refuse)
     monkeypatch.setattr("affetto.robustness.answers.load_estimator", refuse)
 
     pd.testing.assert_frame_equal(run(catalog, tmp_path), first)

@@ -221,6 +221,7 @@ def annotate_library(
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     store: ResultStore,
+    copies: Copies | None = None,
     **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every clip the probabilities of its emotions and its attention.
@@ -248,6 +249,7 @@ def annotate_library(
             executor=executor,
             store=store,
             description=f"{specification.estimator}, clips never tested",
+            copies=_own_copies(specification, copies),
         )
         tables.append(_without(_calibrated(rest.predictions), tables))
         attended.append(_without(rest.attention, attended))

@@ -26,7 +26,7 @@ def create_pipeline(side: str) -> Pipeline:
 def create_library_pipeline() -> Pipeline:
     """Build the step that gives every track its emotion, from the proposed music model."""
     name = proposed_model("music")
-    emotion = f"music.emotion.{name}"
+    emotion, entry = f"music.emotion.{name}", model_table("music")[name]
     return Pipeline(
         [
             Node(
@@ -40,7 +40,8 @@ def create_library_pipeline() -> Pipeline:
                     "experiment": "params:music.emotion.experiment",
                     "executor": "params:executor",
                     "store": "music.emotion.store",
-                    **_features("music", model_table("music")[name]),
+                    **_copies_of("music", entry),
+                    **_features("music", entry),
                 },
                 outputs=["music.library_emotions", "music.library_attention"],
                 name="annotate_library",
@@ -83,13 +84,17 @@ def _features(side: str, entry: ModelSpecification) -> dict[str, str]:
     return {feature: f"{side}.{feature}" for feature in entry.features}
 
 
+def _copies_of(side: str, entry: ModelSpecification) -> dict[str, str]:
+    return {"copies": f"{side}.copies"} if entry.conditions else {}
+
+
 def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
     emotion = f"{side}.emotion.{name}"
     shared = {
         "specification": f"params:{side}.emotion.models.{name}",
         "executor": "params:executor",
         "clips": f"{side}.clips",
-        **({"copies": f"{side}.copies"} if entry.conditions else {}),
+        **_copies_of(side, entry),
         **_features(side, entry),
     }
     repeated = {

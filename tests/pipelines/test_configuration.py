@@ -1,0 +1,48 @@
+"""The parameters of every environment can be read before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from pydantic import TypeAdapter
+
+from affetto.configuration import CONFIG_LOADER_ARGS
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.models.registry import build_estimator
+from affetto.models.specification import ExperimentParameters
+from affetto.pipelines.model_table import SIDES, read_tables
+
+CONF = Path(__file__).parents[2] / "conf"
+FEATURES = TypeAdapter(MfccParameters | LogMelParameters | OpenSmileParameters)
+
+
+@pytest.fixture(params=sorted(path.name for path in CONF.iterdir() if (path / "parameters").is_dir()))
+def parameters(request):
+    arguments = {**CONFIG_LOADER_ARGS, "default_run_env": "base"}
+    return OmegaConfigLoader(conf_source=str(CONF), env=request.param, **arguments)["parameters"]
+
+
+def test_every_model_can_be_built_and_is_given_the_features_it_reads(parameters):
+    for side, table in read_tables(parameters).items():
+        assert [each.role for each in table.values()].count("proposed") == 1, side
+        for name, each in table.items():
+            estimator = build_estimator(each.estimator, each.parameters)
+            assert sorted(each.features) == sorted(estimator.features), f"{side}.{name}"
+            assert set(each.features) <= set(parameters[side]["features"]), f"{side}.{name}"
+            assert all(each.conditions), f"{side}.{name}"
+
+
+def test_features_experiments_and_evaluation_are_valid(parameters):
+    EvaluationParameters.model_validate(parameters["evaluation"])
+    for side in SIDES:
+        ExperimentParameters.model_validate(parameters[side]["emotion"]["experiment"])
+        for values in parameters[side]["features"].values():
+            FEATURES.validate_python(values)
+
+
+def test_voices_are_prepared_alike_for_every_feature(parameters):
+    found = [values["speech"] for values in parameters["voice"]["features"].values()]
+    assert all(values == found[0] for values in found)
