@@ -118,7 +118,8 @@ class LinearBranch:
             penalty=self.parameters.penalty,
             class_weights=self.parameters.class_weights,
         )
-        return Linear(weights * scale[:, None], bias)
+        rounded = (weights * scale[:, None]).astype(np.float32)  # as they are saved: loading changes nothing
+        return Linear(rounded.astype(np.float64), bias)
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
