@@ -4,8 +4,9 @@ The CRNN reads the spectrogram and the LLD of each moment, the LLD branch statis
 
 The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
 functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are
-fitted in turn and joined where both speak the same language, in their probabilities. How much each counts,
-and how sure their product may be, is learnt inside the training clips, from speakers that are held back once.
+fitted in turn and joined where both speak the same language, in their probabilities. How much each counts is a
+parameter, or learnt inside the training clips, from speakers that are held back once: which takes more
+speakers than a small corpus has.
 """
 
 from __future__ import annotations
@@ -43,17 +44,17 @@ class CrnnLldParameters(BaseModel):
     )
     lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
     calibration_share: float = Field(
-        0.25,
+        0.0,
         ge=0,
         le=0.5,
         description="Share of the training clips, whole speakers, that both branches are fitted without "
         "once, to learn on them how to weigh and calibrate; 0: the exponents below are kept.",
     )
     crnn_weight: float = Field(
-        0.5, ge=0, description="Exponent of the CRNN's probabilities in the product, until one is learnt."
+        0.5, ge=0, description="Exponent of the CRNN's probabilities in the product, unless it is learnt."
     )
     lld_weight: float = Field(
-        1.0, ge=0, description="Exponent of the LLD branch's probabilities, until one is learnt."
+        1.0, ge=0, description="Exponent of the LLD branch's probabilities, unless it is learnt."
     )
 
 
