@@ -26,7 +26,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     features = {side: features_pipeline(side, _features(side)) for side in SIDES}
     experiments = {side: emotion_pipeline(side) for side in SIDES}
     evaluation = {
-        side: evaluation_pipeline(f"{side}_emotion", side, model_table(side), robustness=side == "voice")
+        side: evaluation_pipeline(
+            f"{side}_emotion",
+            side,
+            model_table(side),
+            robustness=side == "voice",
+            enrolment=side == "voice",
+        )
         for side in SIDES
     }
     evaluation["voice"] += robustness_pipeline("voice_emotion", "voice", model_table("voice"))

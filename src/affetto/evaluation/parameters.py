@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.audio.conditions import Condition
 
@@ -64,6 +64,23 @@ class ImportanceParameters(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of the exchanges.")
 
 
+class EnrolmentParameters(BaseModel):
+    """How the gain of an enrolment is measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sizes: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field(
+        default=(3, 5, 10, 20), description="Numbers of clips of a speaker to enrol; none: not measured."
+    )
+    repeats: int = Field(default=5, ge=1, le=1_000, description="Draws of the clips to enrol.")
+    seed: int = Field(default=0, ge=0, description="Seed of the draws.")
+
+    @field_validator("sizes")
+    @classmethod
+    def _in_order(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(sizes)))
+
+
 class EvaluationParameters(BaseModel):
     """How intervals and tests are computed."""
 
@@ -90,4 +107,5 @@ class EvaluationParameters(BaseModel):
     n_bins: int = Field(default=15, ge=2, le=100, description="Confidence bins of the calibration error.")
     seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")
     importance: ImportanceParameters = Field(default_factory=ImportanceParameters)
+    enrolment: EnrolmentParameters = Field(default_factory=EnrolmentParameters)
     robustness: RobustnessParameters = RobustnessParameters()

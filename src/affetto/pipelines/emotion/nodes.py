@@ -12,6 +12,7 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.splits import make_folds
 from affetto.datasets.mlflow_run import ModelRun
+from affetto.evaluation.enrolment import enrolment_metrics
 from affetto.evaluation.figures import confusion_figure, training_figure
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import robustness_metrics
@@ -185,12 +186,14 @@ def track_model(
     histories: pd.DataFrame,
     model: str,
     robustness: pd.DataFrame | None = None,
+    enrolment: pd.DataFrame | None = None,
     *,
     name: str,
     task: str,
 ) -> ModelRun:
     """Collect what MLflow keeps of the model."""
     tested = {} if robustness is None else robustness_metrics(robustness, name)
+    gained = {} if enrolment is None else enrolment_metrics(enrolment, name)
     figures = {"confusion.png": confusion_figure({name: predictions})}
     if len(histories):
         figures["training.png"] = training_figure({name: histories})
@@ -204,7 +207,7 @@ def track_model(
             "protocol": split.protocol,
         },
         parameters=specification.model_dump(mode="json"),
-        metrics={**metrics, **tested},
+        metrics={**metrics, **tested, **gained},
         histories=histories,
         figures=figures,
         tables={"predictions.csv": predictions},

@@ -10,6 +10,7 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, proposed_model
+from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_illustration, enrolment_tables
 from affetto.evaluation.group_figures import importance_figure
 from affetto.evaluation.groups import score_groups
 from affetto.evaluation.illustrations import (
@@ -91,7 +92,8 @@ def report_task(
         As for `compare_models`.
     tables
         `predictions__<model>`, and what the task has of `histories__<model>`, `attention` and `spectrograms`
-        (of the proposed model), `discovery` (of themes), `importance` (of descriptors) and `robustness`.
+        (of the proposed model), `discovery` (of themes), `importance` (of descriptors), `enrolment` and
+        `robustness`.
 
     Returns
     -------
@@ -108,6 +110,9 @@ def report_task(
     importance = tables.get("importance", pd.DataFrame())
     if len(importance):
         illustrations["importance_figure"] = importance_illustration(importance)
+    enrolment = tables.get("enrolment", pd.DataFrame())
+    if len(enrolment):
+        illustrations["enrolment_figure"] = enrolment_illustration(enrolment)
     robustness = tables.get("robustness", pd.DataFrame())
     if len(robustness):
         illustrations["robustness_figure"] = robustness_illustration(robustness)
@@ -120,12 +125,14 @@ def report_task(
         protocol=split.protocol,
         parameters=evaluation,
         discovery=tables.get("discovery"),
-        tables=[*group_tables(in_order), *importance_tables(importance)],
+        tables=[*group_tables(in_order), *importance_tables(importance), *enrolment_tables(enrolment)],
         robustness=robustness_cells(robustness),
     )
     figures = {name: illustration.figure for name, illustration in illustrations.items()}
     if "importance" in tables:
         figures.setdefault("importance_figure", importance_figure(importance))
+    if "enrolment" in tables:
+        figures.setdefault("enrolment_figure", enrolment_figure(enrolment))
     if "robustness" in tables:
         figures.setdefault("robustness_figure", robustness_figure(robustness))
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from affetto.evaluation.comparison import proposed_model
+from affetto.pipelines.evaluation import enrolment as enrolling
 from affetto.pipelines.evaluation import importance, nodes
 from affetto.pipelines.evaluation.nodes import SEPARATOR
 
@@ -16,7 +17,14 @@ _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "compar
 _DESCRIPTORS = ("functionals", "egemaps", "lld", "correlations")
 
 
-def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustness: bool = False) -> Pipeline:
+def create_pipeline(
+    task: str,
+    side: str,
+    models: Mapping[str, Any],
+    *,
+    robustness: bool = False,
+    enrolment: bool = False,
+) -> Pipeline:
     """Build the evaluation of the emotion models of a side.
 
     Parameters
@@ -29,6 +37,8 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustne
         Model → its specification: a mapping or an object with `role`. Names are Python identifiers.
     robustness
         Whether `<task>.robustness` goes into the report.
+    enrolment
+        Whether groups are people, whose enrolment is to be measured.
     """
     roles = _roles(models)
     names = {model: f"{side}.emotion.{model}" for model in roles}
@@ -45,6 +55,9 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustne
     if readers:
         drawn["importance"] = f"{task}.importance"
         figures.append("importance_figure")
+    if enrolment:
+        drawn["enrolment"] = f"{task}.enrolment"
+        figures.append("enrolment_figure")
     if robustness:
         drawn["robustness"] = f"{task}.robustness"
         figures.append("robustness_figure")
@@ -56,7 +69,12 @@ def create_pipeline(task: str, side: str, models: Mapping[str, Any], *, robustne
         drawn=drawn,
         figures=figures,
     )
-    return evaluation + _importance(task, side, readers) if readers else evaluation
+    if readers:
+        evaluation += _asking("importance", importance.measure_importance, task, side, readers)
+    if enrolment:
+        able = {name: entry for name, entry in models.items() if enrolling.can_be_enrolled(_estimator(entry))}
+        evaluation += _asking("enrolment", enrolling.measure_enrolment, task, side, able)
+    return evaluation
 
 
 def create_theme_pipeline(
@@ -128,13 +146,15 @@ def _evaluation(
     )
 
 
-def _importance(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
-    """Build the step that asks the kept models which descriptors they need."""
-    measure = partial(importance.measure_importance, models=tuple(models))
+def _asking(
+    name: str, function: Callable[..., Any], task: str, side: str, models: Mapping[str, Any]
+) -> Pipeline:
+    """Build a step that asks the kept models of the folds; its table is `<task>.<name>`."""
+    measure = partial(function, models=tuple(models))
     return Pipeline(
         [
             Node(
-                update_wrapper(measure, importance.measure_importance),
+                update_wrapper(measure, function),
                 inputs={
                     "evaluation": "params:evaluation",
                     "experiment": f"params:{side}.emotion.experiment",
@@ -143,11 +163,13 @@ def _importance(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
                     "fits": f"{side}.emotion.fits",
                     "clips": f"{side}.clips",
                     "folds": f"{side}.folds",
-                    **{f"specification__{name}": f"params:{side}.emotion.models.{name}" for name in models},
-                    **{name: f"{side}.{name}" for entry in models.values() for name in _features(entry)},
+                    **{
+                        f"specification__{model}": f"params:{side}.emotion.models.{model}" for model in models
+                    },
+                    **{item: f"{side}.{item}" for entry in models.values() for item in _features(entry)},
                 },
-                outputs=f"{task}.importance",
-                name="importance",
+                outputs=f"{task}.{name}",
+                name=name,
                 namespace=f"evaluation.{task}",
             )
         ]
@@ -157,6 +179,10 @@ def _importance(task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
 def _features(entry: Any) -> tuple[str, ...]:
     named = entry.get("features", ()) if isinstance(entry, Mapping) else getattr(entry, "features", ())
     return tuple(named)
+
+
+def _estimator(entry: Any) -> str:
+    return str(entry["estimator"] if isinstance(entry, Mapping) else entry.estimator)
 
 
 def _roles(models: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""What a model gains from a few clips of the same person, of which nobody has told the emotion.
+
+The model of each fold is asked about its test clips twice: as those of anyone, and after some other clips of
+the same speaker, drawn at random and without their labels, were enrolled. Both answers are scored on the same
+clips; clips that were enrolled are not among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.evaluation.enrolment_task import NOT_ASKED, EnrolmentAnswers
+from affetto.evaluation.metrics import per_seed, uar
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.significance import bootstrap_difference
+
+ENROLMENT_COLUMNS = (
+    "model",
+    "n_enrolled",
+    "uar_anyone",
+    "uar_enrolled",
+    "gain",
+    "gain_ci_low",
+    "gain_ci_high",
+    "n_clips",
+    "n_speakers",
+    "n_repeats",
+)
+"""Columns of the table; `gain` and its interval are points: hundredths of UAR."""
+_POINTS = 100.0
+
+
+def gain_of(
+    model: str,
+    answers: Sequence[EnrolmentAnswers],
+    labels: Mapping[str, str],
+    parameters: EvaluationParameters,
+) -> pd.DataFrame:
+    """Say what a model gains from enrolled clips.
+
+    Parameters
+    ----------
+    model
+        Its name, written into every row.
+    answers
+        What its models of all folds and seeds said.
+    labels
+        Clip → emotion.
+    parameters
+        How many clips were enrolled, and how the interval is computed.
+
+    Returns
+    -------
+    DataFrame
+        `ENROLMENT_COLUMNS`, a row a number of enrolled clips for which some speaker has enough clips. UAR is
+        pooled over all speakers, mean over seeds and draws; the gain has its paired bootstrap interval over
+        speakers.
+    """
+    rows = []
+    for place, size in enumerate(parameters.enrolment.sizes):
+        anyone, enrolled = _scored(answers, place, labels)
+        if len(enrolled):
+            rows.append({"model": model, "n_enrolled": size, **_gain(anyone, enrolled, parameters)})
+    return pd.DataFrame(rows, columns=list(ENROLMENT_COLUMNS))
+
+
+def enrolment_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return what is tracked of a model: `enrolment_<n>_gain`, points, for each number of enrolled clips."""
+    own = table[table["model"] == model]
+    return {
+        f"enrolment_{int(size)}_gain": float(gain)
+        for size, gain in zip(own["n_enrolled"], own["gain"], strict=True)
+    }
+
+
+def _scored(
+    answers: Sequence[EnrolmentAnswers], place: int, labels: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make a row a scored clip, seed and draw: without, and with so many clips enrolled."""
+    anyone, enrolled = [], []
+    for answer in answers:
+        n_repeats = len(answer.enrolled[place])
+        for repeat, told in enumerate(answer.enrolled[place]):
+            asked = np.flatnonzero(told != NOT_ASKED)
+            seed = answer.seed * n_repeats + repeat  # a draw stands for a seed: the same model, asked again
+            anyone.append(_rows(answer, asked, answer.anyone, labels, seed))
+            enrolled.append(_rows(answer, asked, told, labels, seed))
+    return pd.concat(anyone, ignore_index=True), pd.concat(enrolled, ignore_index=True)
+
+
+def _rows(
+    answer: EnrolmentAnswers, asked: np.ndarray, told: np.ndarray, labels: Mapping[str, str], seed: int
+) -> pd.DataFrame:
+    clip_ids = [answer.clip_ids[i] for i in asked]
+    return pd.DataFrame(
+        {
+            "clip_id": clip_ids,
+            "group": [answer.groups[i] for i in asked],
+            "fold": answer.fold,
+            "seed": seed,
+            "label": [labels[clip_id] for clip_id in clip_ids],
+            "predicted": np.array(answer.classes, dtype=object)[told[asked]],
+        }
+    )
+
+
+def _gain(anyone: pd.DataFrame, enrolled: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, Any]:
+    before, after = (float(per_seed(table, uar).mean()) for table in (anyone, enrolled))
+    interval = bootstrap_difference(
+        enrolled,
+        anyone,
+        n_resamples=parameters.n_resamples,
+        confidence=parameters.confidence,
+        seed=parameters.seed,
+    )
+    return {
+        "uar_anyone": before,
+        "uar_enrolled": after,
+        "gain": _POINTS * (after - before),
+        "gain_ci_low": _POINTS * interval.low,
+        "gain_ci_high": _POINTS * interval.high,
+        "n_clips": enrolled["clip_id"].nunique(),
+        "n_speakers": enrolled["group"].nunique(),
+        "n_repeats": parameters.enrolment.repeats,
+    }

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.io import DataCatalog
+from kedro.runner import SequentialRunner
+
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.experiment import cross_validate
+from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.enrolment import can_be_enrolled
+from affetto.pipelines.evaluation.pipeline import create_pipeline
+from affetto.results import ResultStore
+
+CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
+EMOTIONS = ("calm", "tense")
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+KEPT = ExperimentParameters(keep_models=True)
+MODELS = {
+    "lld": ModelSpecification(
+        estimator="lld",
+        role="proposed",
+        features=("functionals",),
+        parameters={"features": ["functionals"], "enrolment_prior": 0.0},
+    ),
+    "svm": ModelSpecification(estimator="functionals_svm", role="baseline", features=("functionals",)),
+    "mfcc_svm": ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",)),
+}
+ENROLMENT = EnrolmentParameters(sizes=(4, 8), repeats=2)
+FOLDER = "08_reporting/voice_emotion"
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Emotion moves a number by less than speakers differ in it."""
+    rng, n_speakers, n_each = np.random.default_rng(0), 9, 12
+    ids = [f"toy/{speaker}-{i:02d}" for speaker in range(n_speakers) for i in range(n_each)]
+    sign = np.tile([-1.0, 1.0], len(ids) // 2)
+    offset = np.repeat(rng.permutation(np.linspace(-4, 4, n_speakers)), n_each)
+    vectors = np.stack([sign + offset + 0.1 * rng.normal(size=len(ids)), rng.normal(size=len(ids))], axis=1)
+    features = {
+        "functionals": ClipFeatures.from_arrays(
+            "functionals", ids, list(vectors), dimensions=("F0final_sma_amean", "pcm_zcr_sma_amean")
+        ),
+        "mfcc": ClipFeatures.from_arrays("mfcc", ids, list(rng.normal(size=(len(ids), 9, 3))), hop_s=0.02),
+    }
+    clips = pd.DataFrame(
+        {
+            "clip_id": ids,
+            "emotion": [EMOTIONS[int(one > 0)] for one in sign],
+            "group": [f"g{i // n_each}" for i in range(len(ids))],
+        }
+    )
+    folds = pd.DataFrame({"clip_id": ids, "fold": [(i // n_each) % 3 for i in range(len(ids))]})
+    return features, clips, folds
+
+
+@pytest.fixture(scope="module")
+def fitted(corpus, tmp_path_factory):
+    """What the cross-validation leaves: its results, the kept models, and predictions."""
+    features, clips, folds = corpus
+    root = tmp_path_factory.mktemp("fits")
+    store, models = ResultStore(root / "results"), root / "models"
+    predictions = {
+        name: cross_validate(
+            model,
+            FeatureSet({feature: features[feature] for feature in model.features}),
+            clips,
+            folds,
+            experiment=KEPT,
+            executor=HERE,
+            store=store,
+            models=models,
+            description=name,
+        ).predictions
+        for name, model in MODELS.items()
+    }
+    return store, models, predictions
+
+
+def make_catalog(corpus, fitted, root, experiment=KEPT, enrolment=ENROLMENT):
+    features, clips, folds = corpus
+    store, models, predictions = fitted
+    catalog = DataCatalog.from_config(
+        yaml.safe_load(CATALOG.read_text().replace("${globals:data}", str(root)))
+    )
+    catalog["params:evaluation"] = EvaluationParameters.model_validate(
+        {"n_resamples": 200, "n_permutations": 100, "importance": {"n_repeats": 0}, "enrolment": enrolment}
+    )
+    catalog["params:executor"], catalog["params:voice.emotion.experiment"] = HERE, experiment
+    catalog["params:voice.corpus"] = CorpusParameters(source="demo")
+    catalog["params:voice.split"] = SplitParameters(protocol="kfold")
+    catalog["voice.emotion.store"], catalog["voice.emotion.fits"] = store, models
+    catalog["voice.clips"], catalog["voice.folds"] = clips, folds
+    nothing = pd.DataFrame(columns=["fold", "seed", "epoch"])
+    for name, model in MODELS.items():
+        catalog[f"params:voice.emotion.models.{name}"] = model
+        catalog[f"voice.emotion.{name}.predictions"] = predictions[name]
+        catalog[f"voice.emotion.{name}.random_predictions"] = nothing
+        catalog[f"voice.emotion.{name}.histories"] = nothing
+    catalog["voice.emotion.lld.attention"] = pd.DataFrame(columns=["clip_id", "times", "weights"])
+    for name, feature in features.items():
+        catalog[f"voice.{name}"] = feature
+    return catalog
+
+
+def run(catalog, models=MODELS):
+    SequentialRunner().run(create_pipeline("voice_emotion", "voice", models, enrolment=True), catalog)
+
+
+def test_speakers_are_enrolled_with_the_models_that_can(corpus, fitted, tmp_path):
+    run(make_catalog(corpus, fitted, tmp_path))
+
+    table = pd.read_csv(tmp_path / FOLDER / "enrolment.csv")
+    assert table[["model", "n_enrolled", "n_speakers"]].to_numpy().tolist() == [["lld", 4, 9], ["lld", 8, 9]]
+    assert (table["uar_anyone"] < 0.8).all()
+    assert (table["uar_enrolled"] > 0.85).all()
+    np.testing.assert_allclose(table["gain"], 100 * (table["uar_enrolled"] - table["uar_anyone"]))
+    assert (table["gain_ci_low"] > 0).all()
+    page = (tmp_path / FOLDER / "report.html").read_text(encoding="utf-8")
+    assert 'id="enrolment"' in page
+    assert 'id="enrolment_figure"' in page
+    assert (tmp_path / FOLDER / "enrolment.png").is_file()
+
+
+def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
+    run(make_catalog(corpus, fitted, tmp_path / "first"))
+
+    def refuse(directory):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr("affetto.pipelines.evaluation.enrolment.load_estimator", refuse)
+    run(make_catalog(corpus, fitted, tmp_path / "again"))
+
+    first, again = ((tmp_path / name / FOLDER / "enrolment.csv").read_text() for name in ("first", "again"))
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"experiment": ExperimentParameters(keep_models=False)}, "keep_models is false"),
+        ({"enrolment": EnrolmentParameters(sizes=())}, "names none"),
+        ({"enrolment": EnrolmentParameters(sizes=(12,))}, "no speaker has clips enough"),
+        ({"experiment": ExperimentParameters(keep_models=True, n_seeds=2)}, "is not kept"),
+    ],
+)
+def test_what_cannot_be_measured_is_left_out_with_a_word(corpus, fitted, tmp_path, caplog, given, said):
+    caplog.set_level("INFO", logger="affetto")
+
+    run(make_catalog(corpus, fitted, tmp_path, **given))
+
+    (message,) = (text for text in caplog.messages if "gain of an enrolment" in text)
+    assert said in message
+    assert pd.read_csv(tmp_path / FOLDER / "enrolment.csv").empty
+    page = (tmp_path / FOLDER / "report.html").read_text(encoding="utf-8")
+    assert 'id="enrolment' not in page
+
+
+def test_without_a_model_that_can_be_enrolled_it_says_so(corpus, fitted, tmp_path, caplog):
+    caplog.set_level("INFO", logger="affetto")
+    others = {name: MODELS[name] for name in ("svm", "mfcc_svm")}
+
+    run(make_catalog(corpus, fitted, tmp_path), others)
+
+    assert "no model of the table can be enrolled" in caplog.text
+    assert pd.read_csv(tmp_path / FOLDER / "enrolment.csv").empty
+
+
+def test_only_models_that_can_be_enrolled_are_read():
+    pipeline = create_pipeline("t", "voice", MODELS, enrolment=True)
+    (node,) = (node for node in pipeline.nodes if node.name.endswith("enrolment"))
+
+    assert node.name == "evaluation.t.enrolment"
+    assert "voice.functionals" in node.inputs
+    assert not {"voice.mfcc", "params:voice.emotion.models.svm"} & set(node.inputs)
+    assert not [name for name in create_pipeline("t", "music", MODELS).datasets() if "enrolment" in name]
+
+
+def test_which_models_can_be_enrolled():
+    assert can_be_enrolled("crnn_lld")
+    assert can_be_enrolled("lld")
+    assert not can_be_enrolled("crnn")
+    assert not can_be_enrolled("functionals_svm")
