@@ -51,7 +51,8 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
     model, x, _, _ = fitted
     model.save(tmp_path / "joined")
     found = load_estimator(tmp_path / "joined")
-    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    # The weights of the LLD branch are kept in single precision.
+    np.testing.assert_allclose(found.predict_proba(x), model.predict_proba(x), atol=1e-6)
     own = x.take([0, 1, 2, 3])
     np.testing.assert_allclose(found.predict_proba(x, own), model.predict_proba(x, own), atol=1e-5)
     np.testing.assert_array_equal(found.exponents_, model.exponents_)

@@ -96,7 +96,8 @@ def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
     assert np.mean(np.array(model.classes_)[model.predict_proba(x).argmax(axis=1)] == np.array(y)) == 1
     model.save(tmp_path / "lld")
     found = load_estimator(tmp_path / "lld")
-    np.testing.assert_array_equal(found.predict_proba(other), model.predict_proba(other))
+    # Weights are kept in single precision.
+    np.testing.assert_allclose(found.predict_proba(other), model.predict_proba(other), atol=1e-6)
     assert model.features == ("functionals", "correlations")
     assert found.n_parameters == (60 + N_PAIRS) * 3 + 3
     assert model.attention(x) is None
