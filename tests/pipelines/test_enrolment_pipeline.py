@@ -184,6 +184,16 @@ def test_only_models_that_can_be_enrolled_are_read():
     assert not [name for name in create_pipeline("t", "music", MODELS).datasets() if "enrolment" in name]
 
 
+@pytest.mark.parametrize("step", ["enrolment", "importance"])
+def test_models_are_asked_after_they_were_fitted(step):
+    pipeline = create_pipeline("t", "voice", MODELS, enrolment=True)
+    (node,) = (node for node in pipeline.nodes if node.name.endswith(step))
+
+    asked = [name for name in MODELS if f"params:voice.emotion.models.{name}" in node.inputs]
+    assert asked
+    assert {f"voice.emotion.{name}.predictions" for name in asked} <= set(node.inputs)
+
+
 def test_which_models_can_be_enrolled():
     assert can_be_enrolled("crnn_lld")
     assert can_be_enrolled("lld")

@@ -167,6 +167,8 @@ def _asking(
                         f"specification__{model}": f"params:{side}.emotion.models.{model}" for model in models
                     },
                     **{item: f"{side}.{item}" for entry in models.values() for item in _features(entry)},
+                    # Not read: the models of the folds are there once their predictions are.
+                    **_inputs("predictions", {model: f"{side}.emotion.{model}" for model in models}),
                 },
                 outputs=f"{task}.{name}",
                 name=name,
