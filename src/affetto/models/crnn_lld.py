@@ -4,8 +4,8 @@ The CRNN reads the spectrogram and the LLD of each moment, the LLD branch statis
 
 The two branches need opposite treatment: the network many steps at a high rate with augmentation, the 6,373
 functionals a strongly penalised convex fit. Trained by one optimiser each spoils the other. So they are
-fitted in turn and joined where both speak the same language, in their probabilities. How much each counts is a
-parameter, or learnt inside the training clips, from speakers that are held back once: which takes more
+fitted in turn and joined where both speak the same language, in their probabilities. How much each counts is
+a parameter, or learnt inside the training clips, from speakers that are held back once: which takes more
 speakers than a small corpus has.
 """
 
