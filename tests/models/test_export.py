@@ -65,6 +65,7 @@ def fit(name, parameters):
     ("name", "parameters"),
     [
         ("crnn_lld", {"crnn": {**CRNN, "n_members": 2, "lld_windows": {"units": 4}}, "crnn_weight": 0.4}),
+        ("crnn_lld", {"crnn": CRNN, "calibration_share": 0.4}),
         ("crnn", {**CRNN, "mean_removal": "band"}),
         ("lld", {}),
         ("lld", {"features": ["functionals"]}),

@@ -96,8 +96,7 @@ def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
     assert np.mean(np.array(model.classes_)[model.predict_proba(x).argmax(axis=1)] == np.array(y)) == 1
     model.save(tmp_path / "lld")
     found = load_estimator(tmp_path / "lld")
-    # Weights are kept in single precision.
-    np.testing.assert_allclose(found.predict_proba(other), model.predict_proba(other), atol=1e-6)
+    np.testing.assert_array_equal(found.predict_proba(other), model.predict_proba(other))
     assert model.features == ("functionals", "correlations")
     assert found.n_parameters == (60 + N_PAIRS) * 3 + 3
     assert model.attention(x) is None
@@ -171,7 +170,7 @@ def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path)
     model.save(tmp_path / "lld")
     found, own = load_estimator(tmp_path / "lld"), x.take([0, 1, 2, 3])
     expected = model.predict_proba(x, own)
-    np.testing.assert_allclose(found.predict_proba(x, own), expected, atol=1e-4)
+    np.testing.assert_array_equal(found.predict_proba(x, own), expected)
     assert np.abs(expected - model.predict_proba(x)).max() > 1e-3
     with pytest.raises(AffettoError, match="correlations"):
         model.predict_proba(x, FeatureSet({"functionals": x["functionals"]}))
