@@ -95,7 +95,13 @@ def test_latency_is_told_step_by_step() -> None:
     done = run("latency.py", "--runs", "2")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    for step in ("decode", "log_mel", "lld + functionals", "model", "from file to probabilities"):
+    for step in (
+        "decode",
+        "log_mel",
+        "lld + functionals + correlations",
+        "model",
+        "from file to probabilities",
+    ):
         for figure in ("median", "95th percentile"):
             assert any(line.startswith(f"{step}, {figure} ") and " ms" in line for line in lines), step
     (parameters,) = (line for line in lines if line.startswith("parameters "))

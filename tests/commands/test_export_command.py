@@ -25,6 +25,7 @@ def features():
         {
             "log_mel": ClipFeatures.from_arrays("log_mel", ids, spectra, hop_s=0.016),
             "functionals": ClipFeatures.from_arrays("functionals", ids, vectors),
+            "correlations": ClipFeatures.from_arrays("correlations", ids, vectors),
         }
     )
 
@@ -48,7 +49,7 @@ def test_the_proposed_voice_model_is_exported(call, project, models):
     first, second, third = done.output.splitlines()
     size = (project / "voice.tflite").stat().st_size / 1e6
     assert first.startswith(f"voice.tflite: crnn_lld, {size:.2f} MB, ")
-    assert second == "voice.json: inputs (log_mel, functionals), classes and preprocessing"
+    assert second == "voice.json: inputs (log_mel, functionals, correlations), classes and preprocessing"
     assert float(third.rsplit(" ", 1)[1]) < 1e-4
     assert json.loads((project / "voice.json").read_text())["classes"] == ["anger", "joy"]
 

@@ -78,7 +78,7 @@ def test_nothing_extracted_yet(shell):
     entries = json.loads(outcome.stdout)
     assert {(entry["side"], entry["feature"]) for entry in entries} == {
         ("music", "mfcc"),
-        *(("voice", name) for name in ("egemaps", "functionals", "lld", "log_mel", "mfcc")),
+        *(("voice", name) for name in ("correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc")),
     }
     assert {entry["state"] for entry in entries} == {"never extracted"}
     assert {entry["planned_at"] for entry in entries} == {None}
@@ -91,6 +91,7 @@ def test_status_follows_what_changes(project, states, extract, clips):
         "egemaps": "never extracted",
         "functionals": "never extracted",
         "lld": "never extracted",
+        "correlations": "never extracted",
         "log_mel": "fresh",
         "mfcc": "parameters changed",
     }
