@@ -63,6 +63,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project in which `kedro run` has run everything on the demo corpora."""
     project = make_project(tmp_path_factory.mktemp("demo"))
-    outcome = project.kedro("run", timeout=900)
+    outcome = project.kedro("run", timeout=1800)
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     return project
