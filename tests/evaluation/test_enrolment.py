@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affetto.evaluation.asking import ask_all
 from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, enrolment_metrics, gain_of
 from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_tables
 from affetto.evaluation.enrolment_task import (
@@ -16,7 +17,6 @@ from affetto.evaluation.enrolment_task import (
     EnrolmentTask,
     ask_enrolled,
     draw,
-    run_enrolment,
 )
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -94,7 +94,7 @@ def labels_of(clips):
 
 
 def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
-    table = gain_of("toy", run_enrolment(tasks_of(clips, tmp_path), HERE), labels_of(clips), QUICK)
+    table = gain_of("toy", ask_all(tasks_of(clips, tmp_path), HERE, "enrolment"), labels_of(clips), QUICK)
 
     assert tuple(table.columns) == ENROLMENT_COLUMNS
     assert list(table["n_enrolled"]) == [2, 4, 8]
@@ -111,7 +111,7 @@ def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
 def test_a_model_that_gains_nothing_is_said_to(clips, tmp_path):
     near = clips.assign(value=np.where(clips["emotion"] == "calm", -1.0, 1.0))
 
-    table = gain_of("toy", run_enrolment(tasks_of(near, tmp_path), HERE), labels_of(near), QUICK)
+    table = gain_of("toy", ask_all(tasks_of(near, tmp_path), HERE, "enrolment"), labels_of(near), QUICK)
 
     assert (table[["gain", "gain_ci_low", "gain_ci_high"]] == 0).all(axis=None)
 
@@ -140,12 +140,12 @@ def test_larger_enrolments_hold_the_smaller_ones_and_draws_differ(clips):
 
 def test_speakers_with_too_few_clips_are_left_out(clips, tmp_path):
     few = clips.drop(index=clips.index[3:N_CLIPS])  # three of the first speaker stay
-    table = gain_of("toy", run_enrolment(tasks_of(few, tmp_path), HERE), labels_of(few), QUICK)
+    table = gain_of("toy", ask_all(tasks_of(few, tmp_path), HERE, "enrolment"), labels_of(few), QUICK)
 
     assert list(table["n_speakers"]) == [N_SPEAKERS, N_SPEAKERS - 1, N_SPEAKERS - 1]
 
     none = EnrolmentParameters(sizes=(N_CLIPS, 100))
-    answers = run_enrolment(tasks_of(clips, tmp_path, none), HERE)
+    answers = ask_all(tasks_of(clips, tmp_path, none), HERE, "enrolment")
     parameters = QUICK.model_copy(update={"enrolment": none})
     assert gain_of("toy", answers, labels_of(clips), parameters).empty
 
@@ -193,15 +193,15 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
 
 def test_answers_are_kept_and_the_same_again(clips, tmp_path):
     measure = partial(gain_of, "toy", labels=labels_of(clips), parameters=QUICK)
-    first = measure(run_enrolment(tasks_of(clips, tmp_path / "a"), HERE))
+    first = measure(ask_all(tasks_of(clips, tmp_path / "a"), HERE, "enrolment"))
 
-    kept = run_enrolment(tasks_of(clips, tmp_path / "a", load=refuse), HERE)
+    kept = ask_all(tasks_of(clips, tmp_path / "a", load=refuse), HERE, "enrolment")
     pd.testing.assert_frame_equal(measure(kept), first)
-    pd.testing.assert_frame_equal(measure(run_enrolment(tasks_of(clips, tmp_path / "b"), HERE)), first)
+    pd.testing.assert_frame_equal(measure(ask_all(tasks_of(clips, tmp_path / "b"), HERE, "enrolment")), first)
 
     other = ENROLMENT.model_copy(update={"seed": 1})
     with pytest.raises(AssertionError, match="asked again"):
-        run_enrolment(tasks_of(clips, tmp_path / "a", other, refuse), HERE)
+        ask_all(tasks_of(clips, tmp_path / "a", other, refuse), HERE, "enrolment")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.exchange_task import AS_IS, Answers, ExchangeTask, deal, run_tasks
+from affetto.evaluation.asking import ask_all
+from affetto.evaluation.exchange_task import AS_IS, Answers, ExchangeTask, deal
 from affetto.evaluation.group_figures import importance_figure
 from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
 from affetto.evaluation.parameters import EvaluationParameters
@@ -96,7 +97,7 @@ def by_hand(clips):
 
 
 def test_a_model_of_one_column_needs_that_group_alone(features, clips, tmp_path):
-    answers = run_tasks(tasks_of(features, ResultStore(tmp_path), 1, tmp_path), HERE)
+    answers = ask_all(tasks_of(features, ResultStore(tmp_path), 1, tmp_path), HERE, "importance")
 
     table = importance_of("m", answers, Truth.of(clips), QUICK).set_index("descriptors")
 
@@ -154,7 +155,7 @@ def test_losses_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats)
 
 def test_answers_are_kept(features, tmp_path):
     store = ResultStore(tmp_path)
-    first = run_tasks(tasks_of(features, store, 0, tmp_path), HERE)
+    first = ask_all(tasks_of(features, store, 0, tmp_path), HERE, "importance")
 
     def refuse(directory):
         raise AssertionError("asked again")
@@ -162,12 +163,12 @@ def test_answers_are_kept(features, tmp_path):
     again = [
         ExchangeTask(**{**vars(task), "load": refuse}) for task in tasks_of(features, store, 0, tmp_path)
     ]
-    for one, other in zip(first, run_tasks(again, HERE), strict=True):
+    for one, other in zip(first, ask_all(again, HERE, "importance"), strict=True):
         assert one.clip_ids == other.clip_ids
         np.testing.assert_array_equal(one.told["energy"], other.told["energy"])
     more = [ExchangeTask(**{**vars(task), "n_repeats": 9}) for task in again]
     with pytest.raises(AssertionError, match="asked again"):
-        run_tasks(more, HERE)
+        ask_all(more, HERE, "importance")
 
 
 def test_the_spectrogram_is_exchanged_as_a_whole(features):

@@ -10,10 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EnrolmentParameters
 from affetto.features.clip_features import FeatureSet
-from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, source_fingerprint
 
 NOT_ASKED = -1
@@ -115,23 +113,6 @@ class EnrolmentTask:
         self.store.put(self.key(), {"classes": list(model.classes_), "anyone": anyone, "enrolled": enrolled})
 
 
-def run_enrolment(tasks: Sequence[EnrolmentTask], executor: ExecutorParameters) -> list[EnrolmentAnswers]:
-    """Ask the models that were not asked yet; return the answers of all, in order.
-
-    Raises
-    ------
-    AffettoError
-        When answers vanish from the store meanwhile.
-    """
-    missing = [task for task in tasks if task.answers() is None]
-    if missing:
-        units = [1] * len(missing)
-        map_shards(
-            EnrolmentTask.run, missing, executor, description="enrolment", total_units=units, unit="model"
-        )
-    return [_known(task) for task in tasks]
-
-
 def ask_enrolled(
     model: Enrollable, features: FeatureSet, groups: Sequence[str], parameters: EnrolmentParameters
 ) -> np.ndarray:
@@ -174,10 +155,3 @@ def draw(clip_ids: Sequence[str], speaker: str, seed: int, repeat: int) -> np.nd
     lot = int.from_bytes(hashlib.blake2b(speaker.encode(), digest_size=8).digest(), "little")
     by_name = np.argsort(np.asarray(clip_ids, dtype=object))
     return np.asarray(by_name[np.random.default_rng([seed, repeat, lot]).permutation(len(by_name))])
-
-
-def _known(task: EnrolmentTask) -> EnrolmentAnswers:
-    answers = task.answers()
-    if answers is None:
-        raise AffettoError(f"The answers of fold {task.fold} vanished from {task.store.root}: run again.")
-    return answers

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from affetto.errors import AffettoError
 from affetto.evaluation.exchange import Columns, exchange
 from affetto.features.clip_features import FeatureSet
-from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, source_fingerprint
 
 AS_IS = "as_is"
@@ -119,30 +117,6 @@ class ExchangeTask:
             seed=self.exchange_seed,
         )
         self.store.put(self.key(), {"classes": list(model.classes_), **told})
-
-
-def run_tasks(tasks: Sequence[ExchangeTask], executor: ExecutorParameters) -> list[Answers]:
-    """Ask the models that were not asked yet; return the answers of all, in order.
-
-    Raises
-    ------
-    AffettoError
-        When answers vanish from the store meanwhile.
-    """
-    missing = [task for task in tasks if task.answers() is None]
-    if missing:
-        units = [1] * len(missing)
-        map_shards(
-            ExchangeTask.run, missing, executor, description="importance", total_units=units, unit="model"
-        )
-    return [_known(task) for task in tasks]
-
-
-def _known(task: ExchangeTask) -> Answers:
-    answers = task.answers()
-    if answers is None:
-        raise AffettoError(f"The answers of fold {task.fold} vanished from {task.store.root}: run again.")
-    return answers
 
 
 def ask(

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from affetto.errors import AffettoError
+from affetto.evaluation.asking import ask_all
 from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, gain_of
-from affetto.evaluation.enrolment_task import EnrolmentTask, run_enrolment
+from affetto.evaluation.enrolment_task import EnrolmentTask
 from affetto.evaluation.importance import Truth
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import FeatureSet
@@ -74,7 +75,7 @@ def measure_enrolment(
     except AffettoError as error:  # of an evaluation alone, long after the models were fitted
         _LOGGER.warning("The gain of an enrolment is not measured: %s", error)
         return nothing
-    answers = iter(run_enrolment([task for asked in tasks.values() for task in asked], executor))
+    answers = iter(ask_all([task for asked in tasks.values() for task in asked], executor, "enrolment"))
     measured = [
         gain_of(model, [next(answers) for _ in asked], truth.labels, evaluation)
         for model, asked in tasks.items()

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.evaluation.exchange_task import ExchangeTask, run_tasks
+from affetto.evaluation.asking import ask_all
+from affetto.evaluation.exchange_task import ExchangeTask
 from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
 from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
 from affetto.features.clip_features import FeatureSet
@@ -63,7 +64,7 @@ def measure_importance(
     except AffettoError as error:  # of an evaluation alone, long after the models were fitted
         _LOGGER.warning("The importance of descriptors is not measured: %s", error)
         return nothing
-    answers = iter(run_tasks([task for asked in tasks.values() for task in asked], executor))
+    answers = iter(ask_all([task for asked in tasks.values() for task in asked], executor, "importance"))
     truth = Truth.of(clips)
     measured = [
         importance_of(model, [next(answers) for _ in asked], truth, evaluation)
