@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class _Condition(BaseModel, abc.ABC):
     def unavailable(self) -> str | None:
         """Return why the condition cannot be made on this machine; None where it can."""
         return None
+
+    def description(self) -> dict[str, Any]:
+        """Return what the samples of a copy depend on, as JSON values: what may be tolerated is not of it."""
+        return {"version": DEGRADATION_VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
 
 
 class Level(_Condition):

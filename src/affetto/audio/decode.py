@@ -49,6 +49,8 @@ AUDIO_EXTENSIONS = MIDI_EXTENSIONS | frozenset(
     }
 )
 MIDI_RATE_HZ = 22_050
+LARGEST_SAMPLE = 1 - 2**-15
+"""The largest sample of 16 bits, 32767/32768: one of 1.0 would wrap to -1 where 16-bit integers are made."""
 _FETCHED_WHOLE_BYTES = 64 << 20  # larger ones are read in pieces
 _BLOCK_SAMPLES = 1 << 20
 _8_BITS = frozenset({"PCM_S8", "PCM_U8"})
@@ -84,7 +86,7 @@ class AudioHeader:
     duration_s: float
     sample_rate_hz: int
     channels: int
-    full_scale: float = 1 - 2**-15
+    full_scale: float = LARGEST_SAMPLE
 
 
 class Recording(Protocol):

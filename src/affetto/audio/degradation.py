@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.audio.decode import resample
+from affetto.audio.decode import LARGEST_SAMPLE, resample
 
 TELEPHONE_RATE_HZ = 8_000
 TELEPHONE_BAND_HZ = (300.0, 3_400.0)
@@ -15,8 +15,7 @@ _FILTER_ORDER = 8
 _RIPPLE_DB = 0.1
 _STOP_DB = 50.0
 _FRAME_S = 0.02
-_ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
-_HIGHEST = 32_767 / 32_768
+ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
 
 Samples = NDArray[np.float32]
 
@@ -101,7 +100,7 @@ def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samp
     rms = np.sqrt(active_power(samples, sample_rate_hz) * 10 ** (-snr_db / 10))
     noisy = samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples))
     loudest = float(np.abs(noisy).max())
-    return (noisy * min(1.0, _HIGHEST / max(loudest, 1e-12))).astype(np.float32)
+    return (noisy * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
 
 
 def active_power(samples: Samples, sample_rate_hz: int) -> float:
@@ -111,7 +110,7 @@ def active_power(samples: Samples, sample_rate_hz: int) -> float:
     squares = np.add.reduceat(samples.astype(np.float64) ** 2, starts)
     lengths = np.diff([*starts, len(samples)])
     power = squares / lengths
-    active = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
+    active = power >= power.max() * 10 ** (-ACTIVE_DB / 10)
     return float(squares[active].sum() / lengths[active].sum())
 
 

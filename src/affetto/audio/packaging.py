@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.audio.decode import resample
+from affetto.audio.decode import LARGEST_SAMPLE, resample
 from affetto.errors import AffettoError
 
 FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a"]
@@ -33,7 +33,6 @@ _RATES_HZ: dict[FormatName, tuple[int, ...]] = {
     "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
 }
 _BITS: dict[FormatName, int] = {"wav": 16, "mu_law": 16, "flac": 24}
-_HIGHEST = 32_767 / 32_768
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def write_copy(copy: Copy, folder: Path) -> Path:
     if reason:
         raise AffettoError(f"{copy.format} is {reason}; leave out the condition that needs it.")
     rate = _allowed_rate(copy.format, copy.sample_rate_hz)
-    lowest = -_HIGHEST if copy.format == "mu_law" else -1.0  # libsndfile's mu-law wraps the lowest sample
-    samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, _HIGHEST)
+    lowest = -LARGEST_SAMPLE if copy.format == "mu_law" else -1.0  # its lowest sample wraps
+    samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, LARGEST_SAMPLE)
     path = folder / f"copy{_SUFFIXES.get(copy.format, f'.{copy.format}')}"
     container, codec = _CODECS[copy.format]
     soundfile.write(path, _quantised(samples, copy.format).T, rate, format=container, subtype=codec)

@@ -14,15 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.audio.decode import resample
-from affetto.audio.degradation import active_power, pink_noise
+from affetto.audio.decode import LARGEST_SAMPLE, resample
+from affetto.audio.degradation import ACTIVE_DB, active_power, pink_noise
 
 _FRAME_S = 0.01
 _SMOOTHING = np.full(3, 1 / 3)
-_ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
 _NOISE_RATE_HZ = 16_000
 _NOISE_S = 60.0
-_HIGHEST = 32_767 / 32_768
 _SMALLEST_POWER = 1e-20
 
 
@@ -74,7 +72,7 @@ def prepare_speech(
     if parameters.noise_db is not None:
         amplitude = np.float32(np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20))
         levelled = levelled + amplitude * _floor(len(levelled), sample_rate_hz)
-    prepared: NDArray[np.float32] = np.clip(levelled, -1.0, _HIGHEST)
+    prepared: NDArray[np.float32] = np.clip(levelled, -1.0, LARGEST_SAMPLE)
     return prepared
 
 
@@ -109,7 +107,7 @@ def cut_to_speech(
     power = np.convolve(
         np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING
     )  # one frame more on each side
-    active = power[power >= power.max() * 10 ** (-_ACTIVE_DB / 10)].mean()
+    active = power[power >= power.max() * 10 ** (-ACTIVE_DB / 10)].mean()
     loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
     padding = round(padding_s * sample_rate_hz)
     start, end = (int(loud[0]) - 1) * hop - padding, int(loud[-1]) * hop + padding

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affetto.audio.conditions import DEGRADATION_VERSION, Condition
+from affetto.audio.conditions import Condition
 from affetto.audio.decode import read_audio
 from affetto.audio.packaging import write_copy
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.extractors import parse_description
 from affetto.features.plan_file import Description
-from affetto.features.recording import decode_at_rates, extract_together
+from affetto.features.recording import decode_at_rates, extract_together, rates_of
 from affetto.features.shard_jobs import clip_folders
 from affetto.features.shards import SHARD_FOLDER, ShardSource
 from affetto.features.store import FeatureStore
@@ -118,10 +118,7 @@ def extract_degraded(
 
 def _keys(feature: ClipFeatures, condition: Condition) -> np.ndarray:
     """Return what the values of each copy are found by, bytes [n_clips]: the clip's key and the condition."""
-    described = json.dumps(
-        {"version": DEGRADATION_VERSION, **condition.model_dump(mode="json", exclude={"tolerance"})},
-        sort_keys=True,
-    ).encode()
+    described = json.dumps(condition.description(), sort_keys=True).encode()
     size = KEY_DTYPE.itemsize // 2
     digests = [hashlib.blake2b(bytes(key) + described, digest_size=size).hexdigest() for key in feature.keys]
     return np.array([digest.encode() for digest in digests], dtype=KEY_DTYPE)
@@ -206,7 +203,7 @@ def _extract_clip(clip: _Clip, job: _Job) -> dict[str, np.ndarray]:
     wanted = {name: parse_description(job.descriptions[name].parameters) for name in clip.keys}
     with TemporaryDirectory(prefix="affetto_") as folder:
         path = write_copy(job.condition.degrade(samples, rate), Path(folder))
-        return extract_together(decode_at_rates(path, wanted), wanted)
+        return extract_together(decode_at_rates(path, rates_of(wanted)), wanted)
 
 
 def _stored(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from affetto.audio.decode import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.correlations import correlation_names, rank_correlations
 from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
@@ -19,7 +20,6 @@ OPENSMILE_RATE_HZ = 16_000
 OPENSMILE_HOP_S = 0.01
 MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
-_HIGHEST = 32_767 / 32_768
 _SOURCE = "extsource"
 Run = Literal["functionals", "lld"]
 """What openSMILE itself yields."""
@@ -145,7 +145,7 @@ def _prepare(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
             f"The clip lasts {duration_s:.0f} s and openSMILE is run on at most {MAX_DURATION_S:.0f} s; "
             "let corpus.segment_s cut it into segments."
         )
-    return _pad(np.clip(mono, -1.0, _HIGHEST))
+    return _pad(np.clip(mono, -1.0, LARGEST_SAMPLE))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ def extract_recording(
     AffettoError
         When it cannot be decoded or is not fit for a feature.
     """
-    arrays = extract_together(decode_at_rates(path, parameters), parameters)
+    arrays = extract_together(decode_at_rates(path, rates_of(parameters)), parameters)
     return {
         name: ClipFeatures.from_arrays(
             name,
@@ -54,9 +54,13 @@ def extract_recording(
     }
 
 
-def decode_at_rates(path: Path, parameters: Mapping[str, FeatureParameters]) -> dict[int, np.ndarray]:
-    """Decode an audio file at every sample rate that features work at: rate, Hz → mono samples."""
-    rates = {sample_rate_of(values) for values in parameters.values()}
+def rates_of(parameters: Mapping[str, FeatureParameters]) -> list[int]:
+    """Return the sample rates that features work at, Hz, ascending."""
+    return sorted({sample_rate_of(values) for values in parameters.values()})
+
+
+def decode_at_rates(path: Path, rates: Sequence[int]) -> dict[int, np.ndarray]:
+    """Decode an audio file at several sample rates: rate, Hz → mono samples."""
     return {rate: read_audio(path, sample_rate_hz=rate)[0] for rate in rates}
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from affetto.audio.conditions import DEGRADATION_VERSION
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.features.joining import join_copies
 from affetto.models.base import SIGNATURE_FILE, installed_versions
@@ -97,11 +96,8 @@ class FoldFit:
 
 def copies_key(specification: ModelSpecification) -> dict[str, Any]:
     """Return what tells a model fitted on copies from others; nothing where there are none."""
-    conditions = {
-        name: condition.model_dump(mode="json", exclude={"tolerance"})
-        for name, condition in specification.conditions.items()
-    }
-    return {"copies": conditions, "degradation": DEGRADATION_VERSION} if conditions else {}
+    conditions = {name: condition.description() for name, condition in specification.conditions.items()}
+    return {"copies": conditions} if conditions else {}
 
 
 def training_data(

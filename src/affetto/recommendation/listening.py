@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from affetto.audio.decode import read_audio
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import describe, dimensions_of, hop_of, parse_description, sample_rate_of
+from affetto.features.extractors import describe, dimensions_of, hop_of, parse_description
 from affetto.features.parameters import FeatureParameters
-from affetto.features.recording import extract_together
+from affetto.features.recording import decode_at_rates, extract_together, rates_of
 from affetto.recommendation.blocks import Samples, cut_windows, read_blocks
 from affetto.recommendation.steps import Step
 
@@ -117,7 +116,7 @@ def extract_windows(
     AffettoError
         When the recording cannot be decoded or is not fit for a feature.
     """
-    rates = sorted({sample_rate_of(parameters) for parameters in kinds.values()})
+    rates = rates_of(kinds)
     planned = [(position, step.window) for position, step in enumerate(steps) if step.window is not None]
     for (position, _), samples in zip(
         planned, _cut(path, steps, [w for _, w in planned], rates), strict=True
@@ -164,7 +163,7 @@ def _cut(
 ) -> Iterable[Samples]:
     """Read a recording that is one step as training clips are read, a longer one in blocks."""
     if len(steps) == 1:
-        return [{rate: read_audio(path, sample_rate_hz=rate)[0] for rate in rates}]
+        return [decode_at_rates(path, rates)]
     return cut_windows(read_blocks(path, rates), windows, rates)
 
 

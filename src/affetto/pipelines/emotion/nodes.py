@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def copy_training_clips(
 
 def copy_name(condition: Condition) -> str:
     """Write a condition as text: two models that name the same one share its copies."""
-    return condition.model_dump_json(exclude={"tolerance"})
+    return json.dumps(condition.description(), sort_keys=True)
 
 
 def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
