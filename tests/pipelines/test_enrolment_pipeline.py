@@ -1,27 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
-from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
-from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import cross_validate
+from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.enrolment import can_be_enrolled
 from affetto.pipelines.evaluation.pipeline import create_pipeline
-from affetto.results import ResultStore
 
-CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 EMOTIONS = ("calm", "tense")
-HERE = ExecutorParameters(n_jobs=1, progress=False)
 KEPT = ExperimentParameters(keep_models=True)
 MODELS = {
     "lld": ModelSpecification(
@@ -63,59 +53,33 @@ def corpus():
 
 
 @pytest.fixture(scope="module")
-def fitted(corpus, tmp_path_factory):
+def fitted(corpus, cross_validated):
     """What the cross-validation leaves: its results, the kept models, and predictions."""
-    features, clips, folds = corpus
-    root = tmp_path_factory.mktemp("fits")
-    store, models = ResultStore(root / "results"), root / "models"
-    predictions = {
-        name: cross_validate(
-            model,
-            FeatureSet({feature: features[feature] for feature in model.features}),
-            clips,
-            folds,
-            experiment=KEPT,
-            executor=HERE,
-            store=store,
-            models=models,
-            description=name,
-        ).predictions
-        for name, model in MODELS.items()
-    }
-    return store, models, predictions
+    return cross_validated(corpus, MODELS)
 
 
-def make_catalog(corpus, fitted, root, experiment=KEPT, enrolment=ENROLMENT):
-    features, clips, folds = corpus
-    store, models, predictions = fitted
-    catalog = DataCatalog.from_config(
-        yaml.safe_load(CATALOG.read_text().replace("${globals:data}", str(root)))
-    )
-    catalog["params:evaluation"] = EvaluationParameters.model_validate(
-        {"n_resamples": 200, "n_permutations": 100, "importance": {"n_repeats": 0}, "enrolment": enrolment}
-    )
-    catalog["params:executor"], catalog["params:voice.emotion.experiment"] = HERE, experiment
-    catalog["params:voice.corpus"] = CorpusParameters(source="demo")
-    catalog["params:voice.split"] = SplitParameters(protocol="kfold")
-    catalog["voice.emotion.store"], catalog["voice.emotion.fits"] = store, models
-    catalog["voice.clips"], catalog["voice.folds"] = clips, folds
-    nothing = pd.DataFrame(columns=["fold", "seed", "epoch"])
-    for name, model in MODELS.items():
-        catalog[f"params:voice.emotion.models.{name}"] = model
-        catalog[f"voice.emotion.{name}.predictions"] = predictions[name]
-        catalog[f"voice.emotion.{name}.random_predictions"] = nothing
-        catalog[f"voice.emotion.{name}.histories"] = nothing
-    catalog["voice.emotion.lld.attention"] = pd.DataFrame(columns=["clip_id", "times", "weights"])
-    for name, feature in features.items():
-        catalog[f"voice.{name}"] = feature
-    return catalog
+@pytest.fixture
+def make_catalog(evaluation_catalog):
+    def make(corpus, fitted, root, experiment=KEPT, enrolment=ENROLMENT):
+        evaluation = EvaluationParameters.model_validate(
+            {
+                "n_resamples": 200,
+                "n_permutations": 100,
+                "importance": {"n_repeats": 0},
+                "enrolment": enrolment,
+            }
+        )
+        changed = {"voice.emotion.experiment": experiment}
+        return evaluation_catalog(corpus, fitted, MODELS, root, evaluation, changed)
+
+    return make
 
 
 def run(catalog, models=MODELS):
     SequentialRunner().run(create_pipeline("voice_emotion", "voice", models, enrolment=True), catalog)
 
 
-def test_speakers_are_enrolled_with_the_models_that_can(corpus, fitted, tmp_path):
+def test_speakers_are_enrolled_with_the_models_that_can(make_catalog, corpus, fitted, tmp_path):
     run(make_catalog(corpus, fitted, tmp_path))
 
     table = pd.read_csv(tmp_path / FOLDER / "enrolment.csv")
@@ -130,7 +94,7 @@ def test_speakers_are_enrolled_with_the_models_that_can(corpus, fitted, tmp_path
     assert (tmp_path / FOLDER / "enrolment.png").is_file()
 
 
-def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
+def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypatch):
     run(make_catalog(corpus, fitted, tmp_path / "first"))
 
     def refuse(directory):
@@ -152,7 +116,9 @@ def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
         ({"experiment": ExperimentParameters(keep_models=True, n_seeds=2)}, "is not kept"),
     ],
 )
-def test_what_cannot_be_measured_is_left_out_with_a_word(corpus, fitted, tmp_path, caplog, given, said):
+def test_what_cannot_be_measured_is_left_out_with_a_word(
+    make_catalog, corpus, fitted, tmp_path, caplog, given, said
+):
     caplog.set_level("INFO", logger="affetto")
 
     run(make_catalog(corpus, fitted, tmp_path, **given))
@@ -164,7 +130,7 @@ def test_what_cannot_be_measured_is_left_out_with_a_word(corpus, fitted, tmp_pat
     assert 'id="enrolment' not in page
 
 
-def test_without_a_model_that_can_be_enrolled_it_says_so(corpus, fitted, tmp_path, caplog):
+def test_without_a_model_that_can_be_enrolled_it_says_so(make_catalog, corpus, fitted, tmp_path, caplog):
     caplog.set_level("INFO", logger="affetto")
     others = {name: MODELS[name] for name in ("svm", "mfcc_svm")}
 

@@ -1,27 +1,18 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
-from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
-from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import cross_validate
+from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.pipeline import create_pipeline
-from affetto.results import ResultStore
 
-CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 EMOTIONS = ("calm", "tense")
-HERE = ExecutorParameters(n_jobs=1, progress=False)
 MODELS = {
     "lld": ModelSpecification(
         estimator="lld",
@@ -67,62 +58,27 @@ def corpus():
 
 
 @pytest.fixture(scope="module")
-def fitted(corpus, tmp_path_factory):
+def fitted(corpus, cross_validated):
     """What the cross-validation leaves: its results, the kept models, and predictions."""
-    features, clips, folds = corpus
-    root = tmp_path_factory.mktemp("fits")
-    store, models = ResultStore(root / "results"), root / "models"
-    predictions = {
-        name: cross_validate(
-            model,
-            FeatureSet({feature: features[feature] for feature in model.features}),
-            clips,
-            folds,
-            experiment=ExperimentParameters(keep_models=True),
-            executor=HERE,
-            store=store,
-            models=models,
-            description=name,
-        ).predictions
-        for name, model in MODELS.items()
-    }
-    return store, models, predictions
+    return cross_validated(corpus, MODELS)
 
 
-def make_catalog(corpus, fitted, root, **parameters):
-    features, clips, folds = corpus
-    store, models, predictions = fitted
-    catalog = DataCatalog.from_config(
-        yaml.safe_load(CATALOG.read_text().replace("${globals:data}", str(root)))
-    )
-    catalog["params:evaluation"] = EvaluationParameters(
-        n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=3)
-    )
-    catalog["params:executor"] = HERE
-    catalog["params:voice.corpus"] = CorpusParameters(source="demo")
-    catalog["params:voice.split"] = SplitParameters(protocol="kfold")
-    catalog["params:voice.emotion.experiment"] = ExperimentParameters(keep_models=True)
-    catalog["voice.emotion.store"], catalog["voice.emotion.fits"] = store, models
-    catalog["voice.clips"], catalog["voice.folds"] = clips, folds
-    nothing = pd.DataFrame(columns=["fold", "seed", "epoch"])
-    for name, model in MODELS.items():
-        catalog[f"params:voice.emotion.models.{name}"] = model
-        catalog[f"voice.emotion.{name}.predictions"] = predictions[name]
-        catalog[f"voice.emotion.{name}.random_predictions"] = nothing
-        catalog[f"voice.emotion.{name}.histories"] = nothing
-    catalog["voice.emotion.lld.attention"] = pd.DataFrame(columns=["clip_id", "times", "weights"])
-    for name, feature in features.items():
-        catalog[f"voice.{name}"] = feature
-    for name, value in parameters.items():
-        catalog[f"params:{name}"] = value
-    return catalog
+@pytest.fixture
+def make_catalog(evaluation_catalog):
+    def make(corpus, fitted, root, **parameters):
+        evaluation = EvaluationParameters(
+            n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=3)
+        )
+        return evaluation_catalog(corpus, fitted, MODELS, root, evaluation, parameters)
+
+    return make
 
 
 def run(catalog):
     SequentialRunner().run(create_pipeline("voice_emotion", "voice", MODELS), catalog)
 
 
-def test_models_that_read_descriptors_are_asked_which_they_need(corpus, fitted, tmp_path):
+def test_models_that_read_descriptors_are_asked_which_they_need(make_catalog, corpus, fitted, tmp_path):
     run(make_catalog(corpus, fitted, tmp_path))
 
     table = pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv")
@@ -136,7 +92,7 @@ def test_models_that_read_descriptors_are_asked_which_they_need(corpus, fitted, 
     assert (tmp_path / "08_reporting/voice_emotion/importance.png").is_file()
 
 
-def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
+def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypatch):
     run(make_catalog(corpus, fitted, tmp_path / "first"))
 
     def refuse(directory):
@@ -167,7 +123,9 @@ def test_models_are_asked_once(corpus, fitted, tmp_path, monkeypatch):
         ({"voice.emotion.experiment": ExperimentParameters(keep_models=True, n_seeds=2)}, "is not kept"),
     ],
 )
-def test_what_cannot_be_measured_is_left_out_with_a_word(corpus, fitted, tmp_path, caplog, parameters, said):
+def test_what_cannot_be_measured_is_left_out_with_a_word(
+    make_catalog, corpus, fitted, tmp_path, caplog, parameters, said
+):
     with caplog.at_level(logging.INFO, logger="affetto"):
         run(make_catalog(corpus, fitted, tmp_path, **parameters))
 
