@@ -135,6 +135,25 @@ def test_tiny_corpora_and_other_architectures(parameters, tmp_path):
         assert row.shape == start.shape
 
 
+def test_midterm_rows_reach_the_steps_around_their_middle():
+    """Classes that only the rows of the slower feature tell apart are learnt, and kept by saving."""
+    x, y, groups = toy(48, ["calm", "happy", "sad"])
+    rng = np.random.default_rng(3)
+    noise = [rng.normal(size=clip.shape) for clip in x["mfcc"]]
+    rows = [rng.normal(size=(5, 3)) + 2 * np.eye(3)[["calm", "happy", "sad"].index(label)] for label in y]
+    both = FeatureSet(
+        {
+            "mfcc": ClipFeatures.from_arrays("mfcc", x.clip_ids, noise, hop_s=HOP_S),
+            "midterm": ClipFeatures.from_arrays("midterm", x.clip_ids, rows, hop_s=0.8),
+        }
+    )
+    model = build_estimator("attention_lstm", {**SMALL, "epochs": 12, "midterm": True})
+    assert model.features == ("mfcc", "midterm")
+    model.fit(both, y, groups)
+    predicted = np.array(model.classes_)[model.predict_proba(both).argmax(axis=1)]
+    assert (predicted == np.array(y)).mean() > 0.9
+
+
 def test_class_that_training_lacks_is_not_in_the_columns():
     x, y, groups = toy(30, ["calm", "happy", "sad"])
     known = np.array([i for i, label in enumerate(y) if label != "happy"])

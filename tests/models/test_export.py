@@ -11,7 +11,7 @@ from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe
-from affetto.features.parameters import LogMelParameters, OpenSmileParameters
+from affetto.features.parameters import LogMelParameters, MidtermParameters, OpenSmileParameters
 from affetto.features.recording import extract_recording
 from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter
 from affetto.models.registry import build_estimator
@@ -21,12 +21,13 @@ LSTM = {"epochs": 1, "units": 4}
 LABELS = ("anger", "joy", "sad")
 KINDS = {
     "log_mel": LogMelParameters(),
+    "midterm": MidtermParameters(),
     "lld": OpenSmileParameters(level="lld"),
     "functionals": OpenSmileParameters(),
     "correlations": OpenSmileParameters(level="correlations"),
 }
 VECTORS = ("functionals", "correlations")
-HOPS = {"log_mel": 0.016, "lld": 0.01, "mfcc": 512 / 22_050}
+HOPS = {"log_mel": 0.016, "lld": 0.01, "mfcc": 512 / 22_050, "midterm": 0.8}
 
 
 def toy(n=12, *, seed=0):
@@ -37,6 +38,7 @@ def toy(n=12, *, seed=0):
         "log_mel": [rng.normal(-50, 10, (length, 16)) for length in lengths],
         "lld": [rng.normal(100, 3, (int(1.6 * length) + 1, 5)) for length in lengths],
         "mfcc": [rng.normal(size=(length, 4)) for length in lengths],
+        "midterm": [rng.normal(size=(1 + length // 40, 6)) for length in lengths],
         "functionals": [rng.normal(1e4, 0.1, 40) for _ in lengths],
         "correlations": [np.tanh(rng.normal(size=30)) for _ in lengths],
     }
@@ -70,7 +72,8 @@ def fit(name, parameters):
         ("lld", {}),
         ("lld", {"features": ["functionals"]}),
         ("attention_lstm", {**LSTM, "n_members": 2, "layers": 2, "skip": True, "pooled_deviation": True}),
-        ("lstm", {**LSTM, "window_s": 0.0, "bidirectional": False}),
+        ("attention_lstm", {**LSTM, "midterm": True}),
+        ("lstm", {**LSTM, "window_s": 0.0, "bidirectional": False, "midterm": True}),
     ],
 )
 def test_file_gives_the_probabilities_of_the_model(name, parameters):

@@ -70,3 +70,12 @@ def test_crops_are_stretches_of_the_clips(lengths, shortest, seed):
         np.testing.assert_array_equal(np.diff(batch[row, :n, 0]), 1)
         assert batch[row, n - 1, 0] <= length
         assert not batch[row, n:].any()
+
+
+def test_nearest_rows_lie_around_the_middle_of_each_window():
+    rows = sequences.nearest_rows(6, window_s=1.2, hop_s=0.6, row_hop_s=0.5)
+    middles = 0.6 + 0.6 * np.arange(6)
+    assert np.all(np.abs(rows * 0.5 - middles) <= 0.25 + 1e-9)
+    np.testing.assert_array_equal(
+        sequences.nearest_rows(4, window_s=0.0, hop_s=0.8, row_hop_s=0.8), np.arange(4)
+    )

@@ -108,3 +108,14 @@ def test_size_counts_what_is_stored():
 def test_forests_are_counted_by_their_nodes():
     forest = RandomForestClassifier(3, random_state=0).fit(np.arange(8)[:, None], [0, 1] * 4)
     assert tabular.count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)
+
+
+def test_statistics_of_several_features_stand_side_by_side():
+    x, y, groups = toy(24, ["a", "b"])
+    both = FeatureSet({"mfcc": x["mfcc"], "midterm": x["mfcc"]})
+    twice = build_estimator("mfcc_svm", {"features": ["mfcc", "midterm"], "gamma": 0.1})
+    once = build_estimator("mfcc_svm", {"gamma": 0.2})
+    assert twice.features == ("mfcc", "midterm")
+    np.testing.assert_allclose(
+        twice.fit(both, y, groups).predict_proba(both), once.fit(x, y, groups).predict_proba(x), atol=1e-9
+    )

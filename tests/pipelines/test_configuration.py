@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.features.parameters import FeatureParameters
 from affetto.models.registry import build_estimator
 from affetto.models.specification import ExperimentParameters
 from affetto.pipelines.model_table import SIDES, read_tables
 
 CONF = Path(__file__).parents[2] / "conf"
-FEATURES = TypeAdapter(MfccParameters | LogMelParameters | OpenSmileParameters)
+FEATURES = TypeAdapter(FeatureParameters)
 
 
 @pytest.fixture(params=sorted(path.name for path in CONF.iterdir() if (path / "parameters").is_dir()))

@@ -18,10 +18,12 @@ from affetto.features.lld import (
     extract_opensmile,
 )
 from affetto.features.mfcc import MFCC_VERSION, dimensions_mfcc, extract_mfcc
+from affetto.features.midterm import MIDTERM_VERSION, dimensions_midterm, extract_midterm
 from affetto.features.parameters import (
     FeatureParameters,
     LogMelParameters,
     MfccParameters,
+    MidtermParameters,
     OpenSmileParameters,
 )
 from affetto.features.spectrogram import LOG_MEL_VERSION, dimensions_log_mel, extract_log_mel
@@ -30,16 +32,19 @@ from affetto.features.spectrum import prepare_samples
 _EXTRACT: dict[type, Callable[..., np.ndarray]] = {
     MfccParameters: extract_mfcc,
     LogMelParameters: extract_log_mel,
+    MidtermParameters: extract_midterm,
     OpenSmileParameters: extract_opensmile,
 }
 _DIMENSIONS: dict[type, Callable[..., tuple[str, ...]]] = {
     MfccParameters: dimensions_mfcc,
     LogMelParameters: dimensions_log_mel,
+    MidtermParameters: dimensions_midterm,
     OpenSmileParameters: dimensions_opensmile,
 }
 _EXTRACTOR: dict[type, tuple[str, int]] = {
     MfccParameters: ("mfcc", MFCC_VERSION),
     LogMelParameters: ("log_mel", LOG_MEL_VERSION),
+    MidtermParameters: ("midterm", MIDTERM_VERSION),
     OpenSmileParameters: ("opensmile", OPENSMILE_VERSION),
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, (name, _) in _EXTRACTOR.items()}
@@ -140,7 +145,7 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
 
 
 def default_name(parameters: FeatureParameters) -> str:
-    """Return the catalog's name of a feature: mfcc, log_mel, functionals, egemaps, lld, correlations."""
+    """Return the catalog's name of a feature: mfcc, midterm, log_mel, functionals, egemaps, lld, …."""
     if isinstance(parameters, OpenSmileParameters):
         if parameters.level != "functionals":
             return parameters.level

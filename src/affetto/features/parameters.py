@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +11,9 @@ from affetto.audio.speech import SpeechParameters
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
 Level = Literal["functionals", "lld", "correlations"]
+MidtermGroup = Literal["tempo", "modulation", "key", "chroma", "chords", "notes", "semitones"]
+MIDTERM_RATE_HZ = 22_050
+"""Sample rate that mid-term features are measured at."""
 
 _CONTRAST_RATE_HZ = 12_800
 _CONTRAST_N_FFT = 512
@@ -111,6 +114,30 @@ class LogMelParameters(_Parameters):
         return self
 
 
+class MidtermParameters(_Parameters):
+    """Descriptors of music over windows of some seconds; at 22,050 Hz, from frames 23.2 ms apart."""
+
+    window_s: float = Field(default=6.0, ge=0.5, le=60.0, description="Length of a window, seconds.")
+    hop_s: float = Field(default=0.8, ge=0.1, le=60.0, description="Seconds from a window to the next.")
+    groups: tuple[MidtermGroup, ...] = Field(
+        default=get_args(MidtermGroup),
+        min_length=1,
+        description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
+        "chroma (36, from the tonic), chords (23), notes (12), semitones (136).",
+    )
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the samples, Hz."""
+        return MIDTERM_RATE_HZ
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError(f"groups names one twice: {list(self.groups)}")
+        return self
+
+
 class OpenSmileParameters(_Parameters):
     """Low-level descriptors (LLD) of openSMILE, or statistics of them over a clip; at 16 kHz."""
 
@@ -124,4 +151,4 @@ class OpenSmileParameters(_Parameters):
     )
 
 
-FeatureParameters = MfccParameters | LogMelParameters | OpenSmileParameters
+FeatureParameters = MfccParameters | LogMelParameters | MidtermParameters | OpenSmileParameters

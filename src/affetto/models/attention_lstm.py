@@ -23,6 +23,9 @@ class LstmParameters(TrainingParameters):
 
     window_s: float = Field(1.2, ge=0, description="Length of a texture window; 0 reads the raw frames.")
     window_hop_s: float = Field(0.6, gt=0, description="Time between the starts of two texture windows.")
+    midterm: bool = Field(
+        False, description="Each texture window also holds the mid-term features around its middle."
+    )
     units: int = Field(48, ge=1, description="Size of the LSTM's state in one direction.")
     layers: int = Field(1, ge=1, description="LSTMs on top of each other.")
     bidirectional: bool = Field(True, description="Read the clip from its end as well.")
@@ -57,8 +60,8 @@ class AttentionLstm(KerasEstimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Only `mfcc`: MFCC, their deltas and whatever else was extracted a frame."""
-        return ("mfcc",)
+        """`mfcc` (MFCC, their deltas and whatever else was extracted a frame) and perhaps `midterm`."""
+        return ("mfcc", "midterm") if self.parameters.midterm else ("mfcc",)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the weight of each texture window, float64 [n_steps] a clip, summing to 1."""
@@ -77,23 +80,41 @@ class AttentionLstm(KerasEstimator):
         window = sequences.window_frames(self.parameters.window_s, hop_s)
         return window, sequences.window_frames(self.parameters.window_hop_s, hop_s)
 
-    def _steps(self, clips: ClipFeatures) -> list[np.ndarray]:
+    def _steps(self, x: FeatureSet) -> list[np.ndarray]:
+        windows = self._texture_windows(x["mfcc"])
+        if not self.parameters.midterm:
+            return windows
+        rows, layout = x["midterm"], self._layout(x["mfcc"].hop_s, x["midterm"].hop_s)
+        return [_join_nearest(steps, rows[i], layout) for i, steps in enumerate(windows)]
+
+    def _texture_windows(self, clips: ClipFeatures) -> list[np.ndarray]:
         if self.parameters.window_s == 0:
             empty = np.zeros((1, len(clips.dimensions)), np.float32)
             return [np.asarray(clips[i]) if len(clips[i]) else empty for i in range(len(clips))]
         window, hop = self._window(clips.hop_s or _DEFAULT_HOP_S)
         return [sequences.texture_windows(clips[i], window, hop) for i in range(len(clips))]
 
+    def _layout(self, hop_s: float | None, row_hop_s: float | None) -> dict[str, float]:
+        """Return where texture windows and the rows of the mid-term features lie, for `nearest_rows`."""
+        frame_s = hop_s or _DEFAULT_HOP_S
+        window, hop = self._window(frame_s)
+        return {"window_s": window * frame_s, "hop_s": hop * frame_s, "row_hop_s": row_hop_s or frame_s}
+
     def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        return _statistics(self._steps(x["mfcc"]))
+        return self._statistics(x, self._steps(x))
+
+    def _statistics(self, x: FeatureSet, steps: list[np.ndarray]) -> dict[str, np.ndarray]:
+        mean, deviation = sequences.standardisation(steps)
+        sizes = np.array([len(x[name].dimensions) for name in self.features])
+        return {"mean": mean, "deviation": deviation, "sizes": sizes}
 
     def _learn_inputs(self, x: FeatureSet) -> Inputs:
-        steps = self._steps(x["mfcc"])
-        self.statistics_ = _statistics(steps)
+        steps = self._steps(x)
+        self.statistics_ = self._statistics(x, steps)
         return self._standardised(steps)
 
     def _inputs(self, x: FeatureSet) -> Inputs:
-        return self._standardised(self._steps(x["mfcc"]))
+        return self._standardised(self._steps(x))
 
     def _standardised(self, steps: list[np.ndarray]) -> Inputs:
         return {
@@ -101,19 +122,27 @@ class AttentionLstm(KerasEstimator):
         }
 
     def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        n_statistics = 1 if self.parameters.window_s == 0 else 2
-        return {"mfcc": (None, len(self.statistics_["mean"]) // n_statistics)}
+        sizes = self.statistics_["sizes"]
+        return {name: (None, int(size)) for name, size in zip(self.features, sizes, strict=True)}
 
     def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
         from affetto.models import graph_steps
 
         steps, learnt = features["mfcc"], self.statistics_
+        frame_s = self._described_hop_s("mfcc")
         if self.parameters.window_s > 0:
-            described = self.feature_parameters_["mfcc"]
-            known = "hop" in described and "sample_rate_hz" in described
-            hop_s = described["hop"] / described["sample_rate_hz"] if known else _DEFAULT_HOP_S
-            steps = graph_steps.texture_windows(steps, *self._window(hop_s))
+            steps = graph_steps.texture_windows(steps, *self._window(frame_s))
+        if self.parameters.midterm:
+            layout = self._layout(frame_s, self._described_hop_s("midterm"))
+            steps = graph_steps.rows_beside(steps, features["midterm"], **layout)
         return {"steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)}
+
+    def _described_hop_s(self, feature: str) -> float:
+        """Return the hop of a feature that the model was fitted on, from its description."""
+        described = self.feature_parameters_[feature]
+        if "hop" in described and "sample_rate_hz" in described:
+            return float(described["hop"] / described["sample_rate_hz"])
+        return float(described.get("hop_s", _DEFAULT_HOP_S))
 
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         parameters, steps = self.parameters, batch["steps"]
@@ -176,6 +205,6 @@ class LastStateLstm(AttentionLstm):
         return LastState(bidirectional=self.parameters.bidirectional)(encoded, lengths), {}
 
 
-def _statistics(steps: list[np.ndarray]) -> dict[str, np.ndarray]:
-    mean, deviation = sequences.standardisation(steps)
-    return {"mean": mean, "deviation": deviation}
+def _join_nearest(windows: np.ndarray, rows: np.ndarray, layout: Mapping[str, float]) -> np.ndarray:
+    nearest = sequences.nearest_rows(len(windows), **layout)
+    return np.concatenate([windows, rows[np.minimum(nearest, len(rows) - 1)]], axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from affetto.models.lld_windows import SLOPE_REACH, window_centres, window_reach
+from affetto.models.sequences import nearest_rows
 
 _TINY = 1e-12
 _LONGEST_S = 600.0
@@ -68,6 +69,17 @@ def texture_windows(frames: Any, window: int, hop: int) -> Any:
     starts = tf.range(0, tf.maximum(1, n_frames - window + 1), hop)
     indices = starts[:, None] + np.arange(window, dtype=np.int32)
     return tf.concat(window_statistics(frames[0], indices), axis=1)[None]
+
+
+def rows_beside(windows: Any, rows: Any, **layout: float) -> Any:
+    """Join to each texture window the nearest row of a slower feature.
+
+    [1, n_windows, n] and [1, n_rows, m] to [1, n_windows, n + m]; `layout` is that of
+    `affetto.models.sequences.nearest_rows`.
+    """
+    nearest = nearest_rows(int(_LONGEST_S / layout["hop_s"]) + 1, **layout).astype(np.int32)
+    indices = tf.minimum(tf.constant(nearest)[: tf.shape(windows)[1]], tf.shape(rows)[1] - 1)
+    return tf.concat([windows, tf.gather(rows, indices, axis=1)], axis=2)
 
 
 def window_statistics(frames: Any, indices: Any) -> tuple[Any, Any]:

@@ -66,6 +66,28 @@ def texture_windows(frames: np.ndarray, window: int, hop: int) -> np.ndarray:
     return np.concatenate(window_statistics(frames, starts, ends), axis=1).astype(np.float32)
 
 
+def nearest_rows(n_windows: int, *, window_s: float, hop_s: float, row_hop_s: float) -> np.ndarray:
+    """Return which row of a slower feature lies nearest to the middle of each texture window.
+
+    Parameters
+    ----------
+    n_windows
+        Number of texture windows.
+    window_s, hop_s
+        Length of a window and time from the start of one to the next, seconds.
+    row_hop_s
+        Time from a row's middle to the next, seconds; the first row's middle is at 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [n_windows]; the caller limits them to the rows there are.
+    """
+    middles_s = np.arange(n_windows, dtype=np.float64) * hop_s + window_s / 2
+    rows: np.ndarray = np.rint(middles_s / row_hop_s).astype(np.int64)
+    return rows
+
+
 def window_statistics(
     frames: np.ndarray, starts: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

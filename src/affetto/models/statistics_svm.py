@@ -22,6 +22,9 @@ class StatisticsSvmParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    features: tuple[Literal["mfcc", "midterm"], ...] = Field(
+        ("mfcc",), min_length=1, description="Features that are summarised."
+    )
     statistics: tuple[Statistic, ...] = Field(
         ("mean", "std"),
         min_length=1,
@@ -35,7 +38,7 @@ class StatisticsSvmParameters(BaseModel):
 
 
 class StatisticsSvm(TabularEstimator):
-    """Support vector machine with a radial basis function on standardised statistics of MFCC frames."""
+    """Support vector machine with a radial basis function on standardised statistics of a clip's frames."""
 
     name: ClassVar[str] = "mfcc_svm"
     Parameters: ClassVar[type[BaseModel]] = StatisticsSvmParameters
@@ -43,12 +46,15 @@ class StatisticsSvm(TabularEstimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Only `mfcc`: the same frames that the attention LSTM reads."""
-        return ("mfcc",)
+        """`mfcc`, the same frames that the attention LSTM reads, or what the parameters name."""
+        return self.parameters.features
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        clips = x["mfcc"]
-        return np.stack([clip_statistics(clips[i], self.parameters.statistics) for i in range(len(clips))])
+        statistics = self.parameters.statistics
+        return np.concatenate(
+            [np.stack([clip_statistics(clip, statistics) for clip in x[name]]) for name in self.features],
+            axis=1,
+        )
 
     def _build(self) -> Any:
         from sklearn.pipeline import make_pipeline

@@ -6,7 +6,12 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.features.extraction import ExtractionPlan
-from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.features.parameters import (
+    LogMelParameters,
+    MfccParameters,
+    MidtermParameters,
+    OpenSmileParameters,
+)
 from affetto.parallel import ExecutorParameters
 
 
@@ -31,6 +36,18 @@ def plan_log_mel(
     name: str,
 ) -> ExtractionPlan:
     """Plan the log-mel spectrograms of a clip table."""
+    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
+
+
+def plan_midterm(
+    clips: pd.DataFrame,
+    corpus: CorpusParameters,
+    parameters: MidtermParameters,
+    executor: ExecutorParameters,
+    *,
+    name: str,
+) -> ExtractionPlan:
+    """Plan the mid-term features (tempo, key, chords, notes, modulation) of a clip table."""
     return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
 
 

@@ -12,6 +12,7 @@ from affetto.pipelines.features import nodes
 
 PLANS: dict[str, Callable[..., ExtractionPlan]] = {
     "mfcc": nodes.plan_mfcc,
+    "midterm": nodes.plan_midterm,
     "log_mel": nodes.plan_log_mel,
     "functionals": nodes.plan_opensmile,
     "egemaps": nodes.plan_opensmile,

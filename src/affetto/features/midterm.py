@@ -1,0 +1,222 @@
+"""What takes seconds to hear in music: its tempo, key, chords, notes and modulation, over sliding windows.
+
+"Mid-term" as in Giannakopoulos, "pyAudioAnalysis", PLoS ONE 10(12), 2015: between the frame (tens of
+milliseconds) and the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from affetto.features.mfcc import dimensions_mfcc, extract_mfcc
+from affetto.features.parameters import MIDTERM_RATE_HZ, MfccParameters, MidtermGroup, MidtermParameters
+from affetto.features.rhythm import MODULATION_EDGES_HZ, TEMPI_BPM, modulation_energies, tempo_profile
+from affetto.features.semitones import PITCHES, note_onsets, note_salience, semitone_spectrum
+from affetto.features.spectrum import prepare_samples
+from affetto.features.tonality import (
+    CHORDS,
+    N_PITCH_CLASSES,
+    chord_matches,
+    from_tonic,
+    interval_content,
+    key_correlations,
+    tonic_of,
+)
+
+MIDTERM_VERSION = 1
+_FRAMES = MfccParameters(
+    sample_rate_hz=MIDTERM_RATE_HZ, delta_order=0, extras=("contrast", "spectral", "onset")
+)
+_HOP_S = _FRAMES.hop_s
+_SEGMENT = 16  # frames, 0.37 s: the shortest chord
+_BASS, _TREBLE = PITCHES < 55, PITCHES >= 60  # below G3, from C4  # noqa: PLR2004
+_PITCH_CLASS = np.eye(N_PITCH_CLASSES)[PITCHES % N_PITCH_CLASSES]
+_NOTE_NAMES = ("height", "spread", "count", "onsets_bass", "onsets_treble", "onset_share")
+_KEY_NAMES = ("major", "minor", "mode", "tonic_major", "tonic_minor", "tonic_mode", "in_key")
+
+
+def dimensions_midterm(parameters: MidtermParameters) -> tuple[str, ...]:
+    """Return the names of the columns, group after group."""
+    return tuple(name for group in parameters.groups for name in _DIMENSIONS[group])
+
+
+def extract_midterm(samples: np.ndarray, sample_rate_hz: int, parameters: MidtermParameters) -> np.ndarray:
+    """Describe music over windows of some seconds.
+
+    Parameters
+    ----------
+    samples
+        [n_samples], mono, full scale 1.0; any length from one sample.
+    sample_rate_hz
+        Resampled to 22,050 Hz when it differs.
+    parameters
+        Window, hop and groups of descriptors.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n_windows, n_dimensions], columns as `dimensions_midterm` says. Row i describes the window
+        around i · hop, up to the end of the recording; the windows at both ends are moved inside, and a
+        clip shorter than the window has one for all rows.
+    """
+    music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), parameters)
+    columns = [_GROUPS[group](music) for group in parameters.groups]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Music:
+    """A recording, what is measured in its frames, and its windows."""
+
+    mono: np.ndarray
+    parameters: MidtermParameters
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        return extract_mfcc(self.mono, MIDTERM_RATE_HZ, _FRAMES).astype(np.float64)
+
+    @cached_property
+    def semitones(self) -> np.ndarray:
+        return semitone_spectrum(self.mono, MIDTERM_RATE_HZ, _FRAMES.hop)
+
+    @cached_property
+    def salience(self) -> np.ndarray:
+        return note_salience(self.semitones)
+
+    @cached_property
+    def chroma(self) -> np.ndarray:
+        chroma: np.ndarray = self.salience @ _PITCH_CLASS
+        return chroma
+
+    @cached_property
+    def tonic(self) -> int:
+        return tonic_of(self.chroma.mean(axis=0))
+
+    @cached_property
+    def windows(self) -> tuple[np.ndarray, np.ndarray]:
+        """First frame of each window and the one after its last."""
+        n_frames = 1 + len(self.mono) // _FRAMES.hop
+        length = min(n_frames, max(1, round(self.parameters.window_s / _HOP_S)))
+        n_windows = 1 + int((n_frames - 1) * _HOP_S / self.parameters.hop_s)
+        centres = np.round(np.arange(n_windows) * self.parameters.hop_s / _HOP_S).astype(np.int64)
+        starts = np.clip(centres - length // 2, 0, n_frames - length)
+        return starts, starts + length
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean of frame values over each window, [n_windows, n_dimensions]."""
+        return _means(values, *self.windows)
+
+    def means_and_deviations(self, values: np.ndarray) -> np.ndarray:
+        """Mean and standard deviation of frame values over each window, [n_windows, 2 * n_dimensions]."""
+        means = self.means(values)
+        variances = self.means(np.square(values, dtype=np.float64)) - means**2
+        return np.concatenate([means, np.sqrt(np.maximum(variances, 0.0))], axis=1)
+
+
+def _tempo(music: _Music) -> np.ndarray:
+    onset = music.frames[:, -1]
+    return np.stack([tempo_profile(onset[a:b], _HOP_S) for a, b in zip(*music.windows, strict=True)])
+
+
+def _modulation(music: _Music) -> np.ndarray:
+    windows = zip(*music.windows, strict=True)
+    return np.stack([modulation_energies(music.frames[a:b], _HOP_S).ravel() for a, b in windows])
+
+
+def _key(music: _Music) -> np.ndarray:
+    """Compare the window with all keys and with the clip's own; the clip's keys stand in every row."""
+    tonic = music.tonic
+    whole = [scores[0] for scores in key_correlations(music.chroma.mean(axis=0, keepdims=True))]
+    major, minor = key_correlations(music.means(music.chroma))
+    best = major.max(axis=1), minor.max(axis=1)
+    own = major[:, tonic], minor[:, tonic]
+    in_key = np.maximum(major, minor).argmax(axis=1) == tonic
+    window = [*best, best[0] - best[1], *own, own[0] - own[1], in_key]
+    clip = [scores.max() for scores in whole] + [whole[0][tonic] - whole[1][tonic]]
+    rows = [np.full(len(major), value) for value in clip]
+    return np.column_stack([*window, *rows])
+
+
+def _chroma(music: _Music) -> np.ndarray:
+    """Share of each degree above the clip's tonic among all notes, in the bass and in the treble."""
+    parts = [music.salience[:, kept] @ _PITCH_CLASS[kept] for kept in (_BASS, _TREBLE)]
+    return np.concatenate(
+        [from_tonic(music.means(part), music.tonic) for part in (music.chroma, *parts)], axis=1
+    )
+
+
+def _chords(music: _Music) -> np.ndarray:
+    """Measure how well each kind of chord fits, how often best, how often chords change, and intervals."""
+    n_segments = -(-len(music.chroma) // _SEGMENT)
+    padded = np.pad(music.chroma, ((0, n_segments * _SEGMENT - len(music.chroma)), (0, 0)))
+    segments = padded.reshape(n_segments, _SEGMENT, N_PITCH_CLASSES).mean(axis=1)
+    matches = chord_matches(segments)
+    best = matches.max(axis=2)
+    triads = matches[:, :2].reshape(n_segments, -1).argmax(axis=1)
+    changes = np.diff(triads, prepend=triads[:1]) != 0
+    values = np.column_stack(
+        [best, np.eye(len(CHORDS))[best.argmax(axis=1)], changes, interval_content(segments)]
+    )
+    starts, ends = music.windows
+    first = starts // _SEGMENT
+    return _means(values, first, np.maximum(np.minimum(-(-ends // _SEGMENT), n_segments), first + 1))
+
+
+def _notes(music: _Music) -> np.ndarray:
+    """Measure register, spread and number of the notes and how many begin: mean and deviation over frames."""
+    salience, onsets = music.salience, note_onsets(music.semitones)
+    total = salience.sum(axis=1)
+    weights = salience / np.where(total > 0, total, 1.0)[:, np.newaxis]
+    height = weights @ PITCHES
+    spread = np.sqrt(np.maximum(weights @ PITCHES**2 - height**2, 0.0))
+    counts = [(salience > 0).sum(axis=1), onsets[:, _BASS].sum(axis=1), onsets[:, _TREBLE].sum(axis=1)]
+    return music.means_and_deviations(np.column_stack([height, spread, *counts, onsets.any(axis=1)]))
+
+
+def _semitones(music: _Music) -> np.ndarray:
+    return music.means_and_deviations(music.semitones)
+
+
+def _means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, np.newaxis]
+    return means
+
+
+def _statistics_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names + tuple(f"{name}_deviation" for name in names)
+
+
+_GROUPS: dict[MidtermGroup, Callable[[_Music], np.ndarray]] = {
+    "tempo": _tempo,
+    "modulation": _modulation,
+    "key": _key,
+    "chroma": _chroma,
+    "chords": _chords,
+    "notes": _notes,
+    "semitones": _semitones,
+}
+_DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
+    "tempo": tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM),
+    "modulation": tuple(
+        f"modulation_{low:g}_hz_{name}"
+        for low in MODULATION_EDGES_HZ[:-1]
+        for name in dimensions_mfcc(_FRAMES)
+    ),
+    "key": tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")),
+    "chroma": tuple(
+        f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)
+    ),
+    "chords": (
+        *(f"chord_{kind}_match" for kind in CHORDS),
+        *(f"chord_{kind}_share" for kind in CHORDS),
+        "chord_changes",
+        *(f"interval_{k}" for k in range(1, 7)),
+    ),
+    "notes": _statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)),
+    "semitones": _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
+}
