@@ -32,6 +32,7 @@ def register_pipelines() -> dict[str, Pipeline]:
             model_table(side),
             robustness=side == "voice",
             enrolment=side == "voice",
+            highlights=side == "music",
         )
         for side in SIDES
     }

@@ -9,7 +9,7 @@ import pandas as pd
 from affetto.evaluation.palette import INK, PALETTE, grid, nothing, tidy
 from affetto.evaluation.report import Illustration
 from affetto.evaluation.report_tables import ReportTable
-from affetto.evaluation.wording import number
+from affetto.evaluation.wording import number, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,18 +75,12 @@ def _mean_over(draws: int) -> str:
 
 
 def _row(row: pd.Series[Any]) -> tuple[str, ...]:
-    low, high = row["gain_ci_low"], row["gain_ci_high"]
-    reach = "" if pd.isna(low) or pd.isna(high) else f" [{_signed(low)}, {_signed(high)}]"
     return (
         str(row["model"]),
         str(int(row["n_enrolled"])),
         number(row["uar_anyone"]),
         number(row["uar_enrolled"]),
-        f"{_signed(row['gain'])}{reach}",
+        points(row["gain"], row["gain_ci_low"], row["gain_ci_high"]),
         str(int(row["n_clips"])),
         str(int(row["n_speakers"])),
     )
-
-
-def _signed(points: float) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0: no negative zero

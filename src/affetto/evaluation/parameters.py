@@ -81,6 +81,21 @@ class EnrolmentParameters(BaseModel):
         return tuple(sorted(set(sizes)))
 
 
+class HighlightTestParameters(BaseModel):
+    """How the attention of a music model is put to the test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length_s: float | None = Field(
+        default=15.0, gt=0, description="Length of the excerpts, seconds; null: not measured."
+    )
+    n_random: int = Field(default=5, ge=1, le=1_000, description="Random excerpts a clip.")
+    least_ratio: float = Field(
+        default=1.2, gt=1, description="Clips shorter than so many excerpts leave no choice and are left out."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the draws.")
+
+
 class EvaluationParameters(BaseModel):
     """How intervals and tests are computed."""
 
@@ -108,4 +123,5 @@ class EvaluationParameters(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")
     importance: ImportanceParameters = Field(default_factory=ImportanceParameters)
     enrolment: EnrolmentParameters = Field(default_factory=EnrolmentParameters)
+    highlights: HighlightTestParameters = Field(default_factory=HighlightTestParameters)
     robustness: RobustnessParameters = RobustnessParameters()

@@ -55,6 +55,16 @@ def interval(low: Any, high: Any, *, signed: bool = False) -> str:
     return f"[{number(low, signed=signed)}, {number(high, signed=signed)}]"
 
 
+def points(value: float, low: float, high: float) -> str:
+    """Write a difference in points and its interval with one decimal: `+4.9 [+0.8, +9.2]`."""
+    reach = "" if pd.isna(low) or pd.isna(high) else f" [{_signed(low)}, {_signed(high)}]"
+    return f"{_signed(value)}{reach}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0: no negative zero
+
+
 def task_title(task: str) -> str:
     """Return the readable name of a task."""
     return TASKS.get(task, task.replace("_", " ").capitalize())

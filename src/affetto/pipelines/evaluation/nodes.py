@@ -13,6 +13,7 @@ from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, proposed_
 from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_illustration, enrolment_tables
 from affetto.evaluation.group_figures import importance_figure
 from affetto.evaluation.groups import score_groups
+from affetto.evaluation.highlight_report import highlight_tables
 from affetto.evaluation.illustrations import (
     attention_illustration,
     group_illustration,
@@ -92,8 +93,8 @@ def report_task(
         As for `compare_models`.
     tables
         `predictions__<model>`, and what the task has of `histories__<model>`, `attention` and `spectrograms`
-        (of the proposed model), `discovery` (of themes), `importance` (of descriptors), `enrolment` and
-        `robustness`.
+        (of the proposed model), `discovery` (of themes), `importance` (of descriptors), `enrolment`,
+        `highlights` and `robustness`.
 
     Returns
     -------
@@ -125,7 +126,12 @@ def report_task(
         protocol=split.protocol,
         parameters=evaluation,
         discovery=tables.get("discovery"),
-        tables=[*group_tables(in_order), *importance_tables(importance), *enrolment_tables(enrolment)],
+        tables=[
+            *group_tables(in_order),
+            *importance_tables(importance),
+            *enrolment_tables(enrolment),
+            *highlight_tables(tables.get("highlights", pd.DataFrame())),
+        ],
         robustness=robustness_cells(robustness),
     )
     figures = {name: illustration.figure for name, illustration in illustrations.items()}

@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline
 
 from affetto.evaluation.comparison import proposed_model
 from affetto.pipelines.evaluation import enrolment as enrolling
+from affetto.pipelines.evaluation import highlights as attending
 from affetto.pipelines.evaluation import importance, nodes
 from affetto.pipelines.evaluation.nodes import SEPARATOR
 
@@ -24,6 +25,7 @@ def create_pipeline(
     *,
     robustness: bool = False,
     enrolment: bool = False,
+    highlights: bool = False,
 ) -> Pipeline:
     """Build the evaluation of the emotion models of a side.
 
@@ -39,6 +41,8 @@ def create_pipeline(
         Whether `<task>.robustness` goes into the report.
     enrolment
         Whether groups are people, whose enrolment is to be measured.
+    highlights
+        Whether clips are music, whose highlights are to be put to the test.
     """
     roles = _roles(models)
     names = {model: f"{side}.emotion.{model}" for model in roles}
@@ -58,6 +62,8 @@ def create_pipeline(
     if enrolment:
         drawn["enrolment"] = f"{task}.enrolment"
         figures.append("enrolment_figure")
+    if highlights:
+        drawn["highlights"] = f"{task}.highlights"
     if robustness:
         drawn["robustness"] = f"{task}.robustness"
         figures.append("robustness_figure")
@@ -74,6 +80,9 @@ def create_pipeline(
     if enrolment:
         able = {name: entry for name, entry in models.items() if enrolling.can_be_enrolled(_estimator(entry))}
         evaluation += _asking("enrolment", enrolling.measure_enrolment, task, side, able)
+    if highlights:
+        able = {name: entry for name, entry in models.items() if attending.attends(_estimator(entry))}
+        evaluation += _asking("highlights", attending.measure_highlights, task, side, able)
     return evaluation
 
 
