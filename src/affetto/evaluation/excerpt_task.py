@@ -11,7 +11,7 @@ import numpy as np
 
 from affetto.evaluation.parameters import HighlightTestParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.recommendation.highlight import find_highlight
+from affetto.features.highlight import find_highlight
 from affetto.results import ResultStore, source_fingerprint
 
 FRAMES = "mfcc"

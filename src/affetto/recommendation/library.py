@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.recommendation.highlight import find_highlight
+from affetto.features.highlight import find_highlight
 from affetto.storage import as_text
 from affetto.themes.tables import MIXTURE_COLUMNS
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.recommendation.highlight import find_highlight
+from affetto.features.highlight import find_highlight
 
 
 def test_window_lies_on_the_attended_step():
