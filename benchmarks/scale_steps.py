@@ -13,6 +13,7 @@ from scale_clips import make_clips
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.features.clip_features import FeatureSet
 from affetto.features.extraction import ExtractionPlan, run_plan
 from affetto.features.parameters import MfccParameters
 from affetto.features.store import FeatureStore
@@ -77,13 +78,13 @@ class Run:
 
     def codebook(self) -> None:
         """Learn the audio words."""
-        book = fit_codebook(self.store.features(), CODEBOOK)
+        book = fit_codebook(FeatureSet({"mfcc": self.store.features()}), CODEBOOK)
         self.memo.put({"what": "codebook"}, book.state())
 
     def words(self) -> None:
         """Count the audio words of every clip."""
         book = Codebook.from_state(self.memo.get({"what": "codebook"}) or {})
-        counted = count_words(book, self.store.features(), self.executor)
+        counted = count_words(book, FeatureSet({"mfcc": self.store.features()}), self.executor)
         self.memo.put({"what": "words"}, counted.state())
 
     def topics(self) -> None:

@@ -65,6 +65,6 @@ def register_pipelines() -> dict[str, Pipeline]:
 
 
 def _features(side: str) -> tuple[str, ...]:
-    """Return the features that the models of a side read, in the order of the table; themes read the MFCC."""
+    """Return the features that models of a side read, in the order of the table, and those of the themes."""
     named = [feature for entry in model_table(side).values() for feature in entry.features]
-    return tuple(dict.fromkeys([*named, *(["mfcc"] if side == "music" else [])]))
+    return tuple(dict.fromkeys([*named, *(["mfcc", "midterm"] if side == "music" else [])]))

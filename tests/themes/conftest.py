@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.features.clip_features import ClipFeatures
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 
 DIMENSIONS = (*(f"mfcc_{i}" for i in range(4)), "centroid_hz", "rms_db", "onset")
 EMOTIONS = ("calm", "tense")
 
 
 @pytest.fixture(scope="session")
-def planted() -> tuple[ClipFeatures, pd.DataFrame, pd.DataFrame]:
+def planted() -> tuple[FeatureSet, pd.DataFrame, pd.DataFrame]:
     """Two emotions of three themes: each theme prefers one of three clouds of frames. One is silent."""
     rng = np.random.default_rng(5)
     centres = rng.normal(0, 6, (3, len(DIMENSIONS)))
@@ -41,4 +41,4 @@ def planted() -> tuple[ClipFeatures, pd.DataFrame, pd.DataFrame]:
     )
     labelled = clips[clips["emotion"].notna()]
     folds = pd.DataFrame({"clip_id": labelled["clip_id"], "fold": (np.arange(len(labelled)) // 6) % 3})
-    return features, clips, folds
+    return FeatureSet({"mfcc": features}), clips, folds

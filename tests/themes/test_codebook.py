@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
-from affetto.features.clip_features import ClipFeatures
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.themes.bags import AudioWords, count_words, damp, documents, inverse_document_frequency, weigh
 from affetto.themes.codebook import Codebook, fit_codebook, learn_words, nearest_words
@@ -16,13 +16,14 @@ from affetto.themes.parameters import BagParameters, CodebookParameters, Descrip
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = CodebookParameters(
     descriptors={
-        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12, assignments=1),
-        "level": DescriptorParameters(dimensions=("rms_db", "onset"), n_words=5, assignments=2),
-        "texture": DescriptorParameters(dimensions=("mfcc_",), n_words=6, texture_frames=10, assignments=3),
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12, assignments=1, frame_step=1),
+        "level": DescriptorParameters(dimensions=("rms_db", "onset"), n_words=5, assignments=2, frame_step=1),
+        "texture": DescriptorParameters(
+            dimensions=("mfcc_",), n_words=6, texture_frames=10, assignments=3, frame_step=1
+        ),
         "absent": DescriptorParameters(dimensions=("chroma_",)),
     },
     sample_frames=2000,
-    frame_step=1,
 )
 
 
@@ -69,7 +70,8 @@ def test_fewer_words_than_asked_when_frames_repeat():
 def _random_codebook() -> Codebook:
     frames = np.random.default_rng(9).normal(size=(400, 4))
     names = ("mfcc_0", "mfcc_1", "rms_db", "onset")
-    return fit_codebook(ClipFeatures.from_arrays("mfcc", ["a"], [frames], dimensions=names), PARAMETERS)
+    clips = ClipFeatures.from_arrays("mfcc", ["a"], [frames], dimensions=names)
+    return fit_codebook(FeatureSet({"mfcc": clips}), PARAMETERS)
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,7 +79,7 @@ def _random_codebook() -> Codebook:
 def test_counts_equal_a_naive_loop(seed, n_frames):
     codebook = _random_codebook()
     frames = np.random.default_rng(seed).normal(size=(n_frames, 4)).astype(np.float32)
-    counts = codebook.count(frames)
+    counts = codebook.count({"mfcc": frames})
     for name, block in zip(codebook.vocabularies, codebook.blocks, strict=True):
         vocabulary, descriptor = codebook.vocabularies[name], PARAMETERS.descriptors[name]
         values = frames[:, vocabulary.columns]
@@ -92,14 +94,16 @@ def test_counts_equal_a_naive_loop(seed, n_frames):
 def test_state_restores_an_equal_codebook(planted):
     codebook = fit_codebook(planted[0], PARAMETERS)
     restored = Codebook.from_state(codebook.state())
-    np.testing.assert_array_equal(restored.count(planted[0][3]), codebook.count(planted[0][3]))
+    clip = {"mfcc": planted[0]["mfcc"][3]}
+    np.testing.assert_array_equal(restored.count(clip), codebook.count(clip))
+    assert (restored.dimensions, restored.features) == (codebook.dimensions, ("mfcc",))
     assert restored.parameters == PARAMETERS
     assert len(restored.word_names) == restored.n_words == 23
 
 
 def test_codebook_is_deterministic_and_blind_to_other_clips(planted):
-    features = planted[0]
-    train = features.take(range(40))
+    features = planted[0]["mfcc"]
+    train = planted[0].take(range(40))
     changed = ClipFeatures.from_arrays(
         "mfcc",
         features.clip_ids,
@@ -108,7 +112,8 @@ def test_codebook_is_deterministic_and_blind_to_other_clips(planted):
         hop_s=0.1,
         parameters={"version": 1},
     )
-    one, other = fit_codebook(train, PARAMETERS), fit_codebook(changed.take(range(40)), PARAMETERS)
+    unseen = FeatureSet({"mfcc": changed}).take(range(40))
+    one, other = fit_codebook(train, PARAMETERS), fit_codebook(unseen, PARAMETERS)
     for name, vocabulary in one.vocabularies.items():
         np.testing.assert_array_equal(vocabulary.words, other.vocabularies[name].words)
 
@@ -123,10 +128,31 @@ def test_silent_clips_have_no_words_and_stay_finite(planted):
 
 def test_frames_that_are_not_finite_are_dropped(planted):
     codebook = fit_codebook(planted[0], PARAMETERS)
-    frames = planted[0][0].copy()
-    clean = codebook.count(np.delete(frames, 5, axis=0))
+    frames = planted[0]["mfcc"][0].copy()
+    clean = codebook.count({"mfcc": np.delete(frames, 5, axis=0)})
     frames[5] = np.nan
-    np.testing.assert_array_equal(codebook.count(frames), clean)
+    np.testing.assert_array_equal(codebook.count({"mfcc": frames}), clean)
+
+
+def test_descriptors_read_the_feature_they_name(planted):
+    rng = np.random.default_rng(2)
+    slow = [rng.normal(size=(4, 3)) for _ in range(planted[0].n_clips)]
+    names = ("tempo_1", "tempo_2", "mfcc_like")
+    midterm = ClipFeatures.from_arrays("midterm", planted[0].clip_ids, slow, dimensions=names, hop_s=0.8)
+    features = FeatureSet({"mfcc": planted[0]["mfcc"], "midterm": midterm})
+    rhythm = DescriptorParameters(
+        feature="midterm", dimensions=("tempo_",), n_words=5, assignments=1, frame_step=1
+    )
+    parameters = PARAMETERS.model_copy(
+        update={"descriptors": {"timbre": PARAMETERS.descriptors["timbre"], "rhythm": rhythm}}
+    )
+    codebook = fit_codebook(features, parameters)
+    assert codebook.features == ("mfcc", "midterm")
+    assert codebook.vocabularies["rhythm"].columns.tolist() == [0, 1]
+    words = count_words(codebook, features, SERIAL)
+    np.testing.assert_array_equal(words.counts[:72, words.blocks[1]].sum(axis=1), 4)
+    alone = count_words(fit_codebook(planted[0], parameters), planted[0], SERIAL)
+    np.testing.assert_array_equal(words.counts[:, words.blocks[0]], alone.counts)
 
 
 def test_weighting_in_closed_form():

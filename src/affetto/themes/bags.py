@@ -15,7 +15,7 @@ from affetto.themes.codebook import Codebook
 from affetto.themes.parameters import BagParameters
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 SHARD_CLIPS = 64
 CHUNK_CLIPS = 2048  # rows of documents made at a time
@@ -65,10 +65,10 @@ class AudioWords:
         return cls(tuple(state["clip_ids"]), state["counts"], tuple(slice(*ends) for ends in state["blocks"]))
 
 
-def count_words(codebook: Codebook, features: ClipFeatures, executor: ExecutorParameters) -> AudioWords:
+def count_words(codebook: Codebook, features: FeatureSet, executor: ExecutorParameters) -> AudioWords:
     """Count the audio words of clips, shards of clips in parallel."""
     shards = _Shards(codebook, features)
-    counts = scratch_array((len(features), codebook.n_words), np.uint16)
+    counts = scratch_array((features.n_clips, codebook.n_words), np.uint16)
     counted = iterate_shards(
         _count_shard, shards, executor, description="audio words", total_units=shards.sizes
     )
@@ -78,13 +78,13 @@ def count_words(codebook: Codebook, features: ClipFeatures, executor: ExecutorPa
     return AudioWords(tuple(features.clip_ids), counts, tuple(codebook.blocks))
 
 
-class _Shards(Sequence[tuple[Codebook, "ClipFeatures"]]):
+class _Shards(Sequence[tuple[Codebook, "FeatureSet"]]):
     """What the workers count, each part made when it is its turn."""
 
-    def __init__(self, codebook: Codebook, features: ClipFeatures) -> None:
+    def __init__(self, codebook: Codebook, features: FeatureSet) -> None:
         self.codebook, self.features = codebook, features
-        starts = range(0, len(features), SHARD_CLIPS)
-        self.sizes = [min(SHARD_CLIPS, len(features) - start) for start in starts]
+        starts = range(0, features.n_clips, SHARD_CLIPS)
+        self.sizes = [min(SHARD_CLIPS, features.n_clips - start) for start in starts]
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -94,11 +94,12 @@ class _Shards(Sequence[tuple[Codebook, "ClipFeatures"]]):
         return self.codebook, self.features.take(np.arange(start, start + self.sizes[index]))
 
 
-def _count_shard(shard: tuple[Codebook, ClipFeatures]) -> np.ndarray:
+def _count_shard(shard: tuple[Codebook, FeatureSet]) -> np.ndarray:
     codebook, features = shard
-    counts = np.zeros((len(features), codebook.n_words), dtype=np.uint16)
-    for row, index in enumerate(range(len(features))):
-        counts[row] = np.minimum(codebook.count(features[index]), np.iinfo(np.uint16).max)
+    counts = np.zeros((features.n_clips, codebook.n_words), dtype=np.uint16)
+    for index in range(features.n_clips):
+        clip = {name: features[name][index] for name in codebook.features}
+        counts[index] = np.minimum(codebook.count(clip), np.iinfo(np.uint16).max)
     return counts
 
 

@@ -25,7 +25,7 @@ def words_and_topics(
     """Join bags of audio words with the square roots of the topic mixture of an LDA of the training clips."""
     number = max(1, min(evaluation.n_topics, len(train.documents) // 2))
     model = fit_topics(train.documents, number, topics, seed=0)
-    known, unseen = (np.sqrt(model.mixtures(view.documents)) for view in (train, test))
+    known, unseen = (evaluation.topic_weight * np.sqrt(model.mixtures(v.documents)) for v in (train, test))
     return np.hstack([train.bags, known]), np.hstack([test.bags, unseen])
 
 

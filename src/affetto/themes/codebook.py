@@ -14,7 +14,7 @@ from affetto.themes.frames import descriptor_frames, resolve_descriptors, sample
 from affetto.themes.parameters import CodebookParameters
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 CHUNK = 8192
 SEEDING_FRAMES_PER_WORD = 20
@@ -28,7 +28,7 @@ class Vocabulary:
     Attributes
     ----------
     columns
-        Indices of the descriptor's dimensions in the feature.
+        Indices of the descriptor's dimensions in its feature.
     mean, scale
         Statistics of the training sample, float32 [n_values]; a texture window has two values a column.
     words
@@ -54,13 +54,13 @@ class Codebook:
     vocabularies
         By name of the descriptor, in the order of the parameters.
     dimensions
-        Names of the frame dimensions that the codebook was learnt on.
+        Names of the frame dimensions that the codebook was learnt on, by feature.
     parameters
         How it was learnt.
     """
 
     vocabularies: dict[str, Vocabulary]
-    dimensions: tuple[str, ...]
+    dimensions: dict[str, tuple[str, ...]]
     parameters: CodebookParameters
 
     @property
@@ -83,13 +83,13 @@ class Codebook:
         ends = np.cumsum([0, *(len(vocabulary.words) for vocabulary in self.vocabularies.values())])
         return [slice(int(start), int(end)) for start, end in pairwise(ends)]
 
-    def count(self, frames: np.ndarray) -> np.ndarray:
+    def count(self, clip: Mapping[str, np.ndarray]) -> np.ndarray:
         """Count the words of one clip.
 
         Parameters
         ----------
-        frames
-            Frames as extracted, [n_frames, n_dimensions].
+        clip
+            Frames as extracted, by feature, each [n_frames, n_dimensions].
 
         Returns
         -------
@@ -97,13 +97,16 @@ class Codebook:
             int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without
             frames.
         """
-        return np.concatenate([self._count(frames, name) for name in self.vocabularies])
+        return np.concatenate([self._count(clip, name) for name in self.vocabularies])
 
-    def _count(self, frames: np.ndarray, name: str) -> np.ndarray:
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that the vocabularies read."""
+        return tuple(dict.fromkeys(self.parameters.descriptors[name].feature for name in self.vocabularies))
+
+    def _count(self, clip: Mapping[str, np.ndarray], name: str) -> np.ndarray:
         vocabulary, descriptor = self.vocabularies[name], self.parameters.descriptors[name]
-        kept = descriptor_frames(
-            frames, vocabulary.columns, descriptor, frame_step=self.parameters.frame_step
-        )
+        kept = descriptor_frames(clip[descriptor.feature], vocabulary.columns, descriptor)
         found = vocabulary.assign(kept, nearest=descriptor.assignments)
         return np.bincount(found.ravel(), minlength=len(vocabulary.words))
 
@@ -117,7 +120,7 @@ class Codebook:
         return {
             **arrays,
             "descriptors": list(self.vocabularies),
-            "dimensions": list(self.dimensions),
+            "dimensions": {name: list(known) for name, known in self.dimensions.items()},
             "parameters": self.parameters.model_dump(mode="json"),
         }
 
@@ -129,10 +132,11 @@ class Codebook:
             for name in state["descriptors"]
         }
         parameters = CodebookParameters.model_validate(state["parameters"])
-        return cls(vocabularies, tuple(state["dimensions"]), parameters)
+        dimensions = {name: tuple(known) for name, known in state["dimensions"].items()}
+        return cls(vocabularies, dimensions, parameters)
 
 
-def fit_codebook(features: ClipFeatures, parameters: CodebookParameters) -> Codebook:
+def fit_codebook(features: FeatureSet, parameters: CodebookParameters) -> Codebook:
     """Learn a codebook from the frames of clips.
 
     Parameters
@@ -147,13 +151,14 @@ def fit_codebook(features: ClipFeatures, parameters: CodebookParameters) -> Code
     AffettoError
         When the clips have no frames, or the descriptors no dimensions.
     """
-    columns = resolve_descriptors(features.dimensions, parameters.descriptors)
+    dimensions = {name: feature.dimensions for name, feature in features.items()}
+    columns = resolve_descriptors(dimensions, parameters.descriptors)
     sample = sample_frames(features, columns, parameters)
     if any(len(frames) == 0 for frames in sample.values()):
         raise AffettoError("The training clips have no frames to learn a codebook from: check the features.")
     return Codebook(
         {name: _fit_vocabulary(sample[name], indices, name, parameters) for name, indices in columns.items()},
-        tuple(features.dimensions),
+        dimensions,
         parameters,
     )
 

@@ -18,13 +18,13 @@ from affetto.themes.scores import discovery_scores
 from affetto.themes.selection import EmotionClips, seed_stability, select_topics
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "model")
 
 
 def discover_themes(
-    features: ClipFeatures,
+    features: FeatureSet,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     parameters: ThemeParameters,

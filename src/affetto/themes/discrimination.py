@@ -18,13 +18,13 @@ from affetto.themes.parameters import ThemeParameters
 from affetto.themes.scores import discrimination_scores
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 COLUMNS = ("clip_id", "group", "fold", "seed", "emotion", "label", "predicted")
 
 
 def discriminate_themes(
-    features: ClipFeatures,
+    features: FeatureSet,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     parameters: ThemeParameters,

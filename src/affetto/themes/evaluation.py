@@ -18,10 +18,10 @@ from affetto.themes.clustering import ClipViews
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.frames import matching_dimensions
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.statistics import clip_statistics, codebook_columns
+from affetto.themes.statistics import clip_statistics, codebook_statistics
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 METHOD = source_fingerprint(Path(__file__).parent)
 """Stands for the source of this package in the keys of stored results."""
@@ -35,7 +35,7 @@ class Fold:
     Attributes
     ----------
     features
-        Frames of all clips of `table`, in its order.
+        Frames of all clips of `table`, in its order; `mfcc` among them.
     table
         `clip_id, emotion, theme, group, fold` of all clips with an emotion label.
     number
@@ -44,7 +44,7 @@ class Fold:
         What to fit, and where finished results are found again.
     """
 
-    features: ClipFeatures
+    features: FeatureSet
     table: pd.DataFrame
     number: int
     parameters: ThemeParameters
@@ -86,7 +86,7 @@ class Fold:
 
 
 def make_folds_to_run(
-    features: ClipFeatures,
+    features: FeatureSet,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     parameters: ThemeParameters,
@@ -151,12 +151,12 @@ def fold_views(fold: Fold, words: AudioWords) -> ClipViews:
     """Return what the models may know of the fold's clips; IDF comes from training clips."""
     parameters = fold.parameters
     idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
-    topics, features = parameters.topics, fold.features
-    everything = codebook_columns(features.dimensions, parameters.codebook)
-    known = matching_dimensions(features.dimensions, parameters.evaluation.statistics) or everything
+    topics, mfcc = parameters.topics, fold.features["mfcc"]
+    known = matching_dimensions(mfcc.dimensions, parameters.evaluation.statistics)
+    everything = codebook_statistics(fold.features, parameters.codebook)
     return ClipViews(
         documents(words, weight=topics.document_weight, length=topics.document_length),
         weigh(words, parameters.bags, idf=idf),
-        clip_statistics(features, known),
-        clip_statistics(features, everything),
+        clip_statistics(mfcc, known) if known else everything,
+        everything,
     )

@@ -11,7 +11,7 @@ from affetto.errors import AffettoError
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import FeatureSet
 
 
 def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -31,24 +31,32 @@ def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> lis
 
 
 def resolve_descriptors(
-    dimensions: Sequence[str], descriptors: Mapping[str, DescriptorParameters]
+    dimensions: Mapping[str, Sequence[str]], descriptors: Mapping[str, DescriptorParameters]
 ) -> dict[str, list[int]]:
-    """Find each descriptor's dimensions in a feature; descriptors without any are left out.
+    """Find each descriptor's dimensions in its feature; descriptors without any are left out.
+
+    Parameters
+    ----------
+    dimensions
+        Names of the dimensions by feature.
+    descriptors
+        By name.
 
     Raises
     ------
     AffettoError
-        When no descriptor has a dimension in the feature.
+        When no descriptor has a dimension in its feature.
     """
     found = {
-        name: matching_dimensions(dimensions, descriptor.dimensions)
+        name: matching_dimensions(dimensions.get(descriptor.feature, ()), descriptor.dimensions)
         for name, descriptor in descriptors.items()
     }
     kept = {name: indices for name, indices in found.items() if indices}
     if not kept:
         raise AffettoError(
-            "None of the codebook's descriptors has a dimension in the feature, whose dimensions are"
-            f" {', '.join(dimensions[:6])} …: correct `theme.codebook.descriptors`."
+            "None of the codebook's descriptors has a dimension in its feature; there are "
+            + "; ".join(f"{name} with {', '.join(known[:6])} …" for name, known in dimensions.items())
+            + ": correct `theme.codebook.descriptors`."
         )
     return kept
 
@@ -57,8 +65,6 @@ def descriptor_frames(
     frames: np.ndarray,
     columns: Sequence[int] | np.ndarray,
     descriptor: DescriptorParameters,
-    *,
-    frame_step: int,
 ) -> np.ndarray:
     """Choose a descriptor's dimensions, subsample frames, join them into texture windows.
 
@@ -71,9 +77,7 @@ def descriptor_frames(
     columns
         The descriptor's dimensions.
     descriptor
-        `texture_frames` is read.
-    frame_step
-        Only every n-th frame is kept.
+        `frame_step` and `texture_frames` are read.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def descriptor_frames(
         float32 [n_kept, n_columns], or [n_windows, 2 × n_columns] (means, then standard deviations) of
         texture windows that overlap by half. A clip shorter than a window gives one window.
     """
-    kept = frames[::frame_step, columns].astype(np.float32, copy=False)
+    kept = frames[:: descriptor.frame_step, columns].astype(np.float32, copy=False)
     kept = kept[np.isfinite(kept).all(axis=1)]
     return texture_windows(kept, descriptor.texture_frames) if descriptor.texture_frames else kept
 
@@ -96,7 +100,7 @@ def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
 
 
 def sample_frames(
-    features: ClipFeatures,
+    features: FeatureSet,
     columns: Mapping[str, Sequence[int]],
     parameters: CodebookParameters,
 ) -> dict[str, np.ndarray]:
@@ -111,23 +115,21 @@ def sample_frames(
     columns
         Dimensions by descriptor.
     parameters
-        Descriptors, `sample_frames`, `frame_step` and `seed`.
+        Descriptors, `sample_frames` and `seed`.
 
     Returns
     -------
     dict
         By descriptor, float32 [at most about `sample_frames`, its columns after `descriptor_frames`].
     """
-    order = np.random.default_rng(parameters.seed).permutation(len(features))
+    order = np.random.default_rng(parameters.seed).permutation(features.n_clips)
     chosen = np.sort(order[: parameters.sample_frames])
     quota = -(-parameters.sample_frames // max(1, len(chosen)))
     drawn = {name: _Drawn(quota * len(chosen)) for name in columns}
     for index in chosen.tolist():
-        clip = features[index]
         for name, indices in columns.items():
-            frames = descriptor_frames(
-                clip, indices, parameters.descriptors[name], frame_step=parameters.frame_step
-            )
+            descriptor = parameters.descriptors[name]
+            frames = descriptor_frames(features[descriptor.feature][index], indices, descriptor)
             if len(frames) > quota:
                 rng = np.random.default_rng([parameters.seed, *features.clip_ids[index].encode()])
                 frames = frames[np.sort(rng.choice(len(frames), quota, replace=False))]

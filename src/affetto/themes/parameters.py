@@ -12,9 +12,13 @@ class DescriptorParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    feature: str = Field(default="mfcc", description="Feature that the dimensions are of.")
     dimensions: tuple[str, ...] = Field(
         min_length=1,
         description="Names of frame dimensions, or prefixes of names; what the feature lacks is left out.",
+    )
+    frame_step: int = Field(
+        default=2, ge=1, description="Only every n-th frame is read; texture windows count the frames read."
     )
     n_words: int = Field(default=256, ge=2, le=65_536, description="Words of this descriptor's codebook.")
     texture_frames: int = Field(
@@ -36,7 +40,14 @@ def _descriptors() -> dict[str, DescriptorParameters]:
         "texture": DescriptorParameters(
             dimensions=("mfcc_", *HARMONY, *EXTRAS), n_words=128, texture_frames=43
         ),
+        "rhythm": _midterm("tempo_", "modulation_"),
+        "tonality": _midterm("key_", "chroma_", "bass_", "treble_", "chord_", "interval_"),
+        "notes": _midterm("notes_", "semitone_"),
     }
+
+
+def _midterm(*dimensions: str) -> DescriptorParameters:
+    return DescriptorParameters(feature="midterm", dimensions=dimensions, n_words=128, frame_step=1)
 
 
 class CodebookParameters(BaseModel):
@@ -46,7 +57,7 @@ class CodebookParameters(BaseModel):
 
     descriptors: dict[str, DescriptorParameters] = Field(
         default_factory=_descriptors,
-        description="Split vocabularies, by name; those without a dimension in the feature are left out.",
+        description="Split vocabularies, by name; those without a dimension in their feature are left out.",
     )
     sample_frames: int = Field(
         default=100_000, ge=100, description="Frames the codebook is learnt from, over all training clips."
@@ -56,9 +67,6 @@ class CodebookParameters(BaseModel):
         description="kmeans++ seeds Lloyd's iterations; random++ keeps the seeds as words, as openXBOW does.",
     )
     iterations: int = Field(default=15, ge=1, description="At most so many of Lloyd's iterations.")
-    frame_step: int = Field(
-        default=2, ge=1, description="Only every n-th frame is read; texture windows count the frames read."
-    )
     seed: int = Field(default=0, ge=0, description="Seed of the frame sample and of k-means.")
 
 
@@ -106,12 +114,12 @@ class TopicParameters(BaseModel):
         default=10, ge=2, description="Top words of a topic that its coherence reads."
     )
     document_length: float = Field(
-        default=300.0,
+        default=1000.0,
         gt=0,
         description="Every clip weighs as much as so many independent words: neighbouring frames are not.",
     )
     document_weight: Literal["counts", "log", "sqrt"] = Field(
-        default="counts", description="Damping of counts before they are scaled to the document length."
+        default="sqrt", description="Damping of counts before they are scaled to the document length."
     )
     passes: int = Field(default=30, ge=1, description="Passes of variational EM over the clips.")
     chunk_clips: int = Field(default=2048, ge=1, description="Clips of one step; more clips learn online.")
@@ -153,7 +161,10 @@ class ThemeEvaluationParameters(BaseModel):
         description="Clusters an emotion of every discovery model; null: what the LDA selects.",
     )
     n_topics: int = Field(
-        default=8, ge=1, description="Topics an emotion whose mixture the classifier reads."
+        default=20, ge=1, description="Topics an emotion whose mixture the classifier reads."
+    )
+    topic_weight: float = Field(
+        default=0.5, ge=0, description="Weight of the topic mixture beside the bag of each descriptor."
     )
     statistics: tuple[str, ...] = Field(
         default=("mfcc_", "delta_", "delta2_"),

@@ -11,7 +11,7 @@ from affetto.themes.frames import resolve_descriptors
 from affetto.themes.parameters import CodebookParameters
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures
+    from affetto.features.clip_features import ClipFeatures, FeatureSet
 
 
 def clip_statistics(features: ClipFeatures, columns: Sequence[int]) -> np.ndarray:
@@ -31,10 +31,13 @@ def clip_statistics(features: ClipFeatures, columns: Sequence[int]) -> np.ndarra
     return rows
 
 
-def codebook_columns(dimensions: Sequence[str], parameters: CodebookParameters) -> list[int]:
-    """Return the dimensions that any of the codebook's descriptors reads."""
-    found = resolve_descriptors(dimensions, parameters.descriptors)
-    return sorted({column for indices in found.values() for column in indices})
+def codebook_statistics(features: FeatureSet, parameters: CodebookParameters) -> np.ndarray:
+    """Return `clip_statistics` of all dimensions that any of the codebook's descriptors reads."""
+    dimensions = {name: feature.dimensions for name, feature in features.items()}
+    read: dict[str, set[int]] = {}
+    for name, indices in resolve_descriptors(dimensions, parameters.descriptors).items():
+        read.setdefault(parameters.descriptors[name].feature, set()).update(indices)
+    return np.hstack([clip_statistics(features[name], sorted(columns)) for name, columns in read.items()])
 
 
 def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from affetto.features.clip_features import ClipFeatures
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words
@@ -35,32 +35,43 @@ DISCRIMINATION_MODELS = tuple(CLASSIFIERS)
 MODELS = tuple(dict.fromkeys(DISCOVERY_MODELS + DISCRIMINATION_MODELS))
 
 
-def learn_codebook(mfcc: ClipFeatures, theme: ThemeParameters, store: ResultStore) -> Codebook:
+def learn_codebook(
+    mfcc: ClipFeatures, midterm: ClipFeatures, theme: ThemeParameters, store: ResultStore
+) -> Codebook:
     """Learn the codebook of the library from the frames of all clips."""
+    features = _joined(mfcc, midterm)
     key = {
         "what": "theme_codebook",
         "method": METHOD,
-        "features": mfcc.fingerprint,
+        "features": features.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
-    return Codebook.from_state(store.compute(key, lambda: fit_codebook(mfcc, theme.codebook).state()))
+    return Codebook.from_state(store.compute(key, lambda: fit_codebook(features, theme.codebook).state()))
 
 
 def count_audio_words(
     mfcc: ClipFeatures,
+    midterm: ClipFeatures,
     codebook: Codebook,
     theme: ThemeParameters,
     executor: ExecutorParameters,
     store: ResultStore,
 ) -> AudioWords:
     """Count the audio words of all clips."""
+    features = _joined(mfcc, midterm)
     key = {
         "what": "theme_library_words",
         "method": METHOD,
-        "features": mfcc.fingerprint,
+        "features": features.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
-    return AudioWords.from_state(store.compute(key, lambda: count_words(codebook, mfcc, executor).state()))
+    counted = store.compute(key, lambda: count_words(codebook, features, executor).state())
+    return AudioWords.from_state(counted)
+
+
+def _joined(mfcc: ClipFeatures, midterm: ClipFeatures) -> FeatureSet:
+    """Keep the clips that both features have."""
+    return FeatureSet.align({"mfcc": mfcc, "midterm": midterm})
 
 
 def fit_theme_model(
@@ -147,6 +158,7 @@ def draw_themes(
 
 def evaluate_discovery(
     mfcc: ClipFeatures,
+    midterm: ClipFeatures,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     theme: ThemeParameters,
@@ -156,12 +168,15 @@ def evaluate_discovery(
     """Cluster held-out clips by every discovery model: assignments a model, then all metrics."""
     if clips["theme"].isna().all():
         log.info("The music has no theme labels: themes are scored by coherence and stability alone.")
-    tables, metrics = discover_themes(mfcc, clips, folds, theme, executor=executor, store=store)
+    tables, metrics = discover_themes(
+        _joined(mfcc, midterm), clips, folds, theme, executor=executor, store=store
+    )
     return (*(tables[model] for model in DISCOVERY_MODELS), metrics)
 
 
 def evaluate_discrimination(
     mfcc: ClipFeatures,
+    midterm: ClipFeatures,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     theme: ThemeParameters,
@@ -169,7 +184,9 @@ def evaluate_discrimination(
     store: ResultStore,
 ) -> tuple[Any, ...]:
     """Predict theme labels of held-out clips by every discrimination model: predictions, then all metrics."""
-    tables, metrics = discriminate_themes(mfcc, clips, folds, theme, executor=executor, store=store)
+    tables, metrics = discriminate_themes(
+        _joined(mfcc, midterm), clips, folds, theme, executor=executor, store=store
+    )
     if all(table.empty for table in tables.values()):
         log.info("No theme label is frequent enough inside an emotion: theme classification is left out.")
     return (*(tables[model] for model in DISCRIMINATION_MODELS), metrics)

@@ -21,14 +21,21 @@ def _themes() -> Pipeline:
         [
             Node(
                 nodes.learn_codebook,
-                inputs=["music.mfcc", PARAMETERS, STORE],
+                inputs=["music.mfcc", "music.midterm", PARAMETERS, STORE],
                 outputs="music.theme.codebook",
                 name="learn_codebook",
                 namespace="music.theme",
             ),
             Node(
                 nodes.count_audio_words,
-                inputs=["music.mfcc", "music.theme.codebook", PARAMETERS, EXECUTOR, STORE],
+                inputs=[
+                    "music.mfcc",
+                    "music.midterm",
+                    "music.theme.codebook",
+                    PARAMETERS,
+                    EXECUTOR,
+                    STORE,
+                ],
                 outputs="music.theme.words",
                 name="count_audio_words",
                 namespace="music.theme",
@@ -99,7 +106,7 @@ def _reports() -> Pipeline:
 
 
 def _evaluation() -> Pipeline:
-    inputs = ["music.mfcc", "music.clips", "music.folds", PARAMETERS, EXECUTOR, STORE]
+    inputs = ["music.mfcc", "music.midterm", "music.clips", "music.folds", PARAMETERS, EXECUTOR, STORE]
     return Pipeline(
         [
             Node(
