@@ -101,13 +101,26 @@ def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path)
     for model, skill in (("crnn", 1.0), ("svm", 0.3)):
         catalog[f"music.theme.{model}.predictions"] = predictions(skill).assign(emotion="calm")
     catalog["music.theme.discovery_table"] = pd.DataFrame(
-        {"model": ["lda"], "role": "proposed", "theme_ami": 0.123}
+        {
+            "model": ["lda", "kmeans"],
+            "role": ["proposed", "baseline"],
+            "theme_ami": [0.123, 0.045],
+            "theme_ami_ci_low": [0.111, 0.033],
+            "theme_ami_ci_high": [0.134, 0.055],
+            "theme_ami_difference": [np.nan, 0.078],
+            "theme_ami_difference_ci_low": [np.nan, 0.06],
+            "theme_ami_difference_ci_high": [np.nan, 0.09],
+            "theme_ami_p_holm": [np.nan, 0.0004],
+            "n_themes": [6.0, 6.0],
+        }
     )
 
     SequentialRunner().run(create_theme_pipeline(MODELS), catalog)
 
     page = (tmp_path / "08_reporting/theme/report.html").read_text(encoding="utf-8")
-    assert "0.123" in page
+    assert "0.123 [0.111, 0.134]" in page
+    assert "<td>+0.078 [+0.060, +0.090]</td><td>&lt; 0.001</td>" in page
+    assert '<th scope="col">theme ami: proposed − this</th>' in page
     assert "crnn beats svm" in page
 
 

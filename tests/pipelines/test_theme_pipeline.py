@@ -32,7 +32,6 @@ def inputs(tmp_path):
     rng = np.random.default_rng(0)
     ids = [f"d/{i:02d}" for i in range(25)]
     arrays = [rng.normal(5 * (i % 2), 1, (20, 3)) for i in range(25)]
-    slow = [array[::8] for array in arrays]
     clips = pd.DataFrame(
         {
             "clip_id": ids,
@@ -44,9 +43,7 @@ def inputs(tmp_path):
     )
     return {
         "music.mfcc": ClipFeatures.from_arrays("mfcc", ids, arrays, hop_s=0.1),
-        "music.midterm": ClipFeatures.from_arrays(
-            "midterm", ids, [array[::8] for array in arrays], hop_s=0.8
-        ),
+        "music.midterm": ClipFeatures.from_arrays("midterm", ids, [a[::8] for a in arrays], hop_s=0.8),
         "music.clips": clips,
         "music.folds": pd.DataFrame({"clip_id": ids[:24], "fold": np.arange(24) // 2 % 3}),
         "music.library_emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),

@@ -41,9 +41,11 @@ def test_discovery_finds_planted_themes(planted, store):
     for model, scores in metrics.items():
         assert len(tables[model]) == 72
         assert set(scores) == {
-            *("theme_ami", "theme_nmi", "theme_purity", "coherence_npmi", "stability_ari", "n_themes")
+            *("theme_ami", "theme_nmi", "theme_purity", "theme_precision_at_10"),
+            *("coherence_npmi", "stability_ari", "n_themes"),
         }
     assert metrics["lda_audio_words"]["theme_ami"] > 0.9
+    assert metrics["lda_audio_words"]["theme_precision_at_10"] > 0.7
     assert list(tables["lda_audio_words"].columns) == list(discovery.COLUMNS)
 
 
@@ -114,7 +116,9 @@ def test_rare_labels_and_lonely_ones_are_dropped():
 
 def test_scores_in_closed_form():
     table = pd.DataFrame({"fold": 0, "emotion": "x", "label": ["a", "a", "b", "b"], "cluster": [1, 1, 0, 0]})
-    assert discovery_scores(table) == pytest.approx({"theme_ami": 1, "theme_nmi": 1, "theme_purity": 1})
+    table["precision_at_10"] = [0.2, 0.4, 0.6, np.nan]
+    perfect = {"theme_ami": 1, "theme_nmi": 1, "theme_purity": 1, "theme_precision_at_10": 0.4}
+    assert discovery_scores(table) == pytest.approx(perfect)
     assert purity(np.array(["a", "a", "b"]), np.array([0, 0, 0])) == pytest.approx(2 / 3)
     assert discovery_scores(table.assign(label=None)) == {}
     predictions = pd.DataFrame(

@@ -19,7 +19,9 @@ from affetto.evaluation.wording import (
     MISSING,
     cells,
     comparison_header,
+    interval,
     number,
+    p_value,
     protocol_sentence,
     sentences_on_tests,
     summary_sentence,
@@ -172,21 +174,33 @@ def _recall_table(comparison: pd.DataFrame, predictions: Mapping[str, pd.DataFra
 def _discovery_table(discovery: pd.DataFrame | None) -> dict[str, Any] | None:
     if discovery is None or discovery.empty:
         return None
-    measures = [name for name in discovery.columns if name not in ("model", "role")]
-    shown = discovery.reindex(columns=["model", "role", *measures])
+    ends = tuple(name for name in discovery.columns if name.endswith(("_ci_low", "_ci_high")))
+    shown = ["model", "role", *(n for n in discovery.columns if n not in ("model", "role", *ends))]
     rows = [
-        {"role": str(row["role"]), "cells": [_cell(str(name), value) for name, value in row.items()]}
-        for _, row in shown.iterrows()
+        {"role": str(row["role"]), "cells": [_cell(name, row) for name in shown]}
+        for _, row in discovery.iterrows()
     ]
-    return {"header": [str(name).replace("_", " ") for name in shown.columns], "rows": rows}
+    return {"header": [_head(name) for name in shown], "rows": rows}
 
 
-def _cell(name: str, value: Any) -> str:
+def _head(name: str) -> str:
+    measure, _, tested = name.rpartition("_difference")
+    words = f"{measure}: proposed − this" if measure and not tested else name.replace("_p_holm", ": p (Holm)")
+    return words.replace("_", " ")
+
+
+def _cell(name: str, row: pd.Series[Any]) -> str:
+    value, is_difference = row[name], name.endswith("_difference")
     if isinstance(value, str):
         return value
     if pd.isna(value):
         return MISSING
-    return f"{value:.3g}" if name.startswith("n_") else number(value)
+    if name.startswith("n_"):
+        return f"{value:.3g}"
+    if name.endswith("_p_holm"):
+        return p_value(value)
+    reach = interval(row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high"), signed=is_difference)
+    return f"{number(value, signed=is_difference)} {reach}".strip()
 
 
 def _embedded(name: str, illustration: Illustration) -> dict[str, str]:

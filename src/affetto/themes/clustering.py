@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,8 +46,28 @@ class ClipViews:
         )
 
 
-Clusters = tuple[np.ndarray, np.ndarray]
-"""Cluster numbers of training and of test clips, from 0."""
+class Clusters(NamedTuple):
+    """What a model says of training and of test clips.
+
+    Attributes
+    ----------
+    known, found
+        Cluster numbers from 0.
+    known_places, found_places
+        Where the clips lie among the clusters, [n_clips, n_clusters]; clips are as alike as these rows are
+        near (Euclidean). Square roots of a mixture or of posteriors (Hellinger distance), or distances to
+        the centres.
+    """
+
+    known: np.ndarray
+    found: np.ndarray
+    known_places: np.ndarray
+    found_places: np.ndarray
+
+    @classmethod
+    def of_shares(cls, known: np.ndarray, found: np.ndarray) -> Clusters:
+        """Make them of shares or posteriors, rows that sum to 1: the largest is the cluster."""
+        return cls(known.argmax(axis=1), found.argmax(axis=1), np.sqrt(known), np.sqrt(found))
 
 
 def lda_audio_words(
@@ -55,7 +76,7 @@ def lda_audio_words(
     """Give clips their likeliest topic; the start of best bound on training clips is kept."""
     starts = [fit_topics(train.documents, number, topics, seed=RESTARTS * seed + n) for n in range(RESTARTS)]
     model = max(starts, key=lambda start: start.bound_per_word(train.documents))
-    return model.mixtures(train.documents).argmax(axis=1), model.mixtures(test.documents).argmax(axis=1)
+    return Clusters.of_shares(model.mixtures(train.documents), model.mixtures(test.documents))
 
 
 def nmf_audio_words(
@@ -75,7 +96,7 @@ def nmf_audio_words(
         weights = model.fit_transform(train.documents.astype(np.float64))
         unseen = model.transform(test.documents.astype(np.float64))
     sizes = model.components_.sum(axis=1)
-    return (weights * sizes).argmax(axis=1), (unseen * sizes).argmax(axis=1)
+    return Clusters.of_shares(_shares(weights * sizes), _shares(unseen * sizes))
 
 
 def kmeans_audio_words(
@@ -110,7 +131,7 @@ def gmm_statistics(
         number, covariance_type="diag", n_init=RESTARTS, reg_covar=1e-3, random_state=seed
     )
     model.fit(known)
-    return model.predict(known), model.predict(unseen)
+    return Clusters.of_shares(model.predict_proba(known), model.predict_proba(unseen))
 
 
 def _kmeans(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> Clusters:
@@ -118,7 +139,13 @@ def _kmeans(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> Clus
 
     number = min(number, len(np.unique(train, axis=0)))
     model = KMeans(number, n_init=10, random_state=seed).fit(train)
-    return model.labels_, model.predict(test)
+    return Clusters(model.labels_, model.predict(test), model.transform(train), model.transform(test))
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    total = weights.sum(axis=1, keepdims=True)
+    shares: np.ndarray = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / weights.shape[1])
+    return shares
 
 
 Clusterer = Callable[[ClipViews, ClipViews, int, int, TopicParameters], Clusters]

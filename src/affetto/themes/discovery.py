@@ -10,17 +10,17 @@ import pandas as pd
 
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.themes.clustering import CLUSTERERS, ClipViews
+from affetto.themes.clustering import CLUSTERERS, ClipViews, Clusters
 from affetto.themes.coherence import npmi_coherence, top_words
 from affetto.themes.evaluation import IN_PROCESS, Fold, fold_views, fold_words, make_folds_to_run, run_folds
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.scores import discovery_scores
+from affetto.themes.scores import discovery_scores, retrieval_precision
 from affetto.themes.selection import EmotionClips, seed_stability, select_topics
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "model")
+COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "precision_at_10", "model")
 
 
 def discover_themes(
@@ -48,8 +48,8 @@ def discover_themes(
     -------
     tuple
         By model: assignments (columns `COLUMNS`; `label` is missing where a theme label is missing or rare),
-        and metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, `theme_ami`, `theme_nmi`,
-        `theme_purity`.
+        and metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, those of
+        `discovery_scores`.
     """
     made = make_folds_to_run(features, clips, folds, parameters, store)
     results = run_folds(_discover, made, _key, executor, "theme discovery")
@@ -80,6 +80,8 @@ def _key(fold: Fold) -> dict[str, Any]:
         n_themes=parameters.evaluation.n_themes,
         statistics=parameters.evaluation.statistics,
         n_seeds=parameters.evaluation.n_seeds,
+        min_label_clips=parameters.evaluation.min_label_clips,
+        labels=[None if pd.isna(label) else label for label in fold.table["theme"]],
     )
 
 
@@ -87,6 +89,8 @@ def _discover(fold: Fold) -> dict[str, Any]:
     words = fold_words(fold)
     views, presence = fold_views(fold, words), words.counts > 0
     clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in CLUSTERERS}
+    precision = {f"{model}/precision": np.full(len(fold.test), np.nan) for model in CLUSTERERS}
+    labels = kept_labels(fold.table, fold.parameters.evaluation.min_label_clips).to_numpy(dtype=object)
     scores: list[dict[str, Any]] = []
     for emotion in fold.emotions:
         train, test = fold.of_emotion(fold.train, emotion), fold.of_emotion(fold.test, emotion)
@@ -95,9 +99,13 @@ def _discover(fold: Fold) -> dict[str, Any]:
         number = _number_of_themes(fold, emotion, train, views, presence)
         for model in CLUSTERERS:
             found, row = _cluster(fold, model, views.take(train), views.take(test), number, presence[train])
-            clusters[model][np.searchsorted(fold.test, test)] = found
+            rows = np.searchsorted(fold.test, test)
+            clusters[model][rows] = found.found
+            precision[f"{model}/precision"][rows] = retrieval_precision(
+                found.known_places, labels[train], found.found_places, labels[test]
+            )
             scores.append({"emotion": emotion, "model": model, "clips": len(test), "n_themes": number, **row})
-    return {**clusters, "scores": scores}
+    return {**clusters, **precision, "scores": scores}
 
 
 def _number_of_themes(
@@ -114,20 +122,17 @@ def _number_of_themes(
 
 def _cluster(
     fold: Fold, model: str, train: ClipViews, test: ClipViews, number: int, presence: np.ndarray
-) -> tuple[np.ndarray, dict[str, float]]:
+) -> tuple[Clusters, dict[str, float]]:
     if number == 1:
-        return np.zeros(len(test.bags), dtype=np.int64), {
-            "coherence_npmi": float("nan"),
-            "stability_ari": 1.0,
-        }
+        alone = Clusters.of_shares(np.ones((len(train.bags), 1)), np.ones((len(test.bags), 1)))
+        return alone, {"coherence_npmi": float("nan"), "stability_ari": 1.0}
     topics, seeds = fold.parameters.topics, range(fold.parameters.evaluation.n_seeds)
     runs = [CLUSTERERS[model](train, test, number, seed, topics) for seed in seeds]
-    known, found = runs[0]
-    members = np.eye(number)[known]
+    members = np.eye(number)[runs[0].known]
     heavy = top_words((members.T @ train.documents)[members.any(axis=0)], topics.coherence_words)
-    return found, {
+    return runs[0], {
         "coherence_npmi": npmi_coherence(heavy, presence),
-        "stability_ari": seed_stability([run[1] for run in runs]),
+        "stability_ari": seed_stability([run.found for run in runs]),
     }
 
 
@@ -141,6 +146,7 @@ def _rows(fold: Fold, result: Mapping[str, Any], model: str, labels: pd.Series) 
             "emotion": tested["emotion"].to_numpy(),
             "label": labels.iloc[fold.test].to_numpy(),
             "cluster": result[model],
+            "precision_at_10": result[f"{model}/precision"],
             "model": model,
         }
     )

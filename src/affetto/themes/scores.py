@@ -5,11 +5,72 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+RETRIEVED = 10
+AGREEMENT = ("theme_ami", "theme_nmi", "theme_purity")
+
 
 def purity(labels: np.ndarray, clusters: np.ndarray) -> float:
     """Return the share of clips that carry the commonest label of their cluster."""
     table = pd.crosstab(pd.Series(clusters), pd.Series(labels)).to_numpy()
     return float(table.max(axis=1).sum() / table.sum())
+
+
+def retrieval_precision(
+    known: np.ndarray, known_labels: np.ndarray, found: np.ndarray, found_labels: np.ndarray
+) -> np.ndarray:
+    """Return precision at 10: the share of its label among the ten training clips nearest to a test clip.
+
+    Parameters
+    ----------
+    known, found
+        Where training and test clips lie, [n_clips, n_dimensions]; near is alike (Euclidean).
+    known_labels, found_labels
+        Theme labels, object; missing ones neither count nor are scored.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_test]; NaN for a test clip without a label, or where no training clip has one.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    usable = np.flatnonzero(pd.notna(known_labels))
+    precision = np.full(len(found), np.nan)
+    asked = np.flatnonzero(pd.notna(found_labels))
+    if len(usable) and len(asked):
+        distances = pairwise_distances(found[asked], known[usable])
+        nearest = usable[np.argsort(distances, axis=1, kind="stable")[:, :RETRIEVED]]
+        precision[asked] = (known_labels[nearest] == found_labels[asked][:, np.newaxis]).mean(axis=1)
+    return precision
+
+
+def agreement_by_block(assignments: pd.DataFrame) -> pd.DataFrame:
+    """Return the agreement of clusters and labels in each fold and emotion.
+
+    Parameters
+    ----------
+    assignments
+        One model's `fold, emotion, label, cluster`; rows without a label are left out.
+
+    Returns
+    -------
+    DataFrame
+        A row a block: `fold, emotion, clips, theme_ami, theme_nmi, theme_purity`.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
+
+    labelled = assignments[assignments["label"].notna()]
+    rows = [
+        (
+            *block,
+            len(part),
+            adjusted_mutual_info_score(part["label"], part["cluster"]),
+            normalized_mutual_info_score(part["label"], part["cluster"]),
+            purity(part["label"].to_numpy(), part["cluster"].to_numpy()),
+        )
+        for block, part in labelled.groupby(["fold", "emotion"])
+    ]
+    return pd.DataFrame(rows, columns=["fold", "emotion", "clips", *AGREEMENT])
 
 
 def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
@@ -21,31 +82,19 @@ def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
     Parameters
     ----------
     assignments
-        One model's `fold, emotion, label, cluster`; rows without a label are left out.
+        One model's `fold, emotion, label, cluster, precision_at_10`; rows without a label are left out.
 
     Returns
     -------
     dict
-        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity`; empty
-        without labels.
+        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity` and
+        `theme_precision_at_10`; empty without labels.
     """
-    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
-
-    labelled = assignments[assignments["label"].notna()]
-    if labelled.empty:
+    blocks = agreement_by_block(assignments)
+    if blocks.empty:
         return {}
-    parts = [
-        (
-            len(part),
-            adjusted_mutual_info_score(part["label"], part["cluster"]),
-            normalized_mutual_info_score(part["label"], part["cluster"]),
-            purity(part["label"].to_numpy(), part["cluster"].to_numpy()),
-        )
-        for _, part in labelled.groupby(["fold", "emotion"])
-    ]
-    values = np.array(parts, dtype=float)
-    means = np.average(values[:, 1:], axis=0, weights=values[:, 0])
-    return dict(zip(("theme_ami", "theme_nmi", "theme_purity"), means.tolist(), strict=True))
+    means = {name: float(np.average(blocks[name], weights=blocks["clips"])) for name in AGREEMENT}
+    return {**means, "theme_precision_at_10": float(assignments["precision_at_10"].mean())}
 
 
 def discrimination_scores(predictions: pd.DataFrame) -> dict[str, float]:

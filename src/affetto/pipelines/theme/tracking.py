@@ -9,9 +9,11 @@ from kedro.pipeline import Node, Pipeline
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.mlflow_run import ModelRun
+from affetto.evaluation.parameters import EvaluationParameters
 from affetto.pipelines.theme.nodes import DISCOVERY_MODELS, MODELS
 from affetto.themes.classifiers import DISCRIMINATION_ROLES
 from affetto.themes.clustering import DISCOVERY_ROLES
+from affetto.themes.comparison import compare_discovery
 from affetto.themes.parameters import ThemeParameters
 
 ROLES = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
@@ -22,11 +24,16 @@ def discrimination_models() -> dict[str, dict[str, str]]:
     return {model: {"role": role} for model, role in DISCRIMINATION_ROLES.items()}
 
 
-def tabulate_discovery(discovery: dict[str, dict[str, float]]) -> pd.DataFrame:
-    """Make one row a discovery model: `model, role` and its measures."""
-    return pd.DataFrame(
+def tabulate_discovery(
+    discovery: dict[str, dict[str, float]], evaluation: EvaluationParameters, *assignments: pd.DataFrame
+) -> pd.DataFrame:
+    """Make one row a discovery model: `model, role`, its measures, and the tests of the proposed one."""
+    measured = pd.DataFrame(
         [{"model": model, "role": ROLES[model], **discovery.get(model, {})} for model in DISCOVERY_MODELS]
     )
+    tables = dict(zip(DISCOVERY_MODELS, assignments, strict=True))
+    proposed = next(model for model in DISCOVERY_MODELS if ROLES[model] == "proposed")
+    return measured.merge(compare_discovery(tables, proposed, evaluation), on="model")
 
 
 def track_theme_model(
@@ -58,7 +65,11 @@ def create_tracking_pipeline() -> Pipeline:
         [
             Node(
                 tabulate_discovery,
-                inputs="music.theme.discovery",
+                inputs=[
+                    "music.theme.discovery",
+                    "params:evaluation",
+                    *(f"music.theme.{model}.assignments" for model in DISCOVERY_MODELS),
+                ],
                 outputs="music.theme.discovery_table",
                 name="tabulate_discovery",
                 namespace="music.theme",
