@@ -17,9 +17,9 @@ from affetto.themes.selection import (
     candidate_numbers,
     choose_number,
     held_out_mask,
-    seed_stability,
     select_topics,
 )
+from affetto.themes.stability import bootstrap_stability, resample_groups, seed_stability
 from affetto.themes.topics import TopicModel, fit_topics, single_topic
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
@@ -165,9 +165,32 @@ def test_small_emotions_are_one_theme_with_a_note(corpus):
 
 def test_unstable_topics_are_refused():
     rows = pd.DataFrame({"n_topics": [2, 3, 4], "quality": [0.1, 0.9, 0.9], "stability_ari": [0.7, 0.5, 0.4]})
+    rows["bootstrap_ari"] = 0.8
     assert choose_number(rows, PARAMETERS) == 2
     assert choose_number(rows.assign(stability_ari=0.1), PARAMETERS) == 1
     assert choose_number(rows.assign(stability_ari=1.0), PARAMETERS) == 3
+    assert choose_number(rows.assign(stability_ari=1.0, bootstrap_ari=[0.9, 0.2, 0.2]), PARAMETERS) == 2
+
+
+def test_resamples_keep_groups_whole():
+    groups = ["a", "a", "b", "c", "c", "c"]
+    rows = resample_groups(groups, seed=3)
+    counts = np.bincount(rows, minlength=6)
+    assert counts[0] == counts[1]
+    assert len(set(counts[3:])) == 1
+    assert counts[0] + counts[2] + counts[3] == 3
+    assert resample_groups([], seed=0).size == 0
+
+
+def test_planted_topics_survive_a_bootstrap_and_chance_ones_do_not(corpus):
+    documents, groups = corpus[2], [f"g{i // 2}" for i in range(120)]
+    planted = fit_topics(documents, 3, PARAMETERS, seed=0)
+    assert bootstrap_stability(planted, documents, groups, PARAMETERS) > 0.9
+    noise = np.random.default_rng(0).multinomial(100, np.full(40, 1 / 40), 120).astype(np.float32)
+    chance = fit_topics(noise, 3, PARAMETERS, seed=0)
+    assert bootstrap_stability(chance, noise, groups, PARAMETERS) < 0.5
+    none = PARAMETERS.model_copy(update={"n_bootstrap": 0})
+    assert bootstrap_stability(chance, noise, groups, none) == 1
 
 
 def test_noise_is_not_divided():

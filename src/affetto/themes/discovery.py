@@ -15,7 +15,8 @@ from affetto.themes.coherence import npmi_coherence, top_words
 from affetto.themes.evaluation import IN_PROCESS, Fold, fold_views, fold_words, make_folds_to_run, run_folds
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.scores import discovery_scores, retrieval_precision
-from affetto.themes.selection import EmotionClips, seed_stability, select_topics
+from affetto.themes.selection import EmotionClips, select_topics
+from affetto.themes.stability import seed_stability
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet

@@ -1,4 +1,4 @@
-"""Figures of themes, as plotly figures."""
+"""Figures of themes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.palette import INK, PALETTE, grid, tidy
 from affetto.themes.bags import AudioWords, weigh
 from affetto.themes.model import ThemeModel
 from affetto.themes.parameters import BagParameters
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure
 
 MAP_CLIPS = 5000
 HEAT_WORDS = 15
 MEASURES = {
-    "perplexity": "held-out perplexity",
-    "coherence_npmi": "coherence (NPMI)",
-    "stability_ari": "stability (ARI)",
+    "held-out perplexity": {"perplexity": ""},
+    "coherence (NPMI)": {"coherence_npmi": ""},
+    "stability (ARI)": {"stability_ari": "over seeds", "bootstrap_ari": "over resampled groups"},
 }
 
 
@@ -63,37 +65,46 @@ def theme_map(
     )
 
 
-def selection_figure(selection: pd.DataFrame) -> Figure:
-    """Draw what each number of topics scores, a column an emotion; the chosen number is ringed."""
-    from plotly.graph_objects import Scatter
-    from plotly.subplots import make_subplots
+def selection_figures(selection: pd.DataFrame, *, min_stability: float) -> dict[str, MatplotlibFigure]:
+    """Draw what each number of topics scores, a figure an emotion.
 
-    emotions = sorted(set(selection["emotion"])) or ["no emotion"]
-    figure = make_subplots(
-        rows=len(MEASURES),
-        cols=len(emotions),
-        shared_xaxes=True,
-        column_titles=emotions,
-        vertical_spacing=0.06,
-    )
-    for column, emotion in enumerate(emotions, start=1):
-        rows = selection[selection["emotion"] == emotion]
-        for row, (name, title) in enumerate(MEASURES.items(), start=1):
-            sizes = [13 if chosen else 7 for chosen in rows["chosen"]]
-            symbols = ["circle-open-dot" if chosen else "circle" for chosen in rows["chosen"]]
-            trace = Scatter(
-                x=rows["n_topics"].tolist(),
-                y=rows[name].astype(float).tolist(),
-                mode="lines+markers",
-                marker={"size": sizes, "symbol": symbols},
-                name=title,
-                showlegend=False,
-            )
-            figure.add_trace(trace, row=row, col=column)
-            if column == 1:
-                figure.update_yaxes(title_text=title, row=row, col=1)
-        figure.update_xaxes(title_text="topics", row=len(MEASURES), col=column)
-    return figure.update_layout(title="Number of topics of every emotion", height=700)
+    Parameters
+    ----------
+    selection
+        Candidates of all emotions (see `affetto.themes.selection`).
+    min_stability
+        Drawn as a line: candidates below it are not taken.
+
+    Returns
+    -------
+    dict
+        `<emotion>.png` → figure; the chosen number is ringed in every panel.
+    """
+    return {
+        f"{emotion}.png": _selection_figure(str(emotion), rows, min_stability)
+        for emotion, rows in selection.groupby("emotion")
+    }
+
+
+def _selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) -> MatplotlibFigure:
+    figure, panels = grid(len(MEASURES), columns=len(MEASURES), width=2.6, height=2.4)
+    chosen = rows["chosen"].astype(bool)
+    for axes, (title, measures) in zip(panels, MEASURES.items(), strict=True):
+        for colour, (name, label) in zip(PALETTE, measures.items(), strict=False):
+            values = rows[name].astype(float)
+            axes.plot(rows["n_topics"], values, "o-", color=colour, markersize=4, label=label)
+            ringed = rows.loc[chosen, ["n_topics", name]].astype(float)
+            axes.plot(*ringed.to_numpy().T, "o", color=colour, markersize=10, fillstyle="none")
+        tidy(axes, lines="y")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("topics", fontsize=8)
+        axes.set_xticks(sorted(set(rows["n_topics"])))
+        if len(measures) > 1:
+            axes.axhline(min_stability, color=INK, linewidth=0.7, linestyle=":")
+            axes.legend(fontsize=7, frameon=False)
+    number = ", ".join(str(n) for n in rows.loc[chosen, "n_topics"])
+    figure.suptitle(f"{emotion}: number of topics, {number} chosen", fontsize=10)
+    return figure
 
 
 def topic_word_figure(

@@ -93,6 +93,9 @@ class TopicParameters(BaseModel):
         default=(2, 3, 4, 5, 6, 7, 8), min_length=1, description="Numbers of topics to compare."
     )
     n_seeds: int = Field(default=3, ge=1, description="Fits a number of topics, for the bound and stability.")
+    n_bootstrap: int = Field(
+        default=3, ge=0, description="Fits on resampled groups a number of topics, for its stability."
+    )
     held_out_fraction: float = Field(
         default=0.2, gt=0, lt=1, description="Share of an emotion's clips (by group) that scores the fits."
     )
@@ -108,7 +111,7 @@ class TopicParameters(BaseModel):
         default=0.6,
         ge=-1,
         le=1,
-        description="Adjusted Rand index over seeds that a number of topics needs.",
+        description="Adjusted Rand index, over seeds and resampled groups, that a number of topics needs.",
     )
     coherence_words: int = Field(
         default=10, ge=2, description="Top words of a topic that its coherence reads."

@@ -1,10 +1,9 @@
-"""How many topics an emotion has: held-out bound, coherence and stability over seeds."""
+"""How many topics an emotion has: held-out bound, coherence, stability over seeds and resamples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from affetto.parallel import ExecutorParameters, map_shards
 from affetto.themes.bags import Documents, Presence
 from affetto.themes.coherence import npmi_coherence, top_words
 from affetto.themes.parameters import TopicParameters
+from affetto.themes.stability import bootstrap_stability, seed_stability
 from affetto.themes.topics import TopicModel, fit_topics, single_topic
 
 COLUMNS = (
@@ -23,6 +23,7 @@ COLUMNS = (
     "perplexity",
     "coherence_npmi",
     "stability_ari",
+    "bootstrap_ari",
     "quality",
     "best_seed",
     "chosen",
@@ -91,10 +92,11 @@ def select_topics(
 
     Every candidate is fitted with `n_seeds` seeds on the clips that are not held out. Its *bound* is the best
     seed's on the held-out clips, its *coherence* that seed's, its *stability* the mean adjusted Rand index
-    between the topics that two seeds give the clips. Bound and coherence are standardised over the candidates
-    of an emotion; their mean is the *quality*. Of the candidates that are stable enough the one of highest
-    quality is taken, of equals the smaller; when none is stable, the whole emotion is one theme, and a note
-    says so. At most `selection_clips` clips of an emotion take part in the choice: its cost is bounded.
+    between the topics that two seeds give the clips, and its *bootstrap* the same between that seed's topics
+    and those of resampled groups. Bound and coherence are standardised over the candidates
+    of an emotion; their mean is the *quality*. Of the candidates that are stable enough in both ways the one
+    of highest quality is taken, of equals the smaller; when none is, the whole emotion is one theme, and a
+    note says so. At most `selection_clips` clips of an emotion take part in the choice: its cost is bounded.
 
     Returns
     -------
@@ -135,25 +137,23 @@ def score_candidate(task: tuple[EmotionClips, int, TopicParameters]) -> dict[str
         "perplexity": float(np.exp(-bounds[best])),
         "coherence_npmi": npmi_coherence(words, clips.presence[~held]),
         "stability_ari": seed_stability([model.mixtures(clips.documents).argmax(axis=1) for model in models]),
+        "bootstrap_ari": bootstrap_stability(models[best], clips.documents, clips.groups, parameters),
         "best_seed": best,
     }
 
 
-def seed_stability(assignments: Sequence[np.ndarray]) -> float:
-    """Return the mean adjusted Rand index (Hubert & Arabie, 1985) over pairs of assignments; 1 for one."""
-    from sklearn.metrics import adjusted_rand_score
-
-    scores = [adjusted_rand_score(one, other) for one, other in combinations(assignments, 2)]
-    return float(np.mean(scores)) if scores else 1.0
-
-
 def choose_number(rows: pd.DataFrame, parameters: TopicParameters) -> int:
     """Apply the rule of `select_topics` to an emotion's rows with their `quality`; 1 when none qualifies."""
-    stable = rows[rows["stability_ari"] >= parameters.min_stability]
+    stable = rows[_stability(rows) >= parameters.min_stability]
     if stable.empty:
         return 1
     ranked = stable.sort_values(["quality", "n_topics"], ascending=[False, True], kind="stable")
     return int(ranked["n_topics"].iloc[0])
+
+
+def _stability(rows: pd.DataFrame) -> pd.Series:
+    """Return the lesser of both kinds of stability."""
+    return rows[["stability_ari", "bootstrap_ari"]].astype(float).min(axis=1)
 
 
 def _quality(rows: pd.DataFrame) -> pd.Series:
@@ -178,6 +178,7 @@ def _one_theme_row(emotion: str) -> pd.DataFrame:
         "emotion": emotion,
         "n_topics": 1,
         "stability_ari": 1.0,
+        "bootstrap_ari": 1.0,
         "best_seed": 0,
         "chosen": True,
     }
@@ -193,8 +194,8 @@ def _note(rows: pd.DataFrame, clips: EmotionClips, number: int, parameters: Topi
             f" at {parameters.min_clips_per_topic} clips a topic."
         )
     return (
-        f"{clips.emotion} is one theme: no number of topics repeats itself over seeds"
-        f" (best adjusted Rand index {rows['stability_ari'].max():.2f}, wanted {parameters.min_stability})."
+        f"{clips.emotion} is one theme: no number of topics repeats itself over seeds and resampled groups"
+        f" (best adjusted Rand index {_stability(rows).max():.2f}, wanted {parameters.min_stability})."
     )
 
 

@@ -19,13 +19,14 @@ from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import METHOD
-from affetto.themes.figures import selection_figure, theme_map, topic_word_figure
+from affetto.themes.figures import selection_figures, theme_map, topic_word_figure
 from affetto.themes.model import ThemeModel, fit_themes
 from affetto.themes.musical import clip_measures
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.tables import emotions_used, mixtures_table, themes_table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
     from plotly.graph_objects import Figure
 
 log = logging.getLogger(__name__)
@@ -147,11 +148,12 @@ def draw_themes(
     cards: list[dict[str, Any]],
     selection: pd.DataFrame,
     codebook: Codebook,
-) -> tuple[Figure, Figure, Figure]:
+    theme: ThemeParameters,
+) -> tuple[Figure, dict[str, MatplotlibFigure], Figure]:
     """Draw the theme map, the choice of topics and the words of the themes."""
     return (
         theme_map(words, themes, cards),
-        selection_figure(selection),
+        selection_figures(selection, min_stability=theme.topics.min_stability),
         topic_word_figure(model, codebook.word_names, cards),
     )
 

@@ -92,10 +92,11 @@ def _reports() -> Pipeline:
                     "music.theme.cards",
                     "music.theme.selection",
                     "music.theme.codebook",
+                    PARAMETERS,
                 ],
                 outputs=[
                     "music.theme.map_figure",
-                    "music.theme.selection_figure",
+                    "music.theme.selection_figures",
                     "music.theme.words_figure",
                 ],
                 name="draw_themes",
