@@ -23,6 +23,7 @@ VALIDATED = (
     "*.emotion.models.*.parameters",
     "taxonomy.labels.*",
     "*.theme",
+    "*.export",
 )
 """Groups whose keys have defaults in code: the files need not list all of them, typed models check them."""
 _RUNTIME = re.compile(r"\$\{runtime_params:\s*([\w.]+)")

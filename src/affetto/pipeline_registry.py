@@ -12,6 +12,7 @@ from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_
 from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme_evaluation_pipeline
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
 from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
+from affetto.pipelines.library.pipeline import create_pipeline as library_pipeline
 from affetto.pipelines.model_table import SIDES, feature_names, model_table, proposed_model
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
@@ -41,6 +42,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
     theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()
     voice = corpora["voice"] + features["voice"] + experiments["voice"]
+    music_model = proposed_model("music")
     hear = hear_pipeline(proposed_model("voice"))
     recommend = hear + recommend_pipeline()
     return {
@@ -55,6 +57,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation["music"] + evaluation["voice"] + theme_evaluation,
         "hear": hear,
         "recommend": recommend,
+        "library": library_pipeline(music_model, model_table("music")[music_model].features),
         "__default__": theme
         + voice
         + evaluation["music"]

@@ -81,6 +81,17 @@ class TimelineParameters(BaseModel):
         return self
 
 
+class LibraryExportParameters(BaseModel):
+    """What is told of a library of music without labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    highlight_s: float = Field(default=15.0, gt=0, description="Length of the highlight of a track, s.")
+    write_tags: bool = Field(
+        default=False, description="Write emotion, theme and highlight as tags into copies of the files."
+    )
+
+
 class RecommendParameters(BaseModel):
     """Parameters of the recommendation, the top-level key `recommend`."""
 

@@ -9,18 +9,20 @@ from kedro.pipeline import Node, Pipeline
 from affetto.pipelines.corpora import nodes
 
 
-def create_pipeline(side: str) -> Pipeline:
+def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     """Build the corpora pipeline of a side.
 
     Parameters
     ----------
     side
-        `music` or `voice`.
+        `music`, `voice`, or another name that datasets and parameters have.
+    kind
+        Which of `music` and `voice` the corpus holds, where `side` is neither.
     """
     return Pipeline(
         [
             Node(
-                update_wrapper(partial(nodes.index, side=side), nodes.index),
+                update_wrapper(partial(nodes.index, side=kind or side), nodes.index),
                 inputs=[f"params:{side}.corpus", "params:taxonomy", "params:executor", f"{side}.audit_store"],
                 outputs=f"{side}.raw_clips",
                 name="index",
@@ -60,12 +62,12 @@ def create_pipeline(side: str) -> Pipeline:
     )
 
 
-def create_clips_pipeline(side: str) -> Pipeline:
+def create_clips_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     """Build the part of the corpora pipeline that ends at the clips: a corpus without labels has no folds.
 
     Parameters
     ----------
-    side
-        `music` or `voice`.
+    side, kind
+        As for `create_pipeline`.
     """
-    return create_pipeline(side).to_outputs(f"{side}.clips")
+    return create_pipeline(side, kind=kind).to_outputs(f"{side}.clips")

@@ -22,27 +22,29 @@ PLANS: dict[str, Callable[..., ExtractionPlan]] = {
 """Name of each feature in the catalog and the node that plans it."""
 
 
-def create_pipeline(side: str, names: Sequence[str]) -> Pipeline:
+def create_pipeline(side: str, names: Sequence[str], *, parameters_of: str | None = None) -> Pipeline:
     """Build the extraction of features of a side.
 
     Parameters
     ----------
     side
         `music` or `voice`: clips come from `<side>.clips`, features go to `<side>.<name>`, parameters are
-        under `<side>.features.<name>`.
+        under `<side>.features.<name>`. Or another name, with clips of its own.
     names
         The features, keys of `PLANS`.
+    parameters_of
+        The side whose parameters count, where it is not `side`.
     """
-    return Pipeline([_node(side, name) for name in names])
+    return Pipeline([_node(side, name, parameters_of or side) for name in names])
 
 
-def _node(side: str, name: str) -> Node:
+def _node(side: str, name: str, parameters_of: str) -> Node:
     return Node(
         update_wrapper(partial(PLANS[name], name=name), PLANS[name]),
         inputs={
             "clips": f"{side}.clips",
             "corpus": f"params:{side}.corpus",
-            "parameters": f"params:{side}.features.{name}",
+            "parameters": f"params:{parameters_of}.features.{name}",
             "executor": "params:executor",
         },
         outputs=f"{side}.{name}",

@@ -1,0 +1,82 @@
+"""Nodes of the library: inference only, on what the theme pipeline has made."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.parallel import ExecutorParameters
+from affetto.recommendation import description
+from affetto.recommendation.library import build_library
+from affetto.recommendation.parameters import LibraryExportParameters
+from affetto.recommendation.tagging import plan_tags
+from affetto.themes.codebook import Codebook
+from affetto.themes.model import ThemeModel
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def recognise_emotions(
+    fitted: str, executor: ExecutorParameters, **features: ClipFeatures
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Recognise the emotion of every track with the model fitted on the labelled music."""
+    return description.predict_library(Path(fitted), FeatureSet.align(features), executor)
+
+
+def find_themes(
+    codebook: Codebook, model: ThemeModel, executor: ExecutorParameters, **features: ClipFeatures
+) -> tuple[pd.DataFrame, list[str]]:
+    """Infer the themes of every track; tracks without audio words get none."""
+    mixtures, wordless = description.find_themes(codebook, model, FeatureSet.align(features), executor)
+    if wordless:
+        _LOGGER.warning(
+            "%d tracks have no audio words, so their theme is unknown; the first is %s",
+            len(wordless),
+            wordless[0],
+        )
+    return mixtures, wordless
+
+
+def describe_tracks(
+    export: LibraryExportParameters,
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    rejected: pd.DataFrame,
+    emotions: pd.DataFrame,
+    attention: pd.DataFrame,
+    mixtures: pd.DataFrame,
+    wordless: list[str],
+    cards: list[dict[str, Any]],
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Put together what is known of every track: the table, the same for CSV, and a summary."""
+    tracks = description.add_confidence(
+        build_library(
+            clips,
+            corpus.root,
+            emotions,
+            mixtures,
+            cards,
+            attention,
+            highlight_s=export.highlight_s,
+            other_roots=corpus.other_roots,
+        )
+    )
+    summary = description.summarise_tracks(tracks, rejected, wordless, cards)
+    _LOGGER.info(
+        "The library has %d tracks (%s); %d files were set aside.",
+        summary["tracks"],
+        ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items()),
+        len(rejected),
+    )
+    return tracks, tracks, summary
+
+
+def choose_tags(export: LibraryExportParameters, tracks: pd.DataFrame) -> pd.DataFrame:
+    """Plan the tags of copies; nothing is planned unless `library.export.write_tags` asks for it."""
+    plan = plan_tags(tracks)
+    return plan if export.write_tags else plan.iloc[:0]

@@ -1,0 +1,86 @@
+"""Wiring of the library: clips → features → emotion and themes → table, export, tagged copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kedro.pipeline import Node, Pipeline
+
+from affetto.pipelines.corpora.pipeline import create_clips_pipeline
+from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
+from affetto.pipelines.library import nodes
+
+THEME_FEATURES = ("mfcc", "midterm")
+
+
+def create_pipeline(model: str, model_features: Sequence[str]) -> Pipeline:
+    """Build the description of music without labels: inference only, on what `theme` has made.
+
+    Parameters
+    ----------
+    model
+        Name of the music model in the model table.
+    model_features
+        What it reads.
+    """
+    features = tuple(dict.fromkeys([*model_features, *THEME_FEATURES]))
+    return (
+        create_clips_pipeline("library", kind="music")
+        + features_pipeline("library", features, parameters_of="music")
+        + _description(model, model_features)
+    )
+
+
+def _description(model: str, model_features: Sequence[str]) -> Pipeline:
+    export = "params:library.export"
+    return Pipeline(
+        [
+            Node(
+                nodes.recognise_emotions,
+                inputs={
+                    "fitted": f"music.emotion.{model}.fitted",
+                    "executor": "params:executor",
+                    **{name: f"library.{name}" for name in model_features},
+                },
+                outputs=["library.emotions", "library.attention"],
+                name="recognise_emotions",
+                namespace="library",
+            ),
+            Node(
+                nodes.find_themes,
+                inputs={
+                    "codebook": "music.theme.codebook",
+                    "model": "music.theme.model",
+                    "executor": "params:executor",
+                    **{name: f"library.{name}" for name in THEME_FEATURES},
+                },
+                outputs=["library.mixtures", "library.wordless"],
+                name="find_themes",
+                namespace="library",
+            ),
+            Node(
+                nodes.describe_tracks,
+                inputs=[
+                    export,
+                    "params:library.corpus",
+                    "library.clips",
+                    "library.rejected",
+                    "library.emotions",
+                    "library.attention",
+                    "library.mixtures",
+                    "library.wordless",
+                    "music.theme.cards",
+                ],
+                outputs=["library.tracks", "library.tracks_csv", "library.summary"],
+                name="describe_tracks",
+                namespace="library",
+            ),
+            Node(
+                nodes.choose_tags,
+                inputs=[export, "library.tracks"],
+                outputs="library.tagged",
+                name="choose_tags",
+                namespace="library",
+            ),
+        ]
+    )

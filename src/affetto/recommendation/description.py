@@ -1,0 +1,129 @@
+"""What a fitted music model and the themes say of tracks that nobody has labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.features.clip_features import FeatureSet
+from affetto.models.experiment import predict_clips
+from affetto.parallel import ExecutorParameters, map_shards
+from affetto.themes.bags import AudioWords, count_words
+from affetto.themes.codebook import Codebook
+from affetto.themes.model import ThemeModel
+from affetto.themes.tables import mixtures_table
+
+SHARD_CLIPS = 64
+
+
+def predict_library(
+    directory: Path, features: FeatureSet, executor: ExecutorParameters
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Recognise the emotion of tracks, a few at a time.
+
+    Parameters
+    ----------
+    directory
+        Folder of the fitted model.
+    features
+        What the model reads.
+    executor
+        Where it runs.
+
+    Returns
+    -------
+    tuple of DataFrame
+        `clip_id, p_<emotion>…`, calibrated, and `clip_id, times` (s), `weights` of the attention.
+
+    Raises
+    ------
+    AffettoError
+        When the features were not extracted as those that the model was fitted on.
+    """
+    starts = range(0, features.n_clips, SHARD_CLIPS)
+    parts = [features.take(np.arange(a, min(a + SHARD_CLIPS, features.n_clips))) for a in starts]
+    found = map_shards(
+        _predict,
+        [(directory, part) for part in parts],
+        executor,
+        description="emotions",
+        total_units=[part.n_clips for part in parts],
+    )
+    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["clip_id"])
+    emotions = table.drop(columns=["times", "weights"], errors="ignore")
+    return emotions, table.reindex(columns=["clip_id", "times", "weights"])
+
+
+def _predict(task: tuple[Path, FeatureSet]) -> pd.DataFrame:
+    return predict_clips(*task)
+
+
+def find_themes(
+    codebook: Codebook, model: ThemeModel, features: FeatureSet, executor: ExecutorParameters
+) -> tuple[pd.DataFrame, list[str]]:
+    """Infer the themes of tracks without fitting anything.
+
+    Returns
+    -------
+    tuple
+        `clip_id, emotion, theme, probability` inside every emotion, and the tracks without audio words, whose
+        theme cannot be told; they are not in the table.
+    """
+    words = count_words(codebook, features, executor)
+    silent = np.asarray(words.counts.sum(axis=1) == 0)
+    known = words.take(np.flatnonzero(~silent))
+    return _mixtures(model, known), [words.clip_ids[i] for i in np.flatnonzero(silent)]
+
+
+def _mixtures(model: ThemeModel, words: AudioWords) -> pd.DataFrame:
+    return mixtures_table(model, words)
+
+
+def add_confidence(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Add how sure emotion and theme are, separately and together.
+
+    Parameters
+    ----------
+    tracks
+        What `build_library` put together.
+
+    Returns
+    -------
+    DataFrame
+        With `emotion_probability`, that of the likeliest emotion, and `confidence`, its product with the
+        theme's probability inside the emotion: P(theme | track). Missing where the theme is.
+    """
+    probabilities = tracks.filter(regex="^p_").to_numpy(dtype=float)
+    sure = probabilities.max(axis=1, initial=0.0)
+    columns = {"emotion_probability": sure, "confidence": sure * tracks["theme_probability"]}
+    return tracks.assign(**columns)
+
+
+def summarise_tracks(
+    tracks: pd.DataFrame, rejected: pd.DataFrame, wordless: Sequence[str], cards: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Count what was described, what was set aside and why.
+
+    Returns
+    -------
+    dict
+        `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (reason →
+        clips) and `without_words` (clip ids).
+    """
+    emotions = tracks["emotion"].value_counts().to_dict()
+    of_theme = tracks["theme"].value_counts().to_dict()
+    names = {str(card["theme"]): str(card["name"]) for card in cards}
+    reasons = rejected["reason"].value_counts().to_dict() if "reason" in rejected else {}
+    return {
+        "tracks": len(tracks),
+        "emotions": {emotion: int(n) for emotion, n in emotions.items()},
+        "themes": {
+            theme: {"name": name, "tracks": int(of_theme.get(theme, 0))} for theme, name in names.items()
+        },
+        "set_aside": {str(reason): int(n) for reason, n in reasons.items()},
+        "without_words": list(wordless),
+    }

@@ -1,0 +1,153 @@
+"""A small library from files to its table, with a model and themes fitted on synthetic music."""
+
+import json
+from pathlib import Path
+
+import mutagen
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of
+from affetto.features.parameters import MfccParameters, MidtermParameters
+from affetto.models.registry import build_estimator
+from affetto.parallel import ExecutorParameters
+from affetto.pipelines.library.pipeline import create_pipeline
+from affetto.recommendation.parameters import LibraryExportParameters
+from affetto.themes.bags import count_words
+from affetto.themes.codebook import fit_codebook
+from affetto.themes.model import fit_themes
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
+
+RATE = 22_050
+HERE = ExecutorParameters(n_jobs=1, progress=False)
+CONF = Path(__file__).parents[2] / "conf/base"
+KINDS = {
+    "mfcc": MfccParameters(delta_order=0),
+    "midterm": MidtermParameters(groups=("key", "notes"), window_s=1.0),
+}
+
+
+def music(pitch_hz, seed, seconds=3.0):
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(RATE * seconds)) / RATE
+    wave = sum(np.sin(2 * np.pi * k * pitch_hz * t) / k for k in range(1, 6))
+    return (0.1 * wave * (1 + 0.3 * np.sin(2 * np.pi * 3 * t)) + 0.01 * rng.normal(size=len(t))).astype(
+        np.float32
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What the theme pipeline leaves: a fitted model, a codebook, themes and their cards."""
+    pieces = [music(pitch, seed) for seed in range(8) for pitch in (110.0, 440.0)]
+    ids, emotions = [f"t/{i}" for i in range(16)], ["calm", "happy"] * 8
+    features = FeatureSet(
+        {
+            name: ClipFeatures.from_arrays(
+                name,
+                ids,
+                [extract_one(piece, RATE, kind) for piece in pieces],
+                dimensions=dimensions_of(kind),
+                hop_s=hop_of(kind),
+                parameters=describe(kind),
+            )
+            for name, kind in KINDS.items()
+        }
+    )
+    model = build_estimator(
+        "attention_lstm", {"epochs": 10, "units": 6, "midterm": True, "learning_rate": 0.02}
+    )
+    model.fit(features, emotions, ids)
+    directory = tmp_path_factory.mktemp("model") / "fit"
+    model.save(directory)
+    codebook = fit_codebook(
+        features,
+        CodebookParameters(
+            descriptors={
+                "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=6),
+                "notes": DescriptorParameters(
+                    feature="midterm", dimensions=("notes_",), n_words=4, frame_step=1
+                ),
+            }
+        ),
+    )
+    words = count_words(codebook, features, HERE)
+    themes, _ = fit_themes(words, emotions, ids, TopicParameters(candidates=(2,)), HERE, all_emotions=["sad"])
+    cards = [
+        {"theme": theme, "emotion": theme.split("/")[0], "name": f"name of {theme}"}
+        for theme in themes.themes
+    ]
+    return str(directory), codebook, themes, cards
+
+
+@pytest.fixture
+def library(tmp_path):
+    root = tmp_path / "library"
+    (root / "artist").mkdir(parents=True)
+    soundfile.write(root / "artist/low.flac", music(110.0, 50), RATE)
+    soundfile.write(root / "artist/high.wav", music(440.0, 51, seconds=20.0), RATE)
+    soundfile.write(root / "silent.wav", np.zeros(RATE), RATE)
+    (root / "broken.wav").write_bytes(b"RIFF, but no more")
+    return root
+
+
+def run(trained, library, root, *, write_tags=False):
+    features = "${globals:features,${globals:data}/04_feature}"
+    texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
+    places = "\n".join(texts).replace(features, f"{root}/04").replace("${globals:data}", str(root))
+    entries = yaml.safe_load(places)
+    catalog = DataCatalog.from_config(entries)
+    fitted, codebook, themes, cards = trained
+    values = {
+        "params:library.corpus": CorpusParameters(source="library", root=str(library)),
+        "params:library.audit": AuditParameters(),
+        "params:library.export": LibraryExportParameters(write_tags=write_tags),
+        "params:taxonomy": yaml.safe_load((CONF / "taxonomy.yml").read_text())["taxonomy"],
+        "params:executor": HERE,
+        "music.emotion.m.fitted": fitted,
+        "music.theme.codebook": codebook,
+        "music.theme.model": themes,
+        "music.theme.cards": cards,
+        **{f"params:music.features.{name}": kind for name, kind in KINDS.items()},
+    }
+    for name, value in values.items():
+        catalog[name] = MemoryDataset(value, copy_mode="assign")
+    SequentialRunner().run(create_pipeline("m", ("mfcc", "midterm")), catalog)
+    folder = root / "08_reporting/library"
+    return folder, pd.read_csv(folder / "tracks.csv").set_index("clip_id")
+
+
+def test_every_track_gets_emotion_theme_highlight_and_confidence(trained, library, tmp_path):
+    folder, tracks = run(trained, library, tmp_path / "data")
+    assert sorted(tracks.index) == ["library/artist/high", "library/artist/low"]
+    assert tracks["emotion"].to_dict() == {"library/artist/high": "happy", "library/artist/low": "calm"}
+    for _, row in tracks.iterrows():
+        assert row["theme"].startswith(row["emotion"])
+        assert row["theme_name"] == f"name of {row['theme']}"
+        assert row["confidence"] == pytest.approx(row["emotion_probability"] * row["theme_probability"])
+        assert 0 < row["confidence"] <= row["emotion_probability"] <= 1
+    high = tracks.loc["library/artist/high"]
+    assert high["highlight_end_s"] - high["highlight_start_s"] == pytest.approx(15.0)
+    pd.testing.assert_index_equal(pd.read_parquet(folder / "tracks.parquet").columns[1:], tracks.columns)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["tracks"] == 2
+    assert sum(summary["set_aside"].values()) == 2
+    assert summary["themes"]["sad/1"]["tracks"] == 0
+    assert not (folder / "tagged").exists()
+
+
+def test_tags_are_written_into_copies(trained, library, tmp_path):
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in library.rglob("*.*")}
+    folder, tracks = run(trained, library, tmp_path / "data", write_tags=True)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in library.rglob("*.*")} == before
+    tags = mutagen.File(folder / "tagged/artist/low.flac").tags
+    assert tags["MOOD"] == ["calm"]
+    assert tags["AFFETTO_THEME"] == [tracks.loc["library/artist/low", "theme"]]
+    assert pd.read_csv(folder / "tagged/tagged.csv")["tagged"].all()
