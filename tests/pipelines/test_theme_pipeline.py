@@ -4,6 +4,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.datasets.theme_model import AudioWordsDataset, CodebookDataset, ThemeModelDataset
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
@@ -39,6 +40,9 @@ def inputs(tmp_path):
             "theme": ["a", "b"] * 12 + [None],
             "tags": [["t"]] * 25,
             "group": ids,
+            "corpus": "d",
+            "path": [f"{i}.wav" for i in range(25)],
+            "duration_s": 2.0,
         }
     )
     return {
@@ -46,6 +50,10 @@ def inputs(tmp_path):
         "music.midterm": ClipFeatures.from_arrays("midterm", ids, [a[::8] for a in arrays], hop_s=0.8),
         "music.clips": clips,
         "music.folds": pd.DataFrame({"clip_id": ids[:24], "fold": np.arange(24) // 2 % 3}),
+        "music.library_attention": pd.DataFrame(
+            {"clip_id": ids, "times": [[0.0, 1.0]] * 25, "weights": [[0.5, 0.5]] * 25}
+        ),
+        "params:music.corpus": CorpusParameters(source="demo", root=str(tmp_path)),
         "music.library_emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),
         "params:music.theme": PARAMETERS,
         "params:executor": ExecutorParameters(n_jobs=1, progress=False),
@@ -88,6 +96,8 @@ def test_all_outputs_are_made(inputs, tmp_path, labelled):
     metrics = catalog.load("music.theme.lda_audio_words.metrics")
     assert ("theme_accuracy" in metrics) == ("theme_ami" in metrics) == labelled
     assert "stability_ari" in metrics
+    assert "cannot be heard" in catalog.load("music.theme.page")  # no clip has a file here
+    assert set(catalog.load("music.theme.inaudible")) <= set(themes["clip_id"])
     assert len(catalog.load("music.theme.svm_statistics.predictions")) == (24 if labelled else 0)
 
 
@@ -109,6 +119,8 @@ def test_inputs_come_from_the_music_side():
         "music.clips",
         "music.folds",
         "music.library_emotions",
+        "music.library_attention",
+        "params:music.corpus",
         "music.theme.store",
         "params:music.theme",
         "params:executor",

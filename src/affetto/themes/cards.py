@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.features.highlight import find_highlight
 from affetto.themes.model import ThemeModel
 from affetto.themes.musical import TERMS
 from affetto.themes.parameters import CardParameters
@@ -23,6 +24,7 @@ def build_cards(
     measures: pd.DataFrame,
     word_names: Sequence[str],
     parameters: CardParameters,
+    attention: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """Describe every theme.
 
@@ -33,30 +35,36 @@ def build_cards(
     themes
         Themes of clips (see `tables.themes_table`).
     clips
-        Clip table; `tags` is read.
+        Clip table; `tags`, `title` and `duration_s` are read where they are.
     measures
         Musical measures by clip (see `musical.clip_measures`).
     word_names
         Names of the audio words.
     parameters
         How much to show.
+    attention
+        `clip_id, times` (s), `weights` of the music model, for the highlights of exemplars.
 
     Returns
     -------
     list of dict
         JSON-able; a card has `theme`, `emotion`, `name` (unique inside the emotion), `size`, `share` (of the
-        emotion's clips), `exemplars` (`clip_id, probability`), `differences` (measure → standardised
-        difference to the emotion's mean), `tags` (`tag, clips, lift, p`), `words`, `note`.
+        emotion's clips), `exemplars` (`clip_id, title, probability, highlight_start_s, highlight_end_s`),
+        `differences` (measure → standardised difference to the emotion's mean), `profile` (measure → `theme`
+        and `emotion`, the means in the measure's own unit), `tags` (`tag, clips, lift, p`), `words`,
+        `neighbours` (`theme, name, distance`, see `nearest_themes`), `note`.
     """
+    describe = _Exemplars(clips, attention, parameters.highlight_s)
     tags = dict(zip(clips["clip_id"], map(as_tags, clips["tags"]), strict=True)) if "tags" in clips else {}
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
         inside = themes[themes["emotion"] == emotion]
-        scaled = standardised(measures.reindex(inside["clip_id"]))
+        measured = measures.reindex(inside["clip_id"])
         taken: set[str] = set()
         for index, theme in enumerate(model.themes_of(emotion)):
             members = inside[inside["theme"] == theme]
-            card = _card(theme, members, inside, scaled, tags, parameters)
+            card = _card(theme, members, inside, measured, tags, parameters)
+            card["exemplars"] = [describe(exemplar) for exemplar in card["exemplars"]]
             card["words"] = characteristic_words(
                 topics.word_probabilities, index, word_names, parameters.words
             )
@@ -64,7 +72,57 @@ def build_cards(
             card["name"] = _name(card, topics.n_topics, taken, parameters)
             taken.add(card["name"])
             cards.append(card)
+    names = {card["theme"]: card["name"] for card in cards}
+    for card in cards:
+        near = nearest_themes(model, card["theme"], parameters.neighbours)
+        card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
+
+
+def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str, Any]]:
+    """Find the themes of any emotion whose words are most like a theme's.
+
+    Returns
+    -------
+    list of dict
+        `theme` and `distance`, nearest first: the Jensen-Shannon distance (Endres & Schindelin, 2003) of the
+        distributions of words, 0 for the same and 1 for themes without a word in common.
+    """
+    from scipy.spatial.distance import jensenshannon
+
+    rows = {
+        name: row
+        for emotion, topics in model.emotions.items()
+        for name, row in zip(model.themes_of(emotion), topics.word_probabilities, strict=True)
+    }
+    own = rows.pop(theme)
+    distances = {name: float(jensenshannon(own, row, base=2)) for name, row in rows.items()}
+    nearest = sorted(distances, key=lambda name: (distances[name], name))[:number]
+    return [{"theme": name, "distance": round(distances[name], 3)} for name in nearest]
+
+
+class _Exemplars:
+    """Adds to an exemplar its title and its highlight."""
+
+    def __init__(self, clips: pd.DataFrame, attention: pd.DataFrame | None, highlight_s: float) -> None:
+        self._clips = clips.set_index("clip_id")
+        known = attention if attention is not None else pd.DataFrame(columns=["clip_id", "times", "weights"])
+        steps = zip(known["times"], known["weights"], strict=True)
+        self._steps = dict(zip(known["clip_id"], steps, strict=True))
+        self._highlight_s = highlight_s
+
+    def __call__(self, exemplar: dict[str, Any]) -> dict[str, Any]:
+        row, clip_id = self._clips.loc[exemplar["clip_id"]], exemplar["clip_id"]
+        title = row.get("title")
+        duration_s = float(row.get("duration_s", self._highlight_s))
+        times, weights = self._steps.get(clip_id, (None, None))
+        found = find_highlight(times, weights, duration_s, highlight_s=self._highlight_s)
+        return {
+            **exemplar,
+            "title": str(title) if pd.notna(title) else str(clip_id).split("/", 1)[-1],
+            "highlight_start_s": round(found.start_s, 2),
+            "highlight_end_s": round(found.end_s, 2),
+        }
 
 
 def cards_table(cards: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -135,12 +193,13 @@ def _card(
     theme: str,
     members: pd.DataFrame,
     inside: pd.DataFrame,
-    scaled: pd.DataFrame,
+    measured: pd.DataFrame,
     tags: dict[str, list[str]],
     parameters: CardParameters,
 ) -> dict[str, Any]:
     best = members.sort_values(["confidence", "clip_id"], ascending=[False, True]).head(parameters.exemplars)
-    difference = scaled.loc[members["clip_id"]].mean().dropna() if len(members) else pd.Series(dtype=float)
+    mine = measured.loc[members["clip_id"]].mean().dropna() if len(members) else pd.Series(dtype=float)
+    difference = standardised(measured).loc[members["clip_id"]].mean().reindex(mine.index)
     return {
         "theme": theme,
         "emotion": theme.rsplit("/", 1)[0],
@@ -151,6 +210,10 @@ def _card(
             for clip_id, confidence in zip(best["clip_id"], best["confidence"], strict=True)
         ],
         "differences": {str(name): round(float(value), 3) for name, value in difference.items()},
+        "profile": {
+            str(name): {"theme": round(float(mean), 3), "emotion": round(float(measured[name].mean()), 3)}
+            for name, mean in mine.items()
+        },
         "tags": over_represented(
             [tags.get(clip, []) for clip in members["clip_id"]],
             [tags.get(clip, []) for clip in inside["clip_id"]],

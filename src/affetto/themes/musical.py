@@ -28,6 +28,16 @@ TERMS: dict[str, tuple[str, str]] = {
 }
 """What a measure above and below the emotion's mean is called."""
 
+UNITS: dict[str, str] = {
+    "pace": "onsets/s",
+    "brightness": "Hz",
+    "loudness": "dB",
+    "percussiveness": "dB",
+    "dynamics": "dB",
+    "clarity": "dB",
+}
+"""Of the measures where the feature has its full dimensions; stand-ins and the others are plain numbers."""
+
 # Krumhansl & Kessler (1982), probe-tone profiles of C major and C minor.
 MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])

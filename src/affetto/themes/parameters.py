@@ -150,6 +150,13 @@ class CardParameters(BaseModel):
     min_difference: float = Field(
         default=0.3, ge=0, description="Difference to the emotion, in deviations, that a name may mention."
     )
+    neighbours: int = Field(default=3, ge=0, description="Nearest other themes shown of a theme.")
+    highlight_s: float = Field(default=15.0, gt=0, description="Length of an exemplar's highlight, s.")
+    players: int = Field(default=3, ge=0, description="Exemplars of a theme that the page lets one hear.")
+    word_players: int = Field(
+        default=3, ge=0, description="Characteristic words of a theme that the page lets one hear."
+    )
+    word_excerpts: int = Field(default=6, ge=1, description="Excerpts by which a word is heard.")
     name_terms: int = Field(default=3, ge=1, description="Terms of a theme's name, at most.")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -20,8 +21,10 @@ from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import METHOD
 from affetto.themes.figures import selection_figures, theme_map, topic_word_figure
+from affetto.themes.listening import Clips, listening_material
 from affetto.themes.model import ThemeModel, fit_themes
 from affetto.themes.musical import clip_measures
+from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.tables import emotions_used, mixtures_table, themes_table
 
@@ -132,13 +135,66 @@ def describe_themes(
     clips: pd.DataFrame,
     mfcc: ClipFeatures,
     codebook: Codebook,
+    attention: pd.DataFrame,
     theme: ThemeParameters,
     executor: ExecutorParameters,
 ) -> tuple[list[dict[str, Any]], pd.DataFrame]:
     """Write the theme cards."""
     measures = clip_measures(mfcc, executor)
-    cards = build_cards(model, themes, clips, measures, codebook.word_names, theme.cards)
+    cards = build_cards(model, themes, clips, measures, codebook.word_names, theme.cards, attention)
     return cards, cards_table(cards)
+
+
+def record_themes(
+    cards: list[dict[str, Any]],
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    codebook: Codebook,
+    theme: ThemeParameters,
+    executor: ExecutorParameters,
+    mfcc: ClipFeatures,
+    midterm: ClipFeatures,
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Cut what the themes let one listen to: highlights of exemplars, and audio words."""
+    audio, failed = listening_material(
+        cards,
+        Clips(clips, corpus.root, corpus.other_roots),
+        codebook,
+        _joined(mfcc, midterm),
+        players=theme.cards.players,
+        words=theme.cards.word_players,
+        excerpts=theme.cards.word_excerpts,
+        executor=executor,
+    )
+    for clip_id, reason in failed.items():
+        log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
+    return audio, failed
+
+
+def show_themes(
+    cards: list[dict[str, Any]],
+    model: ThemeModel,
+    themes: pd.DataFrame,
+    codebook: Codebook,
+    selection: pd.DataFrame,
+    audio: dict[str, bytes],
+    failed: dict[str, str],
+    corpus: CorpusParameters,
+    theme: ThemeParameters,
+) -> str:
+    """Write the page of the themes."""
+    return render_page(
+        cards,
+        model,
+        themes,
+        codebook.word_names,
+        selection_figures(selection, min_stability=theme.topics.min_stability),
+        audio,
+        failed,
+        corpus=corpus.title,
+        players=theme.cards.players,
+        word_players=theme.cards.word_players,
+    )
 
 
 def draw_themes(

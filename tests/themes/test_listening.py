@@ -1,0 +1,96 @@
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from affetto.datasets.audio_folder import AudioFolderDataset
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.parallel import ExecutorParameters
+from affetto.themes.codebook import fit_codebook
+from affetto.themes.listening import (
+    RATE_HZ,
+    Clips,
+    Excerpt,
+    audio_sheet,
+    encode_mp3,
+    listening_material,
+    nearest_excerpts,
+)
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters
+
+SERIAL = ExecutorParameters(n_jobs=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """Ten clips of frames 0.1 s apart near 0, in which one frame each is near 10: at place 5 + clip."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for clip in range(10):
+        frames = rng.normal(0, 0.5, (40, 2))
+        frames[5 + clip] = 10 + 0.01 * clip
+        arrays.append(frames.astype(np.float32))
+    arrays.append(np.zeros((0, 2), np.float32))
+    ids = [f"c/{clip}" for clip in range(11)]
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, arrays, dimensions=("mfcc_0", "mfcc_1"), hop_s=0.1)
+    descriptor = DescriptorParameters(dimensions=("mfcc_",), n_words=2, frame_step=1)
+    features = FeatureSet({"mfcc": mfcc})
+    codebook = fit_codebook(features, CodebookParameters(descriptors={"timbre": descriptor}))
+    rare = int(codebook.vocabularies["timbre"].words.sum(axis=1).argmax())
+    return codebook, features, f"timbre/{rare}"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    table = pd.DataFrame({"clip_id": [f"c/{i}" for i in range(11)], "corpus": "x", "start_s": np.nan})
+    table["path"] = [f"{i}.wav" for i in range(11)]
+    for i in range(9):
+        soundfile.write(tmp_path / f"{i}.wav", 0.1 * np.sin(np.arange(4 * RATE_HZ) / (5 + i)), RATE_HZ)
+    (tmp_path / "9.wav").write_bytes(b"no sound")
+    return Clips(table, tmp_path, {})
+
+
+def test_a_word_is_found_where_it_is_heard_most_purely(heard):
+    codebook, features, word = heard
+    (found,) = nearest_excerpts(codebook, features, [word], number=4, executor=SERIAL).values()
+    assert len({excerpt.clip_id for excerpt in found}) == 4
+    for excerpt in found:
+        clip = int(excerpt.clip_id.removeprefix("c/"))
+        assert excerpt.start_s <= 0.1 * (5 + clip) <= excerpt.end_s
+        assert excerpt.end_s - excerpt.start_s == pytest.approx(0.4)
+
+
+def test_sheets_join_excerpts_and_leave_out_what_cannot_be_read(clips):
+    excerpts = [Excerpt("c/0", 1.0, 1.5), Excerpt("c/9", 1.0, 1.5), Excerpt("c/1", 0.0, 0.5)]
+    sheet = audio_sheet(clips, excerpts)
+    assert len(sheet) == pytest.approx(2 * (0.5 + 0.15) * RATE_HZ, rel=0.02)
+    assert np.abs(sheet).max() == pytest.approx(0.5, abs=0.01)
+    assert audio_sheet(clips, [Excerpt("c/9", 0, 1)]).size == 0
+    with pytest.raises(AffettoError, match=r"9\.wav"):
+        clips.cut(Excerpt("c/9", 0, 1))
+
+
+def test_mp3_can_be_decoded(tmp_path):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(encode_mp3(0.3 * np.sin(np.arange(RATE_HZ) / 8).astype(np.float32)))
+    samples, rate = soundfile.read(path)
+    assert rate == RATE_HZ
+    assert len(samples) == pytest.approx(RATE_HZ, rel=0.15)
+    assert np.sqrt((samples**2).mean()) == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
+    assert path.stat().st_size < 12_000
+
+
+def test_material_is_named_after_what_is_heard(heard, clips, tmp_path):
+    codebook, features, word = heard
+    exemplars = [{"clip_id": f"c/{i}", "highlight_start_s": 0.0, "highlight_end_s": 2.0} for i in (0, 9, 3)]
+    cards = [{"exemplars": exemplars, "words": [{"word": word}]}]
+    audio, failed = listening_material(
+        cards, clips, codebook, features, players=2, words=1, excerpts=3, executor=SERIAL
+    )
+    assert set(audio) == {"exemplars/c/0", f"words/{word}"}
+    assert "9.wav" in failed["c/9"]
+    dataset = AudioFolderDataset(filepath=str(tmp_path / "audio"))
+    dataset.save(audio)
+    dataset.save(audio)
+    assert dataset.load() == audio
