@@ -53,6 +53,8 @@ def inputs(tmp_path):
         "music.library_attention": pd.DataFrame(
             {"clip_id": ids, "times": [[0.0, 1.0]] * 25, "weights": [[0.5, 0.5]] * 25}
         ),
+        "music.theme.previous_model": None,
+        "music.theme.previous_themes": None,
         "params:music.corpus": CorpusParameters(source="demo", root=str(tmp_path)),
         "music.library_emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),
         "params:music.theme": PARAMETERS,
@@ -121,6 +123,8 @@ def test_inputs_come_from_the_music_side():
         "music.library_emotions",
         "music.library_attention",
         "params:music.corpus",
+        "music.theme.previous_model",
+        "music.theme.previous_themes",
         "music.theme.store",
         "params:music.theme",
         "params:executor",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,19 +26,34 @@ class ThemeModel:
         A topic model an emotion, sorted by name; an emotion without clips has one empty theme.
     parameters
         How documents are made and topics were fitted.
+    numbers
+        Number of each theme by emotion, in the order of the topics; by default from 1. A theme keeps its
+        number when the model is trained again (see `identity.keep_numbers`).
+    highest
+        Highest number that a theme of the emotion ever had.
+    vocabulary
+        Digest of the codebook's words; empty where it is not known.
     """
 
     emotions: dict[str, TopicModel]
     parameters: TopicParameters
+    numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    highest: dict[str, int] = field(default_factory=dict)
+    vocabulary: str = ""
+
+    def __post_init__(self) -> None:
+        for emotion, topics in self.emotions.items():
+            numbers = self.numbers.setdefault(emotion, tuple(range(1, topics.n_topics + 1)))
+            self.highest.setdefault(emotion, max(numbers))
 
     @property
     def themes(self) -> list[str]:
-        """Names `emotion/number` of all themes, numbered from 1, the largest first."""
+        """Names `emotion/number` of all themes, the largest of each emotion first."""
         return [theme for emotion in self.emotions for theme in self.themes_of(emotion)]
 
     def themes_of(self, emotion: str) -> list[str]:
         """Names of the themes of one emotion."""
-        return [f"{emotion}/{number}" for number in range(1, self.emotions[emotion].n_topics + 1)]
+        return [f"{emotion}/{number}" for number in self.numbers[emotion]]
 
     @property
     def notes(self) -> list[str]:
@@ -65,6 +80,9 @@ class ThemeModel:
                 for emotion, model in self.emotions.items()
             },
             "parameters": self.parameters.model_dump(mode="json"),
+            "numbers": {emotion: list(numbers) for emotion, numbers in self.numbers.items()},
+            "highest": self.highest,
+            "vocabulary": self.vocabulary,
         }
 
     @classmethod
@@ -74,7 +92,13 @@ class ThemeModel:
             emotion: TopicModel.from_state({**rest, "topic_words": state[f"{emotion}/topic_words"]})
             for emotion, rest in state["emotions"].items()
         }
-        return cls(emotions, TopicParameters.model_validate(state["parameters"]))
+        return cls(
+            emotions,
+            TopicParameters.model_validate(state["parameters"]),
+            {emotion: tuple(numbers) for emotion, numbers in state["numbers"].items()},
+            dict(state["highest"]),
+            str(state["vocabulary"]),
+        )
 
 
 def fit_themes(

@@ -130,6 +130,12 @@ class TopicParameters(BaseModel):
         default="symmetric", description="Prior of topics in a clip: 1 / topics, or learnt (asymmetric)."
     )
     eta: float = Field(default=0.1, gt=0, description="Prior of words in a topic.")
+    least_similarity: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Themes of the training before that are at least this similar are the same ones.",
+    )
     initialisation: Literal["kmeans", "random"] = Field(
         default="kmeans", description="Topics start from clusters of the bags, or from gensim's random ones."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import METHOD
 from affetto.themes.figures import selection_figures, theme_map, topic_word_figure
+from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
 from affetto.themes.listening import Clips, listening_material
 from affetto.themes.model import ThemeModel, fit_themes
 from affetto.themes.musical import clip_measures
@@ -112,6 +114,31 @@ def fit_theme_model(
     for note in model.notes:
         log.info(note)
     return model, pd.DataFrame(state["selection"])
+
+
+def keep_theme_numbers(
+    fitted: ThemeModel,
+    words: AudioWords,
+    clips: pd.DataFrame,
+    library_emotions: pd.DataFrame,
+    codebook: Codebook,
+    theme: ThemeParameters,
+    previous_model: ThemeModel | None,
+    previous_themes: pd.DataFrame | None,
+) -> tuple[ThemeModel, pd.DataFrame]:
+    """Give the themes the numbers that they had after the training before, and report what changed."""
+    model = replace(fitted, vocabulary=vocabulary_of(codebook))
+    themes = themes_table(model, words, emotions_used(clips, library_emotions))
+    kept, drift = keep_numbers(
+        model,
+        themes[["clip_id", "emotion", "theme"]],
+        previous_model,
+        None if previous_themes is None else previous_themes[["clip_id", "emotion", "theme"]],
+        least_similarity=theme.topics.least_similarity,
+    )
+    for sentence in drift_sentences(drift):
+        log.info(sentence)
+    return kept, drift
 
 
 def _digest(words: AudioWords) -> str:

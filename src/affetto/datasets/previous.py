@@ -1,0 +1,40 @@
+"""What the run before left in another catalog entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+
+class PreviousDataset(AbstractDataset[None, Any]):
+    """Loads another entry as the run before left it; None the first time.
+
+    A node that reads it and a node behind that writes the other entry make no circle, as they would with one
+    entry.
+
+    Parameters
+    ----------
+    dataset
+        The other entry's configuration: `type`, `filepath`, ….
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
+
+    def __init__(self, *, dataset: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        self._kept: AbstractDataset[Any, Any] = AbstractDataset.from_config("previous", dataset)
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """Return what is there, or None."""
+        return self._kept.load() if self._kept.exists() else None
+
+    def save(self, data: None) -> None:
+        """Refuse: the entry itself is saved."""
+        raise DatasetError("What the run before left is only read.")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"dataset": str(self._kept)}

@@ -1,0 +1,16 @@
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, DatasetError
+
+
+def test_the_entry_before_is_loaded_or_nothing(tmp_path):
+    kept = {"type": "pandas.CSVDataset", "filepath": str(tmp_path / "a.csv"), "save_args": {"index": False}}
+    catalog = DataCatalog.from_config(
+        {"now": kept, "before": {"type": "affetto.datasets.previous.PreviousDataset", "dataset": kept}}
+    )
+    assert catalog.exists("before")
+    assert catalog.load("before") is None
+    catalog.save("now", pd.DataFrame({"x": [1, 2]}))
+    assert catalog.load("before")["x"].tolist() == [1, 2]
+    with pytest.raises(DatasetError, match="only read"):
+        catalog["before"].save(1)
