@@ -114,6 +114,15 @@ def test_panda_4q(corpus):
     assert clips["title"].iloc[0] == "Ann: One"
 
 
+def test_moods_of_panda_4q_are_themes_on_demand_and_not_independent(corpus, caplog):
+    with caplog.at_level("WARNING"):
+        clips = by_id(corpus("panda_4q", theme_column="moods"))
+    assert clips["theme"].iloc[0] == "Greasy"
+    assert "no independent evidence" in caplog.text
+    with pytest.raises(AffettoError, match="genres or moods"):
+        corpus("panda_4q", theme_column="mood")
+
+
 def test_a_table_of_panda_4q_without_songs(corpus, trees):
     with pytest.raises(AffettoError, match=r"x_metadata\.csv has no column 'Song'"):
         corpus("panda_4q", files=trees["panda_4q"] | {"MER/x_metadata.csv": "Artist,Title\nAnn,One\n"})

@@ -76,7 +76,10 @@ class CorpusParameters(BaseModel):
         description="table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. "
         "meld: Speaker (null) or Dialogue_ID.",
     )
-    theme_column: str | None = Field(default=None, description="table: null: `theme`, where there is one.")
+    theme_column: str | None = Field(
+        default=None,
+        description="table: null: `theme`, where there is one. panda_4q: genres (null) or moods.",
+    )
     tags_column: str | None = Field(
         default=None,
         description="table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and "

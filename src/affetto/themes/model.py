@@ -95,9 +95,9 @@ class ThemeModel:
         return cls(
             emotions,
             TopicParameters.model_validate(state["parameters"]),
-            {emotion: tuple(numbers) for emotion, numbers in state["numbers"].items()},
-            dict(state["highest"]),
-            str(state["vocabulary"]),
+            {emotion: tuple(numbers) for emotion, numbers in state.get("numbers", {}).items()},
+            dict(state.get("highest", {})),
+            str(state.get("vocabulary", "")),
         )
 
 

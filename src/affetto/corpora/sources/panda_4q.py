@@ -2,11 +2,12 @@
 
 `*annotations*.csv` names the quadrant of each song (else its folder does), `*metadata*.csv` its artist,
 genres and moods. Mood tags helped to define the quadrants, genre tags did not: the theme is therefore taken
-from the genres.
+from the genres, unless `corpus.theme_column` is `moods`.
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from affetto.corpora.sources.files import find_table, match_recordings, relative
 from affetto.corpora.sources.source import Expected, Source
 from affetto.corpora.sources.tables import join_titles, leading_tags
 from affetto.corpora.sources.valence_arousal import QUADRANTS
+from affetto.errors import AffettoError
+
+logger = logging.getLogger(__name__)
 
 STEM = r"MT\d+"
 CATCH_ALL_GENRE = "Pop/Rock"
 
 
-def index_panda_4q(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+def index_panda_4q(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
     """List the clips; the artist is the group, a clip of unknown artist its own."""
     paths = [path for path, _ in match_recordings(root, STEM, what="the 4Q set")]
     stems = [path.stem for path in paths]
@@ -39,12 +43,24 @@ def index_panda_4q(root: Path, _corpus: CorpusParameters, _side: str) -> pd.Data
                 folder if pd.isna(label) else label
                 for label, folder in zip(annotated["Quadrant"], map(_folder, paths), strict=True)
             ],
-            "theme": leading_tags(genres, apart=(CATCH_ALL_GENRE,)),
+            "theme": _themes(genres, moods, corpus.theme_column),
             "tags": [[*mood, *genre] for mood, genre in zip(moods, genres, strict=True)],
             "group": metadata["Artist"].str.strip().to_numpy(),
             "title": join_titles(metadata["Artist"], metadata["Title"]),
         }
     )
+
+
+def _themes(genres: list[list[str]], moods: list[list[str]], column: str | None) -> list[str | None]:
+    if column in (None, "genres"):
+        return leading_tags(genres, apart=(CATCH_ALL_GENRE,))
+    if column == "moods":
+        logger.warning(
+            "Themes are labelled by mood tags, which helped to define the quadrants of 4Q: agreement with "
+            "them is no independent evidence."
+        )
+        return leading_tags(moods)
+    raise AffettoError(f"music.corpus.theme_column of panda_4q is genres or moods, not {column!r}.")
 
 
 def _columns(root: Path, pattern: str, stems: list[str]) -> pd.DataFrame:
