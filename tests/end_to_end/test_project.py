@@ -112,6 +112,38 @@ def test_held_out_voices_get_playlists(demo):
         assert path.with_suffix(".m3u8").read_text(encoding="utf-8").startswith("#EXTM3U")
 
 
+def test_themes_can_be_read_and_heard(demo):
+    folder = demo.root / "data/08_reporting/music/theme"
+    page = (folder / "themes.html").read_text(encoding="utf-8")
+    cards = json.loads((folder / "cards.json").read_text(encoding="utf-8"))
+
+    assert page.count('aria-label="Highlight of') == sum(len(card["exemplars"][:3]) for card in cards)
+    assert len(list((folder / "audio/words").rglob("*.mp3"))) >= len({card["emotion"] for card in cards})
+    assert {path.stem for path in (folder / "selection").glob("*.png")} == {card["emotion"] for card in cards}
+    assert len(page) < 10_000_000
+
+
+def test_attention_is_put_to_the_test(demo):
+    (row,) = pd.read_csv(demo.root / "data/08_reporting/music_emotion/highlights.csv").to_dict("records")
+    assert row["model"] == "attention_lstm"
+    assert row["n_clips"] == 240
+    assert 0 < row["p_value"] <= 1
+
+
+def test_a_library_without_labels_is_described(demo):
+    outcome = demo.kedro(
+        "run", "--pipeline=library", "--params", "library.corpus.limit=12,library.export.write_tags=true"
+    )
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    tracks = pd.read_csv(demo.root / "data/08_reporting/library/tracks.csv")
+    cards = json.loads((demo.root / "data/08_reporting/music/theme/cards.json").read_text(encoding="utf-8"))
+    assert len(tracks) == 12
+    assert set(tracks["theme"]) <= {card["theme"] for card in cards}
+    assert tracks["confidence"].between(0, 1).all()
+    assert pd.read_csv(demo.root / "data/08_reporting/library/tagged/tagged.csv")["tagged"].all()
+
+
 def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):
     outcome = demo.affetto(
         "recommend", "data/01_raw/demo/voice/held_out/ivor", "--bridge", "congruent", "--top", "5"

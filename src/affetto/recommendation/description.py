@@ -12,7 +12,7 @@ import pandas as pd
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.themes.bags import AudioWords, count_words
+from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 from affetto.themes.tables import mixtures_table
@@ -76,11 +76,7 @@ def find_themes(
     words = count_words(codebook, features, executor)
     silent = np.asarray(words.counts.sum(axis=1) == 0)
     known = words.take(np.flatnonzero(~silent))
-    return _mixtures(model, known), [words.clip_ids[i] for i in np.flatnonzero(silent)]
-
-
-def _mixtures(model: ThemeModel, words: AudioWords) -> pd.DataFrame:
-    return mixtures_table(model, words)
+    return mixtures_table(model, known), [words.clip_ids[i] for i in np.flatnonzero(silent)]
 
 
 def add_confidence(tracks: pd.DataFrame) -> pd.DataFrame:
