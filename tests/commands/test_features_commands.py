@@ -78,6 +78,7 @@ def test_nothing_extracted_yet(shell):
     entries = json.loads(outcome.stdout)
     assert {(entry["side"], entry["feature"]) for entry in entries} == {
         ("music", "mfcc"),
+        ("music", "midterm"),
         *(("voice", name) for name in ("correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc")),
     }
     assert {entry["state"] for entry in entries} == {"never extracted"}
