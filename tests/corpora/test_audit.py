@@ -50,6 +50,7 @@ def corpus(tmp_path):
     write(tmp_path / "stereo.wav", np.stack([tone(), tone() * 0.5], axis=1), 16_000)
     write(tmp_path / "silent.wav", tone(amplitude=0.0005))
     write(tmp_path / "zeros.wav", np.zeros(RATE_HZ, dtype=np.float32))
+    write(tmp_path / "offset.wav", np.full(RATE_HZ, 0.5, dtype=np.float32))
     write(tmp_path / "short.wav", tone(0.05))
     write(tmp_path / "none.wav", np.zeros(0, dtype=np.float32))
     write(tmp_path / "nan.wav", np.array([0.5, np.nan] * RATE_HZ, dtype=np.float32))
@@ -71,6 +72,7 @@ def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
     assert kinds == {
         "silent.wav": "silent",
         "zeros.wav": "silent",
+        "offset.wav": "silent",
         "short.wav": "too short",
         "none.wav": "empty",
         "nan.wav": "not finite",
@@ -81,6 +83,7 @@ def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
     }
     assert list(rejected.columns) == ["clip_id", "corpus", "path", "reason"]
     assert "8000 of 16000 samples" in rejected.set_index("path")["reason"]["nan.wav"]
+    assert "offset" in rejected.set_index("path")["reason"]["offset.wav"]
     assert "audit.silence_dbfs" in rejected.set_index("path")["reason"]["silent.wav"]
 
 

@@ -13,7 +13,7 @@ from affetto.audio.content import ContentHash
 from affetto.audio.decode import AudioHeader, DecodeError, UnreachableError, mix, open_recording
 from affetto.corpora.parameters import AuditParameters
 
-MEASURE_VERSION = 2
+MEASURE_VERSION = 3
 _LOWEST_DBFS = -240.0  # of digital silence, so that no infinity gets into tables
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 384_000  # no recorder has others, but a damaged header may
 _SHORTEST_CLIPPED_RUN = 3
@@ -72,6 +72,13 @@ class Meter:
         self.n_clipped = 0
         self.n_not_finite = 0
         self.peak = 0.0
+        self._lowest, self._highest = math.inf, -math.inf
+
+    @property
+    def swing_dbfs(self) -> float:
+        """Half of the distance from the lowest to the highest sample, dB re full scale."""
+        swing = (self._highest - self._lowest) / 2
+        return 20 * math.log10(swing) if swing > 0 else _LOWEST_DBFS
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
@@ -83,6 +90,9 @@ class Meter:
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(mono)))
             return
         self.peak = max(self.peak, peak)
+        if mono.size:
+            self._lowest = min(self._lowest, float(mono.min()))
+            self._highest = max(self._highest, float(mono.max()))
         # The mean of channels can hide that one of them is clipped.
         loudest = peak if len(block) == 1 else _magnitude(block)
         self._count_clipped(block if loudest >= self._header.full_scale else block[:, :0], len(mono))
@@ -177,6 +187,11 @@ def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> s
         (
             clip.peak_dbfs < audit.silence_dbfs,
             f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, audit.silence_dbfs is {audit.silence_dbfs:g}",
+        ),
+        (
+            meter.swing_dbfs < audit.silence_dbfs,
+            f"silent: nothing but an offset, around which it swings by {meter.swing_dbfs:.1f} dBFS, "
+            f"audit.silence_dbfs is {audit.silence_dbfs:g}",
         ),
         (
             clip.clipped_share > audit.max_clipped_share,
