@@ -138,7 +138,7 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "term": above if difference > 0 else below,
-                "difference": f"{difference:+.1f}".replace("-", "−"),
+                "difference": f"{round(difference, 1) + 0.0:+.1f}".replace("-", "−"),  # no negative zero
                 "left": f"{50 - width if difference < 0 else 50:.1f}",
                 "width": f"{width:.1f}",
                 "means": f"{means['theme']:.3g} {unit} (emotion: {means['emotion']:.3g})".replace("  ", " "),
