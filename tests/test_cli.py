@@ -85,7 +85,8 @@ def read(table) -> str:
 def register_pipelines():
     return {
         "recommend": pipeline(summarise), "hear": hear(), "mistake": pipeline(mistake), "bug": pipeline(bug),
-        "wait": pipeline(wait), "library": library(), "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
+        "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "library": library(),
+        "__default__": pipeline(summarise),
     }
 """
 CATALOG = """

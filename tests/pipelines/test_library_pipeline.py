@@ -158,9 +158,8 @@ def test_tags_are_written_into_copies(trained, library, tmp_path):
 def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path):
     _, first = run(trained, library, tmp_path / "data")
     directory, *rest = trained
-    gone = (
-        tmp_path / "gone" / Path(directory).name
-    )  # the name stands for the model, so its files are not read
+    # Its name stands for the model: where answers are known, its files are not read.
+    gone = tmp_path / "gone" / Path(directory).name
     _, second = run((str(gone), *rest), library, tmp_path / "data")
     pd.testing.assert_frame_equal(first, second)
 
@@ -173,7 +172,7 @@ def test_what_is_set_aside_is_counted_by_kind(trained, library, tmp_path):
 
 
 def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(trained, tmp_path):
-    with pytest.raises(AffettoError, match="library.corpus.root is"):
+    with pytest.raises(AffettoError, match=r"library\.corpus\.root is"):
         run(trained, tmp_path / "nowhere", tmp_path / "data")
 
 

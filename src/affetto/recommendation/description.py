@@ -75,7 +75,9 @@ def _predict(task: tuple[Path, FeatureSet, ResultStore]) -> pd.DataFrame:
     told = store.compute(key, lambda: _told(predict_clips(directory, features)))
     table = pd.DataFrame(told["probabilities"], columns=told["columns"])
     table.insert(0, "clip_id", list(features.clip_ids))
-    return table.assign(**{name: [np.array(steps) for steps in told[name]] for name in _STEPS})
+    for name in _STEPS:
+        table[name] = pd.Series([np.array(steps) for steps in told[name]], dtype=object)
+    return table
 
 
 def _told(table: pd.DataFrame) -> dict[str, Any]:
