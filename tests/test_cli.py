@@ -59,6 +59,17 @@ def wait(parameters: RecommendParameters) -> str:
     return ""
 
 
+def describe(corpus: dict, export: dict) -> dict:
+    assert export["write_tags"]
+    assert Path(corpus["root"]).relative_to(Path.cwd()) == Path("conf/base/music")
+    return {"tracks": 2, "emotions": {"calm": 2}, "set_aside": {"silent": 1}}
+
+
+def library():
+    inputs = ["params:library.corpus", "params:library.export"]
+    return Pipeline([Node(describe, inputs=inputs, outputs="library.summary", name="describe")])
+
+
 def pipeline(function, inputs="params:recommend"):
     return Pipeline([Node(function, inputs=inputs, outputs="recommend.summary", name=function.__name__)])
 
@@ -74,7 +85,8 @@ def read(table) -> str:
 def register_pipelines():
     return {
         "recommend": pipeline(summarise), "hear": hear(), "mistake": pipeline(mistake), "bug": pipeline(bug),
-        "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "__default__": pipeline(summarise),
+        "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "library": library(),
+        "__default__": pipeline(summarise),
     }
 """
 CATALOG = """
@@ -84,6 +96,9 @@ recommend.summary:
 hear.summary:
   type: text.TextDataset
   filepath: data/heard.txt
+library.summary:
+  type: json.JSONDataset
+  filepath: data/library.json
 voice.table:
   type: pandas.ParquetDataset
   filepath: data/voice/table.parquet
@@ -93,7 +108,10 @@ version: 1
 handlers: {console: {class: logging.StreamHandler}}
 root: {handlers: [console], level: INFO}
 """
-PARAMETERS = "recommend: {voice: data/voice, bridge: uplift, top: 10}\n"
+PARAMETERS = """
+recommend: {voice: data/voice, bridge: uplift, top: 10}
+library: {corpus: {source: library, root: data/music}, export: {write_tags: false}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +185,12 @@ def test_recommend_prints_the_summary_from_any_folder_below(project):
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.strip() == "me.wav congruent 3 ('jig',)"
     assert (project / "data/summary.txt").is_file()
+
+
+def test_library_says_what_it_found_and_where_it_looked(project):
+    outcome = call(project, "library", "music", "--tags", folder=project / "conf" / "base")
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.strip() == "The library has 2 tracks (2 calm); 1 files were set aside."
 
 
 def test_hear_takes_paths_from_where_it_is_called(project):

@@ -76,7 +76,7 @@ def hear(path: Path, unsure_below: float | None, enrol: Path | None, env: str | 
     """Tell the emotion of a voice recording, or a folder of them, over time."""
     wanted = _wanted(path, enrol, unsure_below=unsure_below)
     with one_sentence(), project():
-        click.echo(_run("hear", wanted, env))
+        click.echo(_run("hear", {"recommend": wanted}, env))
 
 
 @cli.command()
@@ -108,7 +108,21 @@ def recommend(
         preferred_themes=list(themes) or None,
     )
     with one_sentence(), project():
-        click.echo(_run("recommend", wanted, env))
+        click.echo(_run("recommend", {"recommend": wanted}, env))
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
+@click.option("--env", "-e", help="Kedro environment.")
+def library(path: Path, tags: bool, env: str | None) -> None:
+    """Tell emotion, theme and highlight of every track in a folder of music."""
+    corpus = {"source": "library", "root": str(path.absolute())}
+    with one_sentence(), project():
+        summary = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
+        from affetto.recommendation.description import library_sentence
+
+        click.echo(library_sentence(summary))
 
 
 cli.add_command(corpora)
@@ -137,18 +151,17 @@ def _wanted(path: Path, enrol: Path | None, **given: Any) -> dict[str, Any]:
     return {key: value for key, value in {**paths, **given}.items() if value is not None}
 
 
-def _run(pipeline: str, wanted: dict[str, Any], env: str | None) -> str:
-    """Run a pipeline that listens to recordings and return its summary."""
+def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Any:
+    """Run a pipeline that only infers and return its summary."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
 
     for name in ("kedro", "affetto.pipelines"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    session: KedroSession = KedroSession.create(env=env, runtime_params={"recommend": wanted})
+    session: KedroSession = KedroSession.create(env=env, runtime_params=parameters)
     with session:
         outputs = session.run(pipeline_names=[pipeline], runner=SequentialRunner())
-        summary: str = outputs[f"{pipeline}.summary"].load()
-    return summary
+        return outputs[f"{pipeline}.summary"].load()
 
 
 def _run_command() -> click.Command:

@@ -13,11 +13,13 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of
 from affetto.features.parameters import MfccParameters, MidtermParameters
 from affetto.models.registry import build_estimator
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.themes.bags import count_words
@@ -151,3 +153,45 @@ def test_tags_are_written_into_copies(trained, library, tmp_path):
     assert tags["MOOD"] == ["calm"]
     assert tags["AFFETTO_THEME"] == [tracks.loc["library/artist/low", "theme"]]
     assert pd.read_csv(folder / "tagged/tagged.csv")["tagged"].all()
+
+
+def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path):
+    _, first = run(trained, library, tmp_path / "data")
+    directory, *rest = trained
+    # Its name stands for the model: where answers are known, its files are not read.
+    gone = tmp_path / "gone" / Path(directory).name
+    _, second = run((str(gone), *rest), library, tmp_path / "data")
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_what_is_set_aside_is_counted_by_kind(trained, library, tmp_path):
+    soundfile.write(library / "quiet.wav", np.full(RATE, 1e-4), RATE)
+    folder, _ = run(trained, library, tmp_path / "data")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["set_aside"] == {"silent": 2, "unreadable": 1}
+
+
+def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(trained, tmp_path):
+    with pytest.raises(AffettoError, match=r"library\.corpus\.root is"):
+        run(trained, tmp_path / "nowhere", tmp_path / "data")
+
+
+def test_tracks_without_words_have_no_theme(trained):
+    _, codebook, themes, _ = trained
+    frames = {name: np.empty((0, len(dimensions))) for name, dimensions in codebook.dimensions.items()}
+    features = FeatureSet(
+        {
+            name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
+            for name, empty in frames.items()
+        }
+    )
+    mixtures, wordless = find_themes(codebook, themes, HERE, **features)
+    assert wordless == ["l/a"]
+    assert mixtures.empty
+
+
+def test_clips_of_other_dimensions_than_the_codebook_are_refused(trained):
+    _, codebook, themes, _ = trained
+    features = {name: ClipFeatures.from_arrays(name, ["l/a"], [np.zeros((3, 2))]) for name in KINDS}
+    with pytest.raises(AffettoError, match="of mfcc, but the clips have 2 others"):
+        find_themes(codebook, themes, HERE, **features)

@@ -1,3 +1,6 @@
+import os
+import struct
+
 import mutagen
 import numpy as np
 import pandas as pd
@@ -31,6 +34,18 @@ def music(tmp_path):
     return folder
 
 
+def atom(name, *inside):
+    content = b"".join(inside)
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def m4a():
+    """Return the least that is an MP4 file with a track of sound: one second at 22,050 Hz."""
+    header = atom(b"mdhd", bytes(12), struct.pack(">II", 22_050, 22_050), bytes(4))
+    handler = atom(b"hdlr", bytes(8), b"soun", bytes(13))
+    return atom(b"ftyp", b"M4A ", bytes(4)) + atom(b"moov", atom(b"trak", atom(b"mdia", header, handler)))
+
+
 def plan(folder, names):
     rows = [{"clip_id": f"library/{name}", "root": str(folder), "path": name, **TAGS} for name in names]
     return pd.DataFrame(rows, columns=list(TAG_COLUMNS))
@@ -49,6 +64,18 @@ def test_copies_have_the_tags_and_still_the_sound(music, tmp_path, name):
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
+def test_m4a_has_free_form_fields(music, tmp_path):
+    (music / "g.m4a").write_bytes(m4a())
+    target = tmp_path / "out" / "g.m4a"
+    assert tag_copy(music / "g.m4a", target, TAGS) is None
+    assert (music / "g.m4a").read_bytes() == m4a()
+    tags = mutagen.File(target).tags
+    assert tags["----:com.apple.iTunes:AFFETTO_THEME_NAME"] == [TAGS["theme_name"].encode()]
+    first = target.stat().st_mtime_ns
+    assert tag_copy(music / "g.m4a", target, TAGS) is None
+    assert target.stat().st_mtime_ns == first
+
+
 def test_a_copy_that_is_up_to_date_stays(music, tmp_path):
     target = tmp_path / "out" / "a.mp3"
     tag_copy(music / "a.mp3", target, TAGS)
@@ -59,6 +86,15 @@ def test_a_copy_that_is_up_to_date_stays(music, tmp_path):
     written = mutagen.File(target).tags.pprint()
     assert "happy/1" in written
     assert "happy/2" not in written
+
+
+def test_a_copy_older_than_its_original_is_made_again(music, tmp_path):
+    source, target = music / "b.flac", tmp_path / "out" / "b.flac"
+    tag_copy(source, target, TAGS)
+    soundfile.write(source, np.full(500, 0.1), 22_050)
+    os.utime(source, ns=(0, target.stat().st_mtime_ns + 1))
+    assert tag_copy(source, target, TAGS) is None
+    assert soundfile.info(target).frames == 500
 
 
 def test_what_cannot_be_tagged_is_said_and_leaves_nothing(music, tmp_path):

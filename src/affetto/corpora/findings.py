@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from affetto.corpora.summary import UNLABELLED
 from affetto.errors import one_line
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     side = summary["side"]
     if summary["rejected"]:
         yield f"rejected {_words(summary['rejected'])}"
+    if set(summary["emotions"]) == {UNLABELLED}:
+        return  # all that follows spoils splits, and there will be none
     if summary["groups_of_one"] == summary["clips"]:
         yield (
             "every clip is a group of its own, so that a speaker or an artist may be in training and in "

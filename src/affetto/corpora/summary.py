@@ -60,7 +60,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "largest_group": str(sizes.index[0]),
         "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
         "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),
-        "rejected": _counts(rejected["reason"].str.split(":").str[0]),
+        "rejected": count_reasons(rejected),
         "sample_rates_hz": _counts(clips["sample_rate_hz"]),
         "channels": _counts(clips["channels"]),
         "duration_median_s": round(float(clips["duration_s"].median()), 3),
@@ -81,6 +81,11 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         for name, found in lists.items()
         for key, value in ((name, found[:LISTED]), (f"n_{name}", len(found)))
     }
+
+
+def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
+    """Count rejected clips by the kind of their reason, the words before its colon."""
+    return _counts(rejected["reason"].str.split(":").str[0])
 
 
 def _counts(values: pd.Series[Any]) -> dict[str, int]:

@@ -9,30 +9,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto import models
+from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
+from affetto.results import ResultStore, source_fingerprint
 from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 from affetto.themes.tables import mixtures_table
 
 SHARD_CLIPS = 64
+_STEPS = ("times", "weights")
 
 
 def predict_library(
-    directory: Path, features: FeatureSet, executor: ExecutorParameters
+    directory: Path, features: FeatureSet, executor: ExecutorParameters, store: ResultStore
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Recognise the emotion of tracks, a few at a time.
+    """Recognise the emotion of tracks, a few at a time; what is in the store is not asked again.
 
     Parameters
     ----------
     directory
-        Folder of the fitted model.
+        Folder of the fitted model; its name stands for all that the model was made of.
     features
         What the model reads.
     executor
         Where it runs.
+    store
+        Where the answers are kept.
 
     Returns
     -------
@@ -48,7 +54,7 @@ def predict_library(
     parts = [features.take(np.arange(a, min(a + SHARD_CLIPS, features.n_clips))) for a in starts]
     found = map_shards(
         _predict,
-        [(directory, part) for part in parts],
+        [(directory, part, store) for part in parts],
         executor,
         description="emotions",
         total_units=[part.n_clips for part in parts],
@@ -58,8 +64,26 @@ def predict_library(
     return emotions, table.reindex(columns=["clip_id", "times", "weights"])
 
 
-def _predict(task: tuple[Path, FeatureSet]) -> pd.DataFrame:
-    return predict_clips(*task)
+def _predict(task: tuple[Path, FeatureSet, ResultStore]) -> pd.DataFrame:
+    directory, features, store = task
+    key = {
+        "what": "library_emotions",
+        "method": source_fingerprint(Path(models.__file__).parent),
+        "model": directory.name,
+        "features": features.fingerprint,
+    }
+    told = store.compute(key, lambda: _told(predict_clips(directory, features)))
+    table = pd.DataFrame(told["probabilities"], columns=told["columns"])
+    table.insert(0, "clip_id", list(features.clip_ids))
+    for name in _STEPS:
+        table[name] = pd.Series([np.array(steps) for steps in told[name]], dtype=object)
+    return table
+
+
+def _told(table: pd.DataFrame) -> dict[str, Any]:
+    probabilities = table.drop(columns=["clip_id", *_STEPS])
+    steps = {name: [np.asarray(clip, dtype=float).tolist() for clip in table[name]] for name in _STEPS}
+    return {"columns": list(probabilities), "probabilities": probabilities.to_numpy(dtype=float), **steps}
 
 
 def find_themes(
@@ -99,6 +123,13 @@ def add_confidence(tracks: pd.DataFrame) -> pd.DataFrame:
     return tracks.assign(**columns)
 
 
+def library_sentence(summary: Mapping[str, Any]) -> str:
+    """Say what `summarise_tracks` counted."""
+    emotions = ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items())
+    set_aside = sum(summary["set_aside"].values())
+    return f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
+
+
 def summarise_tracks(
     tracks: pd.DataFrame, rejected: pd.DataFrame, wordless: Sequence[str], cards: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -107,19 +138,19 @@ def summarise_tracks(
     Returns
     -------
     dict
-        `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (reason →
-        clips) and `without_words` (clip ids).
+        `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (kind of
+        reason → clips) and `without_words` (clip ids).
     """
     emotions = tracks["emotion"].value_counts().to_dict()
     of_theme = tracks["theme"].value_counts().to_dict()
     names = {str(card["theme"]): str(card["name"]) for card in cards}
-    reasons = rejected["reason"].value_counts().to_dict() if "reason" in rejected else {}
+    reasons = count_reasons(rejected)
     return {
         "tracks": len(tracks),
         "emotions": {emotion: int(n) for emotion, n in emotions.items()},
         "themes": {
             theme: {"name": name, "tracks": int(of_theme.get(theme, 0))} for theme, name in names.items()
         },
-        "set_aside": {str(reason): int(n) for reason, n in reasons.items()},
+        "set_aside": reasons,
         "without_words": list(wordless),
     }

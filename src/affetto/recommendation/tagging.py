@@ -65,7 +65,8 @@ def check_output(folder: Path, root: Path) -> None:
 def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     """Copy a file and write tags into the copy.
 
-    A copy that has these tags already is left as it is. Files that cannot be tagged are not copied.
+    A copy that has these tags already and is not older than its original is left as it is. Files that cannot
+    be tagged are not copied.
 
     Parameters
     ----------
@@ -83,11 +84,11 @@ def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     import mutagen
 
     wanted = {f"{_PREFIX}{name.upper()}": value for name, value in tags.items() if value}
-    if target.exists() and _own_tags(target) == wanted:
-        return None
     partial = target.with_name(f".{target.name}.part{target.suffix}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if _is_newer(target, source) and _own_tags(target) == wanted:
+            return None
         shutil.copyfile(source, partial)
         file = mutagen.File(partial)
         if file is None or not _write(file, wanted, tags.get("mood", "")):
@@ -98,6 +99,10 @@ def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     finally:
         partial.unlink(missing_ok=True)
     return None
+
+
+def _is_newer(target: Path, source: Path) -> bool:
+    return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
 
 
 def _write(file: Any, wanted: Mapping[str, str], mood: str) -> bool:

@@ -66,7 +66,14 @@ class AudioWords:
 
 
 def count_words(codebook: Codebook, features: FeatureSet, executor: ExecutorParameters) -> AudioWords:
-    """Count the audio words of clips, shards of clips in parallel."""
+    """Count the audio words of clips, shards of clips in parallel.
+
+    Raises
+    ------
+    AffettoError
+        When the clips have other dimensions than those of the codebook.
+    """
+    codebook.check(features)
     shards = _Shards(codebook, features)
     counts = scratch_array((features.n_clips, codebook.n_words), np.uint16)
     counted = iterate_shards(

@@ -99,6 +99,23 @@ class Codebook:
         """
         return np.concatenate([self._count(clip, name) for name in self.vocabularies])
 
+    def check(self, features: FeatureSet) -> None:
+        """Make sure that clips have the dimensions that the codebook was learnt on.
+
+        Raises
+        ------
+        AffettoError
+            Naming the feature that has others.
+        """
+        for name in self.features:
+            known, found = self.dimensions[name], features[name].dimensions
+            if found != known:
+                raise AffettoError(
+                    f"The codebook was learnt on {len(known)} dimensions of {name}, but the clips have "
+                    f"{len(found)} others; extract them with the parameters of the codebook, or run "
+                    "`kedro run --pipeline=theme` again."
+                )
+
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features that the vocabularies read."""

@@ -13,6 +13,7 @@ from affetto.corpora.report import render_audit
 from affetto.corpora.several import audit_corpora, index_corpora
 from affetto.corpora.splits import check_protocol, make_folds, make_random_folds
 from affetto.corpora.summary import summarise_audit
+from affetto.errors import AffettoError
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -25,9 +26,17 @@ def index(
     store: ResultStore,
     *,
     side: str,
+    kind: str | None = None,
 ) -> pd.DataFrame:
-    """List the clips of the corpus of a side, and of its training corpora."""
-    return index_corpora(corpus, taxonomy, side=side, executor=executor, store=store)
+    """List the clips of the corpus of a side, and of its training corpora.
+
+    `kind` is `music` or `voice`, where `side` is the name of another corpus of that kind.
+    """
+    kind = kind or side
+    try:
+        return index_corpora(corpus, taxonomy, side=kind, executor=executor, store=store)
+    except AffettoError as error:
+        raise AffettoError(str(error).replace(f"{kind}.corpus.", f"{side}.corpus.")) from error
 
 
 def audit(

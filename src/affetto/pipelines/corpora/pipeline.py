@@ -22,7 +22,7 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     return Pipeline(
         [
             Node(
-                update_wrapper(partial(nodes.index, side=kind or side), nodes.index),
+                update_wrapper(partial(nodes.index, side=side, kind=kind), nodes.index),
                 inputs=[f"params:{side}.corpus", "params:taxonomy", "params:executor", f"{side}.audit_store"],
                 outputs=f"{side}.raw_clips",
                 name="index",

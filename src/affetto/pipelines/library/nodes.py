@@ -15,6 +15,7 @@ from affetto.recommendation import description
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.recommendation.tagging import plan_tags
+from affetto.results import ResultStore
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 
@@ -22,10 +23,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def recognise_emotions(
-    fitted: str, executor: ExecutorParameters, **features: ClipFeatures
+    fitted: str, executor: ExecutorParameters, store: ResultStore, **features: ClipFeatures
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise the emotion of every track with the model fitted on the labelled music."""
-    return description.predict_library(Path(fitted), FeatureSet.align(features), executor)
+    return description.predict_library(Path(fitted), FeatureSet.align(features), executor, store)
 
 
 def find_themes(
@@ -67,12 +68,7 @@ def describe_tracks(
         )
     )
     summary = description.summarise_tracks(tracks, rejected, wordless, cards)
-    _LOGGER.info(
-        "The library has %d tracks (%s); %d files were set aside.",
-        summary["tracks"],
-        ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items()),
-        len(rejected),
-    )
+    _LOGGER.info("%s", description.library_sentence(summary))
     return tracks, tracks, summary
 
 

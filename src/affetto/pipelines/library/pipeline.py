@@ -40,6 +40,7 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                 inputs={
                     "fitted": f"music.emotion.{model}.fitted",
                     "executor": "params:executor",
+                    "store": "library.store",
                     **{name: f"library.{name}" for name in model_features},
                 },
                 outputs=["library.emotions", "library.attention"],
