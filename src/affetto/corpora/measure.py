@@ -71,8 +71,12 @@ class Meter:
         self.n_frames = 0
         self.n_clipped = 0
         self.n_not_finite = 0
-        self.peak = 0.0
         self._lowest, self._highest = math.inf, -math.inf
+
+    @property
+    def peak(self) -> float:
+        """Largest magnitude of the mean of the channels; 0 without samples."""
+        return _largest(self._lowest, self._highest)
 
     @property
     def swing_dbfs(self) -> float:
@@ -85,16 +89,14 @@ class Meter:
         mono = mix(block)
         self.n_frames += len(mono)
         self._hash.update(mono)
-        peak = _magnitude(mono)
+        lowest, highest = _extremes(mono)
+        peak = _largest(lowest, highest)
         if not math.isfinite(peak):
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(mono)))
             return
-        self.peak = max(self.peak, peak)
-        if mono.size:
-            self._lowest = min(self._lowest, float(mono.min()))
-            self._highest = max(self._highest, float(mono.max()))
+        self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
         # The mean of channels can hide that one of them is clipped.
-        loudest = peak if len(block) == 1 else _magnitude(block)
+        loudest = peak if len(block) == 1 else _largest(*_extremes(block))
         self._count_clipped(block if loudest >= self._header.full_scale else block[:, :0], len(mono))
 
     def _count_clipped(self, block: NDArray[np.float32], n_frames: int) -> None:
@@ -211,8 +213,13 @@ def _too_long(duration_s: float, audit: AuditParameters) -> str:
     return f"too long: {duration_s:.0f} s, audit.max_duration_s is {audit.max_duration_s:g}"
 
 
-def _magnitude(samples: NDArray[np.float32]) -> float:
-    """Return the largest magnitude; not finite where a sample is not."""
+def _extremes(samples: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the lowest and the highest sample: NaN where one is NaN, (inf, -inf) without samples."""
     if samples.size == 0:
-        return 0.0
-    return max(float(samples.max()), -float(samples.min()))
+        return math.inf, -math.inf
+    return float(samples.min()), float(samples.max())
+
+
+def _largest(lowest: float, highest: float) -> float:
+    """Return the largest magnitude between two samples; not a number where they are not."""
+    return max(highest, -lowest, 0.0)  # 0 last: NaN is kept only where it comes first
