@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,16 @@ from typing import Any
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.evaluation.asking import ask_all
 from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, gain_of
 from affetto.evaluation.enrolment_task import EnrolmentTask
 from affetto.evaluation.importance import Truth
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
-from affetto.features.clip_features import FeatureSet
 from affetto.models.base import Estimator
-from affetto.models.experiment import FoldModel, fold_models
+from affetto.models.experiment import fold_models
 from affetto.models.registry import estimator_class, load_estimator
-from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.kept import Find, ask_models, kept_models
 from affetto.results import ResultStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,12 +74,8 @@ def measure_enrolment(
     except AffettoError as error:  # of an evaluation alone, long after the models were fitted
         _LOGGER.warning("The gain of an enrolment is not measured: %s", error)
         return nothing
-    answers = iter(ask_all([task for asked in tasks.values() for task in asked], executor, "enrolment"))
-    measured = [
-        gain_of(model, [next(answers) for _ in asked], truth.labels, evaluation)
-        for model, asked in tasks.items()
-        if asked
-    ]
+    answers = ask_models(tasks, executor, "enrolment")
+    measured = [gain_of(model, told, truth.labels, evaluation) for model, told in answers.items() if told]
     known = [table for table in measured if len(table)]
     if not known:
         _LOGGER.info("The gain of an enrolment is not measured: no speaker has clips enough.")
@@ -102,24 +97,22 @@ def _nothing_to_measure(
 def _tasks(
     model: str,
     inputs: Mapping[str, Any],
-    find: Callable[[ModelSpecification, FeatureSet], list[FoldModel]],
+    find: Find,
     parameters: EnrolmentParameters,
     groups: Mapping[str, str],
     store: ResultStore,
 ) -> list[EnrolmentTask]:
     """Make the questions to the kept models of each fold and seed."""
-    specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
-    features = FeatureSet.align({name: inputs[name] for name in specification.features})
     return [
         EnrolmentTask(
             directory=kept.directory,
             load=load_estimator,
             fold=kept.fold,
             seed=kept.seed,
-            features=features.select(kept.test),
+            features=features,
             groups=tuple(str(groups[clip_id]) for clip_id in kept.test),
             parameters=parameters,
             store=store,
         )
-        for kept in find(specification, features)
+        for kept, features in kept_models(model, inputs, find)
     ]

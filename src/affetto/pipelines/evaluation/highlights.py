@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.evaluation.asking import ask_all
 from affetto.evaluation.excerpt_task import ExcerptTask
 from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
 from affetto.evaluation.importance import Truth
-from affetto.evaluation.parameters import EvaluationParameters
-from affetto.features.clip_features import FeatureSet
+from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
 from affetto.models.experiment import fold_models
 from affetto.models.registry import estimator_class, load_estimator
-from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.kept import Find, ask_models, kept_models
 from affetto.results import ResultStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,30 +58,14 @@ def measure_highlights(
     if reason:
         _LOGGER.info("Highlights are not put to the test: %s.", reason)
         return nothing
-    truth, tables = Truth.of(clips), []
-    for model in models:
-        specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
-        features = FeatureSet.align({name: inputs[name] for name in specification.features})
-        try:
-            kept = fold_models(
-                specification, features, clips, folds, experiment=experiment, store=store, models=fits
-            )
-        except AffettoError as error:  # of an evaluation alone, long after the models were fitted
-            _LOGGER.warning("Highlights are not put to the test: %s", error)
-            return nothing
-        tasks = [
-            ExcerptTask(
-                directory=one.directory,
-                load=load_estimator,
-                fold=one.fold,
-                seed=one.seed,
-                features=features.select(one.test),
-                parameters=evaluation.highlights,
-                store=store,
-            )
-            for one in kept
-        ]
-        tables.append(worth_of(model, ask_all(tasks, executor, "highlights"), truth, evaluation))
+    find = partial(fold_models, clips=clips, folds=folds, experiment=experiment, store=store, models=fits)
+    try:
+        tasks = {model: _tasks(model, inputs, find, evaluation.highlights, store) for model in models}
+    except AffettoError as error:  # of an evaluation alone, long after the models were fitted
+        _LOGGER.warning("Highlights are not put to the test: %s", error)
+        return nothing
+    truth, answers = Truth.of(clips), ask_models(tasks, executor, "highlights")
+    tables = [worth_of(model, told, truth, evaluation) for model, told in answers.items()]
     known = [table for table in tables if len(table)]
     if not known:
         _LOGGER.info("Highlights are not put to the test: no clip is long enough.")
@@ -102,3 +86,25 @@ def _nothing_to_measure(evaluation: EvaluationParameters, experiment: Experiment
     if not experiment.keep_models:
         return "emotion.experiment.keep_models is false, and the models of the folds would be asked"
     return None
+
+
+def _tasks(
+    model: str,
+    inputs: Mapping[str, Any],
+    find: Find,
+    parameters: HighlightTestParameters,
+    store: ResultStore,
+) -> list[ExcerptTask]:
+    """Make the questions to the kept models of each fold and seed."""
+    return [
+        ExcerptTask(
+            directory=kept.directory,
+            load=load_estimator,
+            fold=kept.fold,
+            seed=kept.seed,
+            features=features,
+            parameters=parameters,
+            store=store,
+        )
+        for kept, features in kept_models(model, inputs, find)
+    ]

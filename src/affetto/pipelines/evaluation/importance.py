@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,14 @@ from typing import Any
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.evaluation.asking import ask_all
 from affetto.evaluation.exchange_task import ExchangeTask
 from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
 from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
-from affetto.features.clip_features import FeatureSet
-from affetto.models.experiment import FoldModel, fold_models
+from affetto.models.experiment import fold_models
 from affetto.models.registry import load_estimator
-from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.kept import Find, ask_models, kept_models
 from affetto.results import ResultStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,38 +63,33 @@ def measure_importance(
     except AffettoError as error:  # of an evaluation alone, long after the models were fitted
         _LOGGER.warning("The importance of descriptors is not measured: %s", error)
         return nothing
-    answers = iter(ask_all([task for asked in tasks.values() for task in asked], executor, "importance"))
+    answers = ask_models(tasks, executor, "importance")
     truth = Truth.of(clips)
-    measured = [
-        importance_of(model, [next(answers) for _ in asked], truth, evaluation)
-        for model, asked in tasks.items()
-        if asked
-    ]
+    measured = [importance_of(model, told, truth, evaluation) for model, told in answers.items() if told]
     return pd.concat(measured, ignore_index=True) if measured else nothing
 
 
 def _tasks(
     model: str,
     inputs: Mapping[str, Any],
-    find: Callable[[ModelSpecification, FeatureSet], list[FoldModel]],
+    find: Find,
     parameters: ImportanceParameters,
     store: ResultStore,
 ) -> list[ExchangeTask]:
     """Make the questions to the kept models of each fold and seed."""
-    specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
-    features = FeatureSet.align({name: inputs[name] for name in specification.features})
-    columns = descriptor_columns(features)
+    asked = kept_models(model, inputs, find)
+    columns = descriptor_columns(asked[0][1]) if asked else {}  # every fold has the same dimensions
     return [
         ExchangeTask(
             directory=kept.directory,
             load=load_estimator,
             fold=kept.fold,
             seed=kept.seed,
-            features=features.select(kept.test),
+            features=features,
             columns=columns,
             n_repeats=parameters.n_repeats,
             exchange_seed=parameters.seed,
             store=store,
         )
-        for kept in find(specification, features)
+        for kept, features in asked
     ]
