@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.recommendation.library import build_library
+from affetto.recommendation.library import build_library, cut_highlights
 
 CLIPS = pd.DataFrame(
     {
@@ -30,10 +30,11 @@ MIXTURES = pd.DataFrame(
 )
 CARDS = [{"theme": 1, "emotion": "calm", "name": "slow, dark", "size": 3}]
 ATTENTION = pd.DataFrame({"clip_id": ["demo/b"], "times": [[0.0, 10.0, 20.0]], "weights": [[0.1, 0.1, 0.8]]})
+HIGHLIGHTS = cut_highlights(CLIPS, ATTENTION, 10.0)
 
 
 def test_a_row_a_track_with_everything_known():
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION, highlight_s=10)
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
     assert library.clip_id.tolist() == ["demo/a", "demo/b"]
     assert library.emotion.tolist() == ["calm", "sad"]
     assert library.path.tolist() == ["a.wav", "sub/b.wav"]
@@ -47,41 +48,47 @@ def test_a_row_a_track_with_everything_known():
 
 
 def test_a_part_of_a_file_keeps_its_bounds():
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION, highlight_s=10)
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
     assert library.loc[1, ["start_s", "end_s", "duration_s"]].tolist() == [30, 60, 30]
     assert library.loc[0, ["start_s", "end_s"]].isna().all()
 
 
 def test_highlights_count_from_the_start_of_the_file():
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION, highlight_s=10)
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
     assert library.loc[1, ["highlight_start_s", "highlight_end_s"]].tolist() == [50, 60]
     assert library.highlight_attention[1] == pytest.approx(0.8)
     assert library.loc[0, ["highlight_start_s", "highlight_end_s"]].tolist() == [0, 10]
     assert np.isnan(library.highlight_attention[0])
 
 
+def test_a_clip_that_is_shorter_than_a_highlight_is_its_own():
+    highlights = HIGHLIGHTS.set_index("clip_id")
+    assert highlights.loc["demo/c", ["highlight_start_s", "highlight_end_s"]].tolist() == [0, 5]
+    assert highlights.loc["demo/b", ["highlight_start_s", "highlight_end_s"]].tolist() == [20, 30]
+
+
 def test_a_library_goes_through_parquet(tmp_path):
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, ATTENTION)
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
     library.to_parquet(tmp_path / "library.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "library.parquet"), library, check_dtype=False)
 
 
 def test_a_track_without_mixtures_keeps_its_emotion():
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES.iloc[:0], [], ATTENTION.iloc[:0])
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES.iloc[:0], [], HIGHLIGHTS)
     assert library.emotion.tolist() == ["calm", "sad"]
     assert library.theme.isna().all()
 
 
 def test_an_empty_library_says_what_to_run():
     with pytest.raises(AffettoError, match="kedro run"):
-        build_library(CLIPS, "music", EMOTIONS.iloc[:0], MIXTURES, CARDS, ATTENTION)
+        build_library(CLIPS, "music", EMOTIONS.iloc[:0], MIXTURES, CARDS, HIGHLIGHTS)
 
 
 def test_tracks_of_another_corpus_lie_below_its_own_root():
     clips = CLIPS.assign(corpus=["demo", "more", "more"])
 
     library = build_library(
-        clips, Path("music"), EMOTIONS, MIXTURES, CARDS, ATTENTION, other_roots={"more": Path("else")}
+        clips, Path("music"), EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS, other_roots={"more": Path("else")}
     )
 
     assert library.root.tolist() == ["music", "else"]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.recommendation.library import build_library
+from affetto.recommendation.library import build_library, cut_highlights
 from affetto.recommendation.m3u import to_m3u8
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
@@ -115,7 +115,8 @@ def test_a_library_at_an_address_reaches_the_playlist(tmp_path):
     known = library()
     emotions = known[["clip_id", *[name for name in known if name.startswith("p_")]]]
     attention = pd.DataFrame({"clip_id": [], "times": [], "weights": []})
-    built = build_library(clips, as_path("memory://music/all"), emotions, mixtures(), [], attention)
+    highlights = cut_highlights(clips, attention, 15.0)
+    built = build_library(clips, as_path("memory://music/all"), emotions, mixtures(), [], highlights)
 
     answer = Recommender(
         built, mixtures(), TAXONOMY, VOICE, RecommendParameters(voice="x", bridge="uplift")

@@ -14,6 +14,7 @@ from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
+from affetto.recommendation.library import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.results import ResultStore, source_fingerprint
 from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook
@@ -25,16 +26,27 @@ _STEPS = ("times", "weights")
 
 
 def predict_library(
-    directory: Path, features: FeatureSet, executor: ExecutorParameters, store: ResultStore
+    directory: Path,
+    clips: pd.DataFrame,
+    features: FeatureSet,
+    highlight_s: float,
+    executor: ExecutorParameters,
+    store: ResultStore,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise the emotion of tracks, a few at a time; what is in the store is not asked again.
+
+    Highlights are cut where the attention is found, so that no table of all steps of all tracks is ever made.
 
     Parameters
     ----------
     directory
         Folder of the fitted model; its name stands for all that the model was made of.
+    clips
+        `clip_id, duration_s` of the tracks at least.
     features
         What the model reads.
+    highlight_s
+        Length of the highlights, s.
     executor
         Where it runs.
     store
@@ -43,29 +55,31 @@ def predict_library(
     Returns
     -------
     tuple of DataFrame
-        `clip_id, p_<emotion>…`, calibrated, and `clip_id, times` (s), `weights` of the attention.
+        `clip_id, p_<emotion>…`, calibrated, and what `cut_highlights` found.
 
     Raises
     ------
     AffettoError
         When the features were not extracted as those that the model was fitted on.
     """
+    durations = clips.set_index("clip_id")[["duration_s"]]
     starts = range(0, features.n_clips, SHARD_CLIPS)
     parts = [features.take(np.arange(a, min(a + SHARD_CLIPS, features.n_clips))) for a in starts]
+    shards = [durations.loc[list(part.clip_ids)].reset_index() for part in parts]
     found = map_shards(
         _predict,
-        [(directory, part, store) for part in parts],
+        [(directory, part, shard, highlight_s, store) for part, shard in zip(parts, shards, strict=True)],
         executor,
         description="emotions",
         total_units=[part.n_clips for part in parts],
     )
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["clip_id"])
-    emotions = table.drop(columns=["times", "weights"], errors="ignore")
-    return emotions, table.reindex(columns=["clip_id", "times", "weights"])
+    emotions = table.drop(columns=list(HIGHLIGHT_COLUMNS), errors="ignore")
+    return emotions, table.reindex(columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
 
-def _predict(task: tuple[Path, FeatureSet, ResultStore]) -> pd.DataFrame:
-    directory, features, store = task
+def _predict(task: tuple[Path, FeatureSet, pd.DataFrame, float, ResultStore]) -> pd.DataFrame:
+    directory, features, clips, highlight_s, store = task
     key = {
         "what": "library_emotions",
         "method": source_fingerprint(Path(models.__file__).parent),
@@ -75,9 +89,9 @@ def _predict(task: tuple[Path, FeatureSet, ResultStore]) -> pd.DataFrame:
     told = store.compute(key, lambda: _told(predict_clips(directory, features)))
     table = pd.DataFrame(told["probabilities"], columns=told["columns"])
     table.insert(0, "clip_id", list(features.clip_ids))
-    for name in _STEPS:
-        table[name] = pd.Series([np.array(steps) for steps in told[name]], dtype=object)
-    return table
+    attention = pd.DataFrame({"clip_id": table["clip_id"], **{name: told[name] for name in _STEPS}})
+    highlights = cut_highlights(clips, attention, highlight_s)
+    return table.merge(highlights, on="clip_id", validate="one_to_one")
 
 
 def _told(table: pd.DataFrame) -> dict[str, Any]:

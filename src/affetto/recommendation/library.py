@@ -16,6 +16,7 @@ from affetto.storage import as_text
 from affetto.themes.tables import MIXTURE_COLUMNS
 
 PROBABILITY = "p_"
+HIGHLIGHT_COLUMNS = ("highlight_start_s", "highlight_end_s", "highlight_attention")
 
 
 def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
@@ -31,9 +32,8 @@ def build_library(
     library_emotions: pd.DataFrame,
     theme_mixtures: pd.DataFrame,
     theme_cards: Sequence[Mapping[str, Any]],
-    attention: pd.DataFrame,
+    highlights: pd.DataFrame,
     *,
-    highlight_s: float = 15.0,
     other_roots: Mapping[str, Path] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Put together what is known of every track.
@@ -50,11 +50,8 @@ def build_library(
         `clip_id, emotion, theme, probability`: P(theme | emotion, track).
     theme_cards
         A mapping a theme with at least `theme, emotion, name`.
-    attention
-        `clip_id, times` (start of each step, s), `weights`; tracks without a row get their beginning as
-        highlight.
-    highlight_s
-        Length of the highlight, s.
+    highlights
+        What `cut_highlights` found for the tracks.
     other_roots
         Folder of each corpus that does not lie below `root`, by the `corpus` of its clips.
 
@@ -87,11 +84,40 @@ def build_library(
     stems = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
     tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
-    tracks = _with_highlights(tracks, attention, highlight_s)
+    tracks = _with_highlights(tracks, highlights)
     file = ["clip_id", "corpus", "root", "path", "start_s", "end_s"]
     kept = [*file, "title", "duration_s", "emotion", *columns]
     themes = ["theme", "theme_name", "theme_probability"]
-    return tracks[[*kept, *themes, "highlight_start_s", "highlight_end_s", "highlight_attention"]]
+    return tracks[[*kept, *themes, *HIGHLIGHT_COLUMNS]]
+
+
+def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: float) -> pd.DataFrame:
+    """Find the highlight of every clip.
+
+    Parameters
+    ----------
+    clips
+        `clip_id, duration_s`.
+    attention
+        `clip_id, times` (start of each step, s), `weights`; clips without a row get their beginning.
+    highlight_s
+        Length of the highlight, s.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `clip_id, highlight_start_s, highlight_end_s, highlight_attention`, a row a clip; times count from
+        the start of the clip.
+    """
+    steps = dict(
+        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
+    )
+    rows = []
+    for clip_id, duration_s in clips[["clip_id", "duration_s"]].itertuples(index=False):
+        times, weights = steps.get(clip_id, (None, None))
+        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
+        rows.append((clip_id, found.start_s, found.end_s, found.attention))
+    return pd.DataFrame(rows, columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
 
 def _with_themes(
@@ -118,15 +144,9 @@ def _plain_name(theme: object) -> str | None:
     return None if pd.isna(theme) else f"theme {theme}"  # type: ignore[call-overload]
 
 
-def _with_highlights(tracks: pd.DataFrame, attention: pd.DataFrame, highlight_s: float) -> pd.DataFrame:
-    steps = dict(
-        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
-    )
-    rows = []
-    for clip_id, duration_s, start_s in tracks[["clip_id", "duration_s", "start_s"]].itertuples(index=False):
-        times, weights = steps.get(clip_id, (None, None))
-        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
-        offset = 0.0 if pd.isna(start_s) else float(start_s)
-        rows.append((found.start_s + offset, found.end_s + offset, found.attention))
-    names = ["highlight_start_s", "highlight_end_s", "highlight_attention"]
-    return tracks.assign(**dict(zip(names, np.array(rows, dtype=float).T, strict=True)))
+def _with_highlights(tracks: pd.DataFrame, highlights: pd.DataFrame) -> pd.DataFrame:
+    """Add the highlights, counted from the start of the file."""
+    tracks = tracks.merge(highlights, on="clip_id", how="left", validate="one_to_one")
+    offset = tracks["start_s"].astype(float).fillna(0.0)
+    start, end, _ = HIGHLIGHT_COLUMNS
+    return tracks.assign(**{start: tracks[start] + offset, end: tracks[end] + offset})

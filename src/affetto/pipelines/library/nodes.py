@@ -23,10 +23,17 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def recognise_emotions(
-    fitted: str, executor: ExecutorParameters, store: ResultStore, **features: ClipFeatures
+    export: LibraryExportParameters,
+    clips: pd.DataFrame,
+    fitted: str,
+    executor: ExecutorParameters,
+    store: ResultStore,
+    **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Recognise the emotion of every track with the model fitted on the labelled music."""
-    return description.predict_library(Path(fitted), FeatureSet.align(features), executor, store)
+    """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
+    return description.predict_library(
+        Path(fitted), clips, FeatureSet.align(features), export.highlight_s, executor, store
+    )
 
 
 def find_themes(
@@ -44,12 +51,11 @@ def find_themes(
 
 
 def describe_tracks(
-    export: LibraryExportParameters,
     corpus: CorpusParameters,
     clips: pd.DataFrame,
     rejected: pd.DataFrame,
     emotions: pd.DataFrame,
-    attention: pd.DataFrame,
+    highlights: pd.DataFrame,
     mixtures: pd.DataFrame,
     wordless: list[str],
     cards: list[dict[str, Any]],
@@ -62,8 +68,7 @@ def describe_tracks(
             emotions,
             mixtures,
             cards,
-            attention,
-            highlight_s=export.highlight_s,
+            highlights,
             other_roots=corpus.other_roots,
         )
     )

@@ -38,12 +38,14 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
             Node(
                 nodes.recognise_emotions,
                 inputs={
+                    "export": export,
+                    "clips": "library.clips",
                     "fitted": f"music.emotion.{model}.fitted",
                     "executor": "params:executor",
                     "store": "library.store",
                     **{name: f"library.{name}" for name in model_features},
                 },
-                outputs=["library.emotions", "library.attention"],
+                outputs=["library.emotions", "library.highlights"],
                 name="recognise_emotions",
                 namespace="library",
             ),
@@ -62,12 +64,11 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
             Node(
                 nodes.describe_tracks,
                 inputs=[
-                    export,
                     "params:library.corpus",
                     "library.clips",
                     "library.rejected",
                     "library.emotions",
-                    "library.attention",
+                    "library.highlights",
                     "library.mixtures",
                     "library.wordless",
                     "music.theme.cards",

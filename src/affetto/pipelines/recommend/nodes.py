@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.recommendation.heard import HeardVoice
-from affetto.recommendation.library import build_library
+from affetto.recommendation.library import build_library, cut_highlights
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.recommender import Recommender
@@ -36,8 +36,7 @@ def assemble_library(
         emotions,
         mixtures,
         cards,
-        attention,
-        highlight_s=parameters.highlight_s,
+        cut_highlights(clips, attention, parameters.highlight_s),
         other_roots=corpus.other_roots,
     )
 
