@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.lld import LinearBranch, LldParameters, fit_logistic, span
+from affetto.models.lld import LinearBranch, LldParameters, fit_logistic, relevance, span
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.standardiser import Standardiser
 
@@ -48,7 +48,7 @@ def branch(offset=1.0, **parameters):
     features, labels, groups = speakers(offset)
     values = {"features": ("functionals",), "penalty": 0.5, "limit": 50.0, **parameters}
     found = LinearBranch(LldParameters(**values))
-    found.fit(features(1.0), labels, 3, groups=groups)
+    found.fit(features(1.0), labels, 3, groups)
     return found
 
 
@@ -157,11 +157,31 @@ def test_few_clips_of_enrolment_are_trusted_less():
     np.testing.assert_allclose(stubborn.scores(clips, heard), stubborn.enrolled_(vectors), atol=1e-4)
 
 
-def test_speakers_need_not_be_known_where_none_is_enrolled():
-    features, labels, _ = speakers(1.0)
-    without = LinearBranch(LldParameters(features=("functionals",), penalty=0.5, limit=50.0))
-    without.fit(features(1.0), labels, 3)
-    np.testing.assert_array_equal(without.scores(features(1.0)), branch().scores(features(1.0)))
+def test_relevance_has_a_known_value():
+    # Emotions' means are 2.5 / 3 and -1; speakers' 1.5 and 0.5 (variance 0.25), -2.5 and 0.5 (2.25).
+    vectors = np.array([[1.5], [0.5], [0.5], [-2.5], [0.5]])
+    labels, speakers = np.array([0, 0, 0, 1, 1]), np.array(["a", "b", "b", "a", "b"])
+    expected = np.var([2.5 / 3, -1.0]) / (np.mean([0.25, 2.25]) + 0.02)
+    np.testing.assert_allclose(relevance(vectors, labels, speakers), [expected])
+
+
+def test_what_speakers_disagree_about_counts_less():
+    features, labels, groups = speakers(1.0)
+    vectors = features(1.0)["functionals"].stack()
+    rng = np.random.default_rng(0)
+    told = np.eye(3)[labels][:, :1]
+    shifts = dict(zip(np.unique(groups), rng.normal(scale=3.0, size=len(np.unique(groups))), strict=True))
+    of_speaker = np.array([[shifts[group]] for group in groups])
+    found = relevance(np.hstack([told, told + of_speaker, np.zeros((len(labels), 1))]), labels, groups)
+    assert found[0] > 10 * found[1] > 0
+    assert found[2] == 0
+    assert np.isfinite(relevance(vectors, labels, np.zeros(len(labels)))).all()
+
+
+def test_relevance_keeps_the_share_of_each_feature():
+    found = branch()
+    scale = found._scale(np.random.default_rng(0).uniform(size=sum(found.sizes_)))
+    np.testing.assert_allclose((scale**2).sum(), 1.0)
 
 
 def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path):

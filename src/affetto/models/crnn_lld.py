@@ -112,7 +112,7 @@ class CrnnLld(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         self.exponents_ = self._learn_exponents(x, labels, groups)
-        self.lld_.fit(x, labels, len(self.classes_), groups=groups)
+        self.lld_.fit(x, labels, len(self.classes_), groups)
         self.history_ = self._fit_network(self.crnn_, x, labels, groups).history_
 
     def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ class CrnnLld(Estimator):
             return self.exponents_
         seen, unseen = x.take(kept), x.take(held)
         crnn, lld = Crnn(self.parameters.crnn, seed=self.seed), LinearBranch(self.parameters.lld)
-        lld.fit(seen, labels[kept], len(self.classes_))
+        lld.fit(seen, labels[kept], len(self.classes_), groups[kept])
         self._fit_network(crnn, seen, labels[kept], groups[kept])
         opinions = [crnn.predict_proba(unseen), softmax(lld.scores(unseen))]
         return fit_exponents(opinions, labels[held], start=self.exponents_.tolist())

@@ -2,8 +2,9 @@
 
 It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
 clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
-The penalty must therefore be strong, and the weights of the best linear model lie in the span of the training
-clips: the fit takes place in that small space (`span`), which is exact and ten times faster.
+The penalty must therefore be strong, and lighter on numbers that tell emotions apart in every speaker alike
+(`relevance`). The weights of the best linear model lie in the span of the training clips: the fit takes place
+in that small space (`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _STANDARDISER_FILE = "functionals_standardiser.npz"
 _WEIGHTS_FILE = "functionals_weights.npz"
 _RELATIVE_RANK = 1e-8
+_LEAST_SPREAD = 0.02  # speakers who agree by chance do not make a number all-important
 
 
 class LldParameters(BaseModel):
@@ -42,7 +44,13 @@ class LldParameters(BaseModel):
         0.03,
         gt=0,
         description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
-        "is scaled by 1 / sqrt(its numbers) before, so that all features count alike.",
+        "is scaled before, so that all features count alike.",
+    )
+    relevance: float = Field(
+        1.0,
+        ge=0,
+        le=4,
+        description="Exponent of the relevance that each number is scaled by; 0: all numbers count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
@@ -78,20 +86,15 @@ class LinearBranch:
         self.sizes_: tuple[int, ...] = ()
         self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
 
-    def fit(
-        self, x: FeatureSet, labels: np.ndarray, n_classes: int, *, groups: np.ndarray | None = None
-    ) -> None:
-        """Fit on the features of clips labelled int64 [n_clips].
-
-        With the speaker of each clip, `groups` [n_clips], new speakers can be enrolled.
-        """
+    def fit(self, x: FeatureSet, labels: np.ndarray, n_classes: int, groups: np.ndarray) -> None:
+        """Fit on the features of clips labelled int64 [n_clips], by the speakers `groups` [n_clips]."""
         vectors = self._vectors(x)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
         standardised = self.standardiser_(vectors)
-        self.anyone_ = self._regress(standardised, labels, n_classes)
-        if groups is not None:
-            self.enrolled_ = self._regress(_less_group_means(standardised, groups), labels, n_classes)
+        self.anyone_ = self._regress(standardised, labels, n_classes, groups)
+        relative = _less_group_means(standardised, groups)
+        self.enrolled_ = self._regress(relative, labels, n_classes, groups)
 
     def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
         """Return the logits, float64 [n_clips, n_classes]; `enrolment` are clips of the same speaker."""
@@ -109,8 +112,10 @@ class LinearBranch:
         sizes: dict[str, int] = dict(zip(self.parameters.features, self.sizes_, strict=True))
         return linear_graph(sizes, self.standardiser_, self.anyone_.weights, self.anyone_.bias)
 
-    def _regress(self, standardised: np.ndarray, labels: np.ndarray, n_classes: int) -> Linear:
-        scale = np.repeat(1 / np.sqrt(self.sizes_), self.sizes_)
+    def _regress(
+        self, standardised: np.ndarray, labels: np.ndarray, n_classes: int, groups: np.ndarray
+    ) -> Linear:
+        scale = self._scale(relevance(standardised, labels, groups))
         weights, bias = fit_logistic(
             standardised * scale,
             labels,
@@ -120,6 +125,13 @@ class LinearBranch:
         )
         rounded = (weights * scale[:, None]).astype(np.float32)  # as they are saved: loading changes nothing
         return Linear(rounded.astype(np.float64), bias)
+
+    def _scale(self, relevances: np.ndarray) -> np.ndarray:
+        """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
+        squares = relevances**self.parameters.relevance
+        totals = np.add.reduceat(squares, np.cumsum([0, *self.sizes_[:-1]]))
+        least = np.finfo(np.float64).tiny
+        return np.asarray(np.sqrt(squares / np.repeat(np.maximum(totals, least), self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
@@ -190,7 +202,7 @@ class Lld(Estimator):
         return self.branch_.inference_graph()
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x, labels, len(self.classes_), groups=groups)
+        self.branch_.fit(x, labels, len(self.classes_), groups)
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         return softmax(self.branch_.scores(x))
@@ -210,6 +222,32 @@ def _less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     _, members = np.unique(groups.astype(str), return_inverse=True)
     means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
     return np.asarray(vectors - means[members])
+
+
+def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return how much each number says about the emotion, compared with what it says about the speaker.
+
+    Parameters
+    ----------
+    vectors
+        Standardised, float64 [n_clips, n_dimensions].
+    labels, groups
+        Emotion and speaker of each clip, [n_clips].
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_dimensions]: variance of the emotions' means, over the variance of the speakers' means
+        inside an emotion, averaged over the emotions (a Fisher ratio whose denominator is of speakers only).
+    """
+    means, between_speakers = [], []
+    for label in np.unique(labels):
+        chosen = labels == label
+        means.append(vectors[chosen].mean(axis=0))
+        speakers = groups[chosen].astype(str)
+        of_speakers = [vectors[chosen][speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)]
+        between_speakers.append(np.var(of_speakers, axis=0))
+    return np.asarray(np.var(means, axis=0) / (np.mean(between_speakers, axis=0) + _LEAST_SPREAD))
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
