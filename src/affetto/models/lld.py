@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.models.base import Estimator
 from affetto.models.calibration import softmax
+from affetto.models.speakers import less_group_means, relevance
 from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _STANDARDISER_FILE = "functionals_standardiser.npz"
 _WEIGHTS_FILE = "functionals_weights.npz"
 _RELATIVE_RANK = 1e-8
-_LEAST_SPREAD = 0.02  # speakers who agree by chance do not make a number all-important
 
 
 class LldParameters(BaseModel):
@@ -93,7 +93,7 @@ class LinearBranch:
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
         standardised = self.standardiser_(vectors)
         self.anyone_ = self._regress(standardised, labels, n_classes, groups)
-        relative = _less_group_means(standardised, groups)
+        relative = less_group_means(standardised, groups)
         self.enrolled_ = self._regress(relative, labels, n_classes, groups)
 
     def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
@@ -215,39 +215,6 @@ class Lld(Estimator):
 
     def _load_state(self, directory: Path) -> None:
         self.branch_.load(directory)
-
-
-def _less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Subtract from each vector the mean of its group."""
-    _, members = np.unique(groups.astype(str), return_inverse=True)
-    means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
-    return np.asarray(vectors - means[members])
-
-
-def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return how much each number says about the emotion, compared with what it says about the speaker.
-
-    Parameters
-    ----------
-    vectors
-        Standardised, float64 [n_clips, n_dimensions].
-    labels, groups
-        Emotion and speaker of each clip, [n_clips].
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_dimensions]: variance of the emotions' means, over the variance of the speakers' means
-        inside an emotion, averaged over the emotions (a Fisher ratio whose denominator is of speakers only).
-    """
-    means, between_speakers = [], []
-    for label in np.unique(labels):
-        chosen = labels == label
-        means.append(vectors[chosen].mean(axis=0))
-        speakers = groups[chosen].astype(str)
-        of_speakers = [vectors[chosen][speakers == speaker].mean(axis=0) for speaker in np.unique(speakers)]
-        between_speakers.append(np.var(of_speakers, axis=0))
-    return np.asarray(np.var(means, axis=0) / (np.mean(between_speakers, axis=0) + _LEAST_SPREAD))
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
