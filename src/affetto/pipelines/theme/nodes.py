@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,10 +29,6 @@ from affetto.themes.musical import clip_measures
 from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.tables import emotions_used, mixtures_table, themes_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
-    from plotly.graph_objects import Figure
 
 log = logging.getLogger(__name__)
 
@@ -232,8 +228,8 @@ def draw_themes(
     selection: pd.DataFrame,
     codebook: Codebook,
     theme: ThemeParameters,
-) -> tuple[Figure, dict[str, MatplotlibFigure], Figure]:
-    """Draw the theme map, the choice of topics and the words of the themes."""
+) -> tuple[Any, dict[str, Any], Any]:
+    """Draw the theme map (Plotly), the choice of topics (Matplotlib) and the words of the themes (Plotly)."""
     return (
         theme_map(words, themes, cards),
         selection_figures(selection, min_stability=theme.topics.min_stability),
