@@ -74,6 +74,7 @@ def test_a_format_that_libsndfile_lacks_is_said_to_be_so(tmp_path):
         ({"kind": "stereo", "second_db": -6.0}, RATE, 2, 1.0),
         ({"kind": "rate", "sample_rate_hz": 8_000}, 8_000, 1, 1.0),
         ({"kind": "rate", "sample_rate_hz": 44_100}, 44_100, 1, 1.0),
+        ({"kind": "speed", "factor": 1.25}, 20_000, 1, 0.8),
         ({"kind": "silence", "seconds": 0.5}, RATE, 1, 2.0),
         ({"kind": "silence", "floor_dbfs": -60.0}, RATE, 1, 2.0),
         ({"kind": "pink_noise", "snr_db": 20.0}, RATE, 1, 1.0),
@@ -96,6 +97,19 @@ def test_the_file_of_a_level_has_that_level(tmp_path):
     assert 20 * np.log10(np.abs(samples).max()) == pytest.approx(-30.0, abs=0.01)
 
 
+@pytest.mark.parametrize("factor", [0.8, 1.5])
+def test_another_speed_changes_tempo_and_pitch(tmp_path, factor):
+    tone = np.sin(2 * np.pi * 300 * TIME).astype(np.float32)
+
+    samples, _ = heard(
+        tmp_path, condition(kind="speed", factor=factor).degrade(tone, RATE), sample_rate_hz=RATE
+    )
+
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    assert spectrum.argmax() * RATE / len(samples) == pytest.approx(300 * factor, abs=2)
+    assert len(samples) == pytest.approx(RATE / factor, abs=1)
+
+
 def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
     parameters = RobustnessParameters.model_validate(
         {
@@ -103,6 +117,7 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
                 "mp3": {"kind": "codec", "format": "mp3"},
                 "noise": {"kind": "pink_noise", "snr_db": 20},
                 "line": {"kind": "telephone"},
+                "tape": {"kind": "speed", "factor": 0.95},
                 "own": {"kind": "stereo", "tolerance": 0.5},
                 "none": None,
             }
@@ -114,6 +129,7 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
         "mp3": 2.0,
         "noise": 8.0,
         "line": 10.0,
+        "tape": 8.0,
         "own": 0.5,
     }
     assert EvaluationParameters().robustness.chosen == {}
@@ -126,6 +142,7 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
         {"x": {"kind": "level", "peak_dbfs": 3.0}},
         {"x": {"kind": "codec", "format": "wma"}},
         {"x": {"kind": "stereo", "loud": 1}},
+        {"x": {"kind": "speed", "factor": 0.0}},
         {"x": {"kind": "reverberation"}},
     ],
 )

@@ -20,7 +20,7 @@ from affetto.audio.degradation import (
 )
 from affetto.audio.packaging import Copy, FormatName, unavailable
 
-Family = Literal["packaging", "noise", "telephone"]
+Family = Literal["packaging", "speed", "noise", "telephone"]
 DEGRADATION_VERSION = 1
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
@@ -81,6 +81,18 @@ class Rate(_Condition):
         return Copy(resample(samples, sample_rate_hz, self.sample_rate_hz), self.sample_rate_hz)
 
 
+class Speed(_Condition):
+    """Another speed, as of a tape: tempo, pitch and formants change together."""
+
+    family: ClassVar[Family] = "speed"
+    kind: Literal["speed"] = "speed"
+    factor: float = Field(ge=0.5, le=2.0, description="Speed of the copy; 2 is twice as fast, an octave up.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Keep the samples and say that they follow each other faster."""
+        return Copy(samples, round(sample_rate_hz * self.factor))
+
+
 class Codec(_Condition):
     """Another file format."""
 
@@ -139,5 +151,5 @@ class Telephone(_Condition):
 
 
 Condition = Annotated[
-    Level | Stereo | Rate | Codec | Silence | PinkNoise | Telephone, Field(discriminator="kind")
+    Level | Stereo | Rate | Speed | Codec | Silence | PinkNoise | Telephone, Field(discriminator="kind")
 ]

@@ -19,6 +19,7 @@ class ToleranceParameters(BaseModel):
     packaging: float = Field(
         default=2.0, ge=0, le=100, description="Level, channels, rate, file format, silence around."
     )
+    speed: float = Field(default=8.0, ge=0, le=100, description="Another tempo and pitch.")
     noise: float = Field(default=8.0, ge=0, le=100, description="Noise added to the clip.")
     telephone: float = Field(default=10.0, ge=0, le=100, description="The band of a telephone.")
 
