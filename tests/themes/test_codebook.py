@@ -11,7 +11,7 @@ from affetto.parallel import ExecutorParameters
 from affetto.themes.bags import AudioWords, count_words, damp, documents, inverse_document_frequency, weigh
 from affetto.themes.codebook import Codebook, fit_codebook, learn_words, nearest_words
 from affetto.themes.frames import matching_dimensions, texture_windows
-from affetto.themes.parameters import BagParameters, CodebookParameters, DescriptorParameters
+from affetto.themes.parameters import BagParameters, CodebookParameters, DescriptorParameters, TopicParameters
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = CodebookParameters(
@@ -123,7 +123,7 @@ def test_silent_clips_have_no_words_and_stay_finite(planted):
     assert words.counts[-1].sum() == 0
     for how in ("none", "l1", "l2"):
         assert np.isfinite(weigh(words, BagParameters(normalisation=how))).all()
-    assert documents(words, weight="log", length=100)[-1].sum() == 0
+    assert documents(words, TopicParameters(document_weight="log"))[-1].sum() == 0
 
 
 def test_frames_that_are_not_finite_are_dropped(planted):
@@ -165,7 +165,15 @@ def test_weighting_in_closed_form():
     l2 = weigh(words, BagParameters(term_frequency="sqrt", normalisation="l2"))
     np.testing.assert_allclose(l2[0, :2], np.sqrt([0.75, 0.25]))
     np.testing.assert_allclose(inverse_document_frequency(words.counts), np.log(2) + 1)
-    np.testing.assert_allclose(documents(words, weight="counts", length=8).sum(axis=1), 8)
+
+
+def test_descriptors_have_the_same_share_of_a_document():
+    counts = np.array([[3, 1, 12], [0, 0, 8], [0, 0, 0]], dtype=np.uint16)
+    words = AudioWords(("a", "b", "c"), counts, (slice(0, 2), slice(2, 3)))
+    equal = TopicParameters(document_weight="counts", document_length=8)
+    np.testing.assert_allclose(documents(words, equal), [[3, 1, 4], [0, 0, 8], [0, 0, 0]])
+    counted = equal.model_copy(update={"equal_descriptors": False})
+    np.testing.assert_allclose(documents(words, counted), [[1.5, 0.5, 6], [0, 0, 8], [0, 0, 0]])
 
 
 def test_texture_windows_overlap_by_half_and_short_clips_give_one():

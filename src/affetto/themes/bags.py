@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from affetto.arrays import scratch_array
 from affetto.parallel import ExecutorParameters, iterate_shards
 from affetto.themes.codebook import Codebook
-from affetto.themes.parameters import BagParameters
+from affetto.themes.parameters import BagParameters, TopicParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -166,14 +166,16 @@ class Documents:
         uint16 [n_counted, n_words].
     rows
         The clips' rows in `counts`, int64 [n_clips].
-    weight, length
-        As in `documents`.
+    blocks
+        Where each descriptor's words lie.
+    parameters
+        How documents are weighted.
     """
 
     counts: np.ndarray
     rows: np.ndarray
-    weight: str
-    length: float
+    blocks: tuple[slice, ...]
+    parameters: TopicParameters
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -190,20 +192,25 @@ class Documents:
 
     def take(self, indices: np.ndarray) -> Documents:
         """Return the documents at `indices`, in that order; a mask of booleans is an index too."""
-        return Documents(self.counts, self.rows[indices], self.weight, self.length)
+        return replace(self, rows=self.rows[indices])
 
     def __getitem__(self, indices: slice | np.ndarray) -> np.ndarray:
         """Make the documents of some clips, float32 [n_chosen, n_words]."""
         rows = self.rows[indices]
         made = np.empty((len(rows), self.shape[1]), dtype=np.float32)
         for start in range(0, len(rows), CHUNK_CLIPS):  # in double precision, but never all of them
-            damped = damp(self.counts[rows[start : start + CHUNK_CLIPS]], self.weight)
-            totals = damped.sum(axis=1, keepdims=True)
-            made[start : start + CHUNK_CLIPS] = damped * (self.length / np.where(totals > 0, totals, 1.0))
+            made[start : start + CHUNK_CLIPS] = self._make(rows[start : start + CHUNK_CLIPS])
         return made
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (row for chunk in chunks(self) for row in chunk)
+
+    def _make(self, rows: np.ndarray) -> np.ndarray:
+        damped = damp(self.counts[rows], self.parameters.document_weight)
+        if self.parameters.equal_descriptors:
+            for block in self.blocks:
+                damped[:, block] = _normalised(damped[:, block], "l1")
+        return self.parameters.document_length * _normalised(damped, "l1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,20 +235,21 @@ def chunks(documents: Documents | np.ndarray) -> Iterator[np.ndarray]:
         yield documents[start : start + CHUNK_CLIPS]
 
 
-def lazy_documents(words: AudioWords, *, weight: str, length: float) -> Documents:
+def lazy_documents(words: AudioWords, parameters: TopicParameters) -> Documents:
     """Return the documents of clips as by `documents`, to be made when asked for."""
-    return Documents(words.counts, np.arange(len(words.clip_ids)), weight, length)
+    return Documents(words.counts, np.arange(len(words.clip_ids)), words.blocks, parameters)
 
 
-def documents(words: AudioWords, *, weight: str, length: float) -> np.ndarray:
-    """Turn counts into documents of an LDA: damped, then scaled to `length` words a clip.
+def documents(words: AudioWords, parameters: TopicParameters) -> np.ndarray:
+    """Turn counts into documents of an LDA: damped, then scaled to the length of a document.
 
     Frames that overlap and follow each other say the same thing again and again; taken as independent words
-    they would make every clip's mixture certain of one topic.
+    they would make every clip's mixture certain of one topic. Descriptors with many frames and words would
+    also drown the others, unless each is given the same share.
 
     Returns
     -------
     np.ndarray
-        float32 [n_clips, n_words] whose rows sum to `length`, or to 0 for a clip without words.
+        float32 [n_clips, n_words] whose rows sum to `document_length`, or to 0 for a clip without words.
     """
-    return lazy_documents(words, weight=weight, length=length)[:]
+    return lazy_documents(words, parameters)[:]

@@ -151,11 +151,11 @@ def fold_views(fold: Fold, words: AudioWords) -> ClipViews:
     """Return what the models may know of the fold's clips; IDF comes from training clips."""
     parameters = fold.parameters
     idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
-    topics, mfcc = parameters.topics, fold.features["mfcc"]
+    mfcc = fold.features["mfcc"]
     known = matching_dimensions(mfcc.dimensions, parameters.evaluation.statistics)
     everything = codebook_statistics(fold.features, parameters.codebook)
     return ClipViews(
-        documents(words, weight=topics.document_weight, length=topics.document_length),
+        documents(words, parameters.topics),
         weigh(words, parameters.bags, idf=idf),
         clip_statistics(mfcc, known) if known else everything,
         everything,

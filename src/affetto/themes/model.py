@@ -62,9 +62,7 @@ class ThemeModel:
 
     def documents(self, words: AudioWords) -> Documents:
         """Return the documents of clips, made when asked for."""
-        return lazy_documents(
-            words, weight=self.parameters.document_weight, length=self.parameters.document_length
-        )
+        return lazy_documents(words, self.parameters)
 
     def mixtures(self, words: AudioWords) -> dict[str, np.ndarray]:
         """Return P(theme | emotion, clip) inside every emotion, each [n_clips, n_topics]."""
@@ -142,7 +140,7 @@ def emotion_clips(
     all_emotions: Sequence[str] = (),
 ) -> list[EmotionClips]:
     """Divide clips by emotion, sorted by name."""
-    rows = lazy_documents(words, weight=parameters.document_weight, length=parameters.document_length)
+    rows = lazy_documents(words, parameters)
     parts = []
     for emotion in sorted({*emotions, *all_emotions}):
         chosen = np.flatnonzero(np.asarray(emotions, dtype=object) == emotion)

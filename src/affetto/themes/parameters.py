@@ -117,12 +117,16 @@ class TopicParameters(BaseModel):
         default=10, ge=2, description="Top words of a topic that its coherence reads."
     )
     document_length: float = Field(
-        default=1000.0,
+        default=300.0,
         gt=0,
         description="Every clip weighs as much as so many independent words: neighbouring frames are not.",
     )
     document_weight: Literal["counts", "log", "sqrt"] = Field(
         default="sqrt", description="Damping of counts before they are scaled to the document length."
+    )
+    equal_descriptors: bool = Field(
+        default=True,
+        description="Every descriptor has the same share of a document, however many frames it has.",
     )
     passes: int = Field(default=30, ge=1, description="Passes of variational EM over the clips.")
     chunk_clips: int = Field(default=2048, ge=1, description="Clips of one step; more clips learn online.")
