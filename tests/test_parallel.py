@@ -111,6 +111,37 @@ def test_dask_cluster():
         assert map_shards(math.sqrt, [1.0, 4.0, 9.0], executor, description="roots") == [1.0, 2.0, 3.0]
 
 
+def test_a_worker_that_is_replaced_since_it_grew_is_nothing_to_warn_of(tmp_path: Path):
+    (tmp_path / "growing.py").write_text(
+        textwrap.dedent(
+            """
+            import time
+
+            kept = []
+
+            def grow(shard):
+                kept.append(b"x" * 400_000_000)
+                time.sleep(1.5)
+                return shard
+            """
+        )
+    )
+    main = textwrap.dedent(
+        """
+        from affetto.parallel import ExecutorParameters, map_shards
+        from growing import grow
+
+        pool = ExecutorParameters(n_jobs=2, progress=False)
+        print(map_shards(grow, range(8), pool, description="grow"))
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", main], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == (str(list(range(8))), "")
+
+
 @linux
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupt_and_kill_leave_no_orphan(how, tmp_path: Path):

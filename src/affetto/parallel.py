@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
@@ -141,6 +142,8 @@ def _joblib_results(
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    # loky replaces a worker whose memory has grown, as TensorFlow's does: nothing that a user should act on.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
     calls = (
         joblib.delayed(_call)(function, index, shard, parent=parent) for index, shard in enumerate(shards)
