@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,3 +101,9 @@ def test_one_group_or_no_fraction_validates_on_nothing():
 def test_threads_come_from_the_environment(monkeypatch):
     monkeypatch.setenv(training.THREADS_VARIABLE, "1")
     assert training.configure_tensorflow() >= 0
+
+
+def test_tensorflow_starts_without_a_word():
+    main = "from affetto.models.training import configure_tensorflow; configure_tensorflow()"
+    done = subprocess.run([sys.executable, "-c", main], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.models.quiet import quiet_stderr
 from affetto.models.single_clip import call_network
 
 Inputs = Mapping[str, "Sequence[np.ndarray] | np.ndarray"]
@@ -93,8 +94,10 @@ def configure_tensorflow() -> int:
         Threads asked for.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with quiet_stderr():  # that there is no GPU is told whatever the level of the log is
+        import tensorflow as tf
 
+        tf.config.list_physical_devices()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     threads = int(
         os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
