@@ -47,7 +47,7 @@ class LldParameters(BaseModel):
         "is scaled before, so that all features count alike.",
     )
     relevance: float = Field(
-        1.0,
+        0.5,
         ge=0,
         le=4,
         description="Exponent of the relevance that each number is scaled by; 0: all numbers count alike.",
