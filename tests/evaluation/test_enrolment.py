@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.asking import ask_all
+from affetto.evaluation.asking import NOT_ASKED, Answers, Question, Truth, ask_all
 from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, enrolment_metrics, gain_of
+from affetto.evaluation.enrolment_inquiry import EnrolmentInquiry, ask_enrolled, draw
 from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_tables
-from affetto.evaluation.enrolment_task import (
-    NOT_ASKED,
-    EnrolmentAnswers,
-    EnrolmentTask,
-    ask_enrolled,
-    draw,
-)
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
@@ -72,16 +66,15 @@ def features_of(clips):
     return FeatureSet({"pitch": ClipFeatures.from_arrays("pitch", list(clips["clip_id"]), arrays)})
 
 
-def tasks_of(clips, root, parameters=ENROLMENT, load=load, seeds=(0, 1)):
+def questions_of(clips, root, parameters=ENROLMENT, load=load, seeds=(0, 1)):
     return [
-        EnrolmentTask(
+        Question(
             directory=root / f"model_{fold}_{seed}",
             load=load,
             fold=fold,
             seed=seed,
             features=features_of(tested),
-            groups=tuple(tested["group"]),
-            parameters=parameters,
+            inquiry=EnrolmentInquiry(tuple(tested["group"]), parameters),
             store=ResultStore(root),
         )
         for seed in seeds
@@ -89,12 +82,8 @@ def tasks_of(clips, root, parameters=ENROLMENT, load=load, seeds=(0, 1)):
     ]
 
 
-def labels_of(clips):
-    return dict(zip(clips["clip_id"], clips["emotion"], strict=True))
-
-
 def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
-    table = gain_of("toy", ask_all(tasks_of(clips, tmp_path), HERE, "enrolment"), labels_of(clips), QUICK)
+    table = gain_of("toy", ask_all(questions_of(clips, tmp_path), HERE, "enrolment"), Truth.of(clips), QUICK)
 
     assert tuple(table.columns) == ENROLMENT_COLUMNS
     assert list(table["n_enrolled"]) == [2, 4, 8]
@@ -111,7 +100,7 @@ def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
 def test_a_model_that_gains_nothing_is_said_to(clips, tmp_path):
     near = clips.assign(value=np.where(clips["emotion"] == "calm", -1.0, 1.0))
 
-    table = gain_of("toy", ask_all(tasks_of(near, tmp_path), HERE, "enrolment"), labels_of(near), QUICK)
+    table = gain_of("toy", ask_all(questions_of(near, tmp_path), HERE, "enrolment"), Truth.of(near), QUICK)
 
     assert (table[["gain", "gain_ci_low", "gain_ci_high"]] == 0).all(axis=None)
 
@@ -140,14 +129,14 @@ def test_larger_enrolments_hold_the_smaller_ones_and_draws_differ(clips):
 
 def test_speakers_with_too_few_clips_are_left_out(clips, tmp_path):
     few = clips.drop(index=clips.index[3:N_CLIPS])  # three of the first speaker stay
-    table = gain_of("toy", ask_all(tasks_of(few, tmp_path), HERE, "enrolment"), labels_of(few), QUICK)
+    table = gain_of("toy", ask_all(questions_of(few, tmp_path), HERE, "enrolment"), Truth.of(few), QUICK)
 
     assert list(table["n_speakers"]) == [N_SPEAKERS, N_SPEAKERS - 1, N_SPEAKERS - 1]
 
     none = EnrolmentParameters(sizes=(N_CLIPS, 100))
-    answers = ask_all(tasks_of(clips, tmp_path, none), HERE, "enrolment")
+    answers = ask_all(questions_of(clips, tmp_path, none), HERE, "enrolment")
     parameters = QUICK.model_copy(update={"enrolment": none})
-    assert gain_of("toy", answers, labels_of(clips), parameters).empty
+    assert gain_of("toy", answers, Truth.of(clips), parameters).empty
 
 
 @given(st.permutations([f"c{i}" for i in range(9)]), st.integers(0, 99), st.integers(0, 9))
@@ -166,14 +155,17 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
     rng, n = np.random.default_rng(random), len(clips)
     truth = (clips["emotion"] == "tense").to_numpy().astype(int)
     answers = [
-        EnrolmentAnswers(
+        Answers(
             0,
             seed,
             tuple(clips["clip_id"]),
-            tuple(clips["group"]),
             CLASSES,
-            rng.integers(2, size=n),
-            np.where(rng.random((1, n_repeats, n)) < 0.2, NOT_ASKED, rng.integers(2, size=(1, n_repeats, n))),
+            {
+                "anyone": rng.integers(2, size=n),
+                "enrolled": np.where(
+                    rng.random((1, n_repeats, n)) < 0.2, NOT_ASKED, rng.integers(2, size=(1, n_repeats, n))
+                ),
+            },
         )
         for seed in range(n_seeds)
     ]
@@ -183,25 +175,27 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
 
     enrolment = EnrolmentParameters(sizes=(5,), repeats=n_repeats)
     parameters = QUICK.model_copy(update={"enrolment": enrolment})
-    (row,) = gain_of("m", answers, labels_of(clips), parameters).to_dict("records")
+    (row,) = gain_of("m", answers, Truth.of(clips), parameters).to_dict("records")
 
-    pairs = [(one, told, told != NOT_ASKED) for one in answers for told in one.enrolled[0]]
-    assert row["uar_anyone"] == pytest.approx(np.mean([uar(one.anyone, of) for one, _, of in pairs]))
+    pairs = [(one, told, told != NOT_ASKED) for one in answers for told in one.told["enrolled"][0]]
+    assert row["uar_anyone"] == pytest.approx(np.mean([uar(one.told["anyone"], of) for one, _, of in pairs]))
     assert row["uar_enrolled"] == pytest.approx(np.mean([uar(told, of) for _, told, of in pairs]))
     assert row["gain"] == pytest.approx(100 * (row["uar_enrolled"] - row["uar_anyone"]))
 
 
 def test_answers_are_kept_and_the_same_again(clips, tmp_path):
-    measure = partial(gain_of, "toy", labels=labels_of(clips), parameters=QUICK)
-    first = measure(ask_all(tasks_of(clips, tmp_path / "a"), HERE, "enrolment"))
+    measure = partial(gain_of, "toy", truth=Truth.of(clips), parameters=QUICK)
+    first = measure(ask_all(questions_of(clips, tmp_path / "a"), HERE, "enrolment"))
 
-    kept = ask_all(tasks_of(clips, tmp_path / "a", load=refuse), HERE, "enrolment")
+    kept = ask_all(questions_of(clips, tmp_path / "a", load=refuse), HERE, "enrolment")
     pd.testing.assert_frame_equal(measure(kept), first)
-    pd.testing.assert_frame_equal(measure(ask_all(tasks_of(clips, tmp_path / "b"), HERE, "enrolment")), first)
+    pd.testing.assert_frame_equal(
+        measure(ask_all(questions_of(clips, tmp_path / "b"), HERE, "enrolment")), first
+    )
 
     other = ENROLMENT.model_copy(update={"seed": 1})
     with pytest.raises(AssertionError, match="asked again"):
-        ask_all(tasks_of(clips, tmp_path / "a", other, refuse), HERE, "enrolment")
+        ask_all(questions_of(clips, tmp_path / "a", other, refuse), HERE, "enrolment")
 
 
 @pytest.fixture

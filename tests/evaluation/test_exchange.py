@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affetto.evaluation.exchange import exchange, same_moments
-from affetto.evaluation.exchange_task import AS_IS, ask, deal
+from affetto.evaluation.exchange_inquiry import AS_IS, ask_exchanged, deal
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 
 IDS = ("a", "b", "c")
@@ -100,9 +100,9 @@ def test_answers_in_one_go_are_those_of_each_repeat(features, monkeypatch):
         return np.stack([clip[0] for clip in x["functionals"]]) * [1, -1]
 
     columns = {"first": {"functionals": np.array([0])}, "both": {"functionals": np.array([0, 1])}}
-    together = ask(predict, features, columns, n_repeats=4, seed=1)
-    monkeypatch.setattr("affetto.evaluation.exchange_task._CLIPS_AT_ONCE", 1)
-    alone = ask(predict, features, columns, n_repeats=4, seed=1)
+    together = ask_exchanged(predict, features, columns, n_repeats=4, seed=1)
+    monkeypatch.setattr("affetto.evaluation.exchange_inquiry._CLIPS_AT_ONCE", 1)
+    alone = ask_exchanged(predict, features, columns, n_repeats=4, seed=1)
 
     assert {name: told.shape for name, told in together.items()} == {
         AS_IS: (1, 3),

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from affetto.evaluation.excerpt_task import ExcerptAnswers, ask_excerpts, cut, long_clips
+from affetto.evaluation.asking import NOT_ASKED, Answers, Truth
+from affetto.evaluation.excerpt_inquiry import ExcerptInquiry, ask_excerpts, cut, long_clips
 from affetto.evaluation.highlight_report import highlight_tables
 from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
-from affetto.evaluation.importance import Truth
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 
@@ -59,14 +59,14 @@ def test_stretches_are_cut_from_all_features():
 
 def test_clips_that_leave_no_choice_are_left_out():
     features, _ = clips_with_a_loud_second(3)
-    assert long_clips(features, HighlightTestParameters(length_s=8.0)).n_clips == 3
-    assert long_clips(features, HighlightTestParameters(length_s=9.0)).n_clips == 0
+    assert long_clips(features, HighlightTestParameters(length_s=8.0)).tolist() == [0, 1, 2]
+    assert long_clips(features, HighlightTestParameters(length_s=9.0)).tolist() == []
 
 
 def test_attention_that_knows_where_to_listen_beats_chance():
     features, labels = clips_with_a_loud_second(40)
-    whole, highlight, random = ask_excerpts(Listener(), features, PARAMETERS, fold=0)
-    answers = ExcerptAnswers(0, 0, features.clip_ids, Listener.classes_, whole, highlight, random)
+    told = ExcerptInquiry(PARAMETERS, fold=0).ask(Listener(), features)
+    answers = Answers(0, 0, features.clip_ids, Listener.classes_, told)
     truth = Truth(
         dict(zip(features.clip_ids, labels, strict=True)),
         {clip: f"g{i // 2}" for i, clip in enumerate(features.clip_ids)},
@@ -86,12 +86,15 @@ def test_attention_that_knows_where_to_listen_beats_chance():
 def test_draws_depend_on_the_seed_alone():
     features, _ = clips_with_a_loud_second()
     parameters = [HighlightTestParameters(length_s=3.0, n_random=20, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (ask_excerpts(Listener(), features, each, fold=0)[2] for each in parameters)
+    first, again, other = (ask_excerpts(Listener(), features, each, fold=0)["random"] for each in parameters)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_nothing_long_enough_is_an_empty_table():
-    answers = ExcerptAnswers(0, 0, (), ("a", "b"), np.zeros(0, int), np.zeros(0, int), np.zeros((4, 0), int))
+    features, _ = clips_with_a_loud_second(3)
+    told = ExcerptInquiry(HighlightTestParameters(length_s=9.0, n_random=4), fold=0).ask(Listener(), features)
+    assert all((each == NOT_ASKED).all() for each in told.values())
+    answers = Answers(0, 0, features.clip_ids, Listener.classes_, told)
     assert worth_of("m", [answers], Truth({}, {}), QUICK).empty
     assert highlight_tables(worth_of("m", [answers], Truth({}, {}), QUICK)) == []

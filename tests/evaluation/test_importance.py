@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.asking import ask_all
-from affetto.evaluation.exchange_task import AS_IS, Answers, ExchangeTask, deal
+from affetto.evaluation.asking import Answers, Question, Truth, ask_all
+from affetto.evaluation.exchange_inquiry import AS_IS, ExchangeInquiry, deal
 from affetto.evaluation.group_figures import importance_figure
-from affetto.evaluation.importance import IMPORTANCE_COLUMNS, Truth, descriptor_columns, importance_of
+from affetto.evaluation.importance import IMPORTANCE_COLUMNS, descriptor_columns, importance_of
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report_tables import importance_tables
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -68,18 +69,16 @@ def features(clips):
     return FeatureSet({"functionals": functionals})
 
 
-def tasks_of(features, store, column, root, n_repeats=N_REPEATS):
+def questions_of(features, store, column, root, n_repeats=N_REPEATS):
     ids = features.clip_ids
     return [
-        ExchangeTask(
+        Question(
             directory=root / f"model{column}{fold}",
             load=partial(load, column),
             fold=fold,
             seed=0,
             features=features.select(ids[8 * fold : 8 * fold + 8]),
-            columns=descriptor_columns(features),
-            n_repeats=n_repeats,
-            exchange_seed=0,
+            inquiry=ExchangeInquiry(descriptor_columns(features), n_repeats, seed=0),
             store=store,
         )
         for fold in range(N_FOLDS)
@@ -97,7 +96,7 @@ def by_hand(clips):
 
 
 def test_a_model_of_one_column_needs_that_group_alone(features, clips, tmp_path):
-    answers = ask_all(tasks_of(features, ResultStore(tmp_path), 1, tmp_path), HERE, "importance")
+    answers = ask_all(questions_of(features, ResultStore(tmp_path), 1, tmp_path), HERE, "importance")
 
     table = importance_of("m", answers, Truth.of(clips), QUICK).set_index("descriptors")
 
@@ -155,18 +154,16 @@ def test_losses_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats)
 
 def test_answers_are_kept(features, tmp_path):
     store = ResultStore(tmp_path)
-    first = ask_all(tasks_of(features, store, 0, tmp_path), HERE, "importance")
+    first = ask_all(questions_of(features, store, 0, tmp_path), HERE, "importance")
 
     def refuse(directory):
         raise AssertionError("asked again")
 
-    again = [
-        ExchangeTask(**{**vars(task), "load": refuse}) for task in tasks_of(features, store, 0, tmp_path)
-    ]
+    again = [replace(question, load=refuse) for question in questions_of(features, store, 0, tmp_path)]
     for one, other in zip(first, ask_all(again, HERE, "importance"), strict=True):
         assert one.clip_ids == other.clip_ids
         np.testing.assert_array_equal(one.told["energy"], other.told["energy"])
-    more = [ExchangeTask(**{**vars(task), "n_repeats": 9}) for task in again]
+    more = [replace(question, load=refuse) for question in questions_of(features, store, 0, tmp_path, 9)]
     with pytest.raises(AssertionError, match="asked again"):
         ask_all(more, HERE, "importance")
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.recommendation.library import build_library, cut_highlights
+from affetto.features.highlight import cut_highlights
+from affetto.recommendation.library import build_library
 
 CLIPS = pd.DataFrame(
     {

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.recommendation.library import build_library, cut_highlights
+from affetto.features.highlight import cut_highlights
+from affetto.recommendation.library import build_library
 from affetto.recommendation.m3u import to_m3u8
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist

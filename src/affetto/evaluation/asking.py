@@ -2,47 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
 
 from affetto.errors import AffettoError
+from affetto.features.clip_features import FeatureSet
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore
+from affetto.results import ResultStore, source_fingerprint
 
-Answer_co = TypeVar("Answer_co", covariant=True)
+NOT_ASKED = -1
+"""Stands for the class of a clip that the model was not asked about."""
 
 
-class Question(Protocol[Answer_co]):
-    """All that is asked of the model of one fold; cheap to send to a worker."""
+class Inquiry(Protocol):
+    """What is asked of a model about its test clips."""
 
-    @property
-    def fold(self) -> int:
-        """Fold of the model."""
+    def description(self) -> dict[str, Any]:
+        """Return all that the answers depend on besides the model and the clips, `what` among it."""
         ...
 
-    @property
-    def store(self) -> ResultStore:
-        """Where the answers are kept."""
+    def ask(self, model: Any, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Ask: name of an answer → int64 [..., n_clips], positions of classes or `NOT_ASKED`."""
         ...
 
-    def answers(self) -> Answer_co | None:
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of the clips.
+
+    Attributes
+    ----------
+    labels, groups
+        Clip → emotion, and clip → speaker, artist or song.
+    """
+
+    labels: Mapping[str, str]
+    groups: Mapping[str, str]
+
+    @classmethod
+    def of(cls, clips: pd.DataFrame) -> Truth:
+        """Read a clip table with `clip_id, emotion, group`."""
+        names = list(clips["clip_id"])
+        return cls(
+            dict(zip(names, clips["emotion"], strict=True)), dict(zip(names, clips["group"], strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model of a fold said.
+
+    Attributes
+    ----------
+    fold, seed
+        Which model it was.
+    clip_ids, classes
+        Its test clips and its classes.
+    told
+        What `Inquiry.ask` returned.
+    """
+
+    fold: int
+    seed: int
+    clip_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    told: Mapping[str, np.ndarray]
+
+    def rows(self, told: np.ndarray, truth: Truth, seed: int) -> pd.DataFrame:
+        """Make a row a clip of one answer int64 [n_clips]; clips that were not asked about have none.
+
+        A model that was asked again counts as a model of another seed, hence the argument.
+
+        Returns
+        -------
+        DataFrame
+            `clip_id, group, fold, seed, label, predicted`.
+        """
+        asked = np.flatnonzero(told != NOT_ASKED)
+        clip_ids = [self.clip_ids[i] for i in asked]
+        return pd.DataFrame(
+            {
+                "clip_id": clip_ids,
+                "group": [truth.groups[clip_id] for clip_id in clip_ids],
+                "fold": self.fold,
+                "seed": seed,
+                "label": [truth.labels[clip_id] for clip_id in clip_ids],
+                "predicted": np.array(self.classes, dtype=object)[told[asked]],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that is asked of the model of one fold; cheap to send to a worker, as features are memory-mapped.
+
+    Attributes
+    ----------
+    directory
+        Folder of the model; its name stands for all that the model was made of.
+    load
+        Reads it; it has `classes_`.
+    fold, seed
+        Which model it is.
+    features
+        Its test clips.
+    inquiry
+        What is asked.
+    store
+        Where the answers are kept.
+    """
+
+    directory: Path
+    load: Callable[[Path], Any]
+    fold: int
+    seed: int
+    features: FeatureSet
+    inquiry: Inquiry
+    store: ResultStore
+
+    def key(self) -> dict[str, Any]:
+        """Return all that the answers depend on."""
+        return {
+            "method": source_fingerprint(Path(__file__).parent),
+            "model": self.directory.name,
+            "features": self.features.fingerprint,
+            **self.inquiry.description(),
+        }
+
+    def answers(self) -> Answers | None:
         """Return what was said earlier; None when the model was not asked yet."""
-        ...
+        found = self.store.get(self.key())
+        if found is None:
+            return None
+        told = {name: value for name, value in found.items() if name != "classes"}
+        return Answers(self.fold, self.seed, self.features.clip_ids, tuple(found["classes"]), told)
 
     def run(self) -> None:
         """Ask the model and keep its answers."""
-        ...
+        model = self.load(self.directory)
+        told = self.inquiry.ask(model, self.features)
+        self.store.put(self.key(), {"classes": list(model.classes_), **told})
 
 
-def ask_all(
-    questions: Sequence[Question[Answer_co]], executor: ExecutorParameters, description: str
-) -> list[Answer_co]:
+def ask_all(questions: Sequence[Question], executor: ExecutorParameters, description: str) -> list[Answers]:
     """Ask the models that were not asked yet; return the answers of all, in order.
 
     Parameters
     ----------
     questions
-        One a model, all of one kind.
+        One a model.
     executor
         Where the models run.
     description
@@ -56,15 +169,11 @@ def ask_all(
     missing = [question for question in questions if question.answers() is None]
     if missing:
         units = [1] * len(missing)
-        map_shards(_run, missing, executor, description=description, total_units=units, unit="model")
+        map_shards(Question.run, missing, executor, description=description, total_units=units, unit="model")
     return [_known(question) for question in questions]
 
 
-def _run(question: Question[Answer_co]) -> None:
-    question.run()
-
-
-def _known(question: Question[Answer_co]) -> Answer_co:
+def _known(question: Question) -> Answers:
     answers = question.answers()
     if answers is None:
         raise AffettoError(

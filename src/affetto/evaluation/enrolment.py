@@ -7,13 +7,13 @@ clips; clips that were enrolled are not among them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.enrolment_task import NOT_ASKED, EnrolmentAnswers
+from affetto.evaluation.asking import NOT_ASKED, Answers, Truth
 from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import bootstrap_difference
@@ -35,10 +35,7 @@ _POINTS = 100.0
 
 
 def gain_of(
-    model: str,
-    answers: Sequence[EnrolmentAnswers],
-    labels: Mapping[str, str],
-    parameters: EvaluationParameters,
+    model: str, answers: Sequence[Answers], truth: Truth, parameters: EvaluationParameters
 ) -> pd.DataFrame:
     """Say what a model gains from enrolled clips.
 
@@ -48,8 +45,8 @@ def gain_of(
         Its name, written into every row.
     answers
         What its models of all folds and seeds said.
-    labels
-        Clip → emotion.
+    truth
+        Emotions and speakers of the clips.
     parameters
         How many clips were enrolled, and how the interval is computed.
 
@@ -62,7 +59,7 @@ def gain_of(
     """
     rows = []
     for place, size in enumerate(parameters.enrolment.sizes):
-        anyone, enrolled = _scored(answers, place, labels)
+        anyone, enrolled = _scored(answers, place, truth)
         if len(enrolled):
             rows.append({"model": model, "n_enrolled": size, **_gain(anyone, enrolled, parameters)})
     return pd.DataFrame(rows, columns=list(ENROLMENT_COLUMNS))
@@ -77,35 +74,17 @@ def enrolment_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
     }
 
 
-def _scored(
-    answers: Sequence[EnrolmentAnswers], place: int, labels: Mapping[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _scored(answers: Sequence[Answers], place: int, truth: Truth) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make a row a scored clip, seed and draw: without, and with so many clips enrolled."""
     anyone, enrolled = [], []
     for answer in answers:
-        n_repeats = len(answer.enrolled[place])
-        for repeat, told in enumerate(answer.enrolled[place]):
-            asked = np.flatnonzero(told != NOT_ASKED)
-            seed = answer.seed * n_repeats + repeat  # a draw stands for a seed: the same model, asked again
-            anyone.append(_rows(answer, asked, answer.anyone, labels, seed))
-            enrolled.append(_rows(answer, asked, told, labels, seed))
+        draws = answer.told["enrolled"][place]
+        for repeat, told in enumerate(draws):
+            seed = answer.seed * len(draws) + repeat  # a draw stands for a seed: the same model, asked again
+            before = np.where(told == NOT_ASKED, NOT_ASKED, answer.told["anyone"])
+            anyone.append(answer.rows(before, truth, seed))
+            enrolled.append(answer.rows(told, truth, seed))
     return pd.concat(anyone, ignore_index=True), pd.concat(enrolled, ignore_index=True)
-
-
-def _rows(
-    answer: EnrolmentAnswers, asked: np.ndarray, told: np.ndarray, labels: Mapping[str, str], seed: int
-) -> pd.DataFrame:
-    clip_ids = [answer.clip_ids[i] for i in asked]
-    return pd.DataFrame(
-        {
-            "clip_id": clip_ids,
-            "group": [answer.groups[i] for i in asked],
-            "fold": answer.fold,
-            "seed": seed,
-            "label": [labels[clip_id] for clip_id in clip_ids],
-            "predicted": np.array(answer.classes, dtype=object)[told[asked]],
-        }
-    )
 
 
 def _gain(anyone: pd.DataFrame, enrolled: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, Any]:

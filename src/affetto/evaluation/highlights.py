@@ -9,13 +9,11 @@ where a track's emotion is heard.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.excerpt_task import ExcerptAnswers
-from affetto.evaluation.importance import Truth
+from affetto.evaluation.asking import Answers, Truth
 from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import bootstrap_difference, permutation_test
@@ -38,7 +36,7 @@ _POINTS = 100.0
 
 
 def worth_of(
-    model: str, answers: Sequence[ExcerptAnswers], truth: Truth, parameters: EvaluationParameters
+    model: str, answers: Sequence[Answers], truth: Truth, parameters: EvaluationParameters
 ) -> pd.DataFrame:
     """Say how much better highlights are recognised than random excerpts.
 
@@ -60,9 +58,9 @@ def worth_of(
         over seeds and draws; the interval of the gain is paired and over groups, `p_value` that of the paired
         permutation test.
     """
-    if not any(len(answer.clip_ids) for answer in answers):
-        return pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
     told = {name: _rows(answers, name, truth) for name in ("whole", "highlight", "random")}
+    if told["whole"].empty:
+        return pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
     scores = {f"uar_{name}": float(per_seed(table, uar).mean()) for name, table in told.items()}
     first, second = told["highlight"], told["random"]
     low, high = bootstrap_difference(
@@ -93,21 +91,11 @@ def worth_of(
     return pd.DataFrame([row], columns=list(HIGHLIGHT_COLUMNS))
 
 
-def _rows(answers: Sequence[ExcerptAnswers], name: str, truth: Truth) -> pd.DataFrame:
+def _rows(answers: Sequence[Answers], name: str, truth: Truth) -> pd.DataFrame:
     """Make a row a clip, seed and draw; a draw stands for a seed, as the same model was asked again."""
-    tables: list[dict[str, Any]] = []
+    tables = []
     for answer in answers:
-        n_random = len(answer.random)
-        told = answer.random if name == "random" else np.tile(getattr(answer, name), (n_random, 1))
-        for draw, row in enumerate(told):
-            tables.append(
-                {
-                    "clip_id": answer.clip_ids,
-                    "group": [truth.groups[clip] for clip in answer.clip_ids],
-                    "fold": answer.fold,
-                    "seed": answer.seed * n_random + draw,
-                    "label": [truth.labels[clip] for clip in answer.clip_ids],
-                    "predicted": np.array(answer.classes, dtype=object)[row],
-                }
-            )
-    return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
+        shape = answer.told["random"].shape
+        for draw, row in enumerate(np.broadcast_to(answer.told[name], shape)):
+            tables.append(answer.rows(row, truth, answer.seed * shape[0] + draw))
+    return pd.concat(tables, ignore_index=True)

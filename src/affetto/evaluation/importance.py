@@ -9,16 +9,16 @@ alike neither loses alone: small figures for all of them do not mean that none m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.asking import Answers, Truth
 from affetto.evaluation.counts import class_names, count_by_group, uar
 from affetto.evaluation.exchange import Columns
-from affetto.evaluation.exchange_task import AS_IS, Answers
+from affetto.evaluation.exchange_inquiry import AS_IS
 from affetto.evaluation.lld_groups import columns_by_group
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import bootstrap_difference
@@ -37,28 +37,6 @@ IMPORTANCE_COLUMNS = (
 )
 SPECTROGRAM = "spectrogram"
 _POINTS = 100.0
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of the clips.
-
-    Attributes
-    ----------
-    labels, groups
-        Clip → emotion, and clip → speaker.
-    """
-
-    labels: Mapping[str, str]
-    groups: Mapping[str, str]
-
-    @classmethod
-    def of(cls, clips: pd.DataFrame) -> Truth:
-        """Read a clip table with `clip_id, emotion, group`."""
-        names = list(clips["clip_id"])
-        return cls(
-            dict(zip(names, clips["emotion"], strict=True)), dict(zip(names, clips["group"], strict=True))
-        )
 
 
 def descriptor_columns(features: FeatureSet) -> dict[str, Columns]:
@@ -151,17 +129,7 @@ def _rows(answers: Sequence[Answers], name: str, truth: Truth) -> pd.DataFrame:
     """Make a row a clip, seed and repeat of what was said with `name` exchanged."""
     return pd.concat(
         [
-            pd.DataFrame(
-                {
-                    "clip_id": answer.clip_ids,
-                    "group": [truth.groups[clip] for clip in answer.clip_ids],
-                    "fold": answer.fold,
-                    "seed": answer.seed,
-                    "repeat": repeat,
-                    "label": [truth.labels[clip] for clip in answer.clip_ids],
-                    "predicted": np.array(answer.classes, dtype=object)[told],
-                }
-            )
+            answer.rows(told, truth, answer.seed).assign(repeat=repeat)
             for answer in answers
             for repeat, told in enumerate(answer.told[name])
         ],

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+HIGHLIGHT_COLUMNS = ("highlight_start_s", "highlight_end_s", "highlight_attention")
+"""What `cut_highlights` says of a clip."""
 _DECIMALS = 9
 
 
@@ -65,6 +68,35 @@ def find_highlight(
     best = int(np.argmax(np.round(inside, _DECIMALS)))
     start = float(starts[best])
     return Highlight(start, start + length, float(np.clip(inside[best], 0.0, 1.0)))
+
+
+def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: float) -> pd.DataFrame:
+    """Find the highlight of every clip.
+
+    Parameters
+    ----------
+    clips
+        `clip_id, duration_s`.
+    attention
+        `clip_id, times` (start of each step, s), `weights`; clips without a row get their beginning.
+    highlight_s
+        Length of the highlight, s.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `clip_id, highlight_start_s, highlight_end_s, highlight_attention`, a row a clip; times count from
+        the start of the clip.
+    """
+    steps = dict(
+        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
+    )
+    rows = []
+    for clip_id, duration_s in clips[["clip_id", "duration_s"]].itertuples(index=False):
+        times, weights = steps.get(clip_id, (None, None))
+        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
+        rows.append((clip_id, found.start_s, found.end_s, found.attention))
+    return pd.DataFrame(rows, columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
 
 def _cumulated(times: np.ndarray, weights: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:

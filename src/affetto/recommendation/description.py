@@ -12,9 +12,9 @@ import pandas as pd
 from affetto import models
 from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
+from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.models.experiment import predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.recommendation.library import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.results import ResultStore, source_fingerprint
 from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook

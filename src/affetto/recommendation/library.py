@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.features.highlight import find_highlight
+from affetto.features.highlight import HIGHLIGHT_COLUMNS
 from affetto.storage import as_text
 from affetto.themes.tables import MIXTURE_COLUMNS
 
 PROBABILITY = "p_"
-HIGHLIGHT_COLUMNS = ("highlight_start_s", "highlight_end_s", "highlight_attention")
 
 
 def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
@@ -89,35 +88,6 @@ def build_library(
     kept = [*file, "title", "duration_s", "emotion", *columns]
     themes = ["theme", "theme_name", "theme_probability"]
     return tracks[[*kept, *themes, *HIGHLIGHT_COLUMNS]]
-
-
-def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: float) -> pd.DataFrame:
-    """Find the highlight of every clip.
-
-    Parameters
-    ----------
-    clips
-        `clip_id, duration_s`.
-    attention
-        `clip_id, times` (start of each step, s), `weights`; clips without a row get their beginning.
-    highlight_s
-        Length of the highlight, s.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `clip_id, highlight_start_s, highlight_end_s, highlight_attention`, a row a clip; times count from
-        the start of the clip.
-    """
-    steps = dict(
-        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
-    )
-    rows = []
-    for clip_id, duration_s in clips[["clip_id", "duration_s"]].itertuples(index=False):
-        times, weights = steps.get(clip_id, (None, None))
-        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
-        rows.append((clip_id, found.start_s, found.end_s, found.attention))
-    return pd.DataFrame(rows, columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
 
 def _with_themes(

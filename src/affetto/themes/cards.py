@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.features.highlight import find_highlight
+from affetto.features.highlight import cut_highlights
 from affetto.themes.model import ThemeModel
 from affetto.themes.musical import TERMS
 from affetto.themes.parameters import CardParameters
@@ -54,7 +54,6 @@ def build_cards(
         and `emotion`, the means in the measure's own unit), `tags` (`tag, clips, lift, p`), `words`,
         `neighbours` (`theme, name, distance`, see `nearest_themes`), `note`.
     """
-    describe = _Exemplars(clips, attention, parameters.highlight_s)
     tags = dict(zip(clips["clip_id"], map(as_tags, clips["tags"]), strict=True)) if "tags" in clips else {}
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
@@ -64,7 +63,6 @@ def build_cards(
         for index, theme in enumerate(model.themes_of(emotion)):
             members = inside[inside["theme"] == theme]
             card = _card(theme, members, inside, measured, tags, parameters)
-            card["exemplars"] = [describe(exemplar) for exemplar in card["exemplars"]]
             card["words"] = characteristic_words(
                 topics.word_probabilities, index, word_names, parameters.words
             )
@@ -73,7 +71,10 @@ def build_cards(
             taken.add(card["name"])
             cards.append(card)
     names = {card["theme"]: card["name"] for card in cards}
+    shown = {exemplar["clip_id"] for card in cards for exemplar in card["exemplars"]}
+    known = _titles_and_highlights(clips[clips["clip_id"].isin(shown)], attention, parameters.highlight_s)
     for card in cards:
+        card["exemplars"] = [{**exemplar, **known[exemplar["clip_id"]]} for exemplar in card["exemplars"]]
         near = nearest_themes(model, card["theme"], parameters.neighbours)
         card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
@@ -101,28 +102,24 @@ def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str,
     return [{"theme": name, "distance": round(distances[name], 3)} for name in nearest]
 
 
-class _Exemplars:
-    """Adds to an exemplar its title and its highlight."""
-
-    def __init__(self, clips: pd.DataFrame, attention: pd.DataFrame | None, highlight_s: float) -> None:
-        self._clips = clips.set_index("clip_id")
-        known = attention if attention is not None else pd.DataFrame(columns=["clip_id", "times", "weights"])
-        steps = zip(known["times"], known["weights"], strict=True)
-        self._steps = dict(zip(known["clip_id"], steps, strict=True))
-        self._highlight_s = highlight_s
-
-    def __call__(self, exemplar: dict[str, Any]) -> dict[str, Any]:
-        row, clip_id = self._clips.loc[exemplar["clip_id"]], exemplar["clip_id"]
-        title = row.get("title")
-        duration_s = float(row.get("duration_s", self._highlight_s))
-        times, weights = self._steps.get(clip_id, (None, None))
-        found = find_highlight(times, weights, duration_s, highlight_s=self._highlight_s)
-        return {
-            **exemplar,
+def _titles_and_highlights(
+    clips: pd.DataFrame, attention: pd.DataFrame | None, highlight_s: float
+) -> dict[str, dict[str, Any]]:
+    """Say of each clip what it is called and where to listen: clip → what an exemplar says of it."""
+    durations = clips.get("duration_s", highlight_s)
+    titles = clips["title"] if "title" in clips else clips["clip_id"].map(lambda _: None)
+    steps = attention if attention is not None else pd.DataFrame(columns=["clip_id", "times", "weights"])
+    cut = cut_highlights(clips.assign(duration_s=durations), steps, highlight_s)
+    return {
+        clip_id: {
             "title": str(title) if pd.notna(title) else str(clip_id).split("/", 1)[-1],
-            "highlight_start_s": round(found.start_s, 2),
-            "highlight_end_s": round(found.end_s, 2),
+            "highlight_start_s": round(start_s, 2),
+            "highlight_end_s": round(end_s, 2),
         }
+        for clip_id, title, start_s, end_s in zip(
+            clips["clip_id"], titles, cut["highlight_start_s"], cut["highlight_end_s"], strict=True
+        )
+    }
 
 
 def cards_table(cards: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from affetto.errors import AffettoError
+from affetto.evaluation.asking import Truth
 from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, gain_of
-from affetto.evaluation.enrolment_task import EnrolmentTask
-from affetto.evaluation.importance import Truth
+from affetto.evaluation.enrolment_inquiry import EnrolmentInquiry
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
+from affetto.features.clip_features import FeatureSet
 from affetto.models.base import Estimator
-from affetto.models.experiment import fold_models
-from affetto.models.registry import estimator_class, load_estimator
+from affetto.models.experiment import FoldModel
+from affetto.models.registry import estimator_class
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
-from affetto.pipelines.evaluation.kept import Find, ask_models, kept_models
+from affetto.pipelines.evaluation.kept import KeptModels, Measurement
 from affetto.results import ResultStore
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def can_be_enrolled(estimator: str) -> bool:
@@ -60,59 +57,24 @@ def measure_enrolment(
     DataFrame
         As `gain_of`, models in their order; empty when there is nothing to measure.
     """
-    nothing = pd.DataFrame(columns=list(ENROLMENT_COLUMNS))
-    reason = _nothing_to_measure(evaluation.enrolment, experiment, models)
-    if reason:
-        _LOGGER.info("The gain of an enrolment is not measured: %s.", reason)
-        return nothing
-    find = partial(fold_models, clips=clips, folds=folds, experiment=experiment, store=store, models=fits)
     truth = Truth.of(clips)
-    try:
-        tasks = {
-            model: _tasks(model, inputs, find, evaluation.enrolment, truth.groups, store) for model in models
-        }
-    except AffettoError as error:  # of an evaluation alone, long after the models were fitted
-        _LOGGER.warning("The gain of an enrolment is not measured: %s", error)
-        return nothing
-    answers = ask_models(tasks, executor, "enrolment")
-    measured = [gain_of(model, told, truth.labels, evaluation) for model, told in answers.items() if told]
-    known = [table for table in measured if len(table)]
-    if not known:
-        _LOGGER.info("The gain of an enrolment is not measured: no speaker has clips enough.")
-    return pd.concat(known, ignore_index=True) if known else nothing
-
-
-def _nothing_to_measure(
-    parameters: EnrolmentParameters, experiment: ExperimentParameters, models: Sequence[str]
-) -> str | None:
-    if not parameters.sizes:
-        return "evaluation.enrolment.sizes names none"
+    measurement = Measurement(
+        name="enrolment",
+        otherwise="The gain of an enrolment is not measured",
+        without_rows="no speaker has clips enough",
+        columns=ENROLMENT_COLUMNS,
+        inquire=partial(_inquire, truth=truth, parameters=evaluation.enrolment),
+        score=partial(gain_of, truth=truth, parameters=evaluation),
+    )
+    if not evaluation.enrolment.sizes:
+        return measurement.not_measured("evaluation.enrolment.sizes names none")
     if not models:
-        return "no model of the table can be enrolled"
-    if not experiment.keep_models:
-        return "emotion.experiment.keep_models is false, and the models of the folds would be asked"
-    return None
+        return measurement.not_measured("no model of the table can be enrolled")
+    kept = KeptModels(experiment, executor, store, fits, clips, folds)
+    return kept.measure(measurement, models, inputs)
 
 
-def _tasks(
-    model: str,
-    inputs: Mapping[str, Any],
-    find: Find,
-    parameters: EnrolmentParameters,
-    groups: Mapping[str, str],
-    store: ResultStore,
-) -> list[EnrolmentTask]:
-    """Make the questions to the kept models of each fold and seed."""
-    return [
-        EnrolmentTask(
-            directory=kept.directory,
-            load=load_estimator,
-            fold=kept.fold,
-            seed=kept.seed,
-            features=features,
-            groups=tuple(str(groups[clip_id]) for clip_id in kept.test),
-            parameters=parameters,
-            store=store,
-        )
-        for kept, features in kept_models(model, inputs, find)
-    ]
+def _inquire(
+    _: FoldModel, features: FeatureSet, truth: Truth, parameters: EnrolmentParameters
+) -> EnrolmentInquiry:
+    return EnrolmentInquiry(tuple(str(truth.groups[clip_id]) for clip_id in features.clip_ids), parameters)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from affetto.errors import AffettoError
-from affetto.evaluation.excerpt_task import ExcerptTask
+from affetto.evaluation.asking import Truth
+from affetto.evaluation.excerpt_inquiry import ExcerptInquiry
 from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
-from affetto.evaluation.importance import Truth
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
-from affetto.models.experiment import fold_models
-from affetto.models.registry import estimator_class, load_estimator
+from affetto.features.clip_features import FeatureSet
+from affetto.models.experiment import FoldModel
+from affetto.models.registry import estimator_class
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
-from affetto.pipelines.evaluation.kept import Find, ask_models, kept_models
+from affetto.pipelines.evaluation.kept import KeptModels, Measurement
 from affetto.results import ResultStore
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def measure_highlights(
@@ -53,23 +50,18 @@ def measure_highlights(
     DataFrame
         As `worth_of`, models in their order; empty when there is nothing to measure.
     """
-    nothing = pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
-    reason = _nothing_to_measure(evaluation, experiment)
-    if reason:
-        _LOGGER.info("Highlights are not put to the test: %s.", reason)
-        return nothing
-    find = partial(fold_models, clips=clips, folds=folds, experiment=experiment, store=store, models=fits)
-    try:
-        tasks = {model: _tasks(model, inputs, find, evaluation.highlights, store) for model in models}
-    except AffettoError as error:  # of an evaluation alone, long after the models were fitted
-        _LOGGER.warning("Highlights are not put to the test: %s", error)
-        return nothing
-    truth, answers = Truth.of(clips), ask_models(tasks, executor, "highlights")
-    tables = [worth_of(model, told, truth, evaluation) for model, told in answers.items()]
-    known = [table for table in tables if len(table)]
-    if not known:
-        _LOGGER.info("Highlights are not put to the test: no clip is long enough.")
-    return pd.concat(known, ignore_index=True) if known else nothing
+    measurement = Measurement(
+        name="highlights",
+        otherwise="Highlights are not put to the test",
+        without_rows="no clip is long enough",
+        columns=HIGHLIGHT_COLUMNS,
+        inquire=partial(_inquire, parameters=evaluation.highlights),
+        score=partial(worth_of, truth=Truth.of(clips), parameters=evaluation),
+    )
+    if evaluation.highlights.length_s is None:
+        return measurement.not_measured("evaluation.highlights.length_s is null")
+    kept = KeptModels(experiment, executor, store, fits, clips, folds)
+    return kept.measure(measurement, models, inputs)
 
 
 def attends(estimator: str) -> bool:
@@ -80,31 +72,5 @@ def attends(estimator: str) -> bool:
     return issubclass(kind, AttentionLstm) and not issubclass(kind, LastStateLstm)
 
 
-def _nothing_to_measure(evaluation: EvaluationParameters, experiment: ExperimentParameters) -> str | None:
-    if evaluation.highlights.length_s is None:
-        return "evaluation.highlights.length_s is null"
-    if not experiment.keep_models:
-        return "emotion.experiment.keep_models is false, and the models of the folds would be asked"
-    return None
-
-
-def _tasks(
-    model: str,
-    inputs: Mapping[str, Any],
-    find: Find,
-    parameters: HighlightTestParameters,
-    store: ResultStore,
-) -> list[ExcerptTask]:
-    """Make the questions to the kept models of each fold and seed."""
-    return [
-        ExcerptTask(
-            directory=kept.directory,
-            load=load_estimator,
-            fold=kept.fold,
-            seed=kept.seed,
-            features=features,
-            parameters=parameters,
-            store=store,
-        )
-        for kept, features in kept_models(model, inputs, find)
-    ]
+def _inquire(kept: FoldModel, _: FeatureSet, parameters: HighlightTestParameters) -> ExcerptInquiry:
+    return ExcerptInquiry(parameters, kept.fold)

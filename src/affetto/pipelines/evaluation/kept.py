@@ -2,44 +2,124 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from affetto.evaluation.asking import Question, ask_all
+import pandas as pd
+
+from affetto.errors import AffettoError
+from affetto.evaluation.asking import Answers, Inquiry, Question, ask_all
 from affetto.features.clip_features import FeatureSet
-from affetto.models.experiment import FoldModel
-from affetto.models.specification import ModelSpecification
+from affetto.models.experiment import FoldModel, fold_models
+from affetto.models.registry import load_estimator
+from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
+from affetto.results import ResultStore
 
-A = TypeVar("A")
-Find = Callable[[ModelSpecification, FeatureSet], list[FoldModel]]
+_LOGGER = logging.getLogger(__name__)
 
 
-def kept_models(model: str, inputs: Mapping[str, Any], find: Find) -> list[tuple[FoldModel, FeatureSet]]:
-    """Return the kept model of each fold and seed with the features of its test clips.
+@dataclass(frozen=True)
+class Measurement:
+    """Something measured by asking kept models.
 
-    Parameters
+    Attributes
     ----------
-    model
-        Its name.
-    inputs
-        `specification__<model>`, and the features by name.
-    find
-        `affetto.models.experiment.fold_models` of the cross-validation.
-
-    Raises
-    ------
-    AffettoError
-        When a model is missing.
+    name
+        Label of the progress bar.
+    otherwise
+        Said when it is not measured; the reason follows.
+    without_rows
+        The reason when there was nothing to score.
+    columns
+        Of the table.
+    inquire
+        Makes the inquiry for the model of a fold from it and the features of its test clips.
+    score
+        Makes the rows of a model of the table from its name and the answers of all folds and seeds.
     """
-    specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
-    features = FeatureSet.align({name: inputs[name] for name in specification.features})
-    return [(kept, features.select(kept.test)) for kept in find(specification, features)]
+
+    name: str
+    otherwise: str
+    without_rows: str
+    columns: Sequence[str]
+    inquire: Callable[[FoldModel, FeatureSet], Inquiry]
+    score: Callable[[str, list[Answers]], pd.DataFrame]
+
+    def not_measured(self, reason: str) -> pd.DataFrame:
+        """Say why and return the table without rows."""
+        _LOGGER.info("%s: %s.", self.otherwise, reason)
+        return pd.DataFrame(columns=list(self.columns))
 
 
-def ask_models(
-    tasks: Mapping[str, Sequence[Question[A]]], executor: ExecutorParameters, description: str
-) -> dict[str, list[A]]:
-    """Ask the models of several entries of the table at once; return the answers of each, in order."""
-    answers = iter(ask_all([task for asked in tasks.values() for task in asked], executor, description))
-    return {model: [next(answers) for _ in asked] for model, asked in tasks.items()}
+@dataclass(frozen=True)
+class KeptModels:
+    """The models that a cross-validation kept, and where they are asked; as the cross-validation had it."""
+
+    experiment: ExperimentParameters
+    executor: ExecutorParameters
+    store: ResultStore
+    fits: Path
+    clips: pd.DataFrame
+    folds: pd.DataFrame
+
+    def measure(
+        self, measurement: Measurement, models: Sequence[str], inputs: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        """Ask the models of all folds and seeds and put what is found together, models in their order.
+
+        Parameters
+        ----------
+        measurement
+            What to ask, and how to score the answers.
+        models
+            Names of the models to ask.
+        inputs
+            `specification__<model>`, and the features by name.
+
+        Returns
+        -------
+        DataFrame
+            Empty, with a line in the log, when the models of the folds were not kept or are missing.
+        """
+        if not self.experiment.keep_models:
+            return measurement.not_measured(
+                "emotion.experiment.keep_models is false, and the models of the folds would be asked"
+            )
+        try:
+            questions = {model: self._questions(model, measurement, inputs) for model in models}
+        except AffettoError as error:  # of an evaluation alone, long after the models were fitted
+            _LOGGER.warning("%s: %s", measurement.otherwise, error)
+            return pd.DataFrame(columns=list(measurement.columns))
+        every = [question for asked in questions.values() for question in asked]
+        answers = iter(ask_all(every, self.executor, measurement.name))
+        told = {model: [next(answers) for _ in asked] for model, asked in questions.items()}
+        tables = [measurement.score(model, each) for model, each in told.items() if each]
+        known = [table for table in tables if len(table)]
+        if not known:
+            return measurement.not_measured(measurement.without_rows)
+        return pd.concat(known, ignore_index=True)
+
+    def _questions(self, model: str, measurement: Measurement, inputs: Mapping[str, Any]) -> list[Question]:
+        specification = ModelSpecification.model_validate(inputs[f"specification__{model}"])
+        features = FeatureSet.align({name: inputs[name] for name in specification.features})
+        kept_models = fold_models(
+            specification,
+            features,
+            clips=self.clips,
+            folds=self.folds,
+            experiment=self.experiment,
+            store=self.store,
+            models=self.fits,
+        )
+        questions = []
+        for kept in kept_models:
+            tested = features.select(kept.test)
+            inquiry = measurement.inquire(kept, tested)
+            questions.append(
+                Question(kept.directory, load_estimator, kept.fold, kept.seed, tested, inquiry, self.store)
+            )
+        return questions

@@ -10,8 +10,9 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
+from affetto.features.highlight import cut_highlights
 from affetto.recommendation.heard import HeardVoice
-from affetto.recommendation.library import build_library, cut_highlights
+from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.recommender import Recommender

@@ -1,17 +1,15 @@
-"""Questions to the kept model of a fold: what it says of its test clips when columns are exchanged."""
+"""Asking a model about its test clips when columns are exchanged between them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from affetto.evaluation.exchange import Columns, exchange
 from affetto.features.clip_features import FeatureSet
-from affetto.results import ResultStore, source_fingerprint
 
 AS_IS = "as_is"
 """Name of the answers to clips of which nothing was exchanged."""
@@ -21,105 +19,45 @@ _CLIPS_AT_ONCE = 1024  # 6,373 functionals of so many clips are 26 MB
 class Classifier(Protocol):
     """What is asked of a model."""
 
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        ...
-
     def predict_proba(self, x: FeatureSet) -> np.ndarray:
         """Return the probability of each class, [n_clips, n_classes]."""
         ...
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the model of a fold said.
+class ExchangeInquiry:
+    """What a model says of clips that have columns of other clips.
 
     Attributes
     ----------
-    fold, seed
-        Which model it was.
-    clip_ids, classes
-        Its test clips and its classes.
-    told
-        `as_is` → int64 [1, n_clips], position of the class told; name of what was exchanged →
-        [n_repeats, n_clips].
-    """
-
-    fold: int
-    seed: int
-    clip_ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    told: Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class ExchangeTask:
-    """All questions to one model; cheap to send to a worker as features are memory-mapped.
-
-    Attributes
-    ----------
-    directory
-        Folder of the model; its name stands for all that the model was made of.
-    load
-        Reads it.
-    fold, seed
-        Which model it is.
-    features
-        Its test clips.
     columns
         Name → what is exchanged under it.
-    n_repeats, exchange_seed
+    n_repeats, seed
         How often clips are dealt other donors, and the seed of that: the same for every name, fold and model,
         so that models with the same test clips are asked the same questions.
-    store
-        Where the answers are kept.
     """
 
-    directory: Path
-    load: Callable[[Path], Classifier]
-    fold: int
-    seed: int
-    features: FeatureSet
     columns: Mapping[str, Columns]
     n_repeats: int
-    exchange_seed: int
-    store: ResultStore
+    seed: int
 
-    def key(self) -> dict[str, Any]:
-        """Return all that the answers depend on."""
+    def description(self) -> dict[str, Any]:
+        """Return names, number of repeats and seed; where the columns lie follows from the features."""
         return {
             "what": "exchanged columns",
-            "method": source_fingerprint(Path(__file__).parent),
-            "model": self.directory.name,
-            "features": self.features.fingerprint,
             "names": list(self.columns),
             "n_repeats": self.n_repeats,
-            "seed": self.exchange_seed,
+            "seed": self.seed,
         }
 
-    def answers(self) -> Answers | None:
-        """Return what was said earlier; None when the model was not asked yet."""
-        found = self.store.get(self.key())
-        if found is None:
-            return None
-        told = {name: found[name] for name in (AS_IS, *self.columns)}
-        return Answers(self.fold, self.seed, self.features.clip_ids, tuple(found["classes"]), told)
-
-    def run(self) -> None:
-        """Ask the model and keep its answers."""
-        model = self.load(self.directory)
-        told = ask(
-            model.predict_proba,
-            self.features,
-            self.columns,
-            n_repeats=self.n_repeats,
-            seed=self.exchange_seed,
+    def ask(self, model: Classifier, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Ask about the clips as they are, `as_is` [1, n_clips], and by name [n_repeats, n_clips]."""
+        return ask_exchanged(
+            model.predict_proba, features, self.columns, n_repeats=self.n_repeats, seed=self.seed
         )
-        self.store.put(self.key(), {"classes": list(model.classes_), **told})
 
 
-def ask(
+def ask_exchanged(
     predict: Callable[[FeatureSet], np.ndarray],
     features: FeatureSet,
     columns: Mapping[str, Columns],
@@ -143,7 +81,8 @@ def ask(
     Returns
     -------
     dict
-        As `told` of `Answers`.
+        `as_is` → int64 [1, n_clips], position of the class told; name of what was exchanged →
+        [n_repeats, n_clips].
     """
     donors = deal(features.n_clips, n_repeats, seed)
     told = {AS_IS: predict(features).argmax(axis=1)[None]}

@@ -1,18 +1,17 @@
-"""Questions to the kept model of a fold: what it says of highlights and of excerpts drawn at random."""
+"""Asking a model about highlights of its test clips and about excerpts drawn at random."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from affetto.evaluation.asking import NOT_ASKED
 from affetto.evaluation.parameters import HighlightTestParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
-from affetto.results import ResultStore, source_fingerprint
 
 FRAMES = "mfcc"
 """The feature whose frames say how long a clip is."""
@@ -20,11 +19,6 @@ FRAMES = "mfcc"
 
 class Attentive(Protocol):
     """What is asked of a model."""
-
-    @property
-    def classes_(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        ...
 
     def predict_proba(self, x: FeatureSet) -> np.ndarray:
         """Return the probability of each class, [n_clips, n_classes]."""
@@ -40,91 +34,39 @@ class Attentive(Protocol):
 
 
 @dataclass(frozen=True)
-class ExcerptAnswers:
-    """What the model of a fold said of clips that are long enough; positions of classes.
+class ExcerptInquiry:
+    """What a model says of clips, of their highlights, and of excerpts drawn at random.
 
     Attributes
     ----------
-    fold, seed
-        Which model it was.
-    clip_ids, classes
-        Its test clips, and its classes.
-    whole, highlight
-        int64 [n_clips], told of the whole clip and of its highlight.
-    random
-        int64 [n_random, n_clips], told of the excerpts drawn.
-    """
-
-    fold: int
-    seed: int
-    clip_ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    whole: np.ndarray
-    highlight: np.ndarray
-    random: np.ndarray
-
-
-@dataclass(frozen=True)
-class ExcerptTask:
-    """All questions to one model.
-
-    Attributes
-    ----------
-    directory
-        Folder of the model; its name stands for all that the model was made of.
-    load
-        Reads it.
-    fold, seed
-        Which model it is.
-    features
-        Its test clips; those hardly longer than an excerpt are left out.
     parameters
         Length of the excerpts, how many are drawn, and the seed of the draws.
-    store
-        Where the answers are kept.
+    fold
+        Of the model; part of the seed.
     """
 
-    directory: Path
-    load: Callable[[Path], Attentive]
-    fold: int
-    seed: int
-    features: FeatureSet
     parameters: HighlightTestParameters
-    store: ResultStore
+    fold: int
 
-    def key(self) -> dict[str, Any]:
-        """Return all that the answers depend on."""
-        return {
-            "what": "highlights",
-            "method": source_fingerprint(Path(__file__).parent),
-            "model": self.directory.name,
-            "features": self.features.fingerprint,
-            "parameters": self.parameters.model_dump(mode="json"),
-        }
+    def description(self) -> dict[str, Any]:
+        """Return parameters and fold."""
+        parameters = self.parameters.model_dump(mode="json")
+        return {"what": "highlights", "fold": self.fold, "parameters": parameters}
 
-    def answers(self) -> ExcerptAnswers | None:
-        """Return what was said earlier; None when the model was not asked yet."""
-        found = self.store.get(self.key())
-        if found is None:
-            return None
-        told = (found["whole"], found["highlight"], found["random"])
-        return ExcerptAnswers(self.fold, self.seed, self._long().clip_ids, tuple(found["classes"]), *told)
+    def ask(self, model: Attentive, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Ask: `whole` and `highlight` [n_clips], `random` [n_random, n_clips].
 
-    def run(self) -> None:
-        """Ask the model and keep its answers."""
-        model = self.load(self.directory)
-        whole, highlight, random = ask_excerpts(model, self._long(), self.parameters, self.fold)
-        told = {"classes": list(model.classes_), "whole": whole, "highlight": highlight, "random": random}
-        self.store.put(self.key(), told)
-
-    def _long(self) -> FeatureSet:
-        return long_clips(self.features, self.parameters)
+        Nothing is asked about clips hardly longer than an excerpt, and nothing of a model without attention.
+        """
+        chosen = long_clips(features, self.parameters)
+        told = ask_excerpts(model, features.take(chosen), self.parameters, self.fold)
+        return {name: _at(chosen, features.n_clips, each) for name, each in told.items()}
 
 
-def long_clips(features: FeatureSet, parameters: HighlightTestParameters) -> FeatureSet:
-    """Keep the clips that leave a choice: at least `least_ratio` times as long as an excerpt."""
+def long_clips(features: FeatureSet, parameters: HighlightTestParameters) -> np.ndarray:
+    """Find the clips that leave a choice, at least `least_ratio` times as long as an excerpt: positions."""
     shortest = parameters.least_ratio * float(parameters.length_s or 0.0)
-    return features.take(np.flatnonzero(durations_s(features[FRAMES]) >= shortest))
+    return np.flatnonzero(durations_s(features[FRAMES]) >= shortest)
 
 
 def durations_s(clips: ClipFeatures) -> np.ndarray:
@@ -134,7 +76,7 @@ def durations_s(clips: ClipFeatures) -> np.ndarray:
 
 def ask_excerpts(
     model: Attentive, features: FeatureSet, parameters: HighlightTestParameters, fold: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Ask a model about whole clips, their highlights and random excerpts of the same length.
 
     Parameters
@@ -150,12 +92,14 @@ def ask_excerpts(
 
     Returns
     -------
-    tuple of numpy.ndarray
-        As in `ExcerptAnswers`. Without clips or without attention the arrays are empty.
+    dict
+        `whole` and `highlight` int64 [n_clips], position of the class told of the whole clip and of its
+        highlight; `random` [n_random, n_clips], told of the excerpts drawn. `NOT_ASKED` without attention.
     """
     weights, times = model.attention(features), model.attention_times(features)
     if not features.n_clips or weights is None or times is None:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((parameters.n_random, 0), np.int64)
+        nothing = np.full((parameters.n_random, features.n_clips), NOT_ASKED, dtype=np.int64)
+        return {"whole": nothing[0], "highlight": nothing[0], "random": nothing}
     length_s, durations = float(parameters.length_s or 0.0), durations_s(features[FRAMES])
     chosen = [
         find_highlight(*clip, highlight_s=length_s).start_s
@@ -166,7 +110,8 @@ def ask_excerpts(
     told = [
         model.predict_proba(cut(features, starts, length_s)).argmax(axis=1) for starts in (chosen, *draws)
     ]
-    return model.predict_proba(features).argmax(axis=1), told[0], np.stack(told[1:])
+    whole = model.predict_proba(features).argmax(axis=1)
+    return {"whole": whole, "highlight": told[0], "random": np.stack(told[1:])}
 
 
 def cut(features: FeatureSet, starts_s: Sequence[float] | np.ndarray, length_s: float) -> FeatureSet:
@@ -185,6 +130,13 @@ def cut(features: FeatureSet, starts_s: Sequence[float] | np.ndarray, length_s: 
         Its length, s.
     """
     return FeatureSet({name: _cut_feature(feature, starts_s, length_s) for name, feature in features.items()})
+
+
+def _at(chosen: np.ndarray, n_clips: int, told: np.ndarray) -> np.ndarray:
+    """Put what was told of the chosen clips [..., n_chosen] into its place among all, [..., n_clips]."""
+    everyone = np.full((*told.shape[:-1], n_clips), NOT_ASKED, dtype=np.int64)
+    everyone[..., chosen] = told
+    return everyone
 
 
 def _cut_feature(
