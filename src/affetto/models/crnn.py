@@ -72,39 +72,57 @@ class Crnn(KerasEstimator):
         return ("log_mel",) if self.parameters.lld_windows is None else ("log_mel", "lld")
 
     def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        clips = x["log_mel"]
+        return self._statistics(x, self._windows(x))
+
+    def _statistics(self, x: FeatureSet, windows: list[np.ndarray]) -> dict[str, np.ndarray]:
         levelled = np.concatenate(
-            [remove_level(clip, self.parameters.mean_removal, self.parameters.range_db) for clip in clips]
+            [
+                remove_level(clip, self.parameters.mean_removal, self.parameters.range_db)
+                for clip in x["log_mel"]
+            ]
         )
         found = {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
-            "hop_s": np.array(clips.hop_s or _DEFAULT_HOP_S),
+            "hop_s": np.array(_hop_s(x)),
         }
         if self.parameters.lld_windows is None:
             return found
-        windows = self._windows(x, self.parameters.lld_windows, float(found["hop_s"]))
         learnt = Standardiser.learn(np.concatenate(windows), limit=self.parameters.lld_windows.limit)
         return found | {"window_mean": learnt.mean, "window_scale": learnt.scale}
 
+    def _learn_inputs(self, x: FeatureSet) -> Inputs:
+        windows = self._windows(x)
+        self.statistics_ = self._statistics(x, windows)
+        return self._standardised(x, windows)
+
     def _inputs(self, x: FeatureSet) -> Inputs:
+        return self._standardised(x, self._windows(x))
+
+    def _standardised(self, x: FeatureSet, windows: list[np.ndarray]) -> Inputs:
         spectrograms: Inputs = {"log_mel": list(x["log_mel"])}
-        chosen = self.parameters.lld_windows
-        if chosen is None:
+        if self.parameters.lld_windows is None:
             return spectrograms
         standardise = Standardiser(
-            self.statistics_["window_mean"], self.statistics_["window_scale"], chosen.limit
+            self.statistics_["window_mean"],
+            self.statistics_["window_scale"],
+            self.parameters.lld_windows.limit,
         )
-        windows = self._windows(x, chosen, float(self.statistics_["hop_s"]))
         return {**spectrograms, "lld_windows": [standardise(one).astype(np.float32) for one in windows]}
 
-    def _windows(self, x: FeatureSet, chosen: LldWindowParameters, hop_s: float) -> list[np.ndarray]:
-        """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip."""
+    def _windows(self, x: FeatureSet) -> list[np.ndarray]:
+        """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip.
+
+        There are none where the network reads the spectrogram alone.
+        """
+        chosen = self.parameters.lld_windows
+        if chosen is None:
+            return []
         return [
             lld_windows(
                 clip,
                 n_steps,
-                step_s=hop_s * self._frames_per_step,
+                step_s=_hop_s(x) * self._frames_per_step,
                 hop_s=x["lld"].hop_s or _DEFAULT_LLD_HOP_S,
                 window_s=chosen.window_s,
             )
@@ -211,6 +229,10 @@ class Crnn(KerasEstimator):
     def _n_steps(self, x: FeatureSet) -> list[int]:
         """Frames halved as often as the network has strides, rounded up."""
         return [-(-int(n) // self._frames_per_step) for n in x["log_mel"].n_frames]
+
+
+def _hop_s(x: FeatureSet) -> float:
+    return float(x["log_mel"].hop_s or _DEFAULT_HOP_S)
 
 
 def remove_level(clip: np.ndarray, removal: Removal, range_db: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from affetto.models.lld_windows import LldWindowParameters
 from affetto.models.loop import Loop
 from affetto.models.training import Batch, Examples, TrainingParameters
 
-_CLEAN_PASSES = 4
 _CLEAN_BATCH = 64
+_CLEAN_UPDATES = 40  # moving averages of momentum 0.9 then remember less than 2 % of what was before
 
 
 class CropLoop(Loop):
@@ -73,10 +74,18 @@ class CropLoop(Loop):
         them. The same is due after averaging weights (Izmailov et al., UAI 2018).
         """
         history = super().run(validation)
-        for _ in range(_CLEAN_PASSES):
-            for indices in shared.bucket_order(self.lengths, _CLEAN_BATCH, self.rng):
-                self.model(self._crops(indices, stretch=0.0), training=True)
+        measure = _training_pass(self.model)
+        for indices in self._clean_batches():
+            measure(self._crops(indices, stretch=0.0))
         return history
+
+    def _clean_batches(self) -> Iterator[np.ndarray]:
+        """Yield as many batches as the statistics need, however few or many clips there are."""
+        missing = _CLEAN_UPDATES
+        while missing > 0:
+            batches = shared.bucket_order(self.lengths, _CLEAN_BATCH, self.rng)[:missing]
+            yield from batches
+            missing -= len(batches)
 
     def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
         batch = self._crops(indices, stretch=self.augmentation.time_stretch)
@@ -123,3 +132,17 @@ class CropLoop(Loop):
         """Draw another clip of the same emotion for each."""
         drawn = [self.rng.choice(self.members[int(label)]) for label in self.examples.labels[indices]]
         return np.asarray(drawn)
+
+
+def _training_pass(model: Any) -> Callable[[Batch], Any]:
+    """Return a compiled forward pass as in training: called eagerly, Keras walks through the layers anew."""
+    import tensorflow as tf
+
+    specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
+
+    @tf.function(input_signature=[specs], autograph=False)  # type: ignore[untyped-decorator]
+    def forward(batch: Any) -> Any:
+        return model(batch, training=True)["logits"]
+
+    compiled: Callable[[Batch], Any] = forward
+    return compiled
