@@ -41,7 +41,13 @@ from affetto.audio.midi import render_score
 from affetto.features.extraction import ExtractionPlan, run_plan
 from affetto.features.lld import extract_opensmile
 from affetto.features.mfcc import extract_mfcc
-from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
+from affetto.features.midterm import extract_midterm
+from affetto.features.parameters import (
+    LogMelParameters,
+    MfccParameters,
+    MidtermParameters,
+    OpenSmileParameters,
+)
 from affetto.features.spectrogram import extract_log_mel
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
@@ -76,6 +82,7 @@ def main() -> int:
         print_overhead(_copies(paths, place / "voice"), voice, "voice", repeat=arguments.repeat)
         if arguments.music:
             music = {"mfcc": MfccParameters(**_configured("music", "mfcc"))}
+            time_music(recordings(arguments.music, arguments.clips), arguments.repeat)
             songs = _copies(recordings(arguments.music, arguments.clips), place / "music")
             print_overhead(songs, music, "music", repeat=arguments.repeat)
     time_midi(arguments.midi, arguments.repeat)
@@ -121,6 +128,26 @@ def time_spectra(paths: list[Path], audio_s: float, repeat: int) -> None:
     row("affetto", audio_s / cpu, "x real time", at_least=150)
     row("librosa", audio_s / librosa_cpu, "x real time")
     row("largest difference of a coefficient", difference, "dB", at_most=0.01)
+
+
+def time_music(paths: list[Path], repeat: int) -> None:
+    """Time what the music models read, with decoding: frames of MFCC and more, and mid-term features."""
+    mfcc = MfccParameters(**_configured("music", "mfcc"))
+    midterm = MidtermParameters(**_configured("music", "midterm"))
+    extract_midterm(*read_audio(paths[0], sample_rate_hz=midterm.sample_rate_hz), midterm)
+    audio_s = sum(soundfile.info(path).duration for path in paths)
+    frames_cpu, midterm_cpu = least(
+        [
+            lambda: [extract_mfcc(*read_audio(p, sample_rate_hz=mfcc.sample_rate_hz), mfcc) for p in paths],
+            lambda: [
+                extract_midterm(*read_audio(p, sample_rate_hz=midterm.sample_rate_hz), midterm) for p in paths
+            ],
+        ],
+        repeat=repeat,
+    )
+    heading(f"{len(paths)} recordings of music, {audio_s:.0f} s, each feature with decoding, one core")
+    row("MFCC with deltas, chroma, contrast, spectral shape, onsets", audio_s / frames_cpu, "x real time")
+    row("mid-term features", audio_s / midterm_cpu, "x real time")
 
 
 def time_opensmile(paths: list[Path], audio_s: float, arguments: argparse.Namespace) -> None:

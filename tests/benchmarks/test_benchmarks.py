@@ -77,6 +77,7 @@ def test_features_are_set_beside_the_libraries(voices: Path, tmp_path: Path) -> 
     assert all(line.endswith("✓") for line in differences), differences
     for promised in (
         "librosa",
+        "mid-term features",
         "openSMILE's C++ code alone",
         "opensmile package, process_files, 2 worker(s)",
     ):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kedro.pipeline import Node, Pipeline
 
 from affetto.pipelines.theme import nodes
@@ -9,6 +12,7 @@ from affetto.pipelines.theme import nodes
 PARAMETERS = "params:music.theme"
 STORE = "music.theme.store"
 EXECUTOR = "params:executor"
+NAMESPACE = "music.theme"
 
 
 def create_pipeline() -> Pipeline:
@@ -19,14 +23,12 @@ def create_pipeline() -> Pipeline:
 def _themes() -> Pipeline:
     return Pipeline(
         [
-            Node(
+            _node(
                 nodes.learn_codebook,
                 inputs=["music.mfcc", "music.midterm", PARAMETERS, STORE],
                 outputs="music.theme.codebook",
-                name="learn_codebook",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.count_audio_words,
                 inputs=[
                     "music.mfcc",
@@ -37,10 +39,8 @@ def _themes() -> Pipeline:
                     STORE,
                 ],
                 outputs="music.theme.words",
-                name="count_audio_words",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.fit_theme_model,
                 inputs=[
                     "music.theme.words",
@@ -51,10 +51,8 @@ def _themes() -> Pipeline:
                     STORE,
                 ],
                 outputs=["music.theme.fitted", "music.theme.selection"],
-                name="fit_theme_model",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.keep_theme_numbers,
                 inputs=[
                     "music.theme.fitted",
@@ -67,15 +65,11 @@ def _themes() -> Pipeline:
                     "music.theme.previous_themes",
                 ],
                 outputs=["music.theme.model", "music.theme.drift"],
-                name="keep_theme_numbers",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.assign_themes,
                 inputs=["music.theme.model", "music.theme.words", "music.clips", "music.library_emotions"],
                 outputs=["music.themes", "music.theme.mixtures"],
-                name="assign_themes",
-                namespace="music.theme",
             ),
         ]
     )
@@ -84,7 +78,7 @@ def _themes() -> Pipeline:
 def _reports() -> Pipeline:
     return Pipeline(
         [
-            Node(
+            _node(
                 nodes.describe_themes,
                 inputs=[
                     "music.theme.model",
@@ -97,10 +91,8 @@ def _reports() -> Pipeline:
                     EXECUTOR,
                 ],
                 outputs=["music.theme.cards", "music.theme.cards_table"],
-                name="describe_themes",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.record_themes,
                 inputs=[
                     "music.theme.cards",
@@ -113,10 +105,8 @@ def _reports() -> Pipeline:
                     "music.midterm",
                 ],
                 outputs=["music.theme.audio", "music.theme.inaudible"],
-                name="record_themes",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.show_themes,
                 inputs=[
                     "music.theme.cards",
@@ -130,10 +120,8 @@ def _reports() -> Pipeline:
                     PARAMETERS,
                 ],
                 outputs="music.theme.page",
-                name="show_themes",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.draw_themes,
                 inputs=[
                     "music.theme.model",
@@ -149,8 +137,6 @@ def _reports() -> Pipeline:
                     "music.theme.selection_figures",
                     "music.theme.words_figure",
                 ],
-                name="draw_themes",
-                namespace="music.theme",
             ),
         ]
     )
@@ -160,32 +146,30 @@ def _evaluation() -> Pipeline:
     inputs = ["music.mfcc", "music.midterm", "music.clips", "music.folds", PARAMETERS, EXECUTOR, STORE]
     return Pipeline(
         [
-            Node(
+            _node(
                 nodes.evaluate_discovery,
                 inputs=inputs,
                 outputs=[
                     *(f"music.theme.{model}.assignments" for model in nodes.DISCOVERY_MODELS),
                     "music.theme.discovery",
                 ],
-                name="evaluate_discovery",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.evaluate_discrimination,
                 inputs=inputs,
                 outputs=[
                     *(f"music.theme.{model}.predictions" for model in nodes.DISCRIMINATION_MODELS),
                     "music.theme.discrimination",
                 ],
-                name="evaluate_discrimination",
-                namespace="music.theme",
             ),
-            Node(
+            _node(
                 nodes.join_metrics,
                 inputs=["music.theme.discovery", "music.theme.discrimination"],
                 outputs=[f"music.theme.{model}.metrics" for model in nodes.MODELS],
-                name="join_metrics",
-                namespace="music.theme",
             ),
         ]
     )
+
+
+def _node(function: Callable[..., Any], inputs: list[str], outputs: str | list[str]) -> Node:
+    return Node(function, inputs, outputs, name=function.__name__, namespace=NAMESPACE)
