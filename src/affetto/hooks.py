@@ -62,7 +62,6 @@ class QuietRunnerHook:
     def before_pipeline_run(self) -> None:
         """Lower the voice of TensorFlow before it is imported, here and in workers."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 class TrackingHook:

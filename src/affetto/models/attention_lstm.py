@@ -100,17 +100,11 @@ class AttentionLstm(KerasEstimator):
         window, hop = self._window(frame_s)
         return {"window_s": window * frame_s, "hop_s": hop * frame_s, "row_hop_s": row_hop_s or frame_s}
 
-    def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        return self._statistics(x, self._steps(x))
-
-    def _statistics(self, x: FeatureSet, steps: list[np.ndarray]) -> dict[str, np.ndarray]:
-        mean, deviation = sequences.standardisation(steps)
-        sizes = np.array([len(x[name].dimensions) for name in self.features])
-        return {"mean": mean, "deviation": deviation, "sizes": sizes}
-
     def _learn_inputs(self, x: FeatureSet) -> Inputs:
         steps = self._steps(x)
-        self.statistics_ = self._statistics(x, steps)
+        mean, deviation = sequences.standardisation(steps)
+        sizes = np.array([len(x[name].dimensions) for name in self.features])
+        self.statistics_ = {"mean": mean, "deviation": deviation, "sizes": sizes}
         return self._standardised(steps)
 
     def _inputs(self, x: FeatureSet) -> Inputs:

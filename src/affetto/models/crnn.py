@@ -71,9 +71,6 @@ class Crnn(KerasEstimator):
         """`log_mel`, and `lld` where the network reads its windows."""
         return ("log_mel",) if self.parameters.lld_windows is None else ("log_mel", "lld")
 
-    def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        return self._statistics(x, self._windows(x))
-
     def _statistics(self, x: FeatureSet, windows: list[np.ndarray]) -> dict[str, np.ndarray]:
         levelled = np.concatenate(
             [

@@ -108,7 +108,7 @@ def power_product(probabilities: Sequence[Any], weights: Sequence[float]) -> Any
     return tf.nn.softmax(tf.add_n([weight * tf.math.log(tf.maximum(p, _TINY)) for p, weight in pairs]))
 
 
-def loop_lstm(sequences: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
+def loop_lstm(gates: Any, recurrent: Any) -> Any:
     """Do what `affetto.models.layers.run_lstm` does, for one clip: TensorFlow Lite knows no `BlockLSTM`.
 
     Its own LSTM keeps its state from one call to the next unless the caller resets it, which is easily
@@ -116,12 +116,11 @@ def loop_lstm(sequences: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
     """
     units = int(recurrent.shape[0])
     recurrent = tf.convert_to_tensor(recurrent)
-    projected = tf.matmul(sequences[0], tf.convert_to_tensor(kernel)) + tf.convert_to_tensor(bias)
-    n_steps = tf.shape(projected)[0]
+    n_steps = tf.shape(gates)[1]
 
     def step(i: Any, output: Any, cell: Any, outputs: Any) -> tuple[Any, Any, Any, Any]:
-        gates = projected[i][None] + tf.matmul(output, recurrent)
-        admit, candidate, forget, emit = tf.split(gates, 4, axis=1)
+        moved = gates[:, i] + tf.matmul(output, recurrent)
+        admit, candidate, forget, emit = tf.split(moved, 4, axis=1)
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(admit) * tf.tanh(candidate)
         output = tf.sigmoid(emit) * tf.tanh(cell)
         return i + 1, output, cell, outputs.write(i, output)

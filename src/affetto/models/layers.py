@@ -59,11 +59,14 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         run = run_lstm
         if self.portable:
             from affetto.models.graph_steps import loop_lstm as run
-        outputs = [run(sequences, *self.weights_of[0])]
-        if self.bidirectional:
-            turned = tf.reverse_sequence(sequences, lengths, seq_axis=1, batch_axis=0)
-            backward = run(turned, *self.weights_of[1])
-            outputs.append(tf.reverse_sequence(backward, lengths, seq_axis=1, batch_axis=0))
+        kernels, recurrents, biases = zip(*self.weights_of, strict=True)
+        gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1) + tf.concat(biases, axis=0)
+        forward, *backward = tf.split(gates, len(self.weights_of), axis=2)
+        outputs = [run(forward, recurrents[0])]
+        if backward:
+            turned = tf.reverse_sequence(backward[0], lengths, seq_axis=1, batch_axis=0)
+            output = run(turned, recurrents[1])
+            outputs.append(tf.reverse_sequence(output, lengths, seq_axis=1, batch_axis=0))
         mask = step_mask(lengths, tf.shape(sequences)[1])
         return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)
 
@@ -171,10 +174,13 @@ def step_mask(lengths: Any, n_steps: Any) -> Any:
     return tf.sequence_mask(lengths, n_steps)
 
 
-def run_lstm(sequences: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
-    """Run an LSTM from zero states: [n_clips, n_steps, n_inputs] to [n_clips, n_steps, units]."""
-    major = tf.transpose(sequences, [1, 0, 2])
-    units = recurrent.shape[0]
+def run_lstm(gates: Any, recurrent: Any) -> Any:
+    """Run an LSTM from zero states on projected inputs: [n_clips, n_steps, 4 units] to [..., units].
+
+    `BlockLSTM` multiplies its inputs by a kernel step by step; several hundred dimensions are projected
+    several times faster before, all steps in one product of matrices. The kernel is then the identity.
+    """
+    major, units = tf.transpose(gates, [1, 0, 2]), recurrent.shape[0]
     state = tf.zeros([tf.shape(major)[1], units], major.dtype)
     peephole = tf.zeros([units], major.dtype)
     outputs = tf.raw_ops.BlockLSTM(
@@ -182,11 +188,11 @@ def run_lstm(sequences: Any, kernel: Any, recurrent: Any, bias: Any) -> Any:
         x=major,
         cs_prev=state,
         h_prev=state,
-        w=tf.concat([tf.convert_to_tensor(kernel), tf.convert_to_tensor(recurrent)], axis=0),
+        w=tf.concat([tf.eye(4 * units), tf.convert_to_tensor(recurrent)], axis=0),
         wci=peephole,
         wcf=peephole,
         wco=peephole,
-        b=tf.convert_to_tensor(bias),
+        b=tf.zeros([4 * units], major.dtype),
         forget_bias=0.0,
         cell_clip=0.0,
         use_peephole=False,

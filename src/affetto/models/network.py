@@ -29,7 +29,7 @@ class KerasEstimator(Estimator):
     Attributes
     ----------
     statistics_ : dict of numpy.ndarray
-        What `_learn_statistics` measured on the training clips (means, deviations); saved with the weights.
+        What `_learn_inputs` measured on the training clips (means, deviations); saved with the weights.
     members_ : list of keras.Model
         The trained networks; probabilities and attention are their means.
     """
@@ -42,8 +42,8 @@ class KerasEstimator(Estimator):
         self.members_: list[Any] = []
 
     @abc.abstractmethod
-    def _learn_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        """Measure the training clips, for standardisation."""
+    def _learn_inputs(self, x: FeatureSet) -> Inputs:
+        """Measure the training clips, keep that in `statistics_`, and return their inputs."""
 
     @abc.abstractmethod
     def _inputs(self, x: FeatureSet) -> Inputs:
@@ -92,11 +92,6 @@ class KerasEstimator(Estimator):
         self.members_ = []
         histories = [self._fit_member(examples, groups, int(seed)) for seed in seeds]
         self.history_ = _mean_history(histories)
-
-    def _learn_inputs(self, x: FeatureSet) -> Inputs:
-        """Set `statistics_` and return the inputs; override it where both share costly work."""
-        self.statistics_ = self._learn_statistics(x)
-        return self._inputs(x)
 
     def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
         import keras
