@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from importlib import import_module
 
 import numpy as np
@@ -49,6 +51,15 @@ def single(*clips):
 def fitted():
     x, y, groups = toy()
     return build_estimator("crnn", SMALL, seed=1).fit(x, y, groups), x
+
+
+def test_a_model_is_loaded_without_a_word(fitted, tmp_path):
+    """Layers import TensorFlow, whose native code writes to the terminal unless it is started with care."""
+    fitted[0].save(tmp_path / "model")
+    main = "import sys; from affetto.models.registry import load_estimator; load_estimator(sys.argv[1])"
+    command = [sys.executable, "-c", main, str(tmp_path / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 def test_separable_classes_are_learnt(fitted):

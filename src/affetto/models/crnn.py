@@ -215,6 +215,7 @@ class Crnn(KerasEstimator):
         return [step_s * np.arange(n) for n in self._n_steps(x)]
 
     def _load_state(self, directory: Path) -> None:
+        shared.configure_tensorflow()  # before the layers import it
         import affetto.models.crnn_network  # noqa: F401  # registers the layers
 
         super()._load_state(directory)
