@@ -82,9 +82,9 @@ def main() -> int:
         print_overhead(_copies(paths, place / "voice"), voice, "voice", repeat=arguments.repeat)
         if arguments.music:
             music = {"mfcc": MfccParameters(**_configured("music", "mfcc"))}
-            time_music(recordings(arguments.music, arguments.clips), arguments.repeat)
-            songs = _copies(recordings(arguments.music, arguments.clips), place / "music")
-            print_overhead(songs, music, "music", repeat=arguments.repeat)
+            songs = recordings(arguments.music, arguments.clips)
+            time_music(songs, arguments.repeat)
+            print_overhead(_copies(songs, place / "music"), music, "music", repeat=arguments.repeat)
     time_midi(arguments.midi, arguments.repeat)
     time_first_calls()
     return 0

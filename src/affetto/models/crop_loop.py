@@ -19,7 +19,7 @@ from affetto.models.augmentation import (
 )
 from affetto.models.crops import Crops, cut, draw_crops
 from affetto.models.lld_windows import LldWindowParameters
-from affetto.models.loop import Loop
+from affetto.models.loop import Loop, batch_signature
 from affetto.models.training import Batch, Examples, TrainingParameters
 
 _CLEAN_BATCH = 64
@@ -138,9 +138,7 @@ def _training_pass(model: Any) -> Callable[[Batch], Any]:
     """Return a compiled forward pass as in training: called eagerly, Keras walks through the layers anew."""
     import tensorflow as tf
 
-    specs = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
-
-    @tf.function(input_signature=[specs], autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[batch_signature(model)], autograph=False)  # type: ignore[untyped-decorator]
     def forward(batch: Any) -> Any:
         return model(batch, training=True)["logits"]
 

@@ -148,9 +148,8 @@ def _step_function(
 ) -> Any:
     import tensorflow as tf
 
-    batch_spec = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
     specs = [
-        batch_spec,
+        batch_signature(model),
         tf.TensorSpec([None, n_classes], tf.float32),
         tf.TensorSpec([None], tf.float32),
         tf.TensorSpec([], tf.float32),
@@ -172,6 +171,13 @@ def _step_function(
         return loss, tf.reduce_sum(tf.cast(hits, tf.int32))
 
     return step
+
+
+def batch_signature(model: Any) -> dict[str, Any]:
+    """Return what compiled functions are told of a network's batches: name of an input → its TensorSpec."""
+    import tensorflow as tf
+
+    return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
 
 
 def weighted_loss(outputs: Any, targets: Any, weights: Any, auxiliary_weight: float) -> Any:
