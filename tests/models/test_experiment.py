@@ -13,6 +13,8 @@ from affetto.models.specification import ExperimentParameters, ModelSpecificatio
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
+from .test_crnn_lld import TINY, toy
+
 SVM = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",))
 NOISY = {"kind": "pink_noise", "snr_db": 20.0}
 COPIED = ModelSpecification(
@@ -73,6 +75,44 @@ def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
     with pytest.raises(AssertionError, match="fitted again"):
         run(corpus, tmp_path, seeds=2)
+
+
+def test_branches_of_a_joined_model_are_not_fitted_again_as_ablations(tmp_path, monkeypatch):
+    x, y, groups = toy()
+    clips = pd.DataFrame({"clip_id": x.clip_ids, "emotion": y, "group": groups})
+    folds = pd.DataFrame({"clip_id": x.clip_ids, "fold": [i // 12 for i in range(24)]})
+    joined = ModelSpecification(
+        estimator="crnn_lld",
+        role="proposed",
+        features=tuple(x),
+        parameters={"crnn": TINY, "lld": {"penalty": 0.5}},
+    )
+    alone = {
+        name: ModelSpecification(estimator=name, role="ablation", features=features, parameters=parameters)
+        for name, features, parameters in (
+            ("crnn", ("log_mel", "lld"), TINY),
+            ("lld", ("functionals", "correlations"), {"penalty": 0.5}),
+        )
+    }
+
+    def predict(specification, folder):
+        own = FeatureSet({name: x[name] for name in specification.features})
+        arguments = {"experiment": ExperimentParameters(), "store": ResultStore(folder), "models": folder}
+        found = cross_validate(
+            specification, own, clips, folds, executor=HERE, description="toy", **arguments
+        )
+        return found, fold_models(specification, own, clips, folds, **arguments)
+
+    fitted = {name: predict(each, tmp_path / "alone") for name, each in alone.items()}
+    predict(joined, tmp_path / "joined")
+    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", None)
+
+    for name, (expected, _) in fitted.items():
+        found, kept = predict(alone[name], tmp_path / "joined")
+        pd.testing.assert_frame_equal(found.predictions, expected.predictions)
+        pd.testing.assert_frame_equal(found.attention, expected.attention)
+        assert found.cost["fit_seconds"] > 0
+        assert [load_estimator(model.directory).name for model in kept] == [name, name]
 
 
 def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus, tmp_path):

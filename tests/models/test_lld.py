@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.lld import LinearBranch, LldParameters, fit_logistic, span
+from affetto.models.lld import Lld, LldParameters, fit_logistic, span
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.speakers import relevance
 from affetto.models.standardiser import Standardiser
@@ -48,9 +48,7 @@ def speakers(offset, n_speakers=6, n_each=24, *, names=("functionals",), seed=0,
 def branch(offset=1.0, **parameters):
     features, labels, groups = speakers(offset)
     values = {"features": ("functionals",), "penalty": 0.5, "limit": 50.0, **parameters}
-    found = LinearBranch(LldParameters(**values))
-    found.fit(features(1.0), labels, 3, groups)
-    return found
+    return Lld(LldParameters(**values)).fit(features(1.0), labels, groups)
 
 
 @pytest.mark.parametrize("shape", [(20, 90), (50, 8)])
@@ -141,10 +139,10 @@ def test_enrolment_with_many_clips_removes_what_is_the_speakers_own():
     fitted = branch(enrolment_prior=0.0)
     features, labels, _ = speakers(5.0, n_speakers=1, n_each=240, seed=7, first=90)
     plain, shifted = features(0.0), features(1.0)
-    enrolled = fitted.scores(shifted, shifted)
-    np.testing.assert_allclose(enrolled, fitted.scores(plain, plain), atol=1e-6)
+    enrolled = fitted.predict_proba(shifted, shifted)
+    np.testing.assert_allclose(enrolled, fitted.predict_proba(plain, plain), atol=1e-6)
     assert np.mean(enrolled.argmax(axis=1) == labels) > 0.85
-    assert np.mean(fitted.scores(shifted).argmax(axis=1) == labels) < 0.7  # an unknown one is misheard
+    assert np.mean(fitted.predict_proba(shifted).argmax(axis=1) == labels) < 0.7  # an unknown one is misheard
 
 
 def test_few_clips_of_enrolment_are_trusted_less():
@@ -153,9 +151,10 @@ def test_few_clips_of_enrolment_are_trusted_less():
     fitted = branch(enrolment_prior=2.0)
     vectors, mean = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
     expected = fitted.enrolled_(vectors - 3 / (3 + 2) * mean.mean(axis=0))
-    np.testing.assert_allclose(fitted.scores(clips, heard), expected)
+    np.testing.assert_allclose(fitted.predict_proba(clips, heard), softmax(expected))
     stubborn = branch(enrolment_prior=1e9)
-    np.testing.assert_allclose(stubborn.scores(clips, heard), stubborn.enrolled_(vectors), atol=1e-4)
+    expected = softmax(stubborn.enrolled_(vectors))
+    np.testing.assert_allclose(stubborn.predict_proba(clips, heard), expected, atol=1e-4)
 
 
 def test_relevance_has_a_known_value():

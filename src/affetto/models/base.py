@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,6 +49,8 @@ class Estimator(abc.ABC):
     ----------
     classes_ : tuple of str
         Labels of the training clips, sorted; the order of the columns of `predict_proba`.
+    fit_seconds_ : float
+        How long the fit took, s.
     history_ : list of dict
         One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without
         epochs.
@@ -67,6 +70,7 @@ class Estimator(abc.ABC):
         self.parameters = parameters
         self.seed = seed
         self.classes_: tuple[str, ...] = ()
+        self.fit_seconds_ = 0.0
         self.history_: list[dict[str, float]] = []
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
@@ -75,6 +79,14 @@ class Estimator(abc.ABC):
     @abc.abstractmethod
     def features(self) -> tuple[str, ...]:
         """Names of the features that `fit` and `predict_proba` need."""
+
+    @property
+    def branches(self) -> Mapping[str, Estimator]:
+        """Estimators that this one is joined from, by the names of their parameters.
+
+        Each is fitted on the same clips with the same seed as it would be alone, and can stand for that fit.
+        """
+        return {}
 
     @property
     @abc.abstractmethod
@@ -103,6 +115,7 @@ class Estimator(abc.ABC):
         AffettoError
             When a feature is missing, the lengths differ, or fewer than two emotions occur.
         """
+        started = time.perf_counter()
         self._require_features(x)
         _check_lengths(self.name, len(x.clip_ids), len(y), len(groups))
         self.classes_ = tuple(sorted({str(label) for label in y}))
@@ -116,6 +129,7 @@ class Estimator(abc.ABC):
         labels = np.array([index[str(label)] for label in y], dtype=np.int64)
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
+        self.fit_seconds_ = time.perf_counter() - started
         return self
 
     def predict_proba(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:

@@ -19,10 +19,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.models.base import Estimator, Native
-from affetto.models.calibration import softmax
 from affetto.models.crnn import Crnn, CrnnParameters
 from affetto.models.fusion import fit_exponents, fuse
-from affetto.models.lld import LinearBranch, LldParameters
+from affetto.models.lld import Lld, LldParameters
 from affetto.models.lld_windows import LldWindowParameters
 from affetto.models.training import validation_split
 
@@ -63,7 +62,7 @@ class CrnnLld(Estimator):
 
     Attributes
     ----------
-    crnn_, lld_ : Crnn, LinearBranch
+    crnn_, lld_ : Crnn, Lld
         The branches, fitted on all clips.
     exponents_ : numpy.ndarray
         Of the probabilities of the two in the product.
@@ -76,13 +75,18 @@ class CrnnLld(Estimator):
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.crnn_ = Crnn(parameters.crnn, seed=seed)
-        self.lld_ = LinearBranch(parameters.lld)
+        self.lld_ = Lld(parameters.lld, seed=seed)
         self.exponents_ = np.array([parameters.crnn_weight, parameters.lld_weight])
 
     @property
     def features(self) -> tuple[str, ...]:
         """What the CRNN reads (`log_mel`, perhaps `lld`) and the vectors of the LLD branch."""
-        return (*self.crnn_.features, *self.parameters.lld.features)
+        return (*self.crnn_.features, *self.lld_.features)
+
+    @property
+    def branches(self) -> dict[str, Estimator]:
+        """CRNN and LLD branch by the names of their parameters."""
+        return {"crnn": self.crnn_, "lld": self.lld_}
 
     @property
     def n_parameters(self) -> int:
@@ -97,8 +101,8 @@ class CrnnLld(Estimator):
         """Return both branches and their fusion."""
         from affetto.models.graph import product_graph
 
-        branches = (self.crnn_.inference_graph(), self.lld_.inference_graph())
-        return product_graph(branches, self.exponents_.tolist())
+        graphs = (self.crnn_.inference_graph(), self.lld_.inference_graph())
+        return product_graph(graphs, self.exponents_.tolist())
 
     def attention(self, x: FeatureSet) -> list[np.ndarray]:
         """Return the CRNN's weights over the steps of each clip, [n_steps]; they sum to 1."""
@@ -112,8 +116,9 @@ class CrnnLld(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         self.exponents_ = self._learn_exponents(x, labels, groups)
-        self.lld_.fit(x, labels, len(self.classes_), groups)
-        self.history_ = self._fit_network(self.crnn_, x, labels, groups).history_
+        for branch in self.branches.values():
+            self._fit_branch(branch, x, labels, groups)
+        self.history_ = self.crnn_.history_
 
     def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Fit both branches without some speakers and weigh what they say of these."""
@@ -122,33 +127,32 @@ class CrnnLld(Estimator):
         if not len(held) or len(np.unique(labels[kept])) < len(self.classes_):
             return self.exponents_
         seen, unseen = x.take(kept), x.take(held)
-        crnn, lld = Crnn(self.parameters.crnn, seed=self.seed), LinearBranch(self.parameters.lld)
-        lld.fit(seen, labels[kept], len(self.classes_), groups[kept])
-        self._fit_network(crnn, seen, labels[kept], groups[kept])
-        opinions = [crnn.predict_proba(unseen), softmax(lld.scores(unseen))]
+        branches = Crnn(self.parameters.crnn, seed=self.seed), Lld(self.parameters.lld, seed=self.seed)
+        for branch in branches:
+            self._fit_branch(branch, seen, labels[kept], groups[kept])
+        opinions = [branch.predict_proba(unseen) for branch in branches]
         return fit_exponents(opinions, labels[held], start=self.exponents_.tolist())
 
-    def _fit_network(self, crnn: Crnn, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Crnn:
-        return crnn.fit(x, [self.classes_[label] for label in labels], list(groups))
+    def _fit_branch(self, branch: Estimator, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        branch.fit(x, [self.classes_[label] for label in labels], list(groups))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return self._fuse(x, self.lld_.scores(x))
+        return self._fuse(x, self.lld_.predict_proba(x))
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        return self._fuse(x, self.lld_.scores(x, enrolment))
+        return self._fuse(x, self.lld_.predict_proba(x, enrolment))
 
-    def _fuse(self, x: FeatureSet, scores: np.ndarray) -> np.ndarray:
-        return fuse([self.crnn_.predict_proba(x), softmax(scores)], self.exponents_.tolist())
+    def _fuse(self, x: FeatureSet, lld: np.ndarray) -> np.ndarray:
+        return fuse([self.crnn_.predict_proba(x), lld], self.exponents_.tolist())
 
     def _save_state(self, directory: Path) -> None:
-        self.crnn_.save(directory / self.crnn_.name)
-        self.lld_.save(directory)
+        for name, branch in self.branches.items():
+            branch.save(directory / name)
         (directory / _FUSION_FILE).write_text(
             json.dumps({"exponents": self.exponents_.tolist()}), encoding="utf-8"
         )
 
     def _load_state(self, directory: Path) -> None:
-        self.crnn_ = Crnn.load(directory / self.crnn_.name)
-        self.lld_.load(directory)
+        self.crnn_, self.lld_ = Crnn.load(directory / "crnn"), Lld.load(directory / "lld")
         fusion = json.loads((directory / _FUSION_FILE).read_text(encoding="utf-8"))
         self.exponents_ = np.array(fusion["exponents"])

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.features.clip_features import FeatureSet
 from affetto.features.joining import join_copies
-from affetto.models.base import SIGNATURE_FILE, installed_versions
-from affetto.models.registry import build_estimator
+from affetto.models.base import SIGNATURE_FILE, Estimator, installed_versions
+from affetto.models.registry import build_estimator, complete_parameters
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.results import ResultStore, fingerprint, source_fingerprint
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 METHOD = [source_fingerprint(Path(__file__).parent), installed_versions()]
 """What every fit depends on besides its data and parameters: the code that fits."""
@@ -64,7 +62,7 @@ class FoldFit:
             "what": "fold",
             "method": METHOD,
             "estimator": self.specification.estimator,
-            "parameters": self.specification.parameters,
+            "parameters": complete_parameters(self.specification.estimator, self.specification.parameters),
             "seed": self.seed,
             "train": self._data(self.train),
             "test": self._data(self.test),
@@ -90,8 +88,33 @@ class FoldFit:
         return self.store.get(self.key())
 
     def run(self) -> None:
-        """Fit, predict and store the result."""
-        self.store.put(self.key(), _evaluate(self))
+        """Fit, predict and store the result, and those of the branches the model is joined from.
+
+        A branch alone is a model of its own, an ablation perhaps, and need not be fitted again.
+        """
+        estimator = _fit(self)
+        self._keep(estimator)
+        for branch in estimator.branches.values():
+            alone = self._alone(branch)
+            if alone.result() is None:
+                alone._keep(branch)
+
+    def _keep(self, estimator: Estimator) -> None:
+        if self.directory:
+            estimator.save(self.directory)
+        self.store.put(self.key(), _outcome(self, estimator))
+
+    def _alone(self, branch: Estimator) -> FoldFit:
+        """Return the fit of a branch, as if it had been asked for alone."""
+        specification = self.specification.model_copy(
+            update={
+                "estimator": branch.name,
+                "features": branch.features,
+                "parameters": branch.parameters.model_dump(mode="json"),
+            }
+        )
+        features = FeatureSet({feature: self.features[feature] for feature in branch.features})
+        return replace(self, specification=specification, features=features, copies={})
 
 
 def copies_key(specification: ModelSpecification) -> dict[str, Any]:
@@ -156,29 +179,29 @@ def plan_fits(
     return fits
 
 
-def _evaluate(fit: FoldFit) -> Mapping[str, Any]:
-    estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
-    started = time.perf_counter()
+def _fit(fit: FoldFit) -> Estimator:
     x, labels, groups = training_data(
         fit.features.take(fit.train),
         [fit.labels[i] for i in fit.train],
         [fit.groups[i] for i in fit.train],
         fit.copies,
     )
-    estimator.fit(x, labels, groups)
-    fitted = time.perf_counter()
-    if fit.directory:
-        estimator.save(fit.directory)
+    estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
+    return estimator.fit(x, labels, groups)
+
+
+def _outcome(fit: FoldFit, estimator: Estimator) -> Mapping[str, Any]:
     unseen = fit.features.take(fit.test)
+    started = time.perf_counter()
     probabilities = estimator.predict_proba(unseen)
-    predicted = time.perf_counter()
+    predict_seconds = time.perf_counter() - started
     weights, times = estimator.attention(unseen), estimator.attention_times(unseen)
     return {
         "classes": list(estimator.classes_),
         "probabilities": probabilities,
         "history": estimator.history_,
-        "fit_seconds": fitted - started,
-        "predict_seconds": predicted - fitted,
+        "fit_seconds": estimator.fit_seconds_,
+        "predict_seconds": predict_seconds,
         "n_parameters": int(estimator.n_parameters),
         "attention": _flat(weights),
         "attention_times": _flat(times),

@@ -59,16 +59,23 @@ class LldParameters(BaseModel):
     )
 
 
-class LinearBranch:
+@dataclass(frozen=True)
+class Linear:
+    """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the logits of vectors [n_clips, n_dimensions], float64 [n_clips, n_classes]."""
+        return np.asarray(vectors @ self.weights + self.bias)
+
+
+class Lld(Estimator):
     """Standardisation and a multinomial logistic regression on the vectors of a clip, put together.
 
     A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
     speaker tell that mean (`enrolment`).
-
-    Parameters
-    ----------
-    parameters
-        How to fit.
 
     Attributes
     ----------
@@ -80,46 +87,48 @@ class LinearBranch:
         The regressions on standardised vectors, and on those relative to their speaker.
     """
 
-    def __init__(self, parameters: LldParameters) -> None:
-        self.parameters = parameters
+    name: ClassVar[str] = "lld"
+    Parameters: ClassVar[type[BaseModel]] = LldParameters
+    parameters: LldParameters
+
+    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
+        super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
         self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
 
-    def fit(self, x: FeatureSet, labels: np.ndarray, n_classes: int, groups: np.ndarray) -> None:
-        """Fit on the features of clips labelled int64 [n_clips], by the speakers `groups` [n_clips]."""
-        vectors = self._vectors(x)
-        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        self.sizes_ = tuple(len(x[name].dimensions) for name in self.parameters.features)
-        standardised = self.standardiser_(vectors)
-        self.anyone_ = self._regress(standardised, labels, n_classes, groups)
-        relative = less_group_means(standardised, groups)
-        self.enrolled_ = self._regress(relative, labels, n_classes, groups)
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The vectors that the parameters name."""
+        return self.parameters.features
 
-    def scores(self, x: FeatureSet, enrolment: FeatureSet | None = None) -> np.ndarray:
-        """Return the logits, float64 [n_clips, n_classes]; `enrolment` are clips of the same speaker."""
-        standardised = self.standardiser_(self._vectors(x))
-        if enrolment is None:
-            return self.anyone_(standardised)
-        heard = self.standardiser_(self._vectors(enrolment))
-        trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
-        return self.enrolled_(standardised - trust * heard.mean(axis=0))
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases that answer without an enrolment."""
+        return int(self.anyone_.weights.size + self.anyone_.bias.size)
 
     def inference_graph(self) -> InferenceGraph:
         """Return standardisation, weights and softmax."""
         from affetto.models.graph import linear_graph
 
-        sizes: dict[str, int] = dict(zip(self.parameters.features, self.sizes_, strict=True))
+        self._require_fitted()
+        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
         return linear_graph(sizes, self.standardiser_, self.anyone_.weights, self.anyone_.bias)
 
-    def _regress(
-        self, standardised: np.ndarray, labels: np.ndarray, n_classes: int, groups: np.ndarray
-    ) -> Linear:
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        vectors = self._vectors(x)
+        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
+        self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+        standardised = self.standardiser_(vectors)
+        self.anyone_ = self._regress(standardised, labels, groups)
+        self.enrolled_ = self._regress(less_group_means(standardised, groups), labels, groups)
+
+    def _regress(self, standardised: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Linear:
         scale = self._scale(relevance(standardised, labels, groups))
         weights, bias = fit_logistic(
             standardised * scale,
             labels,
-            n_classes,
+            len(self.classes_),
             penalty=self.parameters.penalty,
             class_weights=self.parameters.class_weights,
         )
@@ -134,15 +143,18 @@ class LinearBranch:
         return np.asarray(np.sqrt(squares / np.repeat(np.maximum(totals, least), self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return np.concatenate([x[name].stack() for name in self.parameters.features], axis=1)
+        return np.concatenate([x[name].stack() for name in self.features], axis=1)
 
-    @property
-    def n_parameters(self) -> int:
-        """Weights and biases that answer without an enrolment."""
-        return int(self.anyone_.weights.size + self.anyone_.bias.size)
+    def _predict(self, x: FeatureSet) -> np.ndarray:
+        return softmax(self.anyone_(self.standardiser_(self._vectors(x))))
 
-    def save(self, directory: Path) -> None:
-        """Write statistics and weights (float32) into `directory`."""
+    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        heard = self.standardiser_(self._vectors(enrolment))
+        trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
+        relative = self.standardiser_(self._vectors(x)) - trust * heard.mean(axis=0)
+        return softmax(self.enrolled_(relative))
+
+    def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory / _STANDARDISER_FILE)
         with (directory / _WEIGHTS_FILE).open("wb") as file:
             np.savez(
@@ -154,67 +166,12 @@ class LinearBranch:
                 enrolled_bias=self.enrolled_.bias,
             )
 
-    def load(self, directory: Path) -> None:
-        """Read what `save` wrote."""
+    def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
             self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
             self.enrolled_ = Linear(stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"])
-
-
-@dataclass(frozen=True)
-class Linear:
-    """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the logits of vectors [n_clips, n_dimensions], float64 [n_clips, n_classes]."""
-        return np.asarray(vectors @ self.weights + self.bias)
-
-
-class Lld(Estimator):
-    """The LLD branch alone."""
-
-    name: ClassVar[str] = "lld"
-    Parameters: ClassVar[type[BaseModel]] = LldParameters
-    parameters: LldParameters
-
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.branch_ = LinearBranch(parameters)
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The vectors that the parameters name."""
-        return self.parameters.features
-
-    @property
-    def n_parameters(self) -> int:
-        """Weights and biases of the linear classifier."""
-        return self.branch_.n_parameters
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return the branch's."""
-        self._require_fitted()
-        return self.branch_.inference_graph()
-
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.branch_.fit(x, labels, len(self.classes_), groups)
-
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return softmax(self.branch_.scores(x))
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        return softmax(self.branch_.scores(x, enrolment))
-
-    def _save_state(self, directory: Path) -> None:
-        self.branch_.save(directory)
-
-    def _load_state(self, directory: Path) -> None:
-        self.branch_.load(directory)
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.models.base import Estimator, read_signature
@@ -59,12 +59,25 @@ def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed
     AffettoError
         When the model is unknown, or a parameter is unknown or out of its bounds.
     """
-    cls = estimator_class(name)
+    return estimator_class(name)(_validated(name, parameters), seed=seed)
+
+
+def complete_parameters(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the parameters of a model with the defaults of those left out, as `build_estimator` takes them.
+
+    Raises
+    ------
+    AffettoError
+        As `build_estimator`.
+    """
+    return _validated(name, parameters).model_dump(mode="json")
+
+
+def _validated(name: str, parameters: Mapping[str, Any] | None) -> BaseModel:
     try:
-        validated = cls.Parameters.model_validate(dict(parameters or {}))
+        return estimator_class(name).Parameters.model_validate(dict(parameters or {}))
     except ValidationError as error:
         raise AffettoError(f"Parameters of the model {name!r}: {validation_sentence(error)}.") from error
-    return cls(validated, seed=seed)
 
 
 def load_estimator(directory: Path) -> Estimator:

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.fft import irfft, rfft
 
 SAMPLE_RATE_HZ = 16_000
 HOP_S = 0.01
@@ -101,6 +100,8 @@ def _measure(samples: np.ndarray) -> list[FrameMeasures]:
 
 def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return height and lag of the highest inner peak of the normalised autocorrelation of each frame."""
+    from scipy.fft import irfft, rfft
+
     window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
     frequency = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ)
     weight = np.where((frequency >= _BAND_HZ[0]) & (frequency <= _BAND_HZ[1]), frequency, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import lfilter
 
 _SMALLEST = 1e-6
 
@@ -74,6 +73,8 @@ def pool_posteriors(posteriors: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
 
 def _spread(values: np.ndarray, steps: float) -> np.ndarray:
     """Sum over all steps with weights exp(-distance / steps), [n_steps, n]."""
+    from scipy.signal import lfilter
+
     decay = np.exp(-1.0 / steps)
     forward = lfilter([1.0], [1.0, -decay], values, axis=0)
     backward = lfilter([1.0], [1.0, -decay], values[::-1], axis=0)[::-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ def encode_mp3(samples: np.ndarray) -> bytes:
         RATE_HZ,
         format="MP3",
         subtype="MPEG_LAYER_III",
-        bitrate_mode="CONSTANT",
+        bitrate_mode="VARIABLE",
         compression_level=0.9,
     )
     return file.getvalue()
@@ -242,7 +243,7 @@ def listening_material(
     tuple
         `exemplars/<clip_id>` and `words/<descriptor>/<number>` → MP3, and clip → why it cannot be heard.
     """
-    audio: dict[str, bytes] = {}
+    sounds: dict[str, np.ndarray] = {}
     failed: dict[str, str] = {}
     for exemplar in (one for card in cards for one in card["exemplars"][:players]):
         name = str(exemplar["clip_id"])
@@ -251,11 +252,10 @@ def listening_material(
         except AffettoError as error:
             failed[name] = str(error)
         else:
-            audio[f"exemplars/{name}"] = encode_mp3(level(samples))
+            sounds[f"exemplars/{name}"] = level(samples)
     shown = list(dict.fromkeys(one["word"] for card in cards for one in card["words"][:words]))
     nearest = nearest_excerpts(codebook, features, shown, number=excerpts, executor=executor) if shown else {}
-    for word, places in nearest.items():
-        sheet = audio_sheet(clips, places)
-        if len(sheet):
-            audio[f"words/{word}"] = encode_mp3(sheet)
-    return audio, failed
+    sheets = {f"words/{word}": audio_sheet(clips, places) for word, places in nearest.items()}
+    sounds |= {name: sheet for name, sheet in sheets.items() if len(sheet)}
+    with ThreadPoolExecutor() as pool:  # the encoder is written in C and lets other threads run
+        return dict(zip(sounds, pool.map(encode_mp3, sounds.values()), strict=True)), failed
