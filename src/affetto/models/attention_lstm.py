@@ -154,9 +154,9 @@ class AttentionLstm(KerasEstimator):
         inputs = make_inputs(example)
         encoded = self._encode(inputs["steps"], inputs["steps_lengths"])
         pooled, extra = self._pool(encoded, inputs["steps_lengths"])
-        dropped = keras.layers.Dropout(self.parameters.dropout)(pooled)
+        dropped = keras.layers.Dropout(self.parameters.dropout, name="dropout")(pooled)
         logits = keras.layers.Dense(n_classes, name="logits")(dropped)
-        return keras.Model(inputs, {"logits": logits, **extra})
+        return keras.Model(inputs, {"logits": logits, **extra}, name=self.name)
 
     def _encode(self, steps: Any, lengths: Any) -> Any:
         import keras
@@ -164,19 +164,23 @@ class AttentionLstm(KerasEstimator):
         from affetto.models.layers import SequenceLstm
 
         parameters = self.parameters
-        x = keras.layers.SpatialDropout1D(parameters.input_dropout)(steps)
+        x = keras.layers.SpatialDropout1D(parameters.input_dropout, name="input_dropout")(steps)
         if parameters.projection:
-            x = keras.layers.Dense(parameters.projection, activation="tanh")(x)
-            x = keras.layers.SpatialDropout1D(parameters.input_dropout)(x)
+            x = keras.layers.Dense(parameters.projection, activation="tanh", name="projection")(x)
+            x = keras.layers.SpatialDropout1D(parameters.input_dropout, name="projection_dropout")(x)
         bottom = x
-        for _ in range(parameters.layers):
-            x = SequenceLstm(parameters.units, bidirectional=parameters.bidirectional)(x, lengths)
-        return keras.layers.Concatenate()([x, bottom]) if parameters.skip else x
+        for layer in range(parameters.layers):
+            lstm = SequenceLstm(
+                parameters.units, bidirectional=parameters.bidirectional, name=f"lstm_{layer}"
+            )
+            x = lstm(x, lengths)
+        return keras.layers.Concatenate(name="skip")([x, bottom]) if parameters.skip else x
 
     def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
         from affetto.models.layers import AttentionPooling
 
-        pooled, weights = AttentionPooling(deviation=self.parameters.pooled_deviation)(encoded, lengths)
+        pool = AttentionPooling(deviation=self.parameters.pooled_deviation, name="pooling")
+        pooled, weights = pool(encoded, lengths)
         return pooled, {"attention": weights}
 
 
@@ -196,7 +200,7 @@ class LastStateLstm(AttentionLstm):
     def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
         from affetto.models.layers import LastState
 
-        return LastState(bidirectional=self.parameters.bidirectional)(encoded, lengths), {}
+        return LastState(bidirectional=self.parameters.bidirectional, name="pooling")(encoded, lengths), {}
 
 
 def _join_nearest(windows: np.ndarray, rows: np.ndarray, layout: Mapping[str, float]) -> np.ndarray:

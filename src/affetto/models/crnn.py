@@ -172,12 +172,9 @@ class Crnn(KerasEstimator):
         )
 
     def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
-        import keras
-
         from affetto.models.crop_loop import CropLoop
 
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        shared.seed_keras(seed)
         chosen = self.parameters
         kept, held = shared.validation_split(
             examples.labels, groups, chosen.validation_fraction, np.random.default_rng(seed)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from affetto.models.layers import AttentionPooling, SequenceLstm, step_mask
@@ -57,6 +58,25 @@ class RemoveLevel(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
         return {**super().get_config(), "removal": self.removal, "range_db": self.range_db}
+
+
+@keras.saving.register_keras_serializable(package="affetto")
+class StandardiseBands(keras.layers.Layer):  # type: ignore[misc]
+    """Subtract the mean of each band and divide by its deviation, both variables that no training moves."""
+
+    def build(self, spectrograms_shape: Any) -> None:
+        """Make the variables, one number a band."""
+        shape = (int(spectrograms_shape[-1]),)
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
+
+    def call(self, spectrograms: Any) -> Any:
+        """Return [n_clips, n_frames, n_bands], shaped like `spectrograms`."""
+        return (spectrograms - self.mean) / self.scale
+
+    def compute_output_shape(self, spectrograms_shape: Any) -> Any:
+        """Return the shape of `call`'s result."""
+        return tuple(spectrograms_shape)
 
 
 @keras.saving.register_keras_serializable(package="affetto")
@@ -216,9 +236,9 @@ def build_crnn(
     lengths = inputs["log_mel_lengths"]
     clips = inputs["log_mel"]
     clips = RemoveLevel(removal=mean_removal, range_db=range_db, name="level")(clips, lengths)
-    clips = layers.Normalization(
-        mean=list(band_mean), variance=[value**2 for value in band_scale], name="standardised"
-    )(clips)
+    standardise = StandardiseBands(name="standardised")
+    clips = standardise(clips)
+    standardise.set_weights([np.array(band_mean), np.array(band_scale)])
     maps = DeltaChannels(name="deltas")(clips, lengths)
     for block, n_channels in enumerate(channels):
         halved = block < n_time_strides
@@ -228,7 +248,7 @@ def build_crnn(
         lengths = HalveLengths(name=f"lengths_{block}")(lengths) if halved else lengths
         maps = KeepSteps(name=f"keep_{block}")(maps, lengths)
     steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
-    steps = layers.Dropout(dropout)(steps)
+    steps = layers.Dropout(dropout, name="steps_dropout")(steps)
     if "lld_windows" in inputs:
         windows = AlignSteps(name="windows")(inputs["lld_windows"], inputs["lld_windows_lengths"], steps)
         windows = _project(windows, window_units, window_dropout, dropout)
@@ -237,18 +257,20 @@ def build_crnn(
     mean_step, attention = AttentionPooling(name="pooling")(steps, lengths)
     deviation = WeightedDeviation(name="deviation")(steps, attention, mean_step)
     pooled = layers.Concatenate(name="pooled")([mean_step, deviation])
-    logits = layers.Dense(n_classes, name="logits")(layers.Dropout(dropout)(pooled))
-    return keras.Model(dict(inputs), {"logits": logits, "attention": attention})
+    logits = layers.Dense(n_classes, name="logits")(layers.Dropout(dropout, name="dropout")(pooled))
+    return keras.Model(dict(inputs), {"logits": logits, "attention": attention}, name="crnn")
 
 
 def _project(windows: Any, units: int, window_dropout: float, dropout: float) -> Any:
     """Dropout of whole dimensions, dense layer, layer normalisation, GELU, dropout."""
     from keras import layers
 
-    windows = layers.SpatialDropout1D(window_dropout)(windows)
+    windows = layers.SpatialDropout1D(window_dropout, name="input_window_dropout")(windows)
     windows = layers.Dense(units, name="window_dense")(windows)
     windows = layers.LayerNormalization(name="window_normalisation")(windows)
-    return layers.Dropout(dropout)(layers.Activation("gelu", name="window_gelu")(windows))
+    return layers.Dropout(dropout, name="window_dropout")(
+        layers.Activation("gelu", name="window_gelu")(windows)
+    )
 
 
 def _convolve(maps: Any, n_channels: int, *, size: int, stride: int, name: str) -> Any:

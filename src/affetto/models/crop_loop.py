@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from affetto.models.augmentation import (
 )
 from affetto.models.crops import Crops, cut, draw_crops
 from affetto.models.lld_windows import LldWindowParameters
-from affetto.models.loop import Loop, batch_signature
+from affetto.models.loop import Loop
 from affetto.models.training import Batch, Examples, TrainingParameters
 
 _CLEAN_BATCH = 64
@@ -67,17 +67,14 @@ class CropLoop(Loop):
             self.means = np.stack([clip.mean(axis=0) for clip in examples.inputs["lld_windows"]])
         self.members = [np.flatnonzero(examples.labels == label) for label in range(examples.n_classes)]
 
-    def run(self, validation: Examples | None) -> list[dict[str, float]]:
-        """Train, then measure the statistics of the batch normalisation anew on crops as they are.
+    def _finish(self) -> None:
+        """Measure the statistics of the batch normalisation anew on crops as they are.
 
         Hidden stripes, noise and blends shift these statistics, and clips to be predicted have none of
         them. The same is due after averaging weights (Izmailov et al., UAI 2018).
         """
-        history = super().run(validation)
-        measure = _training_pass(self.model)
         for indices in self._clean_batches():
-            measure(self._crops(indices, stretch=0.0))
-        return history
+            self.graph.forward(self._crops(indices, stretch=0.0))
 
     def _clean_batches(self) -> Iterator[np.ndarray]:
         """Yield as many batches as the statistics need, however few or many clips there are."""
@@ -132,15 +129,3 @@ class CropLoop(Loop):
         """Draw another clip of the same emotion for each."""
         drawn = [self.rng.choice(self.members[int(label)]) for label in self.examples.labels[indices]]
         return np.asarray(drawn)
-
-
-def _training_pass(model: Any) -> Callable[[Batch], Any]:
-    """Return a compiled forward pass as in training: called eagerly, Keras walks through the layers anew."""
-    import tensorflow as tf
-
-    @tf.function(input_signature=[batch_signature(model)], autograph=False)  # type: ignore[untyped-decorator]
-    def forward(batch: Any) -> Any:
-        return model(batch, training=True)["logits"]
-
-    compiled: Callable[[Batch], Any] = forward
-    return compiled

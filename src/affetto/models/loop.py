@@ -1,4 +1,4 @@
-"""One network's training, step by step; the only place where gradients are taken."""
+"""One network's training, step by step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from affetto.models import training as shared
 from affetto.models.training import Augment, Batch, Examples, TrainingParameters
+from affetto.models.training_graph import TrainingGraph, training_graph
 
 
 class Loop:
     """Trains one Keras model on examples that fit in memory.
 
-    A `tf.function` with open batch and time axes is traced once, whatever the widths; `Model.fit` would trace
-    anew for each fit and compile convolutions for each width.
+    The compiled step has open batch and time axes and serves all fits of an architecture; `Model.fit` would
+    trace anew for each fit and compile convolutions for each width.
 
     Parameters
     ----------
@@ -40,6 +41,7 @@ class Loop:
         augment: Augment | None,
     ) -> None:
         self.model, self.examples, self.parameters, self.augment = model, examples, parameters, augment
+        self.graph: TrainingGraph
         self.rng = np.random.default_rng(seed)
         self.lengths = shared.input_lengths(examples.inputs)
         self.widths = {
@@ -52,31 +54,37 @@ class Loop:
         self.weights = balanced if parameters.class_weights else np.ones_like(balanced)
         n_steps = parameters.epochs * -(-len(examples.labels) // parameters.batch_size)
         self.rates = shared.learning_rates(parameters, n_steps)
-        self.optimizer = _optimizer(parameters)
-        self.optimizer.build(model.trainable_variables)
-        self.average = _copies(model) if parameters.ema_momentum > 0 else []
-        self.step = _step_function(model, self.optimizer, self.average, parameters, examples.n_classes)
         self.done = 0
 
     def run(self, validation: Examples | None) -> list[dict[str, float]]:
         """Train for all epochs, leave the chosen weights in the model, return an entry an epoch."""
+        with training_graph(self.model, self.parameters, self.examples.n_classes) as self.graph:
+            history = self._train(validation)
+            self._finish()
+        return history
+
+    def _train(self, validation: Examples | None) -> list[dict[str, float]]:
+        model = self.graph.model
         history: list[dict[str, float]] = []
         best: tuple[tuple[float, float], list[np.ndarray]] | None = None
         for epoch in range(1, self.parameters.epochs + 1):
             entry = {"epoch": float(epoch), **self._epoch()}
             if validation is not None:
                 trained = self._swap(self._chosen())
-                entry |= evaluate(self.model, validation)
+                entry |= evaluate(model, validation)
                 score = (entry["val_uar"], -entry["val_loss"])
                 if best is None or score > best[0]:
-                    best = (score, self.model.get_weights())
+                    best = (score, model.get_weights())
                 self._swap(trained)
             history.append(entry)
         if best is not None:
-            self.model.set_weights(best[1])
+            model.set_weights(best[1])
         else:
             self._swap(self._chosen())
         return history
+
+    def _finish(self) -> None:
+        """Do what is due once the weights are chosen; nothing here."""
 
     def _epoch(self) -> dict[str, float]:
         losses, hits, clips = 0.0, 0, 0
@@ -84,7 +92,7 @@ class Loop:
         for indices in shared.bucket_order(self.lengths, self.parameters.batch_size, self.rng):
             batch, targets, weights = self._batch(indices)
             rate = float(self.rates[min(self.done, len(self.rates) - 1)])
-            loss, right = self.step(batch, targets, weights, np.float32(rate), self._momentum())
+            loss, right = self.graph.step(batch, targets, weights, np.float32(rate), self._momentum())
             losses += float(loss) * len(indices)
             hits += int(right)
             clips += len(indices)
@@ -105,12 +113,13 @@ class Loop:
         return np.float32(min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done)))
 
     def _chosen(self) -> list[np.ndarray]:
-        return [variable.numpy() for variable in self.average or self.model.trainable_variables]
+        return [variable.numpy() for variable in self.graph.average or self.graph.model.trainable_variables]
 
     def _swap(self, values: list[np.ndarray]) -> list[np.ndarray]:
         """Put `values` into the model and return what was there."""
-        before = [variable.numpy() for variable in self.model.trainable_variables]
-        for variable, value in zip(self.model.trainable_variables, values, strict=True):
+        variables = self.graph.model.trainable_variables
+        before = [variable.numpy() for variable in variables]
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return before
 
@@ -125,68 +134,3 @@ def evaluate(model: Any, examples: Examples) -> dict[str, float]:
         "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
         "val_uar": float(np.mean(recalls)),
     }
-
-
-def _optimizer(parameters: TrainingParameters) -> Any:
-    import keras
-
-    optimizer = keras.optimizers.AdamW(
-        parameters.learning_rate, weight_decay=parameters.weight_decay, global_clipnorm=parameters.clip_norm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "query"])
-    return optimizer
-
-
-def _copies(model: Any) -> list[Any]:
-    import tensorflow as tf
-
-    return [tf.Variable(variable.numpy(), trainable=False) for variable in model.trainable_variables]
-
-
-def _step_function(
-    model: Any, optimizer: Any, averages: list[Any], parameters: TrainingParameters, n_classes: int
-) -> Any:
-    import tensorflow as tf
-
-    specs = [
-        batch_signature(model),
-        tf.TensorSpec([None, n_classes], tf.float32),
-        tf.TensorSpec([None], tf.float32),
-        tf.TensorSpec([], tf.float32),
-        tf.TensorSpec([], tf.float32),
-    ]
-
-    @tf.function(input_signature=specs, autograph=False)  # type: ignore[untyped-decorator]
-    def step(batch: Any, targets: Any, weights: Any, rate: Any, momentum: Any) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = model(batch, training=True)
-            loss = weighted_loss(outputs, targets, weights, parameters.auxiliary_weight)
-            total = loss + tf.add_n(model.losses) if model.losses else loss
-        variables = model.trainable_variables
-        optimizer.learning_rate.assign(rate)
-        optimizer.apply(tape.gradient(total, variables), variables)
-        for average, variable in zip(averages, variables, strict=False):  # none when nothing is averaged
-            average.assign_add((1 - momentum) * (variable - average))
-        hits = tf.equal(tf.argmax(outputs["logits"], axis=1), tf.argmax(targets, axis=1))
-        return loss, tf.reduce_sum(tf.cast(hits, tf.int32))
-
-    return step
-
-
-def batch_signature(model: Any) -> dict[str, Any]:
-    """Return what compiled functions are told of a network's batches: name of an input → its TensorSpec."""
-    import tensorflow as tf
-
-    return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
-
-
-def weighted_loss(outputs: Any, targets: Any, weights: Any, auxiliary_weight: float) -> Any:
-    """Return the weighted cross-entropy of `logits` plus that of each `auxiliary_` head times its weight."""
-    import tensorflow as tf
-
-    loss = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"]))
-    for name, logits in outputs.items():
-        if name.startswith("auxiliary_"):
-            extra = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, logits))
-            loss = loss + auxiliary_weight * extra
-    return loss

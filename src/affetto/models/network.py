@@ -94,10 +94,7 @@ class KerasEstimator(Estimator):
         self.history_ = _mean_history(histories)
 
     def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
-        import keras
-
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        shared.seed_keras(seed)
         rng = np.random.default_rng(seed)
         kept, held = shared.validation_split(
             examples.labels, groups, self.parameters.validation_fraction, rng

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,15 @@ def configure_tensorflow() -> int:
         return int(tf.config.threading.get_intra_op_parallelism_threads())
     tf.config.experimental.enable_op_determinism()
     return threads
+
+
+def seed_keras(seed: int) -> None:
+    """Seed what Keras draws initial weights and the states of its dropouts from: Python's own generator.
+
+    `keras.utils.set_random_seed` would seed TensorFlow as well, which none of our layers draws from, and
+    thereby make it prepare every compiled function anew.
+    """
+    random.seed(seed)
 
 
 def n_clips(inputs: Inputs) -> int:
