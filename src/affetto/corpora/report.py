@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +11,7 @@ import pandas as pd
 from affetto.corpora.findings import notes_of, size_sentence, warnings_of
 from affetto.corpora.summary import LISTED, UNLABELLED
 from affetto.errors import one_line
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from affetto.page_template import page_template
 
 _BINS = 40
 _ROWS = 200  # of emotions: a corpus may have any number of them
@@ -36,7 +32,7 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
     str
         An HTML page without scripts and without anything loaded from elsewhere.
     """
-    return _template().render(
+    return page_template("affetto.corpora", "report.html.j2", one_line).render(
         summary=summary,
         size=size_sentence(summary),
         n_rejected=len(rejected),
@@ -56,18 +52,6 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
         reasons=_reasons(rejected),
         listed=LISTED,
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["one_line"] = one_line
-    source = resources.files("affetto.corpora").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 def _emotions(clips: pd.DataFrame) -> list[dict[Hashable, Any]]:

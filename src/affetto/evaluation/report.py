@@ -6,8 +6,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -28,9 +26,9 @@ from affetto.evaluation.wording import (
     task_notes,
     task_title,
 )
+from affetto.page_template import page_template
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from matplotlib.figure import Figure
 
 DEMO = "demo"
@@ -98,7 +96,7 @@ def render_report(
         An HTML page without scripts and without anything loaded from elsewhere.
     """
     n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
-    return _template().render(
+    return page_template("affetto.evaluation", "report.html.j2").render(
         title=task_title(task),
         corpus=corpus,
         is_demo=corpus.split(maxsplit=1)[0] == DEMO,
@@ -115,17 +113,6 @@ def render_report(
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=parameters or EvaluationParameters(),
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("affetto.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 def _comparison_table(comparison: pd.DataFrame) -> dict[str, Any] | None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from affetto.page_template import page_template
 from affetto.themes.musical import TERMS, UNITS
 from affetto.themes.page_figures import mixture_map, word_heat_map
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from matplotlib.figure import Figure
 
     from affetto.themes.model import ThemeModel
@@ -75,24 +73,13 @@ def render_page(
         }
         for emotion in model.emotions
     ]
-    return _template().render(
+    return page_template("affetto.themes", "page.html.j2").render(
         corpus=corpus,
         emotions=emotions,
         n_themes=len(cards),
         n_clips=sum(int(card["size"]) for card in cards),
         heat_map=_image(word_heat_map(model, word_names, cards)),
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("affetto.themes").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source)
 
 
 def _card(
