@@ -26,7 +26,7 @@ def network(n_units=3, *, seed=0):
 
 def train(model, parameters=PARAMETERS, *, n_steps=5):
     rng = np.random.default_rng(0)
-    with graphs.training_graph(model, parameters, 2) as graph:
+    with graphs.training_graph(model, parameters) as graph:
         for _ in range(n_steps):
             batch = {"x": rng.normal(size=(6, 4)).astype(np.float32)}
             targets = np.eye(2, dtype=np.float32)[rng.integers(2, size=6)]
@@ -76,8 +76,8 @@ def test_what_is_not_compiled_in_is_shared():
 
 def test_two_borrowers_never_share_and_few_graphs_are_kept():
     with (
-        graphs.training_graph(network(), PARAMETERS, 2) as one,
-        graphs.training_graph(network(), PARAMETERS, 2) as two,
+        graphs.training_graph(network(), PARAMETERS) as one,
+        graphs.training_graph(network(), PARAMETERS) as two,
     ):
         assert one is not two
     for n_units in range(1, 6):
@@ -86,7 +86,7 @@ def test_two_borrowers_never_share_and_few_graphs_are_kept():
 
 
 def test_a_graph_is_dropped_when_training_fails():
-    with pytest.raises(RuntimeError), graphs.training_graph(network(), PARAMETERS, 2):
+    with pytest.raises(RuntimeError), graphs.training_graph(network(), PARAMETERS):
         raise RuntimeError
     assert not graphs._idle
 

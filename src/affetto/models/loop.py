@@ -8,7 +8,7 @@ import numpy as np
 
 from affetto.models import training as shared
 from affetto.models.training import Augment, Batch, Examples, TrainingParameters
-from affetto.models.training_graph import TrainingGraph, training_graph
+from affetto.models.training_graph import TrainingGraph, assign, training_graph
 
 
 class Loop:
@@ -58,7 +58,7 @@ class Loop:
 
     def run(self, validation: Examples | None) -> list[dict[str, float]]:
         """Train for all epochs, leave the chosen weights in the model, return an entry an epoch."""
-        with training_graph(self.model, self.parameters, self.examples.n_classes) as self.graph:
+        with training_graph(self.model, self.parameters) as self.graph:
             history = self._train(validation)
             self._finish()
         return history
@@ -119,8 +119,7 @@ class Loop:
         """Put `values` into the model and return what was there."""
         variables = self.graph.model.trainable_variables
         before = [variable.numpy() for variable in variables]
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+        assign(variables, values)
         return before
 
 

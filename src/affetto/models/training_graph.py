@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +28,6 @@ class TrainingGraph:
         Keras model from a batch to a dict with `logits`; it is trained itself.
     parameters
         How to train.
-    n_classes
-        Number of classes.
 
     Attributes
     ----------
@@ -41,29 +39,29 @@ class TrainingGraph:
         Compiled; a batch → logits as in training, which updates the statistics of batch normalisations.
     """
 
-    def __init__(self, model: Any, parameters: TrainingParameters, n_classes: int) -> None:
+    def __init__(self, model: Any, parameters: TrainingParameters) -> None:
         self.model = model
         self.optimizer = _optimizer(parameters)
         self.optimizer.build(model.trainable_variables)
         self._untouched = [variable.numpy() for variable in self.optimizer.variables]
         self.average = _copies(model) if parameters.ema_momentum > 0 else []
-        self.step = _step_function(model, self.optimizer, self.average, parameters, n_classes)
+        self.step = _step_function(model, self.optimizer, self.average, parameters)
         self.forward = _forward_function(model)
 
     def start_from(self, model: Any) -> None:
         """Take all variables of a model of the same architecture, and forget what was trained before."""
-        _assign(self.model.variables, model.variables)
-        _assign(self.optimizer.variables, self._untouched)
+        assign(self.model.variables, model.variables)
+        assign(self.optimizer.variables, self._untouched)
         if self.average:
-            _assign(self.average, model.trainable_variables)
+            assign(self.average, model.trainable_variables)
 
     def give_to(self, model: Any) -> None:
         """Write all variables into a model of the same architecture."""
-        _assign(model.variables, self.model.variables)
+        assign(model.variables, self.model.variables)
 
 
 @contextmanager
-def training_graph(model: Any, parameters: TrainingParameters, n_classes: int) -> Iterator[TrainingGraph]:
+def training_graph(model: Any, parameters: TrainingParameters) -> Iterator[TrainingGraph]:
     """Lend a graph that starts as `model` is; what it was trained to be is written into `model` at the end.
 
     A graph is used by one borrower at a time, and kept for the next network of the same architecture and
@@ -71,14 +69,14 @@ def training_graph(model: Any, parameters: TrainingParameters, n_classes: int) -
 
     Parameters
     ----------
-    model, parameters, n_classes
+    model, parameters
         As for `TrainingGraph`; the model's layers must hold in variables what is learnt from clips.
     """
-    key = _key(model, parameters, n_classes)
+    key = _key(model, parameters)
     with _lock:
         graph = _idle.pop(key, None)
     if graph is None:
-        graph = TrainingGraph(_clone(model), parameters, n_classes)
+        graph = TrainingGraph(_clone(model), parameters)
     graph.start_from(model)
     yield graph
     graph.give_to(model)
@@ -95,6 +93,12 @@ def batch_signature(model: Any) -> dict[str, Any]:
     return {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
 
 
+def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Write values, or those of other variables, into variables in their order."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def weighted_loss(outputs: Any, targets: Any, weights: Any, auxiliary_weight: float) -> Any:
     """Return the weighted cross-entropy of `logits` plus that of each `auxiliary_` head times its weight."""
     import tensorflow as tf
@@ -107,20 +111,15 @@ def weighted_loss(outputs: Any, targets: Any, weights: Any, auxiliary_weight: fl
     return loss
 
 
-def _key(model: Any, parameters: TrainingParameters, n_classes: int) -> str:
+def _key(model: Any, parameters: TrainingParameters) -> str:
     built_in = (parameters.weight_decay, parameters.clip_norm, parameters.auxiliary_weight)
-    return f"{model.to_json()} {n_classes} {built_in} {parameters.ema_momentum > 0}"
+    return f"{model.to_json()} {built_in} {parameters.ema_momentum > 0}"
 
 
 def _clone(model: Any) -> Any:
     import keras
 
     return keras.Model.from_config(model.get_config())
-
-
-def _assign(variables: list[Any], values: list[Any]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _optimizer(parameters: TrainingParameters) -> Any:
@@ -139,14 +138,12 @@ def _copies(model: Any) -> list[Any]:
     return [tf.Variable(variable.numpy(), trainable=False) for variable in model.trainable_variables]
 
 
-def _step_function(
-    model: Any, optimizer: Any, averages: list[Any], parameters: TrainingParameters, n_classes: int
-) -> Any:
+def _step_function(model: Any, optimizer: Any, averages: list[Any], parameters: TrainingParameters) -> Any:
     import tensorflow as tf
 
     specs = [
         batch_signature(model),
-        tf.TensorSpec([None, n_classes], tf.float32),
+        tf.TensorSpec([None, model.output["logits"].shape[-1]], tf.float32),
         tf.TensorSpec([None], tf.float32),
         tf.TensorSpec([], tf.float32),
         tf.TensorSpec([], tf.float32),
