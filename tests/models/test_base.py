@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models import base
+from affetto.models import base, model_directory
 
 
 class PriorParameters(BaseModel):
@@ -81,7 +81,7 @@ def test_saved_model_is_read_back_and_replaces_an_older_one(tmp_path):
     x = features(2, hop=512, extras=["chroma"])  # a list, as JSON has it
     np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
-    assert base.read_signature(tmp_path / "deep" / "model")["versions"]["numpy"] == np.__version__
+    assert model_directory.read_signature(tmp_path / "deep" / "model")["versions"]["numpy"] == np.__version__
 
 
 def test_failed_save_leaves_the_old_model(tmp_path):
@@ -122,10 +122,10 @@ def test_one_class_and_unequal_lengths_are_refused():
 def test_wrong_directories_are_refused(tmp_path):
     with pytest.raises(AffettoError, match="holds no model"):
         Prior.load(tmp_path)
-    (tmp_path / base.SIGNATURE_FILE).write_text('{"format": 99}')
+    (tmp_path / model_directory.SIGNATURE_FILE).write_text('{"format": 99}')
     with pytest.raises(AffettoError, match="format 99"):
         Prior.load(tmp_path)
-    (tmp_path / base.SIGNATURE_FILE).write_text('{"format": 1, "estimator": "lstm"}')
+    (tmp_path / model_directory.SIGNATURE_FILE).write_text('{"format": 1, "estimator": "lstm"}')
     with pytest.raises(AffettoError, match="'lstm', not 'prior'"):
         Prior.load(tmp_path)
 

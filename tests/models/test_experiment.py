@@ -40,6 +40,10 @@ def corpus():
     return FeatureSet({"mfcc": features}), clips, folds
 
 
+def where(folder):
+    return {"executor": HERE, "store": ResultStore(folder), "models": folder, "description": "toy"}
+
+
 def run(corpus, tmp_path, *, features=None, folds=None, seeds=1):
     return cross_validate(
         SVM,
@@ -101,18 +105,23 @@ def test_branches_of_a_joined_model_are_not_fitted_again_as_ablations(tmp_path, 
         found = cross_validate(
             specification, own, clips, folds, executor=HERE, description="toy", **arguments
         )
-        return found, fold_models(specification, own, clips, folds, **arguments)
+        models = [model.directory for model in fold_models(specification, own, clips, folds, **arguments)]
+        everything = fit_on_everything(specification, own, clips, temperature=2.0, **where(folder))
+        return found, [*models, everything]
 
     fitted = {name: predict(each, tmp_path / "alone") for name, each in alone.items()}
     predict(joined, tmp_path / "joined")
     monkeypatch.setattr("affetto.models.fold_fit.build_estimator", None)
 
-    for name, (expected, _) in fitted.items():
+    for name, (expected, models) in fitted.items():
         found, kept = predict(alone[name], tmp_path / "joined")
         pd.testing.assert_frame_equal(found.predictions, expected.predictions)
         pd.testing.assert_frame_equal(found.attention, expected.attention)
         assert found.cost["fit_seconds"] > 0
-        assert [load_estimator(model.directory).name for model in kept] == [name, name]
+        for directory, other in zip(kept, models, strict=True):
+            own = FeatureSet({feature: x[feature] for feature in alone[name].features})
+            pd.testing.assert_frame_equal(predict_clips(directory, own), predict_clips(other, own))
+        assert load_estimator(kept[-1]).temperature == 2.0
 
 
 def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus, tmp_path):
@@ -170,7 +179,7 @@ def test_folds_without_test_clips_are_refused(corpus, tmp_path):
 
 def test_a_fitted_model_predicts_new_clips_and_is_found_again(corpus, tmp_path):
     features, clips, _ = corpus
-    arguments = {"temperature": 2.0, "executor": HERE, "root": tmp_path, "description": "toy"}
+    arguments = {"temperature": 2.0, **where(tmp_path)}
 
     directory = fit_on_everything(SVM, features, clips, **arguments)
     written = (directory / "signature.json").stat().st_mtime_ns
@@ -186,9 +195,7 @@ def test_the_temperature_softens_what_a_loaded_model_says(corpus, tmp_path):
     features, clips, _ = corpus
     sharp, soft = (
         predict_clips(
-            fit_on_everything(
-                SVM, features, clips, temperature=t, executor=HERE, root=tmp_path, description="toy"
-            ),
+            fit_on_everything(SVM, features, clips, temperature=t, **where(tmp_path)),
             features,
         )[["p_calm", "p_tense"]].to_numpy()
         for t in (1.0, 4.0)
@@ -225,7 +232,6 @@ def heard(monkeypatch):
         return estimator
 
     monkeypatch.setattr("affetto.models.fold_fit.build_estimator", build)
-    monkeypatch.setattr("affetto.models.experiment.build_estimator", build)
     return fits
 
 
@@ -263,7 +269,7 @@ def test_models_hear_copies_of_their_training_clips_and_never_of_test_clips(corp
 
 def test_the_model_of_all_clips_hears_their_copies_too(corpus, copies, heard, tmp_path):
     features, clips, _ = corpus
-    arguments = {"temperature": 1.0, "executor": HERE, "root": tmp_path, "description": "toy"}
+    arguments = {"temperature": 1.0, **where(tmp_path)}
     plain = fit_on_everything(SVM, features, clips, **arguments)
     heard.clear()
 

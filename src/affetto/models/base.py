@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import abc
 import json
-import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -18,6 +14,7 @@ from pydantic import BaseModel
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import apply_temperature
+from affetto.models.model_directory import new_directory, read_signature, write_signature
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -25,10 +22,7 @@ if TYPE_CHECKING:
 
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
-SIGNATURE_FILE = "signature.json"
-_FORMAT = 1
 _MIN_CLASSES = 2
-_PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
 
 
 class Estimator(abc.ABC):
@@ -183,24 +177,11 @@ class Estimator(abc.ABC):
         return None
 
     def save(self, directory: Path) -> None:
-        """Write the fitted model as a directory (never a pickle), replacing what is there.
-
-        The directory is written under a temporary name and renamed: a reader never sees half a model.
-        """
+        """Write the fitted model as a directory (never a pickle), replacing what is there."""
         self._require_fitted()
-        directory = Path(directory)
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-        try:
-            (partial / SIGNATURE_FILE).write_text(json.dumps(self._signature(), indent=2), encoding="utf-8")
+        with new_directory(Path(directory)) as partial:
+            write_signature(partial, self._signature())
             self._save_state(partial)
-            partial.chmod(0o755)
-            if directory.exists():
-                shutil.rmtree(directory)
-            partial.replace(directory)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -211,7 +192,7 @@ class Estimator(abc.ABC):
         AffettoError
             When the directory holds no model, or one of another kind.
         """
-        signature = read_signature(directory)
+        signature = read_signature(Path(directory))
         if signature["estimator"] != cls.name:
             raise AffettoError(
                 f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}; "
@@ -250,7 +231,6 @@ class Estimator(abc.ABC):
 
     def _signature(self) -> dict[str, Any]:
         return {
-            "format": _FORMAT,
             "estimator": self.name,
             "parameters": self.parameters.model_dump(mode="json"),
             "seed": self.seed,
@@ -258,7 +238,6 @@ class Estimator(abc.ABC):
             "feature_parameters": self.feature_parameters_,
             "history": self.history_,
             "temperature": self.temperature,
-            "versions": {"python": platform.python_version(), **installed_versions()},
         }
 
     def _require_fitted(self) -> None:
@@ -308,38 +287,6 @@ def align_classes(probabilities: np.ndarray, classes: Sequence[str], wanted: Seq
     aligned = np.zeros((len(probabilities), len(wanted)))
     aligned[:, [column[label] for label in classes]] = probabilities
     return aligned
-
-
-def read_signature(directory: Path) -> dict[str, Any]:
-    """Read the signature of a saved model: its kind, parameters, classes, feature parameters and versions.
-
-    Raises
-    ------
-    AffettoError
-        When the directory holds no model or one of an unknown format.
-    """
-    path = Path(directory) / SIGNATURE_FILE
-    if not path.is_file():
-        raise AffettoError(
-            f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first."
-        )
-    signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if signature.get("format") != _FORMAT:
-        raise AffettoError(
-            f"{path} has format {signature.get('format')}, this version reads {_FORMAT}; train again."
-        )
-    return signature
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions of the packages a saved model depends on."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            found[package] = "unknown"
-    return found
 
 
 def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:

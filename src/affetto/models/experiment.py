@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
-from affetto.models.fold_fit import METHOD, FoldFit, copies_key, plan_fits, training_data
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.fold_fit import FoldFit, plan_fits
+from affetto.models.model_directory import copy_calibrated, holds_model
+from affetto.models.registry import load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, fingerprint
@@ -182,7 +184,8 @@ def fit_on_everything(
     *,
     temperature: float,
     executor: ExecutorParameters,
-    root: Path,
+    store: ResultStore,
+    models: Path,
     description: str,
     copies: Mapping[str, FeatureSet] | None = None,
 ) -> Path:
@@ -190,14 +193,12 @@ def fit_on_everything(
 
     Parameters
     ----------
-    specification, features, clips, copies
-        As for `cross_validate`.
+    specification, features, clips, store, models, copies
+        As for `cross_validate`; a model that is there, also as the branch of another, is not fitted again.
     temperature
         Calibration found on out-of-fold predictions (Guo et al., ICML 2017).
     executor
         Where the fit runs.
-    root
-        Folder of fitted models, one subfolder a fingerprint; a model that is there is not fitted again.
     description
         Label of the progress bar.
 
@@ -207,23 +208,24 @@ def fit_on_everything(
         Folder of the fitted model.
     """
     table = clips[clips["emotion"].notna() & clips["clip_id"].isin(features.clip_ids)]
-    chosen = features.select(list(table["clip_id"]))
-    labels, groups = tuple(table["emotion"]), tuple(table["group"])
-    key = {
-        "what": "model",
-        "method": METHOD,
-        "specification": specification.model_dump(mode="json"),
-        "features": chosen.fingerprint,
-        "labels": labels,
-        "groups": groups,
-        "temperature": round(temperature, 6),
-        **copies_key(specification),
-    }
-    directory = root / fingerprint(key)
-    if not (directory / "signature.json").is_file():
-        x, y, of = training_data(chosen, labels, groups, copies or {})
-        task = (specification, x, tuple(y), tuple(of), temperature, directory)
-        map_shards(_fit_and_save, [task], executor, description=description, total_units=[1], unit="fit")
+    fit = FoldFit(
+        specification,
+        features.select(list(table["clip_id"])),
+        tuple(table["emotion"]),
+        tuple(table["group"]),
+        train=tuple(range(len(table))),
+        test=(),
+        fold=ALWAYS_TRAINING,
+        seed=0,
+        store=store,
+        models=models,
+        copies=copies or {},
+    )
+    _run([fit], executor, description)
+    key = {"what": "calibrated model", "fit": fit.key(), "temperature": round(temperature, 6)}
+    directory = models / fingerprint(key)
+    if not holds_model(directory):
+        copy_calibrated(models / fingerprint(fit.key()), directory, temperature)
     return directory
 
 
@@ -313,13 +315,3 @@ def _cost(results: Sequence[Mapping[str, Any]], *, n_tested: int) -> dict[str, f
         "predict_ms_per_clip": 1000 * sum(result["predict_seconds"] for result in results) / n_tested,
         "n_parameters": float(np.mean([result["n_parameters"] for result in results])),
     }
-
-
-def _fit_and_save(
-    task: tuple[ModelSpecification, FeatureSet, tuple[str, ...], tuple[str, ...], float, Path],
-) -> None:
-    specification, features, labels, groups, temperature, directory = task
-    estimator = build_estimator(specification.estimator, specification.parameters, 0)
-    estimator.fit(features, labels, groups)
-    estimator.temperature = temperature
-    estimator.save(directory)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator, installed_versions
+from affetto.models.base import Estimator
+from affetto.models.model_directory import installed_versions
 from affetto.models.quiet import quiet_stderr
 from affetto.models.training import configure_tensorflow
 from affetto.whole_files import write_whole

@@ -14,7 +14,8 @@ import pandas as pd
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.features.clip_features import FeatureSet
 from affetto.features.joining import join_copies
-from affetto.models.base import SIGNATURE_FILE, Estimator, installed_versions
+from affetto.models.base import Estimator
+from affetto.models.model_directory import holds_model, installed_versions
 from affetto.models.registry import build_estimator, complete_parameters
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.results import ResultStore, fingerprint, source_fingerprint
@@ -32,7 +33,7 @@ class FoldFit:
     specification, features, labels, groups
         The model and all clips of the experiment.
     train, test
-        Indices of the clips that the model is fitted on, and of those it then predicts.
+        Indices of the clips that the model is fitted on, and of those it then predicts, if any.
     fold, seed
         Which fit this is.
     store
@@ -83,7 +84,7 @@ class FoldFit:
 
     def result(self) -> dict[str, Any] | None:
         """Return what an earlier run found; None where the fit, or the model to be kept, is missing."""
-        if self.directory and not (self.directory / SIGNATURE_FILE).is_file():
+        if self.directory and not holds_model(self.directory):
             return None
         return self.store.get(self.key())
 
@@ -195,7 +196,8 @@ def _outcome(fit: FoldFit, estimator: Estimator) -> Mapping[str, Any]:
     started = time.perf_counter()
     probabilities = estimator.predict_proba(unseen)
     predict_seconds = time.perf_counter() - started
-    weights, times = estimator.attention(unseen), estimator.attention_times(unseen)
+    weights = estimator.attention(unseen) if fit.test else None
+    times = estimator.attention_times(unseen) if fit.test else None
     return {
         "classes": list(estimator.classes_),
         "probabilities": probabilities,

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
-from affetto.models.base import Estimator, read_signature
+from affetto.models.base import Estimator
+from affetto.models.model_directory import read_signature
 
 ESTIMATORS: dict[str, str] = {
     "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",

@@ -151,6 +151,7 @@ def score_model(
 def fit_model(
     specification: ModelSpecification,
     executor: ExecutorParameters,
+    store: ResultStore,
     fits: Path,
     clips: pd.DataFrame,
     predictions: pd.DataFrame,
@@ -171,7 +172,8 @@ def fit_model(
         clips,
         temperature=fit_temperature(probabilities.to_numpy(), labels.to_numpy()),
         executor=executor,
-        root=fits,
+        store=store,
+        models=fits,
         description=f"{specification.estimator}, all clips",
         copies=_own_copies(specification, copies),
     )

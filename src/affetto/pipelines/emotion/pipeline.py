@@ -91,71 +91,71 @@ def _copies_of(side: str, entry: ModelSpecification) -> dict[str, str]:
 
 
 def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
+    return Pipeline([*_fits(side, name, entry), _tracking(side, name)])
+
+
+def _fits(side: str, name: str, entry: ModelSpecification) -> list[Node]:
+    """Cross-validate, score, and fit on everything."""
     emotion = f"{side}.emotion.{name}"
     shared = {
         "specification": f"params:{side}.emotion.models.{name}",
         "executor": "params:executor",
+        "store": f"{side}.emotion.store",
         "clips": f"{side}.clips",
         **_copies_of(side, entry),
         **_features(side, entry),
     }
-    repeated = {
-        **shared,
-        "experiment": f"params:{side}.emotion.experiment",
-        "store": f"{side}.emotion.store",
-    }
-    track = update_wrapper(partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model)
-    return Pipeline(
-        [
-            Node(
-                nodes.cross_validate_model,
-                inputs={**repeated, "fits": f"{side}.emotion.fits", "folds": f"{side}.folds"},
-                outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
-                name="cross_validate",
-                namespace=emotion,
-            ),
-            Node(
-                nodes.cross_validate_on_random_folds,
-                inputs={**repeated, "random_folds": f"{side}.random_folds"},
-                outputs=f"{emotion}.random_predictions",
-                name="cross_validate_on_random_folds",
-                namespace=emotion,
-            ),
-            Node(
-                nodes.score_model,
-                inputs=[f"{emotion}.predictions", f"{emotion}.cost", "params:evaluation"],
-                outputs=f"{emotion}.metrics",
-                name="score",
-                namespace=emotion,
-            ),
-            Node(
-                nodes.fit_model,
-                inputs={**shared, "fits": f"{side}.emotion.fits", "predictions": f"{emotion}.predictions"},
-                outputs=[f"{emotion}.fitted", f"{emotion}.model"],
-                name="fit_on_everything",
-                namespace=emotion,
-            ),
-            Node(
-                track,
-                inputs={
-                    "specification": f"params:{side}.emotion.models.{name}",
-                    "corpus": f"params:{side}.corpus",
-                    "split": f"params:{side}.split",
-                    "metrics": f"{emotion}.metrics",
-                    "predictions": f"{emotion}.predictions",
-                    "histories": f"{emotion}.histories",
-                    "model": f"{emotion}.fitted",
-                    **(
-                        {table: f"voice_emotion.{table}" for table in _TESTED_AGAIN}
-                        if side == "voice"
-                        else {}
-                    ),
-                },
-                outputs=f"{emotion}.tracking",
-                name="track",
-                # Not beside the fit: it waits for the evaluation, which waits for the fits. Folded into boxes
-                # of Kedro-Viz that would be a circle, and a circle has no layers.
-                namespace=f"tracking.{emotion}",
-            ),
-        ]
+    experiment, fits = f"params:{side}.emotion.experiment", f"{side}.emotion.fits"
+    return [
+        Node(
+            nodes.cross_validate_model,
+            inputs={**shared, "experiment": experiment, "fits": fits, "folds": f"{side}.folds"},
+            outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
+            name="cross_validate",
+            namespace=emotion,
+        ),
+        Node(
+            nodes.cross_validate_on_random_folds,
+            inputs={**shared, "experiment": experiment, "random_folds": f"{side}.random_folds"},
+            outputs=f"{emotion}.random_predictions",
+            name="cross_validate_on_random_folds",
+            namespace=emotion,
+        ),
+        Node(
+            nodes.score_model,
+            inputs=[f"{emotion}.predictions", f"{emotion}.cost", "params:evaluation"],
+            outputs=f"{emotion}.metrics",
+            name="score",
+            namespace=emotion,
+        ),
+        Node(
+            nodes.fit_model,
+            inputs={**shared, "fits": fits, "predictions": f"{emotion}.predictions"},
+            outputs=[f"{emotion}.fitted", f"{emotion}.model"],
+            name="fit_on_everything",
+            namespace=emotion,
+        ),
+    ]
+
+
+def _tracking(side: str, name: str) -> Node:
+    emotion = f"{side}.emotion.{name}"
+    tested = {table: f"voice_emotion.{table}" for table in _TESTED_AGAIN} if side == "voice" else {}
+    return Node(
+        update_wrapper(partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model),
+        inputs={
+            "specification": f"params:{side}.emotion.models.{name}",
+            "corpus": f"params:{side}.corpus",
+            "split": f"params:{side}.split",
+            "metrics": f"{emotion}.metrics",
+            "predictions": f"{emotion}.predictions",
+            "histories": f"{emotion}.histories",
+            "model": f"{emotion}.fitted",
+            **tested,
+        },
+        outputs=f"{emotion}.tracking",
+        name="track",
+        # Not beside the fit: it waits for the evaluation, which waits for the fits. Folded into boxes
+        # of Kedro-Viz that would be a circle, and a circle has no layers.
+        namespace=f"tracking.{emotion}",
     )
