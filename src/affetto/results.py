@@ -35,13 +35,13 @@ def fingerprint(key: Mapping[str, Any]) -> str:
 
 
 @cache
-def source_fingerprint(package: Path) -> str:
-    """Hash the source of a package, so that a changed method is never answered with an old result.
+def source_fingerprint(*sources: Path) -> str:
+    """Hash the source of a method, so that a changed one is never answered with an old result.
 
     Parameters
     ----------
-    package
-        Folder of the package; its own modules count, not those of packages inside it.
+    sources
+        Modules, or folders of packages; of a package its own modules count, not those of packages inside it.
 
     Returns
     -------
@@ -49,8 +49,9 @@ def source_fingerprint(package: Path) -> str:
         32 hexadecimal digits.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for module in sorted(package.glob("*.py")):
-        digest.update(module.read_bytes())
+    for source in sources:
+        for module in sorted(source.glob("*.py")) if source.is_dir() else [source]:
+            digest.update(module.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from affetto.audio.degradation import (
     active_power,
+    add_offset,
     add_pink_noise,
     pink_noise,
     seed_of,
@@ -34,6 +35,23 @@ def test_the_peak_is_the_one_asked_for_and_the_shape_stays(peak_dbfs, peak):
 
     assert 20 * np.log10(np.abs(scaled).max()) == pytest.approx(peak_dbfs, abs=1e-3)
     np.testing.assert_allclose(scaled / scaled[10], samples / samples[10], rtol=1e-4, atol=1e-5)
+
+
+@given(st.floats(-0.5, 0.5), st.floats(0.1, 1.0))
+def test_an_offset_moves_a_clip_inside_full_scale(offset, peak):
+    clip = tone(440, 0.1, peak)
+
+    moved = add_offset(clip, offset)
+
+    assert np.abs(moved).max() <= 1.0
+    np.testing.assert_allclose(moved, np.ptp(moved) / np.ptp(clip) * (clip + offset), atol=1e-4)
+
+
+def test_the_noise_beside_a_voice_does_not_grow_with_its_offset():
+    clip, moved = tone(200), tone(200) + np.float32(0.3)
+    noises = [add_pink_noise(samples, RATE, 20.0) - samples for samples in (clip, moved)]
+
+    assert np.std(noises[1]) == pytest.approx(np.std(noises[0]), rel=0.05)
 
 
 def test_silence_has_no_level_to_change():

@@ -39,6 +39,16 @@ def test_gain_and_silence_around_do_not_count(gain_db, before, behind):
     np.testing.assert_allclose(prepared(moved), prepared(samples), atol=1e-6)
 
 
+@settings(max_examples=30, deadline=None)
+@given(offset=st.floats(-0.3, 0.3), before=st.integers(0, 50), behind=st.integers(0, 16_000))
+def test_an_offset_is_no_sound(offset, before, behind):
+    samples = voice()
+    moved = np.pad(samples, (before * 160, behind)) + np.float32(offset)
+    np.testing.assert_allclose(prepared(moved), prepared(samples), atol=1e-3)  # the mean of the sound itself
+    constant = prepared(np.full(8_000, offset, np.float32))
+    np.testing.assert_allclose(constant, prepared(np.zeros(8_000, np.float32)), atol=1e-6)
+
+
 @pytest.mark.parametrize("level_dbfs", [-26.0, -35.0])
 def test_the_level_of_active_speech_is_the_one_wanted(level_dbfs):
     found = prepared(voice(3.0), level_dbfs=level_dbfs, noise_db=None)
@@ -56,7 +66,7 @@ def test_the_floor_lies_as_far_below_as_wanted_and_is_the_same_for_all():
 
 
 def test_what_is_left_around_speech_is_always_as_long():
-    speech = np.full(1600, 0.5, np.float32)
+    speech = np.tile(np.array([0.5, -0.5], np.float32), 800)
     for around in (0, 100, 5000):
         found = cut_to_speech(np.pad(speech, around), RATE_HZ, range_db=40.0, padding_s=0.05)
         first, last = np.flatnonzero(found)[[0, -1]]

@@ -15,6 +15,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from affetto.errors import AffettoError
 from affetto.evaluation import counts
 from affetto.evaluation.significance import (
+    FEWEST_GROUPS,
     bootstrap_difference,
     bootstrap_interval,
     holm,
@@ -97,6 +98,13 @@ def test_one_group_has_no_interval(make_predictions):
     interval = bootstrap_interval(make_predictions(list("ab"), list("ab"), group=["g", "g"]))
 
     assert np.isnan(interval).all()
+
+
+def test_seeds_may_have_tested_different_groups(make_predictions):
+    table = make_predictions(list("ababab"), list("abbbab"), group=list("xxyyzz"))
+    table = pd.concat([table, table[table["group"] == "x"].assign(seed=1)], ignore_index=True)
+    low, high = bootstrap_interval(table, n_resamples=300)
+    assert 0 <= low <= high <= 1
 
 
 def test_intervals_repeat_with_the_seed(simulate):
@@ -236,6 +244,16 @@ def test_a_corpus_of_nine_hundred_clips_is_tested_in_time(simulate):
     permutation_test(first, second, n_permutations=10_000)
 
     assert time.perf_counter() - started < 3
+
+
+def test_groups_are_swapped_where_there_are_enough(simulate):
+    few, many = (
+        [simulate(sharpness, seed, n_groups=n) for seed, sharpness in enumerate((1.0, 2.0))]
+        for n in (FEWEST_GROUPS - 1, FEWEST_GROUPS)
+    )
+    assert permutation_test(*few) == permutation_test(*few, unit="clip")
+    assert permutation_test(*many) == permutation_test(*many, unit="group")
+    assert permutation_test(*many) != permutation_test(*many, unit="clip")
 
 
 def test_holm_of_known_values():

@@ -3,6 +3,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from affetto.audio.conditions import Condition
+from affetto.errors import AffettoError
 from affetto.features import degraded
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extraction import extract_in_memory
@@ -100,6 +101,22 @@ def test_a_clip_that_cannot_be_decoded_is_left_out(clean, corpus, tmp_path, capl
     assert copies.clip_ids == (clean.clip_ids[0], *clean.clip_ids[2:])
     assert "1 clips are left out" in caplog.text
     assert not list(tmp_path.rglob("copy*"))
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), MemoryError()])
+def test_a_full_disk_leaves_no_copy_out(error, clean, corpus, tmp_path, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(degraded, "write_copy", fail)
+    with pytest.raises(AffettoError, match=r"cannot be copied .*run again"):
+        extract(clean, corpus, tmp_path, {"kind": "stereo"})
+
+
+def test_a_format_that_is_not_there_is_said(clean, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("affetto.audio.conditions.unavailable", lambda name: f"not decodable here: no {name}")
+    with pytest.raises(AffettoError, match="test is not decodable here: no mp3"):
+        extract(clean, corpus, tmp_path, {"kind": "codec", "format": "mp3"})
 
 
 def test_a_part_of_a_file_is_degraded_as_a_part(clean, corpus, tmp_path):

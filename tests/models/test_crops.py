@@ -66,10 +66,10 @@ def test_both_inputs_of_a_crop_tell_the_same_time(lengths, size, stretch, seed):
     last = np.array([-(-n // size) - 1 for n in lengths])
     for i in range(len(lengths)):
         whole = crops.lengths[i] // size
-        middles = crops.first[i] + crops.rate[i] * (size * np.arange(whole) + (size - 1) / 2)
+        middles = crops.first[i] + crops.rate[i] * size * np.arange(whole)
         positions = np.minimum(steps.first[i] + steps.rate[i] * np.arange(whole), last[i])
         inside = positions < last[i]
-        np.testing.assert_allclose((size * positions + (size - 1) / 2)[inside], middles[inside])
+        np.testing.assert_allclose(size * positions[inside], middles[inside])
 
 
 def test_unstretched_windows_are_those_of_the_first_step():

@@ -101,6 +101,13 @@ def test_nor_is_any_part_of_a_long_recording_of_them(name):
     assert len(find_speech(measures, VoiceActivityParameters(), context_s=3.0)) == 0
 
 
+@pytest.mark.parametrize("offset", [0.003, 0.03, 0.1, -0.3])
+def test_an_offset_hides_no_speech(offset):
+    plain, moved = detect_speech(speech_like()), detect_speech(speech_like() + offset)
+    assert moved.speech
+    assert moved.voiced_s == pytest.approx(plain.voiced_s, abs=0.05)
+
+
 def seconds(stretches):
     return (stretches[:, 1] - stretches[:, 0]).sum()
 

@@ -144,10 +144,26 @@ def test_figures_of_nothing():
 
 
 def test_over_represented_tags_in_closed_form():
-    everyone = [["a"]] * 3 + [["b"]] * 3
-    found = over_represented(everyone[:3], everyone, CardParameters(max_tag_p=0.06))
-    # Of 20 ways to choose 3 of 6 clips, one takes all that have the tag.
-    assert found == [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(1 / 20)}]
+    clips = pd.DataFrame(
+        {"tags": [["a"]] * 3 + [["b"]] * 3, "group": list("uvwxyz"), "inside": [True] * 3 + [False] * 3}
+    )
+    # Of 20 ways to choose 3 of 6 groups, one takes all that have the tag.
+    expected = [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(1 / 20)}]
+    assert over_represented(clips, CardParameters(max_tag_p=0.06)) == expected
+    again = pd.concat([clips, clips], ignore_index=True)  # more clips of the same groups are no more evidence
+    assert over_represented(again, CardParameters(max_tag_p=0.06)) == [{**expected[0], "clips": 6}]
+    (of_one,) = over_represented(clips.assign(group="u"), CardParameters(max_tag_p=1.0))
+    assert of_one["p"] == pytest.approx(1 / 2)  # one group in the theme, and the same one outside
+
+
+def test_more_tags_need_a_smaller_p():
+    tags = [["rare"]] * 4 + [[]] * 8
+    noisy = [[*own, *(["common"] if i in {0, 1, 2, 6} else [])] for i, own in enumerate(tags)]
+    clips = pd.DataFrame({"group": list("abcdefghijkl"), "inside": [True] * 6 + [False] * 6})
+    (alone,) = over_represented(clips.assign(tags=tags), CardParameters(max_tag_p=1.0))
+    first, second = over_represented(clips.assign(tags=noisy), CardParameters(max_tag_p=1.0))
+    assert (first["tag"], second["tag"]) == ("rare", "common")
+    assert first["p"] == pytest.approx(2 * alone["p"])
 
 
 def test_characteristic_words_are_those_of_largest_divergence():

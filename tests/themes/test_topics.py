@@ -122,6 +122,10 @@ def test_coherence_in_closed_form():
     half = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=bool)
     assert npmi_coherence([np.array([0, 1])], half) == pytest.approx(0.0, abs=1e-9)
     assert np.isnan(npmi_coherence([np.array([0, 1])], presence[:0]))
+    everywhere = np.column_stack([np.ones((len(half), 2), dtype=bool), half])
+    assert np.isnan(npmi_coherence([np.array([0, 1])], everywhere))
+    # Words of all clips say nothing of each other, and independent of everything is everything that is left.
+    assert npmi_coherence([np.array([0, 1, 2])], everywhere) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_coherence_is_that_of_gensim(corpus):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from affetto.audio.decode import resample
 from affetto.audio.degradation import (
     TELEPHONE_RATE_HZ,
+    add_offset,
     add_pink_noise,
     set_peak,
     surround_with_silence,
@@ -21,7 +22,7 @@ from affetto.audio.degradation import (
 from affetto.audio.packaging import Copy, FormatName, unavailable
 
 Family = Literal["packaging", "speed", "noise", "telephone"]
-DEGRADATION_VERSION = 1
+DEGRADATION_VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
 
@@ -125,6 +126,17 @@ class Silence(_Condition):
         return Copy(longer, sample_rate_hz)
 
 
+class Offset(_Condition):
+    """A constant added to all samples."""
+
+    kind: Literal["offset"] = "offset"
+    offset: float = Field(ge=-0.5, le=0.5, description="The constant, relative to full scale.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Move the clip."""
+        return Copy(add_offset(samples, self.offset), sample_rate_hz)
+
+
 class PinkNoise(_Condition):
     """Pink noise."""
 
@@ -151,5 +163,6 @@ class Telephone(_Condition):
 
 
 Condition = Annotated[
-    Level | Stereo | Rate | Speed | Codec | Silence | PinkNoise | Telephone, Field(discriminator="kind")
+    Level | Stereo | Rate | Speed | Codec | Silence | Offset | PinkNoise | Telephone,
+    Field(discriminator="kind"),
 ]

@@ -80,6 +80,21 @@ def pink_noise(n: int, seed: int) -> Samples:
     return (noise / max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)).astype(np.float32)
 
 
+def add_offset(samples: Samples, offset: float) -> Samples:
+    """Add a constant, as cheap sound cards do; what goes beyond full scale is scaled down.
+
+    Parameters
+    ----------
+    samples
+        float32 [n], full scale 1.0.
+    offset
+        The constant, relative to full scale.
+    """
+    moved = samples + np.float32(offset)
+    loudest = float(np.abs(moved).max(initial=0.0))
+    return (moved * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
+
+
 def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samples:
     """Add pink noise at a signal-to-noise ratio over active speech.
 
@@ -97,7 +112,8 @@ def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samp
     """
     if not len(samples):
         return samples
-    rms = np.sqrt(active_power(samples, sample_rate_hz) * 10 ** (-snr_db / 10))
+    power = active_power(samples - samples.mean(dtype=np.float64), sample_rate_hz)  # an offset is no speech
+    rms = np.sqrt(power * 10 ** (-snr_db / 10))
     noisy = samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples))
     loudest = float(np.abs(noisy).max())
     return (noisy * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
@@ -117,7 +133,8 @@ def active_power(samples: Samples, sample_rate_hz: int) -> float:
 def telephone_band(samples: Samples, sample_rate_hz: int) -> Samples:
     """Send a recording through the band of a telephone: 8 kHz, 300–3400 Hz (ITU-T G.712).
 
-    An elliptic filter of order 8, ripple 0.1 dB, 50 dB beyond the band's skirts; it is causal, as lines are.
+    An elliptic band-pass of eight second-order sections, ripple 0.1 dB, 50 dB beyond the band's skirts; it is
+    causal, as lines are.
 
     Returns
     -------

@@ -22,6 +22,8 @@ _SMOOTHING = np.full(3, 1 / 3)
 _NOISE_RATE_HZ = 16_000
 _NOISE_S = 60.0
 _SMALLEST_POWER = 1e-20
+PREPARATION_VERSION = 2
+"""Raise it when a recording is prepared otherwise: its features are then computed again."""
 
 
 class SpeechParameters(BaseModel):
@@ -79,7 +81,7 @@ def prepare_speech(
 def cut_to_speech(
     samples: NDArray[np.float32], sample_rate_hz: int, *, range_db: float, padding_s: float
 ) -> NDArray[np.float32]:
-    """Cut what lies before the first and behind the last loud frame of 10 ms.
+    """Cut what lies before the first and behind the last loud frame of 10 ms, and take offsets away.
 
     Parameters
     ----------
@@ -89,7 +91,8 @@ def cut_to_speech(
         Its rate, Hz.
     range_db
         A frame is loud when its level, smoothed over three frames, is at most this below that of the speech:
-        the mean power of the frames within 30 dB of the loudest one.
+        the mean power of the frames within 30 dB of the loudest one. An offset is no sound: power is that of
+        what goes up and down.
     padding_s
         Left before and behind, seconds; zeros where the recording has less, so that the result is the same
         however much silence is around the speech.
@@ -97,22 +100,33 @@ def cut_to_speech(
     Returns
     -------
     NDArray[np.float32]
-        The part that is kept: all of it where it is silent or shorter than a frame.
+        The part that is kept, without its offset: all of it where it is silent or shorter than a frame.
     """
     hop = max(1, round(_FRAME_S * sample_rate_hz))
     n_frames = len(samples) // hop
-    if not n_frames or not np.any(samples):
+    if not n_frames:
         return samples
     frames = samples[: n_frames * hop].reshape(n_frames, hop)
-    power = np.convolve(
-        np.einsum("ij,ij->i", frames, frames) / hop, _SMOOTHING
-    )  # one frame more on each side
+    if not np.any(np.diff(frames)):
+        return _centred(samples)
+    power = np.convolve(frames.var(axis=1, dtype=np.float64), _SMOOTHING)  # one frame more on each side
     active = power[power >= power.max() * 10 ** (-ACTIVE_DB / 10)].mean()
     loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
     padding = round(padding_s * sample_rate_hz)
     start, end = (int(loud[0]) - 1) * hop - padding, int(loud[-1]) * hop + padding
     missing = (max(0, -start), max(0, end - len(samples)))
-    return np.pad(samples[max(0, start) : end], missing)
+    return np.pad(_centred(samples[max(0, start) : end]), missing)
+
+
+def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take the mean away; zeros at the ends are digital silence, which never had the offset."""
+    sound = np.flatnonzero(samples)
+    if not len(sound):
+        return samples
+    inner = slice(int(sound[0]), int(sound[-1]) + 1)
+    centred = samples.copy()
+    centred[inner] -= np.float32(samples[inner].mean(dtype=np.float64))
+    return centred
 
 
 def _floor(n: int, sample_rate_hz: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
+from affetto.features import highlight
 from affetto.features.clip_features import FeatureSet
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, source_fingerprint
@@ -128,7 +129,7 @@ class Question:
     def key(self) -> dict[str, Any]:
         """Return all that the answers depend on."""
         return {
-            "method": source_fingerprint(Path(__file__).parent),
+            "method": source_fingerprint(Path(__file__).parent, Path(highlight.__file__)),
             "model": self.directory.name,
             "features": self.features.fingerprint,
             **self.inquiry.description(),

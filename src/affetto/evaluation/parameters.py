@@ -112,10 +112,10 @@ class EvaluationParameters(BaseModel):
         le=1_000_000,
         description="Random swaps of the permutation test, where not all of them can be counted exactly.",
     )
-    permutation_unit: Literal["clip", "group"] = Field(
-        default="clip",
-        description="What is swapped between two models: single clips, or whole groups (more cautious; needs "
-        "some ten groups to be able to show anything).",
+    permutation_unit: Literal["clip", "group"] | None = Field(
+        default=None,
+        description="What is swapped between two models: whole groups, or single clips as if they were "
+        "independent; null: groups, where there are eight or more.",
     )
     alpha: float = Field(
         default=0.05, gt=0.0, le=0.2, description="A difference counts below this Holm-corrected p."

@@ -13,6 +13,7 @@ import pandas as pd
 from affetto.evaluation.metrics import per_class_recall
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report_tables import ReportTable
+from affetto.evaluation.significance import swap_unit
 from affetto.evaluation.wording import (
     MISSING,
     cells,
@@ -95,6 +96,8 @@ def render_report(
     str
         An HTML page without scripts and without anything loaded from elsewhere.
     """
+    chosen = parameters or EvaluationParameters()
+    n_groups = int(comparison["n_groups"].max()) if len(comparison) else 0
     n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
     return page_template("affetto.evaluation", "report.html.j2").render(
         title=task_title(task),
@@ -111,7 +114,8 @@ def render_report(
         tables=tables,
         robustness=robustness,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
-        parameters=parameters or EvaluationParameters(),
+        parameters=chosen,
+        unit=chosen.permutation_unit or swap_unit(n_groups),
     )
 
 

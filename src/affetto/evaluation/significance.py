@@ -28,7 +28,10 @@ from affetto.evaluation.counts import (
 )
 
 EXACT_LIMIT = 2**17
+FEWEST_GROUPS = 8
+"""Fewest groups whose swaps can show anything after a correction: 2^8 of them, a smallest p of 2/256."""
 _CHUNK = 2_000
+Unit = Literal["clip", "group"]
 _TIE = 1e-12
 _HALF = 0.5
 
@@ -131,15 +134,16 @@ def permutation_test(
     second: pd.DataFrame,
     *,
     metric: MetricName = "uar",
-    unit: Literal["clip", "group"] = "clip",
+    unit: Unit | None = None,
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> float:
     """Two-sided p of score(first) - score(second) when the two models' answers are swapped at random.
 
     Under the null hypothesis the answers to a unit could have come from either model. A unit is a clip with
-    the answers of all its seeds, or a whole group: swapping groups respects that clips of a group resemble
-    each other but cannot reach p < 0.05 with fewer than six groups. Units that change the confusion matrices
+    the answers of all its seeds, or a whole group. Swapping clips takes them for independent and finds too
+    much where a model suits one speaker and not another; swapping groups does not, but cannot reach p < 0.05
+    with fewer than six of them. Units that change the confusion matrices
     in the same way are counted together; their swaps are then binomial. All swaps are counted exactly when
     these counts have at most 2^17 combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1)
     (Phipson & Smyth 2010).
@@ -151,17 +155,23 @@ def permutation_test(
     metric
         `uar`, `wa` or `macro_f1`.
     unit
-        What is swapped.
+        What is swapped; None: what `swap_unit` says.
     n_permutations, seed
         Number and seed of the draws.
     """
     ours, theirs = paired(first, second)
-    swap = _by_clip(ours, theirs) if unit == "clip" else _by_group(ours, theirs)
+    by_clip = (unit or swap_unit(ours["group"].nunique())) == "clip"
+    swap = _by_clip(ours, theirs) if by_clip else _by_group(ours, theirs)
     score = COUNT_METRICS[metric]
     observed = abs(float(_differences(swap, np.zeros((1, len(swap.sizes))), score)[0])) - _TIE
     if np.prod(swap.sizes + 1.0) <= EXACT_LIMIT:
         return _exact(swap, score, observed)
     return _drawn(swap, score, observed, n_permutations, seed)
+
+
+def swap_unit(n_groups: int) -> Unit:
+    """Return what the permutation test swaps: groups, or clips where there are fewer than `FEWEST_GROUPS`."""
+    return "group" if n_groups >= FEWEST_GROUPS else "clip"
 
 
 def holm(p_values: Array) -> Array:
@@ -282,8 +292,15 @@ def _resampled(counts: Array, score: CountMetric, n_resamples: int, seed: int) -
     for start in range(0, n_resamples, _CHUNK):
         size = min(_CHUNK, n_resamples - start)
         drawn = rng.multinomial(n_groups, chances, size=size).astype(np.float64)
-        scores.append(score(np.tensordot(drawn, counts, axes=1)).mean(axis=-1))
+        scores.append(_mean_over_seeds(score(np.tensordot(drawn, counts, axes=1))))
     return np.concatenate(scores)
+
+
+def _mean_over_seeds(scores: Array) -> Array:
+    """Leave out seeds of which a resample has no clip."""
+    known = ~np.isnan(scores)
+    mean: Array = np.where(known, scores, 0.0).sum(axis=-1) / known.sum(axis=-1)
+    return mean
 
 
 def _percentiles(scores: Array, confidence: float) -> Interval:

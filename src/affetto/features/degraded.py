@@ -17,6 +17,7 @@ import numpy as np
 from affetto.audio.conditions import Condition
 from affetto.audio.decode import read_audio
 from affetto.audio.packaging import write_copy
+from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.extractors import parse_description
 from affetto.features.plan_file import Description
@@ -24,7 +25,6 @@ from affetto.features.recording import decode_at_rates, extract_together, rates_
 from affetto.features.shard_jobs import clip_folders
 from affetto.features.shards import SHARD_FOLDER, ShardSource
 from affetto.features.store import FeatureStore
-from affetto.features.workers import CLIP_ERRORS
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.storage import absolute
 
@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 _MAX_JOB_CLIPS = 32
 _MAX_JOB_S = 1_800.0
 _TYPICAL_CLIP_S = 10.0
+# Results are kept under the names of clips and conditions: only a copy that can never be made may be missing.
+_OF_THE_CLIP = (AffettoError, ValueError, ArithmeticError)
+_OF_THE_MACHINE = (OSError, MemoryError, RuntimeError)
 _TIMES = ("start_s", "end_s", "duration_s")
 
 
@@ -95,7 +98,14 @@ def extract_degraded(
     -------
     FeatureSet
         The same features, of the clips that could be degraded, memory-mapped.
+
+    Raises
+    ------
+    AffettoError
+        When the condition cannot be made on this machine, or space or memory ran out.
     """
+    if reason := condition.unavailable():
+        raise AffettoError(f"The condition {name} is {reason}; leave it out of the parameters.")
     keys = {each: _keys(feature, condition) for each, feature in features.items()}
     held = {each: FeatureStore(absolute(stores) / each) for each in features}
     with ExitStack() as stack:
@@ -186,9 +196,15 @@ def _extract(job: _Job) -> dict[str, str]:
         for clip in job.clips:
             try:
                 arrays = _extract_clip(clip, job)
-            except CLIP_ERRORS as error:
+            except _OF_THE_CLIP as error:
                 reasons[clip.clip_id] = str(error) or type(error).__name__
                 continue
+            except _OF_THE_MACHINE as error:
+                reason = str(error) or type(error).__name__
+                raise AffettoError(
+                    f"{clip.clip_id} cannot be copied ({reason}): free space or memory and run again, what "
+                    "was finished is kept."
+                ) from error
             for name, array in arrays.items():
                 made[name].append((clip.clip_id, clip.keys[name], array))
     for name, rows in made.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from affetto.audio.speech import prepare_speech
+from affetto.audio.speech import PREPARATION_VERSION, prepare_speech
 from affetto.errors import AffettoError
 from affetto.features.lld import (
     OPENSMILE_HOP_S,
@@ -116,8 +117,18 @@ def hop_of(parameters: FeatureParameters) -> float | None:
 
 def describe(parameters: FeatureParameters) -> dict[str, Any]:
     """Return the parameters as JSON values, with the extractor and its version: what values depend on."""
-    extractor, version = _EXTRACTOR[type(parameters)]
-    return {"extractor": extractor, "version": version, **parameters.model_dump(mode="json")}
+    extractor, its_version = _EXTRACTOR[type(parameters)]
+    described = {"extractor": extractor, "version": its_version, **parameters.model_dump(mode="json")}
+    return described if parameters.speech is None else {**described, "preparation": PREPARATION_VERSION}
+
+
+def library_versions(parameters: FeatureParameters) -> dict[str, str]:
+    """Return the versions of the libraries that values depend on as well.
+
+    Values of two versions are never mixed in a store; a model does not ask for them, as they differ little.
+    """
+    libraries = ("soxr", "opensmile") if isinstance(parameters, OpenSmileParameters) else ("soxr",)
+    return {library: version(library) for library in libraries}
 
 
 def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
@@ -129,11 +140,12 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
         When the extractor is unknown, or its version is not the one installed.
     """
     fields = dict(description)
-    extractor, version = fields.pop("extractor", None), fields.pop("version", None)
-    if (extractor, version) not in _EXTRACTOR.values():
+    extractor, its_version = fields.pop("extractor", None), fields.pop("version", None)
+    prepared = fields.pop("preparation", 1 if fields.get("speech") else PREPARATION_VERSION)
+    if (extractor, its_version) not in _EXTRACTOR.values() or prepared != PREPARATION_VERSION:
         raise AffettoError(
-            f"Features of {extractor!r}, version {version}, cannot be computed by this version of Affetto; "
-            "fit the model again."
+            f"Features of {extractor!r}, version {its_version}, preparation {prepared}, cannot be computed "
+            "by this version of Affetto; fit the model again."
         )
     try:
         parameters: FeatureParameters = _ADAPTERS[extractor].validate_python(fields)

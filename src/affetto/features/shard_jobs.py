@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from affetto.features.clip_features import KEY_DTYPE
-from affetto.features.extractors import describe
+from affetto.features.extractors import describe, library_versions
 from affetto.features.parameters import FeatureParameters
 from affetto.features.workers import ClipJob, ShardJob
 from affetto.parallel import ExecutorParameters
@@ -171,7 +171,7 @@ def make_shards(
 def _keys(
     contents: Iterable[str], start_s: np.ndarray, end_s: np.ndarray, parameters: FeatureParameters
 ) -> np.ndarray:
-    described = json.dumps(describe(parameters), sort_keys=True)
+    described = json.dumps([describe(parameters), library_versions(parameters)], sort_keys=True)
     keys = np.empty(len(start_s), dtype=KEY_DTYPE)
     for i, content in enumerate(contents):
         identity = json.dumps([content, _start(start_s[i]), _end(end_s[i]), described])

@@ -209,7 +209,7 @@ class Crnn(KerasEstimator):
         """Return the start of each step in seconds, shaped like `attention`."""
         self._require_compatible(x)
         step_s = float(self.statistics_["hop_s"]) * self._frames_per_step
-        return [step_s * np.arange(n) for n in self._n_steps(x)]
+        return [step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
 
     def _load_state(self, directory: Path) -> None:
         shared.configure_tensorflow()  # before the layers import it

@@ -27,9 +27,8 @@ class Crops:
     lengths: np.ndarray
 
     def coarser(self, n_frames: int) -> Crops:
-        """Return the same crops of sequences with a step, centred, for every `n_frames` frames."""
-        middle = (self.rate - 1) * (n_frames - 1) / 2
-        return Crops((self.first + middle) / n_frames, self.rate, -(-self.lengths // n_frames))
+        """Return the same crops of sequences with a step for every `n_frames` frames, around the first."""
+        return Crops(self.first / n_frames, self.rate, -(-self.lengths // n_frames))
 
 
 def draw_crops(

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.features import joining
 from affetto.features.clip_features import FeatureSet
-from affetto.features.joining import join_copies
 from affetto.models.base import Estimator
 from affetto.models.model_directory import holds_model, installed_versions
 from affetto.models.registry import build_estimator, complete_parameters
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.results import ResultStore, fingerprint, source_fingerprint
 
-METHOD = [source_fingerprint(Path(__file__).parent), installed_versions()]
+METHOD = [source_fingerprint(Path(__file__).parent, Path(joining.__file__)), installed_versions()]
 """What every fit depends on besides its data and parameters: the code that fits."""
 
 
@@ -42,7 +42,8 @@ class FoldFit:
         Folder where the fitted model is kept as well; None: it is forgotten.
     copies
         Name of each condition of the specification → the features of the clips as they sound in it. What is
-        in them follows from the clips and the condition, so the key names these alone.
+        in them follows from the clips and the condition (`extract_degraded` fails where this machine is the
+        reason that there is no copy), so the key names these alone.
     """
 
     specification: ModelSpecification
@@ -134,7 +135,7 @@ def training_data(
     tuple
         Features, labels and groups of clips and copies.
     """
-    joined, origins = join_copies(features, copies)
+    joined, origins = joining.join_copies(features, copies)
     return joined, [labels[i] for i in origins], [groups[i] for i in origins]
 
 

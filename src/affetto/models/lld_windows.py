@@ -45,7 +45,8 @@ def lld_windows(lld: np.ndarray, n_steps: int, *, step_s: float, hop_s: float, w
     n_steps
         Steps of the network.
     step_s
-        Seconds from a step to the next; step k lasts from k to k + 1 of them.
+        Seconds from a step to the next; the middle of step k is at k of them: so the network's convolutions
+        with strides have it, whose kernels are odd and whose borders are padded by half of them.
     hop_s
         Seconds from an LLD frame to the next.
     window_s
@@ -77,7 +78,7 @@ def window_bounds(
 
 def window_centres(n_steps: int, *, step_s: float, hop_s: float) -> np.ndarray:
     """Return the frame in the middle of each step, int64 [n_steps], be there such a frame or not."""
-    centres = ((np.arange(n_steps) + 0.5) * step_s - _FRAME_S / 2) / hop_s
+    centres = (np.arange(n_steps) * step_s - _FRAME_S / 2) / hop_s
     return np.round(centres).astype(np.int64)
 
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from affetto.errors import AffettoError
 
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
+_ATTEMPTS = 5
 _PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
 
 
@@ -26,7 +27,9 @@ def holds_model(directory: Path) -> bool:
 
 @contextmanager
 def new_directory(directory: Path) -> Iterator[Path]:
-    """Fill a directory under a temporary name and rename it, replacing what is there: none is seen half.
+    """Fill a directory under a temporary name and rename it: none is seen half.
+
+    What is there is moved away first. Of two that write at once one wins.
 
     Yields
     ------
@@ -38,12 +41,27 @@ def new_directory(directory: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        partial.replace(directory)
-    except BaseException:
+        _install(partial, directory)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+
+
+def _install(partial: Path, directory: Path) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            partial.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
+        else:
+            return
+        aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
+        try:
+            with suppress(FileNotFoundError):  # another writer was faster
+                directory.rename(aside / directory.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    raise AffettoError(f"{directory} cannot be written: something else keeps writing it; run again alone.")
 
 
 def write_signature(directory: Path, signature: Mapping[str, Any]) -> None:

@@ -92,20 +92,24 @@ def measure_blocks(blocks: Iterable[np.ndarray]) -> tuple[FrameMeasures, int]:
 def _measure(samples: np.ndarray) -> list[FrameMeasures]:
     frames = np.lib.stride_tricks.sliding_window_view(samples, _FRAME)[::_HOP]
     chunks = (frames[start : start + _CHUNK] for start in range(0, len(frames), _CHUNK))
+    centred = (chunk - chunk.mean(axis=1, keepdims=True) for chunk in chunks)  # an offset is no sound
     return [
         FrameMeasures(10 * np.log10(np.mean(chunk**2, axis=1) + _TINY), *_periodicity(chunk))
-        for chunk in chunks
+        for chunk in centred
     ]
 
 
 def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return height and lag of the highest inner peak of the normalised autocorrelation of each frame."""
+    """Return height and lag of the highest inner peak of the normalised autocorrelation of each frame.
+
+    Frames have no offset.
+    """
     from scipy.fft import irfft, rfft
 
     window = np.hanning(_FRAME + 2)[1:-1].astype(np.float32)
     frequency = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ)
     weight = np.where((frequency >= _BAND_HZ[0]) & (frequency <= _BAND_HZ[1]), frequency, 0.0)
-    spectrum = rfft((frames - frames.mean(axis=1, keepdims=True)) * window, _FFT)
+    spectrum = rfft(frames * window, _FFT)
     correlation = irfft(np.abs(spectrum) ** 2 * weight.astype(np.float32), _FFT)
     of_window = irfft(np.abs(rfft(window, _FFT)) ** 2, _FFT)
     lags = np.arange(_LAG_MIN - 1, _LAG_MAX + 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def build_cards(
     themes
         Themes of clips (see `tables.themes_table`).
     clips
-        Clip table; `tags`, `title` and `duration_s` are read where they are.
+        Clip table; `tags`, `group`, `title` and `duration_s` are read where they are.
     measures
         Musical measures by clip (see `musical.clip_measures`).
     word_names
@@ -54,7 +55,7 @@ def build_cards(
         and `emotion`, the means in the measure's own unit), `tags` (`tag, clips, lift, p`), `words`,
         `neighbours` (`theme, name, distance`, see `nearest_themes`), `note`.
     """
-    tags = dict(zip(clips["clip_id"], map(as_tags, clips["tags"]), strict=True)) if "tags" in clips else {}
+    tagged = _tags_and_groups(clips)
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
         inside = themes[themes["emotion"] == emotion]
@@ -62,7 +63,7 @@ def build_cards(
         taken: set[str] = set()
         for index, theme in enumerate(model.themes_of(emotion)):
             members = inside[inside["theme"] == theme]
-            card = _card(theme, members, inside, measured, tags, parameters)
+            card = _card(theme, members, inside, measured, tagged, parameters)
             card["words"] = characteristic_words(
                 topics.word_probabilities, index, word_names, parameters.words
             )
@@ -78,6 +79,14 @@ def build_cards(
         near = nearest_themes(model, card["theme"], parameters.neighbours)
         card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
+
+
+def _tags_and_groups(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return `tags` (list) and `group` by clip; a clip without a group is one of its own."""
+    known = clips.reindex(columns=["clip_id", "tags", "group"])
+    return known.assign(
+        tags=known["tags"].map(as_tags), group=known["group"].fillna(known["clip_id"]).astype(str)
+    ).set_index("clip_id")
 
 
 def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str, Any]]:
@@ -161,28 +170,45 @@ def characteristic_words(
     return [{"word": names[i], "probability": float(p[i]), "lift": float(p[i] / mean[i])} for i in order]
 
 
-def over_represented(
-    members: Sequence[list[str]], everyone: Sequence[list[str]], parameters: CardParameters
-) -> list[dict[str, Any]]:
-    """Find tags that are commoner in a theme than in its emotion (Fisher's exact test, one-sided).
+def over_represented(clips: pd.DataFrame, parameters: CardParameters) -> list[dict[str, Any]]:
+    """Find tags that are commoner in a theme than in the rest of its emotion.
+
+    Clips of one group (artist, song) share tags, and would count as evidence over and over: the test counts a
+    group once inside the theme and once outside, with the tags of all its clips there. Fisher's exact test,
+    one-sided; p are corrected for the number of tags (Benjamini & Hochberg, 1995).
 
     Parameters
     ----------
-    members, everyone
-        Tags of the theme's clips, and of all clips of the emotion, these included.
+    clips
+        Clips of the emotion: `tags` (list), `group`, `inside` (bool: of the theme).
     parameters
         Smallest count, largest p, how many.
     """
-    from scipy.stats import hypergeom
+    from scipy.stats import false_discovery_control, hypergeom
 
-    here = Counter(tag for tags in members for tag in set(tags))
-    overall = Counter(tag for tags in everyone for tag in set(tags))
-    found = []
-    for tag, count in here.items():
-        p = float(hypergeom.sf(count - 1, len(everyone), overall[tag], len(members)))
-        lift = count / len(members) / (overall[tag] / len(everyone))
-        if count >= parameters.min_tag_clips and lift > 1 and p <= parameters.max_tag_p:
-            found.append({"tag": tag, "clips": count, "lift": round(lift, 3), "p": p})
+    here = Counter(tag for tags in clips.loc[clips["inside"], "tags"] for tag in set(tags))
+    units: dict[tuple[str, bool], set[str]] = {}
+    for group, is_inside, own in zip(clips["group"], clips["inside"], clips["tags"], strict=True):
+        units.setdefault((group, bool(is_inside)), set()).update(own)
+    inside = [own for (_, is_inside), own in units.items() if is_inside]
+    among, overall = (Counter(chain.from_iterable(sets)) for sets in (inside, units.values()))
+    tags = [
+        tag
+        for tag, count in here.items()
+        if count >= parameters.min_tag_clips and among[tag] * len(units) > overall[tag] * len(inside)
+    ]
+    p_values = [hypergeom.sf(among[tag] - 1, len(units), overall[tag], len(inside)) for tag in tags]
+    corrected = false_discovery_control(p_values) if tags else []
+    found = [
+        {
+            "tag": tag,
+            "clips": here[tag],
+            "lift": round(among[tag] / len(inside) / (overall[tag] / len(units)), 3),
+            "p": float(p),
+        }
+        for tag, p in zip(tags, corrected, strict=True)
+        if p <= parameters.max_tag_p
+    ]
     return sorted(found, key=lambda row: (row["p"], row["tag"]))[: parameters.tags]
 
 
@@ -191,7 +217,7 @@ def _card(
     members: pd.DataFrame,
     inside: pd.DataFrame,
     measured: pd.DataFrame,
-    tags: dict[str, list[str]],
+    tagged: pd.DataFrame,
     parameters: CardParameters,
 ) -> dict[str, Any]:
     best = members.sort_values(["confidence", "clip_id"], ascending=[False, True]).head(parameters.exemplars)
@@ -212,9 +238,7 @@ def _card(
             for name, mean in mine.items()
         },
         "tags": over_represented(
-            [tags.get(clip, []) for clip in members["clip_id"]],
-            [tags.get(clip, []) for clip in inside["clip_id"]],
-            parameters,
+            tagged.reindex(inside["clip_id"]).assign(inside=(inside["theme"] == theme).to_numpy()), parameters
         ),
     }
 

@@ -19,7 +19,8 @@ def npmi_coherence(words: Sequence[np.ndarray], presence: np.ndarray) -> float:
 
     NPMI = log(p_ij / (p_i p_j)) / −log p_ij (Bouma, 2009), with probabilities over whole clips. This is
     gensim's `CoherenceModel(coherence="c_npmi")` with a window at least as long as a document: audio words of
-    a bag have no order for a sliding window to slide over.
+    a bag have no order for a sliding window to slide over. Pairs that every clip has are left out, where
+    gensim has -1: they say nothing (0 / 0).
 
     Parameters
     ----------
@@ -45,5 +46,5 @@ def _topic_npmi(words: np.ndarray, presence: np.ndarray) -> float:
     single = np.diag(joint)
     with np.errstate(divide="ignore", invalid="ignore"):
         npmi = np.log((joint + EPSILON) / np.outer(single, single)) / -np.log(joint + EPSILON)
-    pairs = ~np.eye(len(words), dtype=bool) & np.isfinite(npmi)
+    pairs = ~np.eye(len(words), dtype=bool) & np.isfinite(npmi) & (joint < 1)
     return float(npmi[pairs].mean()) if pairs.any() else float("nan")

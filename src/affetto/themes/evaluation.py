@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ from affetto.themes.statistics import clip_statistics, codebook_statistics
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-METHOD = source_fingerprint(Path(__file__).parent)
-"""Stands for the source of this package in the keys of stored results."""
+METHOD = [source_fingerprint(Path(__file__).parent), *map(version, ("numpy", "scikit-learn", "gensim"))]
+"""Stands for the source of this package, and of what it calls, in the keys of stored results."""
 IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
 
 

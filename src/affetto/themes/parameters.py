@@ -155,7 +155,10 @@ class CardParameters(BaseModel):
     tags: int = Field(default=5, ge=0, description="Over-represented tags shown of a theme, at most.")
     min_tag_clips: int = Field(default=3, ge=1, description="Clips of the theme a tag needs to be shown.")
     max_tag_p: float = Field(
-        default=0.05, gt=0, le=1, description="Largest p of Fisher's exact test of a tag."
+        default=0.05,
+        gt=0,
+        le=1,
+        description="Largest p of a tag, corrected for the number of tags.",
     )
     min_difference: float = Field(
         default=0.3, ge=0, description="Difference to the emotion, in deviations, that a name may mention."
