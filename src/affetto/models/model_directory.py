@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import platform
 import shutil
@@ -16,7 +17,7 @@ from affetto.errors import AffettoError
 
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 _PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
 
 
@@ -50,8 +51,8 @@ def _install(partial: Path, directory: Path) -> None:
     for _ in range(_ATTEMPTS):
         try:
             partial.rename(directory)
-        except OSError:
-            if not directory.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         else:
             return
