@@ -79,7 +79,13 @@ def test_nothing_extracted_yet(shell):
     assert {(entry["side"], entry["feature"]) for entry in entries} == {
         ("music", "mfcc"),
         ("music", "midterm"),
-        *(("voice", name) for name in ("correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc")),
+        *(
+            ("voice", name)
+            for name in (
+                *("correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc"),
+                "raw_functionals",
+            )
+        ),
     }
     assert {entry["state"] for entry in entries} == {"never extracted"}
     assert {entry["planned_at"] for entry in entries} == {None}
@@ -91,6 +97,7 @@ def test_status_follows_what_changes(project, states, extract, clips):
     assert states() == {
         "egemaps": "never extracted",
         "functionals": "never extracted",
+        "raw_functionals": "never extracted",
         "lld": "never extracted",
         "correlations": "never extracted",
         "log_mel": "fresh",

@@ -69,7 +69,10 @@ def chord_matches(chroma: np.ndarray) -> np.ndarray:
 
 
 def interval_content(chroma: np.ndarray) -> np.ndarray:
-    """Measure how much is heard 1 to 6 semitones apart, from the minor second to the tritone: [n, 6]."""
+    """Measure how much is heard 1 to 6 semitones apart, from the minor second to the tritone: [n, 6].
+
+    A pair of pitch classes counts once, a tritone twice: it is its own complement.
+    """
     unit = chroma / (np.linalg.norm(chroma, axis=1, keepdims=True) + _TINY)
     return np.stack([(unit * np.roll(unit, k, axis=1)).sum(axis=1) for k in range(1, 7)], axis=1)
 

@@ -26,8 +26,10 @@ class FunctionalsSvmParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    feature: Literal["functionals", "egemaps"] = Field(
-        "functionals", description="functionals (ComParE 2016, 6,373 numbers a clip) or egemaps (88)."
+    feature: Literal["functionals", "raw_functionals", "egemaps"] = Field(
+        "functionals",
+        description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as they "
+        "are, without preparation), or egemaps (88).",
     )
     C: float = Field(1e-3, gt=0, description="Price of an error against a wide margin.")
     limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")

@@ -15,6 +15,7 @@ PLANS: dict[str, Callable[..., ExtractionPlan]] = {
     "midterm": nodes.plan_midterm,
     "log_mel": nodes.plan_log_mel,
     "functionals": nodes.plan_opensmile,
+    "raw_functionals": nodes.plan_opensmile,
     "egemaps": nodes.plan_opensmile,
     "lld": nodes.plan_opensmile,
     "correlations": nodes.plan_opensmile,
