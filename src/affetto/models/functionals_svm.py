@@ -28,8 +28,8 @@ class FunctionalsSvmParameters(BaseModel):
 
     feature: Literal["functionals", "raw_functionals", "egemaps"] = Field(
         "functionals",
-        description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as they "
-        "are, without preparation), or egemaps (88).",
+        description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as "
+        "they are, without preparation), or egemaps (88).",
     )
     C: float = Field(1e-3, gt=0, description="Price of an error against a wide margin.")
     limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
