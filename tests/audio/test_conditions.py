@@ -77,6 +77,7 @@ def test_a_format_that_libsndfile_lacks_is_said_to_be_so(tmp_path):
         ({"kind": "speed", "factor": 1.25}, 20_000, 1, 0.8),
         ({"kind": "silence", "seconds": 0.5}, RATE, 1, 2.0),
         ({"kind": "silence", "floor_dbfs": -60.0}, RATE, 1, 2.0),
+        ({"kind": "offset", "offset": 0.1}, RATE, 1, 1.0),
         ({"kind": "pink_noise", "snr_db": 20.0}, RATE, 1, 1.0),
         ({"kind": "telephone"}, 8_000, 1, 1.0),
         ({"kind": "telephone", "mu_law": True}, 8_000, 1, 1.0),
@@ -143,6 +144,7 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
         {"x": {"kind": "codec", "format": "wma"}},
         {"x": {"kind": "stereo", "loud": 1}},
         {"x": {"kind": "speed", "factor": 0.0}},
+        {"x": {"kind": "offset", "offset": 0.9}},
         {"x": {"kind": "reverberation"}},
     ],
 )
