@@ -3,7 +3,9 @@ import logging
 
 import pytest
 from kedro.io import DatasetError
+from kedro.pipeline import Node, Pipeline
 from kedro.validation.exceptions import ParameterValidationError
+from kedro_datasets.json import JSONDataset
 from pydantic import ValidationError
 
 from affetto.corpora.parameters import CorpusParameters
@@ -62,6 +64,27 @@ def test_a_missing_file_says_what_to_run(side, pipeline):
     said = explain(raised(DatasetError(text), FileNotFoundError(errno.ENOENT, "No such file")))
     assert f"/p/data/{side}/x.parquet is not there yet" in said
     assert f"kedro run --pipeline={pipeline}" in said
+
+
+def test_the_path_of_a_damaged_file_is_the_path(tmp_path):
+    file = tmp_path / "voice" / "x.json"
+    file.parent.mkdir()
+    file.write_text('{"half')
+    with pytest.raises(DatasetError) as caught:
+        JSONDataset(filepath=str(file)).load()
+    assert explain(caught.value).startswith(f"{file} is damaged")
+    file.unlink()
+    with pytest.raises(DatasetError) as caught:
+        JSONDataset(filepath=str(file)).load()
+    assert explain(caught.value).startswith(
+        f"{file} is not there yet: run `kedro run --pipeline=voice` first"
+    )
+
+
+def test_filters_that_leave_no_node_are_named():
+    with pytest.raises(ValueError, match="no nodes") as caught:
+        Pipeline([Node(len, "x", "y", tags="a")]).filter(tags=["b"])
+    assert explain(caught.value).startswith("No node is left of this pipeline")
 
 
 def test_an_unknown_pipeline_names_the_nearest():

@@ -23,7 +23,6 @@ from affetto.commands.guard import one_sentence, project
 from affetto.errors import AffettoError
 
 _PACKAGE = "affetto"
-_UNKNOWN = "Extra inputs are not permitted"
 
 
 class _LazyGroup(click.Group):
@@ -167,18 +166,11 @@ def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Any:
 def _run_command() -> click.Command:
     """Wrap Kedro's own `run`, so that its options are always those of the installed Kedro."""
     from kedro.framework.cli.project import run
-    from kedro.validation.exceptions import ParameterValidationError
 
     def callback(**options: Any) -> Any:
         with one_sentence(), project():
             _check_parameters(options)
-            try:
-                return _callback(run)(**_without_deprecated(options))
-            except ParameterValidationError as error:
-                if _UNKNOWN in str(error):
-                    # The typed model knows the name to be wrong; the files know which one was meant.
-                    _check_parameters(options, validated=())
-                raise
+            return _callback(run)(**_without_deprecated(options))
 
     return click.Command("run", params=run.params, callback=callback, help=run.help)
 
@@ -198,14 +190,14 @@ def _without_deprecated(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _check_parameters(options: dict[str, Any], *, validated: tuple[str, ...] | None = None) -> None:
+def _check_parameters(options: dict[str, Any]) -> None:
     """Refuse parameters that the configuration does not have."""
     given: dict[str, Any] = options.get("params") or {}
     if not given:
         return
     from kedro.framework.project import settings
 
-    from affetto.parameters_check import VALIDATED, check_runtime_parameters, keep_names, runtime_names
+    from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names
 
     source = options.get("conf_source") or str(Path.cwd() / settings.CONF_SOURCE)
     names = runtime_names(Path(source))
@@ -215,5 +207,4 @@ def _check_parameters(options: dict[str, Any], *, validated: tuple[str, ...] | N
         runtime_params=keep_names(given, names),
         **settings.CONFIG_LOADER_ARGS,
     )
-    groups = VALIDATED if validated is None else validated
-    check_runtime_parameters(loader["parameters"], given, runtime_names=names, validated=groups)
+    check_runtime_parameters(loader["parameters"], given, runtime_names=names)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from affetto.errors import AffettoError
+from affetto.parameters_check import nearest_field
 
 _PARAMETER = re.compile(r"^- Parameter '(?P<key>[^']+)':", re.MULTILINE)
 _FINDING = re.compile(
@@ -17,12 +18,13 @@ _FINDING = re.compile(
     r"\[type=\w+, input_value=(?P<given>.*), input_type=\w+\]$",
     re.MULTILINE,
 )
+_MODEL = re.compile(r"validation errors? for (?P<name>\w+)")
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
 _NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
 _DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
-_FILEPATH = re.compile(r"filepath=([^,)]+)")
+_FILEPATH = re.compile(r"filepath=(?:\w*Path\()?['\"]?([^,'\")]+)")
 
 
 def explain(error: BaseException) -> str | None:
@@ -70,7 +72,7 @@ def _explain_one(error: BaseException) -> str | None:
     if by_name:
         return by_name(error)
     if isinstance(error, ValueError):
-        return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error))
+        return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error)) or _filters(str(error))
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
     if isinstance(error, OSError) and error.errno in _MENDABLE:
@@ -86,21 +88,21 @@ def _parameters(error: BaseException) -> str:
     findings = []
     for start, end in zip(starts, ends, strict=True):
         block = text[start.end() : end]
-        found = [_finding(start["key"], hit) for hit in _FINDING.finditer(block)]
+        model = _MODEL.search(block)
+        found = [_finding(start["key"], hit, model and model["name"]) for hit in _FINDING.finditer(block)]
         findings += found or [f"{start['key']}: {' '.join(block.split())}"]
     return f"Mend the parameters: {'; '.join(findings)}." if findings else text
 
 
-def _finding(key: str, hit: re.Match[str]) -> str:
+def _finding(key: str, hit: re.Match[str], model: str | None) -> str:
     """Say what is wrong with one parameter, or with a group whose parameters contradict each other."""
-    what = _plain(hit["what"])
-    return f"{key}.{hit['where']}: {what} (given: {hit['given']})" if hit["where"] else f"{key}: {what}"
-
-
-def _plain(what: str) -> str:
-    if what == "Extra inputs are not permitted":
-        return "there is no such parameter"
-    return what.removeprefix("Value error, ")
+    if not hit["where"]:
+        return f"{key}: {hit['what'].removeprefix('Value error, ')}"
+    what = hit["what"].removeprefix("Value error, ")
+    if hit["what"] == "Extra inputs are not permitted":
+        near = nearest_field(str(model), hit["where"].split("."))
+        what = f"there is no such parameter, did you mean {near}?" if near else "there is no such parameter"
+    return f"{key}.{hit['where']}: {what} (given: {hit['given']})"
 
 
 def _missing_file(error: BaseException) -> str | None:
@@ -108,7 +110,7 @@ def _missing_file(error: BaseException) -> str | None:
     if not any(isinstance(link, FileNotFoundError) for link in chain(error)):
         return None
     found = _FILEPATH.search(str(error))
-    path = Path(found[1].strip("'\"")) if found else None
+    path = Path(found[1]) if found else None
     side = "voice" if path and "voice" in path.parts else "theme"
     return f"{path or 'A file'} is not there yet: run `kedro run --pipeline={side}` first."
 
@@ -118,7 +120,7 @@ def _damaged_file(error: BaseException) -> str | None:
     if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
         return None
     found = _FILEPATH.search(str(error))
-    path = found[1].strip("'\"") if found else "A file of an earlier run"
+    path = found[1] if found else "A file of an earlier run"
     return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
 
 
@@ -148,6 +150,12 @@ def _nodes(text: str) -> str | None:
     if not found:
         return None
     return f"This pipeline has no nodes named {found['names']}: `kedro registry describe NAME` lists them."
+
+
+def _filters(text: str) -> str | None:
+    if not text.startswith("Pipeline contains no nodes after applying all provided filters"):
+        return None
+    return "No node is left of this pipeline: check --tags, --from-nodes, --to-nodes and the like."
 
 
 def _yaml(error: BaseException) -> str:

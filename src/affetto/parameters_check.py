@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from affetto.errors import AffettoError
 
@@ -36,7 +36,6 @@ def check_runtime_parameters(
     given: Mapping[str, Any],
     *,
     runtime_names: Collection[str] = (),
-    validated: Collection[str] = VALIDATED,
 ) -> None:
     """Make sure that every given parameter exists.
 
@@ -51,8 +50,6 @@ def check_runtime_parameters(
         Parameters of the command line, nested.
     runtime_names
         Dotted names that the configuration asks the command line for (`${runtime_params:…}`).
-    validated
-        Patterns of the groups that typed models check.
 
     Raises
     ------
@@ -61,7 +58,7 @@ def check_runtime_parameters(
     """
     for path in _leaves(given):
         if ".".join(path) not in runtime_names:
-            _check_path(known, path, validated)
+            _check_path(known, path)
 
 
 def runtime_names(conf_source: Path) -> set[str]:
@@ -84,6 +81,45 @@ def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "
     return kept
 
 
+def nearest_field(model: str, path: Sequence[str]) -> str | None:
+    """Find the parameter that an unknown one was meant to be.
+
+    Parameters
+    ----------
+    model
+        Name of the typed model that refused it.
+    path
+        Where it stands below that model, keys of mappings and the like included.
+
+    Returns
+    -------
+    str or None
+        Name of the field that is written most like it; None where none is alike.
+    """
+    from pydantic import BaseModel
+
+    found = next((each for each in _subclasses(BaseModel) if each.__name__ == model), None)
+    for part in path[:-1]:
+        field = found.model_fields.get(part) if found else None
+        if field is not None:
+            found = next(_models_in(field.annotation), None)
+    near = difflib.get_close_matches(path[-1], list(found.model_fields) if found else [], n=1, cutoff=_FAR)
+    return near[0] if near else None
+
+
+def _subclasses(parent: Any) -> Iterator[Any]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def _models_in(annotation: Any) -> Iterator[Any]:
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
 def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, value in given.items():
         path = (*prefix, str(key))
@@ -93,7 +129,7 @@ def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[
             yield path
 
 
-def _check_path(known: Any, path: tuple[str, ...], validated: Collection[str]) -> None:
+def _check_path(known: Any, path: tuple[str, ...]) -> None:
     here = known
     for depth, key in enumerate(path):
         if here is None or here == {}:
@@ -103,15 +139,15 @@ def _check_path(known: Any, path: tuple[str, ...], validated: Collection[str]) -
                 f"The parameter {'.'.join(path[:depth])} is a single value: it has no {key!r} inside."
             )
         if key not in here:
-            _refuse(here, path[: depth + 1], validated)
+            _refuse(here, path[: depth + 1])
             return
         here = here[key]
 
 
-def _refuse(here: Mapping[str, Any], path: tuple[str, ...], validated: Collection[str]) -> None:
+def _refuse(here: Mapping[str, Any], path: tuple[str, ...]) -> None:
     """Raise for an unknown key, except where the files need not list it."""
     group = ".".join(path[:-1])
-    checked = any(fnmatch(group, pattern) or fnmatch(group, f"{pattern}.*") for pattern in validated)
+    checked = any(fnmatch(group, pattern) or fnmatch(group, f"{pattern}.*") for pattern in VALIDATED)
     near = difflib.get_close_matches(
         path[-1], [str(key) for key in here], n=1, cutoff=_NEAR if checked else _FAR
     )

@@ -17,6 +17,7 @@ from affetto.storage import is_remote
 
 PARTIAL_SUFFIX = ".partial"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
@@ -35,7 +36,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Raises
     ------
     AffettoError
-        When there is no space left, or a file system elsewhere does not take it.
+        When there is no space left, no such place, or a file system elsewhere does not take it.
     """
     try:
         (_upload if is_remote(path) else _write_and_rename)(path, write)
@@ -43,6 +44,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if error.errno in _NO_SPACE:
             reason = os.strerror(error.errno)
             remedy = "free space and run again, what was finished is kept"
+        elif error.errno in _NO_PLACE and not is_remote(path):
+            reason, remedy = os.strerror(error.errno), "choose another place for it"
         elif is_remote(path):
             reason, remedy = str(error), "make the bucket, or get the right to write there, and run again"
         else:

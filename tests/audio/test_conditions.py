@@ -67,6 +67,15 @@ def test_a_format_that_libsndfile_lacks_is_said_to_be_so(tmp_path):
         write_copy(Copy(VOICE, RATE, "m4a"), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["ogg", "opus", "mp3", "flac", "wav"])
+def test_long_recordings_are_encoded_whole(tmp_path, name):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(200 * RATE).astype(np.float32)
+
+    info = soundfile.info(write_copy(Copy(noise, RATE, name), tmp_path))
+
+    assert info.frames / info.samplerate == pytest.approx(200, abs=0.2)
+
+
 @pytest.mark.parametrize(
     ("entry", "rate", "n_channels", "seconds"),
     [

@@ -24,6 +24,7 @@ def table(n=40, **columns):
         "clip_id": [f"c/{index:03d}" for index in range(n)],
         "corpus": "c",
         "side": "voice",
+        "path": [f"{index:03d}.wav" for index in range(n)],
         "emotion": ["anger", "sadness"] * (n // 2),
         "group": [f"g{index // 2 % 4}" for index in range(n)],
         "duration_s": 2.0,
@@ -112,9 +113,18 @@ def test_duplicates_and_conflicting_labels():
 
 
 def test_groups_of_one_and_groups_that_lack_emotions():
-    alone = summarise(table(group=[f"g{index}" for index in range(40)]))
-    assert alone["groups_of_one"] == 40
+    alone = summarise(table(group=[f"c/{index:03d}" for index in range(40)]))
+    assert (alone["groups_of_one"], alone["without_group"]) == (40, 40)
+    assert warnings_of(alone)[0].startswith("every clip is a group of its own, so that a speaker")
     assert "voice.corpus.group_pattern" in warnings_of(alone)[0]
+    named = summarise(table(group=[f"g{index}" for index in range(40)]))
+    assert (named["groups_of_one"], named["without_group"]) == (40, 0)
+    assert warnings_of(named) == []
+    # Some only: one united with its duplicate, a part of a file; one without a label is no matter.
+    some = changed(table(), "group", {0: "c/000", 1: "c/000", 2: "c/long/file"})
+    some = changed(changed(some, "path", {2: "long/file.wav"}), "emotion", {0: None})
+    assert summarise(some)["without_group"] == 2
+    assert warnings_of(summarise(some))[0].startswith("2 clips have no group")
 
     parted = summarise(table(group=np.where(np.arange(40) % 2, "sad", "angry")))
     assert parted["groups_lacking_emotions"] == [["angry", ["sadness"]], ["sad", ["anger"]]]

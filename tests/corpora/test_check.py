@@ -141,6 +141,14 @@ def test_parameters_of_the_source_count(check):
     assert {count.emotion for count in found.labels} == {"anger"}
 
 
+def test_rows_without_a_recording_are_named(check):
+    table = "path,emotion\na.wav,anger\ngone.wav,anger\n"
+    found = check("table", "voice", files={"a.wav": "", "t.csv": table})
+    assert found.missing == ("gone.wav",)
+    assert not found.agrees
+    assert found.official_split is None
+
+
 def test_a_wrong_root_is_one_sentence(check, tmp_path):
     for root, what in (
         (tmp_path / "x", "not there"),

@@ -94,6 +94,19 @@ def test_a_recording_in_both_corpora_unites_its_groups(corpus, taxonomy):
     assert groups["there/sad/s2_sad"] == "there/s2"
 
 
+def test_actors_who_speak_in_one_corpus_and_sing_in_the_other_are_the_same(tmp_path, taxonomy):
+    for channel in ("01", "02"):
+        for emotion in ("04", "05"):
+            write(tmp_path / "Actor_07" / f"03-{channel}-{emotion}-01-01-01-07.wav", 0.1)
+    song = CorpusParameters(source="ravdess_song", root=tmp_path)
+    speech = CorpusParameters(source="ravdess", root=tmp_path, training_corpora={"song": song})
+
+    clips = index_corpora(speech, taxonomy, side="voice")
+
+    assert clips["corpus"].nunique() == 2
+    assert set(clips["group"]) == {"ravdess/07"}
+
+
 def test_what_is_wrong_with_a_training_corpus_names_its_own_parameter(corpus, taxonomy):
     gone = CorpusParameters(source="emodb", root=corpus.root / "nowhere")
     with pytest.raises(AffettoError, match=r"voice\.corpus\.training_corpora\.second\.root is .*nowhere"):

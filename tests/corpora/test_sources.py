@@ -166,6 +166,43 @@ def test_one_folder_alone_is_a_class(corpus):
     )
 
 
+@pytest.mark.parametrize("pattern", [r"spk(\d)|act(\d)", r"(?:spk|act)(\d)", r"(spk|act)(\d)"])
+def test_any_bracket_of_the_group_pattern_may_name_the_group(corpus, pattern):
+    files = {"a/spk1_x.wav": "", "a/act2_x.wav": "", "b/spk1_y.wav": ""}
+    clips = corpus("folders", files=files, group_pattern=pattern, label_map={"*": "anger"})
+    assert clips["group"].nunique() == 2
+
+
+def test_a_bracket_that_takes_no_part_names_no_group(corpus):
+    with pytest.raises(AffettoError, match=r"group_pattern .* in 1 of 2 paths: b.wav"):
+        corpus("folders", files={"spk1.wav": "", "b.wav": ""}, group_pattern=r"(spk\d)?")
+
+
+def test_headers_and_groups_of_tables_may_have_blanks_and_capitals(corpus):
+    table = "path, Emotion ,GROUP\na.wav,anger, ann\nb.wav,anger,ann \nc.wav,sadness,\nd.wav,anger,  \n"
+    files = {**dict.fromkeys(("a.wav", "b.wav", "c.wav", "d.wav"), ""), "t.csv": table}
+    clips = by_id(corpus("table", files=files))
+    assert clips["emotion"].notna().all()
+    assert clips["group"].tolist() == ["ann", "ann", "table/c", "table/d"]
+
+
+def test_a_table_with_other_separators_is_told_so(corpus):
+    with pytest.raises(AffettoError, match="separate its columns by commas"):
+        corpus("table", files={"a.wav": "", "t.csv": "path;emotion\na.wav;anger\n"})
+
+
+def test_a_row_twice_is_told_so(corpus):
+    with pytest.raises(AffettoError, match=r"2 rows of the table are of a.wav.: delete all but one"):
+        corpus("table", files={"a.wav": "", "t.csv": "path,emotion\na.wav,anger\na.wav,anger\n"})
+
+
+def test_recordings_in_other_formats_are_told(corpus, caplog):
+    assert len(corpus("folders", files={"angry/a.wav": "", "angry/b.m4a": "", "sad/c.wma": ""})) == 1
+    assert "2 files (.m4a, .wma)" in caplog.text
+    with pytest.raises(AffettoError, match=r"No recordings .*m4a cannot be decoded: convert them to FLAC"):
+        corpus("folders", files={"angry/b.m4a": ""})
+
+
 def test_group_pattern_must_match_every_clip(corpus):
     with pytest.raises(AffettoError, match=r"group_pattern .* in 2 of 3 paths: b.wav, c.wav"):
         corpus("folders", files={"a_1.wav": "", "b.wav": "", "c.wav": ""}, group_pattern=r"_(\d)")

@@ -226,6 +226,11 @@ def test_emotions_that_cannot_be_trained_are_logged(caplog):
             {"protocol": "official"},
             "training part of c has fewer than two emotions",
         ),
+        (
+            table([*"aabb"], [*"wwxx"]),
+            {"protocol": "leave_one_group_out"},
+            "Fold 0 of c leaves only b to train on, .* voice.split.protocol",
+        ),
     ],
 )
 def test_what_the_clips_do_not_allow_is_one_sentence(clips, split, message):

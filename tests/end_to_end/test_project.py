@@ -154,6 +154,18 @@ def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):
     assert outcome.stdout.count("congruent music:") == 5
 
 
+def test_a_person_is_enrolled_by_a_folder_of_recordings(demo):
+    folder = "data/01_raw/demo/voice/held_out/ivor"
+    voice = sorted((demo.root / folder).glob("*.wav"))[0]
+
+    outcome = demo.affetto("hear", str(voice), "--enrol", folder)
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    answer = json.loads((demo.root / f"data/08_reporting/voices/{voice.stem}.json").read_text("utf-8"))
+    assert answer["status"] == "ok"
+    assert answer["enrolled"] > 1
+
+
 def test_one_recording_is_answered_by_the_pipeline(demo):
     voice = next((demo.root / "data/01_raw/demo/voice/held_out").rglob("*.wav"))
 

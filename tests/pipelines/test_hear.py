@@ -97,6 +97,16 @@ def _run(out, voice, model=None, **parameters):
     return catalog["hear.voices"].load(), catalog["hear.timelines"].load(), result["hear.summary"].load()
 
 
+def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_path):
+    sf.write(voice / "a.wav", speech(), RATE_HZ)
+    run(voice)
+    sf.write(voice / "a.wav", silence(3), RATE_HZ)
+    with pytest.raises(AffettoError, match=r"No speech was found in a\.wav"):
+        run(voice)
+    assert json.loads((tmp_path / "voices" / "a.json").read_text())["status"] == "no_speech"
+    assert not (tmp_path / "voices" / "a.csv").exists()
+
+
 def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):
     parts = [silence(3), speech(), noise(5), speech(0.03), silence(4)]
     sf.write(voice / "mixed.wav", np.concatenate(parts), RATE_HZ)

@@ -88,6 +88,24 @@ def test_a_copy_that_is_up_to_date_stays(music, tmp_path):
     assert "happy/2" not in written
 
 
+def test_another_file_of_the_same_name_and_tags_gets_a_copy_of_its_own(music, tmp_path):
+    other, target = tmp_path / "other" / "b.flac", tmp_path / "out" / "b.flac"
+    other.parent.mkdir()
+    soundfile.write(other, np.full(700, 0.2), 22_050)
+    os.utime(other, ns=(0, 0))
+    tag_copy(music / "b.flac", target, TAGS)
+    assert tag_copy(other, target, TAGS) is None
+    assert soundfile.info(target).frames == 700
+
+
+def test_copies_of_the_library_before_are_taken_away(music, tmp_path):
+    dataset = TaggedCopiesDataset(filepath=str(tmp_path / "out"))
+    dataset.save(plan(music, ["a.mp3", "b.flac"]))
+    (tmp_path / "out" / "mine.txt").touch()
+    dataset.save(plan(music, ["b.flac"]))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.flac", "mine.txt", "tagged.csv"]
+
+
 def test_a_copy_older_than_its_original_is_made_again(music, tmp_path):
     source, target = music / "b.flac", tmp_path / "out" / "b.flac"
     tag_copy(source, target, TAGS)

@@ -246,6 +246,8 @@ def _fetch(path: Path, version: str) -> bytes:
 def _decode_error(path: Path, error: BaseException) -> DecodeError:
     """Keep of libsndfile's message what does not repeat the path."""
     reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    if "does not exist or is not a regular file" in reason:  # its word for MP3 that it cannot make out
+        reason = "nothing in it can be decoded"
     if isinstance(error, OSError) or getattr(error, "code", None) == _SYSTEM_ERROR:
         return UnreachableError(f"Cannot read {path}: {reason}.")
     return DecodeError(f"Cannot decode {path}: libsndfile says {reason!r}; is it an audio file?")

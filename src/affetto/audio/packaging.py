@@ -27,6 +27,7 @@ _CODECS: MappingProxyType[FormatName, tuple[str, str]] = MappingProxyType(
     }
 )
 """libsndfile's names of container and codec."""
+_BLOCK = 65_536
 _SUFFIXES: dict[FormatName, str] = {"mu_law": ".wav"}
 _RATES_HZ: dict[FormatName, tuple[int, ...]] = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
@@ -84,7 +85,11 @@ def write_copy(copy: Copy, folder: Path) -> Path:
     samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, LARGEST_SAMPLE)
     path = folder / f"copy{_SUFFIXES.get(copy.format, f'.{copy.format}')}"
     container, codec = _CODECS[copy.format]
-    soundfile.write(path, _quantised(samples, copy.format).T, rate, format=container, subtype=codec)
+    values = _quantised(samples, copy.format).T
+    n_channels = values.shape[1] if values.ndim > 1 else 1
+    with soundfile.SoundFile(path, "w", rate, n_channels, codec, format=container) as file:
+        for start in range(0, len(values), _BLOCK):  # the Vorbis encoder keeps what it is given on its stack
+            file.write(values[start : start + _BLOCK])
     return path
 
 

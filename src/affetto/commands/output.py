@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from affetto.errors import one_line
+
 _UNBOUNDED = 10_000
 
 
@@ -42,7 +44,7 @@ def echo_table(
     for name in header:
         table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else one_line(str(cell)) for cell in row))
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():

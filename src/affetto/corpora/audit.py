@@ -14,7 +14,7 @@ from affetto.corpora.clips import AUDIT_COLUMNS
 from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.sweep import Part, sweep_clips
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, name_some
 from affetto.isolation import Lost
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -109,6 +109,13 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
     for _, groups in repeated.groupby("content_hash")["group"]:
         names = sorted({find(group) for group in groups})
         parent.update(dict.fromkeys(names, names[0]))
+    united = sorted(group for group in parent if find(group) != group)
+    if united:
+        logger.info(
+            "%d groups have a recording of another one and are united with it: %s",
+            len(united),
+            name_some([f"{group} with {find(group)}" for group in united]),
+        )
     return clips.assign(group=clips["group"].map({group: find(group) for group in parent}).astype("str"))
 
 

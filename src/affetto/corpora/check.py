@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -73,6 +72,8 @@ class CorpusCheck:
         Number of clips that the published split does not name; 0 for sources without one.
     unmatched
         Recordings below the root that belong to no clip, relative to it.
+    missing
+        Paths of clips that no recording below the root has.
     """
 
     clips: Count
@@ -81,11 +82,12 @@ class CorpusCheck:
     official_split: dict[str, int] | None
     without_split: int
     unmatched: tuple[str, ...]
+    missing: tuple[str, ...]
 
     @property
     def agrees(self) -> bool:
-        """Whether all numbers are as expected."""
-        return all(count.agrees for count in (self.clips, self.groups, *self.labels))
+        """Whether all numbers are as expected and no recording is missing."""
+        return not self.missing and all(count.agrees for count in (self.clips, self.groups, *self.labels))
 
 
 def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side: str) -> CorpusCheck:
@@ -121,14 +123,17 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     clips = make_clips(rows, corpus, taxonomy, side=side)
     expected = source.expected or _UNKNOWN
     known = source.expected is not None
-    parts = clips["official_split"] if source.official_split else None
+    parts = clips["official_split"] if source.official_split and "official_split" in rows else None
+    recordings = [relative(path, corpus.root) for path in find_recordings(corpus.root)]
+    there, used = set(recordings), dict.fromkeys(clips["path"])
     return CorpusCheck(
         clips=Count(len(clips), expected.clips if known else None),
         groups=Count(clips["group"].nunique(), expected.groups),
         labels=_count_labels(rows, corpus, taxonomy, side, expected.labels),
         official_split=None if parts is None else _counts(parts),
         without_split=0 if parts is None else int(parts.isna().sum()),
-        unmatched=_unmatched(corpus.root, clips),
+        unmatched=tuple(path for path in recordings if path not in used),
+        missing=tuple(path for path in used if path not in there),
     )
 
 
@@ -159,10 +164,3 @@ def _counts(values: pd.Series[Any]) -> dict[str, int]:
 
 def _text(value: Any) -> str | None:
     return None if pd.isna(value) else str(value)
-
-
-def _unmatched(root: Path, clips: pd.DataFrame) -> tuple[str, ...]:
-    used = set(clips["path"])
-    return tuple(
-        path for path in (relative(path, root) for path in find_recordings(root)) if path not in used
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -57,6 +58,18 @@ def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
     table[["start_s", "end_s"]] = table[["start_s", "end_s"]].astype("float64")
     table["tags"] = [tags if isinstance(tags, list) else [] for tags in table["tags"]]
     return table.sort_values("clip_id", ignore_index=True)
+
+
+def without_suffix(paths: pd.Series[Any]) -> pd.Series[Any]:
+    """Return paths without their extension: what the group of a recording that was given none ends with."""
+    return pd.Series([PurePosixPath(path).with_suffix("").as_posix() for path in paths], index=paths.index)
+
+
+def count_without_group(clips: pd.DataFrame) -> int:
+    """Count the clips whose source gave them no group: theirs is named after a clip or a recording."""
+    names = pd.concat([clips["clip_id"], clips["corpus"] + "/" + without_suffix(clips["path"])])
+    named = names.tolist() + (pd.concat([clips["corpus"]] * 2) + "/" + names).tolist()  # of several corpora
+    return int(clips["group"].isin(named).sum())
 
 
 def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
@@ -123,9 +136,13 @@ def _check_unique(clips: pd.DataFrame) -> None:
         return
     first = clips.loc[clips["clip_id"] == repeated.iloc[0], "path"]
     more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
+    said = f"{len(repeated)} clip ids occur more than once: {', '.join(repeated.head(_NAMED))}{more}"
+    if (first == first.iloc[0]).all():
+        raise AffettoError(
+            f"{said} ({len(first)} rows of the table are of {first.iloc[0]}): delete all but one."
+        )
     raise AffettoError(
-        f"{len(repeated)} clip ids occur more than once: {', '.join(repeated.head(_NAMED))}{more} (the "
-        f"first in {' and '.join(first.head(2))}); keep one file of each below "
+        f"{said} (the first in {' and '.join(first.head(2))}); keep one file of each below "
         f"{clips['side'].iloc[0]}.corpus.root."
     )
 

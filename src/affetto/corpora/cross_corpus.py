@@ -72,7 +72,7 @@ def _in_one_corpus(labelled: pd.DataFrame, tested: str) -> pd.DataFrame:
     at_home = (labelled["corpus"] == labelled["group"].map(homes)).to_numpy(dtype=bool)
     if not at_home.all():
         logger.warning(
-            "%d clips share a group with another corpus, where the same recordings occur, and are left out",
+            "%d clips share a group with another corpus, of the same people or recordings, and are left out",
             (~at_home).sum(),
         )
     return labelled[at_home].reset_index(drop=True)

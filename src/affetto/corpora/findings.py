@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 _LARGE_IMBALANCE = 5
 _LARGE_GROUP = 0.5
 _NAMED = 5
+_ALL_ALONE = "every clip is a group of its own"
 
 
 def warnings_of(summary: Mapping[str, Any]) -> list[str]:
@@ -63,12 +64,14 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"rejected {_words(summary['rejected'])}"
     if set(summary["emotions"]) == {UNLABELLED}:
         return  # all that follows spoils splits, and there will be none
-    if summary["groups_of_one"] == summary["clips"]:
+    labelled = sum(count for name, count in summary["emotions"].items() if name != UNLABELLED)
+    if summary["without_group"]:
+        which = _some_alone(summary) if summary["without_group"] < labelled else _ALL_ALONE
         yield (
-            "every clip is a group of its own, so that a speaker or an artist may be in training and in "
-            f"test: set {side}.corpus.group_pattern (folders) or {side}.corpus.group_column (table)"
+            f"{which}, so that a speaker or an artist may be in training and in test: set "
+            f"{side}.corpus.group_pattern (folders) or {side}.corpus.group_column (table)"
         )
-    elif summary["largest_group_share"] > _LARGE_GROUP:
+    if summary["largest_group_share"] > _LARGE_GROUP:
         yield (
             f"{summary['largest_group_share']:.0%} of the clips are of one group, "
             f"{one_line(summary['largest_group'])}: no split can balance that"
@@ -84,6 +87,10 @@ def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
     for emotion, groups in summary["groups_by_emotion"].items():
         if groups == 1 and summary["groups"] > 1:
             yield f"all clips of {emotion} are of one group, which cannot be in training and in test"
+
+
+def _some_alone(summary: Mapping[str, Any]) -> str:
+    return f"{summary['without_group']} clips have no group, and each recording of them is one of its own"
 
 
 def _words(counts: Mapping[str, int]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affetto.corpora.clips import clip_table, validate_clips
+from affetto.corpora.clips import clip_table, validate_clips, without_suffix
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.segments import cut_segments
 from affetto.corpora.sources import SOURCES, Source
@@ -204,6 +204,5 @@ def _own_groups(rows: pd.DataFrame, ids: pd.Series[Any], name: str) -> pd.Series
 
     The parts of a recording share its group: what they have in common is learnt from one and helps in all.
     """
-    files = [PurePosixPath(path).with_suffix("").as_posix() for path in rows["path"]]
-    own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + pd.Series(files, index=rows.index))
+    own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + without_suffix(rows["path"]))
     return rows["group"].astype("str").where(rows["group"].notna(), own) if "group" in rows else own

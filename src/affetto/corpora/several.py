@@ -11,6 +11,7 @@ import pandas as pd
 from affetto.corpora.audit import REJECTED_COLUMNS, audit_clips, unite_groups_of_duplicates
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.corpora.sources import SOURCES
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -39,7 +40,8 @@ def index_corpora(
     -------
     pandas.DataFrame
         The clip table; with training corpora every group begins with the name of its corpus, since speaker 1
-        of one corpus is not speaker 1 of the other.
+        of one corpus is not speaker 1 of the other, but of corpora of the same people (speech and song of
+        RAVDESS).
 
     Raises
     ------
@@ -49,16 +51,22 @@ def index_corpora(
     clips = index_corpus(corpus, taxonomy, side=side, executor=executor, store=store)
     if not corpus.others:
         return clips
-    tables = [clips]
+    tables = [_with_people(clips, corpus)]
     for other in corpus.others:
         try:
-            tables.append(index_corpus(other, taxonomy, side=side, executor=executor, store=store))
+            table = index_corpus(other, taxonomy, side=side, executor=executor, store=store)
         except AffettoError as error:
             # The index knows one corpus a side, and would send the user to the parameters of the wrong one.
             own = f"{side}.corpus.training_corpora.{other.name}."
             raise AffettoError(str(error).replace(f"{side}.corpus.", own)) from error
-    every = pd.concat(tables, ignore_index=True)
-    return every.assign(group=every["corpus"] + "/" + every["group"])
+        tables.append(_with_people(table, other))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _with_people(clips: pd.DataFrame, corpus: CorpusParameters) -> pd.DataFrame:
+    """Put the corpus, or the one whose people speak in it, in front of the names of the groups."""
+    people = SOURCES[corpus.source].people_of or corpus.known_as
+    return clips.assign(group=f"{people}/" + clips["group"])
 
 
 def audit_corpora(

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
 _NAMED = 10
+_FEWEST_EMOTIONS = 2
 Folds = NDArray[np.int64]
 
 
@@ -61,6 +62,7 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
     folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
     folds[is_tested] = methods[split.protocol](labelled[is_tested].reset_index(drop=True), split)
+    _check_training(labelled, folds)
     return _table(labelled, folds)
 
 
@@ -171,7 +173,7 @@ def _is_tested(labelled: pd.DataFrame, split: SplitParameters) -> NDArray[np.boo
         named = ", ".join(sorted(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
         raise AffettoError(
             f"{side}.split.test_groups names {', '.join(unknown)}, of which {corpus} has no labelled clip: "
-            f"its groups are {named}."
+            f"its groups are {named} (the log of the audit names those that were united with another)."
         )
     return labelled["group"].isin(split.test_groups).to_numpy(dtype=bool)
 
@@ -276,6 +278,20 @@ def _table(labelled: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), "fold": folds.astype(np.int64)})
     _warn_of_untrained(labelled, table)
     return table
+
+
+def _check_training(labelled: pd.DataFrame, folds: Folds) -> None:
+    """Refuse folds that leave fewer than two emotions to train on: every model would, hours later."""
+    emotions = labelled["emotion"].to_numpy()
+    for fold in np.unique(folds[folds != ALWAYS_TRAINING]):
+        left = sorted(set(emotions[folds != fold]))
+        if len(left) < _FEWEST_EMOTIONS:
+            corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+            raise AffettoError(
+                f"Fold {fold} of {corpus} leaves only {', '.join(left) or 'no emotion'} to train on, and a "
+                f"model needs two emotions: use another {side}.split.protocol or n_folds, or groups of "
+                "several emotions."
+            )
 
 
 def _warn_of_untrained(labelled: pd.DataFrame, table: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.clips import count_without_group
 from affetto.corpora.parameters import AuditParameters
 
 UNLABELLED = "unlabelled"
@@ -35,8 +36,9 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         JSON values:
 
         - `corpus, side, clips, hours, emotions` (emotion → clips), `balance` (see `_balance`);
-        - `groups, groups_of_one, largest_group, largest_group_share, groups_by_emotion` (emotion → groups),
-          `groups_lacking_emotions` (group → emotions it has no clip of, where groups have several clips);
+        - `groups, groups_of_one, without_group` (labelled clips that the source gave none), `largest_group`,
+          `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
+          emotions it has no clip of, where groups have several clips);
         - `rejected` (kind of reason → clips);
         - `duplicates` (sets of clips of equal content), `conflicting_labels` (those that differ in emotion);
         - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
@@ -57,6 +59,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "balance": _balance(clips["emotion"]),
         "groups": len(sizes),
         "groups_of_one": int((sizes == 1).sum()),
+        "without_group": count_without_group(clips[clips["emotion"].notna()]),
         "largest_group": str(sizes.index[0]),
         "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
         "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),

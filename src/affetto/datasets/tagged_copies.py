@@ -32,6 +32,8 @@ class TaggedCopiesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     def save(self, data: pd.DataFrame) -> None:
         """Copy and tag the files of a plan (`affetto.recommendation.tagging.plan_tags`); none: do nothing.
 
+        Copies of the plan before that are not of this one are taken away.
+
         Raises
         ------
         AffettoError
@@ -42,7 +44,10 @@ class TaggedCopiesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         for root in sorted(set(data["root"])):
             if not is_remote(root):
                 check_output(self._folder, Path(root))
+        before = self.load() if self._exists() else pd.DataFrame(columns=list(REPORT_COLUMNS))
         rows = [self._tag(row) for row in _with_progress(data)]
+        for path in sorted(set(before.loc[before["tagged"].astype(bool), "path"]) - set(data["path"])):
+            (self._folder / path).unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).to_csv(self._folder / _REPORT, index=False)
 

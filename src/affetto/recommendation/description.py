@@ -22,6 +22,7 @@ from affetto.themes.model import ThemeModel
 from affetto.themes.tables import mixtures_table
 
 SHARD_CLIPS = 64
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _STEPS = ("times", "weights")
 
 
@@ -115,6 +116,17 @@ def find_themes(
     silent = np.asarray(words.counts.sum(axis=1) == 0)
     known = words.take(np.flatnonzero(~silent))
     return mixtures_table(model, known), [words.clip_ids[i] for i in np.flatnonzero(silent)]
+
+
+def harmless_in_spreadsheets(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet takes for formulas.
+
+    Titles and names of files are other people's: one that begins with `=`, `+`, `-`, `@`, a tab or a line end
+    gets an apostrophe in front (OWASP, "CSV Injection").
+    """
+    return tracks.map(
+        lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    )
 
 
 def add_confidence(tracks: pd.DataFrame) -> pd.DataFrame:

@@ -155,7 +155,7 @@ def _windows_of_all(
                 progress(1)
                 yield name, position, features
         except AffettoError as error:
-            failures[name] = str(error)
+            failures[name] = str(error) if str(path) in str(error) else f"{path}: {error}"
 
 
 def _cut(

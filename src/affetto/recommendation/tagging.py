@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,8 +66,8 @@ def check_output(folder: Path, root: Path) -> None:
 def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     """Copy a file and write tags into the copy.
 
-    A copy that has these tags already and is not older than its original is left as it is. Files that cannot
-    be tagged are not copied.
+    A copy that has these tags already, of the same file as it is now, is left as it is: `AFFETTO_SOURCE` says
+    which file that was. Files that cannot be tagged are not copied.
 
     Parameters
     ----------
@@ -87,7 +88,8 @@ def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     partial = target.with_name(f".{target.name}.part{target.suffix}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if _is_newer(target, source) and _own_tags(target) == wanted:
+        wanted[f"{_PREFIX}SOURCE"] = _identity(source)
+        if target.exists() and _own_tags(target) == wanted:
             return None
         shutil.copyfile(source, partial)
         file = mutagen.File(partial)
@@ -101,8 +103,11 @@ def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     return None
 
 
-def _is_newer(target: Path, source: Path) -> bool:
-    return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+def _identity(source: Path) -> str:
+    """Return what stands for a file as it is: a hash of where it lies, its size and when it was changed."""
+    status = source.stat()
+    text = f"{source.resolve()}:{status.st_size}:{status.st_mtime_ns}"
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def _write(file: Any, wanted: Mapping[str, str], mood: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from affetto.errors import one_line
 from affetto.recommendation.heard import HeardVoice, Span, Timeline
 from affetto.recommendation.reasons import clock, percent
 
@@ -32,8 +33,10 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     table = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    changing = [f"{voice.name}: {describe_spans(voice.timeline)}" for voice in heard if voice.timeline]
-    silent = [f"{voice.name}: {voice.message}" for voice in voices if voice.status != "ok"]
+    changing = [
+        f"{one_line(voice.name)}: {describe_spans(voice.timeline)}" for voice in heard if voice.timeline
+    ]
+    silent = [f"{one_line(voice.name)}: {voice.message}" for voice in voices if voice.status != "ok"]
     parts = [table if heard else [], changing, silent]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -48,7 +51,7 @@ def describe_spans(timeline: Timeline) -> str:
 def _row(voice: HeardVoice) -> tuple[str, ...]:
     probability = percent(voice.emotions[0].probability)
     unsure = "unsure" if voice.unsure else ""
-    return voice.name, str(voice.emotion), probability, unsure, f"{voice.speech_s:.1f} s"
+    return one_line(voice.name), str(voice.emotion), probability, unsure, f"{voice.speech_s:.1f} s"
 
 
 def _span(span: Span) -> str:

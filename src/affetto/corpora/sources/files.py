@@ -18,7 +18,28 @@ from affetto.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
+UNDECODABLE = frozenset(
+    {
+        *(
+            ".aac",
+            ".alac",
+            ".amr",
+            ".ape",
+            ".dsf",
+            ".m4a",
+            ".mkv",
+            ".mov",
+            ".mp4",
+            ".mpc",
+            ".webm",
+            ".wma",
+            ".wv",
+        ),
+    }
+)
+"""Extensions of recordings that libsndfile does not decode."""
 _IGNORED_FOLDERS = frozenset({"__MACOSX"})
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"})
 
 
 def walk_files(root: Path) -> Iterator[Path]:
@@ -69,8 +90,26 @@ def _is_text(name: str) -> bool:
 
 
 def find_recordings(root: Path) -> list[Path]:
-    """Return all files below `root` whose extension tells of audio or MIDI, whatever folder they are in."""
-    return [path for path in walk_files(root) if path.suffix.lower() in AUDIO_EXTENSIONS]
+    """Return all files below `root` whose extension tells of audio or MIDI, whatever folder they are in.
+
+    Of recordings in formats that are not decoded the log tells how many were left out.
+    """
+    files = list(walk_files(root))
+    others = [path.suffix.lower() for path in files if path.suffix.lower() in UNDECODABLE]
+    if others:
+        logger.warning(
+            "%d files (%s) below %s are of no format that libsndfile decodes: left out, convert them to FLAC",
+            len(others),
+            ", ".join(sorted(set(others))),
+            one_line(str(root)),
+        )
+    return [path for path in files if path.suffix.lower() in AUDIO_EXTENSIONS]
+
+
+def undecodable_hint(root: Path) -> str:
+    """Say, for a message that nothing was found, which files there cannot be decoded; nothing where none."""
+    others = sorted({path.suffix.lower() for path in walk_files(root)} & UNDECODABLE)
+    return f" ({', '.join(others)} cannot be decoded: convert them to FLAC)" if others else ""
 
 
 def match_recordings(
@@ -105,7 +144,8 @@ def match_recordings(
     if not matched:
         raise AffettoError(
             f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
-            "names them)."
+            f"names them{_packed(root)}){undecodable_hint(root)}: `affetto corpora describe` tells how; set "
+            "the root to the folder of the corpus, or one around it."
         )
     taken = {path for path, _ in matched}
     left = [path.name for path in recordings if path not in taken]
@@ -117,6 +157,11 @@ def match_recordings(
             name_some(left),
         )
     return matched
+
+
+def _packed(root: Path) -> str:
+    archives = [path.name for path in walk_files(root) if path.suffix.lower() in _ARCHIVES]
+    return f"; unpack {name_some(archives)}" if archives else ""
 
 
 def without_copies(

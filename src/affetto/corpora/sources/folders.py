@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_recordings, relative
+from affetto.corpora.sources.files import find_recordings, relative, undecodable_hint
 from affetto.corpora.sources.source import Source
 from affetto.errors import AffettoError, name_some
 
@@ -22,7 +22,8 @@ def index_folders(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
     paths = find_recordings(root)
     if not paths:
         raise AffettoError(
-            f"No recordings lie below {root}: put them there, one folder a class, or set {side}.corpus.root."
+            f"No recordings lie below {root}{undecodable_hint(root)}: put them there, one folder a class, or "
+            f"set {side}.corpus.root."
         )
     inside = [path.relative_to(root) for path in paths]
     depth = _outer_depth([path.parts[:-1] for path in inside])
@@ -48,14 +49,21 @@ def _outer_depth(folders: list[tuple[str, ...]]) -> int:
 def _groups(paths: list[str], pattern: str | None, side: str) -> list[str | None]:
     if pattern is None:
         return [None] * len(paths)
-    matches = [re.search(pattern, path) for path in paths]
-    unmatched = [path for path, match in zip(paths, matches, strict=True) if match is None]
+    groups = [_group(re.search(pattern, path)) for path in paths]
+    unmatched = [path for path, group in zip(paths, groups, strict=True) if not group]
     if unmatched:
         raise AffettoError(
             f"{side}.corpus.group_pattern {pattern!r} finds nothing in {len(unmatched)} of {len(paths)} "
             f"paths: {name_some(unmatched)}; it must match the path of every clip."
         )
-    return [match[match.re.groups and 1] for match in matches if match is not None]
+    return groups
+
+
+def _group(match: re.Match[str] | None) -> str | None:
+    """Return the first bracket that took part in a match; without brackets, all of it."""
+    if match is None or not match.re.groups:
+        return match and match[0]
+    return next((found for found in match.groups() if found), None)
 
 
 SOURCE = Source(

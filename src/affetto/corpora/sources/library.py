@@ -12,16 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS, MIDI_EXTENSIONS
+from affetto.audio.decode import MIDI_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import relative, walk_files
+from affetto.corpora.sources.files import find_recordings, relative, undecodable_hint
 from affetto.corpora.sources.source import Source
 from affetto.errors import AffettoError, one_line
 from affetto.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
-UNDECODABLE = frozenset({".aac", ".alac", ".ape", ".dsf", ".m4a", ".mp4", ".mpc", ".wma", ".wv"})
 NO_ARTIST = frozenset({"various artists", "various", "va", "unknown artist", "unknown"})
 SEPARATOR = re.compile(r"[;/\0]")
 _REMOTE_READS = 32  # reading from afar is waiting; on this machine threads only wait for one another
@@ -109,19 +108,11 @@ def read_tags(path: Path, **options: Any) -> FileTags:
 
 
 def _recordings(root: Path, side: str) -> list[Path]:
-    files = list(walk_files(root))
-    others = sorted({path.suffix.lower() for path in files} & UNDECODABLE)
-    if others:
-        count = sum(path.suffix.lower() in UNDECODABLE for path in files)
-        logger.warning(
-            "%d files (%s) are of no format that libsndfile decodes: left out", count, ", ".join(others)
-        )
-    recordings = [path for path in files if path.suffix.lower() in AUDIO_EXTENSIONS]
+    recordings = find_recordings(root)
     if not recordings:
         raise AffettoError(
-            f"No recording that can be decoded lies below {root}"
-            + (f" ({', '.join(others)} cannot: convert them to FLAC)" if others else "")
-            + f": set {side}.corpus.root to a folder of music."
+            f"No recording that can be decoded lies below {root}{undecodable_hint(root)}: set "
+            f"{side}.corpus.root to a folder of music."
         )
     return recordings
 

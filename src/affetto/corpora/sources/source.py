@@ -82,6 +82,8 @@ class Source:
         What a complete copy holds; None where that is not published or is the user's own affair.
     downloads
         What `affetto corpora fetch` may fetch; empty where the licence asks for a request or a login.
+    people_of
+        Name of the source whose groups these are as well: the same people speak in both. None: its own.
     is_made
         Of a source that makes or fetches its clips where they are missing: called with root and side, tells
         whether they are there as `index` would make them. None: the clips must be there.
@@ -101,6 +103,7 @@ class Source:
     expected: Expected | None = None
     downloads: tuple[Download, ...] = ()
     is_made: Callable[[Path, str], bool] | None = None
+    people_of: str | None = None
 
     def labels_key(self, side: str) -> str:
         """Return the key under `taxonomy.labels` for a side."""

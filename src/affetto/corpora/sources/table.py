@@ -39,13 +39,14 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
     """Read the table and list its rows."""
     path = _table_path(root, corpus, side)
     table = read_table(path)
+    names = {str(column).strip().lower(): column for column in reversed(table.columns)}
     rows = pd.DataFrame({"path": _column(table, corpus.path_column, path, f"{side}.corpus.path_column")})
     if rows.empty:
         raise AffettoError(f"The table {path} has no rows: describe a clip in each.")
     for name, (parameter, default) in OPTIONAL_COLUMNS.items():
-        column = getattr(corpus, parameter)
-        if column is not None or default in table:
-            rows[name] = _column(table, column or default, path, f"{side}.corpus.{parameter}")
+        column = getattr(corpus, parameter) or names.get(default)
+        if column is not None:
+            rows[name] = _column(table, column, path, f"{side}.corpus.{parameter}")
     rows["path"] = [below_root(file, root, path) for file in rows["path"]]
     return with_stems(_typed(rows, path))
 
@@ -69,10 +70,15 @@ def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
 def _column(table: pd.DataFrame, column: str, path: Path, parameter: str) -> pd.Series[Any]:
     if column not in table:
         raise AffettoError(
-            f"The table {path} has no column {column!r} (it has {', '.join(map(str, table.columns))}): set "
-            f"{parameter}."
+            f"The table {path} has no column {column!r} (it has {', '.join(map(str, table.columns))}): "
+            + ("separate its columns by commas." if _one_piece(table) else f"set {parameter}.")
         )
     return table[column]
+
+
+def _one_piece(table: pd.DataFrame) -> bool:
+    """Tell whether the header was read as one column: of a table separated by something else."""
+    return len(table.columns) == 1 and any(mark in str(table.columns[0]) for mark in ";\t|")
 
 
 def below_root(file: Any, root: Path, table: Path) -> str:
@@ -104,6 +110,9 @@ def _typed(rows: pd.DataFrame, table: Path) -> pd.DataFrame:
             raise AffettoError(
                 f"The table {table} has a {name} that is no number of seconds ({error})."
             ) from error
+    if "group" in rows:
+        groups = rows["group"].astype("str").str.strip()
+        rows["group"] = groups.where(groups != "")
     if "tags" in rows:
         rows["tags"] = [_tags(tags) for tags in rows["tags"]]
     if "official_split" in rows:

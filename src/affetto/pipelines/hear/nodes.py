@@ -33,11 +33,10 @@ def find_speech(parameters: RecommendParameters, model: str) -> tuple[pd.DataFra
     Raises
     ------
     AffettoError
-        When there are no recordings, or none holds speech.
+        When there are no recordings.
     """
     found = list_recordings(Path(parameters.voice))
     screened = screen_recordings(found, parameters.voice_activity, parameters.timeline)
-    _require_one(screened, parameters.voice)
     return screened, screen_enrolment(parameters)
 
 
@@ -52,7 +51,6 @@ def recognise_voices(
         status=screened["status"].where(~failed, "unreadable"),
         message=screened["message"].where(~failed, screened["name"].map(messages)),
     )
-    _require_one(table, parameters.voice)
     timelines = {
         str(row["name"]): timeline_table(
             row["name"], row["steps"], listened.posteriors[row["name"]], model.classes_, parameters
@@ -76,11 +74,34 @@ def draw_voices(
     }
 
 
-def describe_voices(voices: dict[str, HeardVoice]) -> str:
-    """Write what was heard as a text and log it."""
+def describe_voices(parameters: RecommendParameters, voices: dict[str, HeardVoice]) -> str:
+    """Write what was heard as a text and log it; what could not be answered is saved by now, and says so.
+
+    Raises
+    ------
+    AffettoError
+        When no recording can be answered.
+    """
+    require_an_answer(voices, parameters.voice)
     text = summarise_voices(voices.values())
     _LOGGER.info("Voices:\n%s", text)
     return text
+
+
+def require_an_answer(voices: dict[str, HeardVoice], path: str) -> None:
+    """Make sure that a recording holds speech that was understood.
+
+    Raises
+    ------
+    AffettoError
+        When none does.
+    """
+    if any(voice.status == "ok" for voice in voices.values()):
+        return
+    message = next(str(voice.message) for voice in voices.values())
+    if len(voices) > 1:
+        message = f"None of the {len(voices)} recordings in {path} can be answered; the first: {message}"
+    raise AffettoError(message)
 
 
 def _listen(
@@ -115,14 +136,3 @@ def _voice(
         duration_s=None if pd.isna(row["duration_s"]) else float(row["duration_s"]),
         speech_s=0.0 if row["status"] == "no_speech" else None,
     )
-
-
-def _require_one(table: pd.DataFrame, path: str) -> None:
-    if (table["status"] == "ok").any():
-        return
-    message = str(table["message"].iloc[0])
-    if len(table) > 1:
-        raise AffettoError(
-            f"None of the {len(table)} recordings in {path} can be answered; the first: {message}"
-        )
-    raise AffettoError(message)

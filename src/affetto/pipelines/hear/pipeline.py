@@ -23,13 +23,13 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
             Node(
                 nodes.find_speech,
                 inputs=[parameters, f"{emotion}.fitted"],
-                outputs=["hear.recordings", "hear.enrolment"],
+                outputs=["hear.recordings", "hear.enrolled"],
                 name="find_speech",
                 namespace="hear",
             ),
             Node(
                 nodes.recognise_voices,
-                inputs=[parameters, "hear.recordings", "hear.enrolment", f"{emotion}.model"],
+                inputs=[parameters, "hear.recordings", "hear.enrolled", f"{emotion}.model"],
                 outputs=["hear.voices", "hear.timelines"],
                 name="recognise_voices",
                 namespace="hear",
@@ -43,7 +43,7 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
             ),
             Node(
                 nodes.describe_voices,
-                inputs="hear.voices",
+                inputs=[parameters, "hear.voices"],
                 outputs="hear.summary",
                 name="describe_voices",
                 namespace="hear",

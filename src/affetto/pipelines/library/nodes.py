@@ -74,7 +74,7 @@ def describe_tracks(
     )
     summary = description.summarise_tracks(tracks, rejected, wordless, cards)
     _LOGGER.info("%s", description.library_sentence(summary))
-    return tracks, tracks, summary
+    return tracks, description.harmless_in_spreadsheets(tracks), summary
 
 
 def choose_tags(export: LibraryExportParameters, tracks: pd.DataFrame) -> pd.DataFrame:

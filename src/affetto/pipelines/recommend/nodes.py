@@ -11,6 +11,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.features.highlight import cut_highlights
+from affetto.pipelines.hear.nodes import require_an_answer
 from affetto.recommendation.heard import HeardVoice
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
@@ -49,7 +50,14 @@ def make_playlists(
     library: pd.DataFrame,
     mixtures: pd.DataFrame,
 ) -> dict[str, Playlist]:
-    """Answer every recording, those without speech by a message only."""
+    """Answer every recording, those without speech by a message only.
+
+    Raises
+    ------
+    AffettoError
+        When none can be answered.
+    """
+    require_an_answer(voices, parameters.voice)
     classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
     recommender = Recommender(library, mixtures, taxonomy, classes, parameters)
     answers = {name: _answer(recommender, voice) for name, voice in voices.items()}

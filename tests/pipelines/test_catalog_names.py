@@ -1,0 +1,30 @@
+"""What is handed from node to node stays in memory, unless the catalog names it."""
+
+from __future__ import annotations
+
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import MemoryDataset
+
+WRITTEN = {
+    "hear": {"hear.voices", "hear.timelines", "hear.figures", "hear.summary"},
+    "recommend": {"recommend.playlists", "recommend.summary"},
+}
+
+
+@pytest.fixture(scope="module")
+def catalog(request: pytest.FixtureRequest):
+    root = request.config.rootpath
+    bootstrap_project(root)
+    with KedroSession.create(root) as session:
+        yield session.load_context().catalog
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_pattern_of_another_pipeline_takes_what_inference_hands_on(catalog, name):
+    from kedro.framework.project import pipelines
+
+    made = {each for each in pipelines[name].all_outputs() if each.startswith(f"{name}.")}
+    written = {each for each in made if not isinstance(catalog.get(each), MemoryDataset | None)}
+    assert written == WRITTEN[name]
