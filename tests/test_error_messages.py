@@ -76,9 +76,7 @@ def test_the_path_of_a_damaged_file_is_the_path(tmp_path):
     file.unlink()
     with pytest.raises(DatasetError) as caught:
         JSONDataset(filepath=str(file)).load()
-    assert explain(caught.value).startswith(
-        f"{file} is not there yet: run `kedro run --pipeline=voice` first"
-    )
+    assert explain(caught.value).startswith(f"{file} is not there yet: run `kedro run --pipeline=voice`")
 
 
 def test_filters_that_leave_no_node_are_named():

@@ -1,7 +1,8 @@
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.parameters_check import check_runtime_parameters, keep_names, nearest_field, runtime_names
+from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names
+from affetto.typed_fields import nearest_field
 
 KNOWN = {
     "voice": {

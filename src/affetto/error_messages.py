@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from affetto.errors import AffettoError
-from affetto.parameters_check import nearest_field
+from affetto.typed_fields import nearest_field
 
 _PARAMETER = re.compile(r"^- Parameter '(?P<key>[^']+)':", re.MULTILINE)
 _FINDING = re.compile(

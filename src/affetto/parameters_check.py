@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from affetto.errors import AffettoError
 
@@ -79,45 +79,6 @@ def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "
             if inside:
                 kept[key] = inside
     return kept
-
-
-def nearest_field(model: str, path: Sequence[str]) -> str | None:
-    """Find the parameter that an unknown one was meant to be.
-
-    Parameters
-    ----------
-    model
-        Name of the typed model that refused it.
-    path
-        Where it stands below that model, keys of mappings and the like included.
-
-    Returns
-    -------
-    str or None
-        Name of the field that is written most like it; None where none is alike.
-    """
-    from pydantic import BaseModel
-
-    found = next((each for each in _subclasses(BaseModel) if each.__name__ == model), None)
-    for part in path[:-1]:
-        field = found.model_fields.get(part) if found else None
-        if field is not None:
-            found = next(_models_in(field.annotation), None)
-    near = difflib.get_close_matches(path[-1], list(found.model_fields) if found else [], n=1, cutoff=_FAR)
-    return near[0] if near else None
-
-
-def _subclasses(parent: Any) -> Iterator[Any]:
-    for child in parent.__subclasses__():
-        yield child
-        yield from _subclasses(child)
-
-
-def _models_in(annotation: Any) -> Iterator[Any]:
-    if hasattr(annotation, "model_fields"):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
 
 
 def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

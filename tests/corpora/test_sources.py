@@ -199,6 +199,9 @@ def test_a_row_twice_is_told_so(corpus):
 def test_recordings_in_other_formats_are_told(corpus, caplog):
     assert len(corpus("folders", files={"angry/a.wav": "", "angry/b.m4a": "", "sad/c.wma": ""})) == 1
     assert "2 files (.m4a, .wma)" in caplog.text
+
+
+def test_a_folder_of_recordings_in_other_formats_only(corpus):
     with pytest.raises(AffettoError, match=r"No recordings .*m4a cannot be decoded: convert them to FLAC"):
         corpus("folders", files={"angry/b.m4a": ""})
 

@@ -66,10 +66,10 @@ def without_suffix(paths: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def count_without_group(clips: pd.DataFrame) -> int:
-    """Count the clips whose source gave them no group: theirs is named after a clip or a recording."""
+    """Count labelled clips whose source gave them no group: theirs is named after a clip or a recording."""
     names = pd.concat([clips["clip_id"], clips["corpus"] + "/" + without_suffix(clips["path"])])
     named = names.tolist() + (pd.concat([clips["corpus"]] * 2) + "/" + names).tolist()  # of several corpora
-    return int(clips["group"].isin(named).sum())
+    return int((clips["group"].isin(named) & clips["emotion"].notna()).sum())
 
 
 def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:

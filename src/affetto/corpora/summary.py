@@ -59,7 +59,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "balance": _balance(clips["emotion"]),
         "groups": len(sizes),
         "groups_of_one": int((sizes == 1).sum()),
-        "without_group": count_without_group(clips[clips["emotion"].notna()]),
+        "without_group": count_without_group(clips),
         "largest_group": str(sizes.index[0]),
         "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
         "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),
