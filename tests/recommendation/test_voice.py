@@ -3,6 +3,7 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt
 
 from affetto.corpora.demo_speech import Utterance, speak
 from affetto.recommendation.frames import SAMPLE_RATE_HZ, frame_measures, measure_blocks
@@ -48,6 +49,13 @@ def notes(frequencies, length_s, decay):
     return np.concatenate(sound) / 3
 
 
+def rumble(low_hz, high_hz):
+    """Noise in a narrow band, quasi-periodic, whose level moves as that of syllables does."""
+    band = butter(4, [low_hz, high_hz], "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
+    noise = sosfilt(band, np.random.default_rng(0).normal(size=len(TIME)))
+    return 0.15 * noise / np.abs(noise).max() * (1 + 0.9 * np.sin(2 * np.pi * 4 * TIME))
+
+
 MELODY = [220, 247, 262, 294, 330, 294]
 HUM = sum(np.sin(2 * np.pi * 100 * k * TIME) / k for k in range(1, 8))
 NOT_SPEECH = {
@@ -70,6 +78,9 @@ NOT_SPEECH = {
     "one click": np.eye(1, len(TIME), 9000)[0],
     "clicks": (np.arange(len(TIME)) % 4000 == 0) * 0.9,
     "offset": np.full(len(TIME), 0.2),
+    "deep rumble": rumble(30, 150),
+    "rumble": rumble(100, 200),
+    "wide rumble": rumble(100, 300),
     "not a number": np.full(len(TIME), np.nan),
     "too short": speech_like()[4000:5600],
 }
@@ -164,7 +175,7 @@ def test_speech_is_heard_through_noise():
 
 
 def test_level_is_that_of_the_rms():
-    level, periodicity, _ = frame_measures(np.sqrt(2) * 0.1 * np.sin(2 * np.pi * 200 * TIME))
+    level, periodicity, *_ = frame_measures(np.sqrt(2) * 0.1 * np.sin(2 * np.pi * 200 * TIME))
     assert level == pytest.approx(-20, abs=0.01)
     assert periodicity.min() > 0.95
 
@@ -172,14 +183,21 @@ def test_level_is_that_of_the_rms():
 @given(st.integers(0, 2000))
 @settings(max_examples=20)
 def test_any_length_works(n):
-    level, periodicity, _ = frame_measures(np.random.default_rng(n).normal(size=n))
+    level, periodicity, *_ = frame_measures(np.random.default_rng(n).normal(size=n))
     assert len(level) == len(periodicity) == max(1, (max(n, 640) - 640) // 160 + 1)
+
+
+def test_the_upper_level_is_that_above_600_hz():
+    low, high = (np.sin(2 * np.pi * hz * TIME) for hz in (200, 1000))
+    assert frame_measures(high).upper.min() > -0.1
+    assert frame_measures(low).upper.max() < -60
+    np.testing.assert_allclose(frame_measures(low + 0.1 * high).upper, -20.04, atol=0.5)
 
 
 def test_chunks_do_not_show():
     sound = np.tile(speech_like(), 5)
-    level, periodicity, _ = frame_measures(sound)
-    late_level, late_periodicity, _ = frame_measures(sound[160 * 777 :])
+    level, periodicity, *_ = frame_measures(sound)
+    late_level, late_periodicity, *_ = frame_measures(sound[160 * 777 :])
     np.testing.assert_allclose(level[777:], late_level, atol=1e-4)
     np.testing.assert_allclose(periodicity[777:], late_periodicity, atol=1e-4)
 

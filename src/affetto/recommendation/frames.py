@@ -27,6 +27,7 @@ _CHUNK = 1000
 _TINY = 1e-12
 _HANN_POWER = 0.375
 _LEAST_HZ = 1.0
+_UPPER_HZ = 600.0
 
 
 class FrameMeasures(NamedTuple):
@@ -40,11 +41,14 @@ class FrameMeasures(NamedTuple):
         The greatest normalised autocorrelation at the lags of a voice, 0 where it has no peak there.
     period
         The lag of that peak, samples, between samples by a parabola.
+    upper
+        Level of what lies above 600 Hz, relative to the whole frame, dB: the formants of a voice are there.
     """
 
     level: np.ndarray
     periodicity: np.ndarray
     period: np.ndarray
+    upper: np.ndarray
 
 
 def frame_measures(samples: np.ndarray) -> FrameMeasures:
@@ -99,8 +103,8 @@ def _measure(samples: np.ndarray) -> list[FrameMeasures]:
     ]
 
 
-def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return height and lag of the highest inner peak of the normalised autocorrelation of each frame.
+def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return height and lag of the highest inner peak of the normalised autocorrelation, and the upper level.
 
     Frames have no offset.
     """
@@ -110,7 +114,8 @@ def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     frequency = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ)
     weight = np.where((frequency >= _BAND_HZ[0]) & (frequency <= _BAND_HZ[1]), frequency, 0.0)
     spectrum = rfft(frames * window, _FFT)
-    correlation = irfft(np.abs(spectrum) ** 2 * weight.astype(np.float32), _FFT)
+    power = np.abs(spectrum) ** 2
+    correlation = irfft(power * weight.astype(np.float32), _FFT)
     of_window = irfft(np.abs(rfft(window, _FFT)) ** 2, _FFT)
     lags = np.arange(_LAG_MIN - 1, _LAG_MAX + 2)
     # Clicks at the edge of a window and hiss above the band leave next to nothing behind window and band, and
@@ -127,4 +132,5 @@ def _periodicity(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     curvature = np.minimum(before - 2 * top + after, -_TINY)
     shift = np.clip(0.5 * (before - after) / curvature, -1.0, 1.0)
     highest: np.ndarray = heights[rows, best]
-    return highest, _LAG_MIN + best + shift
+    share = power[:, frequency >= _UPPER_HZ].sum(axis=1) / (power.sum(axis=1) + _TINY)
+    return highest, _LAG_MIN + best + shift, 10 * np.log10(share + _TINY)

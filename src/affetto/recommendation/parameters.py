@@ -45,6 +45,17 @@ class VoiceActivityParameters(BaseModel):
         le=1,
         description="A frame is not voiced when more than this share of a quarter second stands still.",
     )
+    upper_db: float = Field(
+        default=-16.0,
+        le=0,
+        description="Least level above 600 Hz of a frame with formants, dB of all of it.",
+    )
+    min_upper_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least share of the voiced frames that have formants: narrow low noise and engines fail.",
+    )
     max_gap_s: float = Field(
         default=0.3, ge=0, description="Voiced frames not further apart belong to one stretch of speech, s."
     )

@@ -4,8 +4,9 @@ Frames are those of `affetto.recommendation.frames`. A frame is *active* when it
 loudest frame and above an absolute floor. An active frame is *voiced* when it is periodic and its pitch does
 not stand still: the period of a voice changes from one frame to the next, by its melody and by the jitter of
 the vocal folds, that of an electronic tone does not. There is speech when the voiced frames are long enough
-together, are a fair share of the active ones, and when the level of the active frames moves: the level of
-speech goes up and down with its syllables, that of a tone or of mains hum does not.
+together, are a fair share of the active ones, have formants above 600 Hz now and then (rumbling noise and
+engines have none), and when the level of the active frames moves: the level of speech goes up and down with
+its syllables, that of a tone or of mains hum does not.
 
 A short recording is judged as a whole. In a long one the rule is applied around each moment, and "the loudest
 frame" is that of the surrounding minute, so that neither a slammed door nor half an hour of silence decides.
@@ -16,6 +17,7 @@ music with one melody on a live instrument, and it does not hear whispering.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,22 +71,33 @@ def judge(measures: FrameMeasures, parameters: VoiceActivityParameters) -> Voice
     """Apply the rule to what was measured of a whole recording."""
     level = measures.level
     active = level >= max(level.max(initial=-np.inf) - parameters.range_db, parameters.floor_db)
-    if not active.any():
-        return VoiceActivity(False, "it is silent", 0.0)
     periodic = active & (measures.periodicity >= parameters.periodicity)
-    voiced = periodic & ~_still(measures, periodic, parameters)
-    voiced_s = float(voiced.sum() * HOP_S)
+    voiced = periodic & ~_still(measures, periodic, parameters) if active.any() else periodic
+    reason = next(_flaws(measures, active, periodic, voiced, parameters), "")
+    return VoiceActivity(not reason, reason, float(voiced.sum() * HOP_S))
+
+
+def _flaws(
+    measures: FrameMeasures,
+    active: np.ndarray,
+    periodic: np.ndarray,
+    voiced: np.ndarray,
+    parameters: VoiceActivityParameters,
+) -> Iterator[str]:
+    """Yield what tells a recording from speech; later flaws take for granted that there is none before."""
+    if not active.any():
+        yield "it is silent"
+    voiced_s = voiced.sum() * HOP_S
     if periodic.sum() * HOP_S >= parameters.min_voiced_s > voiced_s:
-        return VoiceActivity(False, "its pitch stands as still as a tone's", voiced_s)
-    if voiced_s < parameters.min_voiced_s:
-        return VoiceActivity(False, f"only {voiced_s:.2f} s of it are voiced", voiced_s)
+        yield "its pitch stands as still as a tone's"
+    if voiced_s < parameters.min_voiced_s or not voiced.any():
+        yield f"only {voiced_s:.2f} s of it are voiced"
     if voiced.sum() < parameters.min_voiced_fraction * active.sum():
-        return VoiceActivity(
-            False, f"only {voiced.sum() / active.sum():.0%} of its sound is voiced", voiced_s
-        )
-    if level[active].std() < parameters.min_level_deviation_db:
-        return VoiceActivity(False, "its level is as steady as a tone's", voiced_s)
-    return VoiceActivity(True, "", voiced_s)
+        yield f"only {voiced.sum() / active.sum():.0%} of its sound is voiced"
+    if (measures.upper[voiced] >= parameters.upper_db).mean() < parameters.min_upper_share:
+        yield "it has no formants, as rumbling noise has none"
+    if measures.level[active].std() < parameters.min_level_deviation_db:
+        yield "its level is as steady as a tone's"
 
 
 def find_speech(
@@ -114,7 +127,7 @@ def find_speech(
     periodic = active & (measures.periodicity >= parameters.periodicity)
     voiced = periodic & ~_still(measures, periodic, parameters)
     if context_s is not None:
-        voiced &= _rule_around(measures.level, active, voiced, parameters, round(context_s / HOP_S))
+        voiced &= _rule_around(measures, active, voiced, parameters, round(context_s / HOP_S))
     return _stretches(voiced, parameters.max_gap_s)
 
 
@@ -135,9 +148,14 @@ def _still(measures: FrameMeasures, periodic: np.ndarray, parameters: VoiceActiv
 
 
 def _rule_around(
-    level: np.ndarray, active: np.ndarray, voiced: np.ndarray, parameters: VoiceActivityParameters, size: int
+    measures: FrameMeasures,
+    active: np.ndarray,
+    voiced: np.ndarray,
+    parameters: VoiceActivityParameters,
+    size: int,
 ) -> np.ndarray:
     """Apply the rule to `size` frames around each frame, bool [n_frames]."""
+    level, upper = measures.level, voiced & (measures.upper >= parameters.upper_db)
     frames = np.arange(len(level))
     first, last = np.maximum(0, frames - size // 2), np.minimum(len(level), frames + size // 2 + 1)
 
@@ -152,6 +170,7 @@ def _rule_around(
     holds: np.ndarray = (
         (n_voiced * HOP_S >= parameters.min_voiced_s)
         & (n_voiced >= parameters.min_voiced_fraction * n_active)
+        & (total(upper) >= parameters.min_upper_share * n_voiced)
         & (variance >= parameters.min_level_deviation_db**2)
     )
     return holds
