@@ -11,6 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from affetto.audio.decode import read_audio
+from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.extraction import ExtractionPlan, extract_in_memory, run_plan
 from affetto.features.extractors import default_name, describe, extract_one, parse_description
@@ -106,6 +107,13 @@ def test_other_parameters_live_beside_the_first(corpus, tmp_path):
     assert store.features().fingerprint != first.fingerprint
     assert counts(run_plan(make_plan(few), store)) == (0, 9, 0)
     assert store.features().fingerprint == first.fingerprint
+
+
+def test_values_of_two_versions_of_a_library_are_never_mixed(corpus, tmp_path, monkeypatch):
+    few, store = (corpus[0][:9], corpus[1]), FeatureStore(tmp_path)
+    run_plan(make_plan(few), store)
+    monkeypatch.setattr("affetto.features.extractors.version", lambda library: f"{library} of tomorrow")
+    assert counts(run_plan(make_plan(few), store)) == (9, 0, 0)
 
 
 def test_parts_of_a_file_are_clips_of_their_own(corpus, tmp_path):
@@ -206,6 +214,10 @@ def test_a_description_tells_the_parameters(parameters, name):
 def test_a_description_of_another_version_or_with_wrong_values():
     with pytest.raises(AffettoError, match="version 99"):
         parse_description({**describe(MEL), "version": 99})
+    prepared = describe(LogMelParameters(speech=SpeechParameters()))
+    assert parse_description(prepared) == LogMelParameters(speech=SpeechParameters())
+    with pytest.raises(AffettoError, match="preparation 1, .* fit the model again"):
+        parse_description({name: value for name, value in prepared.items() if name != "preparation"})
     with pytest.raises(AffettoError, match="log_mel"):
         parse_description({**describe(MEL), "n_mels": "many"})
 
