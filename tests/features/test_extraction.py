@@ -216,7 +216,7 @@ def test_a_description_of_another_version_or_with_wrong_values():
         parse_description({**describe(MEL), "version": 99})
     prepared = describe(LogMelParameters(speech=SpeechParameters()))
     assert parse_description(prepared) == LogMelParameters(speech=SpeechParameters())
-    with pytest.raises(AffettoError, match="preparation 1, .* fit the model again"):
+    with pytest.raises(AffettoError, match=r"preparation 1, .* fit the model again"):
         parse_description({name: value for name, value in prepared.items() if name != "preparation"})
     with pytest.raises(AffettoError, match="log_mel"):
         parse_description({**describe(MEL), "n_mels": "many"})
