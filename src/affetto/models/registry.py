@@ -89,4 +89,4 @@ def load_estimator(directory: Path) -> Estimator:
     AffettoError
         When the directory holds no model or one of an unknown kind.
     """
-    return estimator_class(read_signature(directory)["estimator"]).load(directory)
+    return estimator_class(read_signature(Path(directory))["estimator"]).load(directory)
