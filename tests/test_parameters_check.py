@@ -21,6 +21,8 @@ KNOWN = {
         ("CorpusParameters", ["group_patern"], "group_pattern"),
         ("CorpusParameters", ["training_corpora", "song", "rot"], "root"),
         ("EvaluationParameters", ["robustness", "tolerance", "nois"], "noise"),
+        ("EvaluationParameters", ["robustness", "conditions", "x", "silence", "second"], "seconds"),
+        ("EvaluationParameters", ["robustness", "conditions", "x", "codec", "formt"], "format"),
         ("CorpusParameters", ["quite_something_else"], None),
         ("NoSuchModel", ["limt"], None),
     ],

@@ -24,7 +24,9 @@ _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces:
 _NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
 _DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
-_FILEPATH = re.compile(r"filepath=(?:\w*Path\()?['\"]?([^,'\")]+)")
+_FILEPATH = re.compile(
+    r"filepath=(?:\w*Path\()?(?:(?P<quote>['\"])(?P<quoted>.+?)(?P=quote)|(?P<bare>[^,)]+))"
+)
 
 
 def explain(error: BaseException) -> str | None:
@@ -110,7 +112,7 @@ def _missing_file(error: BaseException) -> str | None:
     if not any(isinstance(link, FileNotFoundError) for link in chain(error)):
         return None
     found = _FILEPATH.search(str(error))
-    path = Path(found[1]) if found else None
+    path = Path(found["quoted"] or found["bare"]) if found else None
     side = "voice" if path and "voice" in path.parts else "theme"
     return f"{path or 'A file'} is not there yet: run `kedro run --pipeline={side}` first."
 
@@ -120,7 +122,7 @@ def _damaged_file(error: BaseException) -> str | None:
     if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
         return None
     found = _FILEPATH.search(str(error))
-    path = found[1] if found else "A file of an earlier run"
+    path = (found["quoted"] or found["bare"]) if found else "A file of an earlier run"
     return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
 
 

@@ -25,10 +25,14 @@ def nearest_field(model: str, path: Sequence[str]) -> str | None:
     from pydantic import BaseModel
 
     found = next((each for each in _subclasses(BaseModel) if each.__name__ == model), None)
+    possible: list[Any] = []
     for part in path[:-1]:
         field = found.model_fields.get(part) if found else None
         if field is not None:
-            found = next(_models_in(field.annotation), None)
+            possible = list(_models_in(field.annotation))
+            found = possible[0] if possible else None
+        else:
+            found = next((each for each in possible if _is_kind(each, part)), found)
     near = difflib.get_close_matches(path[-1], list(found.model_fields) if found else [], n=1)
     return near[0] if near else None
 
@@ -37,6 +41,12 @@ def _subclasses(parent: Any) -> Iterator[Any]:
     for child in parent.__subclasses__():
         yield child
         yield from _subclasses(child)
+
+
+def _is_kind(model: Any, name: str) -> bool:
+    """Tell whether a member of a union is the one that bears this name."""
+    kind = model.model_fields.get("kind")
+    return kind is not None and kind.default == name
 
 
 def _models_in(annotation: Any) -> Iterator[Any]:

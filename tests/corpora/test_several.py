@@ -94,14 +94,18 @@ def test_a_recording_in_both_corpora_unites_its_groups(corpus, taxonomy):
     assert groups["there/sad/s2_sad"] == "there/s2"
 
 
-def test_actors_who_speak_in_one_corpus_and_sing_in_the_other_are_the_same(tmp_path, taxonomy):
+@pytest.mark.parametrize(("tested", "other"), [("ravdess", "ravdess_song"), ("ravdess_song", "ravdess")])
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_actors_who_speak_in_one_corpus_and_sing_in_the_other_are_the_same(
+    tmp_path, taxonomy, tested, other, name
+):
     for channel in ("01", "02"):
         for emotion in ("04", "05"):
             write(tmp_path / "Actor_07" / f"03-{channel}-{emotion}-01-01-01-07.wav", 0.1)
-    song = CorpusParameters(source="ravdess_song", root=tmp_path)
-    speech = CorpusParameters(source="ravdess", root=tmp_path, training_corpora={"song": song})
+    training = {"training": CorpusParameters(source=other, root=tmp_path)}
+    both = CorpusParameters(source=tested, root=tmp_path, name=name, training_corpora=training)
 
-    clips = index_corpora(speech, taxonomy, side="voice")
+    clips = index_corpora(both, taxonomy, side="voice")
 
     assert clips["corpus"].nunique() == 2
     assert set(clips["group"]) == {"ravdess/07"}

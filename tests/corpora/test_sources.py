@@ -179,7 +179,7 @@ def test_a_bracket_that_takes_no_part_names_no_group(corpus):
 
 
 def test_headers_and_groups_of_tables_may_have_blanks_and_capitals(corpus):
-    table = "path, Emotion ,GROUP\na.wav,anger, ann\nb.wav,anger,ann \nc.wav,sadness,\nd.wav,anger,  \n"
+    table = "Path, Emotion ,GROUP\na.wav,anger, ann\nb.wav,anger,ann \nc.wav,sadness,\nd.wav,anger,  \n"
     files = {**dict.fromkeys(("a.wav", "b.wav", "c.wav", "d.wav"), ""), "t.csv": table}
     clips = by_id(corpus("table", files=files))
     assert clips["emotion"].notna().all()

@@ -3,6 +3,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from affetto.audio.conditions import Condition
+from affetto.audio.decode import UnreachableError
 from affetto.errors import AffettoError
 from affetto.features import degraded
 from affetto.features.clip_features import FeatureSet
@@ -103,7 +104,14 @@ def test_a_clip_that_cannot_be_decoded_is_left_out(clean, corpus, tmp_path, capl
     assert not list(tmp_path.rglob("copy*"))
 
 
-@pytest.mark.parametrize("error", [OSError("No space left on device"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("No space left on device"),
+        MemoryError(),
+        UnreachableError("Cannot read x: the share is gone."),
+    ],
+)
 def test_a_full_disk_leaves_no_copy_out(error, clean, corpus, tmp_path, monkeypatch):
     def fail(*_):
         raise error

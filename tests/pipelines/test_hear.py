@@ -104,7 +104,7 @@ def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_p
     with pytest.raises(AffettoError, match=r"No speech was found in a\.wav"):
         run(voice)
     assert json.loads((tmp_path / "voices" / "a.json").read_text())["status"] == "no_speech"
-    assert not (tmp_path / "voices" / "a.csv").exists()
+    assert [path.name for path in (tmp_path / "voices").glob("a.*")] == ["a.json"]
 
 
 def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):

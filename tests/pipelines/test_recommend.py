@@ -150,4 +150,4 @@ def test_the_pipeline_infers_only():
         "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
         "music.theme.mixtures", "voice.emotion.crnn_lld.fitted",
     }  # fmt: skip
-    assert pipeline.outputs() == {"recommend.summary", "hear.summary", "hear.figures"}
+    assert pipeline.outputs() == {"recommend.summary", "hear.summary"}

@@ -147,13 +147,16 @@ def test_over_represented_tags_in_closed_form():
     clips = pd.DataFrame(
         {"tags": [["a"]] * 3 + [["b"]] * 3, "group": list("uvwxyz"), "inside": [True] * 3 + [False] * 3}
     )
-    # Of 20 ways to choose 3 of 6 groups, one takes all that have the tag.
-    expected = [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(1 / 20)}]
-    assert over_represented(clips, CardParameters(max_tag_p=0.06)) == expected
+    # Of 20 ways to choose 3 of 6 groups, one takes all that have the tag; and two tags are tested.
+    expected = [{"tag": "a", "clips": 3, "lift": 2.0, "p": pytest.approx(2 / 20)}]
+    assert over_represented(clips, CardParameters(max_tag_p=0.11)) == expected
+    assert over_represented(clips, CardParameters(max_tag_p=0.09)) == []
     again = pd.concat([clips, clips], ignore_index=True)  # more clips of the same groups are no more evidence
-    assert over_represented(again, CardParameters(max_tag_p=0.06)) == [{**expected[0], "clips": 6}]
+    assert over_represented(again, CardParameters(max_tag_p=0.11)) == [{**expected[0], "clips": 6}]
     (of_one,) = over_represented(clips.assign(group="u"), CardParameters(max_tag_p=1.0))
-    assert of_one["p"] == pytest.approx(1 / 2)  # one group in the theme, and the same one outside
+    assert of_one["p"] == pytest.approx(
+        1.0
+    )  # one group in the theme, and the same one outside: 1/2, and two tags
 
 
 def test_more_tags_need_a_smaller_p():

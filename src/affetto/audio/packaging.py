@@ -27,7 +27,7 @@ _CODECS: MappingProxyType[FormatName, tuple[str, str]] = MappingProxyType(
     }
 )
 """libsndfile's names of container and codec."""
-_BLOCK = 65_536
+_BLOCK_FRAMES = 65_536
 _SUFFIXES: dict[FormatName, str] = {"mu_law": ".wav"}
 _RATES_HZ: dict[FormatName, tuple[int, ...]] = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
@@ -88,8 +88,9 @@ def write_copy(copy: Copy, folder: Path) -> Path:
     values = _quantised(samples, copy.format).T
     n_channels = values.shape[1] if values.ndim > 1 else 1
     with soundfile.SoundFile(path, "w", rate, n_channels, codec, format=container) as file:
-        for start in range(0, len(values), _BLOCK):  # the Vorbis encoder keeps what it is given on its stack
-            file.write(values[start : start + _BLOCK])
+        # In blocks, because the Vorbis encoder keeps what it is given on its stack.
+        for start in range(0, len(values), _BLOCK_FRAMES):
+            file.write(values[start : start + _BLOCK_FRAMES])
     return path
 
 

@@ -104,8 +104,6 @@ def cut_to_speech(
     """
     hop = max(1, round(_FRAME_S * sample_rate_hz))
     n_frames = len(samples) // hop
-    if not n_frames:
-        return samples
     frames = samples[: n_frames * hop].reshape(n_frames, hop)
     if not np.any(np.diff(frames)):
         return _centred(samples)

@@ -238,7 +238,7 @@ def _echo_check(found: CorpusCheck) -> None:
         split.append(("official split: in no part", found.without_split, None, None))
     echo_table(("", "found", "expected", ""), [*rows, *split], numbers=("found", "expected"))
     if found.missing:
-        click.echo(f"{len(found.missing)} clips have no recording: {name_some(found.missing)}")
+        click.echo(f"{len(found.missing)} recordings of clips are not there: {name_some(found.missing)}")
     if found.unmatched:
         click.echo(f"{len(found.unmatched)} recordings belong to no clip: {name_some(found.unmatched)}")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.corpora.clips import AUDIT_COLUMNS
+from affetto.corpora.clips import AUDIT_COLUMNS, own_groups
 from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.sweep import Part, sweep_clips
@@ -96,7 +96,7 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A copy; a united group bears the first of its names in the alphabet.
+        A copy; a united group bears the first of its names in the alphabet, of those that the source gave.
     """
     parent = {group: group for group in clips["group"]}
 
@@ -105,9 +105,10 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
             group = parent[group]
         return group
 
+    alone = own_groups(clips) if {"clip_id", "corpus", "path"} <= set(clips) else set()
     repeated = clips[clips["content_hash"].duplicated(keep=False)]
     for _, groups in repeated.groupby("content_hash")["group"]:
-        names = sorted({find(group) for group in groups})
+        names = sorted({find(group) for group in groups}, key=lambda name: (name in alone, name))
         parent.update(dict.fromkeys(names, names[0]))
     united = sorted(group for group in parent if find(group) != group)
     if united:

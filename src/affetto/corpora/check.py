@@ -73,7 +73,7 @@ class CorpusCheck:
     unmatched
         Recordings below the root that belong to no clip, relative to it.
     missing
-        Paths of clips that no recording below the root has.
+        Files of clips that are not there, relative to the root.
     """
 
     clips: Count
@@ -133,7 +133,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
         official_split=None if parts is None else _counts(parts),
         without_split=0 if parts is None else int(parts.isna().sum()),
         unmatched=tuple(path for path in recordings if path not in used),
-        missing=tuple(path for path in used if path not in there),
+        missing=tuple(path for path in used if path not in there and not (corpus.root / path).is_file()),
     )
 
 

@@ -66,10 +66,14 @@ def without_suffix(paths: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def count_without_group(clips: pd.DataFrame) -> int:
-    """Count labelled clips whose source gave them no group: theirs is named after a clip or a recording."""
+    """Count the labelled clips whose source gave them no group."""
+    return int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum())
+
+
+def own_groups(clips: pd.DataFrame) -> set[str]:
+    """Return how groups are called that a source did not give: after a clip or a recording."""
     names = pd.concat([clips["clip_id"], clips["corpus"] + "/" + without_suffix(clips["path"])])
-    named = names.tolist() + (pd.concat([clips["corpus"]] * 2) + "/" + names).tolist()  # of several corpora
-    return int((clips["group"].isin(named) & clips["emotion"].notna()).sum())
+    return {*names, *(pd.concat([clips["corpus"]] * 2) + "/" + names)}  # the latter of several corpora
 
 
 def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:

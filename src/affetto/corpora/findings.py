@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _LARGE_IMBALANCE = 5
 _LARGE_GROUP = 0.5
 _NAMED = 5
-_ALL_ALONE = "every clip is a group of its own"
+_ALL_ALONE = "no clip has a group, and each recording is one of its own"
 
 
 def warnings_of(summary: Mapping[str, Any]) -> list[str]:

@@ -40,8 +40,8 @@ def index_corpora(
     -------
     pandas.DataFrame
         The clip table; with training corpora every group begins with the name of its corpus, since speaker 1
-        of one corpus is not speaker 1 of the other, but of corpora of the same people (speech and song of
-        RAVDESS).
+        of one corpus is not speaker 1 of the other, except for corpora of the same people (speech and song
+        of RAVDESS), whose groups begin alike.
 
     Raises
     ------

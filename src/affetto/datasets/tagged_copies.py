@@ -46,7 +46,8 @@ class TaggedCopiesDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
                 check_output(self._folder, Path(root))
         before = self.load() if self._exists() else pd.DataFrame(columns=list(REPORT_COLUMNS))
         rows = [self._tag(row) for row in _with_progress(data)]
-        for path in sorted(set(before.loc[before["tagged"].astype(bool), "path"]) - set(data["path"])):
+        kept = {path for _, path, tagged, _ in rows if tagged}
+        for path in sorted(set(before.loc[before["tagged"].astype(bool), "path"]) - kept):
             (self._folder / path).unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).to_csv(self._folder / _REPORT, index=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto.audio.conditions import Condition
-from affetto.audio.decode import read_audio
+from affetto.audio.decode import UnreachableError, read_audio
 from affetto.audio.packaging import write_copy
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
@@ -25,6 +25,7 @@ from affetto.features.recording import decode_at_rates, extract_together, rates_
 from affetto.features.shard_jobs import clip_folders
 from affetto.features.shards import SHARD_FOLDER, ShardSource
 from affetto.features.store import FeatureStore
+from affetto.features.workers import CLIP_ERRORS
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.storage import absolute
 
@@ -36,9 +37,6 @@ logger = logging.getLogger(__name__)
 _MAX_JOB_CLIPS = 32
 _MAX_JOB_S = 1_800.0
 _TYPICAL_CLIP_S = 10.0
-# Results are kept under the names of clips and conditions: only a copy that can never be made may be missing.
-_OF_THE_CLIP = (AffettoError, ValueError, ArithmeticError)
-_OF_THE_MACHINE = (OSError, MemoryError, RuntimeError)
 _TIMES = ("start_s", "end_s", "duration_s")
 
 
@@ -196,15 +194,15 @@ def _extract(job: _Job) -> dict[str, str]:
         for clip in job.clips:
             try:
                 arrays = _extract_clip(clip, job)
-            except _OF_THE_CLIP as error:
-                reasons[clip.clip_id] = str(error) or type(error).__name__
-                continue
-            except _OF_THE_MACHINE as error:
+            except CLIP_ERRORS as error:
                 reason = str(error) or type(error).__name__
-                raise AffettoError(
-                    f"{clip.clip_id} cannot be copied ({reason}): free space or memory and run again, what "
-                    "was finished is kept."
-                ) from error
+                if not _fails_always(error):
+                    raise AffettoError(
+                        f"{clip.clip_id} cannot be copied ({reason}): mend that and run again, what was "
+                        "finished is kept."
+                    ) from error
+                reasons[clip.clip_id] = reason
+                continue
             for name, array in arrays.items():
                 made[name].append((clip.clip_id, clip.keys[name], array))
     for name, rows in made.items():
@@ -212,6 +210,17 @@ def _extract(job: _Job) -> dict[str, str]:
             ids, keys, values = zip(*rows, strict=True)
             FeatureStore(job.root / name).add(ids, keys, values, job.descriptions[name])
     return reasons
+
+
+def _fails_always(error: BaseException) -> bool:
+    """Tell whether a copy is missing for the clip's own reason.
+
+    Fits are kept under the names of clips and conditions: one without a copy that the disk was too full for
+    would be found again when there is space.
+    """
+    if isinstance(error, UnreachableError):
+        return isinstance(error.__cause__, FileNotFoundError)
+    return isinstance(error, (AffettoError, ValueError, ArithmeticError))
 
 
 def _extract_clip(clip: _Clip, job: _Job) -> dict[str, np.ndarray]:

@@ -121,7 +121,7 @@ def _findings(plan: StoredPlan, wanted: Wanted) -> list[str]:
     if wanted.clips is None:
         return [*findings, NO_CLIPS]
     columns = clip_columns(wanted.clips, wanted.root, wanted.parameters, wanted.other_roots)
-    # Keys hold parameters, too: where these differ, only the names of the clips can be compared.
+    # Keys hold parameters and versions of libraries, too: of other parameters only names can be compared.
     same_clips = list(plan.clip_ids) == columns.ids.tolist() and (
         not same or np.array_equal(plan.keys, columns.keys)
     )

@@ -222,10 +222,11 @@ def fit_on_everything(
         copies=copies or {},
     )
     _run([fit], executor, description)
-    key = {"what": "calibrated model", "fit": fit.key(), "temperature": round(temperature, 6)}
+    fitted = models / fingerprint(fit.key())
+    key = {"what": "calibrated model", "fit": fitted.name, "temperature": round(temperature, 6)}
     directory = models / fingerprint(key)
     if not holds_model(directory):
-        copy_calibrated(models / fingerprint(fit.key()), directory, temperature)
+        copy_calibrated(fitted, directory, temperature)
     return directory
 
 

@@ -192,11 +192,9 @@ def over_represented(clips: pd.DataFrame, parameters: CardParameters) -> list[di
         units.setdefault((group, bool(is_inside)), set()).update(own)
     inside = [own for (_, is_inside), own in units.items() if is_inside]
     among, overall = (Counter(chain.from_iterable(sets)) for sets in (inside, units.values()))
-    tags = [
-        tag
-        for tag, count in here.items()
-        if count >= parameters.min_tag_clips and among[tag] * len(units) > overall[tag] * len(inside)
-    ]
+    everywhere = Counter(tag for own in clips["tags"] for tag in set(own))
+    # All that are frequent enough to be shown somewhere are tested, whatever this theme has of them.
+    tags = [tag for tag, count in everywhere.items() if count >= parameters.min_tag_clips]
     p_values = [hypergeom.sf(among[tag] - 1, len(units), overall[tag], len(inside)) for tag in tags]
     corrected = false_discovery_control(p_values) if tags else []
     found = [
@@ -208,6 +206,8 @@ def over_represented(clips: pd.DataFrame, parameters: CardParameters) -> list[di
         }
         for tag, p in zip(tags, corrected, strict=True)
         if p <= parameters.max_tag_p
+        and here[tag] >= parameters.min_tag_clips
+        and among[tag] * len(units) > overall[tag] * len(inside)
     ]
     return sorted(found, key=lambda row: (row["p"], row["tag"]))[: parameters.tags]
 

@@ -144,8 +144,8 @@ def match_recordings(
     if not matched:
         raise AffettoError(
             f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
-            f"names them{_packed(root)}){undecodable_hint(root)}: `affetto corpora describe` tells how; set "
-            "the root to the folder of the corpus, or one around it."
+            f"names them{_packed(root)}){undecodable_hint(root)}: `affetto corpora describe NAME` tells how "
+            "they are named; set the root to the folder of the corpus, or one around it."
         )
     taken = {path for path, _ in matched}
     left = [path.name for path in recordings if path not in taken]

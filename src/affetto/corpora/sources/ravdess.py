@@ -68,6 +68,7 @@ SOURCE = Source(
     labels="ravdess",
     group_rule="the actor: last number of the name",
     index=index_ravdess,
+    people_of="ravdess",
     layout="Actor_01/03-01-05-01-01-01-01.wav",
     expected=Expected(
         clips=1440,

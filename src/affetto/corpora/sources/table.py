@@ -39,14 +39,13 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
     """Read the table and list its rows."""
     path = _table_path(root, corpus, side)
     table = read_table(path)
-    names = {str(column).strip().lower(): column for column in reversed(table.columns)}
     rows = pd.DataFrame({"path": _column(table, corpus.path_column, path, f"{side}.corpus.path_column")})
     if rows.empty:
         raise AffettoError(f"The table {path} has no rows: describe a clip in each.")
     for name, (parameter, default) in OPTIONAL_COLUMNS.items():
-        column = getattr(corpus, parameter) or names.get(default)
-        if column is not None:
-            rows[name] = _column(table, column, path, f"{side}.corpus.{parameter}")
+        column = getattr(corpus, parameter)
+        if column is not None or default in _names(table):
+            rows[name] = _column(table, column or default, path, f"{side}.corpus.{parameter}")
     rows["path"] = [below_root(file, root, path) for file in rows["path"]]
     return with_stems(_typed(rows, path))
 
@@ -68,12 +67,18 @@ def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
 
 
 def _column(table: pd.DataFrame, column: str, path: Path, parameter: str) -> pd.Series[Any]:
-    if column not in table:
+    named = column if column in table else _names(table).get(column.strip().lower())
+    if named is None:
         raise AffettoError(
             f"The table {path} has no column {column!r} (it has {', '.join(map(str, table.columns))}): "
             + ("separate its columns by commas." if _one_piece(table) else f"set {parameter}.")
         )
-    return table[column]
+    return table[named]
+
+
+def _names(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns by their names in small letters without blanks around them."""
+    return {str(column).strip().lower(): column for column in reversed(table.columns)}
 
 
 def _one_piece(table: pd.DataFrame) -> bool:

@@ -74,7 +74,9 @@ def draw_voices(
     }
 
 
-def describe_voices(parameters: RecommendParameters, voices: dict[str, HeardVoice]) -> str:
+def describe_voices(
+    parameters: RecommendParameters, voices: dict[str, HeardVoice], _figures: dict[str, bytes]
+) -> str:
     """Write what was heard as a text and log it; what could not be answered is saved by now, and says so.
 
     Raises

@@ -43,7 +43,8 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
             ),
             Node(
                 nodes.describe_voices,
-                inputs=[parameters, "hear.voices"],
+                # Not read: whatever comes of it, figures of the run before are gone by then.
+                inputs=[parameters, "hear.voices", "hear.figures"],
                 outputs="hear.summary",
                 name="describe_voices",
                 namespace="hear",
