@@ -111,18 +111,22 @@ def _missing_file(error: BaseException) -> str | None:
     """Explain a dataset whose file is not there; the side in its path tells which pipeline makes it."""
     if not any(isinstance(link, FileNotFoundError) for link in chain(error)):
         return None
-    found = _FILEPATH.search(str(error))
-    path = Path(found["quoted"] or found["bare"]) if found else None
-    side = "voice" if path and "voice" in path.parts else "theme"
+    path = _path_in(str(error))
+    side = "voice" if path and "voice" in Path(path).parts else "theme"
     return f"{path or 'A file'} is not there yet: run `kedro run --pipeline={side}` first."
+
+
+def _path_in(text: str) -> str | None:
+    """Find the file in Kedro's description of a dataset."""
+    found = _FILEPATH.search(text)
+    return found and (found["quoted"] or found["bare"])
 
 
 def _damaged_file(error: BaseException) -> str | None:
     """Explain a file that a stopped run left half written."""
     if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
         return None
-    found = _FILEPATH.search(str(error))
-    path = (found["quoted"] or found["bare"]) if found else "A file of an earlier run"
+    path = _path_in(str(error)) or "A file of an earlier run"
     return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
 
 

@@ -90,9 +90,7 @@ def add_offset(samples: Samples, offset: float) -> Samples:
     offset
         The constant, relative to full scale.
     """
-    moved = samples + np.float32(offset)
-    loudest = float(np.abs(moved).max(initial=0.0))
-    return (moved * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
+    return _within_full_scale(samples + np.float32(offset))
 
 
 def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samples:
@@ -114,9 +112,12 @@ def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samp
         return samples
     power = active_power(samples - samples.mean(dtype=np.float64), sample_rate_hz)  # an offset is no speech
     rms = np.sqrt(power * 10 ** (-snr_db / 10))
-    noisy = samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples))
-    loudest = float(np.abs(noisy).max())
-    return (noisy * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
+    return _within_full_scale(samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples)))
+
+
+def _within_full_scale(samples: Samples) -> Samples:
+    loudest = float(np.abs(samples).max(initial=0.0))
+    return (samples * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
 
 
 def active_power(samples: Samples, sample_rate_hz: int) -> float:

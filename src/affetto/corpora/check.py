@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.corpora.index import check_root, make_clips, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
-from affetto.corpora.sources.files import find_recordings, relative
+from affetto.corpora.sources.files import is_recording, relative, walk_files
 from affetto.corpora.sources.source import Expected
 from affetto.corpora.taxonomy import map_labels
 from affetto.errors import AffettoError
@@ -124,7 +124,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     expected = source.expected or _UNKNOWN
     known = source.expected is not None
     parts = clips["official_split"] if source.official_split and "official_split" in rows else None
-    recordings = [relative(path, corpus.root) for path in find_recordings(corpus.root)]
+    recordings = [relative(path, corpus.root) for path in walk_files(corpus.root) if is_recording(path)]
     there, used = set(recordings), dict.fromkeys(clips["path"])
     return CorpusCheck(
         clips=Count(len(clips), expected.clips if known else None),

@@ -33,6 +33,8 @@ AUDIT_COLUMNS = (
     "clipped_share",
     "content_hash",
 )
+FEWEST_EMOTIONS = 2
+"""A model needs as many to tell apart."""
 OFFICIAL_SPLITS = ("train", "validation", "test")
 _NAMED = 5
 

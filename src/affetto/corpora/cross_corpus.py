@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from affetto.corpora.clips import FEWEST_EMOTIONS
 from affetto.errors import AffettoError
 
 logger = logging.getLogger(__name__)
 
 PROTOCOLS = ("cross_corpus", "leave_one_corpus_out")
-_FEWEST_EMOTIONS = 2
 
 
 def folds_by_corpus(
@@ -57,7 +57,7 @@ def folds_by_corpus(
     if protocol == "cross_corpus":
         folds = np.where(kept["corpus"] == tested, 0, -1)
     for fold in np.unique(folds[folds >= 0]):
-        if len(set(kept["emotion"][folds != fold])) < _FEWEST_EMOTIONS or not (folds == fold).any():
+        if len(set(kept["emotion"][folds != fold])) < FEWEST_EMOTIONS or not (folds == fold).any():
             raise AffettoError(
                 f"Without the groups that have a recording in {tested} too, fewer than two emotions are left "
                 f"to train on: name corpora of other recordings in {side}.corpus.training_corpora."

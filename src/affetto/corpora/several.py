@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.audit import REJECTED_COLUMNS, audit_clips, unite_groups_of_duplicates
+from affetto.corpora.clips import FEWEST_EMOTIONS
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.corpora.sources import SOURCES
@@ -17,8 +18,6 @@ from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
 logger = logging.getLogger(__name__)
-
-_FEWEST_EMOTIONS = 2
 
 
 def index_corpora(
@@ -135,7 +134,7 @@ def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFr
     is_tested = clips["corpus"] == tested
     here, there = (set(clips.loc[side, "emotion"].dropna()) for side in (is_tested, ~is_tested))
     shared = here & there
-    if len(shared) < _FEWEST_EMOTIONS:
+    if len(shared) < FEWEST_EMOTIONS:
         raise AffettoError(_too_few(clips, tested, here, there))
     others = ", ".join(clips.loc[~is_tested, "corpus"].unique())
     logger.info("%s and %s share %s", tested, others, _words(shared))

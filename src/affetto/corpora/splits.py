@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affetto.corpora.audit import unite_groups_of_duplicates
+from affetto.corpora.clips import FEWEST_EMOTIONS
 from affetto.corpora.cross_corpus import PROTOCOLS as BY_CORPUS
 from affetto.corpora.cross_corpus import folds_by_corpus
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
 _NAMED = 10
-_FEWEST_EMOTIONS = 2
 Folds = NDArray[np.int64]
 
 
@@ -259,7 +259,7 @@ def _official(labelled: pd.DataFrame) -> pd.DataFrame:
             straddling.sum(),
         )
     kept = published[~straddling].reset_index(drop=True)
-    if kept.loc[~test[~straddling], "emotion"].nunique() < 2:  # noqa: PLR2004 (two emotions make a task)
+    if kept.loc[~test[~straddling], "emotion"].nunique() < FEWEST_EMOTIONS:
         raise AffettoError(
             f"The official training part of {corpus} has fewer than two emotions: use another "
             f"{side}.split.protocol."
@@ -285,7 +285,7 @@ def _check_training(labelled: pd.DataFrame, folds: Folds) -> None:
     emotions = labelled["emotion"].to_numpy()
     for fold in np.unique(folds[folds != ALWAYS_TRAINING]):
         left = sorted(set(emotions[folds != fold]))
-        if len(left) < _FEWEST_EMOTIONS:
+        if len(left) < FEWEST_EMOTIONS:
             corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
             raise AffettoError(
                 f"Fold {fold} of {corpus} leaves only {', '.join(left) or 'no emotion'} to train on, and a "

@@ -143,10 +143,9 @@ def permutation_test(
     Under the null hypothesis the answers to a unit could have come from either model. A unit is a clip with
     the answers of all its seeds, or a whole group. Swapping clips takes them for independent and finds too
     much where a model suits one speaker and not another; swapping groups does not, but cannot reach p < 0.05
-    with fewer than six of them. Units that change the confusion matrices
-    in the same way are counted together; their swaps are then binomial. All swaps are counted exactly when
-    these counts have at most 2^17 combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1)
-    (Phipson & Smyth 2010).
+    with fewer than six of them. Units that change the confusion matrices in the same way are counted
+    together; their swaps are then binomial. All swaps are counted exactly when these counts have at most 2^17
+    combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1) (Phipson & Smyth 2010).
 
     Parameters
     ----------

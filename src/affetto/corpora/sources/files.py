@@ -103,7 +103,12 @@ def find_recordings(root: Path) -> list[Path]:
             ", ".join(sorted(set(others))),
             one_line(str(root)),
         )
-    return [path for path in files if path.suffix.lower() in AUDIO_EXTENSIONS]
+    return list(filter(is_recording, files))
+
+
+def is_recording(path: Path) -> bool:
+    """Tell whether the extension of a file is one of audio or MIDI."""
+    return path.suffix.lower() in AUDIO_EXTENSIONS
 
 
 def undecodable_hint(root: Path) -> str:
