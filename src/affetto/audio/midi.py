@@ -1,7 +1,9 @@
 """Render MIDI to audio with the SoundFont that ships with pretty_midi."""
 
 import math
+import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.decode import MIDI_RATE_HZ, AudioHeader, DecodeError, UnreachableError
+from affetto.audio.dynamics import parts_of
+from affetto.audio.soundfont import in_tune
 from affetto.storage import as_path
 
 PEAK_LIMIT = 0.99
 SOUNDFONT = "TimGM6mb.sf2"
+GAIN = 0.4
+"""Leaves an ensemble that plays loudly below full scale, so that loud and soft recordings still differ."""
+RENDERING_VERSION = 2
+"""Rises when the same score sounds otherwise than before; part of what names measurements and the demo."""
 _HEADER_BYTES = 14
 _MOST_BYTES = 16 << 20  # a symphony has 1 MiB
 
@@ -103,8 +111,13 @@ def render_score(score: Any, *, sample_rate_hz: int = 22050) -> NDArray[np.float
     """
     if score.note_num() == 0:
         return np.zeros(0, dtype=np.float32)
-    audio = np.asarray(_synthesizer(sample_rate_hz).render(score, stereo=False), dtype=np.float32)
-    return limit_peak(audio.reshape(-1))
+    synthesizer, mixed = _synthesizer(sample_rate_hz), np.zeros(0, dtype=np.float32)
+    for part in parts_of(score):
+        audio = np.asarray(synthesizer.render(part.score, stereo=False), dtype=np.float32).reshape(-1)
+        if len(audio) > len(mixed):
+            mixed = np.pad(mixed, (0, len(audio) - len(mixed)))
+        mixed[: len(audio)] += GAIN * part.gain(len(audio), sample_rate_hz) * audio
+    return limit_peak(mixed)
 
 
 def limit_peak(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -154,13 +167,21 @@ def _tracks(data: bytes) -> bytes:
 
 
 def _synthesizer(sample_rate_hz: int) -> Any:
-    """Load the SoundFont anew, which takes 1 ms.
+    """Load the SoundFont anew, which takes some milliseconds.
 
     A synthesizer keeps the notes it has rendered and reuses them inexactly, so that with one for all
     scores the same score would sound otherwise after others.
     """
-    import pretty_midi
     import symusic
 
-    soundfont = Path(pretty_midi.__file__).parent / SOUNDFONT
-    return symusic.Synthesizer(sf_path=str(soundfont), sample_rate=sample_rate_hz, quality=0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SOUNDFONT
+        path.write_bytes(_soundfont())
+        return symusic.Synthesizer(sf_path=str(path), sample_rate=sample_rate_hz, quality=0)
+
+
+@lru_cache(maxsize=1)
+def _soundfont() -> bytes:
+    import pretty_midi
+
+    return in_tune((Path(pretty_midi.__file__).parent / SOUNDFONT).read_bytes())

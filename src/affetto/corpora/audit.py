@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, own_groups
 from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters
@@ -137,7 +138,7 @@ def _measure(
         lost=_lost,
         key={
             "what": "audit",
-            "version": MEASURE_VERSION,
+            "version": [MEASURE_VERSION, RENDERING_VERSION],
             "parameters": audit.model_dump(exclude={"level_outlier_db", "time_limit_s"}),
         },
         description=f"audit of {clips['corpus'].iloc[0]}",

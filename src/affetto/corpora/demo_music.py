@@ -84,13 +84,14 @@ def music_recipe() -> str:
     Returns
     -------
     str
-        Text that changes with scores, cues and styles.
+        Text that changes with scores, cues, styles and the rendering.
     """
+    from affetto.audio.midi import RENDERING_VERSION
     from affetto.corpora import demo_performance
 
     levels = (DURATION_S, MIDDLE_LEVEL_DBFS, NOISE_DBFS, TILT_DB_PER_OCTAVE, FADE_S, ORIGIN_TAGS)
     styles = (STYLES, demo_performance.SPREAD, demo_performance.BACKING_PROBABILITY)
-    return repr((SCORES, CUES, styles, levels))
+    return repr((SCORES, CUES, styles, levels, RENDERING_VERSION))
 
 
 def _build_scores(folder: Path, seed: int, shard: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
