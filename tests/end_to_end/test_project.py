@@ -20,7 +20,12 @@ from nbclient import NotebookClient
 pytestmark = pytest.mark.end_to_end
 
 MODELS = {
-    "music_emotion": {"attention_lstm": "proposed", "lstm": "baseline", "mfcc_svm": "baseline"},
+    "music_emotion": {
+        "attention_lstm_kernel": "proposed",
+        "attention_lstm": "ablation",
+        "lstm": "baseline",
+        "mfcc_svm": "baseline",
+    },
     "voice_emotion": {
         "crnn_lld": "proposed",
         "crnn_lld_sequence": "ablation",
@@ -126,7 +131,7 @@ def test_themes_can_be_read_and_heard(demo):
 
 def test_attention_is_put_to_the_test(demo):
     (row,) = pd.read_csv(demo.root / "data/08_reporting/music_emotion/highlights.csv").to_dict("records")
-    assert row["model"] == "attention_lstm"
+    assert row["model"] == "attention_lstm_kernel"
     assert row["n_clips"] == 240
     assert 0 < row["p_value"] <= 1
 

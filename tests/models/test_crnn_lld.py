@@ -98,7 +98,7 @@ def test_exponents_stay_as_given_where_nothing_can_be_held_back(why):
 def test_enrolment_reaches_the_lld_branch_and_leaves_the_network_alone(fitted):
     model, x, _, _ = fitted
     own = x.take([0, 1, 2, 3])
-    opinions = [model.crnn_.predict_proba(x), model.lld_.predict_proba(x, own)]
+    opinions = [model.branches["crnn"].predict_proba(x), model.branches["lld"].predict_proba(x, own)]
     expected = fuse(opinions, model.exponents_.tolist())
     np.testing.assert_allclose(model.predict_proba(x, own), expected, atol=1e-6)
     assert np.abs(expected - model.predict_proba(x)).max() > 1e-4

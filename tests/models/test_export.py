@@ -73,6 +73,8 @@ def fit(name, parameters):
         ("lld", {"features": ["functionals"]}),
         ("attention_lstm", {**LSTM, "n_members": 2, "layers": 2, "skip": True, "pooled_deviation": True}),
         ("attention_lstm", {**LSTM, "midterm": True}),
+        ("kernel_logistic", {"features": ["mfcc", "midterm"]}),
+        ("attention_lstm_kernel", {"lstm": {**LSTM, "midterm": True}}),
         ("lstm", {**LSTM, "window_s": 0.0, "bidirectional": False, "midterm": True}),
     ],
 )

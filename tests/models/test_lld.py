@@ -5,7 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.lld import Lld, LldParameters, fit_logistic, span
+from affetto.models.lld import Lld, LldParameters
+from affetto.models.logistic import fit_logistic, span
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.speakers import relevance
 from affetto.models.standardiser import Standardiser

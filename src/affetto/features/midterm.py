@@ -13,6 +13,12 @@ from functools import cached_property
 import numpy as np
 
 from affetto.features.mfcc import dimensions_mfcc, extract_mfcc
+from affetto.features.note_statistics import (
+    EVENT_DIMENSIONS,
+    LINE_DIMENSIONS,
+    event_statistics,
+    line_statistics,
+)
 from affetto.features.parameters import MIDTERM_RATE_HZ, MfccParameters, MidtermGroup, MidtermParameters
 from affetto.features.rhythm import MODULATION_EDGES_HZ, TEMPI_BPM, modulation_energies, tempo_profile
 from affetto.features.semitones import PITCHES, note_onsets, note_salience, semitone_spectrum
@@ -26,6 +32,7 @@ from affetto.features.tonality import (
     key_correlations,
     tonic_of,
 )
+from affetto.features.transcription import NoteEvents, transcribe
 
 MIDTERM_VERSION = 1
 _FRAMES = MfccParameters(
@@ -95,6 +102,10 @@ class _Music:
     @cached_property
     def tonic(self) -> int:
         return tonic_of(self.chroma.mean(axis=0))
+
+    @cached_property
+    def notes(self) -> NoteEvents:
+        return transcribe(self.mono, MIDTERM_RATE_HZ, _FRAMES.hop)
 
     @cached_property
     def windows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -181,6 +192,14 @@ def _semitones(music: _Music) -> np.ndarray:
     return music.means_and_deviations(music.semitones)
 
 
+def _events(music: _Music) -> np.ndarray:
+    return event_statistics(music.notes, *music.windows, _HOP_S)
+
+
+def _lines(music: _Music) -> np.ndarray:
+    return line_statistics(music.notes, *music.windows, _HOP_S)
+
+
 def _means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, np.newaxis]
@@ -199,6 +218,8 @@ _GROUPS: dict[MidtermGroup, Callable[[_Music], np.ndarray]] = {
     "chords": _chords,
     "notes": _notes,
     "semitones": _semitones,
+    "events": _events,
+    "lines": _lines,
 }
 _DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
     "tempo": tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM),
@@ -219,4 +240,6 @@ _DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
     ),
     "notes": _statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)),
     "semitones": _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
+    "events": tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
+    "lines": tuple(f"line_{name}" for name in LINE_DIMENSIONS),
 }

@@ -11,7 +11,9 @@ from affetto.audio.speech import SpeechParameters
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
 Level = Literal["functionals", "lld", "correlations"]
-MidtermGroup = Literal["tempo", "modulation", "key", "chroma", "chords", "notes", "semitones"]
+MidtermGroup = Literal[
+    "tempo", "modulation", "key", "chroma", "chords", "notes", "semitones", "events", "lines"
+]
 MIDTERM_RATE_HZ = 22_050
 """Sample rate that mid-term features are measured at."""
 
@@ -123,7 +125,8 @@ class MidtermParameters(_Parameters):
         default=get_args(MidtermGroup),
         min_length=1,
         description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
-        "chroma (36, from the tonic), chords (23), notes (12), semitones (136).",
+        "chroma (36, from the tonic), chords (23), notes (12), semitones (136), events (50, how notes are "
+        "played), lines (24, how melody and bass line move).",
     )
 
     @property

@@ -14,7 +14,8 @@ PITCHES = np.arange(33, 101)
 RANGE_DB = 60.0
 """What lies further below a recording's loudest note is not told apart."""
 _DECIMATION = 4
-_N_FFT = 2048
+N_FFT = 2048
+"""Samples of a window, at the reduced rate."""
 _A4_HZ, _A4_MIDI = 440.0, 69
 _WIDEST_BINS = 1.3
 _NEIGHBOURS = 6
@@ -49,7 +50,7 @@ def semitone_spectrum(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.nda
     missing = (n_frames - 1) * hop // _DECIMATION - len(reduced)
     reduced = np.pad(reduced, (0, max(0, missing)))
     filters = note_filters(sample_rate_hz / _DECIMATION).T
-    blocks = frame_blocks(reduced, n_fft=_N_FFT, hop=hop // _DECIMATION)
+    blocks = frame_blocks(reduced, n_fft=N_FFT, hop=hop // _DECIMATION)
     level = np.concatenate([decibels(power_spectrum(frames) @ filters) for frames in blocks])[:n_frames]
     loudest = level.max()
     if loudest <= level.min():
@@ -96,14 +97,19 @@ def note_onsets(semitones: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def note_filters(sample_rate_hz: float) -> np.ndarray:
-    """Return the weight of each FFT bin for each note, float32 [68, 1025]."""
-    bins_hz = np.fft.rfftfreq(_N_FFT, 1 / sample_rate_hz)
-    notes_hz = _A4_HZ * 2.0 ** ((PITCHES - _A4_MIDI) / 12)
+def note_filters(sample_rate_hz: float, lowest: int = 33, highest: int = 100) -> np.ndarray:
+    """Return the weight of each FFT bin for each note of a range of MIDI numbers, float32 [n_notes, 1025]."""
+    bins_hz = np.fft.rfftfreq(N_FFT, 1 / sample_rate_hz)
+    notes_hz = hz_of(np.arange(lowest, highest + 1))
     half_width = np.maximum(notes_hz * (2 ** (1 / 12) - 1), _WIDEST_BINS * bins_hz[1])
     distance = np.abs(bins_hz - notes_hz[:, np.newaxis]) / half_width[:, np.newaxis]
     filters: np.ndarray = np.maximum(0.0, 1.0 - distance).astype(np.float32)
     return filters
+
+
+def hz_of(midi: np.ndarray) -> np.ndarray:
+    """Return the frequencies of notes, Hz."""
+    return np.asarray(_A4_HZ * 2.0 ** ((midi - _A4_MIDI) / 12))
 
 
 def _octave_mean(semitones: np.ndarray) -> np.ndarray:

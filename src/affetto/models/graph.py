@@ -87,6 +87,40 @@ def linear_graph(
     return InferenceGraph({name: (size,) for name, size in sizes.items()}, call)
 
 
+def kernel_graph(
+    sizes: Mapping[str, int],
+    standardiser: Standardiser,
+    scale: np.ndarray,
+    landmarks: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+) -> InferenceGraph:
+    """Take mean and deviation over the frames, standardise, compare with landmarks, multiply, softmax.
+
+    Parameters
+    ----------
+    sizes
+        Dimensions of each feature, in their order.
+    standardiser, scale, landmarks, weights, bias
+        Of `affetto.models.kernel_logistic.KernelLogistic`.
+    """
+    squares = np.sum(landmarks.astype(np.float64) ** 2, axis=1).astype(np.float32)
+
+    def call(features: Tensors) -> Any:
+        moments = [tf.nn.moments(features[name], axes=[1]) for name in sizes]
+        vectors = tf.concat(
+            [part for mean, variance in moments for part in (mean, tf.sqrt(variance))], axis=1
+        )
+        standardised = standardise(vectors, standardiser.mean, standardiser.scale, standardiser.limit)
+        scaled = standardised * scale
+        own = tf.reduce_sum(tf.square(scaled), axis=1, keepdims=True)
+        distances = own + squares - 2.0 * tf.matmul(scaled, landmarks, transpose_b=True)
+        alike = tf.exp(-tf.maximum(distances, 0.0))
+        return tf.nn.softmax(tf.matmul(alike, weights) + bias)
+
+    return InferenceGraph({name: (None, size) for name, size in sizes.items()}, call)
+
+
 def product_graph(graphs: Sequence[InferenceGraph], weights: Sequence[float]) -> InferenceGraph:
     """Fuse several graphs by the weighted product of their probabilities (see `affetto.models.fusion`)."""
     inputs = {name: shape for graph in graphs for name, shape in graph.inputs.items()}

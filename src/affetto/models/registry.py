@@ -14,8 +14,10 @@ from affetto.models.base import Estimator
 from affetto.models.model_directory import read_signature
 
 ESTIMATORS: dict[str, str] = {
+    "attention_lstm_kernel": "affetto.models.attention_lstm_kernel:AttentionLstmKernel",
     "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",
     "lstm": "affetto.models.attention_lstm:LastStateLstm",
+    "kernel_logistic": "affetto.models.kernel_logistic:KernelLogistic",
     "mfcc_svm": "affetto.models.statistics_svm:StatisticsSvm",
     "crnn_lld": "affetto.models.crnn_lld:CrnnLld",
     "crnn": "affetto.models.crnn:Crnn",

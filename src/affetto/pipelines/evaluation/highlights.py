@@ -67,9 +67,10 @@ def measure_highlights(
 def attends(estimator: str) -> bool:
     """Tell whether a kind of model, named as in the registry, is one of those of music that attend."""
     from affetto.models.attention_lstm import AttentionLstm, LastStateLstm
+    from affetto.models.attention_lstm_kernel import AttentionLstmKernel
 
     kind = estimator_class(estimator)
-    return issubclass(kind, AttentionLstm) and not issubclass(kind, LastStateLstm)
+    return issubclass(kind, AttentionLstm | AttentionLstmKernel) and not issubclass(kind, LastStateLstm)
 
 
 def _inquire(kept: FoldModel, _: FeatureSet, parameters: HighlightTestParameters) -> ExcerptInquiry:

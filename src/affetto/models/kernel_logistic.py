@@ -1,0 +1,190 @@
+"""Kernel logistic regression on statistics of a clip's frames: the statistics branch of the music model.
+
+A radial basis function compares clips by all their numbers at once, as an SVM does, but the loss is that of a
+logistic regression: probabilities come of themselves. Numbers that tell emotions apart in every group alike
+count more (`relevance`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.models.base import Estimator
+from affetto.models.calibration import softmax
+from affetto.models.logistic import fit_logistic
+from affetto.models.speakers import relevance
+from affetto.models.standardiser import Standardiser
+from affetto.models.statistics_svm import clip_statistics
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+    from affetto.models.graph import InferenceGraph
+
+_STANDARDISER_FILE = "standardiser.npz"
+_WEIGHTS_FILE = "weights.npz"
+_RELATIVE_RANK = 1e-8
+
+
+class KernelLogisticParameters(BaseModel):
+    """What describes a clip, how clips are compared, and how strongly weights are held back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: tuple[Literal["mfcc", "midterm"], ...] = Field(
+        ("midterm",), min_length=1, description="Features whose mean and deviation over a clip are compared."
+    )
+    penalty: float = Field(0.2, gt=0, description="L2 penalty, against the summed losses of the clips.")
+    width: float = Field(
+        0.5,
+        gt=0,
+        description="Clips at the mean squared distance from one another are alike to exp(-2 × width).",
+    )
+    relevance: float = Field(
+        0.5,
+        ge=0,
+        le=4,
+        description="Exponent of the relevance that each number is scaled by; 0: all numbers count alike.",
+    )
+    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
+    landmarks: int = Field(
+        2_000,
+        ge=2,
+        description="Clips are compared with so many training clips, drawn at random where there are more.",
+    )
+    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+
+
+class KernelLogistic(Estimator):
+    """Multinomial logistic regression in the space of a radial basis function.
+
+    Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005; with fewer
+    landmarks than clips the Nyström approximation (Williams and Seeger, NIPS 2000).
+
+    Attributes
+    ----------
+    standardiser_ : Standardiser
+        Learnt on the training vectors.
+    scale_ : numpy.ndarray
+        What standardised numbers are multiplied by, float32 [n_dimensions]; the width is in it.
+    landmarks_ : numpy.ndarray
+        Scaled training vectors, float32 [n_landmarks, n_dimensions].
+    weights_, bias_ : numpy.ndarray
+        float32 [n_landmarks, n_classes], [n_classes].
+    """
+
+    name: ClassVar[str] = "kernel_logistic"
+    Parameters: ClassVar[type[BaseModel]] = KernelLogisticParameters
+    parameters: KernelLogisticParameters
+
+    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
+        super().__init__(parameters, seed=seed)
+        self.standardiser_: Standardiser
+        self.sizes_: tuple[int, ...] = ()
+        self.scale_ = self.bias_ = np.zeros(0, np.float32)
+        self.landmarks_ = self.weights_ = np.zeros((0, 0), np.float32)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that the parameters name."""
+        return self.parameters.features
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers of the landmarks, the weights and the biases."""
+        return int(self.landmarks_.size + self.weights_.size + self.bias_.size)
+
+    def inference_graph(self) -> InferenceGraph:
+        """Return statistics, standardisation, comparison with the landmarks and softmax."""
+        from affetto.models.graph import kernel_graph
+
+        self._require_fitted()
+        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
+        return kernel_graph(
+            sizes, self.standardiser_, self.scale_, self.landmarks_, self.weights_, self.bias_
+        )
+
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        vectors = self._vectors(x)
+        self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
+        standardised = self.standardiser_(vectors)
+        scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
+        spread = np.mean(np.sum((standardised * scale - (standardised * scale).mean(axis=0)) ** 2, axis=1))
+        gamma = self.parameters.width / max(float(spread), np.finfo(np.float64).tiny)
+        self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
+        scaled = standardised * self.scale_.astype(np.float64)
+        self.landmarks_ = scaled[self._choose(len(scaled))].astype(np.float32)
+        coordinates, back = _coordinates(scaled, self.landmarks_)
+        weights, bias = fit_logistic(
+            coordinates,
+            labels,
+            len(self.classes_),
+            penalty=self.parameters.penalty,
+            class_weights=self.parameters.class_weights,
+        )
+        self.weights_, self.bias_ = (back @ weights).astype(np.float32), bias.astype(np.float32)
+
+    def _choose(self, n_clips: int) -> np.ndarray:
+        if n_clips <= self.parameters.landmarks:
+            return np.arange(n_clips)
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.choice(n_clips, self.parameters.landmarks, replace=False))
+
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return np.concatenate(
+            [
+                np.stack([clip_statistics(clip, ("mean", "std")) for clip in x[name]])
+                for name in self.features
+            ],
+            axis=1,
+        )
+
+    def _predict(self, x: FeatureSet) -> np.ndarray:
+        scaled = self.standardiser_(self._vectors(x)) * self.scale_.astype(np.float64)
+        alike = _alike(scaled, self.landmarks_)
+        return softmax(alike @ self.weights_.astype(np.float64) + self.bias_.astype(np.float64))
+
+    def _save_state(self, directory: Path) -> None:
+        self.standardiser_.save(directory / _STANDARDISER_FILE)
+        with (directory / _WEIGHTS_FILE).open("wb") as file:
+            np.savez(
+                file,
+                sizes=self.sizes_,
+                scale=self.scale_,
+                landmarks=self.landmarks_,
+                weights=self.weights_,
+                bias=self.bias_,
+            )
+
+    def _load_state(self, directory: Path) -> None:
+        self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
+        with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
+            self.sizes_ = tuple(stored["sizes"].tolist())
+            self.scale_, self.landmarks_ = stored["scale"], stored["landmarks"]
+            self.weights_, self.bias_ = stored["weights"], stored["bias"]
+
+
+def _alike(vectors: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return exp(-squared distance) of each vector from each landmark, float64 [n_vectors, n_landmarks]."""
+    marks = landmarks.astype(np.float64)
+    squares = (vectors**2).sum(axis=1)[:, None] + (marks**2).sum(axis=1) - 2 * vectors @ marks.T
+    return np.asarray(np.exp(-np.maximum(squares, 0.0)))
+
+
+def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Express vectors in an orthonormal basis of the space that the landmarks span.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Coordinates [n_vectors, rank], and the matrix [n_landmarks, rank] by which weights of the coordinates
+        become weights of the landmarks.
+    """
+    values, directions = np.linalg.eigh(_alike(landmarks.astype(np.float64), landmarks))
+    kept = values > _RELATIVE_RANK * values[-1]
+    back = directions[:, kept] / np.sqrt(values[kept])
+    return _alike(vectors, landmarks) @ back, back

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.fusion import fuse
+from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.statistics_svm import clip_statistics
+
+PLAIN = {"relevance": 0.0, "limit": 100.0}
+
+
+def toy(n=60, *, seed=0, factor=1.0):
+    """Clips of two emotions on opposite sides of a third one: no line tells them apart."""
+    rng = np.random.default_rng(seed)
+    y = [("calm", "happy", "happy", "sad")[i % 4] for i in range(n)]
+    centre = [(0.0, 2.0, -2.0, 0.5)[i % 4] for i in range(n)]
+    rows = [rng.normal([c, 0, 0, abs(c)], 0.5, (int(rng.integers(2, 9)), 4)) * factor for c in centre]
+    frames = [rng.normal([c, 0, 0], 1.0, (int(rng.integers(60, 90)), 3)) for c in centre]
+    ids = [f"toy/{i}" for i in range(n)]
+    midterm = ClipFeatures.from_arrays("midterm", ids, [r.astype(np.float32) for r in rows], hop_s=0.8)
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, [f.astype(np.float32) for f in frames], hop_s=0.0232)
+    return FeatureSet({"midterm": midterm, "mfcc": mfcc}), y, [f"g{i // 4}" for i in range(n)]
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_probabilities_equal_a_logistic_regression_on_the_kernel(balanced):
+    x, y, groups = toy()
+    unseen, _, _ = toy(24, seed=1)
+    parameters = {**PLAIN, "penalty": 0.3, "width": 0.7, "class_weights": balanced}
+    model = build_estimator("kernel_logistic", parameters).fit(x, y, groups)
+
+    vectors = [
+        np.stack([clip_statistics(clip, ("mean", "std")) for clip in s["midterm"]]) for s in (x, unseen)
+    ]
+    scaler = StandardScaler().fit(vectors[0])
+    train, test = (scaler.transform(v) for v in vectors)
+    kernel = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
+    weight = "balanced" if balanced else None
+    reference = LogisticRegression(C=1 / 0.3, class_weight=weight, tol=1e-8, max_iter=5_000)
+    reference.fit(kernel.transform(train), y)
+    np.testing.assert_allclose(
+        model.predict_proba(unseen), reference.predict_proba(kernel.transform(test)), atol=2e-3
+    )
+
+
+def test_it_learns_what_no_line_separates():
+    model = build_estimator("kernel_logistic").fit(*toy(120))
+    unseen, labels, _ = toy(80, seed=2)
+    predicted = np.array(model.classes_)[model.predict_proba(unseen).argmax(axis=1)]
+    assert np.mean(predicted == np.array(labels)) > 0.85
+
+
+def test_units_do_not_matter():
+    probabilities = []
+    for factor in (1.0, 1_000.0):
+        model = build_estimator("kernel_logistic").fit(*toy(factor=factor))
+        probabilities.append(model.predict_proba(toy(20, seed=3, factor=factor)[0]))
+    np.testing.assert_allclose(*probabilities, atol=1e-4)
+
+
+def test_few_landmarks_stand_for_many_clips():
+    x, y, groups = toy(400)
+    unseen, _, _ = toy(50, seed=4)
+    every, few = (
+        build_estimator("kernel_logistic", {"landmarks": n}, seed=1).fit(x, y, groups) for n in (2_000, 80)
+    )
+    assert len(every.landmarks_) == 400
+    assert len(few.landmarks_) == 80
+    assert few.n_parameters < every.n_parameters / 4
+    assert np.abs(few.predict_proba(unseen) - every.predict_proba(unseen)).mean() < 0.03
+
+
+def test_relevance_turns_to_the_numbers_that_tell_emotions_apart():
+    x, y, groups = toy(80)
+    flat, weighed = (build_estimator("kernel_logistic", {"relevance": e}).fit(x, y, groups) for e in (0, 1))
+    np.testing.assert_allclose(flat.scale_, flat.scale_[0])
+    assert weighed.scale_[3] > 3 * weighed.scale_[2]
+
+
+def test_saved_model_predicts_the_same(tmp_path):
+    x, y, groups = toy()
+    model = build_estimator("kernel_logistic", {"features": ["mfcc", "midterm"]}).fit(x, y, groups)
+    model.save(tmp_path / "model")
+    found = load_estimator(tmp_path / "model")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    assert found.n_parameters == model.n_parameters
+
+
+def test_the_music_model_is_the_product_of_attention_lstm_and_kernel_model(tmp_path):
+    x, y, groups = toy(24)
+    lstm = {"epochs": 2, "units": 4, "midterm": True}
+    parameters = {"lstm": lstm, "lstm_weight": 0.4, "kernel_weight": 0.7}
+    model = build_estimator("attention_lstm_kernel", parameters, seed=1).fit(x, y, groups)
+    alone = [
+        build_estimator(name, given, seed=1).fit(x, y, groups)
+        for name, given in (("attention_lstm", lstm), ("kernel_logistic", {}))
+    ]
+    expected = fuse([branch.predict_proba(x) for branch in alone], [0.4, 0.7])
+    np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-6)
+    np.testing.assert_allclose(model.attention(x)[0], alone[0].attention(x)[0], atol=1e-6)
+    assert model.features == ("mfcc", "midterm")
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load_estimator(tmp_path / "model").predict_proba(x), model.predict_proba(x))
