@@ -104,3 +104,11 @@ def test_the_music_model_is_the_product_of_attention_lstm_and_kernel_model(tmp_p
     assert model.features == ("mfcc", "midterm")
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(load_estimator(tmp_path / "model").predict_proba(x), model.predict_proba(x))
+
+
+def test_only_branches_that_a_model_has_are_adopted():
+    stranger = {"crnn": build_estimator("kernel_logistic")}
+    with pytest.raises(ValueError, match="no branches"):
+        build_estimator("attention_lstm_kernel").adopt(stranger)
+    with pytest.raises(ValueError, match="no branches"):
+        build_estimator("mfcc_svm").adopt(stranger)

@@ -82,6 +82,21 @@ class Estimator(abc.ABC):
         """
         return {}
 
+    def adopt(self, branches: Mapping[str, Estimator]) -> None:
+        """Take branches that were fitted on the clips of the next `fit`, which leaves them as they are.
+
+        Parameters
+        ----------
+        branches
+            Some of `branches`, by their names, fitted with the same parameters and seed.
+
+        Raises
+        ------
+        ValueError
+            When the model has no such branch.
+        """
+        raise ValueError(f"{self.name} has no branches {sorted(branches)}")
+
     @property
     @abc.abstractmethod
     def n_parameters(self) -> int:

@@ -16,7 +16,7 @@ from affetto.features import joining
 from affetto.features.clip_features import FeatureSet
 from affetto.models.base import Estimator
 from affetto.models.model_directory import holds_model, installed_versions
-from affetto.models.registry import build_estimator, complete_parameters
+from affetto.models.registry import build_estimator, complete_parameters, load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.results import ResultStore, fingerprint, source_fingerprint
 
@@ -92,14 +92,35 @@ class FoldFit:
     def run(self) -> None:
         """Fit, predict and store the result, and those of the branches the model is joined from.
 
-        A branch alone is a model of its own, an ablation perhaps, and need not be fitted again.
+        A branch alone is a model of its own, an ablation perhaps, and is not fitted again, whichever of the
+        two comes first.
         """
-        estimator = _fit(self)
+        estimator = build_estimator(self.specification.estimator, self.specification.parameters, self.seed)
+        adopted_s = self._adopt_branches(estimator)
+        estimator.fit(*self._training_data())
+        estimator.fit_seconds_ += adopted_s
         self._keep(estimator)
         for branch in estimator.branches.values():
             alone = self._alone(branch)
             if alone.result() is None:
                 alone._keep(branch)
+
+    def _adopt_branches(self, estimator: Estimator) -> float:
+        """Hand to a model the branches that were fitted and kept before; return how long that took, s."""
+        adopted, seconds = {}, 0.0
+        for name, branch in estimator.branches.items():
+            alone = self._alone(branch)
+            result = alone.result()
+            if result is not None and alone.directory:
+                adopted[name] = load_estimator(alone.directory)
+                seconds += float(result["fit_seconds"])
+        if adopted:
+            estimator.adopt(adopted)
+        return seconds
+
+    def _training_data(self) -> tuple[FeatureSet, list[str], list[str]]:
+        labels, groups = ([values[i] for i in self.train] for values in (self.labels, self.groups))
+        return training_data(self.features.take(self.train), labels, groups, self.copies)
 
     def _keep(self, estimator: Estimator) -> None:
         if self.directory:
@@ -179,17 +200,6 @@ def plan_fits(
                     )
                 )
     return fits
-
-
-def _fit(fit: FoldFit) -> Estimator:
-    x, labels, groups = training_data(
-        fit.features.take(fit.train),
-        [fit.labels[i] for i in fit.train],
-        [fit.groups[i] for i in fit.train],
-        fit.copies,
-    )
-    estimator = build_estimator(fit.specification.estimator, fit.specification.parameters, fit.seed)
-    return estimator.fit(x, labels, groups)
 
 
 def _outcome(fit: FoldFit, estimator: Estimator) -> Mapping[str, Any]:

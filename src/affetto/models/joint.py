@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ class JointEstimator(Estimator):
         super().__init__(parameters, seed=seed)
         self.branches_ = self._build_branches()
         self.exponents_ = np.array(self._given_exponents(), dtype=np.float64)
+        self._adopted: set[str] = set()
 
     @abc.abstractmethod
     def _build_branches(self) -> dict[str, Estimator]:
@@ -51,6 +53,13 @@ class JointEstimator(Estimator):
     def branches(self) -> dict[str, Estimator]:
         """The branches by the names of their parameters."""
         return self.branches_
+
+    def adopt(self, branches: Mapping[str, Estimator]) -> None:
+        """Take branches that were fitted on the clips of the next `fit`; see `Estimator.adopt`."""
+        if not self.branches_.keys() >= branches.keys():
+            super().adopt(branches)
+        self.branches_ |= branches
+        self._adopted = set(branches)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -89,8 +98,10 @@ class JointEstimator(Estimator):
         return self._first.attention_times(x)
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        for branch in self.branches_.values():
-            self._fit_branch(branch, x, labels, groups)
+        for name, branch in self.branches_.items():
+            if name not in self._adopted:
+                self._fit_branch(branch, x, labels, groups)
+        self._adopted = set()
         self.history_ = self._first.history_
 
     def _fit_branch(self, branch: Estimator, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
