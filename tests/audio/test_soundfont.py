@@ -2,6 +2,7 @@ import struct
 
 import pytest
 
+from affetto.audio.midi import _soundfont
 from affetto.audio.soundfont import in_tune
 from affetto.errors import AffettoError
 
@@ -49,6 +50,16 @@ def test_zones_of_one_sample_and_root_share_a_header_and_others_begin_apart():
     """symusic remembers the notes it has rendered by where their sample begins."""
     zones = [[(58, 45), (53, 0)], [(58, 45), (53, 0)], [(58, 57), (53, 0)]]
     assert parsed(in_tune(soundfont(zones))) == ([(1, 45), (1, 45), (2, 57)], 5)
+
+
+def test_loops_of_the_soundfont_lie_inside_their_samples():
+    """symusic crashes where one begins before its sample."""
+    data = _soundfont()
+    start = data.index(b"shdr") + 8
+    headers = [struct.unpack_from("<20sIIIIIBbHH", data, at) for at in range(start, len(data) - 91, 46)]
+    assert len(headers) > 521
+    for _, first, end, loop, loop_end, *_ in headers:
+        assert loop_end == 0 or first <= loop <= loop_end <= end
 
 
 @pytest.mark.parametrize("root", [-1, 128])

@@ -106,6 +106,36 @@ def test_silence_has_no_notes(n_samples):
         assert np.isfinite(statistics(notes, *whole, FRAME_S)).all()
 
 
+@pytest.mark.parametrize("sounding_s", [0.3, 0.7, 1.0, 3.0])
+def test_silence_around_a_note_adds_none(sounding_s):
+    note = played((0.0, sounding_s, 60, 90))[: int(sounding_s * RATE)]
+    padded = np.zeros(20 * RATE, np.float32)
+    padded[5 * RATE : 5 * RATE + len(note)] = note
+    notes, _ = found_by(padded)
+    assert 1 <= len(notes.onset) <= 5
+    assert notes.pitch[notes.level_db.argmax()] == 60
+    assert -50 < notes.loud_db < -10
+
+
+@pytest.mark.parametrize("shift", range(0, 2 * HOP, HOP // 3))
+def test_a_chord_is_one_beginning_wherever_frames_lie(shift):
+    chord = played((0.5, 1.0, 52, 90), (0.51, 1.0, 60, 90), (0.5, 1.0, 67, 90))
+    notes = transcribe(np.concatenate([np.zeros(shift, np.float32), chord]), RATE, HOP)
+    start, end = 0, int(0.7 / FRAME_S)
+    found = event_statistics(notes, np.array([start]), np.array([end]), FRAME_S)[0]
+    described = dict(zip(EVENT_DIMENSIONS, found.tolist(), strict=True))
+    assert described["onset_rate"] * (end - start) * FRAME_S == pytest.approx(1.0)
+    assert described["onset_size"] >= 3
+
+
+def test_a_rest_is_not_loud_and_long():
+    found = events(np.zeros(RATE, np.float32))
+    assert {found[f"level_{q}"] for q in (10, 50, 90)} == {-20.0}
+    assert {found[f"duration_{q}"] for q in (10, 50, 90)} == {-0.7}
+    assert found["interval_50"] > 0.5
+    assert found["level_clip"] == -100.0
+
+
 def test_notes_are_counted_timed_and_weighed():
     staccato = events(played(*((0.25 * k, 0.1, 60 + 5 * (k % 2), 90) for k in range(16))))
     legato = events(played(*((1.0 * k, 1.0, 60 + 5 * (k % 2), 90) for k in range(4)), program=73))

@@ -4,6 +4,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.fusion import fuse
 from affetto.models.registry import build_estimator, load_estimator
@@ -61,7 +62,8 @@ def test_units_do_not_matter():
     np.testing.assert_allclose(*probabilities, atol=1e-4)
 
 
-def test_few_landmarks_stand_for_many_clips():
+def test_few_landmarks_stand_for_many_clips(monkeypatch):
+    monkeypatch.setattr("affetto.models.kernel_logistic._BLOCK_CLIPS", 150)
     x, y, groups = toy(400)
     unseen, _, _ = toy(50, seed=4)
     every, few = (
@@ -78,6 +80,20 @@ def test_relevance_turns_to_the_numbers_that_tell_emotions_apart():
     flat, weighed = (build_estimator("kernel_logistic", {"relevance": e}).fit(x, y, groups) for e in (0, 1))
     np.testing.assert_allclose(flat.scale_, flat.scale_[0])
     assert weighed.scale_[3] > 3 * weighed.scale_[2]
+
+
+@pytest.mark.parametrize("relevance", [0.0, 0.5])
+def test_features_that_never_change_say_nothing(relevance):
+    ids = [str(i) for i in range(8)]
+    rows = [np.ones((3, 2), np.float32)] * 8
+    x = FeatureSet({"midterm": ClipFeatures.from_arrays("midterm", ids, rows, hop_s=0.8)})
+    model = build_estimator("kernel_logistic", {"relevance": relevance}).fit(x, ["a", "b"] * 4, ids)
+    np.testing.assert_allclose(model.predict_proba(x), 0.5, atol=1e-6)
+
+
+def test_a_feature_is_not_named_twice():
+    with pytest.raises(AffettoError, match="names one twice"):
+        build_estimator("kernel_logistic", {"features": ["mfcc", "mfcc"]})
 
 
 def test_saved_model_predicts_the_same(tmp_path):

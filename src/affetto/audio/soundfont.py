@@ -46,7 +46,7 @@ def in_tune(soundfont: bytes) -> bytes:
     try:
         chunks = dict(_chunks(soundfont, _CHUNK.size + _LIST_NAME_BYTES, len(soundfont)))
         generators, headers = _own_headers(chunks)
-    except (KeyError, IndexError, struct.error) as error:
+    except (KeyError, IndexError, ValueError, struct.error) as error:
         raise AffettoError("This is not a SoundFont 2, or a damaged one; use another one.") from error
     return _replace_chunks(soundfont, {b"igen": generators, b"shdr": headers})
 
@@ -82,7 +82,9 @@ def _zones(chunks: dict[bytes, bytes]) -> Iterator[range]:
 
 def _with_root(header: tuple[int, ...], root: int, offset: int) -> tuple[int, ...]:
     name, start, end, loop_start, loop_end, rate_hz, _, *rest = header
-    return (name, start + offset, end, loop_start, loop_end, rate_hz, root, *rest)
+    start += offset
+    # A loop that began before the sample would let symusic read memory that is not its own.
+    return (name, start, end, max(start, loop_start), loop_end, rate_hz, root, *rest)
 
 
 def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from affetto.features.semitones import PITCHES
@@ -13,12 +11,13 @@ _LOW_BELOW, _HIGH_FROM = 52, 67  # E3, G4
 _REGISTERS = ("low", "middle", "high")
 _MOST_AT_ONCE = 6
 _SHORT_S, _LONG_S = 0.126, 0.794  # 10 ** -0.9, 10 ** -0.1
-_CHORD_FRAMES = 2  # notes that begin within them begin together
+_CHORD_FRAMES = 3  # low notes are found some frames later than high ones
 _QUANTILES = (10, 50, 90)
 _MELODY_FROM = 57  # A3
 _LINE_RANGE_DB = 20.0  # a line runs among the notes no further below the loudest that sounds
 _SHORTEST_IN_LINE = 3  # frames
 _NO_DURATION, _NO_LEVEL_DB, _NO_PITCH = -0.7, -20.0, 60.0  # where there is no note: what is common
+_NO_INTERVAL = 0.8  # log10 of about the length of a window
 
 
 def _quantile_names(name: str) -> tuple[str, ...]:
@@ -113,29 +112,27 @@ def _played(notes: NoteEvents, inside: slice, window_s: float, frame_s: float) -
     duration, level = np.log10(duration_s), notes.level_db[inside] - notes.loud_db
     return [
         *(len(pitch) / window_s, *(part.sum() / window_s for part in registers)),
-        *(*_quantiles(duration), _deviation(duration)),
+        *(*_quantiles(duration, _NO_DURATION), _deviation(duration)),
         *(_mean(duration[part], _NO_DURATION) for part in registers),
         *(_mean(duration_s < _SHORT_S), _mean(duration_s > _LONG_S)),
-        *(*_quantiles(level), _deviation(level), *(_mean(level[part], _NO_LEVEL_DB) for part in registers)),
+        *(*_quantiles(level, _NO_LEVEL_DB), _deviation(level)),
+        *(_mean(level[part], _NO_LEVEL_DB) for part in registers),
         notes.loud_db,
         *(*_quantiles(decay), _mean(decay[registers[0]]), _mean(decay[registers[2]])),
-        *_quantiles(notes.rise[inside], _QUANTILES[1:]),
+        *_quantiles(notes.rise[inside], wanted=_QUANTILES[1:]),
     ]
 
 
 def _beginnings(onset: np.ndarray, window_s: float, frame_s: float) -> list[float]:
-    chords = np.unique(onset // _CHORD_FRAMES)
-    between = np.log10(np.diff(chords) * _CHORD_FRAMES * frame_s)
+    """Describe when chords begin: notes no more than `_CHORD_FRAMES` after the one before are one."""
+    chords = onset[np.diff(onset, prepend=-_CHORD_FRAMES - 1) > _CHORD_FRAMES]
+    between = np.log10(np.diff(chords) * frame_s)
     size = len(onset) / max(len(chords), 1)
-    return [len(chords) / window_s, size, *_quantiles(between), _deviation(between)]
+    return [len(chords) / window_s, size, *_quantiles(between, _NO_INTERVAL), _deviation(between)]
 
 
 def _pitches(pitch: np.ndarray) -> list[float]:
-    return [
-        _mean(pitch, _NO_PITCH),
-        _deviation(pitch),
-        *(_quantiles(pitch) if len(pitch) else [_NO_PITCH] * 3),
-    ]
+    return [_mean(pitch, _NO_PITCH), _deviation(pitch), *_quantiles(pitch, _NO_PITCH)]
 
 
 def _line(pitch: np.ndarray, frame_s: float) -> list[float]:
@@ -155,9 +152,10 @@ def _line(pitch: np.ndarray, frame_s: float) -> list[float]:
     ]
 
 
-def _quantiles(values: np.ndarray, wanted: Iterable[int] = _QUANTILES) -> list[float]:
-    wanted = tuple(wanted)
-    return np.percentile(values, wanted).tolist() if len(values) else [0.0] * len(wanted)
+def _quantiles(
+    values: np.ndarray, otherwise: float = 0.0, wanted: tuple[int, ...] = _QUANTILES
+) -> list[float]:
+    return np.percentile(values, wanted).tolist() if len(values) else [otherwise] * len(wanted)
 
 
 def _mean(values: np.ndarray, otherwise: float = 0.0) -> float:

@@ -3,7 +3,7 @@
 The spectrum of each frame is taken for a sum of harmonic notes with weights of 0 or more: non-negative matrix
 factorisation with a fixed dictionary (Lee and Seung, NIPS 2000; for music Smaragdis and Brown, WASPAA 2003),
 here of harmonic templates as in Vincent, Bertin and Badeau, IEEE TASLP 18(3), 2010. A note begins where its
-weight rises. The numbers below were chosen on piano music of which the notes are known.
+weight rises. The numbers below were chosen on piano music of which the notes are known (docs/music.md).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _PARTIAL_DECAY = 0.6  # amplitude of each partial relative to the one below
 _COMPRESSION = 0.65  # exponent of all amplitudes, so that soft notes count beside loud ones
 _N_UPDATES = 20
 _RISE_DB, _RISE_FRAMES = 3.0, 2
+_REACH_FRAMES = 4  # within which the rise must end
+_LEAST_FRAMES_APART = 3  # beginnings of the same pitch
 _PEAK_FRAMES = 8  # a note is loudest within 0.2 s of its beginning
 _LOUD_PERCENTILE = 95
 _SOFTEST_DB = -15.0  # relative to loud notes of the recording
@@ -53,7 +55,8 @@ class NoteEvents:
     rise
         Frames from the beginning to the loudest moment, int64.
     loud_db
-        Level that the loudest note of a frame exceeds in 5 % of the frames, dB re full scale.
+        Level that the loudest note of a frame exceeds in 5 % of the frames that are not silent, dB re full
+        scale.
     levels_db
         float32 [n_frames, 68]: level of each of `PITCHES` where a note of it sounds, -inf elsewhere.
     """
@@ -88,10 +91,12 @@ def transcribe(mono: np.ndarray, sample_rate_hz: int, hop: int) -> NoteEvents:
     compressed = _amplitudes(mono, sample_rate_hz, hop) ** _COMPRESSION
     weights = _factorise(compressed, note_templates(sample_rate_hz) ** _COMPRESSION)
     level = (20.0 / _COMPRESSION * np.log10(np.maximum(weights, _TINY))).astype(np.float32)
-    loud = float(np.percentile(level.max(axis=1), _LOUD_PERCENTILE))
-    if loud <= _SILENT_DB:
+    loudest = level.max(axis=1)
+    heard = loudest > max(float(loudest.max()) - _RANGE_DB, _SILENT_DB)
+    if not heard.any():
         nothing, silence = np.zeros(0, np.int64), np.full_like(level, -np.inf)
         return NoteEvents(nothing, nothing, nothing, nothing, nothing, nothing, _SILENT_DB, silence)
+    loud = float(np.percentile(loudest[heard], _LOUD_PERCENTILE))
     return _notes(np.maximum(level, np.float32(loud - _RANGE_DB)), loud, hop / sample_rate_hz)
 
 
@@ -175,12 +180,13 @@ def _beginnings(level: np.ndarray, loud_db: float) -> Iterator[tuple[int, np.nda
     rise = level - np.concatenate([floor, level])[: len(level)]
     steepest = np.zeros(level.shape, dtype=bool)
     steepest[1:-1] = (rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:])
-    ahead = np.pad(level, ((0, 3), (0, 0)), mode="edge")
-    reached = np.maximum.reduce([ahead[k : k + len(level)] for k in range(4)])
+    ahead = np.pad(level, ((0, _REACH_FRAMES - 1), (0, 0)), mode="edge")
+    reached = np.maximum.reduce([ahead[k : k + len(level)] for k in range(_REACH_FRAMES)])
     begins = steepest & (rise > _RISE_DB) & (reached > loud_db + _SOFTEST_DB)
     for pitch in np.flatnonzero(begins.any(axis=0)):
         onsets = np.flatnonzero(begins[:, pitch])
-        yield int(pitch), onsets[np.diff(onsets, prepend=-9) > 2]  # noqa: PLR2004
+        apart = np.diff(onsets, prepend=-_LEAST_FRAMES_APART) >= _LEAST_FRAMES_APART
+        yield int(pitch), onsets[apart]
 
 
 def _of_pitch(level: np.ndarray, pitch: int, onsets: np.ndarray) -> Iterator[tuple[int, int, int, int]]:

@@ -8,10 +8,10 @@ count more (`relevance`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affetto.models.base import Estimator
 from affetto.models.calibration import softmax
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _STANDARDISER_FILE = "standardiser.npz"
 _WEIGHTS_FILE = "weights.npz"
 _RELATIVE_RANK = 1e-8
+_BLOCK_CLIPS = 1_000
 
 
 class KernelLogisticParameters(BaseModel):
@@ -47,7 +48,7 @@ class KernelLogisticParameters(BaseModel):
         0.5,
         ge=0,
         le=4,
-        description="Exponent of the relevance that each number is scaled by; 0: all numbers count alike.",
+        description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     landmarks: int = Field(
@@ -56,6 +57,12 @@ class KernelLogisticParameters(BaseModel):
         description="Clips are compared with so many training clips, drawn at random where there are more.",
     )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.features)) != len(self.features):
+            raise ValueError(f"features names one twice: {list(self.features)}")
+        return self
 
 
 class KernelLogistic(Estimator):
@@ -114,7 +121,7 @@ class KernelLogistic(Estimator):
         standardised = self.standardiser_(vectors)
         scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
         spread = np.mean(np.sum((standardised * scale - (standardised * scale).mean(axis=0)) ** 2, axis=1))
-        gamma = self.parameters.width / max(float(spread), np.finfo(np.float64).tiny)
+        gamma = self.parameters.width / float(spread) if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
         scaled = standardised * self.scale_.astype(np.float64)
         self.landmarks_ = scaled[self._choose(len(scaled))].astype(np.float32)
@@ -145,8 +152,8 @@ class KernelLogistic(Estimator):
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         scaled = self.standardiser_(self._vectors(x)) * self.scale_.astype(np.float64)
-        alike = _alike(scaled, self.landmarks_)
-        return softmax(alike @ self.weights_.astype(np.float64) + self.bias_.astype(np.float64))
+        scores = _weighed(scaled, self.landmarks_, self.weights_.astype(np.float64))
+        return softmax(scores + self.bias_.astype(np.float64))
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory / _STANDARDISER_FILE)
@@ -175,6 +182,12 @@ def _alike(vectors: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-np.maximum(squares, 0.0)))
 
 
+def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Multiply `_alike` by weights [n_landmarks, n], in blocks of vectors: the whole can be large."""
+    blocks = [vectors[i : i + _BLOCK_CLIPS] for i in range(0, len(vectors), _BLOCK_CLIPS)]
+    return np.concatenate([_alike(block, landmarks) @ weights for block in blocks])
+
+
 def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Express vectors in an orthonormal basis of the space that the landmarks span.
 
@@ -187,4 +200,4 @@ def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
     values, directions = np.linalg.eigh(_alike(landmarks.astype(np.float64), landmarks))
     kept = values > _RELATIVE_RANK * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
-    return _alike(vectors, landmarks) @ back, back
+    return _weighed(vectors, landmarks, back), back
