@@ -1,4 +1,4 @@
-"""What takes seconds to hear in music: its tempo, key, chords, notes and modulation, over sliding windows.
+"""What takes seconds to hear in music: tempo, modulation, key, chords, notes and lines, over sliding windows.
 
 "Mid-term" as in Giannakopoulos, "pyAudioAnalysis", PLoS ONE 10(12), 2015: between the frame (tens of
 milliseconds) and the clip.
@@ -34,7 +34,7 @@ from affetto.features.tonality import (
 )
 from affetto.features.transcription import NoteEvents, transcribe
 
-MIDTERM_VERSION = 1
+MIDTERM_VERSION = 2
 _FRAMES = MfccParameters(
     sample_rate_hz=MIDTERM_RATE_HZ, delta_order=0, extras=("contrast", "spectral", "onset")
 )

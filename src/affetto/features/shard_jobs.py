@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from affetto.audio.decode import MIDI_EXTENSIONS
+from affetto.audio.midi import RENDERING_VERSION
 from affetto.features.clip_features import KEY_DTYPE
 from affetto.features.extractors import describe, library_versions
 from affetto.features.parameters import FeatureParameters
@@ -194,7 +196,8 @@ def _file_identity(path: Path) -> str:
         status = path.stat()
     except OSError:  # extracting it will say so
         return f"{path}"
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
 
 
 def _numbers(clips: pd.DataFrame, column: str) -> np.ndarray:
