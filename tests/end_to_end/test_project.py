@@ -22,7 +22,6 @@ pytestmark = pytest.mark.end_to_end
 MODELS = {
     "music_emotion": {
         "attention_lstm_kernel": "proposed",
-        "attention_lstm": "ablation",
         "lstm": "baseline",
         "mfcc_svm": "baseline",
     },

@@ -50,7 +50,7 @@ class LldParameters(BaseModel):
         0.5,
         ge=0,
         le=4,
-        description="Exponent of the relevance that each number is scaled by; 0: all numbers count alike.",
+        description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")

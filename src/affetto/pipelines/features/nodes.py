@@ -47,7 +47,7 @@ def plan_midterm(
     *,
     name: str,
 ) -> ExtractionPlan:
-    """Plan the mid-term features (tempo, key, chords, notes, modulation) of a clip table."""
+    """Plan the mid-term features (tempo, modulation, key, chords, notes, lines) of a clip table."""
     return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
 
 
