@@ -228,7 +228,8 @@ def _made_up_score() -> Any:
     for voice in range(4):
         track = symusic.Track(program=(0, 24, 40, 48)[voice])
         for beat in range(240):
-            track.notes.append(symusic.Note(beat * 480, 470, 48 + 7 * voice + (beat * 5) % 12, 80))
+            velocity = 50 + (7 * beat) % 60
+            track.notes.append(symusic.Note(beat * 480, 470, 48 + 7 * voice + (beat * 5) % 12, velocity))
         score.tracks.append(track)
     return score
 
