@@ -45,18 +45,46 @@ def semitone_spectrum(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.nda
         float32 [1 + n_samples // hop, 68], dB relative to the loudest note of the recording, at least -60;
         all -60 for silence.
     """
-    n_frames = 1 + len(mono) // hop
-    reduced = resample(mono, _DECIMATION, 1)
-    missing = (n_frames - 1) * hop // _DECIMATION - len(reduced)
-    reduced = np.pad(reduced, (0, max(0, missing)))
-    filters = note_filters(sample_rate_hz / _DECIMATION).T
-    blocks = frame_blocks(reduced, n_fft=N_FFT, hop=hop // _DECIMATION)
-    level = np.concatenate([decibels(power_spectrum(frames) @ filters) for frames in blocks])[:n_frames]
+    level = decibels(note_power(mono, sample_rate_hz, hop, decimation=_DECIMATION))
     loudest = level.max()
     if loudest <= level.min():
         return np.full_like(level, -RANGE_DB)
     limited: np.ndarray = np.maximum(level - loudest, np.float32(-RANGE_DB))
     return limited
+
+
+def note_power(
+    mono: np.ndarray,
+    sample_rate_hz: int,
+    hop: int,
+    *,
+    decimation: int,
+    lowest: int = 33,
+    highest: int = 100,
+) -> np.ndarray:
+    """Sum the power around each note of a range of MIDI numbers, at a reduced rate.
+
+    Parameters
+    ----------
+    mono, sample_rate_hz, hop
+        As for `semitone_spectrum`; the hop is a multiple of the decimation.
+    decimation
+        Sample rate over the reduced one.
+    lowest, highest
+        The range.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [1 + n_samples // hop, n_notes].
+    """
+    n_frames = 1 + len(mono) // hop
+    reduced = resample(mono, decimation, 1) if decimation > 1 else mono
+    missing = (n_frames - 1) * hop // decimation - len(reduced)
+    reduced = np.pad(reduced, (0, max(0, missing)))
+    filters = note_filters(sample_rate_hz / decimation, lowest, highest).T
+    blocks = frame_blocks(reduced, n_fft=N_FFT, hop=hop // decimation)
+    return np.concatenate([power_spectrum(frames) @ filters for frames in blocks])[:n_frames]
 
 
 def note_salience(semitones: np.ndarray) -> np.ndarray:

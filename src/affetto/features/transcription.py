@@ -14,9 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from affetto.audio.decode import resample
-from affetto.features.semitones import N_FFT, PITCHES, hz_of, note_filters
-from affetto.features.spectrum import frame_blocks, hann, power_spectrum
+from affetto.features.semitones import N_FFT, PITCHES, hz_of, note_filters, note_power
+from affetto.features.spectrum import hann
 
 _BANDS = ((4, 33, 55), (2, 56, 76), (1, 77, 118))
 """Decimation, lowest and highest partial: windows of 372, 186 and 93 ms at 22.05 kHz, up to 7.5 kHz."""
@@ -130,14 +129,10 @@ def _response(hz: float, sample_rate_hz: int) -> np.ndarray:
 
 def _amplitudes(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.ndarray:
     """Amplitude around every note up to 7.5 kHz, float32 [n_frames, 86]."""
-    n_frames, parts = 1 + len(mono) // hop, []
-    for decimation, lowest, highest in _BANDS:
-        reduced = resample(mono, decimation, 1) if decimation > 1 else mono
-        missing = (n_frames - 1) * hop // decimation - len(reduced)
-        reduced = np.pad(reduced, (0, max(0, missing)))
-        filters = note_filters(sample_rate_hz / decimation, lowest, highest).T
-        blocks = frame_blocks(reduced, n_fft=N_FFT, hop=hop // decimation)
-        parts.append(np.concatenate([power_spectrum(frames) @ filters for frames in blocks])[:n_frames])
+    parts = [
+        note_power(mono, sample_rate_hz, hop, decimation=decimation, lowest=lowest, highest=highest)
+        for decimation, lowest, highest in _BANDS
+    ]
     return np.sqrt(np.concatenate(parts, axis=1) / np.float32(_full_scale()))
 
 

@@ -120,8 +120,8 @@ class KernelLogistic(Estimator):
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
-        spread = np.mean(np.sum((standardised * scale - (standardised * scale).mean(axis=0)) ** 2, axis=1))
-        gamma = self.parameters.width / float(spread) if spread > 0 else 0.0
+        spread = float((standardised * scale).var(axis=0).sum())
+        gamma = self.parameters.width / spread if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
         scaled = standardised * self.scale_.astype(np.float64)
         self.landmarks_ = scaled[self._choose(len(scaled))].astype(np.float32)
