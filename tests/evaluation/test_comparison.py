@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, comparison_markdown, leakage
+from affetto.evaluation.metrics import macro_f1, wa
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.report_tables import measure_tables
 from affetto.evaluation.significance import holm, mcnemar_test, permutation_test
 from affetto.evaluation.wording import (
     interval,
@@ -54,6 +56,33 @@ def test_the_proposed_model_is_tested_against_each_other_one(table, models):
     assert rows.loc["svm", "difference"] == pytest.approx(expected)
     assert rows.loc["svm", "difference_ci_low"] < expected < rows.loc["svm", "difference_ci_high"]
     np.testing.assert_allclose(rows["p_permutation_holm"], holm(rows["p_permutation"].to_numpy()))
+
+
+@pytest.mark.parametrize(("prefix", "score"), [("wa_", wa), ("macro_f1_", macro_f1)])
+def test_accuracy_and_macro_f1_are_tested_like_the_uar(table, models, prefix, score):
+    rows, name = table.set_index("model"), prefix.removesuffix("_")
+    ours, theirs = (score(models[model]) for model in ("attentive", "svm"))
+
+    assert rows.loc["svm", name] == pytest.approx(theirs)
+    assert rows.loc["svm", f"{prefix}ci_low"] < theirs < rows.loc["svm", f"{prefix}ci_high"]
+    assert rows.loc["svm", f"{prefix}difference"] == pytest.approx(ours - theirs)
+    assert rows.loc["svm", f"{prefix}p_permutation"] == permutation_test(
+        models["attentive"], models["svm"], metric=name, n_permutations=500
+    )
+    np.testing.assert_allclose(
+        rows[f"{prefix}p_permutation_holm"], holm(rows[f"{prefix}p_permutation"].to_numpy())
+    )
+
+
+def test_the_report_writes_them_beside_their_tests(table, models):
+    (written,) = measure_tables(table)
+    rows = {row[0]: row[1:] for row in written.rows}
+
+    assert {len(row) for row in written.rows} == {len(written.header)}
+    assert rows["attentive"][1:3] == ("–", "–")
+    assert rows["svm"][0].startswith(f"{wa(models['svm']):.3f} [")
+    assert rows["svm"][4].startswith("+")
+    assert measure_tables(table.iloc[:0]) == []
 
 
 def test_the_verdict_follows_the_corrected_permutation_test(table):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.evaluation.metrics import per_seed, summarise, uar
+from affetto.evaluation.counts import MetricName
+from affetto.evaluation.metrics import macro_f1, per_seed, summarise, uar, wa
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import intervals
 from affetto.evaluation.significance import (
@@ -36,7 +37,13 @@ COMPARISON_COLUMNS = (
     "uar_ci_high",
     "uar_sd",
     "wa",
+    "wa_ci_low",
+    "wa_ci_high",
+    "wa_sd",
     "macro_f1",
+    "macro_f1_ci_low",
+    "macro_f1_ci_high",
+    "macro_f1_sd",
     "log_loss",
     "ece",
     "ece_ci_low",
@@ -51,8 +58,20 @@ COMPARISON_COLUMNS = (
     "p_permutation",
     "p_permutation_holm",
     "verdict",
+    "wa_difference",
+    "wa_difference_ci_low",
+    "wa_difference_ci_high",
+    "wa_p_permutation",
+    "wa_p_permutation_holm",
+    "macro_f1_difference",
+    "macro_f1_difference_ci_low",
+    "macro_f1_difference_ci_high",
+    "macro_f1_p_permutation",
+    "macro_f1_p_permutation_holm",
 )
 _ROLES = ("proposed", "ablation", "baseline")
+_SCORES = {"uar": uar, "wa": wa, "macro_f1": macro_f1}
+_PREFIXES: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
 
 
 def compare(
@@ -87,6 +106,8 @@ def compare(
         UAR(this model), with its interval over groups, and the tests' p as they are and Holm-corrected over
         the rows; missing on the proposed row. `verdict` says what the permutation test allows to be said of
         the proposed model: `better` or `worse` when its Holm-corrected p is below alpha, else `undecided`.
+        Accuracy and macro F1 are tested alike (`wa_…`, `macro_f1_…`), to stand beside what others publish;
+        the verdict is on the UAR alone.
 
     Raises
     ------
@@ -133,31 +154,36 @@ def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, 
 
 
 def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
-    interval = bootstrap_difference(
-        proposed,
-        other,
-        n_resamples=parameters.n_resamples,
-        confidence=parameters.confidence,
-        seed=parameters.seed,
-    )
-    ours, theirs = (float(per_seed(table, uar).mean()) for table in paired(proposed, other))
-    return {
-        "difference": ours - theirs,
-        "difference_ci_low": interval.low,
-        "difference_ci_high": interval.high,
-        "p_mcnemar": mcnemar_test(proposed, other),
-        "p_permutation": permutation_test(
+    found = {"p_mcnemar": mcnemar_test(proposed, other)}
+    for metric, prefix in _PREFIXES.items():
+        interval = bootstrap_difference(
             proposed,
             other,
+            metric=metric,
+            n_resamples=parameters.n_resamples,
+            confidence=parameters.confidence,
+            seed=parameters.seed,
+        )
+        p = permutation_test(
+            proposed,
+            other,
+            metric=metric,
             unit=parameters.permutation_unit,
             n_permutations=parameters.n_permutations,
             seed=parameters.seed,
-        ),
-    }
+        )
+        ours, theirs = (float(per_seed(t, _SCORES[metric]).mean()) for t in paired(proposed, other))
+        found |= {
+            f"{prefix}difference": ours - theirs,
+            f"{prefix}difference_ci_low": interval.low,
+            f"{prefix}difference_ci_high": interval.high,
+            f"{prefix}p_permutation": p,
+        }
+    return found
 
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    for test in ("p_mcnemar", "p_permutation"):
+    for test in ("p_mcnemar", *(f"{prefix}p_permutation" for prefix in _PREFIXES.values())):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
     table["verdict"] = [
         _verdict(difference, p, alpha)

@@ -30,8 +30,8 @@ class Summary:
         What was scored.
     uar, wa, macro_f1
         Unweighted average recall, accuracy, macro F1; in [0, 1].
-    uar_sd
-        Standard deviation of the UAR over seeds (n - 1 in the denominator); NaN for one seed.
+    uar_sd, wa_sd, macro_f1_sd
+        Their standard deviations over seeds (n - 1 in the denominator); NaN for one seed.
     log_loss
         Mean negative log probability of the true class, nats.
     ece
@@ -46,7 +46,9 @@ class Summary:
     uar: float
     uar_sd: float
     wa: float
+    wa_sd: float
     macro_f1: float
+    macro_f1_sd: float
     log_loss: float
     ece: float
     recall: dict[str, float]
@@ -68,15 +70,17 @@ def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> Summary:
         When the table is empty or lacks a column.
     """
     table = check_predictions(predictions)
-    by_seed = per_seed(table, uar)
+    recalls, accuracies, f1 = (per_seed(table, metric) for metric in (uar, wa, macro_f1))
     return Summary(
         n_clips=table["clip_id"].nunique(),
         n_groups=table["group"].nunique(),
-        n_seeds=len(by_seed),
-        uar=float(by_seed.mean()),
-        uar_sd=float(by_seed.std(ddof=1)),
-        wa=float(per_seed(table, wa).mean()),
-        macro_f1=float(per_seed(table, macro_f1).mean()),
+        n_seeds=len(recalls),
+        uar=float(recalls.mean()),
+        uar_sd=float(recalls.std(ddof=1)),
+        wa=float(accuracies.mean()),
+        wa_sd=float(accuracies.std(ddof=1)),
+        macro_f1=float(f1.mean()),
+        macro_f1_sd=float(f1.std(ddof=1)),
         log_loss=float(per_seed(table, log_loss).mean()),
         ece=float(per_seed(table, lambda seed: expected_calibration_error(seed, n_bins=n_bins)).mean()),
         recall={str(name): float(value) for name, value in per_class_recall(table).items()},

@@ -1,4 +1,4 @@
-"""Tables of the report beside the comparison: groups, their spread, and the importance of descriptors."""
+"""Tables of the report beside the comparison: other measures, groups and their spread, importance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.evaluation.group_figures import MANY_GROUPS
 from affetto.evaluation.groups import spread_over_groups
-from affetto.evaluation.wording import MISSING, interval, number
+from affetto.evaluation.wording import MISSING, interval, number, p_value
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,27 @@ class ReportTable:
     note: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def measure_tables(comparison: pd.DataFrame) -> list[ReportTable]:
+    """Write accuracy and macro F1, tested as the UAR is; nothing when the comparison is empty.
+
+    Parameters
+    ----------
+    comparison
+        What `affetto.evaluation.comparison.compare` returned.
+    """
+    if comparison.empty:
+        return []
+    measures = {"wa": "WA", "macro_f1": "Macro F1"}
+    columns = ("[interval]", "proposed − this [interval]", "p permutation (Holm)")
+    header = ("Model", *(f"{title} {column}" for title in measures.values() for column in columns))
+    rows = [
+        (str(row["model"]), *(text for measure in measures for text in _measured(row, measure)))
+        for _, row in comparison.iterrows()
+    ]
+    note = "Tested like the UAR, to stand beside what others publish; what is claimed above rests on the UAR."
+    return [ReportTable("measures", "Accuracy and macro F1", note, header, tuple(rows))]
 
 
 def group_tables(scores: pd.DataFrame) -> list[ReportTable]:
@@ -72,6 +93,21 @@ def importance_tables(importance: pd.DataFrame) -> list[ReportTable]:
         f"standard deviation over {repeats} {'repeat' if repeats == 1 else 'repeats'}, interval over groups."
     )
     return [ReportTable("importance", "Importance of descriptors", note, ("Model", *names), tuple(rows))]
+
+
+def _measured(row: pd.Series[Any], measure: str) -> tuple[str, str, str]:
+    lead = f"{measure}_difference"
+    spread = "" if pd.isna(row[f"{measure}_sd"]) else f" ± {number(row[f'{measure}_sd'])}"
+    score = f"{number(row[measure])}{spread}"
+    return (
+        f"{score} {interval(row[f'{measure}_ci_low'], row[f'{measure}_ci_high'])}".strip(),
+        f"{number(row[lead], signed=True)} {_ends_of_lead(row, lead)}".strip(),
+        p_value(row[f"{measure}_p_permutation_holm"]),
+    )
+
+
+def _ends_of_lead(row: pd.Series[Any], lead: str) -> str:
+    return interval(row[f"{lead}_ci_low"], row[f"{lead}_ci_high"], signed=True)
 
 
 def _spread(scores: pd.DataFrame) -> ReportTable:

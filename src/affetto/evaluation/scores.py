@@ -8,9 +8,10 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from affetto.evaluation.counts import COUNT_METRICS
 from affetto.evaluation.metrics import summarise
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import bootstrap_ece, bootstrap_interval
+from affetto.evaluation.significance import Interval, bootstrap_ece, bootstrap_interval
 
 
 def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
@@ -26,9 +27,9 @@ def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameter
     Returns
     -------
     dict
-        `uar, wa, macro_f1, uar_ci_low, uar_ci_high, log_loss, ece, ece_ci_low, ece_ci_high, n_clips,
-        n_groups, n_seeds, recall_<class>…`, and `uar_sd` with several seeds. What cannot be known (the
-        intervals of a single group) is left out.
+        `uar, wa, macro_f1, log_loss, ece, n_clips, n_groups, n_seeds, recall_<class>…`, what `intervals`
+        returns, and `uar_sd, wa_sd, macro_f1_sd` with several seeds. What cannot be known (the intervals of a
+        single group) is left out.
     """
     summary = asdict(summarise(predictions, n_bins=parameters.n_bins))
     recall = {f"recall_{_plain(name)}": value for name, value in summary.pop("recall").items()}
@@ -37,17 +38,22 @@ def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameter
 
 
 def intervals(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
-    """Compute `uar_ci_low, uar_ci_high, ece_ci_low, ece_ci_high` over groups; NaN for a single group."""
+    """Compute `<score>_ci_low, <score>_ci_high` of `COUNT_METRICS` and `ece` over groups.
+
+    NaN for a single group.
+    """
     n_resamples, confidence, seed = parameters.n_resamples, parameters.confidence, parameters.seed
-    score = bootstrap_interval(predictions, n_resamples=n_resamples, confidence=confidence, seed=seed)
-    error = bootstrap_ece(
+    found: dict[str, Interval] = {
+        metric: bootstrap_interval(
+            predictions, metric=metric, n_resamples=n_resamples, confidence=confidence, seed=seed
+        )
+        for metric in COUNT_METRICS
+    }
+    found["ece"] = bootstrap_ece(
         predictions, n_bins=parameters.n_bins, n_resamples=n_resamples, confidence=confidence, seed=seed
     )
     return {
-        "uar_ci_low": score.low,
-        "uar_ci_high": score.high,
-        "ece_ci_low": error.low,
-        "ece_ci_high": error.high,
+        f"{name}_ci_{end}": value for name, ends in found.items() for end, value in ends._asdict().items()
     }
 
 

@@ -24,7 +24,7 @@ from affetto.evaluation.illustrations import (
 from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
-from affetto.evaluation.report_tables import group_tables, importance_tables
+from affetto.evaluation.report_tables import group_tables, importance_tables, measure_tables
 from affetto.evaluation.robustness import robustness_cells
 from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
 
@@ -127,6 +127,7 @@ def report_task(
         parameters=evaluation,
         discovery=tables.get("discovery"),
         tables=[
+            *measure_tables(comparison),
             *group_tables(in_order),
             *importance_tables(importance),
             *enrolment_tables(enrolment),
