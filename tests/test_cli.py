@@ -59,6 +59,10 @@ def wait(parameters: RecommendParameters) -> str:
     return ""
 
 
+def choose_from_library(recommend: dict) -> str:
+    return f"from the library: {Path(recommend['voice']).name}"
+
+
 def describe(corpus: dict, export: dict) -> dict:
     assert export["write_tags"]
     assert Path(corpus["root"]).relative_to(Path.cwd()) == Path("conf/base/music")
@@ -84,7 +88,8 @@ def read(table) -> str:
 
 def register_pipelines():
     return {
-        "recommend": pipeline(summarise), "hear": hear(), "mistake": pipeline(mistake), "bug": pipeline(bug),
+        "recommend": pipeline(summarise), "recommend_library": pipeline(choose_from_library),
+        "hear": hear(), "mistake": pipeline(mistake), "bug": pipeline(bug),
         "wait": pipeline(wait), "missing": pipeline(read, "voice.table"), "library": library(),
         "__default__": pipeline(summarise),
     }
@@ -187,6 +192,12 @@ def test_recommend_prints_the_summary_from_any_folder_below(project):
     assert (project / "data/summary.txt").is_file()
 
 
+def test_recommend_chooses_from_the_described_library_on_demand(project):
+    outcome = call(project, "recommend", "me.wav", "--library")
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.strip() == "from the library: me.wav"
+
+
 def test_library_says_what_it_found_and_where_it_looked(project):
     outcome = call(project, "library", "music", "--tags", folder=project / "conf" / "base")
     assert outcome.returncode == 0, outcome.stderr
@@ -228,7 +239,10 @@ def test_a_mistake_is_one_sentence(project, module):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--pipeline=recomend"], "There is no pipeline 'recomend': did you mean recommend?"),
+        (
+            ["--pipeline=recomend"],
+            "There is no pipeline 'recomend': did you mean recommend or recommend_library?",
+        ),
         (["--params", "recomend.top=3"], "There is no parameter recomend: did you mean recommend?"),
         (["--params", "recommend.topp=3"], "did you mean recommend.top?"),
         (["--params", "recommend.tempo=3"], "recommend.tempo"),

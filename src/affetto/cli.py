@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def hear(path: Path, unsure_below: float | None, enrol: Path | None, env: str | 
     """Tell the emotion of a voice recording, or a folder of them, over time."""
     wanted = _wanted(path, enrol, unsure_below=unsure_below)
     with one_sentence(), project():
-        click.echo(_run("hear", {"recommend": wanted}, env))
+        click.echo(_run("hear", {"recommend": wanted}, env)["hear.summary"].load())
 
 
 @cli.command()
@@ -86,6 +86,9 @@ def hear(path: Path, unsure_below: float | None, enrol: Path | None, env: str | 
     "--diversity", type=click.FloatRange(0.0, 1.0), help="0: best scores only, 1: as varied as possible."
 )
 @click.option("--theme", "themes", multiple=True, help="Theme to favour; may be given several times.")
+@click.option(
+    "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
+)
 def recommend(
     path: Path,
     unsure_below: float | None,
@@ -95,6 +98,7 @@ def recommend(
     top: int | None,
     diversity: float | None,
     themes: tuple[str, ...],
+    from_library: bool,
 ) -> None:
     """Answer a voice recording, or a folder of them, with playlists."""
     wanted = _wanted(
@@ -106,8 +110,9 @@ def recommend(
         diversity=diversity,
         preferred_themes=list(themes) or None,
     )
+    pipeline = "recommend_library" if from_library else "recommend"
     with one_sentence(), project():
-        click.echo(_run("recommend", {"recommend": wanted}, env))
+        click.echo(_run(pipeline, {"recommend": wanted}, env)["recommend.summary"].load())
 
 
 @cli.command()
@@ -118,10 +123,10 @@ def library(path: Path, tags: bool, env: str | None) -> None:
     """Tell emotion, theme and highlight of every track in a folder of music."""
     corpus = {"source": "library", "root": str(path.absolute())}
     with one_sentence(), project():
-        summary = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
+        described = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
         from affetto.recommendation.description import library_sentence
 
-        click.echo(library_sentence(summary))
+        click.echo(library_sentence(described["library.summary"].load()))
 
 
 cli.add_command(corpora)
@@ -150,8 +155,8 @@ def _wanted(path: Path, enrol: Path | None, **given: Any) -> dict[str, Any]:
     return {key: value for key, value in {**paths, **given}.items() if value is not None}
 
 
-def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Any:
-    """Run a pipeline that only infers and return its summary."""
+def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Mapping[str, Any]:
+    """Run a pipeline that only infers and return its outputs."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
 
@@ -159,8 +164,8 @@ def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Any:
         logging.getLogger(name).setLevel(logging.WARNING)
     session: KedroSession = KedroSession.create(env=env, runtime_params=parameters)
     with session:
-        outputs = session.run(pipeline_names=[pipeline], runner=SequentialRunner())
-        return outputs[f"{pipeline}.summary"].load()
+        outputs: Mapping[str, Any] = session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        return outputs
 
 
 def _run_command() -> click.Command:

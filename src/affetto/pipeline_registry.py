@@ -57,6 +57,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation["music"] + evaluation["voice"] + theme_evaluation,
         "hear": hear,
         "recommend": recommend,
+        "recommend_library": hear + recommend_pipeline("library.tracks", "library.mixtures"),
         "library": library_pipeline(music_model, model_table("music")[music_model].features),
         "__default__": theme
         + voice

@@ -149,6 +149,21 @@ def test_a_library_without_labels_is_described(demo):
     assert pd.read_csv(demo.root / "data/08_reporting/library/tagged/tagged.csv")["tagged"].all()
 
 
+def test_a_voice_is_answered_with_music_of_the_described_library(demo):
+    held_out = "data/01_raw/demo/voice/held_out/ivor"
+
+    outcome = demo.affetto("recommend", held_out, "--library", "--top", "20")
+
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    described = set(pd.read_csv(demo.root / "data/08_reporting/library/tracks.csv")["clip_id"])
+    answers = [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in (demo.root / "data/08_reporting/playlists").glob("*.json")
+    ]
+    chosen = [{track["clip_id"] for track in answer["tracks"]} for answer in answers]
+    assert chosen == [described] * len(answers)
+
+
 def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):
     outcome = demo.affetto(
         "recommend", "data/01_raw/demo/voice/held_out/ivor", "--bridge", "congruent", "--top", "5"

@@ -30,8 +30,14 @@ def create_library_pipeline() -> Pipeline:
     )
 
 
-def create_pipeline() -> Pipeline:
-    """Build the playlists that answer what `hear` has heard: inference only, on what `theme` has made."""
+def create_pipeline(tracks: str = "music.library", mixtures: str = "music.theme.mixtures") -> Pipeline:
+    """Build the playlists that answer what `hear` has heard: inference only.
+
+    Parameters
+    ----------
+    tracks, mixtures
+        The music to choose from, and its themes: what `theme` was trained on, or what `library` described.
+    """
     return Pipeline(
         [
             Node(
@@ -40,8 +46,8 @@ def create_pipeline() -> Pipeline:
                     "params:recommend",
                     "params:taxonomy",
                     "hear.voices",
-                    "music.library",
-                    "music.theme.mixtures",
+                    tracks,
+                    mixtures,
                 ],
                 outputs="recommend.playlists",
                 name="make_playlists",
