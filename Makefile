@@ -36,7 +36,7 @@ lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/lint-imports
 
 ui: $(STAMP)  ## Open the MLflow UI on the local store.
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1
+	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1
 
 viz: $(STAMP)  ## Open the DAG in Kedro-Viz.
 	$(BIN)/kedro viz run --host 127.0.0.1
