@@ -4,8 +4,10 @@ from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
 import affetto.missing_inputs
+from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.missing_inputs import MissingInputsHook
+from affetto.recommendation.parameters import RecommendParameters
 
 
 def keep(*values):
@@ -52,6 +54,28 @@ def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
     catalog.save("model", {})
     with pytest.raises(AffettoError, match=r"run `kedro run --pipeline=emotion` first\."):
         MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+
+
+@pytest.mark.parametrize(("source", "there"), [("emodb", False), ("emodb", True), ("demo", False)])
+def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, there):
+    voice = tmp_path / "voice"
+    if there:
+        voice.mkdir()
+    given = {
+        "params:recommend": RecommendParameters(voice=str(voice)),
+        "params:voice.corpus": CorpusParameters(source=source, root=tmp_path),
+    }
+    catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
+    everything = step("params:voice.corpus", "voice.raw_clips") + step(
+        ["params:recommend", "voice.raw_clips"], "hear.voices"
+    )
+    if there or source == "demo":
+        MissingInputsHook().before_pipeline_run(everything, catalog)
+    else:
+        with pytest.raises(
+            AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"
+        ):
+            MissingInputsHook().before_pipeline_run(everything, catalog)
 
 
 def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):

@@ -116,12 +116,15 @@ def recommend(
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
 @click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
 @click.option("--env", "-e", help="Kedro environment.")
-def library(path: Path, tags: bool, env: str | None) -> None:
-    """Tell emotion, theme and highlight of every track in a folder of music."""
-    corpus = {"source": "library", "root": str(path.absolute())}
+def library(path: str, tags: bool, env: str | None) -> None:
+    """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
+    from affetto.storage import as_path, as_text, is_remote
+
+    root = as_path(path)
+    corpus = {"source": "library", "root": as_text(root if is_remote(root) else root.absolute())}
     with one_sentence(), project():
         described = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
         from affetto.recommendation.description import library_sentence

@@ -18,7 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from affetto.errors import AffettoError, validation_sentence
 from affetto.results import fingerprint
 
-_REPORTED = (".comparison", ".enrolment", ".groups", ".importance", ".report", ".robustness")
+_REPORTED = (
+    ".comparison",
+    ".enrolment",
+    ".groups",
+    ".highlights",
+    ".importance",
+    ".report",
+    ".robustness",
+)
 
 
 class TrackingSettings(BaseModel):

@@ -1,7 +1,8 @@
-"""Says which command to run when a pipeline needs what no run has made yet."""
+"""Says before a run what it needs and cannot find: what no run has made yet, and recordings of voices."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
@@ -9,6 +10,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from affetto.errors import AffettoError
+
+DEMO = "demo"
+_VOICE_CLIPS, _VOICES = "voice.raw_clips", "hear.voices"
 
 
 class MissingInputsHook:
@@ -21,14 +25,28 @@ class MissingInputsHook:
         Raises
         ------
         AffettoError
-            Naming the first missing dataset and every pipeline that has to run.
+            Naming the first missing dataset and every pipeline that has to run, or the missing recording.
         """
+        _check_voice(pipeline, catalog)
         missing = _missing(pipeline, catalog)
         makers = {name: find_maker(name, _registered(), catalog) for name in missing}
         found = {name: maker for name, maker in makers.items() if maker}
         if found:
             commands = " and ".join(f"`kedro run --pipeline={maker}`" for maker in sorted({*found.values()}))
             raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
+
+
+def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Look for the recordings now: a run of everything hears them last, hours later."""
+    if not {_VOICES, _VOICE_CLIPS} <= pipeline.all_outputs():
+        return
+    voice = Path(catalog.load("params:recommend").voice)
+    made_by_the_run = catalog.load("params:voice.corpus").source == DEMO
+    if not voice.exists() and not made_by_the_run:
+        raise AffettoError(
+            f"There is no voice recording at {voice}: name one by recommend.voice, or run a pipeline that "
+            "needs none (theme, voice)."
+        )
 
 
 def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:

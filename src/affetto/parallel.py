@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +30,7 @@ class ExecutorParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_jobs: int = Field(
+    n_jobs: Literal[-1] | Annotated[int, Field(ge=1)] = Field(
         default=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
     )
     scheduler: str | None = Field(

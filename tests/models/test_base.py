@@ -2,8 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError
@@ -128,16 +126,6 @@ def test_wrong_directories_are_refused(tmp_path):
     (tmp_path / model_directory.SIGNATURE_FILE).write_text('{"format": 1, "estimator": "lstm"}')
     with pytest.raises(AffettoError, match="'lstm', not 'prior'"):
         Prior.load(tmp_path)
-
-
-@given(st.permutations(["a", "b", "c", "d"]), st.integers(1, 4))
-def test_align_classes_moves_columns_and_fills_zeros(wanted, n_known):
-    known = sorted(wanted)[:n_known]
-    probabilities = np.arange(2 * n_known, dtype=float).reshape(2, n_known) + 1
-    aligned = base.align_classes(probabilities, known, wanted)
-    for i, label in enumerate(wanted):
-        expected = probabilities[:, known.index(label)] if label in known else [0, 0]
-        np.testing.assert_array_equal(aligned[:, i], expected)
 
 
 class Enrolled(Prior):

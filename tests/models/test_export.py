@@ -13,8 +13,10 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe
 from affetto.features.parameters import LogMelParameters, MidtermParameters, OpenSmileParameters
 from affetto.features.recording import extract_recording
+from affetto.models import graph_steps
 from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter
 from affetto.models.registry import build_estimator
+from affetto.models.sequences import nearest_rows
 
 CRNN = {"epochs": 1, "channels": (4, 6), "n_time_strides": 2, "lstm_units": 4, "crop_s": 0.3}
 LSTM = {"epochs": 1, "units": 4}
@@ -91,6 +93,13 @@ def test_file_gives_the_probabilities_of_the_model(name, parameters):
         assert found.shape == (1, 3)
         np.testing.assert_allclose(found[0], expected[i], atol=TOLERANCE)
         np.testing.assert_array_equal(runner(**clip)[OUTPUT], found)  # nothing is kept between clips
+
+
+def test_mid_term_rows_reach_to_the_end_of_a_long_track():
+    layout = {"window_s": 1.2, "hop_s": 0.8, "row_hop_s": 0.8}
+    windows, rows = np.zeros((1, 4_400, 1), np.float32), np.arange(4_400, dtype=np.float32)[None, :, None]
+    joined = graph_steps.rows_beside(windows, rows, **layout).numpy()[0, :, 1]
+    np.testing.assert_array_equal(joined, np.minimum(nearest_rows(4_400, **layout), 4_399))
 
 
 @pytest.fixture(scope="module")

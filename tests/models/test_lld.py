@@ -130,7 +130,7 @@ def test_each_feature_counts_alike_however_many_numbers_it_has():
     np.testing.assert_allclose(again.predict_proba(twice), both.predict_proba(x), atol=2e-3)
 
 
-@pytest.mark.parametrize("features", [(), ("mel",)])
+@pytest.mark.parametrize("features", [(), ("mel",), ("functionals", "functionals")])
 def test_features_that_are_no_statistics_of_a_clip_are_refused(features):
     with pytest.raises(ValueError, match="features"):
         LldParameters(features=features)
@@ -183,6 +183,16 @@ def test_relevance_keeps_the_share_of_each_feature():
     found = branch()
     scale = found._scale(np.random.default_rng(0).uniform(size=sum(found.sizes_)))
     np.testing.assert_allclose((scale**2).sum(), 1.0)
+
+
+def test_who_has_no_speakers_enrols_nobody(tmp_path):
+    x, y, _ = toy()
+    model = build_estimator("lld").fit(x, y, [f"clip {i}" for i in range(len(y))])
+    model.save(tmp_path / "lld")
+    for found in (model, load_estimator(tmp_path / "lld")):
+        with pytest.raises(AffettoError, match="Nobody can be enrolled"):
+            found.predict_proba(x, x.take([0, 1]))
+        np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
 
 
 def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path):

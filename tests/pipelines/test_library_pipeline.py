@@ -107,13 +107,15 @@ def run(trained, library, root, *, write_tags=False):
     entries = yaml.safe_load(places)
     catalog = DataCatalog.from_config(entries)
     fitted, codebook, themes, cards = trained
+    moved = f"/where/the/project/lay/{Path(fitted).name}"
     values = {
         "params:library.corpus": CorpusParameters(source="library", root=str(library)),
         "params:library.audit": AuditParameters(),
         "params:library.export": LibraryExportParameters(write_tags=write_tags),
         "params:taxonomy": yaml.safe_load((CONF / "taxonomy.yml").read_text())["taxonomy"],
         "params:executor": HERE,
-        "music.emotion.m.fitted": fitted,
+        "music.emotion.m.fitted": moved,
+        "music.emotion.fits": Path(fitted).parent,
         "music.theme.codebook": codebook,
         "music.theme.model": themes,
         "music.theme.cards": cards,

@@ -7,7 +7,12 @@ import pytest
 from affetto.errors import AffettoError
 from affetto.pipelines.model_table import read_tables
 
-MODEL = {"estimator": "lld", "role": "proposed", "features": ["functionals"], "parameters": {"penalty": 0.1}}
+MODEL = {
+    "estimator": "lld",
+    "role": "proposed",
+    "features": ["functionals", "correlations"],
+    "parameters": {"penalty": 0.1},
+}
 
 
 def tables(**changes):
@@ -27,6 +32,11 @@ def test_specifications_are_read_and_null_leaves_a_model_out():
         ({"parameters": {"penalty": -1.0}}, r"models\.mine\.parameters: penalty: .* greater than"),
         ({"estimator": "ldd"}, r"no emotion model 'ldd'"),
         ({"role": "winner"}, r"models\.mine: role"),
+        ({"features": ["functionals"]}, r"models\.mine\.features lacks correlations, which lld reads"),
+        (
+            {"estimator": "crnn", "features": ["log_mel"], "parameters": {"channels": [0]}},
+            r"parameters: channels\.0: .* greater than or equal to 1",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_model_is_told_before_anything_runs(changes, message):

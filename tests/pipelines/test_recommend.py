@@ -148,6 +148,6 @@ def test_the_pipeline_infers_only():
     assert isinstance(pipeline, Pipeline)
     assert pipeline.inputs() == {
         "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
-        "music.theme.mixtures", "voice.emotion.crnn_lld.fitted",
+        "music.theme.mixtures", "music.theme.cards", "voice.emotion.crnn_lld.fitted",
     }  # fmt: skip
     assert pipeline.outputs() == {"recommend.summary", "hear.summary"}

@@ -23,6 +23,7 @@ def small_library():
     library = pd.DataFrame(
         {
             "clip_id": ["m/a", "m/b", "m/c"],
+            "root": "music",
             "path": ["a.wav", "b.wav", "c.wav"],
             "p_calm": [0.8, 0.5, 0.1],
             "p_happy": [0.2, 0.5, 0.9],
@@ -40,7 +41,7 @@ def random_index(n_tracks, n_emotions, n_themes, seed=0):
     rng = np.random.default_rng(seed)
     names = [f"e{i}" for i in range(n_emotions)]
     clip_ids = [f"m/{i:06d}" for i in range(n_tracks)]
-    library = pd.DataFrame({"clip_id": clip_ids, "path": clip_ids})
+    library = pd.DataFrame({"clip_id": clip_ids, "root": "music", "path": clip_ids})
     for name, column in zip(names, rng.dirichlet(np.ones(n_emotions), n_tracks).T, strict=True):
         library[f"p_{name}"] = column
     mixtures = pd.DataFrame(
@@ -69,8 +70,14 @@ def test_missing_mixtures_spread_evenly_and_missing_themes_are_one():
     np.testing.assert_allclose(index.mixtures.sum(axis=1), 1)
 
 
+def test_files_of_two_corpora_are_two_recordings():
+    library, mixtures = small_library()
+    index = index_library(library.assign(path="01.wav", root=["x", "y", "y"]), mixtures)
+    assert index.recordings.tolist() == [0, 1, 1]
+
+
 def test_themes_sort_by_number():
-    library = pd.DataFrame({"clip_id": ["a"], "path": ["a.wav"], "p_calm": [1.0]})
+    library = pd.DataFrame({"clip_id": ["a"], "root": "music", "path": ["a.wav"], "p_calm": [1.0]})
     mixtures = pd.DataFrame(
         {"clip_id": ["a"] * 3, "emotion": ["calm"] * 3, "theme": [10, 9, 2], "probability": [0.2, 0.3, 0.5]}
     )
@@ -153,7 +160,7 @@ def test_ranking_of_many_equals_brute_force():
 
 def test_ties_do_not_depend_on_the_order_of_rows():
     ids = [f"m/{i}" for i in range(9)]
-    library = pd.DataFrame({"clip_id": ids, "path": ids, "p_calm": 0.5, "p_happy": 0.5})
+    library = pd.DataFrame({"clip_id": ids, "root": "music", "path": ids, "p_calm": 0.5, "p_happy": 0.5})
     none = pd.DataFrame(columns=["clip_id", "emotion", "theme", "probability"])
     parameters = RecommendParameters(voice="x", top=4, diversity=0.5, pool=6)
     chosen = []
@@ -171,6 +178,7 @@ def test_of_the_parts_of_a_recording_only_the_best_is_taken(tracks):
     library = pd.DataFrame(
         {
             "clip_id": [f"m/{i:02d}" for i in range(len(tracks))],
+            "root": "music",
             "path": [f"{file}.wav" for file, _ in tracks],
             "p_calm": calm,
             "p_happy": 1 - np.array(calm),

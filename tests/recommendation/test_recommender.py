@@ -25,6 +25,11 @@ TAXONOMY = {
     },
 }
 VOICE = ("anger", "sadness")
+CARDS = [
+    {"emotion": emotion, "theme": f"{emotion}/{number}", "name": name}
+    for emotion, names in {"calm": ("soft and slow", "bright"), "sad": ("low strings", "thin")}.items()
+    for number, name in enumerate(names)
+]
 
 
 def library(n=8):
@@ -65,7 +70,7 @@ def mixtures(n=8):
 
 def recommender(**parameters):
     given = {"voice": "x", "bridge": "uplift", "top": 4, **parameters}
-    return Recommender(library(), mixtures(), TAXONOMY, VOICE, RecommendParameters(**given))
+    return Recommender(library(), mixtures(), CARDS, TAXONOMY, VOICE, RecommendParameters(**given))
 
 
 def test_the_answer_follows_the_figures():
@@ -120,7 +125,7 @@ def test_a_library_at_an_address_reaches_the_playlist(tmp_path):
     built = build_library(clips, as_path("memory://music/all"), emotions, mixtures(), [], highlights)
 
     answer = Recommender(
-        built, mixtures(), TAXONOMY, VOICE, RecommendParameters(voice="x", bridge="uplift")
+        built, mixtures(), CARDS, TAXONOMY, VOICE, RecommendParameters(voice="x", bridge="uplift")
     ).recommend("me", "me.wav", np.full(len(VOICE), 1 / len(VOICE)))
 
     lines = to_m3u8(answer, tmp_path).splitlines()
@@ -169,9 +174,26 @@ def test_the_summary_is_readable():
     assert lines[-1] == "s: No speech was found in s.wav."
 
 
+def test_a_theme_is_known_by_name_though_no_track_has_it_first():
+    favoured = recommender(bridge="congruent", preferred_themes=["bright"], top=8)
+    (column,) = [i for i, pair in enumerate(favoured.index.pairs) if pair == ("calm", "calm/1")]
+    plain = recommender(bridge="congruent", top=8)
+    assert favoured._weights[column] > plain._weights[column]
+
+
+def test_a_track_of_which_nothing_is_known_has_no_theme():
+    known = mixtures()
+    given = RecommendParameters(voice="x", bridge="uplift", top=8, diversity=0)
+    maker = Recommender(library(), known[known.clip_id != "m/3"], CARDS, TAXONOMY, VOICE, given)
+    themes = {track.clip_id: track.theme for track in maker.recommend("me", "x", np.array([0.5, 0.5])).tracks}
+    assert themes.pop("m/3") is None
+    assert None not in themes.values()
+
+
 def test_the_order_of_the_library_does_not_matter():
     shuffled = Recommender(
-        library().sample(frac=1, random_state=1), mixtures().sample(frac=1, random_state=2), TAXONOMY, VOICE,
+        library().sample(frac=1, random_state=1), mixtures().sample(frac=1, random_state=2), CARDS,
+        TAXONOMY, VOICE,
         RecommendParameters(voice="x", bridge="uplift", top=4),
     )  # fmt: skip
     voice = np.array([0.2, 0.8])
@@ -200,7 +222,7 @@ def test_a_track_that_is_a_part_of_a_file_says_which():
     parts["start_s"], parts["end_s"] = 30.0 * np.arange(8), 30.0 * np.arange(1, 9)
     parts.loc[7, "end_s"] = np.nan
     given = RecommendParameters(voice="x", bridge="congruent", top=5, diversity=0)
-    maker = Recommender(parts, mixtures(), TAXONOMY, VOICE, given)
+    maker = Recommender(parts, mixtures(), CARDS, TAXONOMY, VOICE, given)
 
     (track,) = maker.recommend("me", "me.wav", np.array([0.0, 1.0])).tracks
 

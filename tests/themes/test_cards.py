@@ -172,6 +172,7 @@ def test_more_tags_need_a_smaller_p():
 def test_characteristic_words_are_those_of_largest_divergence():
     p = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
     assert [w["word"] for w in characteristic_words(p, 1, ["a", "b", "c"], 1)] == ["b"]
+    assert characteristic_words(p[:1], 0, ["a", "b", "c"], 1) == []  # nothing to be told from
 
 
 def test_tags_of_any_kind():

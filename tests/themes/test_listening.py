@@ -71,6 +71,15 @@ def test_sheets_join_excerpts_and_leave_out_what_cannot_be_read(clips):
         clips.cut(Excerpt("c/9", 0, 1))
 
 
+def test_excerpts_end_with_their_segment(tmp_path):
+    soundfile.write(tmp_path / "long.wav", 0.1 * np.sin(np.arange(4 * RATE_HZ) / 5), RATE_HZ)
+    table = pd.DataFrame(
+        {"clip_id": ["c/a"], "corpus": "x", "path": "long.wav", "start_s": 1.0, "end_s": 2.0}
+    )
+    excerpt = Clips(table, tmp_path, {}).cut(Excerpt("c/a", 0.75, 1.5))
+    assert len(excerpt) == pytest.approx(0.25 * RATE_HZ, abs=2)
+
+
 def test_mp3_can_be_decoded(tmp_path):
     path = tmp_path / "a.mp3"
     path.write_bytes(encode_mp3(0.3 * np.sin(np.arange(RATE_HZ) / 8).astype(np.float32)))

@@ -86,7 +86,7 @@ def page(made):
     model, themes, cards, choices = made
     shown = [card["exemplars"][0]["clip_id"] for card in cards]
     audio = {f"exemplars/{clip_id}": b"mp3" for clip_id in shown[:-1]}
-    audio |= {f"words/{card['words'][0]['word']}": b"mp3" for card in cards}
+    audio |= {f"words/{word['word']}": b"mp3" for card in cards for word in card["words"][:1]}
     failed = {shown[-1]: f"{NASTY} is gone"}
     return render_page(
         cards, model, themes, WORDS, choices, audio, failed, corpus="toy & co", players=1, word_players=1

@@ -121,6 +121,9 @@ def test_scores_in_closed_form():
     assert discovery_scores(table) == pytest.approx(perfect)
     assert purity(np.array(["a", "a", "b"]), np.array([0, 0, 0])) == pytest.approx(2 / 3)
     assert discovery_scores(table.assign(label=None)) == {}
+    alike = table.assign(fold=9, label="same", cluster=0)  # a label alone in its block tells nothing
+    assert discovery_scores(pd.concat([table, alike])) == pytest.approx(perfect)
+    assert discovery_scores(alike) == {}
     predictions = pd.DataFrame(
         {"emotion": "x", "label": ["a", "a", "a", "b"], "predicted": ["a", "a", "b", "b"]}
     )

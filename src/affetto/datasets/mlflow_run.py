@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
+from affetto.whole_files import write_whole
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -142,7 +144,8 @@ def _log_model(directory: Path) -> None:
     if uri is None:
         mlflow.log_artifacts(str(directory), artifact_path="affetto_model")
         uri = _log_native(directory)
-        note.write_text(json.dumps({"tracking_uri": mlflow.get_tracking_uri(), "model_uri": uri}))
+        logged = json.dumps({"tracking_uri": mlflow.get_tracking_uri(), "model_uri": uri}).encode()
+        write_whole(note, lambda file: file.write(logged))
     if uri:
         mlflow.set_tag("model_uri", uri)
 

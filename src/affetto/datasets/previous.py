@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class PreviousDataset(AbstractDataset[None, Any]):
-    """Loads another entry as the run before left it; None the first time.
+    """Loads another entry as the run before left it; None the first time, and where it cannot be read.
 
     A node that reads it and a node behind that writes the other entry make no circle, as they would with one
     entry.
@@ -26,8 +29,14 @@ class PreviousDataset(AbstractDataset[None, Any]):
         self.metadata = metadata
 
     def load(self) -> Any:
-        """Return what is there, or None."""
-        return self._kept.load() if self._kept.exists() else None
+        """Return what is there, or None, with a warning where it is damaged or of another version."""
+        if not self._kept.exists():
+            return None
+        try:
+            return self._kept.load()
+        except DatasetError as error:  # an interrupted run must not stop all that follow
+            _LOGGER.warning("What the run before left cannot be read and is passed over: %s", error)
+            return None
 
     def save(self, data: None) -> None:
         """Refuse: the entry itself is saved."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affetto.models.training import Batch
 
@@ -59,6 +59,13 @@ class AugmentationParameters(BaseModel):
     time_mask: float = Field(default=0.12, ge=0, le=1, description="Longest stripe, share of the crop.")
     n_band_masks: int = Field(default=2, ge=0, description="Stripes of hidden bands a clip.")
     band_mask: float = Field(default=0.12, ge=0, le=1, description="Widest stripe, share of the bands.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        low, high = self.noise_snr_db
+        if low > high:
+            raise ValueError(f"noise_snr_db ends ({high:g}) below its start ({low:g})")
+        return self
 
     @classmethod
     def none(cls) -> Self:

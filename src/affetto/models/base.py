@@ -29,8 +29,7 @@ class Estimator(abc.ABC):
     """A classifier of clips: features in, a probability for each emotion out.
 
     Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all
-    models share live here. An estimator knows only the classes of its training clips; `align_classes` adds
-    the others with probability 0.
+    models share live here. An estimator knows only the classes of its training clips.
 
     Parameters
     ----------
@@ -279,29 +278,6 @@ class Estimator(abc.ABC):
                     f"{self.name} was fitted on {name} with {difference}; extract the clips with the "
                     "parameters of the model, or fit the model again."
                 )
-
-
-def align_classes(probabilities: np.ndarray, classes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Order the columns of a model's probabilities by `wanted`; classes that the model never saw get 0.
-
-    Parameters
-    ----------
-    probabilities
-        [n_clips, n_classes], columns in the order of `classes`.
-    classes
-        The model's `classes_`.
-    wanted
-        Every class of the task, `classes` among them.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_clips, len(wanted)].
-    """
-    column = {label: i for i, label in enumerate(wanted)}
-    aligned = np.zeros((len(probabilities), len(wanted)))
-    aligned[:, [column[label] for label in classes]] = probabilities
-    return aligned
 
 
 def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -39,7 +39,7 @@ class CrnnParameters(TrainingParameters):
     mixup_alpha: float = Field(
         0.2, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
     )
-    channels: tuple[int, ...] = Field(
+    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (16, 32, 48, 64),
         min_length=1,
         max_length=6,

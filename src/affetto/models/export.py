@@ -2,7 +2,7 @@
 
 The file takes the features of a clip and returns the probabilities of its emotions: standardisation, windows,
 all members of an ensemble, fusion and calibration are inside. It uses operations that every interpreter has
-built in, and takes clips of any length.
+built in, and takes clips of up to an hour.
 """
 
 from __future__ import annotations

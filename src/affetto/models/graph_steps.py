@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from affetto.features.lld import MAX_DURATION_S
 from affetto.models.lld_windows import SLOPE_REACH, window_centres, window_reach
 from affetto.models.sequences import nearest_rows
 
 _TINY = 1e-12
-_LONGEST_S = 600.0
-"""Longest clip that features are extracted of."""
+_LONGEST_TRACK_S = 3_600.0
+"""Longest clip of music that the audit lets pass."""
 
 
 def standardise(values: Any, mean: np.ndarray, scale: np.ndarray, limit: float) -> Any:
@@ -55,7 +56,7 @@ def lld_windows(
     frames = tf.where(tf.abs(lld[0]) <= np.finfo(np.float32).max, lld[0], tf.zeros_like(lld[0]))
     n_steps = -(-tf.shape(spectrogram)[1] // frames_per_step)
     # Where windows lie is computed now, in double precision: rounded otherwise they would move by a frame.
-    centres = window_centres(int(_LONGEST_S / step_s) + 1, step_s=step_s, hop_s=hop_s).astype(np.int32)
+    centres = window_centres(int(MAX_DURATION_S / step_s) + 1, step_s=step_s, hop_s=hop_s).astype(np.int32)
     middle = tf.minimum(tf.maximum(tf.constant(centres)[:n_steps], 0), tf.shape(frames)[0] - 1)
     reach = window_reach(window_s, hop_s)
     indices = middle[:, None] + np.arange(-reach, reach, dtype=np.int32)
@@ -77,7 +78,7 @@ def rows_beside(windows: Any, rows: Any, **layout: float) -> Any:
     [1, n_windows, n] and [1, n_rows, m] to [1, n_windows, n + m]; `layout` is that of
     `affetto.models.sequences.nearest_rows`.
     """
-    nearest = nearest_rows(int(_LONGEST_S / layout["hop_s"]) + 1, **layout).astype(np.int32)
+    nearest = nearest_rows(int(_LONGEST_TRACK_S / layout["hop_s"]) + 1, **layout).astype(np.int32)
     indices = tf.minimum(tf.constant(nearest)[: tf.shape(windows)[1]], tf.shape(rows)[1] - 1)
     return tf.concat([windows, tf.gather(rows, indices, axis=1)], axis=2)
 

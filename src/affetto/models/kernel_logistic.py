@@ -8,15 +8,16 @@ count more (`relevance`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.models.base import Estimator
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
+from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
 from affetto.models.statistics_svm import clip_statistics
 
@@ -58,11 +59,7 @@ class KernelLogisticParameters(BaseModel):
     )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if len(set(self.features)) != len(self.features):
-            raise ValueError(f"features names one twice: {list(self.features)}")
-        return self
+    _each_once = field_validator("features")(each_once)
 
 
 class KernelLogistic(Estimator):

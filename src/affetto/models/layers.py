@@ -123,21 +123,6 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="affetto")
-class MeanPooling(keras.layers.Layer):  # type: ignore[misc]
-    """Mean over the true steps of each sequence."""
-
-    def call(self, sequences: Any, lengths: Any) -> Any:
-        """Map [n_clips, n_steps, n] to [n_clips, n]."""
-        mask = tf.cast(step_mask(lengths, tf.shape(sequences)[1]), sequences.dtype)
-        total = tf.einsum("bt,btn->bn", mask, sequences)
-        return total / tf.maximum(tf.reduce_sum(mask, axis=1, keepdims=True), 1.0)
-
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
-        """Return the shape of `call`'s result."""
-        return (sequences_shape[0], sequences_shape[-1])
-
-
-@keras.saving.register_keras_serializable(package="affetto")
 class LastState(keras.layers.Layer):  # type: ignore[misc]
     """What an LSTM knows at the end: its last output, for two directions the last output of each.
 

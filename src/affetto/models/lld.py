@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from affetto.errors import AffettoError
 from affetto.models.base import Estimator
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic
-from affetto.models.speakers import less_group_means, relevance
+from affetto.models.speakers import less_group_means, relevance, several_labels
+from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class LldParameters(BaseModel):
         2.0, ge=0, description="So many clips of an average speaker count into the mean of an enrolled one."
     )
 
+    _each_once = field_validator("features")(each_once)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -83,8 +87,10 @@ class Lld(Estimator):
         Learnt on the training vectors.
     sizes_ : tuple of int
         Numbers of each feature.
-    anyone_, enrolled_ : Linear
-        The regressions on standardised vectors, and on those relative to their speaker.
+    anyone_ : Linear
+        The regression on standardised vectors.
+    enrolled_ : Linear or None
+        That on vectors relative to their speaker; None where every speaker was heard in one emotion alone.
     """
 
     name: ClassVar[str] = "lld"
@@ -95,7 +101,8 @@ class Lld(Estimator):
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
-        self.anyone_ = self.enrolled_ = Linear(np.zeros((0, 0)), np.zeros(0))
+        self.anyone_ = Linear(np.zeros((0, 0)), np.zeros(0))
+        self.enrolled_: Linear | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -121,7 +128,9 @@ class Lld(Estimator):
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
         standardised = self.standardiser_(vectors)
         self.anyone_ = self._regress(standardised, labels, groups)
-        self.enrolled_ = self._regress(less_group_means(standardised, groups), labels, groups)
+        self.enrolled_ = None
+        if several_labels(labels, groups):
+            self.enrolled_ = self._regress(less_group_means(standardised, groups), labels, groups)
 
     def _regress(self, standardised: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Linear:
         scale = self._scale(relevance(standardised, labels, groups))
@@ -149,6 +158,11 @@ class Lld(Estimator):
         return softmax(self.anyone_(self.standardiser_(self._vectors(x))))
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        if self.enrolled_ is None:
+            raise AffettoError(
+                "Nobody can be enrolled: no speaker of the training clips was heard in several emotions. Say "
+                "who speaks (a column group, or corpus.group_pattern) and train again."
+            )
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
         relative = self.standardiser_(self._vectors(x)) - trust * heard.mean(axis=0)
@@ -162,8 +176,7 @@ class Lld(Estimator):
                 sizes=self.sizes_,
                 weights=self.anyone_.weights.astype(np.float32),
                 bias=self.anyone_.bias,
-                enrolled_weights=self.enrolled_.weights.astype(np.float32),
-                enrolled_bias=self.enrolled_.bias,
+                **self._enrolled_arrays(),
             )
 
     def _load_state(self, directory: Path) -> None:
@@ -171,4 +184,13 @@ class Lld(Estimator):
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
             self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
-            self.enrolled_ = Linear(stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"])
+            self.enrolled_ = None
+            if "enrolled_weights" in stored:
+                weights = stored["enrolled_weights"].astype(np.float64)
+                self.enrolled_ = Linear(weights, stored["enrolled_bias"])
+
+    def _enrolled_arrays(self) -> dict[str, Any]:
+        if self.enrolled_ is None:
+            return {}
+        weights, bias = self.enrolled_.weights.astype(np.float32), self.enrolled_.bias
+        return {"enrolled_weights": weights, "enrolled_bias": bias}

@@ -18,7 +18,7 @@ from affetto.errors import AffettoError
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
 _ATTEMPTS = 20
-_PACKAGES = ("affetto", "numpy", "scikit-learn", "skops", "keras", "tensorflow")
+_PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 
 
 def holds_model(directory: Path) -> bool:

@@ -13,6 +13,12 @@ def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.asarray(vectors - means[members])
 
 
+def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:
+    """Tell whether some group has clips of several labels: else the mean of a group tells of its label."""
+    pairs = {(str(group), str(label)) for group, label in zip(groups, labels, strict=True)}
+    return len(pairs) > len({group for group, _ in pairs})
+
+
 def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return how much each number says about the emotion, compared with what it says about the speaker.
 

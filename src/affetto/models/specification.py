@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from affetto.audio.conditions import Condition
 
 
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that names something twice."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"something is named twice: {list(names)}")
+    return names
+
+
 class ModelSpecification(BaseModel):
     """One row of the model table: what to fit and what it stands for in a comparison."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from affetto.models.specification import each_once
 from affetto.models.tabular import TabularEstimator
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class StatisticsSvmParameters(BaseModel):
         description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95.",
     )
     C: float = Field(3.0, gt=0, description="Price of an error against a wide margin.")
-    gamma: float | Literal["scale", "auto"] = Field(
+    gamma: Annotated[float, Field(gt=0)] | Literal["scale", "auto"] = Field(
         "scale", description="Width of the radial basis function."
     )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+
+    _each_once = field_validator("features", "statistics")(each_once)
 
 
 class StatisticsSvm(TabularEstimator):

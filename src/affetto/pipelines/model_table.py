@@ -40,8 +40,8 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     Raises
     ------
     AffettoError
-        When a specification lacks a key or has an unknown one, names no known estimator, or gives it
-        parameters that it does not take.
+        When a specification lacks a key or has an unknown one, names no known estimator, gives it parameters
+        that it does not take, or lacks a feature that it reads.
     """
     return {
         side: {
@@ -59,11 +59,17 @@ def _specification(side: str, name: str, entry: object) -> ModelSpecification:
         found = ModelSpecification.model_validate(entry)
     except ValidationError as error:
         raise AffettoError(f"{where}: {validation_sentence(error)}.") from error
+    kind = estimator_class(found.estimator)
     try:
         # Now, before anything runs: the fit that would stumble over them may be hours away.
-        estimator_class(found.estimator).Parameters.model_validate(found.parameters)
+        parameters = kind.Parameters.model_validate(found.parameters)
     except ValidationError as error:
         raise AffettoError(f"{where}.parameters: {validation_sentence(error)}.") from error
+    lacking = [feature for feature in kind(parameters).features if feature not in found.features]
+    if lacking:
+        raise AffettoError(
+            f"{where}.features lacks {', '.join(lacking)}, which {found.estimator} reads: add it there."
+        )
     return found
 
 

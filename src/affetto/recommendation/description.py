@@ -22,6 +22,8 @@ from affetto.themes.model import ThemeModel
 from affetto.themes.tables import mixtures_table
 
 SHARD_CLIPS = 64
+NO_FEATURES = "no features"
+"""Reason of tracks whose features could not be extracted; the log of the run says why."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _STEPS = ("times", "weights")
 
@@ -157,9 +159,14 @@ def library_sentence(summary: Mapping[str, Any]) -> str:
 
 
 def summarise_tracks(
-    tracks: pd.DataFrame, rejected: pd.DataFrame, wordless: Sequence[str], cards: Sequence[Mapping[str, Any]]
+    tracks: pd.DataFrame,
+    rejected: pd.DataFrame,
+    wordless: Sequence[str],
+    cards: Sequence[Mapping[str, Any]],
+    *,
+    n_clips: int,
 ) -> dict[str, Any]:
-    """Count what was described, what was set aside and why.
+    """Count what was described, what was set aside and why; `n_clips` passed the audit.
 
     Returns
     -------
@@ -171,6 +178,8 @@ def summarise_tracks(
     of_theme = tracks["theme"].value_counts().to_dict()
     names = {str(card["theme"]): str(card["name"]) for card in cards}
     reasons = count_reasons(rejected)
+    if n_clips > len(tracks):
+        reasons = {**reasons, NO_FEATURES: n_clips - len(tracks)}
     return {
         "tracks": len(tracks),
         "emotions": {emotion: int(n) for emotion, n in emotions.items()},

@@ -84,7 +84,7 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
     order = np.empty(len(clip_ids), dtype=np.int64)
     order[np.argsort(clip_ids.astype(str), kind="stable")] = np.arange(len(clip_ids))
     mixtures = probabilities[:, emotion_of_pair] * conditional
-    recordings, _ = pd.factorize(library["path"])
+    recordings = library.groupby(["root", "path"], sort=False).ngroup().to_numpy()
     return LibraryIndex(
         clip_ids, emotions, pairs, emotion_of_pair, probabilities, mixtures, order, recordings
     )

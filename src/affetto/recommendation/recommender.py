@@ -30,6 +30,8 @@ class Recommender:
         `clip_id, emotion, theme, probability`: P(theme | emotion, track).
     taxonomy
         The taxonomy: `emotions.music` and `bridges` are read.
+    theme_cards
+        A mapping a theme with at least `theme, emotion, name`.
     voice_classes
         Emotions of the voice model, in the order of its probabilities.
     parameters
@@ -45,6 +47,7 @@ class Recommender:
         self,
         library: pd.DataFrame,
         theme_mixtures: pd.DataFrame,
+        theme_cards: Sequence[Mapping[str, Any]],
         taxonomy: Mapping[str, Any],
         voice_classes: Sequence[str],
         parameters: RecommendParameters,
@@ -58,7 +61,7 @@ class Recommender:
         self.bridge = bridge_matrix(bridge, self.voice_classes, self.music_classes, key=key)
         self._library = library.reset_index(drop=True)
         self.index = index_library(self._library, theme_mixtures)
-        self._names = _theme_names(self._library)
+        self._names = {(str(card["emotion"]), str(card["theme"])): str(card["name"]) for card in theme_cards}
         preferred = find_themes(self.index, self._names, parameters.preferred_themes)
         self._weights = theme_weights(
             self.index,
@@ -171,12 +174,15 @@ class Recommender:
         )
 
     def _theme(self, row: int, emotion: int) -> tuple[str | None, float | None, float | None]:
-        """Return the likeliest theme of a track inside an emotion, its probability and its share."""
+        """Return the likeliest theme of a track inside an emotion, its probability and its share.
+
+        None where there is none: no themes, or all alike, as where nothing is known of the track.
+        """
         columns = np.flatnonzero(self.index.emotion_of_pair == emotion)
         mixture = self.index.mixtures[row, columns]
         best = int(np.argmax(mixture))
         theme = self.index.pairs[columns[best]][1]
-        if theme == NO_THEME:
+        if theme == NO_THEME or (len(columns) > 1 and np.ptp(mixture) == 0):
             return None, None, None
         probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
         return (
@@ -184,9 +190,3 @@ class Recommender:
             round_probability(probability),
             round_probability(self.index.library_shares[columns[best]]),
         )
-
-
-def _theme_names(library: pd.DataFrame) -> dict[tuple[str, str], str]:
-    named = library.dropna(subset=["theme", "theme_name"]).drop_duplicates(["emotion", "theme"])
-    rows = zip(named["emotion"], named["theme"], named["theme_name"], strict=True)
-    return {(str(emotion), str(theme)): str(name) for emotion, theme, name in rows}

@@ -164,7 +164,12 @@ def standardised(measures: pd.DataFrame) -> pd.DataFrame:
 def characteristic_words(
     probabilities: np.ndarray, topic: int, names: Sequence[str], number: int
 ) -> list[dict[str, Any]]:
-    """Return the words that tell a topic from the mean of its emotion: largest p log(p / mean p)."""
+    """Return the words that tell a topic from the mean of its emotion: largest p log(p / mean p).
+
+    None where the emotion has one topic alone: nothing tells it from the mean.
+    """
+    if len(probabilities) == 1:
+        return []
     p, mean = probabilities[topic], probabilities.mean(axis=0)
     order = np.argsort(-p * np.log(p / mean), kind="stable")[:number]
     return [{"word": names[i], "probability": float(p[i]), "lift": float(p[i] / mean[i])} for i in order]

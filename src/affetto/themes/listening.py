@@ -137,7 +137,7 @@ class Clips:
     Parameters
     ----------
     clips
-        Clip table: `clip_id, path, corpus` and perhaps `start_s` of the clip in its file.
+        Clip table: `clip_id, path, corpus` and perhaps `start_s, end_s` of the clip in its file.
     root, other_roots
         Folder of the paths, and of those corpora that lie elsewhere.
     """
@@ -157,9 +157,10 @@ class Clips:
         row = self._rows[excerpt.clip_id]
         path = self._others.get(row["corpus"], self._root) / row["path"]
         offset = float(row["start_s"]) if pd.notna(row.get("start_s")) else 0.0
-        samples, _ = read_audio(
-            path, sample_rate_hz=RATE_HZ, start_s=offset + excerpt.start_s, end_s=offset + excerpt.end_s
-        )
+        end_s = offset + excerpt.end_s
+        if pd.notna(row.get("end_s")):
+            end_s = min(end_s, float(row["end_s"]))
+        samples, _ = read_audio(path, sample_rate_hz=RATE_HZ, start_s=offset + excerpt.start_s, end_s=end_s)
         n_fade = min(len(samples) // 2, int(_FADE_S * RATE_HZ))
         faded = samples.copy()
         faded[:n_fade] *= np.linspace(0, 1, n_fade, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -198,12 +198,12 @@ class ThemeEvaluationParameters(BaseModel):
     min_label_clips: int = Field(
         default=15, ge=2, description="Theme labels with fewer clips inside an emotion are left out."
     )
-    costs: tuple[float, ...] = Field(
+    costs: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(0.3, 1.0, 3.0, 10.0),
         min_length=1,
         description="Candidates of the SVMs' C, chosen by groups inside the training clips.",
     )
-    neighbours: tuple[int, ...] = Field(
+    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(3, 7, 15), min_length=1, description="Candidates of k of k-NN, chosen the same way."
     )
 

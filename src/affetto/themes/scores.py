@@ -55,11 +55,13 @@ def agreement_by_block(assignments: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a block: `fold, emotion, clips, theme_ami, theme_nmi, theme_purity`.
+        A row a block: `fold, emotion, clips, theme_ami, theme_nmi, theme_purity`. Blocks with one label alone
+        are left out: there the best that clusters can do is not to be any.
     """
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
     labelled = assignments[assignments["label"].notna()]
+    several = labelled.groupby(["fold", "emotion"])["label"].transform("nunique") > 1
     rows = [
         (
             *block,
@@ -68,7 +70,7 @@ def agreement_by_block(assignments: pd.DataFrame) -> pd.DataFrame:
             normalized_mutual_info_score(part["label"], part["cluster"]),
             purity(part["label"].to_numpy(), part["cluster"].to_numpy()),
         )
-        for block, part in labelled.groupby(["fold", "emotion"])
+        for block, part in labelled[several].groupby(["fold", "emotion"])
     ]
     return pd.DataFrame(rows, columns=["fold", "emotion", "clips", *AGREEMENT])
 
@@ -88,7 +90,7 @@ def discovery_scores(assignments: pd.DataFrame) -> dict[str, float]:
     -------
     dict
         `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity` and
-        `theme_precision_at_10`; empty without labels.
+        `theme_precision_at_10`; empty without blocks of several labels.
     """
     blocks = agreement_by_block(assignments)
     if blocks.empty:

@@ -60,6 +60,8 @@ def measure_highlights(
     )
     if evaluation.highlights.length_s is None:
         return measurement.not_measured("evaluation.highlights.length_s is null")
+    if not models:
+        return measurement.not_measured("no model of the table attends")
     kept = KeptModels(experiment, executor, store, fits, clips, folds)
     return kept.measure(measurement, models, inputs)
 

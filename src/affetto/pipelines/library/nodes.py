@@ -25,14 +25,16 @@ _LOGGER = logging.getLogger(__name__)
 def recognise_emotions(
     export: LibraryExportParameters,
     clips: pd.DataFrame,
+    fits: Path,
     fitted: str,
     executor: ExecutorParameters,
     store: ResultStore,
     **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
+    model = fits / Path(fitted).name  # wherever the project lay when it was fitted
     return description.predict_library(
-        Path(fitted), clips, FeatureSet.align(features), export.highlight_s, executor, store
+        model, clips, FeatureSet.align(features), export.highlight_s, executor, store
     )
 
 
@@ -72,7 +74,7 @@ def describe_tracks(
             other_roots=corpus.other_roots,
         )
     )
-    summary = description.summarise_tracks(tracks, rejected, wordless, cards)
+    summary = description.summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
     _LOGGER.info("%s", description.library_sentence(summary))
     return tracks, description.harmless_in_spreadsheets(tracks), summary
 

@@ -40,6 +40,7 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                 inputs={
                     "export": export,
                     "clips": "library.clips",
+                    "fits": "music.emotion.fits",
                     "fitted": f"music.emotion.{model}.fitted",
                     "executor": "params:executor",
                     "store": "library.store",

@@ -49,6 +49,7 @@ def make_playlists(
     voices: dict[str, HeardVoice],
     library: pd.DataFrame,
     mixtures: pd.DataFrame,
+    cards: list[dict[str, Any]],
 ) -> dict[str, Playlist]:
     """Answer every recording, those without speech by a message only.
 
@@ -59,7 +60,7 @@ def make_playlists(
     """
     require_an_answer(voices, parameters.voice)
     classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
-    recommender = Recommender(library, mixtures, taxonomy, classes, parameters)
+    recommender = Recommender(library, mixtures, cards, taxonomy, classes, parameters)
     answers = {name: _answer(recommender, voice) for name, voice in voices.items()}
     if not any(playlist.status == "ok" for playlist in answers.values()):
         raise AffettoError(next(playlist.message or "" for playlist in answers.values()))

@@ -48,6 +48,7 @@ def create_pipeline(tracks: str = "music.library", mixtures: str = "music.theme.
                     "hear.voices",
                     tracks,
                     mixtures,
+                    "music.theme.cards",
                 ],
                 outputs="recommend.playlists",
                 name="make_playlists",

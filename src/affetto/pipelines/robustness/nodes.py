@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
+from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, judged
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -64,15 +65,20 @@ def score_degraded(
         return pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
     known: dict[str, ClipFeatures] = {name: by_name[name] for name in features}
     chosen = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
-    models = {}
-    for model, specification in _by_model(by_name, "specification").items():
-        models[model] = _tested(
-            specification,
-            by_name[f"predictions{SEPARATOR}{model}"],
-            FeatureSet.align({name: known[name] for name in specification.features}),
-            (clips, folds),
-            (experiment, store, fits),
-        )
+    try:
+        models = {
+            model: _tested(
+                specification,
+                by_name[f"predictions{SEPARATOR}{model}"],
+                FeatureSet.align({name: known[name] for name in specification.features}),
+                (clips, folds),
+                (experiment, store, fits),
+            )
+            for model, specification in _by_model(by_name, "specification").items()
+        }
+    except AffettoError as error:  # models that are missing, as in an evaluation alone
+        _LOGGER.warning("No model is tested on degraded copies: %s", error)
+        return pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
     table = measure_robustness(
         models,
         FeatureSet.align(known, chosen),

@@ -112,7 +112,13 @@ def fit_theme_model(
     return model, pd.DataFrame(state["selection"])
 
 
-def keep_theme_numbers(
+def _digest(words: AudioWords) -> str:
+    import hashlib
+
+    return hashlib.blake2b(np.ascontiguousarray(words.counts).data, digest_size=16).hexdigest()
+
+
+def assign_themes(
     fitted: ThemeModel,
     words: AudioWords,
     clips: pd.DataFrame,
@@ -121,35 +127,25 @@ def keep_theme_numbers(
     theme: ThemeParameters,
     previous_model: ThemeModel | None,
     previous_themes: pd.DataFrame | None,
-) -> tuple[ThemeModel, pd.DataFrame]:
-    """Give the themes the numbers that they had after the training before, and report what changed."""
+) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
+    """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
+
+    Themes get the numbers that they had before. Model and themes are made by one node, so that they are saved
+    together: the next training compares itself with both.
+    """
     model = replace(fitted, vocabulary=vocabulary_of(codebook))
-    themes = themes_table(model, words, emotions_used(clips, library_emotions))
+    emotions, mixtures = emotions_used(clips, library_emotions), model.mixtures(words)
     kept, drift = keep_numbers(
         model,
-        themes[["clip_id", "emotion", "theme"]],
+        themes_table(model, words, emotions, mixtures=mixtures)[["clip_id", "emotion", "theme"]],
         previous_model,
         None if previous_themes is None else previous_themes[["clip_id", "emotion", "theme"]],
         least_similarity=theme.topics.least_similarity,
     )
     for sentence in drift_sentences(drift):
         log.info(sentence)
-    return kept, drift
-
-
-def _digest(words: AudioWords) -> str:
-    import hashlib
-
-    return hashlib.blake2b(np.ascontiguousarray(words.counts).data, digest_size=16).hexdigest()
-
-
-def assign_themes(
-    model: ThemeModel, words: AudioWords, clips: pd.DataFrame, library_emotions: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give every clip its theme, and its mixture inside every emotion."""
-    mixtures = model.mixtures(words)
-    themes = themes_table(model, words, emotions_used(clips, library_emotions), mixtures=mixtures)
-    return themes, mixtures_table(model, words, mixtures=mixtures)
+    themes = themes_table(kept, words, emotions, mixtures=mixtures)
+    return themes, mixtures_table(kept, words, mixtures=mixtures), kept, drift
 
 
 def describe_themes(

@@ -53,7 +53,7 @@ def _themes() -> Pipeline:
                 outputs=["music.theme.fitted", "music.theme.selection"],
             ),
             _node(
-                nodes.keep_theme_numbers,
+                nodes.assign_themes,
                 inputs=[
                     "music.theme.fitted",
                     "music.theme.words",
@@ -64,12 +64,7 @@ def _themes() -> Pipeline:
                     "music.theme.previous_model",
                     "music.theme.previous_themes",
                 ],
-                outputs=["music.theme.model", "music.theme.drift"],
-            ),
-            _node(
-                nodes.assign_themes,
-                inputs=["music.theme.model", "music.theme.words", "music.clips", "music.library_emotions"],
-                outputs=["music.themes", "music.theme.mixtures"],
+                outputs=["music.themes", "music.theme.mixtures", "music.theme.model", "music.theme.drift"],
             ),
         ]
     )
