@@ -124,7 +124,7 @@ def test_the_page_needs_nothing_but_itself(page):
 def test_players_are_those_that_can_be_heard(page, made):
     cards = made[2]
     assert page.count('aria-label="Highlight of') == len(cards) - 1
-    assert page.count('aria-label="Audio word') == len(cards)
+    assert page.count('aria-label="Audio word') == sum(bool(card["words"]) for card in cards) > 0
     assert "cannot be heard: &lt;script&gt;" in page
 
 
