@@ -72,9 +72,7 @@ def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, th
     if there or source == "demo":
         MissingInputsHook().before_pipeline_run(everything, catalog)
     else:
-        with pytest.raises(
-            AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"
-        ):
+        with pytest.raises(AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"):
             MissingInputsHook().before_pipeline_run(everything, catalog)
 
 
