@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,8 @@ SIGNATURE = "signature.json"
 class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
     """A folder that holds one fitted estimator.
 
-    Saving takes the folder a model was fitted into and replaces the entry by a copy of it in one rename;
-    loading returns the estimator itself. Nothing is pickled.
+    Saving takes the folder a model was fitted into and replaces the entry by a copy of it, which is never seen
+    half; loading returns the estimator itself. Nothing is pickled.
 
     Parameters
     ----------
@@ -55,17 +54,10 @@ class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
 
     def save(self, data: Path) -> None:
         """Replace the model by a copy of the folder `data`."""
-        self._directory.parent.mkdir(parents=True, exist_ok=True)
-        name = f".{self._directory.name}-{uuid.uuid4().hex}"
-        fresh = self._directory.with_name(name)
-        shutil.copytree(data, fresh)
-        if self._directory.exists():
-            old = self._directory.with_name(f"{name}-old")
-            self._directory.rename(old)
-            fresh.rename(self._directory)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(self._directory)
+        from affetto.models.model_directory import new_directory
+
+        with new_directory(self._directory) as fresh:
+            shutil.copytree(data, fresh, dirs_exist_ok=True)
 
     def _exists(self) -> bool:
         return (self._directory / SIGNATURE).is_file()
