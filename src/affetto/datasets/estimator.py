@@ -20,8 +20,8 @@ SIGNATURE = "signature.json"
 class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
     """A folder that holds one fitted estimator.
 
-    Saving takes the folder a model was fitted into and replaces the entry by a copy of it, which is never seen
-    half; loading returns the estimator itself. Nothing is pickled.
+    Saving takes the folder a model was fitted into and replaces the entry by a copy of it, which is never
+    seen half; loading returns the estimator itself. Nothing is pickled.
 
     Parameters
     ----------

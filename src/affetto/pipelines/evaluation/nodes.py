@@ -29,6 +29,12 @@ from affetto.evaluation.robustness import robustness_cells
 from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
 
 SEPARATOR = "__"
+_MEASUREMENTS = {
+    "importance": (importance_illustration, importance_figure),
+    "enrolment": (enrolment_illustration, enrolment_figure),
+    "robustness": (robustness_illustration, robustness_figure),
+}
+"""Table → how it is shown in the report, and how its figure is drawn where it has no rows."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -108,15 +114,12 @@ def report_task(
         "groups_figure": group_illustration(in_order),
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
-    importance = tables.get("importance", pd.DataFrame())
-    if len(importance):
-        illustrations["importance_figure"] = importance_illustration(importance)
-    enrolment = tables.get("enrolment", pd.DataFrame())
-    if len(enrolment):
-        illustrations["enrolment_figure"] = enrolment_illustration(enrolment)
-    robustness = tables.get("robustness", pd.DataFrame())
-    if len(robustness):
-        illustrations["robustness_figure"] = robustness_illustration(robustness)
+    measured = {name: tables.get(name, pd.DataFrame()) for name in (*_MEASUREMENTS, "highlights")}
+    illustrations |= {
+        f"{name}_figure": illustrate(measured[name])
+        for name, (illustrate, _) in _MEASUREMENTS.items()
+        if len(measured[name])
+    }
     report = render_report(
         comparison,
         predictions,
@@ -129,19 +132,18 @@ def report_task(
         tables=[
             *measure_tables(comparison),
             *group_tables(in_order),
-            *importance_tables(importance),
-            *enrolment_tables(enrolment),
-            *highlight_tables(tables.get("highlights", pd.DataFrame())),
+            *importance_tables(measured["importance"]),
+            *enrolment_tables(measured["enrolment"]),
+            *highlight_tables(measured["highlights"]),
         ],
-        robustness=robustness_cells(robustness),
+        robustness=robustness_cells(measured["robustness"]),
     )
-    figures = {name: illustration.figure for name, illustration in illustrations.items()}
-    if "importance" in tables:
-        figures.setdefault("importance_figure", importance_figure(importance))
-    if "enrolment" in tables:
-        figures.setdefault("enrolment_figure", enrolment_figure(enrolment))
-    if "robustness" in tables:
-        figures.setdefault("robustness_figure", robustness_figure(robustness))
+    without_rows = {
+        f"{name}_figure": draw(tables[name])
+        for name, (_, draw) in _MEASUREMENTS.items()
+        if name in tables and not len(measured[name])
+    }
+    figures = {name: illustration.figure for name, illustration in illustrations.items()} | without_rows
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
 
 
