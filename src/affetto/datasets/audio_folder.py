@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from kedro.io import AbstractDataset
 
+from affetto.models.model_directory import new_directory
 from affetto.storage import local_path
 
 _SUFFIX = ".mp3"
@@ -28,13 +28,12 @@ class AudioFolderDataset(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
         self.metadata = metadata
 
     def save(self, data: dict[str, bytes]) -> None:
-        """Write every sound to `<folder>/<name>.mp3`; names may have slashes."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        for name, content in data.items():
-            path = self._folder / f"{name}{_SUFFIX}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        """Write every sound to `<folder>/<name>.mp3`; names may have slashes. The folder is never seen half."""
+        with new_directory(self._folder) as fresh:
+            for name, content in data.items():
+                path = fresh / f"{name}{_SUFFIX}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
 
     def load(self) -> dict[str, bytes]:
         """Read all sounds."""
