@@ -28,7 +28,7 @@ class AudioFolderDataset(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
         self.metadata = metadata
 
     def save(self, data: dict[str, bytes]) -> None:
-        """Write every sound to `<folder>/<name>.mp3`; names may have slashes. The folder is never seen half."""
+        """Write every sound to `<folder>/<name>.mp3`, all at once; names may have slashes."""
         with new_directory(self._folder) as fresh:
             for name, content in data.items():
                 path = fresh / f"{name}{_SUFFIX}"
