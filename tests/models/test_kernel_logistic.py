@@ -1,3 +1,6 @@
+from functools import partial
+from itertools import combinations
+
 import numpy as np
 import pytest
 from sklearn.kernel_approximation import Nystroem
@@ -6,7 +9,9 @@ from sklearn.preprocessing import StandardScaler
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.calibration import softmax
 from affetto.models.fusion import fuse
+from affetto.models.kernel_logistic import _fit_pairs
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.statistics_svm import clip_statistics
 
@@ -26,11 +31,29 @@ def toy(n=60, *, seed=0, factor=1.0):
     return FeatureSet({"midterm": midterm, "mfcc": mfcc}), y, [f"g{i // 4}" for i in range(n)]
 
 
+def reference(train, y, test, *, pairwise, weight, penalty):
+    """Return what scikit-learn says, pair by pair or at once."""
+    made = partial(LogisticRegression, class_weight=weight, tol=1e-8, max_iter=5_000)
+    if not pairwise:
+        return made(C=1 / penalty).fit(train, y).predict_proba(test)
+    y, names = np.array(y), sorted(set(y))
+    logits = np.zeros((len(test), len(names)))
+    for first, second in combinations(range(len(names)), 2):
+        pair = np.isin(y, [names[first], names[second]])
+        # Where a pair shares its weight between two classes, its square counts half.
+        odds = made(C=2 / penalty).fit(train[pair], y[pair]).decision_function(test)
+        logits[:, second] += odds / len(names)
+        logits[:, first] -= odds / len(names)
+    return softmax(logits)
+
+
+@pytest.mark.parametrize("pairwise", [True, False])
 @pytest.mark.parametrize("balanced", [True, False])
-def test_probabilities_equal_a_logistic_regression_on_the_kernel(balanced):
+def test_probabilities_equal_logistic_regressions_on_the_kernel(balanced, pairwise):
     x, y, groups = toy()
     unseen, _, _ = toy(24, seed=1)
-    parameters = {**PLAIN, "penalty": 0.3, "width": 0.7, "class_weights": balanced}
+    chosen = {"features": ["midterm"], "pairwise": pairwise, "class_weights": balanced}
+    parameters = {**PLAIN, **chosen, "penalty": 0.3, "width": 0.7}
     model = build_estimator("kernel_logistic", parameters).fit(x, y, groups)
 
     vectors = [
@@ -40,11 +63,24 @@ def test_probabilities_equal_a_logistic_regression_on_the_kernel(balanced):
     train, test = (scaler.transform(v) for v in vectors)
     kernel = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
     weight = "balanced" if balanced else None
-    reference = LogisticRegression(C=1 / 0.3, class_weight=weight, tol=1e-8, max_iter=5_000)
-    reference.fit(kernel.transform(train), y)
-    np.testing.assert_allclose(
-        model.predict_proba(unseen), reference.predict_proba(kernel.transform(test)), atol=2e-3
+    expected = reference(
+        kernel.transform(train), y, kernel.transform(test), pairwise=pairwise, weight=weight, penalty=0.3
     )
+    np.testing.assert_allclose(model.predict_proba(unseen), expected, atol=2e-3)
+
+
+def test_pairs_that_agree_give_back_their_logits():
+    rng = np.random.default_rng(0)
+    weights, bias = rng.normal(size=(3, 4)), rng.normal(size=4)
+    pairs = combinations(range(4), 2)
+
+    def regress(coordinates, labels, n_classes):
+        first, second = next(pairs)
+        return weights[:, [first, second]], bias[[first, second]]
+
+    found = _fit_pairs(np.zeros((8, 3)), np.arange(8) % 4, 4, regress)
+    np.testing.assert_allclose(found[0], weights - weights.mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(found[1], bias - bias.mean())
 
 
 def test_it_learns_what_no_line_separates():
@@ -77,7 +113,10 @@ def test_few_landmarks_stand_for_many_clips(monkeypatch):
 
 def test_relevance_turns_to_the_numbers_that_tell_emotions_apart():
     x, y, groups = toy(80)
-    flat, weighed = (build_estimator("kernel_logistic", {"relevance": e}).fit(x, y, groups) for e in (0, 1))
+    flat, weighed = (
+        build_estimator("kernel_logistic", {"features": ["midterm"], "relevance": e}).fit(x, y, groups)
+        for e in (0, 1)
+    )
     np.testing.assert_allclose(flat.scale_, flat.scale_[0])
     assert weighed.scale_[3] > 3 * weighed.scale_[2]
 
@@ -87,12 +126,13 @@ def test_features_that_never_change_say_nothing(relevance):
     ids = [str(i) for i in range(8)]
     rows = [np.ones((3, 2), np.float32)] * 8
     x = FeatureSet({"midterm": ClipFeatures.from_arrays("midterm", ids, rows, hop_s=0.8)})
-    model = build_estimator("kernel_logistic", {"relevance": relevance}).fit(x, ["a", "b"] * 4, ids)
+    model = build_estimator("kernel_logistic", {"features": ["midterm"], "relevance": relevance})
+    model.fit(x, ["a", "b"] * 4, ids)
     np.testing.assert_allclose(model.predict_proba(x), 0.5, atol=1e-6)
 
 
 def test_a_feature_is_not_named_twice():
-    with pytest.raises(AffettoError, match="names one twice"):
+    with pytest.raises(AffettoError, match="named twice"):
         build_estimator("kernel_logistic", {"features": ["mfcc", "mfcc"]})
 
 

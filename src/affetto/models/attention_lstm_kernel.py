@@ -29,7 +29,7 @@ class AttentionLstmKernelParameters(BaseModel):
         default_factory=KernelLogisticParameters, description="The kernel model."
     )
     lstm_weight: float = Field(0.5, ge=0, description="Exponent of the LSTM's probabilities in the product.")
-    kernel_weight: float = Field(0.5, ge=0, description="Exponent of the kernel model's probabilities.")
+    kernel_weight: float = Field(1.0, ge=0, description="Exponent of the kernel model's probabilities.")
 
 
 class AttentionLstmKernel(JointEstimator):
