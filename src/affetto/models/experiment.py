@@ -169,8 +169,9 @@ def fold_models(
     for fit in plan_fits(specification, chosen, table, experiment, store, models):
         if fit.directory is None or fit.result() is None:
             raise AffettoError(
-                f"The model {specification.estimator} of fold {fit.fold} is not kept in {models}, or it was "
-                "fitted by other code or on other data: run the pipeline of its side again."
+                f"The model {specification.estimator} of fold {fit.fold} is not kept in {models}, because "
+                "<side>.emotion.experiment.keep_models was false or it was fitted by other code or on other "
+                "data: run the pipeline of its side again."
             )
         test = tuple(chosen.clip_ids[i] for i in fit.test)
         found.append(FoldModel(fit.fold, fit.seed, fit.directory, test))
