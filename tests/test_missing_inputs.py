@@ -56,20 +56,29 @@ def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
         MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
 
 
-@pytest.mark.parametrize(("source", "there"), [("emodb", False), ("emodb", True), ("demo", False)])
-def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, there):
-    voice = tmp_path / "voice"
+@pytest.mark.parametrize(
+    ("source", "there", "fine"),
+    [
+        ("emodb", False, False),
+        ("emodb", True, True),
+        ("demo", False, True),  # the run makes it
+        ("another demo", False, False),  # elsewhere: it does not
+    ],
+)
+def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, there, fine):
+    voice, root = tmp_path / "voice", tmp_path / ("elsewhere" if source == "another demo" else "")
+    source = source.removeprefix("another ")
     if there:
         voice.mkdir()
     given = {
         "params:recommend": RecommendParameters(voice=str(voice)),
-        "params:voice.corpus": CorpusParameters(source=source, root=tmp_path),
+        "params:voice.corpus": CorpusParameters(source=source, root=root),
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
     everything = step("params:voice.corpus", "voice.raw_clips") + step(
         ["params:recommend", "voice.raw_clips"], "hear.voices"
     )
-    if there or source == "demo":
+    if fine:
         MissingInputsHook().before_pipeline_run(everything, catalog)
     else:
         with pytest.raises(AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"):

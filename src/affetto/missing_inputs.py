@@ -40,13 +40,14 @@ def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None
     """Look for the recordings now: a run of everything hears them last, hours later."""
     if not {_VOICES, _VOICE_CLIPS} <= pipeline.all_outputs():
         return
-    voice = Path(catalog.load("params:recommend").voice)
-    made_by_the_run = catalog.load("params:voice.corpus").source == DEMO
-    if not voice.exists() and not made_by_the_run:
-        raise AffettoError(
-            f"There is no voice recording at {voice}: name one by recommend.voice, or run a pipeline that "
-            "needs none (theme, voice)."
-        )
+    wanted, corpus = catalog.load("params:recommend"), catalog.load("params:voice.corpus")
+    for name, given in (("voice", wanted.voice), ("enrol", wanted.enrol)):
+        made_by_the_run = corpus.source == DEMO and Path(given or "").is_relative_to(corpus.root)
+        if given is not None and not made_by_the_run and not Path(given).exists():
+            raise AffettoError(
+                f"There is no voice recording at {given}: name one by recommend.{name}, or run a pipeline "
+                "that needs none (theme, voice)."
+            )
 
 
 def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:

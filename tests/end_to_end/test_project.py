@@ -161,7 +161,7 @@ def test_a_voice_is_answered_with_music_of_the_described_library(demo):
         for file in (demo.root / "data/08_reporting/playlists").glob("*.json")
     ]
     chosen = [{track["clip_id"] for track in answer["tracks"]} for answer in answers]
-    assert chosen == [described] * len(answers)
+    assert chosen == [described] * 5
 
 
 def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):

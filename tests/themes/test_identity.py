@@ -52,6 +52,13 @@ def test_the_same_training_changes_nothing():
     assert (drift["similarity"] == 1).all()
 
 
+def test_themes_of_an_interrupted_training_are_no_comparison():
+    before = make([0, 1], numbers=(1, 2), highest={"calm": 2})
+    model, drift = keep(make([0, 1]), themes({1: "ab", 2: "cd"}), before, themes({2: "ab", 3: "cd"}))
+    assert model.themes == ["calm/1", "calm/2"]
+    assert drift.empty
+
+
 def test_themes_keep_their_numbers_though_their_order_changes():
     before, old = make([0, 1, 2]), themes({1: "abcd", 2: "efg", 3: "hi"})
     now = themes({1: "efgxyz", 2: "abcd", 3: "hi"})

@@ -35,7 +35,12 @@ class PreviousDataset(AbstractDataset[None, Any]):
         try:
             return self._kept.load()
         except DatasetError as error:  # an interrupted run must not stop all that follow
-            _LOGGER.warning("What the run before left cannot be read and is passed over: %s", error)
+            if isinstance(error.__cause__, PermissionError | ImportError):
+                raise
+            _LOGGER.warning(
+                "What the run before left cannot be read and is passed over, themes are numbered anew: %s",
+                error,
+            )
             return None
 
     def save(self, data: None) -> None:

@@ -61,7 +61,8 @@ def keep_numbers(
     if previous is None or previous_themes is None:
         return model, nothing
     known = themes.merge(previous_themes, on=["clip_id", "emotion"], suffixes=("", "_before"))
-    if known.empty:
+    numbered = {theme for emotion in previous.emotions for theme in previous.themes_of(emotion)}
+    if known.empty or not {*previous_themes["theme"]} <= numbered:  # of two trainings, one interrupted
         return model, nothing
     numbers, highest, rows = {}, dict(previous.highest), []
     for emotion in model.emotions:

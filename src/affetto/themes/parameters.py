@@ -43,6 +43,7 @@ def _descriptors() -> dict[str, DescriptorParameters]:
         "rhythm": _midterm("tempo_", "modulation_"),
         "tonality": _midterm("key_", "chroma_", "bass_", "treble_", "chord_", "interval_"),
         "notes": _midterm("notes_", "semitone_"),
+        "lines": _midterm("line_"),
     }
 
 

@@ -17,6 +17,7 @@ from affetto.features.clip_features import FeatureSet
 from affetto.models.base import Estimator
 from affetto.models.experiment import FoldModel
 from affetto.models.registry import estimator_class
+from affetto.models.speakers import several_labels
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.kept import KeptModels, Measurement
@@ -70,6 +71,9 @@ def measure_enrolment(
         return measurement.not_measured("evaluation.enrolment.sizes names none")
     if not models:
         return measurement.not_measured("no model of the table can be enrolled")
+    labelled = clips[clips["emotion"].notna()]
+    if not several_labels(labelled["emotion"].to_numpy(), labelled["group"].to_numpy()):
+        return measurement.not_measured("no speaker was heard in several emotions")
     kept = KeptModels(experiment, executor, store, fits, clips, folds)
     return kept.measure(measurement, models, inputs)
 

@@ -91,11 +91,11 @@ class KeptModels:
             )
         try:
             questions = {model: self._questions(model, measurement, inputs) for model in models}
-            every = [question for asked in questions.values() for question in asked]
-            answers = iter(ask_all(every, self.executor, measurement.name))
-        except AffettoError as error:  # models that are missing, as in an evaluation alone, or do not answer
+        except AffettoError as error:  # of an evaluation alone, long after the models were fitted
             _LOGGER.warning("%s: %s", measurement.otherwise, error)
             return pd.DataFrame(columns=list(measurement.columns))
+        every = [question for asked in questions.values() for question in asked]
+        answers = iter(ask_all(every, self.executor, measurement.name))
         told = {model: [next(answers) for _ in asked] for model, asked in questions.items()}
         tables = [measurement.score(model, each) for model, each in told.items() if each]
         known = [table for table in tables if len(table)]

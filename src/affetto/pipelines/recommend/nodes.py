@@ -56,9 +56,13 @@ def make_playlists(
     Raises
     ------
     AffettoError
-        When none can be answered.
+        When none can be answered, or the library has other themes than the cards.
     """
     require_an_answer(voices, parameters.voice)
+    if not {*mixtures["theme"].astype(str)} <= {str(card["theme"]) for card in cards}:
+        raise AffettoError(
+            "The themes were trained again since the library was described: run `affetto library` once more."
+        )
     classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
     recommender = Recommender(library, mixtures, cards, taxonomy, classes, parameters)
     answers = {name: _answer(recommender, voice) for name, voice in voices.items()}

@@ -130,8 +130,8 @@ def assign_themes(
 ) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
     """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
 
-    Themes get the numbers that they had before. Model and themes are made by one node, so that they are saved
-    together: the next training compares itself with both.
+    Themes get the numbers that they had before. Model and themes are made by one node, so that one is saved
+    right after the other: the next training compares itself with both.
     """
     model = replace(fitted, vocabulary=vocabulary_of(codebook))
     emotions, mixtures = emotions_used(clips, library_emotions), model.mixtures(words)
