@@ -121,10 +121,9 @@ def recommend(
 @click.option("--env", "-e", help="Kedro environment.")
 def library(path: str, tags: bool, env: str | None) -> None:
     """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
-    from affetto.storage import as_path, as_text, is_remote
+    from affetto.storage import absolute, as_path, as_text
 
-    root = as_path(path)
-    corpus = {"source": "library", "root": as_text(root if is_remote(root) else root.absolute())}
+    corpus = {"source": "library", "root": as_text(absolute(as_path(path)))}
     with one_sentence(), project():
         described = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
         from affetto.recommendation.description import library_sentence

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, here and on the file systems that fsspec reaches."""
+"""Files and folders that are there as a whole or not at all; files also where fsspec reaches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import hashlib
 import io
 import os
 import shutil
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +18,7 @@ from affetto.errors import AffettoError
 from affetto.storage import is_remote
 
 PARTIAL_SUFFIX = ".partial"
+_ATTEMPTS = 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
@@ -51,6 +54,45 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         else:
             raise
         raise AffettoError(f"{path} cannot be written ({reason}): {remedy}.") from error
+
+
+@contextmanager
+def new_directory(directory: Path) -> Iterator[Path]:
+    """Fill a directory under a temporary name and rename it: none is seen half.
+
+    What is there is moved away first. Of two that write at once one wins.
+
+    Yields
+    ------
+    Path
+        Where to write; it is taken away when writing fails.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        _install(partial, directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _install(partial: Path, directory: Path) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            partial.rename(directory)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+        aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
+        try:
+            with suppress(FileNotFoundError):  # another writer was faster
+                directory.rename(aside / directory.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    raise AffettoError(f"{directory} cannot be written: something else keeps writing it; run again alone.")
 
 
 def local_copy(path: Path) -> Path:

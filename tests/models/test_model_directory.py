@@ -10,10 +10,10 @@ from affetto.models.model_directory import (
     SIGNATURE_FILE,
     copy_calibrated,
     holds_model,
-    new_directory,
     read_signature,
     write_signature,
 )
+from affetto.whole_files import new_directory
 
 
 def write(directory, number):

@@ -157,18 +157,15 @@ def _corpus(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
 
     from affetto.corpora.parameters import CorpusParameters
     from affetto.errors import AffettoError, validation_sentence
-    from affetto.storage import as_path, is_remote
+    from affetto.storage import absolute, as_path
 
     pairs = [word.partition("=") for word in given]
     wrong = next((key for key, equals, _ in pairs if not equals), None)
     if wrong is not None:
         raise AffettoError(f"--param {wrong}: write it as KEY=VALUE.")
-    path = as_path(root)
     fields = {key: _mapping(value) if key == "label_map" else value for key, _, value in pairs}
     try:
-        return CorpusParameters.model_validate(
-            {**fields, "source": name, "root": path if is_remote(path) else path.absolute()}
-        )
+        return CorpusParameters.model_validate({**fields, "source": name, "root": absolute(as_path(root))})
     except ValidationError as error:
         raise AffettoError(f"--param: {validation_sentence(error)}.") from error
 

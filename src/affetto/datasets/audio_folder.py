@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from affetto.models.model_directory import new_directory
 from affetto.storage import local_path
+from affetto.whole_files import new_directory
 
 _SUFFIX = ".mp3"
 

@@ -10,6 +10,7 @@ from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.storage import local_path
+from affetto.whole_files import new_directory
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
@@ -54,8 +55,6 @@ class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
 
     def save(self, data: Path) -> None:
         """Replace the model by a copy of the folder `data`."""
-        from affetto.models.model_directory import new_directory
-
         with new_directory(self._directory) as fresh:
             shutil.copytree(data, fresh, dirs_exist_ok=True)
 

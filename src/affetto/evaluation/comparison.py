@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.evaluation.counts import MetricName
-from affetto.evaluation.metrics import macro_f1, per_seed, summarise, uar, wa
+from affetto.evaluation.metrics import SeedMetric, macro_f1, per_seed, summarise, uar, wa
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import intervals
 from affetto.evaluation.significance import (
@@ -70,8 +70,12 @@ COMPARISON_COLUMNS = (
     "macro_f1_p_permutation_holm",
 )
 _ROLES = ("proposed", "ablation", "baseline")
-_SCORES = {"uar": uar, "wa": wa, "macro_f1": macro_f1}
-_PREFIXES: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
+_TESTED: Mapping[MetricName, tuple[str, SeedMetric]] = {
+    "uar": ("", uar),
+    "wa": ("wa_", wa),
+    "macro_f1": ("macro_f1_", macro_f1),
+}
+"""Measure → how the columns of its tests begin, and its score of the rows of a seed."""
 
 
 def compare(
@@ -154,8 +158,9 @@ def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, 
 
 
 def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
+    ours, theirs = paired(proposed, other)
     found = {"p_mcnemar": mcnemar_test(proposed, other)}
-    for metric, prefix in _PREFIXES.items():
+    for metric, (prefix, score) in _TESTED.items():
         interval = bootstrap_difference(
             proposed,
             other,
@@ -172,9 +177,9 @@ def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationPa
             n_permutations=parameters.n_permutations,
             seed=parameters.seed,
         )
-        ours, theirs = (float(per_seed(t, _SCORES[metric]).mean()) for t in paired(proposed, other))
         found |= {
-            f"{prefix}difference": ours - theirs,
+            f"{prefix}difference": float(per_seed(ours, score).mean())
+            - float(per_seed(theirs, score).mean()),
             f"{prefix}difference_ci_low": interval.low,
             f"{prefix}difference_ci_high": interval.high,
             f"{prefix}p_permutation": p,
@@ -183,7 +188,7 @@ def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationPa
 
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    for test in ("p_mcnemar", *(f"{prefix}p_permutation" for prefix in _PREFIXES.values())):
+    for test in ("p_mcnemar", *(f"{prefix}p_permutation" for prefix, _ in _TESTED.values())):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
     table["verdict"] = [
         _verdict(difference, p, alpha)

@@ -18,10 +18,10 @@ from affetto.evaluation.wording import (
     MISSING,
     cells,
     comparison_header,
-    interval,
     number,
     p_value,
     protocol_sentence,
+    score,
     sentences_on_tests,
     summary_sentence,
     task_notes,
@@ -190,8 +190,7 @@ def _cell(name: str, row: pd.Series[Any]) -> str:
         return f"{value:.3g}"
     if name.endswith("_p_holm"):
         return p_value(value)
-    reach = interval(row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high"), signed=is_difference)
-    return f"{number(value, signed=is_difference)} {reach}".strip()
+    return score(row, name, signed=is_difference)
 
 
 def _embedded(name: str, illustration: Illustration) -> dict[str, str]:

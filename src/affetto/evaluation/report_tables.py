@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.evaluation.group_figures import MANY_GROUPS
 from affetto.evaluation.groups import spread_over_groups
-from affetto.evaluation.wording import MISSING, interval, number, p_value
+from affetto.evaluation.wording import MISSING, interval, number, p_value, score
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,8 @@ def importance_tables(importance: pd.DataFrame) -> list[ReportTable]:
 
 
 def _measured(row: pd.Series[Any], measure: str) -> tuple[str, str, str]:
-    lead = f"{measure}_difference"
-    spread = "" if pd.isna(row[f"{measure}_sd"]) else f" ± {number(row[f'{measure}_sd'])}"
-    score = f"{number(row[measure])}{spread}"
-    return (
-        f"{score} {interval(row[f'{measure}_ci_low'], row[f'{measure}_ci_high'])}".strip(),
-        f"{number(row[lead], signed=True)} {_ends_of_lead(row, lead)}".strip(),
-        p_value(row[f"{measure}_p_permutation_holm"]),
-    )
-
-
-def _ends_of_lead(row: pd.Series[Any], lead: str) -> str:
-    return interval(row[f"{lead}_ci_low"], row[f"{lead}_ci_high"], signed=True)
+    lead = score(row, f"{measure}_difference", signed=True)
+    return score(row, measure), lead, p_value(row[f"{measure}_p_permutation_holm"])
 
 
 def _spread(scores: pd.DataFrame) -> ReportTable:

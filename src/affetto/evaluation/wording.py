@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -55,6 +56,14 @@ def interval(low: Any, high: Any, *, signed: bool = False) -> str:
     return f"[{number(low, signed=signed)}, {number(high, signed=signed)}]"
 
 
+def score(row: pd.Series[Any], name: str, *, signed: bool = False) -> str:
+    """Write `name` of a row with its deviation over seeds (`_sd`) and its interval, where they are known."""
+    deviation = row.get(f"{name}_sd", math.nan)
+    spread = "" if pd.isna(deviation) else f" ± {number(deviation)}"
+    ends = interval(row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high"), signed=signed)
+    return f"{number(row[name], signed=signed)}{spread} {ends}".strip()
+
+
 def points(value: float, low: float, high: float) -> str:
     """Write a difference in points and its interval with one decimal: `+4.9 [+0.8, +9.2]`."""
     reach = "" if pd.isna(low) or pd.isna(high) else f" [{_signed(low)}, {_signed(high)}]"
@@ -82,18 +91,16 @@ def protocol_sentence(protocol: str, *, n_folds: int) -> str:
 
 def cells(row: pd.Series[Any]) -> tuple[str, ...]:
     """Write one row of a comparison as the texts of its columns."""
-    spread = "" if pd.isna(row["uar_sd"]) else f" ± {number(row['uar_sd'])}"
-    tested = row["difference"], interval(row["difference_ci_low"], row["difference_ci_high"], signed=True)
     return (
         str(row["model"]),
         str(row["role"]),
-        f"{number(row['uar'])}{spread} {interval(row['uar_ci_low'], row['uar_ci_high'])}".strip(),
+        score(row, "uar"),
         number(row["wa"]),
         number(row["macro_f1"]),
-        f"{number(row['ece'])} {interval(row['ece_ci_low'], row['ece_ci_high'])}".strip(),
+        score(row, "ece"),
         number(row["uar_random"]),
         number(row["leakage_gap"], signed=True),
-        f"{number(tested[0], signed=True)} {tested[1]}".strip(),
+        score(row, "difference", signed=True),
         p_value(row["p_permutation_holm"]),
         p_value(row["p_mcnemar_holm"]),
     )

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import apply_temperature
-from affetto.models.model_directory import new_directory, read_signature, write_signature
+from affetto.models.model_directory import read_signature, write_signature
+from affetto.whole_files import new_directory
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet

@@ -1,68 +1,26 @@
-"""The directory of a saved model: its signature, and how it comes to be there as a whole or not at all."""
+"""The directory of a saved model and its signature."""
 
 from __future__ import annotations
 
-import errno
 import json
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from affetto.errors import AffettoError
+from affetto.whole_files import new_directory
 
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
-_ATTEMPTS = 20
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 
 
 def holds_model(directory: Path) -> bool:
     """Tell whether there is a model."""
     return (directory / SIGNATURE_FILE).is_file()
-
-
-@contextmanager
-def new_directory(directory: Path) -> Iterator[Path]:
-    """Fill a directory under a temporary name and rename it: none is seen half.
-
-    What is there is moved away first. Of two that write at once one wins.
-
-    Yields
-    ------
-    Path
-        Where to write; it is taken away when writing fails.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
-    try:
-        yield partial
-        partial.chmod(0o755)
-        _install(partial, directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _install(partial: Path, directory: Path) -> None:
-    for _ in range(_ATTEMPTS):
-        try:
-            partial.rename(directory)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        else:
-            return
-        aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
-        try:
-            with suppress(FileNotFoundError):  # another writer was faster
-                directory.rename(aside / directory.name)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    raise AffettoError(f"{directory} cannot be written: something else keeps writing it; run again alone.")
 
 
 def write_signature(directory: Path, signature: Mapping[str, Any]) -> None:

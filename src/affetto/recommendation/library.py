@@ -25,6 +25,11 @@ def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
+def names_of_themes(cards: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Return (emotion, theme) → readable name, of cards with at least `theme, emotion, name`."""
+    return {(str(card["emotion"]), str(card["theme"])): str(card["name"]) for card in cards}
+
+
 def build_library(
     clips: pd.DataFrame,
     root: Path,
@@ -104,7 +109,7 @@ def _with_themes(
     tracks = tracks.drop(columns=["theme"], errors="ignore").merge(
         best, on=["clip_id", "emotion"], how="left"
     )
-    names = {(str(card["emotion"]), str(card["theme"])): str(card["name"]) for card in cards}
+    names = names_of_themes(cards)
     pairs = zip(tracks["emotion"], tracks["theme"], strict=True)
     tracks["theme_name"] = [names.get((emotion, theme), _plain_name(theme)) for emotion, theme in pairs]
     return tracks

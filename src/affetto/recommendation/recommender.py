@@ -12,6 +12,7 @@ from affetto.errors import AffettoError
 from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
 from affetto.recommendation.heard import EmotionProbability, round_probability, sort_emotions
 from affetto.recommendation.index import NO_THEME, index_library
+from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist, Track
 from affetto.recommendation.ranking import Ranking, find_themes, rank_tracks, theme_weights
@@ -61,7 +62,7 @@ class Recommender:
         self.bridge = bridge_matrix(bridge, self.voice_classes, self.music_classes, key=key)
         self._library = library.reset_index(drop=True)
         self.index = index_library(self._library, theme_mixtures)
-        self._names = {(str(card["emotion"]), str(card["theme"])): str(card["name"]) for card in theme_cards}
+        self._names = names_of_themes(theme_cards)
         preferred = find_themes(self.index, self._names, parameters.preferred_themes)
         self._weights = theme_weights(
             self.index,

@@ -61,8 +61,8 @@ def keep_numbers(
     if previous is None or previous_themes is None:
         return model, nothing
     known = themes.merge(previous_themes, on=["clip_id", "emotion"], suffixes=("", "_before"))
-    numbered = {theme for emotion in previous.emotions for theme in previous.themes_of(emotion)}
-    if known.empty or not {*previous_themes["theme"]} <= numbered:  # of two trainings, one interrupted
+    of_two_trainings = not {*previous_themes["theme"]} <= {*previous.themes}  # one of them interrupted
+    if known.empty or of_two_trainings:
         return model, nothing
     numbers, highest, rows = {}, dict(previous.highest), []
     for emotion in model.emotions:

@@ -61,7 +61,6 @@ def agreement_by_block(assignments: pd.DataFrame) -> pd.DataFrame:
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
     labelled = assignments[assignments["label"].notna()]
-    several = labelled.groupby(["fold", "emotion"])["label"].transform("nunique") > 1
     rows = [
         (
             *block,
@@ -70,7 +69,8 @@ def agreement_by_block(assignments: pd.DataFrame) -> pd.DataFrame:
             normalized_mutual_info_score(part["label"], part["cluster"]),
             purity(part["label"].to_numpy(), part["cluster"].to_numpy()),
         )
-        for block, part in labelled[several].groupby(["fold", "emotion"])
+        for block, part in labelled.groupby(["fold", "emotion"])
+        if len(set(part["label"])) > 1
     ]
     return pd.DataFrame(rows, columns=["fold", "emotion", "clips", *AGREEMENT])
 
