@@ -98,7 +98,7 @@ def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
     found = load_estimator(tmp_path / "lld")
     np.testing.assert_array_equal(found.predict_proba(other), model.predict_proba(other))
     assert model.features == ("functionals", "correlations")
-    assert found.n_parameters == (60 + N_PAIRS) * 3 + 3
+    assert found.n_parameters == (60 + N_PAIRS) * 3 + 3 + 2 * 2 * (60 + N_PAIRS) + 2  # two kinds of voices
     assert model.attention(x) is None
     assert len(truth) == 30
 
@@ -150,12 +150,31 @@ def test_few_clips_of_enrolment_are_trusted_less():
     features, _, _ = speakers(3.0, n_speakers=1, n_each=24, seed=8, first=90)
     clips, heard = features(1.0), features(1.0).take([0, 1, 2])
     fitted = branch(enrolment_prior=2.0)
-    vectors, mean = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
-    expected = fitted.enrolled_(vectors - 3 / (3 + 2) * mean.mean(axis=0))
+    vectors, few = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
+    of_type = fitted.types_.offset(few).mean(axis=0)
+    expected = fitted.enrolled_(vectors - 3 / (3 + 2) * few.mean(axis=0) - 2 / (3 + 2) * of_type)
     np.testing.assert_allclose(fitted.predict_proba(clips, heard), softmax(expected))
     stubborn = branch(enrolment_prior=1e9)
-    expected = softmax(stubborn.enrolled_(vectors))
+    expected = softmax(stubborn.enrolled_(vectors - of_type))
     np.testing.assert_allclose(stubborn.predict_proba(clips, heard), expected, atol=1e-4)
+
+
+def test_what_a_kind_of_voice_always_has_is_taken_off():
+    rng = np.random.default_rng(3)
+    low = np.repeat([-1.0, 1, -1, 1, -1, 1], 40)[:, None]  # a man, a woman, ...
+    labels, groups = rng.integers(0, 3, 240), np.repeat([f"s{i}" for i in range(6)], 40)
+    pitch = 3.0 * low + labels[:, None] + 0.3 * rng.normal(size=(240, 1))
+    vectors = np.hstack([pitch, 3.0 * low + 0.3 * rng.normal(size=(240, 1)), rng.normal(size=(240, 10))])
+    ids = [f"s/{i}" for i in range(240)]
+    x = FeatureSet({"functionals": ClipFeatures.from_arrays("functionals", ids, list(vectors))})
+    known, unknown = np.flatnonzero(groups < "s4"), np.flatnonzero(groups >= "s4")
+    surprise = {}
+    for n_types in (1, 2):
+        model = Lld(LldParameters(features=("functionals",), voice_types=n_types, limit=50.0))
+        model.fit(x.take(known), labels[known], groups[known])
+        told = model.predict_proba(x.take(unknown))[np.arange(80), labels[unknown]]
+        surprise[n_types] = -np.log(told).mean()
+    assert surprise[2] < 0.8 * surprise[1]
 
 
 def test_relevance_has_a_known_value():

@@ -100,7 +100,7 @@ class AttentionLstm(KerasEstimator):
         window, hop = self._window(frame_s)
         return {"window_s": window * frame_s, "hop_s": hop * frame_s, "row_hop_s": row_hop_s or frame_s}
 
-    def _learn_inputs(self, x: FeatureSet) -> Inputs:
+    def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         steps = self._steps(x)
         mean, deviation = sequences.standardisation(steps)
         sizes = np.array([len(x[name].dimensions) for name in self.features])

@@ -19,12 +19,15 @@ from affetto.models.lld_windows import LldWindowParameters, lld_windows
 from affetto.models.network import KerasEstimator, make_inputs
 from affetto.models.standardiser import Standardiser
 from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
+from affetto.models.voice_types import VoiceTypes
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
 Removal = Literal["none", "clip", "band"]
 _SMALLEST = 1e-3
+_TYPE_PENALTY = 0.1
+"""L2 penalty of the classifier of the kinds of voices; they differ so much that it hardly matters."""
 _DEFAULT_HOP_S = 0.016
 _DEFAULT_LLD_HOP_S = 0.010
 
@@ -88,10 +91,25 @@ class Crnn(KerasEstimator):
         learnt = Standardiser.learn(np.concatenate(windows), limit=self.parameters.lld_windows.limit)
         return found | {"window_mean": learnt.mean, "window_scale": learnt.scale}
 
-    def _learn_inputs(self, x: FeatureSet) -> Inputs:
+    def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         windows = self._windows(x)
         self.statistics_ = self._statistics(x, windows)
+        if self.parameters.lld_windows is not None:
+            self.statistics_ |= self._learn_types(windows, labels, groups).arrays()
         return self._standardised(x, windows)
+
+    def _learn_types(self, windows: list[np.ndarray], labels: np.ndarray, groups: np.ndarray) -> VoiceTypes:
+        standardise = self._window_standardiser()
+        chosen = self.parameters.lld_windows or LldWindowParameters()
+        moments = np.stack([_moments(standardise(one)) for one in windows])
+        return VoiceTypes.learn(
+            moments,
+            labels,
+            groups,
+            scale=np.full(moments.shape[1], moments.shape[1] ** -0.5),
+            n_types=chosen.voice_types,
+            penalty=_TYPE_PENALTY,
+        )
 
     def _inputs(self, x: FeatureSet) -> Inputs:
         return self._standardised(x, self._windows(x))
@@ -100,12 +118,13 @@ class Crnn(KerasEstimator):
         spectrograms: Inputs = {"log_mel": list(x["log_mel"])}
         if self.parameters.lld_windows is None:
             return spectrograms
-        standardise = Standardiser(
-            self.statistics_["window_mean"],
-            self.statistics_["window_scale"],
-            self.parameters.lld_windows.limit,
-        )
-        return {**spectrograms, "lld_windows": [standardise(one).astype(np.float32) for one in windows]}
+        standardise, types = self._window_standardiser(), VoiceTypes.from_arrays(self.statistics_)
+        return {**spectrograms, "lld_windows": [_relative(standardise(one), types) for one in windows]}
+
+    def _window_standardiser(self) -> Standardiser:
+        chosen = self.parameters.lld_windows or LldWindowParameters()
+        learnt = self.statistics_
+        return Standardiser(learnt["window_mean"], learnt["window_scale"], chosen.limit)
 
     def _windows(self, x: FeatureSet) -> list[np.ndarray]:
         """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip.
@@ -133,6 +152,8 @@ class Crnn(KerasEstimator):
         return {**spectrogram, "lld": (None, len(self.statistics_["window_mean"]) // 3)}
 
     def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        import tensorflow as tf
+
         from affetto.models import graph_steps
 
         chosen, learnt = self.parameters.lld_windows, self.statistics_
@@ -149,7 +170,12 @@ class Crnn(KerasEstimator):
         standardised = graph_steps.standardise(
             windows, learnt["window_mean"], learnt["window_scale"], chosen.limit
         )
-        return {"log_mel": features["log_mel"], "lld_windows": standardised}
+        moments = tf.concat(
+            [tf.reduce_mean(standardised, axis=1), tf.math.reduce_std(standardised, axis=1)], axis=1
+        )
+        offset = graph_steps.voice_type_offset(moments, VoiceTypes.from_arrays(learnt))
+        relative = standardised - offset[:, None, : standardised.shape[2]]
+        return {"log_mel": features["log_mel"], "lld_windows": relative}
 
     def _build(self, example: Batch, n_classes: int) -> Any:
         from affetto.models.crnn_network import build_crnn
@@ -224,6 +250,17 @@ class Crnn(KerasEstimator):
     def _n_steps(self, x: FeatureSet) -> list[int]:
         """Frames halved as often as the network has strides, rounded up."""
         return [-(-int(n) // self._frames_per_step) for n in x["log_mel"].n_frames]
+
+
+def _moments(windows: np.ndarray) -> np.ndarray:
+    """Return means and deviations over the windows of a clip, [2 n_dimensions]."""
+    return np.concatenate([windows.mean(axis=0), windows.std(axis=0)])
+
+
+def _relative(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
+    """Subtract from the standardised windows of a clip what they owe to the kind of voice, float32."""
+    offset = types.offset(_moments(windows)[None])[0, : windows.shape[1]]
+    return np.asarray((windows - offset).astype(np.float32))
 
 
 def _hop_s(x: FeatureSet) -> float:

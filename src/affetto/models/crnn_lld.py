@@ -44,10 +44,10 @@ class CrnnLldParameters(BaseModel):
         "once, to learn on them how to weigh and calibrate; 0: the exponents below are kept.",
     )
     crnn_weight: float = Field(
-        0.4, ge=0, description="Exponent of the CRNN's probabilities in the product, unless it is learnt."
+        0.3, ge=0, description="Exponent of the CRNN's probabilities in the product, unless it is learnt."
     )
     lld_weight: float = Field(
-        0.8, ge=0, description="Exponent of the LLD branch's probabilities, unless it is learnt."
+        1.0, ge=0, description="Exponent of the LLD branch's probabilities, unless it is learnt."
     )
 
 

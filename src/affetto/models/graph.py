@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from affetto.models.graph_steps import power_product, standardise
+from affetto.models.graph_steps import power_product, standardise, voice_type_offset
 from affetto.models.layers import SequenceLstm
 from affetto.models.standardiser import Standardiser
+from affetto.models.voice_types import VoiceTypes
 
 Tensors = Mapping[str, Any]
 Prepare = Callable[[Tensors], dict[str, Any]]
@@ -67,22 +68,27 @@ def network_graph(
 
 
 def linear_graph(
-    sizes: Mapping[str, int], standardiser: Standardiser, weights: np.ndarray, bias: np.ndarray
+    sizes: Mapping[str, int],
+    standardiser: Standardiser,
+    types: VoiceTypes,
+    weights: np.ndarray,
+    bias: np.ndarray,
 ) -> InferenceGraph:
-    """Put vectors together, standardise them, multiply by `weights`, add `bias`, softmax.
+    """Standardise vectors, subtract the kind of voice, multiply by `weights`, add `bias`, softmax.
 
     Parameters
     ----------
     sizes
         Numbers of each feature, in their order.
-    standardiser, weights, bias
+    standardiser, types, weights, bias
         Of all of them; [n_dimensions, n_classes] and [n_classes].
     """
 
     def call(features: Tensors) -> Any:
         vectors = tf.concat([features[name] for name in sizes], axis=1)
-        prepared = standardise(vectors, standardiser.mean, standardiser.scale, standardiser.limit)
-        return tf.nn.softmax(tf.matmul(prepared, weights.astype(np.float32)) + bias.astype(np.float32))
+        standardised = standardise(vectors, standardiser.mean, standardiser.scale, standardiser.limit)
+        relative = standardised - voice_type_offset(standardised, types)
+        return tf.nn.softmax(tf.matmul(relative, weights.astype(np.float32)) + bias.astype(np.float32))
 
     return InferenceGraph({name: (size,) for name, size in sizes.items()}, call)
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from affetto.features.lld import MAX_DURATION_S
 from affetto.models.lld_windows import SLOPE_REACH, window_centres, window_reach
 from affetto.models.sequences import nearest_rows
+from affetto.models.voice_types import VoiceTypes
 
 _TINY = 1e-12
 _LONGEST_TRACK_S = 3_600.0
@@ -32,6 +33,12 @@ def standardise(values: Any, mean: np.ndarray, scale: np.ndarray, limit: float) 
     centred = finite - coarse - (mean - coarse).astype(np.float32)
     scaled = centred * (1 / scale.astype(np.float64)).astype(np.float32)
     return tf.minimum(tf.maximum(scaled, -limit), limit)
+
+
+def voice_type_offset(vectors: Any, types: VoiceTypes) -> Any:
+    """Do what `VoiceTypes.offset` does: [1, n] to the same shape."""
+    scores = tf.matmul(vectors, types.weights.astype(np.float32)) + types.bias.astype(np.float32)
+    return tf.matmul(tf.nn.softmax(scores), types.offsets.astype(np.float32))
 
 
 def lld_windows(

@@ -3,8 +3,9 @@
 It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
 clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
 The penalty must therefore be strong, and lighter on numbers that tell emotions apart in every speaker alike
-(`relevance`). The weights of the best linear model lie in the span of the training clips: the fit takes place
-in that small space (`span`), which is exact and ten times faster.
+(`relevance`), and what every voice of a kind has, low or high, is taken off before (`voice_types`). The weights
+of the best linear model lie in the span of the training clips: the fit takes place in that small space
+(`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import less_group_means, relevance, several_labels
 from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
+from affetto.models.voice_types import VoiceTypes
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -49,15 +51,24 @@ class LldParameters(BaseModel):
         "is scaled before, so that all features count alike.",
     )
     relevance: float = Field(
-        0.5,
+        1.0,
         ge=0,
         le=4,
         description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
+    voice_types: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="Kinds of voices that numbers are taken relative to, found among the training speakers; "
+        "1: all voices alike.",
+    )
     enrolment_prior: float = Field(
-        2.0, ge=0, description="So many clips of an average speaker count into the mean of an enrolled one."
+        2.0,
+        ge=0,
+        description="So many clips of an average voice of the kind count into the mean of an enrolled one.",
     )
 
     _each_once = field_validator("features")(each_once)
@@ -76,7 +87,7 @@ class Linear:
 
 
 class Lld(Estimator):
-    """Standardisation and a multinomial logistic regression on the vectors of a clip, put together.
+    """A multinomial logistic regression on the vectors of a clip, relative to the kind of its voice.
 
     A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
     speaker tell that mean (`enrolment`).
@@ -87,8 +98,10 @@ class Lld(Estimator):
         Learnt on the training vectors.
     sizes_ : tuple of int
         Numbers of each feature.
+    types_ : VoiceTypes
+        Kinds of voices, told apart by the standardised vectors.
     anyone_ : Linear
-        The regression on standardised vectors.
+        The regression on standardised vectors relative to the kind of voice.
     enrolled_ : Linear or None
         That on vectors relative to their speaker; None where every speaker was heard in one emotion alone.
     """
@@ -101,6 +114,7 @@ class Lld(Estimator):
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
+        self.types_: VoiceTypes
         self.anyone_ = Linear(np.zeros((0, 0)), np.zeros(0))
         self.enrolled_: Linear | None = None
 
@@ -111,8 +125,9 @@ class Lld(Estimator):
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases that answer without an enrolment."""
-        return int(self.anyone_.weights.size + self.anyone_.bias.size)
+        """Weights, biases and offsets that answer without an enrolment."""
+        types = sum(each.size for each in self.types_.arrays().values())
+        return int(self.anyone_.weights.size + self.anyone_.bias.size + types)
 
     def inference_graph(self) -> InferenceGraph:
         """Return standardisation, weights and softmax."""
@@ -120,22 +135,37 @@ class Lld(Estimator):
 
         self._require_fitted()
         sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
-        return linear_graph(sizes, self.standardiser_, self.anyone_.weights, self.anyone_.bias)
+        return linear_graph(sizes, self.standardiser_, self.types_, self.anyone_.weights, self.anyone_.bias)
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
         standardised = self.standardiser_(vectors)
-        self.anyone_ = self._regress(standardised, labels, groups)
+        self.types_ = self._learn_types(standardised, labels, groups)
+        self.anyone_ = self._regress(self._less_type(standardised), labels, groups)
         self.enrolled_ = None
         if several_labels(labels, groups):
             self.enrolled_ = self._regress(less_group_means(standardised, groups), labels, groups)
 
-    def _regress(self, standardised: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Linear:
-        scale = self._scale(relevance(standardised, labels, groups))
+    def _learn_types(self, standardised: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> VoiceTypes:
+        return VoiceTypes.learn(
+            standardised,
+            labels,
+            groups,
+            scale=self._scale(np.ones(standardised.shape[1])),
+            n_types=self.parameters.voice_types,
+            penalty=self.parameters.penalty,
+        )
+
+    def _less_type(self, standardised: np.ndarray) -> np.ndarray:
+        """Subtract from standardised vectors what they owe to the kind of voice."""
+        return np.asarray(standardised - self.types_.offset(standardised))
+
+    def _regress(self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Linear:
+        scale = self._scale(relevance(relative, labels, groups))
         weights, bias = fit_logistic(
-            standardised * scale,
+            relative * scale,
             labels,
             len(self.classes_),
             penalty=self.parameters.penalty,
@@ -155,7 +185,7 @@ class Lld(Estimator):
         return np.concatenate([x[name].stack() for name in self.features], axis=1)
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return softmax(self.anyone_(self.standardiser_(self._vectors(x))))
+        return softmax(self.anyone_(self._less_type(self.standardiser_(self._vectors(x)))))
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
         if self.enrolled_ is None:
@@ -165,8 +195,8 @@ class Lld(Estimator):
             )
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
-        relative = self.standardiser_(self._vectors(x)) - trust * heard.mean(axis=0)
-        return softmax(self.enrolled_(relative))
+        speaker = trust * heard.mean(axis=0) + (1 - trust) * self.types_.offset(heard).mean(axis=0)
+        return softmax(self.enrolled_(self.standardiser_(self._vectors(x)) - speaker))
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory / _STANDARDISER_FILE)
@@ -176,6 +206,7 @@ class Lld(Estimator):
                 sizes=self.sizes_,
                 weights=self.anyone_.weights.astype(np.float32),
                 bias=self.anyone_.bias,
+                **dict[str, Any](self.types_.arrays()),
                 **self._enrolled_arrays(),
             )
 
@@ -183,6 +214,7 @@ class Lld(Estimator):
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
+            self.types_ = VoiceTypes.from_arrays(stored)
             self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
             self.enrolled_ = None
             if "enrolled_weights" in stored:

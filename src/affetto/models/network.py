@@ -42,7 +42,7 @@ class KerasEstimator(Estimator):
         self.members_: list[Any] = []
 
     @abc.abstractmethod
-    def _learn_inputs(self, x: FeatureSet) -> Inputs:
+    def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         """Measure the training clips, keep that in `statistics_`, and return their inputs."""
 
     @abc.abstractmethod
@@ -87,7 +87,7 @@ class KerasEstimator(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         shared.configure_tensorflow()
-        examples = Examples(self._learn_inputs(x), labels, len(self.classes_))
+        examples = Examples(self._learn_inputs(x, labels, groups), labels, len(self.classes_))
         seeds = np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members)
         self.members_ = []
         histories = [self._fit_member(examples, groups, int(seed)) for seed in seeds]

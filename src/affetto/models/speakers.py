@@ -13,6 +13,35 @@ def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.asarray(vectors - means[members])
 
 
+def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return how far the vectors of each group lie from those of all groups with the same label.
+
+    Parameters
+    ----------
+    vectors
+        float64 [n_clips, n_dimensions].
+    labels
+        [n_clips].
+    groups
+        int64 [n_clips], 0 … n_groups - 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_groups, n_dimensions]: mean over the labels of a group, so that a group is not told by
+        which labels it has.
+    """
+    means = {label: vectors[labels == label].mean(axis=0) for label in np.unique(labels)}
+    offsets = np.zeros((int(groups.max()) + 1, vectors.shape[1]))
+    for group in range(len(offsets)):
+        own, own_labels = vectors[groups == group], labels[groups == group]
+        present = np.unique(own_labels)
+        offsets[group] = np.mean(
+            [own[own_labels == label].mean(axis=0) - means[label] for label in present], axis=0
+        )
+    return offsets
+
+
 def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:
     """Tell whether some group has clips of several labels: else the mean of a group tells of its label."""
     pairs = {(str(group), str(label)) for group, label in zip(groups, labels, strict=True)}

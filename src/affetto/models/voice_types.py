@@ -1,0 +1,94 @@
+"""Kinds of voices, found in the training speakers without any label: mostly low voices and high ones.
+
+What a descriptor says about an emotion is relative to the voice: 200 Hz are an excited man or a calm woman.
+The mean of the speaker would tell, but a single clip does not tell that mean. It does tell which kind of voice
+is heard, whatever the emotion, and the mean of that kind is known from training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from affetto.models.calibration import softmax
+from affetto.models.logistic import fit_logistic
+from affetto.models.speakers import group_offsets
+
+_STARTS = 20
+_ARRAYS = ("type_weights", "type_bias", "type_offsets")
+
+
+@dataclass(frozen=True)
+class VoiceTypes:
+    """Tells the kinds of voices apart by a linear classifier, and knows how each differs from all of them.
+
+    Attributes
+    ----------
+    weights, bias
+        Of the classifier, float64 [n_dimensions, n_types] and [n_types].
+    offsets
+        float64 [n_types, n_dimensions]: what clips of a kind have more than others of the same emotion.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def learn(
+        cls,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        scale: np.ndarray,
+        n_types: int,
+        penalty: float,
+    ) -> Self:
+        """Cluster the speakers, and learn to tell their clusters apart from single clips.
+
+        Parameters
+        ----------
+        vectors
+            float64 [n_clips, n_dimensions].
+        labels, groups
+            Emotion and speaker of each clip, [n_clips].
+        scale
+            What vectors are multiplied by before they are compared, [n_dimensions].
+        n_types
+            Kinds of voices. Of as many speakers or fewer, all voices are of one kind.
+        penalty
+            L2 penalty of the classifier, see `fit_logistic`.
+        """
+        from sklearn.cluster import KMeans
+
+        n_dimensions = vectors.shape[1]
+        speakers, members = np.unique(groups.astype(str), return_inverse=True)
+        if n_types == 1 or len(speakers) <= n_types:
+            return cls(np.zeros((n_dimensions, 1)), np.zeros(1), np.zeros((1, n_dimensions)))
+        places = group_offsets(vectors, labels, members) * scale
+        types = KMeans(n_types, n_init=_STARTS, random_state=0).fit(places).labels_[members]
+        weights, bias = fit_logistic(vectors * scale, types, n_types, penalty=penalty, class_weights=True)
+        learnt = weights * scale[:, None], bias, group_offsets(vectors, labels, types)
+        return cls(*(each.astype(np.float32).astype(np.float64) for each in learnt))  # as they are saved
+
+    def shares(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the probability of each kind, float64 [n_clips, n_types]."""
+        return softmax(vectors @ self.weights + self.bias)
+
+    def offset(self, vectors: np.ndarray) -> np.ndarray:
+        """Return what vectors owe to their kind of voice, shaped like `vectors`."""
+        return np.asarray(self.shares(vectors) @ self.offsets)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `from_arrays` makes the same kinds of, float32."""
+        values = (self.weights, self.bias, self.offsets)
+        return {name: value.astype(np.float32) for name, value in zip(_ARRAYS, values, strict=True)}
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
+        """Take what `arrays` returned."""
+        return cls(*(stored[name].astype(np.float64) for name in _ARRAYS))
