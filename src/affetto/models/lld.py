@@ -3,9 +3,9 @@
 It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
 clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
 The penalty must therefore be strong, and lighter on numbers that tell emotions apart in every speaker alike
-(`relevance`), and what every voice of a kind has, low or high, is taken off before (`voice_types`). The weights
-of the best linear model lie in the span of the training clips: the fit takes place in that small space
-(`span`), which is exact and ten times faster.
+(`relevance`), and what every voice of a kind has, low or high, is taken off before (`voice_types`). The
+weights of the best linear model lie in the span of the training clips: the fit takes place in that small
+space (`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kinds of voices, found in the training speakers without any label: mostly low voices and high ones.
 
 What a descriptor says about an emotion is relative to the voice: 200 Hz are an excited man or a calm woman.
-The mean of the speaker would tell, but a single clip does not tell that mean. It does tell which kind of voice
-is heard, whatever the emotion, and the mean of that kind is known from training.
+The mean of the speaker would tell, but a single clip does not tell that mean. It does tell which kind of
+voice is heard, whatever the emotion, and the mean of that kind is known from training.
 """
 
 from __future__ import annotations
