@@ -33,3 +33,11 @@ def test_modules_of_other_models_are_not_imported():
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_which_models_attend_and_which_can_be_enrolled():
+    kinds = {name: registry.estimator_class(name) for name in registry.ESTIMATORS}
+    assert {name for name, kind in kinds.items() if kind.attends} == {
+        "attention_lstm_kernel", "attention_lstm", "crnn_lld", "crnn"
+    }  # fmt: skip
+    assert {name for name, kind in kinds.items() if kind.can_enrol} == {"crnn_lld", "lld"}

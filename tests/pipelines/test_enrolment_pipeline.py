@@ -8,7 +8,6 @@ from kedro.runner import SequentialRunner
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.pipelines.evaluation.enrolment import can_be_enrolled
 from affetto.pipelines.evaluation.pipeline import create_pipeline
 
 EMOTIONS = ("calm", "tense")
@@ -158,10 +157,3 @@ def test_models_are_asked_after_they_were_fitted(step):
     asked = [name for name in MODELS if f"params:voice.emotion.models.{name}" in node.inputs]
     assert asked
     assert {f"voice.emotion.{name}.predictions" for name in asked} <= set(node.inputs)
-
-
-def test_which_models_can_be_enrolled():
-    assert can_be_enrolled("crnn_lld")
-    assert can_be_enrolled("lld")
-    assert not can_be_enrolled("crnn")
-    assert not can_be_enrolled("functionals_svm")

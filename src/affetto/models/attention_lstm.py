@@ -55,6 +55,7 @@ class AttentionLstm(KerasEstimator):
     """
 
     name: ClassVar[str] = "attention_lstm"
+    attends: ClassVar[bool] = True
     Parameters: ClassVar[type[LstmParameters]] = LstmParameters
     parameters: LstmParameters
 
@@ -188,6 +189,7 @@ class LastStateLstm(AttentionLstm):
     """The attention LSTM without attention: the classic reading of an LSTM, its last state."""
 
     name: ClassVar[str] = "lstm"
+    attends: ClassVar[bool] = False
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return None: this model does not attend."""

@@ -36,6 +36,7 @@ class AttentionLstmKernel(JointEstimator):
     """Attention LSTM and kernel logistic regression, joined by a weighted product of their probabilities."""
 
     name: ClassVar[str] = "attention_lstm_kernel"
+    attends: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = AttentionLstmKernelParameters
     parameters: AttentionLstmKernelParameters
 

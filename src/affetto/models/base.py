@@ -59,6 +59,10 @@ class Estimator(abc.ABC):
     """Name in the registry and in the signature."""
     Parameters: ClassVar[type[BaseModel]]
     """Pydantic model of the parameters."""
+    attends: ClassVar[bool] = False
+    """Whether `attention` says which part of a clip counts."""
+    can_enrol: ClassVar[bool] = False
+    """Whether `predict_proba` makes use of clips of the same person."""
 
     def __init__(self, parameters: BaseModel, *, seed: int = 0) -> None:
         self.parameters = parameters

@@ -66,6 +66,7 @@ class Crnn(KerasEstimator):
     """The network alone, without the functionals."""
 
     name: ClassVar[str] = "crnn"
+    attends: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = CrnnParameters
     parameters: CrnnParameters
 

@@ -55,6 +55,8 @@ class CrnnLld(JointEstimator):
     """CRNN and LLD branch, fitted in turn, fused by a weighted product of their probabilities."""
 
     name: ClassVar[str] = "crnn_lld"
+    attends: ClassVar[bool] = True
+    can_enrol: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = CrnnLldParameters
     parameters: CrnnLldParameters
 

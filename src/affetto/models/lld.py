@@ -107,6 +107,7 @@ class Lld(Estimator):
     """
 
     name: ClassVar[str] = "lld"
+    can_enrol: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = LldParameters
     parameters: LldParameters
 

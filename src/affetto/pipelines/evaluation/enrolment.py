@@ -14,20 +14,12 @@ from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, gain_of
 from affetto.evaluation.enrolment_inquiry import EnrolmentInquiry
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import FeatureSet
-from affetto.models.base import Estimator
 from affetto.models.experiment import FoldModel
-from affetto.models.registry import estimator_class
 from affetto.models.speakers import several_labels
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.kept import KeptModels, Measurement
 from affetto.results import ResultStore
-
-
-def can_be_enrolled(estimator: str) -> bool:
-    """Tell whether a kind of model, named as in the registry, makes use of clips of the same person."""
-    # Not a property of Estimator: any edit in affetto.models makes every stored fit stale.
-    return estimator_class(estimator)._predict_enrolled is not Estimator._predict_enrolled
 
 
 def measure_enrolment(

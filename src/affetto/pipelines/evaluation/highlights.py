@@ -15,7 +15,6 @@ from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import FoldModel
-from affetto.models.registry import estimator_class
 from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.kept import KeptModels, Measurement
@@ -64,15 +63,6 @@ def measure_highlights(
         return measurement.not_measured("no model of the table attends")
     kept = KeptModels(experiment, executor, store, fits, clips, folds)
     return kept.measure(measurement, models, inputs)
-
-
-def attends(estimator: str) -> bool:
-    """Tell whether a kind of model, named as in the registry, is one of those of music that attend."""
-    from affetto.models.attention_lstm import AttentionLstm, LastStateLstm
-    from affetto.models.attention_lstm_kernel import AttentionLstmKernel
-
-    kind = estimator_class(estimator)
-    return issubclass(kind, AttentionLstm | AttentionLstmKernel) and not issubclass(kind, LastStateLstm)
 
 
 def _inquire(kept: FoldModel, _: FeatureSet, parameters: HighlightTestParameters) -> ExcerptInquiry:

@@ -9,9 +9,11 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from affetto.evaluation.comparison import proposed_model
-from affetto.pipelines.evaluation import enrolment as enrolling
-from affetto.pipelines.evaluation import highlights as attending
+from affetto.models.base import Estimator
+from affetto.models.registry import estimator_class
 from affetto.pipelines.evaluation import importance, nodes
+from affetto.pipelines.evaluation.enrolment import measure_enrolment
+from affetto.pipelines.evaluation.highlights import measure_highlights
 from affetto.pipelines.evaluation.nodes import SEPARATOR
 
 _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure", "groups_figure")
@@ -78,11 +80,11 @@ def create_pipeline(
     if readers:
         evaluation += _asking("importance", importance.measure_importance, task, side, readers)
     if enrolment:
-        able = {name: entry for name, entry in models.items() if enrolling.can_be_enrolled(_estimator(entry))}
-        evaluation += _asking("enrolment", enrolling.measure_enrolment, task, side, able)
+        able = {name: entry for name, entry in models.items() if _kind(entry).can_enrol}
+        evaluation += _asking("enrolment", measure_enrolment, task, side, able)
     if highlights:
-        able = {name: entry for name, entry in models.items() if attending.attends(_estimator(entry))}
-        evaluation += _asking("highlights", attending.measure_highlights, task, side, able)
+        able = {name: entry for name, entry in models.items() if _kind(entry).attends}
+        evaluation += _asking("highlights", measure_highlights, task, side, able)
     return evaluation
 
 
@@ -192,8 +194,8 @@ def _features(entry: Any) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _estimator(entry: Any) -> str:
-    return str(entry["estimator"] if isinstance(entry, Mapping) else entry.estimator)
+def _kind(entry: Any) -> type[Estimator]:
+    return estimator_class(str(entry["estimator"] if isinstance(entry, Mapping) else entry.estimator))
 
 
 def _roles(models: Mapping[str, Any]) -> dict[str, str]:
