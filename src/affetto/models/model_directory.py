@@ -14,7 +14,7 @@ from affetto.errors import AffettoError
 from affetto.whole_files import new_directory
 
 SIGNATURE_FILE = "signature.json"
-_FORMAT = 2
+_FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 
 

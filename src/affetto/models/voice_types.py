@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from affetto.errors import AffettoError
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import group_offsets
@@ -90,5 +91,16 @@ class VoiceTypes:
 
     @classmethod
     def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
-        """Take what `arrays` returned."""
+        """Take what `arrays` returned.
+
+        Raises
+        ------
+        AffettoError
+            When a model was saved before there were kinds of voices.
+        """
+        if any(name not in stored for name in _ARRAYS):
+            raise AffettoError(
+                "The voice model was trained by an earlier version, without kinds of voices: train it again "
+                "(kedro run --pipeline=voice)."
+            )
         return cls(*(stored[name].astype(np.float64) for name in _ARRAYS))
