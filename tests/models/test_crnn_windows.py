@@ -7,6 +7,8 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.network import example_batch
 from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.standardiser import Standardiser
+from affetto.models.voice_types import VoiceTypes
 
 HOP_S, LLD_HOP_S, N_BANDS, N_LLD = 0.016, 0.010, 8, 5
 SMALL = {
@@ -87,13 +89,19 @@ def test_padding_of_either_input_changes_nothing(fitted, frames, steps):
     assert np.all(np.asarray(padded["attention"])[:, n_steps:] == 0)
 
 
-def test_windows_are_standardised_on_the_training_clips(fitted):
+def test_windows_are_standardised_and_less_the_kind_of_voice(fitted):
     model, x = fitted
-    windows = np.concatenate(model._inputs(x)["lld_windows"])
-    np.testing.assert_allclose(windows.mean(axis=0), 0, atol=0.05)
-    np.testing.assert_allclose(windows.std(axis=0), 1, atol=0.1)
-    offsets = np.abs(model.statistics_["type_offsets"]).max()
-    assert np.abs(windows).max() <= 4 + offsets
+    learnt, types = model.statistics_, VoiceTypes.from_arrays(model.statistics_)
+    assert np.abs(types.offsets).max() > 0
+    standardise = Standardiser(learnt["window_mean"], learnt["window_scale"], 4.0)
+    standardised = [standardise(one) for one in model._windows(x, model.parameters.lld_windows)]
+    together = np.concatenate(standardised)
+    np.testing.assert_allclose(together.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose(together.std(axis=0), 1, atol=0.1)
+    for given, one in zip(model._inputs(x)["lld_windows"], standardised, strict=True):
+        moments = np.concatenate([one.mean(axis=0), one.std(axis=0)])
+        offset = types.shares(moments[None])[0] @ types.offsets[:, : one.shape[1]]
+        np.testing.assert_allclose(given, one - offset, atol=1e-5)
 
 
 def test_saved_model_predicts_and_attends_the_same(fitted, tmp_path):

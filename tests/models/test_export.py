@@ -70,6 +70,8 @@ def fit(name, parameters):
     [
         ("crnn_lld", {"crnn": {**CRNN, "n_members": 2, "lld_windows": {"units": 4}}, "crnn_weight": 0.4}),
         ("crnn_lld", {"crnn": CRNN, "calibration_share": 0.4}),
+        ("crnn", {**CRNN, "lld_windows": {"units": 4, "voice_types": 1}}),
+        ("lld", {"voice_types": 3}),
         ("crnn", {**CRNN, "mean_removal": "band"}),
         ("lld", {}),
         ("lld", {"features": ["functionals"]}),

@@ -5,6 +5,7 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.models import registry
+from affetto.models.base import Estimator
 
 
 @pytest.mark.parametrize("name", ["attention_lstm", "lstm", "mfcc_svm"])
@@ -41,3 +42,5 @@ def test_which_models_attend_and_which_can_be_enrolled():
         "attention_lstm_kernel", "attention_lstm", "crnn_lld", "crnn"
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind.can_enrol} == {"crnn_lld", "lld"}
+    for kind in kinds.values():
+        assert kind.can_enrol == (kind._predict_enrolled is not Estimator._predict_enrolled)

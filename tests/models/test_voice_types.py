@@ -1,4 +1,4 @@
-"""Kinds of voices: found without labels, told from single clips, and taken off."""
+"""Kinds of voices: found without being told, told from single clips, and taken off."""
 
 import numpy as np
 import pytest
@@ -30,9 +30,15 @@ def test_offsets_of_groups_compare_clips_of_one_label():
     vectors = np.array([[0.0], [2], [10], [14], [16]])
     labels = np.array([0, 0, 1, 1, 1])
     groups = np.array([0, 1, 0, 1, 1])
-    # label 0: mean 1, label 1: mean 40 / 3; group 1 has the mean 15 there
+    # label 0: mean 1, label 1: mean 40 / 3, where group 1 has the mean 15
     expected = [[(-1 + 10 - 40 / 3) / 2], [(1 + 15 - 40 / 3) / 2]]
     np.testing.assert_allclose(group_offsets(vectors, labels, groups), expected)
+
+
+def test_labels_of_one_group_alone_say_nothing_of_it():
+    vectors = np.array([[0.0], [2], [90], [7]])
+    labels, groups = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])
+    np.testing.assert_allclose(group_offsets(vectors, labels, groups), [[-1], [1], [0]])
 
 
 def test_a_group_is_not_told_by_which_labels_it_has():
@@ -63,6 +69,16 @@ def test_one_kind_or_few_speakers_change_nothing(pitches, n_types):
     types = learn(vectors, labels, groups, n_types)
     np.testing.assert_array_equal(types.offset(vectors), np.zeros_like(vectors))
     np.testing.assert_array_equal(types.shares(vectors), np.ones((len(vectors), 1)))
+
+
+@pytest.mark.parametrize("n_types", [2, 3])
+def test_speakers_who_cannot_be_compared_are_of_one_kind(n_types):
+    vectors, labels, _ = clips([LOW, HIGH, LOW, HIGH])
+    alone = learn(vectors, labels, np.array([f"clip {i}" for i in range(len(vectors))]), n_types)
+    np.testing.assert_array_equal(alone.offset(vectors), np.zeros_like(vectors))
+    labels = np.arange(len(vectors)) // 20  # each speaker in emotions of their own
+    own = learn(vectors, labels, np.array([f"s{i // 40}" for i in range(len(vectors))]), n_types)
+    np.testing.assert_array_equal(own.offset(vectors), np.zeros_like(vectors))
 
 
 def test_saving_changes_nothing():

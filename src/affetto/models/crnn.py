@@ -1,7 +1,8 @@
 """The CRNN branch of the voice model: convolutions, an LSTM and attention over a log-mel spectrogram.
 
 With `lld_windows` the LSTM also reads the LLD around each of its steps: pitch, voice quality and spectral
-shape, which convolutions do not learn from the few clips of an emotion corpus.
+shape, which convolutions do not learn from the few clips of an emotion corpus, relative to the kind of voice
+(`affetto.models.voice_types`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Removal = Literal["none", "clip", "band"]
 _SMALLEST = 1e-3
 _TYPE_PENALTY = 0.1
-"""L2 penalty of the classifier of the kinds of voices; they differ so much that it hardly matters."""
+"""L2 penalty of the classifier of the kinds of voices, about that of the LLD branch on real corpora."""
 _DEFAULT_HOP_S = 0.016
 _DEFAULT_LLD_HOP_S = 0.010
 
@@ -75,66 +76,50 @@ class Crnn(KerasEstimator):
         """`log_mel`, and `lld` where the network reads its windows."""
         return ("log_mel",) if self.parameters.lld_windows is None else ("log_mel", "lld")
 
-    def _statistics(self, x: FeatureSet, windows: list[np.ndarray]) -> dict[str, np.ndarray]:
+    @property
+    def n_parameters(self) -> int:
+        """Weights of all members, and what tells kinds of voices apart."""
+        if self.parameters.lld_windows is None:
+            return super().n_parameters
+        return super().n_parameters + VoiceTypes.from_arrays(self.statistics_).n_parameters
+
+    def _spectrogram_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
         levelled = np.concatenate(
             [
                 remove_level(clip, self.parameters.mean_removal, self.parameters.range_db)
                 for clip in x["log_mel"]
             ]
         )
-        found = {
+        return {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
             "hop_s": np.array(_hop_s(x)),
         }
-        if self.parameters.lld_windows is None:
-            return found
-        learnt = Standardiser.learn(np.concatenate(windows), limit=self.parameters.lld_windows.limit)
-        return found | {"window_mean": learnt.mean, "window_scale": learnt.scale}
 
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
-        windows = self._windows(x)
-        self.statistics_ = self._statistics(x, windows)
-        if self.parameters.lld_windows is not None:
-            self.statistics_ |= self._learn_types(windows, labels, groups).arrays()
-        return self._standardised(x, windows)
-
-    def _learn_types(self, windows: list[np.ndarray], labels: np.ndarray, groups: np.ndarray) -> VoiceTypes:
-        standardise = self._window_standardiser()
-        chosen = self.parameters.lld_windows or LldWindowParameters()
-        moments = np.stack([_moments(standardise(one)) for one in windows])
-        return VoiceTypes.learn(
-            moments,
-            labels,
-            groups,
-            scale=np.full(moments.shape[1], moments.shape[1] ** -0.5),
-            n_types=chosen.voice_types,
-            penalty=_TYPE_PENALTY,
-        )
+        self.statistics_ = self._spectrogram_statistics(x)
+        chosen, spectrograms = self.parameters.lld_windows, list(x["log_mel"])
+        if chosen is None:
+            return {"log_mel": spectrograms}
+        windows = self._windows(x, chosen)
+        standardise = Standardiser.learn(np.concatenate(windows), limit=chosen.limit)
+        standardised = [standardise(one) for one in windows]
+        types = _learn_types(standardised, labels, groups, chosen.voice_types)
+        learnt = {"window_mean": standardise.mean, "window_scale": standardise.scale}
+        self.statistics_ |= learnt | types.arrays()
+        return {"log_mel": spectrograms, "lld_windows": [_less_type(one, types) for one in standardised]}
 
     def _inputs(self, x: FeatureSet) -> Inputs:
-        return self._standardised(x, self._windows(x))
-
-    def _standardised(self, x: FeatureSet, windows: list[np.ndarray]) -> Inputs:
-        spectrograms: Inputs = {"log_mel": list(x["log_mel"])}
-        if self.parameters.lld_windows is None:
-            return spectrograms
-        standardise, types = self._window_standardiser(), VoiceTypes.from_arrays(self.statistics_)
-        return {**spectrograms, "lld_windows": [_relative(standardise(one), types) for one in windows]}
-
-    def _window_standardiser(self) -> Standardiser:
-        chosen = self.parameters.lld_windows or LldWindowParameters()
-        learnt = self.statistics_
-        return Standardiser(learnt["window_mean"], learnt["window_scale"], chosen.limit)
-
-    def _windows(self, x: FeatureSet) -> list[np.ndarray]:
-        """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip.
-
-        There are none where the network reads the spectrogram alone.
-        """
-        chosen = self.parameters.lld_windows
+        chosen, learnt, spectrograms = self.parameters.lld_windows, self.statistics_, list(x["log_mel"])
         if chosen is None:
-            return []
+            return {"log_mel": spectrograms}
+        standardise = Standardiser(learnt["window_mean"], learnt["window_scale"], chosen.limit)
+        types = VoiceTypes.from_arrays(learnt)
+        windows = [_less_type(standardise(one), types) for one in self._windows(x, chosen)]
+        return {"log_mel": spectrograms, "lld_windows": windows}
+
+    def _windows(self, x: FeatureSet, chosen: LldWindowParameters) -> list[np.ndarray]:
+        """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip."""
         return [
             lld_windows(
                 clip,
@@ -243,6 +228,8 @@ class Crnn(KerasEstimator):
         import affetto.models.crnn_network  # noqa: F401  # registers the layers
 
         super()._load_state(directory)
+        if self.parameters.lld_windows is not None:
+            VoiceTypes.from_arrays(self.statistics_)  # says at once that the model is of an earlier version
 
     @property
     def _frames_per_step(self) -> int:
@@ -258,7 +245,15 @@ def _moments(windows: np.ndarray) -> np.ndarray:
     return np.concatenate([windows.mean(axis=0), windows.std(axis=0)])
 
 
-def _relative(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
+def _learn_types(
+    windows: list[np.ndarray], labels: np.ndarray, groups: np.ndarray, n_types: int
+) -> VoiceTypes:
+    moments = np.stack([_moments(one) for one in windows])
+    scale = np.full(moments.shape[1], moments.shape[1] ** -0.5)
+    return VoiceTypes.learn(moments, labels, groups, scale=scale, n_types=n_types, penalty=_TYPE_PENALTY)
+
+
+def _less_type(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
     """Subtract from the standardised windows of a clip what they owe to the kind of voice, float32."""
     offset = types.offset(_moments(windows)[None])[0, : windows.shape[1]]
     return np.asarray((windows - offset).astype(np.float32))

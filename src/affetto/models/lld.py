@@ -127,8 +127,7 @@ class Lld(Estimator):
     @property
     def n_parameters(self) -> int:
         """Weights, biases and offsets that answer without an enrolment."""
-        types = sum(each.size for each in self.types_.arrays().values())
-        return int(self.anyone_.weights.size + self.anyone_.bias.size + types)
+        return int(self.anyone_.weights.size + self.anyone_.bias.size) + self.types_.n_parameters
 
     def inference_graph(self) -> InferenceGraph:
         """Return standardisation, weights and softmax."""

@@ -28,18 +28,20 @@ def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -
     Returns
     -------
     numpy.ndarray
-        float64 [n_groups, n_dimensions]: mean over the labels of a group, so that a group is not told by
-        which labels it has.
+        float64 [n_groups, n_dimensions]: mean over the labels that a group has in common with another, so
+        that a group is not told by which labels it has; zeros where it has none in common.
     """
-    means = {label: vectors[labels == label].mean(axis=0) for label in np.unique(labels)}
     offsets = np.zeros((int(groups.max()) + 1, vectors.shape[1]))
-    for group in range(len(offsets)):
-        own, own_labels = vectors[groups == group], labels[groups == group]
-        present = np.unique(own_labels)
-        offsets[group] = np.mean(
-            [own[own_labels == label].mean(axis=0) - means[label] for label in present], axis=0
-        )
-    return offsets
+    n_labels = np.zeros((len(offsets), 1))
+    for label in np.unique(labels):
+        chosen = labels == label
+        present = np.unique(groups[chosen])
+        if len(present) > 1:
+            of_clips, mean = vectors[chosen], vectors[chosen].mean(axis=0)
+            for group in present:
+                offsets[group] += of_clips[groups[chosen] == group].mean(axis=0) - mean
+                n_labels[group] += 1
+    return np.asarray(offsets / np.maximum(n_labels, 1))
 
 
 def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Kinds of voices, found in the training speakers without any label: mostly low voices and high ones.
+"""Kinds of voices, found among the training speakers without being told sex or age: low voices and high ones.
 
 What a descriptor says about an emotion is relative to the voice: 200 Hz are an excited man or a calm woman.
 The mean of the speaker would tell, but a single clip does not tell that mean. It does tell which kind of
@@ -15,8 +15,8 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import softmax
-from affetto.models.logistic import fit_logistic
-from affetto.models.speakers import group_offsets
+from affetto.models.logistic import fit_logistic, span
+from affetto.models.speakers import group_offsets, several_labels
 
 _STARTS = 20
 _ARRAYS = ("type_weights", "type_bias", "type_offsets")
@@ -60,21 +60,34 @@ class VoiceTypes:
         scale
             What vectors are multiplied by before they are compared, [n_dimensions].
         n_types
-            Kinds of voices. Of as many speakers or fewer, all voices are of one kind.
+            Kinds of voices. There is one kind alone where there are no more speakers than that, and where no
+            speaker is known in several emotions: what is one's own cannot be told from an emotion then.
         penalty
             L2 penalty of the classifier, see `fit_logistic`.
         """
         from sklearn.cluster import KMeans
 
-        n_dimensions = vectors.shape[1]
         speakers, members = np.unique(groups.astype(str), return_inverse=True)
-        if n_types == 1 or len(speakers) <= n_types:
-            return cls(np.zeros((n_dimensions, 1)), np.zeros(1), np.zeros((1, n_dimensions)))
-        places = group_offsets(vectors, labels, members) * scale
-        types = KMeans(n_types, n_init=_STARTS, random_state=0).fit(places).labels_[members]
-        weights, bias = fit_logistic(vectors * scale, types, n_types, penalty=penalty, class_weights=True)
+        if n_types == 1 or len(speakers) <= n_types or not several_labels(labels, groups):
+            return cls._one(vectors.shape[1])
+        places, _ = span(group_offsets(vectors, labels, members) * scale)
+        if not places.shape[1]:  # no two speakers have an emotion in common
+            return cls._one(vectors.shape[1])
+        clusters = KMeans(n_types, n_init=_STARTS, random_state=0).fit_predict(places)
+        found, types = np.unique(clusters[members], return_inverse=True)
+        weights, bias = fit_logistic(vectors * scale, types, len(found), penalty=penalty, class_weights=True)
         learnt = weights * scale[:, None], bias, group_offsets(vectors, labels, types)
         return cls(*(each.astype(np.float32).astype(np.float64) for each in learnt))  # as they are saved
+
+    @classmethod
+    def _one(cls, n_dimensions: int) -> Self:
+        """Return a single kind, of which nothing is to be taken off."""
+        return cls(np.zeros((n_dimensions, 1)), np.zeros(1), np.zeros((1, n_dimensions)))
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were learnt; none of a single kind."""
+        return 0 if len(self.offsets) == 1 else self.weights.size + self.bias.size + self.offsets.size
 
     def shares(self, vectors: np.ndarray) -> np.ndarray:
         """Return the probability of each kind, float64 [n_clips, n_types]."""

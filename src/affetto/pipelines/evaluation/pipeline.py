@@ -9,6 +9,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from affetto.evaluation.comparison import proposed_model
+from affetto.evaluation.excerpt_inquiry import FRAMES
 from affetto.models.base import Estimator
 from affetto.models.registry import estimator_class
 from affetto.pipelines.evaluation import importance, nodes
@@ -83,7 +84,11 @@ def create_pipeline(
         able = {name: entry for name, entry in models.items() if _kind(entry).can_enrol}
         evaluation += _asking("enrolment", measure_enrolment, task, side, able)
     if highlights:
-        able = {name: entry for name, entry in models.items() if _kind(entry).attends}
+        able = {
+            name: entry
+            for name, entry in models.items()
+            if _kind(entry).attends and FRAMES in _features(entry)
+        }
         evaluation += _asking("highlights", measure_highlights, task, side, able)
     return evaluation
 
