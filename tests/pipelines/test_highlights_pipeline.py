@@ -86,3 +86,11 @@ def test_what_cannot_be_tested_is_said(
     assert table.empty
     assert message in caplog.text
     assert 'id="highlights"' not in page
+
+
+def test_models_that_attend_to_spectrograms_are_not_asked():
+    spectral = ModelSpecification(estimator="crnn", role="ablation", features=("log_mel",))
+    pipeline = create_pipeline("music_emotion", "music", {**MODELS, "crnn": spectral}, highlights=True)
+    (node,) = [node for node in pipeline.nodes if node.short_name == "highlights"]
+    assert "params:music.emotion.models.lld" in node.inputs
+    assert "params:music.emotion.models.crnn" not in node.inputs

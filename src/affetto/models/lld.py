@@ -24,7 +24,7 @@ from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import less_group_means, relevance, several_labels
 from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
-from affetto.models.voice_types import VoiceTypes
+from affetto.models.voice_types import VoiceTypeCount, VoiceTypes
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -58,13 +58,7 @@ class LldParameters(BaseModel):
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
-    voice_types: int = Field(
-        2,
-        ge=1,
-        le=8,
-        description="Kinds of voices that numbers are taken relative to, found among the training speakers; "
-        "1: all voices alike.",
-    )
+    voice_types: VoiceTypeCount = 2
     enrolment_prior: float = Field(
         2.0,
         ge=0,

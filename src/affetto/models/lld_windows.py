@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.models.sequences import window_statistics
+from affetto.models.voice_types import VoiceTypeCount
 
 _FRAME_S = 0.060
 """openSMILE's longest frames of the ComParE LLD, those of F0; frame i begins at i hops."""
@@ -20,13 +21,7 @@ class LldWindowParameters(BaseModel):
 
     window_s: float = Field(0.16, gt=0, description="Length of the window of LLD around each step, seconds.")
     limit: float = Field(4.0, gt=0, description="Standardised windows are clipped to ± this.")
-    voice_types: int = Field(
-        2,
-        ge=1,
-        le=8,
-        description="Kinds of voices that windows are taken relative to, found among the training speakers; "
-        "1: all voices alike.",
-    )
+    voice_types: VoiceTypeCount = 2
     units: int = Field(64, ge=1, description="Size of the layer that the windows pass before the LSTM.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the dimensions hidden in a whole crop.")
     borrow_probability: float = Field(

@@ -37,10 +37,10 @@ def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -
         chosen = labels == label
         present = np.unique(groups[chosen])
         if len(present) > 1:
-            of_clips, mean = vectors[chosen], vectors[chosen].mean(axis=0)
-            for group in present:
-                offsets[group] += of_clips[groups[chosen] == group].mean(axis=0) - mean
-                n_labels[group] += 1
+            of_clips = vectors[chosen]
+            of_groups, _ = _group_means(of_clips, groups[chosen])
+            offsets[present] += of_groups - of_clips.mean(axis=0)
+            n_labels[present] += 1
     return np.asarray(offsets / np.maximum(n_labels, 1))
 
 
@@ -77,7 +77,7 @@ def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np
 
 
 def _group_means(vectors: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of each group [n_groups, n_dimensions], and the group of each vector [n_clips]."""
-    _, members = np.unique(groups.astype(str), return_inverse=True)
+    """Return the mean of each group, sorted, [n_groups, n_dimensions], and which is that of each vector."""
+    _, members = np.unique(groups, return_inverse=True)
     means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
     return means, members

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
+from pydantic import Field
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic, span
 from affetto.models.speakers import group_offsets, several_labels
 
+VoiceTypeCount = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=8,
+        description="Kinds of voices that features are taken relative to, found among the training speakers; "
+        "1: all voices alike.",
+    ),
+]
+"""A parameter of every model that knows kinds of voices."""
 _STARTS = 20
 _ARRAYS = ("type_weights", "type_bias", "type_offsets")
 
