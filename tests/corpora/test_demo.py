@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import subprocess
 import sys
@@ -203,6 +204,23 @@ def test_a_corpus_replaced_while_it_is_looked_at_is_not_foreign(tiny, tmp_path, 
     monkeypatch.setattr(demo, "_read_stamp", read_while_it_is_away)
     demo.ensure_demo_corpus("music", root)
     assert (root / "a.wav").read_text() == "a0"
+
+
+def test_a_corpus_put_back_right_after_it_was_found_missing_is_not_foreign(tiny, tmp_path, monkeypatch):
+    root = tmp_path / "music"
+    demo.ensure_demo_corpus("music", root)
+    stat, looks = Path.stat, []
+
+    def missing_at_first(path, **options):
+        if path == root:
+            looks.append(path)
+            if len(looks) == 1:
+                raise FileNotFoundError(errno.ENOENT, "taken away", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", missing_at_first)
+    demo._refuse_foreign_files(root)
+    assert looks
 
 
 def test_checking_the_stamp_imports_nothing_heavy(tiny, tmp_path):

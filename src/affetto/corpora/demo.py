@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -147,13 +148,19 @@ def _refuse_foreign_files(root: Path) -> None:
 
 def _foreign_files(root: Path) -> list[str]:
     """List what no stamp of ours lists; look again where a concurrent run replaced the corpus meanwhile."""
-    while root.is_dir():
+    while True:
+        try:
+            # One look: between two, a concurrent run may take the folder away or put it back.
+            mode = root.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        if not stat.S_ISDIR(mode):
+            return [root.name]
         stamp = _read_stamp(root)
         with suppress(FileNotFoundError):
             files = set(_files(root))
             if stamp == _read_stamp(root):
                 return sorted(files - (stamp[1] | {STAMP} if stamp is not None else frozenset()))
-    return [root.name] if root.exists() else []
 
 
 def _install(building: Path, root: Path, digest: str) -> None:
