@@ -29,6 +29,9 @@ run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to pl
 test: $(STAMP)  ## Run the whole test suite.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+quick: $(STAMP)  ## Run the tests without those that run whole pipelines on the demo corpora.
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not end_to_end"
+
 lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -17,6 +17,14 @@ settings.register_profile(
 settings.load_profile("affetto")
 
 
+_LONGEST_FIRST = ("end_to_end", "benchmarks")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the end-to-end tests, which take longest."""
-    items.sort(key=lambda item: Path(item.path).parent.name != "end_to_end")
+    """Start with the folders that take longest, so that no worker is left alone with them at the end."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = Path(item.path).parent.name
+    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)

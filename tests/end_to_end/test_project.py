@@ -28,7 +28,6 @@ MODELS = {
     "voice_emotion": {
         "crnn_lld": "proposed",
         "crnn_lld_sequence": "ablation",
-        "crnn": "ablation",
         "lld": "ablation",
         "functionals_svm": "baseline",
         "mfcc_forest": "baseline",
@@ -234,9 +233,9 @@ def refused(outcome):
     return outcome.stderr
 
 
-def test_a_missing_corpus_folder(project):
+def test_a_missing_corpus_folder(demo):
     message = refused(
-        project.kedro(
+        demo.kedro(
             "run", "--pipeline=corpora", "--params", "voice.corpus.source=emodb,voice.corpus.root=nowhere"
         )
     )
