@@ -37,23 +37,29 @@ def registered(monkeypatch):
     monkeypatch.setattr(affetto.missing_inputs, "_registered", lambda: pipelines)
 
 
+BASE = {"env": None}
 RECOMMEND = step(["library", "model", "params:x"], "answer")
 
 
 def test_the_pipelines_that_can_run_now_are_named(catalog):
     with pytest.raises(AffettoError) as caught:
-        MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+        MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
     assert str(caught.value) == (
         "library has not been made yet: "
         "run `kedro run --pipeline=theme` and `kedro run --pipeline=voice` first."
     )
 
 
+def test_the_environment_that_lacks_them_is_named(catalog):
+    with pytest.raises(AffettoError, match="run `kedro run --env benchmark --pipeline=theme` and"):
+        MissingInputsHook().before_pipeline_run({"env": "benchmark"}, RECOMMEND, catalog)
+
+
 def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
     catalog.save("clips", [])
     catalog.save("model", {})
     with pytest.raises(AffettoError, match=r"run `kedro run --pipeline=emotion` first\."):
-        MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+        MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +85,14 @@ def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, th
         ["params:recommend", "voice.raw_clips"], "hear.voices"
     )
     if fine:
-        MissingInputsHook().before_pipeline_run(everything, catalog)
+        MissingInputsHook().before_pipeline_run(BASE, everything, catalog)
     else:
         with pytest.raises(AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"):
-            MissingInputsHook().before_pipeline_run(everything, catalog)
+            MissingInputsHook().before_pipeline_run(BASE, everything, catalog)
 
 
 def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):
-    MissingInputsHook().before_pipeline_run(step("elsewhere", "answer"), catalog)
+    MissingInputsHook().before_pipeline_run(BASE, step("elsewhere", "answer"), catalog)
     for name in ("library", "model"):
         catalog.save(name, {})
-    MissingInputsHook().before_pipeline_run(RECOMMEND, catalog)
+    MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)

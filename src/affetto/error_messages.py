@@ -22,7 +22,7 @@ _MODEL = re.compile(r"validation errors? for (?P<name>\w+)")
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
 _NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
-_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}
+_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
 _DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
 _FILEPATH = re.compile(
     r"filepath=(?:\w*Path\()?(?:(?P<quote>['\"])(?P<quoted>.+?)(?P=quote)|(?P<bare>[^,)]+))"

@@ -19,7 +19,9 @@ class MissingInputsHook:
     """Checks before a run that the inputs which other pipelines make are there."""
 
     @hook_impl(tryfirst=True)  # before a tracked run is opened
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         """Stop a run whose inputs are missing.
 
         Raises
@@ -32,7 +34,9 @@ class MissingInputsHook:
         makers = {name: find_maker(name, _registered(), catalog) for name in missing}
         found = {name: maker for name, maker in makers.items() if maker}
         if found:
-            commands = " and ".join(f"`kedro run --pipeline={maker}`" for maker in sorted({*found.values()}))
+            env = f" --env {run_params['env']}" if run_params.get("env") else ""
+            runs = [f"`kedro run{env} --pipeline={maker}`" for maker in sorted({*found.values()})]
+            commands = " and ".join(runs)
             raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
 
 

@@ -277,6 +277,14 @@ def test_latin_1_tables_are_read(corpus, tmp_path):
     assert corpus("table", files={})["title"].tolist() == ["Für Elise"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_tables_that_excel_saves_as_unicode_text_are_read(corpus, tmp_path, encoding):
+    text = "\ufeffpath\ttitle\r\na.wav\tFür Elise, 愤怒\r\n"
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+
+    assert corpus("table", files={})["title"].tolist() == ["Für Elise, 愤怒"]
+
+
 @pytest.mark.parametrize(
     "make", [lambda root: None, lambda root: root.mkdir(), lambda root: root.write_text("x")]
 )

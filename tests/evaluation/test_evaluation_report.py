@@ -176,7 +176,7 @@ def test_columns_without_a_value_are_left_out(models, roles):
     table = compare(models, roles, protocol="kfold", corpus="c", task="theme", parameters=QUICK)
     page = render_report(table, models, {}, task="theme", corpus="c", protocol="kfold")
 
-    assert "Leakage gap</th>" not in page
+    assert "Leakage gap" not in page
     assert "inside an emotion" in page
 
 

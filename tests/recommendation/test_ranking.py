@@ -76,6 +76,16 @@ def test_files_of_two_corpora_are_two_recordings():
     assert index.recordings.tolist() == [0, 1, 1]
 
 
+def test_files_of_the_same_samples_are_one_recording():
+    library, mixtures = small_library()
+    index = index_library(library.assign(content_hash=["1", "2", "1"]), mixtures)
+    assert index.recordings.tolist() == [0, 1, 0]
+    parts = library.assign(path=["a.wav", "a.wav", "b.wav"], content_hash=["1", "2", "2"])
+    assert index_library(parts, mixtures).recordings.tolist() == [0, 0, 0]
+    unknown = library.assign(content_hash=[None, None, "1"])
+    assert index_library(unknown, mixtures).recordings.tolist() == [0, 1, 2]
+
+
 def test_themes_sort_by_number():
     library = pd.DataFrame({"clip_id": ["a"], "root": "music", "path": ["a.wav"], "p_calm": [1.0]})
     mixtures = pd.DataFrame(

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,44 @@ def test_names_are_unique_whatever_the_stems(tmp_path):
     names = list_recordings(tmp_path)["name"].tolist()
     assert len({name.casefold() for name in names}) == len(names) == 5
     assert "b" in names
+
+
+def test_folders_tell_files_of_one_name_apart(tmp_path):
+    touch(tmp_path, "sad/01.wav", "happy/01.wav", "happy/02.wav", "03.wav", "03.flac")
+    table = list_recordings(tmp_path)
+    named = {
+        Path(path).relative_to(tmp_path).as_posix(): name for name, path in table.itertuples(index=False)
+    }
+    assert named == {
+        "sad/01.wav": "sad_01",
+        "happy/01.wav": "happy_01",
+        "happy/02.wav": "02",
+        "03.wav": "03_wav",
+        "03.flac": "03_flac",
+    }
+
+
+def test_names_leave_room_for_the_endings_of_files(tmp_path):
+    touch(tmp_path, f"{'ä' * 120}1.wav", f"{'ä' * 120}2.wav", f"{'n' * 251}.wav")
+    names = list_recordings(tmp_path)["name"].tolist()
+    assert len(set(names)) == 3
+    assert max(len(name.encode()) for name in names) <= 210
+
+
+def test_names_that_are_not_utf_8_are_left_out_and_told(tmp_path, caplog):
+    touch(tmp_path, "good.wav")
+    bad = tmp_path / os.fsdecode(b"lat\xedn.wav")
+    bad.touch()
+    assert list_recordings(tmp_path)["name"].tolist() == ["good"]
+    assert "not UTF-8" in caplog.text
+    with pytest.raises(AffettoError, match="not UTF-8: rename the file"):
+        list_recordings(bad)
+
+
+def test_what_cannot_be_decoded_is_told(tmp_path, caplog):
+    touch(tmp_path, "good.wav", "phone.m4a")
+    assert list_recordings(tmp_path)["name"].tolist() == ["good"]
+    assert ".m4a" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.errors import AffettoError
+from affetto.interrupts import uninterrupted
 from affetto.storage import is_remote
 
 MIDI_EXTENSIONS = frozenset({".mid", ".midi"})
@@ -217,8 +218,11 @@ def _open(path: Path) -> Iterator[Any]:
     import soundfile
 
     try:
-        with _content(path) as content, soundfile.SoundFile(content) as file:
-            yield file
+        with _content(path) as content:
+            with uninterrupted():
+                opened = soundfile.SoundFile(content)
+            with opened as file:
+                yield file
     except (soundfile.SoundFileError, OSError) as error:
         raise _decode_error(path, error) from error
 
@@ -283,13 +287,14 @@ class _Sound:
         import soundfile
 
         # Only streams that do not tell their length may end before; there is nothing to read then.
-        with nullcontext() if self._counted else suppress(soundfile.SoundFileError):
+        with uninterrupted(), nullcontext() if self._counted else suppress(soundfile.SoundFileError):
             self._file.seek(start)
 
     def _read(self, wanted: int) -> Iterator[NDArray[np.float32]]:
         largest = max(1, _BLOCK_SAMPLES // self.header.channels)
         while wanted > 0:
-            block = self._file.read(min(wanted, largest), dtype="float32", always_2d=True).T
+            with uninterrupted():  # libsndfile asks Python for the bytes of a file that is elsewhere
+                block = self._file.read(min(wanted, largest), dtype="float32", always_2d=True).T
             if block.shape[1] == 0:
                 return
             wanted -= block.shape[1]

@@ -13,6 +13,7 @@ from affetto.errors import AffettoError
 from affetto.features.correlations import correlation_names, rank_correlations
 from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
 from affetto.features.spectrum import prepare_samples
+from affetto.interrupts import uninterrupted
 from affetto.native_libraries import require_safe_opensmile
 
 OPENSMILE_VERSION = 1
@@ -68,9 +69,10 @@ def extract_opensmile(
         return rank_correlations(extract_opensmile(samples, sample_rate_hz, _as_lld(parameters)))
     padded = _prepare(samples, sample_rate_hz)
     try:
-        with warnings.catch_warnings():
+        smile = _smile(parameters.feature_set, parameters.level)
+        with warnings.catch_warnings(), uninterrupted():
             warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
-            values = _smile(parameters.feature_set, parameters.level)(padded, OPENSMILE_RATE_HZ)
+            values = smile(padded, OPENSMILE_RATE_HZ)
     except _opensmile_error() as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     return _finite(values[0].T)
@@ -110,7 +112,8 @@ def extract_levels(
             run.external_sink_set_callback(sink, lambda values, kept=found[level]: kept.append(values.copy()))
         run.external_audio_source_write_data(_SOURCE, (padded * 32_768).astype(np.int16).tobytes())
         run.external_audio_source_set_eoi(_SOURCE)
-        run.run()
+        with uninterrupted():
+            run.run()
     except _opensmile_error() as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     finally:
@@ -149,6 +152,9 @@ def _prepare(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
+    """Put 0 where openSMILE leaves a value undefined; it leaves all of them so when it came to no result."""
+    if np.isnan(values).all():
+        raise AffettoError("openSMILE gave no value for the clip.")
     finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     return finite.astype(np.float32)
 

@@ -36,7 +36,8 @@ class LibraryIndex:
     tie_order
         int64 [n_tracks], place of each track in the order of the clip ids: breaks ties.
     recordings
-        int64 [n_tracks], number of the file that each track is, or is a part of.
+        int64 [n_tracks], number of the recording that each track is, or is a part of; files of the same
+        samples are one recording.
     """
 
     clip_ids: np.ndarray
@@ -84,10 +85,25 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
     order = np.empty(len(clip_ids), dtype=np.int64)
     order[np.argsort(clip_ids.astype(str), kind="stable")] = np.arange(len(clip_ids))
     mixtures = probabilities[:, emotion_of_pair] * conditional
-    recordings = library.groupby(["root", "path"], sort=False).ngroup().to_numpy()
     return LibraryIndex(
-        clip_ids, emotions, pairs, emotion_of_pair, probabilities, mixtures, order, recordings
+        clip_ids, emotions, pairs, emotion_of_pair, probabilities, mixtures, order, _recordings(library)
     )
+
+
+def _recordings(library: pd.DataFrame) -> np.ndarray:
+    """Return which recording each track is of: a file, its parts and files of the same samples are one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    files = library.groupby(["root", "path"], sort=False).ngroup().to_numpy()
+    if "content_hash" not in library:
+        return files
+    contents = library["content_hash"].fillna(library["clip_id"])
+    places = files.max(initial=-1) + 1 + pd.factorize(contents)[0]
+    size = places.max(initial=-1) + 1
+    links = coo_array((np.ones(len(files)), (files, places)), shape=(size, size))
+    _, component = connected_components(links, directed=False)
+    return np.asarray(pd.factorize(component[files])[0])
 
 
 def _pairs(emotions: tuple[str, ...], mixtures: pd.DataFrame) -> tuple[tuple[str, str], ...]:

@@ -62,10 +62,11 @@ def build_library(
     Returns
     -------
     pandas.DataFrame
-        A row a track, in the order of `clips`: `clip_id, corpus, root, path, start_s, end_s, title,
-        duration_s, emotion, p_<emotion>…, theme, theme_name, theme_probability, highlight_start_s,
-        highlight_end_s, highlight_attention`. The theme is the likeliest one inside the track's emotion
-        (missing when that emotion has no themes); highlight times count from the start of the file. The root
+        A row a track, in the order of `clips`: `clip_id, corpus, root, path, start_s, end_s,
+        content_hash (where the audit found it), title, duration_s, emotion, p_<emotion>…, theme, theme_name,
+        theme_probability, highlight_start_s, highlight_end_s, highlight_attention`. The theme is the likeliest
+        one inside the track's emotion (missing when that emotion has no themes); highlight times count from
+        the start of the file. The root
         is the folder as given.
 
     Raises
@@ -90,7 +91,8 @@ def build_library(
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
     tracks = _with_highlights(tracks, highlights)
     file = ["clip_id", "corpus", "root", "path", "start_s", "end_s"]
-    kept = [*file, "title", "duration_s", "emotion", *columns]
+    content = ["content_hash"] if "content_hash" in tracks else []  # equal recordings are played once
+    kept = [*file, *content, "title", "duration_s", "emotion", *columns]
     themes = ["theme", "theme_name", "theme_probability"]
     return tracks[[*kept, *themes, *HIGHLIGHT_COLUMNS]]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
+from affetto.corpora.sources.files import find_recordings, is_text
 from affetto.errors import AffettoError
 from affetto.recommendation.blocks import Samples, read_blocks
 from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
@@ -17,6 +18,7 @@ from affetto.recommendation.parameters import TimelineParameters, VoiceActivityP
 from affetto.recommendation.steps import Step, plan_steps
 from affetto.recommendation.voice import find_speech, judge
 
+_NAME_BYTES = 200
 _MIDI = frozenset({".mid", ".midi"})
 _VERDICT = {"status": "str", "message": "str", "duration_s": "float64", "steps": "object"}
 Reader = Callable[[Path, Sequence[int]], Iterable[Samples]]
@@ -28,35 +30,39 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
     Parameters
     ----------
     path
-        An audio file, or a folder of them (searched to any depth; hidden files are left out).
+        An audio file, or a folder of them (searched to any depth; hidden files are left out, and files that
+        cannot be decoded or named in a table, of which the log tells).
     what
         What is looked for, for messages.
 
     Returns
     -------
     pandas.DataFrame
-        `name` (unique: the stem, with the extension or a number where stems repeat) and `path`, sorted by
-        path.
+        `name` (unique: the stem, with the extension, the folders or a number where stems repeat) and
+        `path`, sorted by path.
 
     Raises
     ------
     AffettoError
-        When there is nothing at the path, or no audio.
+        When there is nothing at the path, or no audio, or a file whose name is not UTF-8.
     """
     kinds = AUDIO_EXTENSIONS - _MIDI
     if path.is_file():
         if path.suffix.lower() not in kinds:
             raise AffettoError(f"{path} is not audio that can be read here: give a file of {_kinds(kinds)}.")
-        found = [path]
+        if not is_text(path.name):
+            raise AffettoError(f"The name of {readable(str(path))} is not UTF-8: rename the file.")
+        found, folder = [path], path.parent
     elif path.is_dir():
-        found = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in kinds and _visible(file, path)
-        )
+        found, folder = sorted(file for file in find_recordings(path) if file.suffix.lower() in kinds), path
     else:
-        raise AffettoError(f"There is no {what} at {path}: give an audio file or a folder of them.")
+        raise AffettoError(
+            f"There is no {what} at {readable(str(path))}: give an audio file or a folder of them."
+        )
     if not found:
         raise AffettoError(f"The folder {path} holds no audio: put recordings there ({_kinds(kinds)}).")
-    return pd.DataFrame({"name": _unique_names(found), "path": [str(file) for file in found]})
+    names = _unique_names([file.relative_to(folder) for file in found])
+    return pd.DataFrame({"name": names, "path": [str(file) for file in found]})
 
 
 def screen_recordings(
@@ -124,22 +130,31 @@ def _kinds(kinds: frozenset[str]) -> str:
     return ", ".join(sorted(kind.removeprefix(".") for kind in kinds))
 
 
-def _visible(file: Path, folder: Path) -> bool:
-    parts = file.relative_to(folder).parts
-    return file.is_file() and not any(part.startswith(".") for part in parts)
+def _unique_names(files: Sequence[Path]) -> list[str]:
+    """Name each file by the first that no other shares: stem, name, folders and stem, folders and name.
 
-
-def _unique_names(files: list[Path]) -> list[str]:
-    """Name each file by its stem; where stems repeat, by its name; where names repeat too, with a number."""
-    stems = Counter(file.stem.casefold() for file in files)
-    names = [file.stem if stems[file.stem.casefold()] == 1 else file.name.replace(".", "_") for file in files]
-    names = [readable(name) for name in names]
+    Files that even so have one name get a number; names are cut to what is left for a file's own endings.
+    """
+    proposals = [[_cut(proposal) for proposal in _proposals(file)] for file in files]
+    shared = [Counter(name.casefold() for name in level) for level in zip(*proposals, strict=True)]
     taken: set[str] = set()
     unique = []
-    for name in names:
+    for proposed in proposals:
+        alone = (name for name, counts in zip(proposed, shared, strict=True) if counts[name.casefold()] == 1)
+        name = next(alone, proposed[-1])
         candidate, number = name, 2
         while candidate.casefold() in taken:
             candidate, number = f"{name}_{number}", number + 1
         taken.add(candidate.casefold())
         unique.append(candidate)
     return unique
+
+
+def _proposals(file: Path) -> tuple[str, str, str, str]:
+    folders, name = "".join(f"{part}_" for part in file.parts[:-1]), file.name.replace(".", "_")
+    return file.stem, name, f"{folders}{file.stem}", f"{folders}{name}"
+
+
+def _cut(name: str) -> str:
+    """Cut a name that a file system could not take with an ending; most allow 255 bytes."""
+    return name.encode("utf-8")[:_NAME_BYTES].decode("utf-8", errors="ignore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,10 @@ def draw_timeline(table: pd.DataFrame, voice: HeardVoice, *, unsure_below: float
         parse_math=False,
     )
     target = io.BytesIO()
-    figure.savefig(target, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # The name stands beside the picture, too: a letter that the font lacks is no news to the user.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(target, format="png", metadata={"Software": None})
     return target.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import re
@@ -73,7 +74,7 @@ def _entries(folder: Path) -> list[Entry]:
         for entry in entries
         if not entry.path.name.startswith(".") and entry.path.name not in _IGNORED_FOLDERS
     ]
-    nameless = [entry.path.name for entry in shown if not _is_text(entry.path.name)]
+    nameless = [entry.path.name for entry in shown if not is_text(entry.path.name)]
     if nameless:
         logger.warning(
             "%s holds %d names that are not UTF-8, so that no table can hold them; they are left out, rename "
@@ -82,10 +83,11 @@ def _entries(folder: Path) -> list[Entry]:
             len(nameless),
             name_some(nameless),
         )
-    return [entry for entry in shown if _is_text(entry.path.name)]
+    return [entry for entry in shown if is_text(entry.path.name)]
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Tell whether the name of a file is UTF-8: Python keeps other bytes as halves of surrogate pairs."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
@@ -211,7 +213,7 @@ def _matches(path: Path, pattern: str) -> bool:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV (UTF-8, or Latin-1 where it is not) as text, or a Parquet file as it is.
+    """Read a CSV (UTF-8, UTF-16 with its mark, or else Latin-1) as text, or a Parquet file as it is.
 
     Raises
     ------
@@ -223,7 +225,7 @@ def read_table(path: Path) -> pd.DataFrame:
             with path.open("rb") as file:
                 return pd.read_parquet(file)
         try:
-            return _read_csv(path, "utf-8-sig")
+            return _read_csv(path, "utf-16" if _is_utf_16(path) else "utf-8-sig")
         except UnicodeDecodeError:
             return _read_csv(path, "latin-1")
     except (OSError, ValueError) as error:
@@ -231,9 +233,15 @@ def read_table(path: Path) -> pd.DataFrame:
         raise AffettoError(f"Cannot read the table {path}: {reason}; give a CSV or Parquet file.") from error
 
 
+def _is_utf_16(path: Path) -> bool:
+    """Tell whether a table is what Excel saves as "Unicode text"."""
+    with path.open("rb") as file:
+        return file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+
+
 def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
     # Only the empty cell is missing: "NA" and "None" may be an artist, a genre or a label.
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    separator = "\t" if path.suffix.lower() == ".tsv" or encoding == "utf-16" else ","
     with path.open("rb") as file:
         return pd.read_csv(
             file, dtype="str", keep_default_na=False, na_values=[""], encoding=encoding, sep=separator
