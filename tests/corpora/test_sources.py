@@ -248,7 +248,7 @@ def test_table_as_parquet_with_own_columns(corpus, tmp_path):
         ({"t.csv": "path\n../../x.wav\n"}, {}, "names ../../x.wav, which is not below .* root around it"),
         ({"t.csv": "path\na/../../x.wav\n"}, {}, "names ../x.wav, which is not below"),
         ({"t.csv": "path\na.wav\nsub/../a.wav\n"}, {}, "1 clip ids occur more than once: table/a"),
-        ({"t.csv": "path,start_s\na.wav,soon\n"}, {}, "start_s that is no number"),
+        ({"t.csv": "path,start_s\na.wav,soon\n"}, {}, "as start_s what is no number of seconds"),
         ({"t.csv": "path,start_s\na.wav,-1\n"}, {}, "clip table/a@-1-end: start_s must not be negative"),
         ({"t.csv": "path,start_s,end_s\na.wav,2,1\n"}, {}, "end_s must be after start_s .it is 2 s to 1 s"),
         ({"t.csv": "path,split\na.wav,holdout\n"}, {}, "official_split must be train, validation or test"),

@@ -64,10 +64,9 @@ def build_library(
     pandas.DataFrame
         A row a track, in the order of `clips`: `clip_id, corpus, root, path, start_s, end_s,
         content_hash (where the audit found it), title, duration_s, emotion, p_<emotion>…, theme, theme_name,
-        theme_probability, highlight_start_s, highlight_end_s, highlight_attention`. The theme is the likeliest
-        one inside the track's emotion (missing when that emotion has no themes); highlight times count from
-        the start of the file. The root
-        is the folder as given.
+        theme_probability, highlight_start_s, highlight_end_s, highlight_attention`. The theme is the
+        likeliest one inside the track's emotion (missing when that emotion has no themes); highlight times
+        count from the start of the file. The root is the folder as given.
 
     Raises
     ------

@@ -113,7 +113,7 @@ def _typed(rows: pd.DataFrame, table: Path) -> pd.DataFrame:
             rows[name] = pd.to_numeric(rows[name])
         except (TypeError, ValueError) as error:
             raise AffettoError(
-                f"The table {table} has in {name} what is no number of seconds, written as 1.5 ({error})."
+                f"The table {table} has as {name} what is no number of seconds, written as 1.5 ({error})."
             ) from error
     if "group" in rows:
         groups = rows["group"].astype("str").str.strip()
