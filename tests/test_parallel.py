@@ -194,3 +194,10 @@ def _wait(condition, seconds: float) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("n_jobs", [0, -2])
+def test_a_number_of_workers_that_there_cannot_be(n_jobs):
+    with pytest.raises(ValidationError) as caught:
+        ExecutorParameters(n_jobs=n_jobs)
+    assert [error["loc"] for error in caught.value.errors()] == [("n_jobs",)]

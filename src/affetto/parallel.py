@@ -10,9 +10,9 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import WorkerKilledError
 
@@ -30,13 +30,20 @@ class ExecutorParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_jobs: Literal[-1] | Annotated[int, Field(ge=1)] = Field(
-        default=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
+    n_jobs: int = Field(
+        default=-1, ge=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
     )
     scheduler: str | None = Field(
         default=None, description="Address of a Dask scheduler (tcp://host:port); null: this machine."
     )
     progress: bool = Field(default=True, description="Show a progress bar with rate and remaining time.")
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some(cls, n_jobs: int) -> int:
+        if n_jobs == 0:
+            raise ValueError("is to be -1, a worker a core, or at least 1")
+        return n_jobs
 
 
 def map_shards(

@@ -25,16 +25,20 @@ def client(tmp_path):
         mlflow.end_run()
 
 
-@pytest.fixture
-def model(tmp_path):
+def fit(name, parameters, folder):
     rng = np.random.default_rng(0)
     ids = [f"toy/{i}" for i in range(8)]
     frames = [rng.normal(i % 2, 0.1, size=(10, 4)).astype(np.float32) for i in range(8)]
     names = [f"mfcc_{i}" for i in range(4)]
     mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)
-    fitted = build_estimator("mfcc_svm", {}, 0).fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids)
-    fitted.save(tmp_path / "model")
-    return tmp_path / "model"
+    fitted = build_estimator(name, parameters, 0).fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids)
+    fitted.save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    return fit("mfcc_svm", {}, tmp_path / "model")
 
 
 def toy(**changes):
@@ -81,6 +85,18 @@ def test_a_model_is_logged_once_with_signature_and_example(client, model):
     info = mlflow.models.get_model_info(first.data.tags["model_uri"])
     assert info.signature is not None
     assert info.saved_input_example_info is not None
+
+
+def test_a_network_is_logged_without_a_word(client, tmp_path, capfd):
+    network = fit("lstm", {"epochs": 1, "units": 4}, tmp_path / "network")
+    capfd.readouterr()
+    with mlflow.start_run() as parent:
+        MlflowRunDataset().save(toy(model=network))
+
+    (child,) = children(client, parent)
+    assert child.data.tags["model_uri"]
+    said = capfd.readouterr()
+    assert said.out + said.err == ""
 
 
 def test_nothing_is_written_without_an_active_run(client, model):

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -179,13 +179,12 @@ def _log_native(directory: Path) -> str:
         return ""
     flavour, model, example = native
     keras = flavour == "keras"
-    output = model.predict(example, verbose=0) if keras else model.predict(example)
-    signature = infer_signature(example, output)
-    if keras:
-        signature.inputs = _open_schema(model)
     # mlflow.keras cannot save an input example (3.17); mlflow.tensorflow writes the same .keras file and can.
     log = mlflow.tensorflow.log_model if keras else partial(mlflow.sklearn.log_model, **_TRUSTED)
-    with _quietly():
+    with _quietly(), _quiet_keras() if keras else nullcontext():
+        signature = infer_signature(example, model.predict(example))
+        if keras:
+            signature.inputs = _open_schema(model)
         info = log(
             model,
             name="model",
@@ -208,6 +207,23 @@ def _open_schema(model: Any) -> Schema:
             for tensor in model.inputs
         ]
     )
+
+
+@contextmanager
+def _quiet_keras() -> Iterator[None]:
+    """Hide the bar of predictions, which MLflow asks for as well, and what TensorFlow writes meanwhile."""
+    import keras
+
+    from affetto.models.quiet import quiet_stderr
+
+    shown = keras.config.is_interactive_logging_enabled()
+    keras.config.disable_interactive_logging()
+    try:
+        with quiet_stderr():
+            yield
+    finally:
+        if shown:
+            keras.config.enable_interactive_logging()
 
 
 @contextmanager
