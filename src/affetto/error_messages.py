@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from affetto.errors import AffettoError
-from affetto.typed_fields import nearest_field
+from affetto.typed_fields import no_such_field
 
 _PARAMETER = re.compile(r"^- Parameter '(?P<key>[^']+)':", re.MULTILINE)
 _FINDING = re.compile(
@@ -102,8 +102,7 @@ def _finding(key: str, hit: re.Match[str], model: str | None) -> str:
         return f"{key}: {hit['what'].removeprefix('Value error, ')}"
     what = hit["what"].removeprefix("Value error, ")
     if hit["what"] == "Extra inputs are not permitted":
-        near = nearest_field(str(model), hit["where"].split("."))
-        what = f"there is no such parameter, did you mean {near}?" if near else "there is no such parameter"
+        what = no_such_field(str(model), hit["where"].split("."))
     return f"{key}.{hit['where']}: {what} (given: {hit['given']})"
 
 

@@ -37,6 +37,12 @@ def nearest_field(model: str, path: Sequence[str]) -> str | None:
     return near[0] if near else None
 
 
+def no_such_field(model: str, path: Sequence[str]) -> str:
+    """Say that a parameter does not exist, and which was meant; arguments as for `nearest_field`."""
+    near = nearest_field(model, path)
+    return f"there is no such parameter, did you mean {near}?" if near else "there is no such parameter"
+
+
 def _subclasses(parent: Any) -> Iterator[Any]:
     for child in parent.__subclasses__():
         yield child

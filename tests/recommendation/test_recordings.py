@@ -61,6 +61,10 @@ def test_names_that_are_not_utf_8_are_left_out_and_told(tmp_path, caplog):
     assert "not UTF-8" in caplog.text
     with pytest.raises(AffettoError, match="not UTF-8: rename the file"):
         list_recordings(bad)
+    folder = tmp_path / os.fsdecode(b"fold\xedr")
+    touch(folder, "good.wav")
+    with pytest.raises(AffettoError, match="not UTF-8: rename the file or folder"):
+        list_recordings(folder)
 
 
 def test_what_cannot_be_decoded_is_told(tmp_path, caplog):

@@ -158,7 +158,7 @@ def _corpus(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
     from affetto.corpora.parameters import CorpusParameters
     from affetto.errors import AffettoError, validation_sentence
     from affetto.storage import absolute, as_path
-    from affetto.typed_fields import nearest_field
+    from affetto.typed_fields import no_such_field
 
     pairs = [word.partition("=") for word in given]
     wrong = next((key for key, equals, _ in pairs if not equals), None)
@@ -167,10 +167,7 @@ def _corpus(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
     fields = {key: _mapping(value) if key == "label_map" else value for key, _, value in pairs}
     unknown = next((key for key in fields if key not in CorpusParameters.model_fields), None)
     if unknown is not None:
-        near = nearest_field("CorpusParameters", [unknown])
-        raise AffettoError(
-            f"--param {unknown}: there is no such parameter{f', did you mean {near}?' if near else '.'}"
-        )
+        raise AffettoError(f"--param {unknown}: {no_such_field('CorpusParameters', [unknown])}")
     try:
         return CorpusParameters.model_validate({**fields, "source": name, "root": absolute(as_path(root))})
     except ValidationError as error:

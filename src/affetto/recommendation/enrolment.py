@@ -12,7 +12,7 @@ import pandas as pd
 from affetto.errors import AffettoError
 from affetto.recommendation.listening import Features, extract_windows, feature_kinds, stack_features
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.recordings import list_recordings, readable, screen_recordings
+from affetto.recommendation.recordings import list_recordings, screen_recordings
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -47,7 +47,7 @@ def screen_enrolment(parameters: RecommendParameters) -> pd.DataFrame:
         _LOGGER.warning("Enrolment: %s", message)
     if usable.empty:
         raise AffettoError(
-            f"None of the {len(screened)} enrolment recordings in {readable(parameters.enrol)} can be used; "
+            f"None of the {len(screened)} enrolment recordings in {parameters.enrol} can be used; "
             f"the first: {screened['message'].iloc[0]}"
         )
     return usable.reset_index(drop=True)

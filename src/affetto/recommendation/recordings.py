@@ -11,7 +11,7 @@ import pandas as pd
 
 from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
 from affetto.corpora.sources.files import find_recordings, is_text
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, one_line
 from affetto.recommendation.blocks import Samples, read_blocks
 from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
 from affetto.recommendation.parameters import TimelineParameters, VoiceActivityParameters
@@ -44,21 +44,19 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
     Raises
     ------
     AffettoError
-        When there is nothing at the path, or no audio, or a file whose name is not UTF-8.
+        When there is nothing at the path, or no audio, or the path is not UTF-8.
     """
     kinds = AUDIO_EXTENSIONS - _MIDI
+    if not is_text(str(path)):
+        raise AffettoError(f"The name {one_line(str(path))} is not UTF-8: rename the file or folder.")
     if path.is_file():
         if path.suffix.lower() not in kinds:
             raise AffettoError(f"{path} is not audio that can be read here: give a file of {_kinds(kinds)}.")
-        if not is_text(path.name):
-            raise AffettoError(f"The name of {readable(str(path))} is not UTF-8: rename the file.")
         found, folder = [path], path.parent
     elif path.is_dir():
         found, folder = sorted(file for file in find_recordings(path) if file.suffix.lower() in kinds), path
     else:
-        raise AffettoError(
-            f"There is no {what} at {readable(str(path))}: give an audio file or a folder of them."
-        )
+        raise AffettoError(f"There is no {what} at {path}: give an audio file or a folder of them.")
     if not found:
         raise AffettoError(f"The folder {path} holds no audio: put recordings there ({_kinds(kinds)}).")
     names = _unique_names([file.relative_to(folder) for file in found])
@@ -109,7 +107,7 @@ def _screen(
         blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ]))
         measures, n_samples = measure_blocks(blocks)
     except DecodeError as error:
-        return "unreadable", readable(str(error)), np.nan, []
+        return "unreadable", str(error), np.nan, []
     duration_s = round(n_samples / SAMPLE_RATE_HZ, 3)
     long = duration_s > timeline.longer_than_s
     whole = judge(measures, parameters)
@@ -118,12 +116,7 @@ def _screen(
     if (long or whole.speech) and any(step.window for step in steps):
         return "ok", "", duration_s, steps
     reason = whole.reason or "no part of it is speech for long enough"
-    return "no_speech", f"No speech was found in {readable(path.name)}: {reason}.", duration_s, []
-
-
-def readable(text: str) -> str:
-    """Replace what no text file can hold: bytes of a file name that are not UTF-8."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+    return "no_speech", f"No speech was found in {path.name}: {reason}.", duration_s, []
 
 
 def _kinds(kinds: frozenset[str]) -> str:

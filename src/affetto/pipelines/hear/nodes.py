@@ -14,7 +14,7 @@ from affetto.recommendation.enrolment import enrol, screen_enrolment
 from affetto.recommendation.heard import HeardVoice
 from affetto.recommendation.listening import Listened, listen
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.recordings import list_recordings, readable, screen_recordings
+from affetto.recommendation.recordings import list_recordings, screen_recordings
 from affetto.recommendation.timeline import summarise_timeline, timeline_table
 from affetto.recommendation.timeline_figure import draw_timeline
 from affetto.recommendation.voice_summary import summarise_voices
@@ -45,7 +45,7 @@ def recognise_voices(
 ) -> tuple[dict[str, HeardVoice], dict[str, pd.DataFrame]]:
     """Say what was heard in every recording, and return the table of the steps of those with speech."""
     listened = _listen(parameters, screened, enrolment, model)
-    messages = pd.Series(listened.failures, dtype="str").map(readable)
+    messages = pd.Series(listened.failures, dtype="str")
     failed = screened["name"].isin(messages.index)
     table = screened.assign(
         status=screened["status"].where(~failed, "unreadable"),
@@ -126,7 +126,7 @@ def _listen(
 def _voice(
     row: pd.Series, timeline: pd.DataFrame | None, parameters: RecommendParameters, enrolled: int
 ) -> HeardVoice:
-    recording = readable(str(row["path"]))
+    recording = str(row["path"])
     if timeline is not None:
         return summarise_timeline(timeline, recording, parameters, enrolled=enrolled)
     _LOGGER.warning("%s", row["message"])
