@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,9 +111,8 @@ def find_encoder(name: str) -> Encoder:
     Raises
     ------
     AffettoError
-        When there is none; names the most similar ones.
+        When there is none; names those that there are.
     """
-    if name in ENCODERS:
-        return ENCODERS[name]
-    similar = difflib.get_close_matches(name, ENCODERS) or list(ENCODERS)
-    raise AffettoError(f"There is no encoder {name}: choose {' or '.join(similar)}.")
+    if name not in ENCODERS:
+        raise AffettoError(f"There is no encoder {name}: choose {' or '.join(ENCODERS)}.")
+    return ENCODERS[name]

@@ -35,7 +35,7 @@ _Tell = Callable[[str], object]
 
 _TIMEOUT_S = (5.0, 15.0)  # to connect, and between two pieces
 _PIP_TIMEOUT_S = 900.0
-_CHUNK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
 _PARTIAL_CONTENT = 206
 _LONGEST_HEADER = 10 << 20
 _SAFETENSORS_TYPES = {"F32": "<f4", "F16": "<f2"}
@@ -188,8 +188,8 @@ def _read_first(
 
 def _reason(error: BaseException) -> str:
     """Return the innermost reason, in one line, without the addresses of Python objects."""
-    while isinstance(error, OSError) and (error.__cause__ or error.__context__):
-        error = error.__cause__ or error.__context__ or error
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     return (getattr(error, "strerror", None) or first_line(error)).rstrip(".")
 
 
