@@ -19,7 +19,7 @@ from affetto.audio.decode import UnreachableError, read_audio
 from affetto.audio.packaging import write_copy
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
-from affetto.features.extractors import parse_description
+from affetto.features.extractors import check_available, parse_description
 from affetto.features.plan_file import Description
 from affetto.features.recording import decode_at_rates, extract_together, rates_of
 from affetto.features.shard_jobs import clip_folders
@@ -112,6 +112,9 @@ def extract_degraded(
         missing = {each: ~store.index().find(keys[each]).known for each, store in held.items()}
         table = _missing_clips(features.clip_ids, keys, missing, clips, root, other_roots)
         jobs = _jobs(table, condition, stores, features, executor)
+        if jobs:
+            for feature in features.values():
+                check_available(parse_description(feature.parameters))
         found = (
             map_shards(
                 _extract, jobs, executor, description=name, total_units=[len(job.clips) for job in jobs]

@@ -13,6 +13,7 @@ import numpy as np
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.extractors import (
+    check_available,
     default_name,
     describe,
     dimensions_of,
@@ -186,6 +187,8 @@ def _fill(columns: ClipColumns, template: ShardJob, executor: ExecutorParameters
     there = places.known
     missing = np.flatnonzero(~there)
     missing = missing[np.argsort(first[missing])]  # neighbours in the table are neighbours on the disk
+    if len(missing):
+        check_available(template.parameters)
     shards = make_shards(columns, first[missing], template, executor)
     names, reason_of = list(places.names), dict[int, str]()
     done = map_divisible(

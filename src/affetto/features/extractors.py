@@ -11,6 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.speech import PREPARATION_VERSION, prepare_speech
 from affetto.errors import AffettoError
+from affetto.features.encoder.extract import (
+    ENCODER_VERSION,
+    dimensions_encoder,
+    encoder_weights,
+    extract_encoder,
+)
+from affetto.features.encoder.weights import weights_digest
+from affetto.features.encoder.whisper import HOP_S as ENCODER_HOP_S
+from affetto.features.encoder.whisper import SAMPLE_RATE_HZ as ENCODER_RATE_HZ
 from affetto.features.lld import (
     OPENSMILE_HOP_S,
     OPENSMILE_RATE_HZ,
@@ -21,6 +30,7 @@ from affetto.features.lld import (
 from affetto.features.mfcc import MFCC_VERSION, dimensions_mfcc, extract_mfcc
 from affetto.features.midterm import MIDTERM_VERSION, dimensions_midterm, extract_midterm
 from affetto.features.parameters import (
+    EncoderParameters,
     FeatureParameters,
     LogMelParameters,
     MfccParameters,
@@ -35,18 +45,21 @@ _EXTRACT: dict[type, Callable[..., np.ndarray]] = {
     LogMelParameters: extract_log_mel,
     MidtermParameters: extract_midterm,
     OpenSmileParameters: extract_opensmile,
+    EncoderParameters: extract_encoder,
 }
 _DIMENSIONS: dict[type, Callable[..., tuple[str, ...]]] = {
     MfccParameters: dimensions_mfcc,
     LogMelParameters: dimensions_log_mel,
     MidtermParameters: dimensions_midterm,
     OpenSmileParameters: dimensions_opensmile,
+    EncoderParameters: dimensions_encoder,
 }
 _EXTRACTOR: dict[type, tuple[str, int]] = {
     MfccParameters: ("mfcc", MFCC_VERSION),
     LogMelParameters: ("log_mel", LOG_MEL_VERSION),
     MidtermParameters: ("midterm", MIDTERM_VERSION),
     OpenSmileParameters: ("opensmile", OPENSMILE_VERSION),
+    EncoderParameters: ("encoder", ENCODER_VERSION),
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for kind, (name, _) in _EXTRACTOR.items()}
 
@@ -105,6 +118,8 @@ def dimensions_of(parameters: FeatureParameters) -> tuple[str, ...]:
 
 def sample_rate_of(parameters: FeatureParameters) -> int:
     """Return the sample rate that the extractor works at, Hz."""
+    if isinstance(parameters, EncoderParameters):
+        return ENCODER_RATE_HZ
     return OPENSMILE_RATE_HZ if isinstance(parameters, OpenSmileParameters) else parameters.sample_rate_hz
 
 
@@ -112,13 +127,29 @@ def hop_of(parameters: FeatureParameters) -> float | None:
     """Return the hop in seconds; None when the feature is one vector a clip."""
     if isinstance(parameters, OpenSmileParameters):
         return OPENSMILE_HOP_S if parameters.level == "lld" else None
+    if isinstance(parameters, EncoderParameters):
+        return ENCODER_HOP_S if parameters.level == "frames" else None
     return parameters.hop_s
+
+
+def check_available(parameters: FeatureParameters) -> None:
+    """Make sure that what the extractor needs beside its library is on this machine.
+
+    Raises
+    ------
+    AffettoError
+        When the weights of an encoder are not there, or damaged.
+    """
+    if isinstance(parameters, EncoderParameters):
+        encoder_weights(parameters.name)
 
 
 def describe(parameters: FeatureParameters) -> dict[str, Any]:
     """Return the parameters as JSON values, with the extractor and its version: what values depend on."""
     extractor, its_version = _EXTRACTOR[type(parameters)]
     described = {"extractor": extractor, "version": its_version, **parameters.model_dump(mode="json")}
+    if isinstance(parameters, EncoderParameters):
+        described["weights"] = weights_digest(parameters.name)
     return described if parameters.speech is None else {**described, "preparation": PREPARATION_VERSION}
 
 
@@ -141,6 +172,7 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     """
     fields = dict(description)
     extractor, its_version = fields.pop("extractor", None), fields.pop("version", None)
+    weights = fields.pop("weights", None)
     prepared = fields.pop("preparation", 1 if fields.get("speech") else PREPARATION_VERSION)
     if (extractor, its_version) not in _EXTRACTOR.values() or prepared != PREPARATION_VERSION:
         raise AffettoError(
@@ -153,6 +185,11 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
         raise AffettoError(
             f"Parameters of {extractor!r} are not valid: {error.errors()[0]['msg']}."
         ) from error
+    if isinstance(parameters, EncoderParameters) and weights != weights_digest(parameters.name):
+        raise AffettoError(
+            f"The model was fitted with other weights of {parameters.name} than this version of Affetto has; "
+            "fit the model again."
+        )
     return parameters
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affetto.audio.speech import SpeechParameters
+from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS
 
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
@@ -154,4 +155,38 @@ class OpenSmileParameters(_Parameters):
     )
 
 
-FeatureParameters = MfccParameters | LogMelParameters | MidtermParameters | OpenSmileParameters
+class EncoderParameters(_Parameters):
+    """The embedding of a pre-trained encoder; `affetto encoders list` names those that there are."""
+
+    name: str = Field(default=DEFAULT_ENCODER, description="Which encoder.")
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(2,),
+        min_length=1,
+        description="Transformer blocks whose output is read, from 1; 0: what goes into the first.",
+    )
+    level: Literal["statistics", "frames"] = Field(
+        default="statistics",
+        description="statistics: mean and deviation of the frames, one vector a clip; frames: each 20 ms.",
+    )
+    level_dbfs: float | None = Field(
+        default=None,
+        ge=-60,
+        le=0,
+        description="RMS that the recording is brought to, dBFS; null: as it is (`speech` sets one, too).",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.name not in ENCODERS:
+            raise ValueError(f"name is {self.name!r}: the encoders are {', '.join(ENCODERS)}")
+        most = ENCODERS[self.name].n_layers
+        if max(self.layers) > most:
+            raise ValueError(f"layers goes to {max(self.layers)}, but {self.name} has {most} here")
+        if len(set(self.layers)) != len(self.layers):
+            raise ValueError(f"layers names one twice: {list(self.layers)}")
+        return self
+
+
+FeatureParameters = (
+    MfccParameters | LogMelParameters | MidtermParameters | OpenSmileParameters | EncoderParameters
+)

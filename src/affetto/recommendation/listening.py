@@ -12,7 +12,13 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import describe, dimensions_of, hop_of, parse_description
+from affetto.features.extractors import (
+    check_available,
+    describe,
+    dimensions_of,
+    hop_of,
+    parse_description,
+)
 from affetto.features.parameters import FeatureParameters
 from affetto.features.recording import decode_at_rates, extract_together, rates_of
 from affetto.recommendation.blocks import Samples, cut_windows, read_blocks
@@ -88,8 +94,17 @@ def listen(
 
 
 def feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:
-    """Return the parameters of each feature that a model was fitted on."""
-    return {name: parse_description(model.feature_parameters_[name]) for name in model.features}
+    """Return the parameters of each feature that a model was fitted on.
+
+    Raises
+    ------
+    AffettoError
+        When this version of Affetto or this machine cannot compute one of them.
+    """
+    kinds = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
+    for parameters in kinds.values():
+        check_available(parameters)
+    return kinds
 
 
 def extract_windows(

@@ -7,6 +7,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.features.extraction import ExtractionPlan
 from affetto.features.parameters import (
+    EncoderParameters,
     LogMelParameters,
     MfccParameters,
     MidtermParameters,
@@ -60,4 +61,16 @@ def plan_opensmile(
     name: str,
 ) -> ExtractionPlan:
     """Plan openSMILE's functionals or descriptors of a clip table."""
+    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
+
+
+def plan_encoder(
+    clips: pd.DataFrame,
+    corpus: CorpusParameters,
+    parameters: EncoderParameters,
+    executor: ExecutorParameters,
+    *,
+    name: str,
+) -> ExtractionPlan:
+    """Plan the embeddings of a clip table by a pre-trained encoder."""
     return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)

@@ -19,6 +19,7 @@ PLANS: dict[str, Callable[..., ExtractionPlan]] = {
     "egemaps": nodes.plan_opensmile,
     "lld": nodes.plan_opensmile,
     "correlations": nodes.plan_opensmile,
+    "encoder": nodes.plan_encoder,
 }
 """Name of each feature in the catalog and the node that plans it."""
 
