@@ -19,9 +19,10 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; pip would take one
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/affetto encoders fetch || echo "Everything else runs without it."
 	touch $@
 
-install: $(STAMP)  ## Make .venv with the pinned packages and the project.
+install: $(STAMP)  ## Make .venv with the pinned packages and the project, and fetch the default encoder.
 
 run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to playlists.
 	$(BIN)/kedro run

@@ -169,16 +169,22 @@ def encoder(tensors, tmp_path, monkeypatch):
         sample_rate_hz=16_000,
         size_bytes=sum(array.nbytes for array in tensors.values()),
         digest=weights.digest_of(tensors),
-        sources=(HubFile("owner/small", REVISION), Wheel("affetto-test-small", "0.1.0")),
+        sources=(HubFile("owner/small", REVISION),),
     )
     monkeypatch.setattr(catalogue, "ENCODERS", {NAME: small})
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("AFFETTO_ENCODERS", str(tmp_path / "encoders"))
-    # pip finds no index: what is to be found lies in a folder.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return small
+
+
+@pytest.fixture
+def with_wheel(encoder, tmp_path, monkeypatch):
+    """The same encoder, which pip may find in the folder `wheels` and nowhere else."""
+    both = dataclasses.replace(encoder, sources=(*encoder.sources, Wheel("affetto-test-small", "0.1.0")))
+    monkeypatch.setattr(catalogue, "ENCODERS", {NAME: both})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    (tmp_path / "wheels").mkdir()
-    return small
+    return both
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -234,6 +240,7 @@ def wheel(hub, tmp_path):
     }
     files[f"{name}.dist-info/RECORD"] = "".join(f"{path},,\n" for path in files).encode()
     path = tmp_path / f"wheels/{name}-py3-none-any.whl"
+    path.parent.mkdir()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in files.items():
             archive.writestr(member, content)
@@ -343,16 +350,16 @@ def test_other_weights_are_refused_and_not_kept(encoder, server, tmp_path):
     assert not list((tmp_path / "encoders").iterdir())
 
 
-def test_the_wheel_serves_where_the_hub_does_not(encoder, wheel, server, tensors, tmp_path):
+def test_the_wheel_serves_where_the_hub_does_not(with_wheel, wheel, server, tensors, tmp_path):
     server.status = 404
     told = []
     assert "affetto-test-small 0.1.0" in fetch_weights(NAME, tell=told.append)
     assert same(load_weights(NAME), tensors)
-    assert told == [f"Reading {source}" for source in encoder.sources]
+    assert told == [f"Reading {source}" for source in with_wheel.sources]
     assert not partial_files(tmp_path)
 
 
-def test_without_pip_the_sentence_says_so(encoder, server, tmp_path, monkeypatch):
+def test_without_pip_the_sentence_says_so(with_wheel, server, tmp_path, monkeypatch):
     server.status = 404
     venv.create(tmp_path / "venv", symlinks=True, with_pip=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
