@@ -38,7 +38,7 @@ def fitted():
 def test_joined_model_is_the_product_of_its_branches(fitted):
     model, x, y, groups = fitted
     crnn = build_estimator("crnn", TINY, seed=2).fit(x, y, groups)
-    lld = build_estimator("lld").fit(x, y, groups)
+    lld = build_estimator("linear").fit(x, y, groups)
     expected = fuse([crnn.predict_proba(x), lld.predict_proba(x)], model.exponents_.tolist())
     np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-6)
     np.testing.assert_allclose(model.attention(x)[0], crnn.attention(x)[0], atol=1e-6)
@@ -76,7 +76,7 @@ def test_exponents_are_learnt_on_speakers_that_both_branches_have_not_heard(fitt
     of_kept = [y[i] for i in kept], [groups[i] for i in kept]
     opinions = [
         build_estimator(name, values, seed=2).fit(seen, *of_kept).predict_proba(unseen)
-        for name, values in (("crnn", TINY), ("lld", {}))
+        for name, values in (("crnn", TINY), ("linear", {}))
     ]
     expected = fit_exponents(opinions, labels[held], start=[0.4, 1.2])
     np.testing.assert_allclose(model.exponents_, expected, atol=0.02)

@@ -95,7 +95,7 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
         name: ModelSpecification(estimator=name, role="ablation", features=features, parameters=parameters)
         for name, features, parameters in (
             ("crnn", ("log_mel", "lld"), TINY),
-            ("lld", ("functionals", "correlations"), {"penalty": 0.5}),
+            ("linear", ("functionals", "correlations"), {"penalty": 0.5}),
         )
     }
 
@@ -112,7 +112,7 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
     fitted = {name: predict(each, tmp_path / "alone") for name, each in alone.items()}
     together, _ = predict(joined, tmp_path / "joined")
 
-    for kind in ("crnn.Crnn", "lld.Lld"):
+    for kind in ("crnn.Crnn", "linear.Linear"):
         monkeypatch.setattr(f"affetto.models.{kind}._fit", None)
     afterwards, _ = predict(joined, tmp_path / "alone")
     pd.testing.assert_frame_equal(afterwards.predictions, together.predictions)

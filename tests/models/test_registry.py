@@ -41,6 +41,6 @@ def test_which_models_attend_and_which_can_be_enrolled():
     assert {name for name, kind in kinds.items() if kind.attends} == {
         "attention_lstm_kernel", "attention_lstm", "crnn_lld", "crnn"
     }  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind.can_enrol} == {"crnn_lld", "lld"}
+    assert {name for name, kind in kinds.items() if kind.can_enrol} == {"crnn_lld", "linear"}
     for kind in kinds.values():
         assert kind.can_enrol == (kind._predict_enrolled is not Estimator._predict_enrolled)

@@ -14,7 +14,7 @@ EMOTIONS = ("calm", "tense")
 KEPT = ExperimentParameters(keep_models=True)
 MODELS = {
     "lld": ModelSpecification(
-        estimator="lld",
+        estimator="linear",
         role="proposed",
         features=("functionals",),
         parameters={"features": ["functionals"], "enrolment_prior": 0.0},

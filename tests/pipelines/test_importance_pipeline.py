@@ -15,7 +15,7 @@ from affetto.pipelines.evaluation.pipeline import create_pipeline
 EMOTIONS = ("calm", "tense")
 MODELS = {
     "lld": ModelSpecification(
-        estimator="lld",
+        estimator="linear",
         role="proposed",
         features=("functionals",),
         parameters={"features": ["functionals"]},

@@ -8,7 +8,7 @@ from affetto.errors import AffettoError
 from affetto.pipelines.model_table import read_tables
 
 MODEL = {
-    "estimator": "lld",
+    "estimator": "linear",
     "role": "proposed",
     "features": ["functionals", "correlations"],
     "parameters": {"penalty": 0.1},

@@ -179,6 +179,14 @@ class Estimator(abc.ABC):
         """Return the start of each attended step in seconds, shaped like `attention`; None without."""
         return None
 
+    def novelty(self, x: FeatureSet) -> np.ndarray | None:
+        """Return how unlike the training clips each clip is, float64 [n_clips]; None where it was not learnt.
+
+        It is the share of training clips, seen by a model that was trained without their group, that lie
+        nearer to what is known: 0.5 is usual, 0.99 rare; values from 1 to 2 lie beyond all of them.
+        """
+        return None
+
     def native(self) -> Native | None:
         """Return the library, its fitted model and an example of the model's input, for a model registry.
 

@@ -18,7 +18,7 @@ from affetto.models.base import Estimator
 from affetto.models.crnn import Crnn, CrnnParameters
 from affetto.models.fusion import fit_exponents
 from affetto.models.joint import JointEstimator
-from affetto.models.lld import Lld, LldParameters
+from affetto.models.linear import Linear, LinearParameters
 from affetto.models.lld_windows import LldWindowParameters
 from affetto.models.training import validation_split
 
@@ -35,7 +35,7 @@ class CrnnLldParameters(BaseModel):
         default_factory=lambda: CrnnParameters(lld_windows=LldWindowParameters()),
         description="The CRNN branch.",
     )
-    lld: LldParameters = Field(default_factory=LldParameters, description="The LLD branch.")
+    lld: LinearParameters = Field(default_factory=LinearParameters, description="The LLD branch.")
     calibration_share: float = Field(
         0.0,
         ge=0,
@@ -62,7 +62,7 @@ class CrnnLld(JointEstimator):
 
     def _build_branches(self) -> dict[str, Estimator]:
         crnn = Crnn(self.parameters.crnn, seed=self.seed)
-        return {"crnn": crnn, "lld": Lld(self.parameters.lld, seed=self.seed)}
+        return {"crnn": crnn, "lld": Linear(self.parameters.lld, seed=self.seed)}
 
     def _given_exponents(self) -> tuple[float, ...]:
         return self.parameters.crnn_weight, self.parameters.lld_weight

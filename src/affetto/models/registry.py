@@ -21,7 +21,8 @@ ESTIMATORS: dict[str, str] = {
     "mfcc_svm": "affetto.models.statistics_svm:StatisticsSvm",
     "crnn_lld": "affetto.models.crnn_lld:CrnnLld",
     "crnn": "affetto.models.crnn:Crnn",
-    "lld": "affetto.models.lld:Lld",
+    "linear": "affetto.models.linear:Linear",
+    "late_fusion": "affetto.models.late_fusion:LateFusion",
     "functionals_svm": "affetto.models.functionals_svm:FunctionalsSvm",
     "mfcc_forest": "affetto.models.mfcc_forest:MfccForest",
 }

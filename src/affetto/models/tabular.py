@@ -11,6 +11,7 @@ import numpy as np
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator, Native
 from affetto.models.calibration import apply_temperature, fit_temperature, softmax
+from affetto.models.inner_folds import inner_folds
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -69,17 +70,11 @@ class TabularEstimator(Estimator):
 
     def _inner_temperature(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
         """Fit the temperature on out-of-fold scores of inner folds in which every class can be learnt."""
-        order = np.random.default_rng(self.seed).permutation(np.unique(groups.astype(str)))
-        fold_of = {group: i % _INNER_FOLDS for i, group in enumerate(order)}
-        folds = np.array([fold_of[str(group)] for group in groups])
-        n_classes = len(self.classes_)
         probabilities, tested = [], []
-        for fold in range(_INNER_FOLDS):
-            test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-            if len(test) and len(np.unique(labels[train])) == n_classes:
-                scores = class_scores(self._build().fit(vectors[train], labels[train]), vectors[test])
-                probabilities.append(softmax(scores))
-                tested.append(labels[test])
+        for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
+            scores = class_scores(self._build().fit(vectors[train], labels[train]), vectors[test])
+            probabilities.append(softmax(scores))
+            tested.append(labels[test])
         return fit_temperature(np.concatenate(probabilities), np.concatenate(tested)) if tested else 1.0
 
     def _predict(self, x: FeatureSet) -> np.ndarray:

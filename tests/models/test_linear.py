@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.lld import Lld, LldParameters
+from affetto.models.linear import Linear, LinearParameters
 from affetto.models.logistic import fit_logistic, span
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.models.speakers import relevance
@@ -49,7 +49,7 @@ def speakers(offset, n_speakers=6, n_each=24, *, names=("functionals",), seed=0,
 def branch(offset=1.0, **parameters):
     features, labels, groups = speakers(offset)
     values = {"features": ("functionals",), "penalty": 0.5, "limit": 50.0, **parameters}
-    return Lld(LldParameters(**values)).fit(features(1.0), labels, groups)
+    return Linear(LinearParameters(**values)).fit(features(1.0), labels, groups)
 
 
 @pytest.mark.parametrize("shape", [(20, 90), (50, 8)])
@@ -91,7 +91,7 @@ def test_standardiser_clips_and_silences_constant_and_broken_dimensions(tmp_path
 
 def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
     x, y, groups = toy()
-    model = build_estimator("lld").fit(x, y, groups)
+    model = build_estimator("linear").fit(x, y, groups)
     other, truth, _ = toy(30, seed=5)
     assert np.mean(np.array(model.classes_)[model.predict_proba(x).argmax(axis=1)] == np.array(y)) == 1
     model.save(tmp_path / "lld")
@@ -106,34 +106,34 @@ def test_separable_classes_are_learnt_and_survive_saving(tmp_path):
 @pytest.mark.parametrize("names", [("anger", "sad"), ("a", "b", "c", "d")])
 def test_few_clips_and_any_number_of_classes(names):
     x, y, groups = toy(12, names)
-    probabilities = build_estimator("lld").fit(x, y, groups).predict_proba(x)
+    probabilities = build_estimator("linear").fit(x, y, groups).predict_proba(x)
     assert probabilities.shape == (12, len(names))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
 def test_other_functionals_are_refused():
     x, y, groups = toy(12)
-    model = build_estimator("lld").fit(x, y, groups)
+    model = build_estimator("linear").fit(x, y, groups)
     with pytest.raises(AffettoError, match="functionals"):
         model.predict_proba(toy(12, set="other")[0])
 
 
 def test_each_feature_counts_alike_however_many_numbers_it_has():
     x, y, groups = toy()
-    both = build_estimator("lld").fit(x, y, groups)
-    turned = build_estimator("lld", {"features": ["correlations", "functionals"]}).fit(x, y, groups)
+    both = build_estimator("linear").fit(x, y, groups)
+    turned = build_estimator("linear", {"features": ["correlations", "functionals"]}).fit(x, y, groups)
     np.testing.assert_allclose(turned.predict_proba(x), both.predict_proba(x), atol=2e-3)
     doubled = np.concatenate([x["correlations"].stack()] * 2, axis=1)
     twice = FeatureSet({**x, "correlations": ClipFeatures.from_arrays(
         "correlations", x.clip_ids, list(doubled), parameters=x["correlations"].parameters)})  # fmt: skip
-    again = build_estimator("lld").fit(twice, y, groups)  # 1 / sqrt(2 n) for twice as many equal numbers
+    again = build_estimator("linear").fit(twice, y, groups)  # 1 / sqrt(2 n) for twice as many equal numbers
     np.testing.assert_allclose(again.predict_proba(twice), both.predict_proba(x), atol=2e-3)
 
 
 @pytest.mark.parametrize("features", [(), ("mel",), ("functionals", "functionals")])
 def test_features_that_are_no_statistics_of_a_clip_are_refused(features):
     with pytest.raises(ValueError, match="features"):
-        LldParameters(features=features)
+        LinearParameters(features=features)
 
 
 def test_enrolment_with_many_clips_removes_what_is_the_speakers_own():
@@ -170,7 +170,7 @@ def test_what_a_kind_of_voice_always_has_is_taken_off():
     known, unknown = np.flatnonzero(groups < "s4"), np.flatnonzero(groups >= "s4")
     surprise = {}
     for n_types in (1, 2):
-        model = Lld(LldParameters(features=("functionals",), voice_types=n_types, limit=50.0))
+        model = Linear(LinearParameters(features=("functionals",), voice_types=n_types, limit=50.0))
         model.fit(x.take(known), labels[known], groups[known])
         told = model.predict_proba(x.take(unknown))[np.arange(80), labels[unknown]]
         surprise[n_types] = -np.log(told).mean()
@@ -206,7 +206,7 @@ def test_relevance_keeps_the_share_of_each_feature():
 
 def test_who_has_no_speakers_enrols_nobody(tmp_path):
     x, y, _ = toy()
-    model = build_estimator("lld").fit(x, y, [f"clip {i}" for i in range(len(y))])
+    model = build_estimator("linear").fit(x, y, [f"clip {i}" for i in range(len(y))])
     model.save(tmp_path / "lld")
     for found in (model, load_estimator(tmp_path / "lld")):
         with pytest.raises(AffettoError, match="Nobody can be enrolled"):
@@ -216,7 +216,7 @@ def test_who_has_no_speakers_enrols_nobody(tmp_path):
 
 def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path):
     x, y, groups = toy()
-    model = build_estimator("lld").fit(x, y, groups)
+    model = build_estimator("linear").fit(x, y, groups)
     model.save(tmp_path / "lld")
     found, own = load_estimator(tmp_path / "lld"), x.take([0, 1, 2, 3])
     expected = model.predict_proba(x, own)

@@ -1,26 +1,28 @@
-"""The LLD branch of the voice model: a strongly regularised linear classifier on statistics of the LLD.
+"""A strongly regularised linear classifier on vectors that describe a clip.
 
-It reads the functionals of each descriptor and the rank correlations of each pair: how they are spread in a
-clip and how they move together. These are far more numbers (6,373 and 2,080) than there are training clips.
-The penalty must therefore be strong, and lighter on numbers that tell emotions apart in every speaker alike
-(`relevance`), and what every voice of a kind has, low or high, is taken off before (`voice_types`). The
-weights of the best linear model lie in the span of the training clips: the fit takes place in that small
-space (`span`), which is exact and ten times faster.
+It is the LLD branch of the voice model, where it reads the functionals of each descriptor and the rank
+correlations of each pair, and the head on the embedding of a pre-trained encoder. These are more numbers
+(6,373, 2,080 and 768) than there are training clips. The penalty must therefore be strong, and lighter on
+numbers that tell emotions apart in every speaker alike (`relevance`), and what every voice of a kind has, low
+or high, is taken off before (`voice_types`). The weights of the best linear model lie in the span of the
+training clips: the fit takes place in that small space (`span`), which is exact and ten times faster.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator
-from affetto.models.calibration import softmax
+from affetto.models.calibration import apply_temperature, fit_temperature, softmax
+from affetto.models.inner_folds import inner_folds
 from affetto.models.logistic import fit_logistic
+from affetto.models.novelty import Novelty
 from affetto.models.speakers import less_group_means, relevance, several_labels
 from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
@@ -30,25 +32,30 @@ if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
     from affetto.models.graph import InferenceGraph
 
-_STANDARDISER_FILE = "functionals_standardiser.npz"
-_WEIGHTS_FILE = "functionals_weights.npz"
+_STANDARDISER_FILE = "standardiser.npz"
+_WEIGHTS_FILE = "weights.npz"
+_INNER_FOLDS = 4
 
 
-class LldParameters(BaseModel):
+Penalty = Annotated[float, Field(gt=0)]
+
+
+class LinearParameters(BaseModel):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: tuple[Literal["functionals", "egemaps", "correlations"], ...] = Field(
+    features: tuple[Literal["functionals", "egemaps", "correlations", "encoder"], ...] = Field(
         ("functionals", "correlations"),
         min_length=1,
-        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080).",
+        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), "
+        "encoder (statistics of a pre-trained encoder's frames, 768).",
     )
-    penalty: float = Field(
+    penalty: Penalty | tuple[Penalty, ...] = Field(
         0.03,
-        gt=0,
         description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
-        "is scaled before, so that all features count alike.",
+        "is scaled before, so that all features count alike. Of several, the best for inner folds that keep "
+        "groups whole is taken, and the probabilities are calibrated on the same folds.",
     )
     relevance: float = Field(
         1.0,
@@ -59,6 +66,9 @@ class LldParameters(BaseModel):
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
     voice_types: VoiceTypeCount = 2
+    novelty: bool = Field(
+        False, description="Also learn how far a clip lies from the training clips (`Linear.novelty`)."
+    )
     enrolment_prior: float = Field(
         2.0,
         ge=0,
@@ -69,7 +79,7 @@ class LldParameters(BaseModel):
 
 
 @dataclass(frozen=True)
-class Linear:
+class _Affine:
     """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
 
     weights: np.ndarray
@@ -80,7 +90,7 @@ class Linear:
         return np.asarray(vectors @ self.weights + self.bias)
 
 
-class Lld(Estimator):
+class Linear(Estimator):
     """A multinomial logistic regression on the vectors of a clip, relative to the kind of its voice.
 
     A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
@@ -94,24 +104,27 @@ class Lld(Estimator):
         Numbers of each feature.
     types_ : VoiceTypes
         Kinds of voices, told apart by the standardised vectors.
-    anyone_ : Linear
+    anyone_ : Affine
         The regression on standardised vectors relative to the kind of voice.
-    enrolled_ : Linear or None
+    enrolled_ : Affine or None
         That on vectors relative to their speaker; None where every speaker was heard in one emotion alone.
+    novelty_ : Novelty or None
+        What tells clips unlike all training clips, where the parameters ask for it.
     """
 
-    name: ClassVar[str] = "lld"
+    name: ClassVar[str] = "linear"
     can_enrol: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = LldParameters
-    parameters: LldParameters
+    Parameters: ClassVar[type[BaseModel]] = LinearParameters
+    parameters: LinearParameters
 
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
         self.types_: VoiceTypes
-        self.anyone_ = Linear(np.zeros((0, 0)), np.zeros(0))
-        self.enrolled_: Linear | None = None
+        self.anyone_ = _Affine(np.zeros((0, 0)), np.zeros(0))
+        self.enrolled_: _Affine | None = None
+        self.novelty_: Novelty | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -131,42 +144,82 @@ class Lld(Estimator):
         sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
         return linear_graph(sizes, self.standardiser_, self.types_, self.anyone_.weights, self.anyone_.bias)
 
+    def novelty(self, x: FeatureSet) -> np.ndarray | None:
+        """Return how far clips lie from the training clips; see `Estimator.novelty`."""
+        self._require_compatible(x)
+        return None if self.novelty_ is None else self.novelty_(self.standardiser_(self._vectors(x)))
+
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
-        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+        penalty, temperature = self._choose(vectors, labels, groups)
+        self._fit_vectors(vectors, labels, groups, penalty, temperature)
+        self.enrolled_ = self.novelty_ = None
         standardised = self.standardiser_(vectors)
-        self.types_ = self._learn_types(standardised, labels, groups)
-        self.anyone_ = self._regress(self._less_type(standardised), labels, groups)
-        self.enrolled_ = None
         if several_labels(labels, groups):
-            self.enrolled_ = self._regress(less_group_means(standardised, groups), labels, groups)
+            relative = less_group_means(standardised, groups)
+            self.enrolled_ = self._regress(relative, labels, groups, penalty, temperature)
+        if self.parameters.novelty:
+            self.novelty_ = Novelty.learn(standardised, labels, groups, seed=self.seed)
 
-    def _learn_types(self, standardised: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> VoiceTypes:
-        return VoiceTypes.learn(
+    def _fit_vectors(
+        self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
+    ) -> None:
+        """Fit everything that answers without an enrolment."""
+        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
+        standardised = self.standardiser_(vectors)
+        self.types_ = VoiceTypes.learn(
             standardised,
             labels,
             groups,
             scale=self._scale(np.ones(standardised.shape[1])),
             n_types=self.parameters.voice_types,
-            penalty=self.parameters.penalty,
+            penalty=penalty,
         )
+        self.anyone_ = self._regress(self._less_type(standardised), labels, groups, penalty, temperature)
+
+    def _choose(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+        """Return the penalty and the temperature that make labels of inner folds most likely."""
+        given = self.parameters.penalty
+        if isinstance(given, float):
+            return given, 1.0
+        answers: dict[float, list[np.ndarray]] = {penalty: [] for penalty in given}
+        tested: list[np.ndarray] = []
+        for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
+            tested.append(labels[test])
+            for penalty, found in answers.items():
+                self._fit_vectors(vectors[train], labels[train], groups[train], penalty, 1.0)
+                found.append(self._answer(vectors[test]))
+        if not tested:  # a single group, or a class that only one group has
+            return max(given), 1.0
+        truth = np.concatenate(tested)
+        pooled = {penalty: np.concatenate(found) for penalty, found in answers.items()}
+        temperatures = {penalty: fit_temperature(found, truth) for penalty, found in pooled.items()}
+        losses = {
+            penalty: _log_loss(apply_temperature(found, temperatures[penalty]), truth)
+            for penalty, found in pooled.items()
+        }
+        best = min(losses, key=lambda penalty: (losses[penalty], -penalty))
+        return best, temperatures[best]
 
     def _less_type(self, standardised: np.ndarray) -> np.ndarray:
         """Subtract from standardised vectors what they owe to the kind of voice."""
         return np.asarray(standardised - self.types_.offset(standardised))
 
-    def _regress(self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Linear:
+    def _regress(
+        self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
+    ) -> _Affine:
         scale = self._scale(relevance(relative, labels, groups))
         weights, bias = fit_logistic(
             relative * scale,
             labels,
             len(self.classes_),
-            penalty=self.parameters.penalty,
+            penalty=penalty,
             class_weights=self.parameters.class_weights,
         )
-        rounded = (weights * scale[:, None]).astype(np.float32)  # as they are saved: loading changes nothing
-        return Linear(rounded.astype(np.float64), bias)
+        # Rounded as they are saved: loading changes nothing.
+        rounded = (weights * scale[:, None] / temperature).astype(np.float32)
+        return _Affine(rounded.astype(np.float64), bias / temperature)
 
     def _scale(self, relevances: np.ndarray) -> np.ndarray:
         """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
@@ -179,7 +232,10 @@ class Lld(Estimator):
         return np.concatenate([x[name].stack() for name in self.features], axis=1)
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return softmax(self.anyone_(self._less_type(self.standardiser_(self._vectors(x)))))
+        return self._answer(self._vectors(x))
+
+    def _answer(self, vectors: np.ndarray) -> np.ndarray:
+        return softmax(self.anyone_(self._less_type(self.standardiser_(vectors))))
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
         if self.enrolled_ is None:
@@ -202,6 +258,7 @@ class Lld(Estimator):
                 bias=self.anyone_.bias,
                 **dict[str, Any](self.types_.arrays()),
                 **self._enrolled_arrays(),
+                **dict[str, Any](self.novelty_.arrays() if self.novelty_ else {}),
             )
 
     def _load_state(self, directory: Path) -> None:
@@ -209,14 +266,20 @@ class Lld(Estimator):
         with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
             self.types_ = VoiceTypes.from_arrays(stored)
-            self.anyone_ = Linear(stored["weights"].astype(np.float64), stored["bias"])
+            self.anyone_ = _Affine(stored["weights"].astype(np.float64), stored["bias"])
             self.enrolled_ = None
             if "enrolled_weights" in stored:
                 weights = stored["enrolled_weights"].astype(np.float64)
-                self.enrolled_ = Linear(weights, stored["enrolled_bias"])
+                self.enrolled_ = _Affine(weights, stored["enrolled_bias"])
+            self.novelty_ = Novelty.from_arrays(stored) if self.parameters.novelty else None
 
     def _enrolled_arrays(self) -> dict[str, Any]:
         if self.enrolled_ is None:
             return {}
         weights, bias = self.enrolled_.weights.astype(np.float32), self.enrolled_.bias
         return {"enrolled_weights": weights, "enrolled_bias": bias}
+
+
+def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    likelihood = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny)).mean())

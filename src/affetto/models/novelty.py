@@ -1,0 +1,99 @@
+"""How far a clip lies from all that a model has learnt from: whether its answer is one about something it knows.
+
+The distance is measured where the model decides, in its standardised features: a clip is compared with the
+nearest training clips, in the main directions of these, brought to one scale ("whitened"), as in Sun, Ming,
+Zhu & Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022. What a distance means is
+learnt from groups that are held back in turn: speakers that the references do not contain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from affetto.models.inner_folds import inner_folds
+
+_DIRECTIONS = 48
+_NEIGHBOURS = 5
+_FOLDS = 10
+_QUANTILES = 201
+_ARRAYS = ("novelty_mean", "novelty_basis", "novelty_references", "novelty_distances")
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Training clips to compare with, and the distances of clips of unseen groups from them.
+
+    Attributes
+    ----------
+    mean, basis
+        Of the space that is compared in: float32 [n_dimensions] and [n_dimensions, n_directions].
+    references
+        The training clips in it, float32 [n_clips, n_directions].
+    distances
+        Quantiles 0, 0.005, …, 1 of the distances of clips of held-out groups, float32 [201], ascending.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+    references: np.ndarray
+    distances: np.ndarray
+
+    @classmethod
+    def learn(cls, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, seed: int) -> Self:
+        """Learn from standardised training vectors, float64 [n_clips, n_dimensions].
+
+        Where no group can be held back, clips are compared with the other clips of their own groups, and
+        distances come out too small.
+        """
+        held = []
+        for train, test in inner_folds(labels, groups, _FOLDS, seed):
+            mean, basis = _whitening(vectors[train])
+            held.append(_distances((vectors[test] - mean) @ basis, (vectors[train] - mean) @ basis))
+        mean, basis = _whitening(vectors)
+        references = (vectors - mean) @ basis
+        if not held:
+            held.append(_distances(references, references))
+        quantiles = np.quantile(np.concatenate(held), np.linspace(0, 1, _QUANTILES))
+        return cls(*(each.astype(np.float32) for each in (mean, basis, references, quantiles)))
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Return for each vector the share of clips of unseen groups that lie nearer, float64 [n_clips].
+
+        Beyond the farthest of them the value goes on from 1 towards 2: 2 - farthest / distance.
+        """
+        places = (vectors - self.mean) @ self.basis.astype(np.float64)
+        distance = _distances(places, self.references.astype(np.float64))
+        shares = np.linspace(0, 1, _QUANTILES)
+        inside = np.interp(distance, self.distances, shares)
+        farthest = max(float(self.distances[-1]), np.finfo(np.float32).tiny)
+        return np.where(distance > farthest, 2.0 - farthest / np.maximum(distance, farthest), inside)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `from_arrays` makes the same of."""
+        values = (self.mean, self.basis, self.references, self.distances)
+        return dict(zip(_ARRAYS, values, strict=True))
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
+        """Take what `arrays` returned."""
+        return cls(*(stored[name] for name in _ARRAYS))
+
+
+def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and a basis of the main directions, in which the vectors vary alike in all of them."""
+    mean = vectors.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+    kept = min(_DIRECTIONS, int((lengths > lengths[:1] * 1e-6).sum()))
+    scale = np.sqrt(len(vectors)) / np.maximum(lengths[:kept], np.finfo(np.float64).tiny)
+    return mean, directions[:kept].T * scale
+
+
+def _distances(places: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Return the mean distance of each place from its nearest references, float64 [n_places]."""
+    squares = (places**2).sum(axis=1)[:, None] + (references**2).sum(axis=1) - 2 * places @ references.T
+    nearest = np.sort(np.maximum(squares, 0.0), axis=1)[:, :_NEIGHBOURS]
+    return np.asarray(np.sqrt(nearest).mean(axis=1))
