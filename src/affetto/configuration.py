@@ -1,6 +1,13 @@
 """How the configuration of the project is read."""
 
+from importlib.resources import files
 from typing import Any
+
+
+def package_path(path: str) -> str:
+    """Return where a folder of the installed package lies, for `${package:…}` in the configuration."""
+    return str(files("affetto") / path)
+
 
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
@@ -10,5 +17,6 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
         "mlflow": ["mlflow*"],
     },
     # An environment changes single keys of a nested parameter and leaves its neighbours as they are in base.
+    "custom_resolvers": {"package": package_path},
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
 }

@@ -13,7 +13,13 @@ from affetto.pipelines.evaluation.pipeline import create_theme_pipeline as theme
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
 from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
 from affetto.pipelines.library.pipeline import create_pipeline as library_pipeline
-from affetto.pipelines.model_table import SIDES, feature_names, model_table, proposed_model
+from affetto.pipelines.model_table import (
+    SIDES,
+    feature_names,
+    hearing_model,
+    model_table,
+    proposed_model,
+)
 from affetto.pipelines.recommend.pipeline import create_library_pipeline as playlist_library_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.robustness.pipeline import create_pipeline as robustness_pipeline
@@ -43,7 +49,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()
     voice = corpora["voice"] + features["voice"] + experiments["voice"]
     music_model = proposed_model("music")
-    hear = hear_pipeline(proposed_model("voice"))
+    hear = hear_pipeline(hearing_model())
     recommend = hear + recommend_pipeline()
     return {
         "corpora": corpora["music"] + corpora["voice"],

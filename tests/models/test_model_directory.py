@@ -48,7 +48,7 @@ def test_a_file_in_the_way_is_left_alone(tmp_path):
 
 def test_a_calibrated_copy_differs_in_its_temperature_alone(tmp_path):
     write(tmp_path / "model", 1)
-    copy_calibrated(tmp_path / "model", tmp_path / "copy", 2.5)
+    copy_calibrated(tmp_path / "model", tmp_path / "copy", 2.5, {"corpus": "toy"})
     assert read_signature(tmp_path / "copy") == {**read_signature(tmp_path / "model"), "temperature": 2.5}
     assert (tmp_path / "copy" / "weights").read_text() == "1"
 
@@ -56,7 +56,7 @@ def test_a_calibrated_copy_differs_in_its_temperature_alone(tmp_path):
 def test_what_is_no_model_is_told(tmp_path):
     assert not holds_model(tmp_path)
     with pytest.raises(AffettoError, match="holds no model"):
-        copy_calibrated(tmp_path, tmp_path / "copy", 2.0)
+        copy_calibrated(tmp_path, tmp_path / "copy", 2.0, {})
     (tmp_path / SIGNATURE_FILE).write_text(json.dumps({"format": 99}))
     with pytest.raises(AffettoError, match="format 99"):
         read_signature(tmp_path)

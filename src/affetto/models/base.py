@@ -50,6 +50,9 @@ class Estimator(abc.ABC):
         epochs.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
+    learnt_from_ : dict
+        Of a model that is deployed: its `name`, and of its training clips `corpus`, `speech`, `clips` and
+        `groups`; empty for others.
     temperature : float
         Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own
         probabilities.
@@ -72,6 +75,7 @@ class Estimator(abc.ABC):
         self.history_: list[dict[str, float]] = []
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
+        self.learnt_from_: dict[str, Any] = {}
 
     @property
     @abc.abstractmethod
@@ -230,6 +234,7 @@ class Estimator(abc.ABC):
         estimator.history_ = signature["history"]
         estimator.temperature = float(signature["temperature"])
         estimator.feature_parameters_ = signature["feature_parameters"]
+        estimator.learnt_from_ = signature.get("learnt_from", {})
         estimator._load_state(Path(directory))
         return estimator
 
@@ -265,6 +270,7 @@ class Estimator(abc.ABC):
             "feature_parameters": self.feature_parameters_,
             "history": self.history_,
             "temperature": self.temperature,
+            "learnt_from": self.learnt_from_,
         }
 
     def _require_fitted(self) -> None:

@@ -188,6 +188,7 @@ def fit_on_everything(
     store: ResultStore,
     models: Path,
     description: str,
+    learnt_from: Mapping[str, Any] | None = None,
     copies: Mapping[str, FeatureSet] | None = None,
 ) -> Path:
     """Fit the model that is deployed, on all labelled clips.
@@ -198,6 +199,8 @@ def fit_on_everything(
         As for `cross_validate`; a model that is there, also as the branch of another, is not fitted again.
     temperature
         Calibration found on out-of-fold predictions (Guo et al., ICML 2017).
+    learnt_from
+        What the model says of its training clips in its answers (`Estimator.learnt_from_`), JSON values.
     executor
         Where the fit runs.
     description
@@ -224,10 +227,15 @@ def fit_on_everything(
     )
     _run([fit], executor, description)
     fitted = models / fingerprint(fit.key())
-    key = {"what": "calibrated model", "fit": fitted.name, "temperature": round(temperature, 6)}
+    key = {
+        "what": "calibrated model",
+        "fit": fitted.name,
+        "temperature": round(temperature, 6),
+        "learnt_from": learnt_from or {},
+    }
     directory = models / fingerprint(key)
     if not holds_model(directory):
-        copy_calibrated(fitted, directory, temperature)
+        copy_calibrated(fitted, directory, temperature, learnt_from or {})
     return directory
 
 

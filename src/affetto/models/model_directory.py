@@ -51,8 +51,10 @@ def read_signature(directory: Path) -> dict[str, Any]:
     return signature
 
 
-def copy_calibrated(source: Path, directory: Path, temperature: float) -> None:
-    """Copy a saved model, with another temperature of its probabilities.
+def copy_calibrated(
+    source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
+) -> None:
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def copy_calibrated(source: Path, directory: Path, temperature: float) -> None:
     signature = read_signature(source)
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
-        write_signature(partial, {**signature, "temperature": temperature})
+        write_signature(partial, {**signature, "temperature": temperature, "learnt_from": learnt_from})
 
 
 def installed_versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How far a clip lies from all that a model has learnt from: whether its answer is one about something it knows.
+"""How far a clip lies from all that a model has learnt from: whether it knows what it is asked about.
 
 The distance is measured where the model decides, in its standardised features: a clip is compared with the
 nearest training clips, in the main directions of these, brought to one scale ("whitened"), as in Sun, Ming,
@@ -70,7 +70,8 @@ class Novelty:
         shares = np.linspace(0, 1, _QUANTILES)
         inside = np.interp(distance, self.distances, shares)
         farthest = max(float(self.distances[-1]), np.finfo(np.float32).tiny)
-        return np.where(distance > farthest, 2.0 - farthest / np.maximum(distance, farthest), inside)
+        beyond = 2.0 - farthest / np.maximum(distance, farthest)
+        return np.asarray(np.where(distance > farthest, beyond, inside))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what `from_arrays` makes the same of."""

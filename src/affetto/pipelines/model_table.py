@@ -20,7 +20,7 @@ Table = dict[str, ModelSpecification]
 class _Current:
     """The model table and the features of each side, as the parameters of the run under way name them."""
 
-    names: tuple[dict[str, Table], dict[str, tuple[str, ...]]] | None = None
+    names: tuple[dict[str, Table], dict[str, tuple[str, ...]], bool] | None = None
 
 
 def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
@@ -76,7 +76,8 @@ def _specification(side: str, name: str, entry: object) -> ModelSpecification:
 def use_parameters(parameters: Mapping[str, Any]) -> None:
     """Make `parameters` the ones that pipelines are built from."""
     features = {side: tuple(parameters[side]["features"]) for side in SIDES}
-    _Current.names = (read_tables(parameters), features)
+    ready = bool(parameters.get("recommend", {}).get("ready_model", False))
+    _Current.names = (read_tables(parameters), features, ready)
 
 
 def model_table(side: str) -> Table:
@@ -87,6 +88,11 @@ def model_table(side: str) -> Table:
 def feature_names(side: str) -> tuple[str, ...]:
     """Return the features of `side` that have parameters, whether a model reads them or not."""
     return _names()[1][side]
+
+
+def hearing_model() -> str | None:
+    """Return the name of the voice model that hears recordings; None for the one that is ready."""
+    return None if _names()[2] else proposed_model("voice")
 
 
 def proposed_model(side: str) -> str:
@@ -103,7 +109,7 @@ def proposed_model(side: str) -> str:
     raise AffettoError(f"{side}.emotion.models has no model whose role is proposed: give one that role.")
 
 
-def _names() -> tuple[dict[str, Table], dict[str, tuple[str, ...]]]:
+def _names() -> tuple[dict[str, Table], dict[str, tuple[str, ...]], bool]:
     """Return what is in use; that of the base configuration while there is no run."""
     if _Current.names is None:
         use_parameters(_base_parameters())

@@ -18,6 +18,18 @@ class EmotionProbability(BaseModel):
     probability: float = Field(ge=0, le=1)
 
 
+class HeardBy(BaseModel):
+    """Which model heard a recording, and what it has learnt from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Name in the table of models.")
+    corpus: str = Field(description="The corpus of its training clips.")
+    speech: str = Field(default="", description="Kind and language of the speech there, where it is known.")
+    clips: int = Field(ge=0, description="Number of training clips.")
+    groups: int = Field(ge=0, description="Number of speakers, or of whatever the groups are.")
+
+
 class Span(BaseModel):
     """A stretch of a recording with one emotion, or without speech."""
 
@@ -48,7 +60,7 @@ class HeardVoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str = Field(description="Name of the recording, unique in its run: its stem.")
     recording: str = Field(description="The file.")
     status: Literal["ok", "no_speech", "unreadable"]
@@ -58,6 +70,15 @@ class HeardVoice(BaseModel):
     emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")
     emotions: tuple[EmotionProbability, ...] = Field(default=(), description="All of them, likeliest first.")
     unsure: bool = Field(default=False, description="No emotion reached `recommend.unsure_below`.")
+    novelty: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Share of training clips of speakers that were held back that are nearer to what the "
+        "model knows; above 1: none is as far. Null: the model does not tell.",
+    )
+    novel: bool = Field(default=False, description="That is above `recommend.novel_above`.")
+    heard_by: HeardBy | None = Field(default=None, description="The model; null where nothing was heard.")
     enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
     timeline: Timeline | None = Field(default=None, description="Null when the recording was heard as one.")
 

@@ -40,11 +40,15 @@ class Listened:
     ----------
     posteriors
         Name of the recording → float64 [n_steps, n_classes], NaN in steps that were not heard.
+    novelty
+        Name of the recording → float64 [n_steps] (`Estimator.novelty`), NaN also where the model does not
+        tell.
     failures
         Name of the recording → why its features cannot be computed.
     """
 
     posteriors: dict[str, np.ndarray]
+    novelty: dict[str, np.ndarray]
     failures: dict[str, str]
 
 
@@ -83,14 +87,19 @@ def listen(
     posteriors = {
         name: np.full((len(steps), len(model.classes_)), np.nan) for name, (_, steps) in recordings.items()
     }
+    novelty = {name: np.full(len(steps), np.nan) for name, (_, steps) in recordings.items()}
     failures: dict[str, str] = {}
     heard = _windows_of_all(recordings, kinds, failures, progress)
     for some in _batched(heard, batch):
         x = stack_features([f"{name}/{step}" for name, step, _ in some], [f for *_, f in some], kinds)
         found = model.predict_proba(x) if enrolment is None else model.predict_proba(x, enrolment=enrolment)
-        for (name, step, _), row in zip(some, found, strict=True):
-            posteriors[name][step] = row
-    return Listened({name: rows for name, rows in posteriors.items() if name not in failures}, failures)
+        far = model.novelty(x)
+        unlike = np.full(len(some), np.nan) if far is None else far
+        for (name, step, _), row, value in zip(some, found, unlike, strict=True):
+            posteriors[name][step], novelty[name][step] = row, value
+    for name in failures:
+        del posteriors[name], novelty[name]
+    return Listened(posteriors, novelty, failures)
 
 
 def feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:

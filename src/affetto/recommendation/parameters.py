@@ -109,6 +109,11 @@ class RecommendParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     voice: str = Field(description="Recording, or folder of recordings, to answer.")
+    ready_model: bool = Field(
+        default=False,
+        description="Hear with the voice model that is part of Affetto, not with the proposed one of the "
+        "environment.",
+    )
     enrol: str | None = Field(
         default=None,
         description="A few recordings of the same person without labels, a file or a folder; null: none.",
@@ -147,6 +152,13 @@ class RecommendParameters(BaseModel):
         ge=0,
         le=1,
         description="The answer is marked unsure when no emotion of the voice reaches this.",
+    )
+    novel_above: float = Field(
+        default=0.98,
+        ge=0,
+        le=2,
+        description="The answer is marked novel when more than this share of held-out training clips is "
+        "nearer to what the model knows.",
     )
     voice_activity: VoiceActivityParameters = Field(default_factory=VoiceActivityParameters)
     timeline: TimelineParameters = Field(default_factory=TimelineParameters)

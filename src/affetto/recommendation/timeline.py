@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from affetto.recommendation.heard import HeardVoice, Span, Timeline, round_probability, sort_emotions
+from affetto.recommendation.heard import HeardBy, HeardVoice, Span, Timeline, round_probability, sort_emotions
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.pooling import pool_posteriors, smooth_posteriors
 from affetto.recommendation.steps import Step
@@ -20,6 +20,7 @@ def timeline_table(
     name: str,
     steps: Sequence[Step],
     posteriors: np.ndarray,
+    novelty: np.ndarray,
     classes: Sequence[str],
     parameters: RecommendParameters,
 ) -> pd.DataFrame:
@@ -33,6 +34,8 @@ def timeline_table(
         Its steps.
     posteriors
         float [n_steps, n_classes] as the model gave them; NaN in steps that were not heard.
+    novelty
+        float [n_steps] as the model gave it; NaN where it gave none.
     classes
         Emotions of the columns.
     parameters
@@ -41,8 +44,8 @@ def timeline_table(
     Returns
     -------
     pandas.DataFrame
-        A row a step: `name, start_s, end_s, speech_s, emotion, unsure` and `p_<emotion>`, the smoothed
-        posteriors; `emotion`, `unsure` and `p_` are missing where the step was not heard.
+        A row a step: `name, start_s, end_s, speech_s, emotion, unsure, novelty` and `p_<emotion>`, the
+        smoothed posteriors; `emotion`, `unsure` and `p_` are missing where the step was not heard.
     """
     spoken = np.array([step.speech_s for step in steps])
     distance = parameters.timeline.smoothing_s / parameters.timeline.hop_s
@@ -59,13 +62,19 @@ def timeline_table(
             "speech_s": spoken.round(3),
             "emotion": pd.Series(emotions, dtype="str"),
             "unsure": pd.Series(unsure, dtype="boolean").where(heard),
+            "novelty": np.asarray(novelty, dtype=np.float64).round(_DIGITS),
             **{f"{PROBABILITY}{label}": smoothed[:, i].round(_DIGITS) for i, label in enumerate(classes)},
         }
     )
 
 
 def summarise_timeline(
-    table: pd.DataFrame, recording: str, parameters: RecommendParameters, *, enrolled: int = 0
+    table: pd.DataFrame,
+    recording: str,
+    parameters: RecommendParameters,
+    *,
+    heard_by: HeardBy | None = None,
+    enrolled: int = 0,
 ) -> HeardVoice:
     """Say what was heard in a recording as a whole.
 
@@ -76,7 +85,9 @@ def summarise_timeline(
     recording
         The file.
     parameters
-        `timeline` and `unsure_below` are read.
+        `timeline`, `unsure_below` and `novel_above` are read.
+    heard_by
+        The model.
     enrolled
         Number of recordings of the same person that the model was given.
 
@@ -87,6 +98,7 @@ def summarise_timeline(
     """
     classes = emotions_of(table)
     emotions = sort_emotions(classes, pool_posteriors(_posteriors(table), table["speech_s"].to_numpy()))
+    novelty = _pool_novelty(table)
     return HeardVoice(
         name=str(table["name"].iloc[0]),
         recording=recording,
@@ -96,9 +108,21 @@ def summarise_timeline(
         emotion=emotions[0].emotion,
         emotions=emotions,
         unsure=emotions[0].probability < parameters.unsure_below,
+        novelty=novelty,
+        novel=novelty is not None and novelty > parameters.novel_above,
+        heard_by=heard_by,
         enrolled=enrolled,
         timeline=None if len(table) == 1 else _timeline(table, parameters),
     )
+
+
+def _pool_novelty(table: pd.DataFrame) -> float | None:
+    """Return the mean of the steps, each weighted by its speech; None where the model does not tell."""
+    told = table[table["novelty"].notna()]
+    if told.empty:
+        return None
+    weights = told["speech_s"].to_numpy() + np.finfo(np.float64).tiny
+    return round(float(np.average(told["novelty"].to_numpy(), weights=weights)), _DIGITS)
 
 
 def emotions_of(table: pd.DataFrame) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from affetto.errors import one_line
-from affetto.recommendation.heard import HeardVoice, Span, Timeline
+from affetto.recommendation.heard import HeardBy, HeardVoice, Span, Timeline
 from affetto.recommendation.reasons import clock, percent
 
 _SHOWN_SPANS = 8
-_HEADER = ("recording", "emotion", "probability", "unsure", "speech")
+_HEADER = ("recording", "emotion", "probability", "note", "speech")
+_CAUTION = "Speech of another language or another kind makes it less sure than it says."
 
 
 def summarise_voices(voices: Iterable[HeardVoice]) -> str:
@@ -23,8 +24,8 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     Returns
     -------
     str
-        A table with a row a recording, below it how the emotion of long ones changes, and why others have
-        none; without trailing newline.
+        A table with a row a recording, below it how the emotion of long ones changes, why others have none,
+        and which model heard them; without trailing newline.
     """
     voices = list(voices)
     heard = [voice for voice in voices if voice.status == "ok"]
@@ -37,8 +38,17 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
         f"{one_line(voice.name)}: {describe_spans(voice.timeline)}" for voice in heard if voice.timeline
     ]
     silent = [f"{one_line(voice.name)}: {voice.message}" for voice in voices if voice.status != "ok"]
-    parts = [table if heard else [], changing, silent]
+    novel = ["Novel: unlike what the model was trained on, so that its answer may mean little."]
+    models = list(dict.fromkeys(describe_model(voice.heard_by) for voice in heard if voice.heard_by))
+    parts = [table if heard else [], changing, silent, novel if any(v.novel for v in heard) else [], models]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def describe_model(model: HeardBy) -> str:
+    """Say which model heard, what it has learnt from, and when it is less sure than it says."""
+    speech = f": {model.speech}" if model.speech else ""
+    learnt = f"{model.clips} clips of {model.groups} speakers of {model.corpus}{speech}"
+    return f"Heard by the model {model.name}, which has learnt from {learnt}. {_CAUTION}"
 
 
 def describe_spans(timeline: Timeline) -> str:
@@ -50,8 +60,8 @@ def describe_spans(timeline: Timeline) -> str:
 
 def _row(voice: HeardVoice) -> tuple[str, ...]:
     probability = percent(voice.emotions[0].probability)
-    unsure = "unsure" if voice.unsure else ""
-    return one_line(voice.name), str(voice.emotion), probability, unsure, f"{voice.speech_s:.1f} s"
+    note = ", ".join(name for name, holds in (("unsure", voice.unsure), ("novel", voice.novel)) if holds)
+    return one_line(voice.name), str(voice.emotion), probability, note, f"{voice.speech_s:.1f} s"
 
 
 def _span(span: Span) -> str:

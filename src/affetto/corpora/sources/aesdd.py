@@ -46,6 +46,7 @@ SOURCE = Source(
     labels="aesdd",
     group_rule="the speaker: the number in brackets",
     index=index_aesdd,
+    speech="acted Greek speech",
     layout="anger/a01 (1).wav; the folders do not matter",
     # It grows by intention: these are the files that EmoBox (2024) lists, of six actors.
     expected=Expected(clips=604, groups=6, labels={"a": 121, "d": 122, "f": 120, "h": 119, "s": 122}),

@@ -48,6 +48,7 @@ SOURCE = Source(
     labels="ased",
     group_rule="the speaker: last number of the name",
     index=index_ased,
+    speech="acted Amharic speech",
     layout="Angry/a5-03-01-02-50.wav; the folders do not matter",
     expected=Expected(clips=2474, groups=65, labels={"a": 486, "f": 510, "h": 486, "n": 522, "s": 470}),
 )

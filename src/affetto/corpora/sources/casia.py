@@ -43,6 +43,7 @@ SOURCE = Source(
     labels="casia",
     group_rule="the speaker: the folder around the emotion's",
     index=index_casia,
+    speech="acted Mandarin speech",
     layout="<speaker>/<emotion>/201.wav",
     expected=Expected(clips=1200, groups=4, labels=dict.fromkeys(EMOTIONS, 200)),
 )

@@ -57,6 +57,7 @@ SOURCE = Source(
     labels="cremad",
     group_rule="the actor: first four characters of the name",
     index=index_cremad,
+    speech="acted English speech",
     layout="AudioWAV/1001_DFA_ANG_XX.wav",
     expected=Expected(
         clips=7442,

@@ -44,6 +44,7 @@ SOURCE = Source(
     labels="emodb",
     group_rule="the speaker: first two characters of the name",
     index=index_emodb,
+    speech="acted German speech",
     layout="wav/03a01Fa.wav",
     expected=Expected(
         clips=535,

@@ -45,6 +45,7 @@ SOURCE = Source(
     labels="emovo",
     group_rule="the actor: second part of the name",
     index=index_emovo,
+    speech="acted Italian speech",
     layout="f1/dis-f1-b1.wav",
     expected=Expected(clips=588, groups=6, labels=dict.fromkeys(EMOTIONS, 84)),
 )

@@ -55,6 +55,7 @@ SOURCE = Source(
     labels="esd",
     group_rule="the speaker: first four characters of the name",
     index=index_esd,
+    speech="acted English and Mandarin speech",
     layout="0001/Angry/0001_000351.wav, or 0001/Angry/train/0001_000351.wav",
     official_split="the folders train, evaluation and test, where they are; every speaker is in each",
     expected=Expected(clips=35_000, groups=20, labels=dict.fromkeys(EMOTIONS, 7000)),

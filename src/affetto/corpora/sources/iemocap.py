@@ -88,6 +88,7 @@ SOURCE = Source(
     group_rule="the speaker: session and last letter of the name (Ses01F); the two speakers of a session "
     "talk to one another",
     index=index_iemocap,
+    speech="acted and improvised English dialogues",
     layout="Session1/dialog/EmoEvaluation/Ses01F_impro01.txt beside "
     "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav or Session1/dialog/wav/Ses01F_impro01.wav",
     expected=Expected(

@@ -46,6 +46,7 @@ SOURCE = Source(
     labels="jl_corpus",
     group_rule="the speaker: first part of the name",
     index=index_jl_corpus,
+    speech="acted New Zealand English speech",
     layout="Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/male1_angry_10a_1.wav",
     expected=Expected(clips=2400, groups=4, labels=dict.fromkeys(PRIMARY + SECONDARY, 240)),
 )

@@ -75,6 +75,7 @@ SOURCE = Source(
     labels="msp_podcast",
     group_rule="the speaker (SpkrID); of an unknown one the podcast's recording, first number of the name",
     index=index_msp_podcast,
+    speech="spontaneous English speech of podcasts",
     layout="Labels/labels_consensus.csv beside Audios/MSP-PODCAST_0001_0008.wav",
     official_split="Split_Set: Train, Development and Test1; Test2 and Test3 are in no split",
     expected=None,  # it grows from release to release

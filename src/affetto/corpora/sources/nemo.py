@@ -71,6 +71,7 @@ SOURCE = Source(
     labels="nemo",
     group_rule="the speaker: column speaker_id of the table",
     index=index_nemo,
+    speech="acted Polish speech",
     layout="samples/EB0_anger_1.wav beside data.tsv",
     expected=Expected(clips=4481, groups=9),
 )

@@ -69,6 +69,7 @@ SOURCE = Source(
     group_rule="the actor: last number of the name",
     index=index_ravdess,
     people_of="ravdess",
+    speech="acted English speech",
     layout="Actor_01/03-01-05-01-01-01-01.wav",
     expected=Expected(
         clips=1440,

@@ -24,6 +24,7 @@ SOURCE = replace(
     name="ravdess_song",
     title="Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), song",
     index=index_ravdess_song,
+    speech="acted English song",
     layout="Actor_01/03-02-05-01-01-01-01.wav",
     # Actor 18 sings nothing, and nobody sings disgust or surprise.
     expected=Expected(

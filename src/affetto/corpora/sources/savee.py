@@ -45,6 +45,7 @@ SOURCE = Source(
     labels="savee",
     group_rule="the speaker: the folder, or the first two characters of the name",
     index=index_savee,
+    speech="acted English speech",
     layout="AudioData/DC/a01.wav, or DC_a01.wav",
     expected=Expected(
         clips=480, groups=4, labels={**dict.fromkeys(("a", "d", "f", "h", "sa", "su"), 60), "n": 120}

@@ -45,6 +45,7 @@ SOURCE = Source(
     labels="shemo",
     group_rule="the speaker: first three characters of the name",
     index=index_shemo,
+    speech="Persian speech of radio plays",
     layout="female/F21N05.wav",
     expected=Expected(
         clips=3000,

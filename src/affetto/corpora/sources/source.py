@@ -76,6 +76,8 @@ class Source:
         unlabelled, without group it is its own.
     layout
         The files that it reads below the root, in words.
+    speech
+        Kind and language of the speech, in words; empty where it is the user's own affair, or music.
     official_split
         Where its published split comes from, in words; None where there is none.
     expected
@@ -99,6 +101,7 @@ class Source:
     group_rule: str
     index: Index
     layout: str
+    speech: str = ""
     official_split: str | None = None
     expected: Expected | None = None
     downloads: tuple[Download, ...] = ()

@@ -47,6 +47,7 @@ SOURCE = Source(
     labels="tess",
     group_rule="the speaker: OAF (older) or YAF (younger), before the first underscore of the name",
     index=index_tess,
+    speech="acted English speech",
     layout="OAF_Fear/OAF_back_fear.wav; the folders do not matter",
     expected=Expected(
         clips=2800,

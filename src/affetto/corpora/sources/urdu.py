@@ -43,6 +43,7 @@ SOURCE = Source(
     labels="urdu",
     group_rule="the speaker: first part of the name",
     index=index_urdu,
+    speech="spontaneous Urdu speech of talk shows",
     layout="Angry/SM1_F10_A010.wav",
     # The publication speaks of 38 speakers; the names of its 400 files tell 29 apart.
     expected=Expected(clips=400, groups=29, labels=dict.fromkeys("AHNS", 100)),

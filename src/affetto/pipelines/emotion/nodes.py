@@ -11,6 +11,7 @@ import pandas as pd
 
 from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds
 from affetto.datasets.mlflow_run import ModelRun
 from affetto.evaluation.enrolment import enrolment_metrics
@@ -153,9 +154,12 @@ def fit_model(
     executor: ExecutorParameters,
     store: ResultStore,
     fits: Path,
+    corpus: CorpusParameters,
     clips: pd.DataFrame,
     predictions: pd.DataFrame,
     copies: Copies | None = None,
+    *,
+    name: str,
     **features: ClipFeatures,
 ) -> tuple[str, Path]:
     """Fit the model on all labelled clips, calibrated on its out-of-fold predictions.
@@ -171,6 +175,7 @@ def fit_model(
         FeatureSet.align(features),
         clips,
         temperature=fit_temperature(probabilities.to_numpy(), labels.to_numpy()),
+        learnt_from=_learnt_from(name, corpus, clips),
         executor=executor,
         store=store,
         models=fits,
@@ -178,6 +183,19 @@ def fit_model(
         copies=_own_copies(specification, copies),
     )
     return str(directory), directory
+
+
+def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
+    """Say in words and numbers what a model has learnt from."""
+    sources = [SOURCES[each.source] for each in (corpus, *corpus.others)]
+    labelled = clips[clips["emotion"].notna()]
+    return {
+        "name": name,
+        "corpus": " + ".join(source.title for source in sources),
+        "speech": " + ".join(source.speech for source in sources if source.speech),
+        "clips": len(labelled),
+        "groups": int(labelled["group"].nunique()),
+    }
 
 
 def track_model(

@@ -129,8 +129,13 @@ def _fits(side: str, name: str, entry: ModelSpecification) -> list[Node]:
             namespace=emotion,
         ),
         Node(
-            nodes.fit_model,
-            inputs={**shared, "fits": fits, "predictions": f"{emotion}.predictions"},
+            update_wrapper(partial(nodes.fit_model, name=name), nodes.fit_model),
+            inputs={
+                **shared,
+                "fits": fits,
+                "corpus": f"params:{side}.corpus",
+                "predictions": f"{emotion}.predictions",
+            },
             outputs=[f"{emotion}.fitted", f"{emotion}.model"],
             name="fit_on_everything",
             namespace=emotion,

@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator
 from affetto.recommendation.enrolment import enrol, screen_enrolment
-from affetto.recommendation.heard import HeardVoice
+from affetto.recommendation.heard import HeardBy, HeardVoice
 from affetto.recommendation.listening import Listened, listen
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.recordings import list_recordings, screen_recordings
@@ -24,11 +24,11 @@ _LONG_WINDOWS = 120
 """A progress bar is shown from so many windows on."""
 
 
-def find_speech(parameters: RecommendParameters, model: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_speech(parameters: RecommendParameters, model: object) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List the recordings, and those of the person's enrolment, and tell where there is speech.
 
-    `model` is where the voice model was fitted: recordings are looked for only when there is one, since
-    those of the demo are made together with its corpus.
+    `model` is the voice model, or where it was fitted: recordings are looked for only when there is one,
+    since those of the demo are made together with its corpus.
 
     Raises
     ------
@@ -53,12 +53,17 @@ def recognise_voices(
     )
     timelines = {
         str(row["name"]): timeline_table(
-            row["name"], row["steps"], listened.posteriors[row["name"]], model.classes_, parameters
+            row["name"],
+            row["steps"],
+            listened.posteriors[row["name"]],
+            listened.novelty[row["name"]],
+            model.classes_,
+            parameters,
         )
         for _, row in table[table["status"] == "ok"].iterrows()
     }
     voices = {
-        str(row["name"]): _voice(row, timelines.get(row["name"]), parameters, len(enrolment))
+        str(row["name"]): _voice(row, timelines.get(row["name"]), parameters, model, len(enrolment))
         for _, row in table.iterrows()
     }
     return voices, timelines
@@ -124,11 +129,16 @@ def _listen(
 
 
 def _voice(
-    row: pd.Series, timeline: pd.DataFrame | None, parameters: RecommendParameters, enrolled: int
+    row: pd.Series,
+    timeline: pd.DataFrame | None,
+    parameters: RecommendParameters,
+    model: Estimator,
+    enrolled: int,
 ) -> HeardVoice:
     recording = str(row["path"])
     if timeline is not None:
-        return summarise_timeline(timeline, recording, parameters, enrolled=enrolled)
+        heard_by = HeardBy.model_validate(model.learnt_from_) if model.learnt_from_ else None
+        return summarise_timeline(timeline, recording, parameters, heard_by=heard_by, enrolled=enrolled)
     _LOGGER.warning("%s", row["message"])
     return HeardVoice(
         name=str(row["name"]),

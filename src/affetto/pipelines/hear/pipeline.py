@@ -5,31 +5,35 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from affetto.pipelines.hear import nodes
-from affetto.pipelines.model_table import proposed_model
+
+READY_MODEL = "ready.voice_model"
+"""The voice model that is part of Affetto."""
 
 
 def create_pipeline(voice_model: str | None = None) -> Pipeline:
-    """Build what tells the emotion of recordings: inference only, on what `voice` has made.
+    """Build what tells the emotion of recordings: inference only.
 
     Parameters
     ----------
     voice_model
-        Name of the voice model in the model table; None for the proposed one.
+        Name of a model in the model table, which `voice` has made; None for the model that is ready.
     """
-    emotion = f"voice.emotion.{voice_model or proposed_model('voice')}"
+    fitted, model = READY_MODEL, READY_MODEL
+    if voice_model is not None:
+        fitted, model = (f"voice.emotion.{voice_model}.{what}" for what in ("fitted", "model"))
     parameters = "params:recommend"
     return Pipeline(
         [
             Node(
                 nodes.find_speech,
-                inputs=[parameters, f"{emotion}.fitted"],
+                inputs=[parameters, fitted],
                 outputs=["hear.recordings", "hear.enrolled"],
                 name="find_speech",
                 namespace="hear",
             ),
             Node(
                 nodes.recognise_voices,
-                inputs=[parameters, "hear.recordings", "hear.enrolled", f"{emotion}.model"],
+                inputs=[parameters, "hear.recordings", "hear.enrolled", model],
                 outputs=["hear.voices", "hear.timelines"],
                 name="recognise_voices",
                 namespace="hear",
