@@ -86,7 +86,7 @@ class Meter:
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
-        mono = mix(block)
+        mono = mix(block, self._header.channel)
         self.n_frames += len(mono)
         self._hash.update(mono)
         lowest, highest = _extremes(mono)

@@ -39,7 +39,7 @@ def read_blocks(path: Path, rates: Collection[int]) -> Iterator[Samples]:
         own = recording.header.sample_rate_hz
         streams = {rate: soxr.ResampleStream(own, rate, 1, quality="HQ") for rate in rates if rate != own}
         for block in recording.blocks(0.0, float("inf")):
-            mono = mix(block)
+            mono = mix(block, recording.header.channel)
             yield {
                 rate: streams[rate].resample_chunk(np.ascontiguousarray(mono)) if rate in streams else mono
                 for rate in rates

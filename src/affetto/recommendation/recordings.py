@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
+from affetto.audio.decode import DecodeError
+from affetto.audio.formats import AUDIO_EXTENSIONS
 from affetto.corpora.sources.files import find_recordings, is_text
 from affetto.errors import AffettoError, one_line
 from affetto.recommendation.blocks import Samples, read_blocks

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS
+from affetto.audio.formats import AUDIO_EXTENSIONS
 from affetto.errors import AffettoError, first_line, name_some, one_line
 from affetto.file_listing import Entry, list_entries
 from affetto.storage import is_remote

@@ -1,0 +1,227 @@
+"""Headers that tell a wrong length: of piped and interrupted recordings, and of programs with mistakes.
+
+libsndfile reads as many bytes as a header says. Where that cannot be, it is given the same bytes with the
+right number in them.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+_TAIL_BYTES = 1 << 16
+_LEAST_SURPLUS = 512  # bytes; fewer behind the samples are padding
+_FLAC_BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << power for power in range(8)))
+
+
+@dataclass(frozen=True)
+class Lie:
+    """What is wrong with a header.
+
+    Attributes
+    ----------
+    patches
+        Position in the file → bytes that belong there.
+    cut_off
+        Whether the end of the file is missing.
+    """
+
+    patches: dict[int, bytes] = field(default_factory=dict)
+    cut_off: bool = False
+
+
+def find_lie(file: Any, head: bytes, size: int) -> Lie:
+    """Compare the length that a header tells with the file.
+
+    Parameters
+    ----------
+    file
+        The open file; it is left somewhere else.
+    head
+        Its first bytes.
+    size
+        Its length, bytes.
+    """
+    if head[:4] in {b"RIFF", b"RIFX", b"RF64", b"BW64"} and head[8:12] == b"WAVE":
+        return _riff(file, head, size)
+    if head.startswith(b"FORM") and head[8:12] in {b"AIFF", b"AIFC"}:
+        return _chunked(_Chunks(file, size, 12, ">4sI"), b"SSND")
+    if head.startswith(b"caff"):
+        return _chunked(_Chunks(file, size, 8, ">4sQ", padded=False), b"data")
+    if head.startswith(b".snd") and len(head) >= 24:
+        offset, announced = struct.unpack(">II", head[4:12])
+        return _compared(8, ">I", announced, size - offset, size - offset - announced)
+    if head.startswith(b"fLaC"):
+        return _flac(file, head, size)
+    return _ogg(file, size) if head.startswith(b"OggS") else Lie()
+
+
+def patched(file: Any, patches: dict[int, bytes]) -> Any:
+    """Return a file with other bytes in some places."""
+    return io.BufferedReader(_Patched(file, patches)) if patches else file
+
+
+class _Patched(io.RawIOBase):
+    def __init__(self, file: Any, patches: dict[int, bytes]) -> None:
+        self._file, self._patches = file, patches
+        file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        start = self._file.tell()
+        view = memoryview(buffer).cast("B")
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        for position, patch in self._patches.items():
+            for index, value in enumerate(patch, start=position - start):
+                if 0 <= index < len(data):
+                    view[index] = value
+        return len(data)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """The chunks of a file: a name, a length, and as many bytes."""
+
+    file: Any
+    size: int
+    start: int
+    layout: str
+    padded: bool = True
+
+    def __iter__(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield name, position of the content and length of each."""
+        position, width = self.start, struct.calcsize(self.layout)
+        while position + width <= self.size:
+            self.file.seek(position)
+            name, length = struct.unpack(self.layout, self.file.read(width))
+            yield name, position + width, length
+            position = self.end(position + width, length)
+
+    def end(self, position: int, length: int) -> int:
+        return position + length + (length % 2 if self.padded else 0)
+
+    def are_all_behind(self, position: int) -> bool:
+        """Tell whether nothing but chunks follows, of which the last may be cut off by some bytes."""
+        return all(
+            all(32 <= letter < 127 for letter in name) and begin + length <= self.size + 8
+            for name, begin, length in replace(self, start=position)
+        )
+
+
+def _chunked(chunks: _Chunks, wanted: bytes) -> Lie:
+    """Judge the length of the chunk of the samples."""
+    for name, position, announced in chunks:
+        if name == wanted:
+            number = ">Q" if chunks.layout.endswith("Q") else f"{chunks.layout[0]}I"
+            return _compared(
+                position - struct.calcsize(number),
+                number,
+                announced,
+                chunks.size - position,
+                _surplus(chunks, position, announced),
+            )
+    return Lie()
+
+
+def _surplus(chunks: _Chunks, position: int, announced: int) -> int:
+    """Return the number of bytes behind the samples that belong to no chunk."""
+    end = chunks.end(position, announced)
+    return 0 if chunks.are_all_behind(end) else chunks.size - end
+
+
+def _riff(file: Any, head: bytes, size: int) -> Lie:
+    chunks = _Chunks(file, size, 12, ">4sI" if head.startswith(b"RIFX") else "<4sI")
+    if head[12:16] != b"ds64":
+        return _chunked(chunks, b"data")
+    # RF64 (EBU Tech 3306) has lengths of 64 bits in a chunk of their own.
+    announced = struct.unpack("<Q", head[28:36])[0]
+    position = next((position for name, position, _ in chunks if name == b"data"), size)
+    return _compared(28, "<Q", announced, size - position, _surplus(chunks, position, announced))
+
+
+def _compared(position: int, number: str, announced: int, available: int, surplus: int) -> Lie:
+    """Compare the length of samples with the bytes that are there, in all and beyond it without a purpose."""
+    if available <= 0:
+        return Lie()
+    largest, unknown = (0xFFFF_FFFF, 0x7FFF_0000) if number.endswith("I") else ((1 << 64) - 1, 1 << 62)
+    right = {position: struct.pack(number, min(available, largest))}
+    if announced > available:
+        # Programs that stream write the largest number they have, or nearly. libsndfile reads to the end of
+        # the file by itself then, unless the number has 64 bits.
+        return Lie(right if number.endswith("Q") else {}, cut_off=announced < unknown)
+    return Lie(right if surplus >= _LEAST_SURPLUS or (announced == 0 and surplus > 0) else {})
+
+
+def _flac(file: Any, head: bytes, size: int) -> Lie:
+    """Compare the number of samples in STREAMINFO with the number of the last frame."""
+    if len(head) < 42:
+        return Lie()
+    smallest, largest = struct.unpack(">HH", head[8:12])
+    announced = int.from_bytes(head[18:26], "big") & 0xF_FFFF_FFFF
+    file.seek(max(0, size - _TAIL_BYTES))
+    last = _last_flac_frame(file.read(_TAIL_BYTES), smallest if smallest == largest else 0)
+    if announced == 0 or last is None:
+        return Lie()
+    start, end = last
+    if start < announced <= end:  # the last block may be shorter
+        return Lie()
+    word = int.from_bytes(head[18:26], "big") >> 36 << 36
+    return Lie({18: word.to_bytes(8, "big")}, cut_off=end < announced)
+
+
+def _last_flac_frame(tail: bytes, block: int) -> tuple[int, int] | None:
+    """Return first sample and end of the last frame; RFC 9639, section 9.1."""
+    position = len(tail)
+    while (position := tail.rfind(b"\xff", 0, position)) >= 0:
+        header = tail[position : position + 16]
+        if len(header) < 6 or header[1] not in {0xF8, 0xF9}:
+            continue
+        n_coded = max(1, 8 - (header[4] ^ 0xFF).bit_length())
+        size_code = header[2] >> 4
+        extra = {6: 1, 7: 2}.get(size_code, 0) + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
+        end = 4 + n_coded + extra
+        if len(header) <= end or size_code == 0 or _crc_8(header[:end]) != header[end]:
+            continue
+        number = header[4] & (0x7F if n_coded == 1 else 0xFF >> (n_coded + 1))
+        for byte in header[5 : 4 + n_coded]:
+            number = number << 6 | byte & 0x3F
+        told = header[4 + n_coded : 4 + n_coded + (size_code - 5 if size_code in {6, 7} else 0)]
+        length = int.from_bytes(told, "big") + 1 if told else _FLAC_BLOCK_SIZES[size_code]
+        start = number if header[1] == 0xF9 else number * (block or length)
+        return start, start + length
+    return None
+
+
+def _crc_8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ (7 if value & 0x80 else 0)) & 0xFF
+    return value
+
+
+def _ogg(file: Any, size: int) -> Lie:
+    """Look for the mark of the end on the last page; RFC 3533, section 6."""
+    file.seek(max(0, size - _TAIL_BYTES))
+    tail = file.read(_TAIL_BYTES)
+    page = tail.rfind(b"OggS")
+    if page < 0 or len(tail) < page + 27:
+        return Lie(cut_off=page >= 0)
+    segments = tail[page + 27 : page + 27 + tail[page + 26]]
+    return Lie(cut_off=not tail[page + 5] & 4 or page + 27 + tail[page + 26] + sum(segments) > len(tail))
