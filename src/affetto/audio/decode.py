@@ -263,8 +263,8 @@ class _Sane:
             yield block
         if n_silenced > _FEW * n_frames + 1:
             raise DecodeError(
-                f"Cannot use {self._path}: {n_silenced} of {n_frames} samples are not finite, or far beyond full "
-                "scale; export it again."
+                f"Cannot use {self._path}: {n_silenced} of {n_frames} samples are not finite, or far "
+                "beyond full scale; export it again."
             )
         if n_silenced:
             self.notes.append(
@@ -326,10 +326,10 @@ def _open_sound(path: Path, content: Any, lie: Lie, head: bytes) -> Iterator[_Op
 
     try:
         content.seek(0)
-        with open_ffmpeg(content) as sound:
+        with open_ffmpeg(content, is_cut_off=lie.cut_off) as sound:
             yield sound
     except UndecodableError as error:
-        raise DecodeError(f"Cannot decode {path}: {_why(path, content, head, error)}.") from error
+        raise DecodeError(f"Cannot decode {path}: {_why(path, content, head, error)}") from error
 
 
 def _open_libsndfile(content: Any) -> Any:
@@ -366,11 +366,11 @@ def _fetch(path: Path, version: str) -> bytes:
 def _why(path: Path, content: Any, head: bytes, error: Exception) -> str:
     """Say why no decoder takes a file."""
     if path.suffix.lower() == ".raw":
-        return "raw samples do not tell their rate; give them a WAV header"
+        return "raw samples do not tell their rate; give them a WAV header."
     if head[4:8] == b"ftyp" and not _has_index(content):
         return (
-            "its index (the moov atom) is missing, as of a recording that was not closed or a copy that broke "
-            "off; copy it again from the device"
+            "its index (the moov atom) is missing, as of a recording that was not closed or a copy that "
+            "broke off; copy it again from the device."
         )
     reason = str(error).rstrip(".")
     return f"neither libsndfile nor FFmpeg can ({reason}); is it an audio file?"
@@ -382,13 +382,11 @@ def _has_index(content: Any) -> bool:
     while position + 8 <= size:
         content.seek(position)
         atom = content.read(16)
-        if atom[4:8] == b"moov":
-            return True
         length = int.from_bytes(atom[:4], "big")
         length = int.from_bytes(atom[8:16], "big") if length == 1 else length
-        if length < 8:
-            return False
-        position += length
+        position += max(length, 8)
+        if atom[4:8] == b"moov":
+            return bool(position <= size)
     return False
 
 
@@ -455,14 +453,12 @@ class _Sound:
         """Tell whether MP3 is left behind the number of frames that its header tells."""
         left = self._content.seek(0, io.SEEK_CUR)
         left = self._content.seek(0, io.SEEK_END) - left
-        return self._file.format == "MP3" and left > _UNREAD_BYTES
+        return bool(self._file.format == "MP3" and left > _UNREAD_BYTES)
 
     def _note_end(self, position: int) -> None:
         announced_s, present_s = self.header.duration_s, position / self.header.sample_rate_hz
-        if self._lie.cut_off:
-            self.notes.append(f"it is cut off: only the first {present_s:.1f} s are there")
-        elif math.isfinite(announced_s) and present_s < announced_s - _MISSING_S:
-            self.notes.append(f"it is cut off after {present_s:.1f} of {announced_s:.1f} s")
+        if self._lie.cut_off or (math.isfinite(announced_s) and present_s < announced_s - _MISSING_S):
+            self.notes.append(cut_off(present_s, math.inf if self._lie.cut_off else announced_s))
 
     def _rest(self, position: int, end: int, cause: Exception | None = None) -> Iterator[NDArray[np.float32]]:
         """Let FFmpeg read on where libsndfile stops: at damage, or at a wrong number of frames."""
@@ -486,6 +482,12 @@ class _Sound:
             self.notes.append(f"it is damaged or cut off: {position / rate:.1f} s of it can be decoded")
         elif position - first > _MISSING_S * rate:
             self.notes.append("its header tells too few samples; it is read to its end")
+
+
+def cut_off(present_s: float, announced_s: float) -> str:
+    """Say that the end of a recording is missing, and how much where that is known."""
+    of = f" of {announced_s:.1f}" if math.isfinite(announced_s) else ""
+    return f"it is cut off after {present_s:.1f}{of} s"
 
 
 def _words(error: Exception) -> str:

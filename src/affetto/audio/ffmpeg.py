@@ -1,4 +1,4 @@
-"""What libsndfile does not decode: the containers and codecs of phones, browsers and cameras, through PyAV."""
+"""Decode what libsndfile does not, the formats of phones, browsers and cameras, through PyAV."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.audio.decode import AudioHeader, resample
+from affetto.audio.decode import AudioHeader, cut_off, resample
 from affetto.interrupts import uninterrupted
 
 _CONTAINERS = (
@@ -32,8 +32,15 @@ class UndecodableError(Exception):
 
 
 @contextmanager
-def open_ffmpeg(content: Any) -> Iterator[FfmpegSound]:
+def open_ffmpeg(content: Any, *, is_cut_off: bool = False) -> Iterator[FfmpegSound]:
     """Open a file object of any format that FFmpeg knows, to read its first audio stream.
+
+    Parameters
+    ----------
+    content
+        The open file.
+    is_cut_off
+        Whether the end of it is known to be missing, so that this can be said.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def open_ffmpeg(content: Any) -> Iterator[FfmpegSound]:
         with uninterrupted():
             container = av.open(content, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
         with container:
-            yield FfmpegSound(container)
+            yield FfmpegSound(container, is_cut_off=is_cut_off)
     except (av.FFmpegError, ValueError) as error:
         raise UndecodableError(str(getattr(error, "strerror", None) or error)) from error
 
@@ -58,14 +65,14 @@ class FfmpegSound:
     holds_floats = True
     seekable = False
 
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: Any, *, is_cut_off: bool) -> None:
         streams = container.streams.audio
         codec = streams[0].codec_context if streams else None
         if codec is None:
             raise UndecodableError("it holds no sound that can be decoded")
         if not codec.sample_rate or not codec.channels:
             raise UndecodableError("its sound is missing")
-        self._container, self._stream = container, streams[0]
+        self._container, self._stream, self._is_cut_off = container, streams[0], is_cut_off
         self.notes: list[str] = []
         self.header = AudioHeader(self._announced_s(), int(codec.sample_rate), int(codec.channels))
 
@@ -108,15 +115,19 @@ class FfmpegSound:
             yield block[:, :inside]
         if behind is not None and behind.shape[1] > _MOST_PADDING:
             yield behind
-        if math.isfinite(announced_s) and position < announced - _MISSING_S * rate:
-            self.notes.append(cut_off(announced_s, position / rate))
+        missing = math.isfinite(announced_s) and position < announced - _MISSING_S * rate
+        if missing and position == 0:
+            raise UndecodableError("nothing of its sound is there, or what there is is damaged")
+        if missing or self._is_cut_off:
+            self.notes.append(cut_off(position / rate, announced_s))
 
     def _decoded(self) -> Iterator[NDArray[np.float32]]:
         """Yield all samples in blocks; packets that are damaged are left out."""
         import av
 
         failures: list[str] = []
-        packets, frames = self._container.demux(self._stream), []
+        packets = self._container.demux(self._stream)
+        frames: list[Any] = []
         size, n_decoded, more = max(1, _BLOCK_SAMPLES // self.header.channels), 0, True
         while more:
             gathered: list[NDArray[np.float32]] = []
@@ -153,8 +164,3 @@ class FfmpegSound:
         if channels != self.header.channels:  # some streams change in the middle
             samples = np.repeat(samples.mean(axis=0, keepdims=True), self.header.channels, axis=0)
         return resample(samples, frame.sample_rate, self.header.sample_rate_hz)
-
-
-def cut_off(announced_s: float, present_s: float) -> str:
-    """Say that the end of a recording is missing."""
-    return f"it is cut off after {present_s:.1f} of {announced_s:.1f} s"

@@ -4,73 +4,42 @@ from __future__ import annotations
 
 import codecs
 
-MIDI_EXTENSIONS = frozenset({".mid", ".midi"})
-AUDIO_EXTENSIONS = MIDI_EXTENSIONS | frozenset(
-    f".{extension}"
-    for extension in [
-        "3ga",
-        "3gp",
-        "8svx",
-        "aac",
-        "ac3",
-        "aif",
-        "aifc",
-        "aiff",
-        "amr",
-        "ape",
-        "au",
-        "avr",
-        "awb",
-        "caf",
-        "flac",
-        "htk",
-        "iff",
-        "m4a",
-        "m4b",
-        "mka",
-        "mp2",
-        "mp3",
-        "mpc",
-        "nist",
-        "oga",
-        "ogg",
-        "opus",
-        "ra",
-        "rf64",
-        "sf",
-        "snd",
-        "sph",
-        "spx",
-        "svx",
-        "tta",
-        "voc",
-        "w64",
-        "wav",
-        "wave",
-        "weba",
-        "webm",
-        "wma",
-        "wv",
-        "xi",
-    ]
+
+def _extensions(names: str) -> frozenset[str]:
+    return frozenset(f".{name}" for name in names.split())
+
+
+MIDI_EXTENSIONS = _extensions("mid midi")
+AUDIO_EXTENSIONS = MIDI_EXTENSIONS | _extensions(
+    """
+    3ga 3gp 8svx aac ac3 aif aifc aiff amr ape au avr awb caf flac htk iff m4a m4b mka mp2 mp3 mpc nist
+    oga ogg opus ra rf64 sf snd sph spx svx tta voc w64 wav wave weba webm wma wv xi
+    """
 )
 """Extensions of recordings. Only corpora that know their clips by name look at them: what a file holds is
 decided by its content."""
-OTHER_EXTENSIONS = frozenset(
-    f".{extension}"
-    for extension in (
-        # Texts, tables and programs.
-        "bib c cfg conf cpp css csv doc docx h htm html ini ipynb java js json jsonl log m md nfo ods odt pdf ps "
-        "py r rst rtf sh sql srt sub tex toml tsv txt url vtt xls xlsx xml yaml yml "
-        # Annotations and features beside recordings.
-        "arff beats cha cue eaf egg elan f0 jams lab lrc m3u m3u8 ann mlf musicxml mxl par phn pitch pitchtier pls "
-        "textgrid trs wrd xspf "
-        # Pictures, and what players and systems leave behind.
-        "bmp db ds_store exe gif heic ico jpeg jpg lnk nra png psd sfv svg tif tiff torrent webp "
-        # Archives, checksums and arrays.
-        "7z bz2 gz h5 hdf5 joblib mat md5 npy npz parquet part pickle pkl pq pt pth rar sha1 sha256 tar tgz xz zip "
-        "zst"
-    ).split()
+OTHER_EXTENSIONS = (
+    _extensions(  # texts, tables and programs
+        """
+        bib c cfg conf cpp css csv doc docx h htm html ini ipynb java js json jsonl log m md nfo ods odt
+        pdf ps py r rst rtf sh sql srt sub tex toml tsv txt url vtt xls xlsx xml yaml yml
+        """
+    )
+    | _extensions(  # annotations and features
+        """
+        ann arff beats cha cue eaf egg elan f0 jams lab lrc m3u m3u8 mlf musicxml mxl par phn pitch
+        pitchtier pls textgrid trs wrd xspf
+        """
+    )
+    | _extensions(  # pictures, and what players and systems leave behind
+        "bmp db ds_store exe gif heic ico jpeg jpg lnk nra png psd sfv svg tif tiff torrent webp"
+    )
+    | _extensions(  # archives, checksums and arrays
+        """
+        7z bz2 gz h5 hdf5 joblib mat md5 npy npz parquet part pickle pkl pq pt pth rar sha1 sha256 tar
+        tgz xz zip zst
+        """
+    )
 )
 """Extensions of what lies beside recordings and is evidently none."""
 HEAD_BYTES = 4096

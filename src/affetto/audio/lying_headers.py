@@ -14,6 +14,8 @@ from typing import Any
 
 _TAIL_BYTES = 1 << 16
 _LEAST_SURPLUS = 512  # bytes; fewer behind the samples are padding
+_AU_HEADER, _FLAC_HEADER, _SHORTEST_FRAME_HEADER = 24, 42, 6  # bytes
+_FIXED, _VARIABLE = 0xF8, 0xF9  # FLAC frames count frames, or samples
 _FLAC_BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << power for power in range(8)))
 
 
@@ -51,7 +53,7 @@ def find_lie(file: Any, head: bytes, size: int) -> Lie:
         return _chunked(_Chunks(file, size, 12, ">4sI"), b"SSND")
     if head.startswith(b"caff"):
         return _chunked(_Chunks(file, size, 8, ">4sQ", padded=False), b"data")
-    if head.startswith(b".snd") and len(head) >= 24:
+    if head.startswith(b".snd") and len(head) >= _AU_HEADER:
         offset, announced = struct.unpack(">II", head[4:12])
         return _compared(8, ">I", announced, size - offset, size - offset - announced)
     if head.startswith(b"fLaC"):
@@ -118,7 +120,7 @@ class _Chunks:
     def are_all_behind(self, position: int) -> bool:
         """Tell whether nothing but chunks follows, of which the last may be cut off by some bytes."""
         return all(
-            all(32 <= letter < 127 for letter in name) and begin + length <= self.size + 8
+            name.decode("latin-1").isprintable() and name.isascii() and begin + length <= self.size + 8
             for name, begin, length in replace(self, start=position)
         )
 
@@ -169,7 +171,7 @@ def _compared(position: int, number: str, announced: int, available: int, surplu
 
 def _flac(file: Any, head: bytes, size: int) -> Lie:
     """Compare the number of samples in STREAMINFO with the number of the last frame."""
-    if len(head) < 42:
+    if len(head) < _FLAC_HEADER:
         return Lie()
     smallest, largest = struct.unpack(">HH", head[8:12])
     announced = int.from_bytes(head[18:26], "big") & 0xF_FFFF_FFFF
@@ -189,7 +191,7 @@ def _last_flac_frame(tail: bytes, block: int) -> tuple[int, int] | None:
     position = len(tail)
     while (position := tail.rfind(b"\xff", 0, position)) >= 0:
         header = tail[position : position + 16]
-        if len(header) < 6 or header[1] not in {0xF8, 0xF9}:
+        if len(header) < _SHORTEST_FRAME_HEADER or header[1] not in {_FIXED, _VARIABLE}:
             continue
         n_coded = max(1, 8 - (header[4] ^ 0xFF).bit_length())
         size_code = header[2] >> 4
@@ -202,7 +204,7 @@ def _last_flac_frame(tail: bytes, block: int) -> tuple[int, int] | None:
             number = number << 6 | byte & 0x3F
         told = header[4 + n_coded : 4 + n_coded + (size_code - 5 if size_code in {6, 7} else 0)]
         length = int.from_bytes(told, "big") + 1 if told else _FLAC_BLOCK_SIZES[size_code]
-        start = number if header[1] == 0xF9 else number * (block or length)
+        start = number if header[1] == _VARIABLE else number * (block or length)
         return start, start + length
     return None
 
