@@ -88,7 +88,7 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path):
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
     time = np.arange(32000) / 16000
 
-    def reader(path: Path, rates):
+    def reader(path: Path, rates, notes):
         if path.name == "a.wav":
             raise DecodeError("a.wav cannot be read: it is empty.")
         (rate,) = rates

@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import math
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,22 +22,14 @@ from numpy.typing import NDArray
 from affetto.audio.formats import HEAD_BYTES, is_midi, what_else
 from affetto.audio.lying_headers import Lie, find_lie, patched
 from affetto.errors import AffettoError
-from affetto.interrupts import uninterrupted
-from affetto.storage import is_remote
+from affetto.storage import as_path, is_remote
 
 MIDI_RATE_HZ = 22_050
 LARGEST_SAMPLE = 1 - 2**-15
 """The largest sample of 16 bits, 32767/32768: one of 1.0 would wrap to -1 where 16-bit integers are made."""
 _FETCHED_WHOLE_BYTES = 64 << 20  # larger ones are read in pieces
-_BLOCK_SAMPLES = 1 << 20
-_FLOATS = frozenset({"FLOAT", "DOUBLE"})
-_8_BITS = frozenset({"PCM_S8", "PCM_U8"})
-_FULL_SCALE_8_BITS = 1 - 2**-7
-_SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM
-_UNKNOWN_FRAMES = 1 << 60  # libsndfile gives 2**63 - 1 for streams that do not tell their length
-_MISSING_S = 0.1  # less than announced may be the padding of a codec
-_UNREAD_BYTES = 1 << 14  # tags behind the sound are rarely larger
-_STRETCHES, _STRETCH_S, _BEGINNING_S = 16, 0.5, 60.0
+_SHORT_S, _STRETCHES, _STRETCH_S, _BEGINNING_S = 5.0, 16, 0.1, 60.0
+_QUIET = 1e-3
 _CANCELLED = 0.05
 """Power of the mean of the channels, in that of the channels: so little is left of two equally loud ones that
 are correlated below -0.9; independent ones leave a half."""
@@ -51,6 +43,10 @@ class DecodeError(AffettoError):
 
 class UnreachableError(DecodeError):
     """A file that the storage does not give: not there, not ours to read, or a passing fault of a disk."""
+
+
+class NotFiniteError(DecodeError):
+    """Too many samples of a file are not finite, or far beyond full scale."""
 
 
 @dataclass(frozen=True)
@@ -221,17 +217,12 @@ def _survey(sound: _Opened) -> tuple[int | None, float]:
         The largest magnitude that a sample can have.
     """
     length_s = sound.header.duration_s
-    if not sound.seekable or not math.isfinite(length_s):
-        parts = [(0.0, _BEGINNING_S)]
-    elif length_s <= _STRETCHES * _STRETCH_S:
-        parts = [(0.0, length_s)]
-    else:
+    samples = np.zeros((sound.header.channels, 0), np.float32)
+    if sound.seekable and _SHORT_S < length_s < math.inf:
         starts = np.linspace(0, length_s - _STRETCH_S, _STRETCHES).tolist()
-        parts = [(start_s, start_s + _STRETCH_S) for start_s in starts]
-    blocks = []
-    with suppress(DecodeError):  # what is damaged says so where it is read
-        blocks = [block for part in parts for block in sound.blocks(*part)]
-    samples = np.concatenate([np.zeros((sound.header.channels, 0), np.float32), *blocks], axis=1)
+        samples = _parts(sound, [(start_s, start_s + _STRETCH_S) for start_s in starts])
+    if np.abs(samples).max(initial=0) < _QUIET:  # a short one, or what sounds lies between the stretches
+        samples = _parts(sound, [(0.0, _BEGINNING_S)])
     limit = math.inf
     if sound.holds_floats:
         magnitudes = np.abs(samples[np.isfinite(samples)])
@@ -243,6 +234,15 @@ def _survey(sound: _Opened) -> tuple[int | None, float]:
     powers = np.array([np.var(channel, dtype=np.float64) for channel in samples])
     cancels = np.var(mix(samples), dtype=np.float64) < _CANCELLED * powers.mean()
     return int(powers.argmax()) if cancels else None, limit
+
+
+def _parts(sound: _Opened, parts: list[tuple[float, float]]) -> NDArray[np.float32]:
+    """Return the samples of parts, [channels, n], as far as they are not damaged (reading will say so)."""
+    blocks = [np.zeros((sound.header.channels, 0), np.float32)]
+    with suppress(DecodeError):
+        for part in parts:
+            blocks.extend(sound.blocks(*part))
+    return np.concatenate(blocks, axis=1)
 
 
 class _Sane:
@@ -262,7 +262,7 @@ class _Sane:
                 block = np.where(sane, block, np.float32(0))  # noqa: PLW2901
             yield block
         if n_silenced > _FEW * n_frames + 1:
-            raise DecodeError(
+            raise NotFiniteError(
                 f"Cannot use {self._path}: {n_silenced} of {n_frames} samples are not finite, or far "
                 "beyond full scale; export it again."
             )
@@ -270,6 +270,38 @@ class _Sane:
             self.notes.append(
                 f"{n_silenced} of {n_frames} samples are not finite, or far beyond full scale: silenced"
             )
+
+
+def cut_off(present_s: float, announced_s: float) -> str:
+    """Say that the end of a recording is missing, and how much where that is known."""
+    of = f" of {announced_s:.1f}" if math.isfinite(announced_s) else ""
+    return f"it is cut off after {present_s:.1f}{of} s"
+
+
+def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
+    """Say for all files of a folder at once what they have in common.
+
+    Parameters
+    ----------
+    failures
+        Path, and message that names it, of files that cannot be used.
+
+    Returns
+    -------
+    list of str
+        A sentence a folder and reason, in the order of their first files.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path, message in failures:
+        folder, name = str(as_path(path).parent), as_path(path).name
+        before, _, reason = message.partition(f"{name}: ")
+        groups.setdefault((folder, reason or before), []).append(message)
+    return [
+        messages[0]
+        if len(messages) == 1
+        else f"{len(messages)} files in {folder} cannot be decoded: {reason}"
+        for (folder, reason), messages in groups.items()
+    ]
 
 
 def _check_is_file(path: Path) -> None:
@@ -308,20 +340,15 @@ def _open(path: Path) -> Iterator[_Opened]:
 
 @contextmanager
 def _open_sound(path: Path, content: Any, lie: Lie, head: bytes) -> Iterator[_Opened]:
-    import soundfile
+    from affetto.audio.sndfile import open_sndfile
 
-    try:
-        file = _open_libsndfile(content)
-    except soundfile.SoundFileError as error:
-        if getattr(error, "code", None) == _SYSTEM_ERROR:
-            raise UnreachableError(f"Cannot read {path}: {_words(error)}.") from error
-        reason = what_else(head, str(path.parent))
-        if reason is not None:
-            raise DecodeError(f"Cannot decode {path}: it is {reason}.") from error
-    else:
-        with file:
-            yield _Sound(path, content, file, lie)
-        return
+    with open_sndfile(path, content, lie) as sound:
+        if sound is not None:
+            yield sound
+            return
+    reason = what_else(head, str(path.parent))
+    if reason is not None:
+        raise DecodeError(f"Cannot decode {path}: it is {reason}.")
     from affetto.audio.ffmpeg import UndecodableError, open_ffmpeg
 
     try:
@@ -330,16 +357,6 @@ def _open_sound(path: Path, content: Any, lie: Lie, head: bytes) -> Iterator[_Op
             yield sound
     except UndecodableError as error:
         raise DecodeError(f"Cannot decode {path}: {_why(path, content, head, error)}") from error
-
-
-def _open_libsndfile(content: Any) -> Any:
-    """Open a file by its number, so that its name says nothing, or else by its methods."""
-    import soundfile
-
-    content.seek(0)
-    number = content.fileno() if isinstance(content, io.FileIO) else None
-    with uninterrupted():
-        return soundfile.SoundFile(content if number is None else number, closefd=False)
 
 
 @contextmanager
@@ -388,108 +405,3 @@ def _has_index(content: Any) -> bool:
         if atom[4:8] == b"moov":
             return bool(position <= size)
     return False
-
-
-class _Sound:
-    """What libsndfile reads."""
-
-    def __init__(self, path: Path, content: Any, file: Any, lie: Lie) -> None:
-        self._path, self._content, self._file, self._lie = path, content, file, lie
-        self._counted = file.frames < _UNKNOWN_FRAMES
-        self.seekable = self._counted and file.seekable()
-        self.holds_floats = file.subtype in _FLOATS
-        self.notes: list[str] = []
-        duration_s = file.frames / file.samplerate if self._counted else math.inf
-        scale = _FULL_SCALE_8_BITS if file.subtype in _8_BITS else AudioHeader.full_scale
-        self.header = AudioHeader(duration_s, int(file.samplerate), file.channels, scale)
-
-    def blocks(self, start_s: float, end_s: float) -> Iterator[NDArray[np.float32]]:
-        rate, file = self.header.sample_rate_hz, self._file
-        start = min(round(start_s * rate), file.frames)
-        end = _UNKNOWN_FRAMES if math.isinf(end_s) else max(start, round(end_s * rate))
-        position = start if file.seekable() else 0
-        if position or self.seekable:
-            self._seek(position)
-        if not self._counted:
-            # After each read soundfile seeks where it is, which fails at an end that was not foreseen.
-            file.seekable = lambda: False
-        for block in self._read(position, end):
-            yield block[:, max(0, start - position) :]
-            position += block.shape[1]
-
-    def _seek(self, start: int) -> None:
-        import soundfile
-
-        # Only streams that do not tell their length may end before; there is nothing to read then.
-        with uninterrupted(), nullcontext() if self._counted else suppress(soundfile.SoundFileError):
-            self._file.seek(start)
-
-    def _read(self, position: int, end: int) -> Iterator[NDArray[np.float32]]:
-        """Yield what there is from a position to another, both in frames."""
-        import soundfile
-
-        largest = max(1, _BLOCK_SAMPLES // self.header.channels)
-        while position < min(end, self._file.frames):
-            wanted = min(end, self._file.frames) - position if self._counted else end - position
-            try:
-                with uninterrupted():  # libsndfile asks Python for the bytes of a file that is elsewhere
-                    block = self._file.read(min(wanted, largest), dtype="float32", always_2d=True).T
-            except soundfile.SoundFileError as error:
-                if getattr(error, "code", None) == _SYSTEM_ERROR:
-                    raise UnreachableError(f"Cannot read {self._path}: {_words(error)}.") from error
-                yield from self._rest(position, end, error)
-                return
-            if block.shape[1] == 0:
-                break
-            position += block.shape[1]
-            yield block
-        if position < end:
-            if self._goes_on():
-                yield from self._rest(position, end)
-            else:
-                self._note_end(position)
-
-    def _goes_on(self) -> bool:
-        """Tell whether MP3 is left behind the number of frames that its header tells."""
-        left = self._content.seek(0, io.SEEK_CUR)
-        left = self._content.seek(0, io.SEEK_END) - left
-        return bool(self._file.format == "MP3" and left > _UNREAD_BYTES)
-
-    def _note_end(self, position: int) -> None:
-        announced_s, present_s = self.header.duration_s, position / self.header.sample_rate_hz
-        if self._lie.cut_off or (math.isfinite(announced_s) and present_s < announced_s - _MISSING_S):
-            self.notes.append(cut_off(present_s, math.inf if self._lie.cut_off else announced_s))
-
-    def _rest(self, position: int, end: int, cause: Exception | None = None) -> Iterator[NDArray[np.float32]]:
-        """Let FFmpeg read on where libsndfile stops: at damage, or at a wrong number of frames."""
-        from affetto.audio.ffmpeg import UndecodableError, open_ffmpeg
-
-        rate, first = self.header.sample_rate_hz, position
-        try:
-            self._content.seek(0)
-            with open_ffmpeg(self._content) as sound:
-                if (sound.header.sample_rate_hz, sound.header.channels) == (rate, self.header.channels):
-                    for block in sound.blocks(
-                        position / rate, math.inf if end == _UNKNOWN_FRAMES else end / rate
-                    ):
-                        position += block.shape[1]
-                        yield block
-        except UndecodableError as error:
-            cause = cause or error
-        if cause is not None and position == 0:
-            raise DecodeError(f"Cannot decode {self._path}: it is damaged ({_words(cause)}).") from cause
-        if cause is not None:
-            self.notes.append(f"it is damaged or cut off: {position / rate:.1f} s of it can be decoded")
-        elif position - first > _MISSING_S * rate:
-            self.notes.append("its header tells too few samples; it is read to its end")
-
-
-def cut_off(present_s: float, announced_s: float) -> str:
-    """Say that the end of a recording is missing, and how much where that is known."""
-    of = f" of {announced_s:.1f}" if math.isfinite(announced_s) else ""
-    return f"it is cut off after {present_s:.1f}{of} s"
-
-
-def _words(error: Exception) -> str:
-    """Return the reason of libsndfile."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".") or "no reason is given"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from affetto.audio.decode import once_a_folder
 from affetto.errors import one_line
 from affetto.recommendation.heard import HeardVoice, Span, Timeline
 from affetto.recommendation.reasons import clock, percent
@@ -23,12 +24,12 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     Returns
     -------
     str
-        A table with a row a recording, below it how the emotion of long ones changes, and why others have
-        none; without trailing newline.
+        A table with a row a recording, below it how the emotion of long ones changes, why others have none,
+        and which files are damaged; without trailing newline.
     """
     voices = list(voices)
     heard = [voice for voice in voices if voice.status == "ok"]
-    rows = [_HEADER, *(_row(voice) for voice in heard)]
+    rows = [_HEADER, *(_row(voice) for voice in voices)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     table = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -36,9 +37,14 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     changing = [
         f"{one_line(voice.name)}: {describe_spans(voice.timeline)}" for voice in heard if voice.timeline
     ]
-    silent = [f"{one_line(voice.name)}: {voice.message}" for voice in voices if voice.status != "ok"]
-    parts = [table if heard else [], changing, silent]
+    parts = [table if heard else [], changing, remarks(voices)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def remarks(voices: Iterable[HeardVoice]) -> list[str]:
+    """Say why recordings have no emotion and which files are damaged, the same of a folder's files once."""
+    said = [(voice.recording, voice.message) for voice in voices if voice.message]
+    return [one_line(sentence) for sentence in once_a_folder(said)]
 
 
 def describe_spans(timeline: Timeline) -> str:
@@ -49,6 +55,8 @@ def describe_spans(timeline: Timeline) -> str:
 
 
 def _row(voice: HeardVoice) -> tuple[str, ...]:
+    if voice.status != "ok":
+        return one_line(voice.name), voice.status.replace("_", " "), "", "", ""
     probability = percent(voice.emotions[0].probability)
     unsure = "unsure" if voice.unsure else ""
     return one_line(voice.name), str(voice.emotion), probability, unsure, f"{voice.speech_s:.1f} s"
