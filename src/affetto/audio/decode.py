@@ -297,11 +297,13 @@ def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
         before, _, reason = message.partition(f"{name}: ")
         groups.setdefault((folder, reason or before), []).append(message)
     return [
-        messages[0]
-        if len(messages) == 1
-        else f"{len(messages)} files in {folder} cannot be decoded: {reason}"
+        messages[0] if len(messages) == 1 else f"{len(messages)} files in {folder}: {_of_each(reason)}"
         for (folder, reason), messages in groups.items()
     ]
+
+
+def _of_each(reason: str) -> str:
+    return f"each is {reason.removeprefix('it is ')}" if reason.startswith("it is ") else reason
 
 
 def _check_is_file(path: Path) -> None:

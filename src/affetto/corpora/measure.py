@@ -37,7 +37,8 @@ class Measurement:
     sample_rate_hz, channels
         Of the file; 0 where unknown.
     peak_dbfs
-        Largest magnitude of the mono samples (see `affetto.audio.decode.mix`), dB re full scale; NaN where it was not decoded.
+        Largest magnitude of the mono samples (see `affetto.audio.decode.mix`), dB re full scale; NaN where it
+        was not decoded.
     clipped_share
         Share of the frames that are clipped (see `Meter`); NaN where it was not decoded.
     content_hash

@@ -54,7 +54,7 @@ class HeardVoice(BaseModel):
     status: Literal["ok", "no_speech", "unreadable"]
     message: str = Field(
         default="",
-        description="Why there is no emotion, or what is wrong with the file although there is one; else empty.",
+        description="Why there is no emotion, or what is wrong with the file that has one.",
     )
     duration_s: float | None = Field(default=None, ge=0, description="Length, s; null when unreadable.")
     speech_s: float | None = Field(default=None, ge=0, description="Speech in it, s.")
