@@ -149,7 +149,7 @@ def unreadable_files(folder):
         ("text.wav", b"this is a shopping list, not a recording\n" * 40, "it is text"),
         ("noise.mp3", bytes(range(7)) * 300, "neither libsndfile nor FFmpeg"),
         ("samples.raw", b"\0\1" * 400, "raw samples"),
-        ("text.mid", b"this is no MIDI", "MIDI"),
+        ("text.mid", b"this is no MIDI", "it is text"),
     ]:
         (folder / name).write_bytes(content)
         yield folder / name, reason

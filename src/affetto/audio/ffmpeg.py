@@ -55,7 +55,7 @@ def open_ffmpeg(content: Any, *, is_cut_off: bool = False) -> Iterator[FfmpegSou
             container = av.open(content, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
         with container:
             yield FfmpegSound(container, is_cut_off=is_cut_off)
-    except (av.FFmpegError, ValueError) as error:
+    except av.FFmpegError as error:
         raise UndecodableError(str(getattr(error, "strerror", None) or error)) from error
 
 

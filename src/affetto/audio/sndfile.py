@@ -76,12 +76,18 @@ class SndfileSound:
 
     def blocks(self, start_s: float, end_s: float) -> Iterator[NDArray[np.float32]]:
         """Yield the samples of a part, float32 [channels, n]."""
+        import soundfile
+
         rate, file = self.header.sample_rate_hz, self._file
         start = min(round(start_s * rate), file.frames)
         end = _UNKNOWN_FRAMES if math.isinf(end_s) else max(start, round(end_s * rate))
         position = start if file.seekable() else 0
         if position or self.seekable:
-            self._seek(position)
+            try:
+                self._seek(position)
+            except soundfile.SoundFileError as error:
+                yield from self._rest(position, end, error)
+                return
         if not self._counted:
             # After each read soundfile seeks where it is, which fails at an end that was not foreseen.
             file.seekable = lambda: False
