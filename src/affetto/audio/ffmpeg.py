@@ -22,7 +22,7 @@ _TELL_LENGTH = frozenset(
     {"aiff", "ape", "asf", "avi", "caf", "flv", "matroska", "mov", "tta", "w64", "wav", "wv"}
 )
 """Containers that tell their length; of others FFmpeg guesses it from the size."""
-_BLOCK_SAMPLES = 1 << 18
+_BLOCK_SAMPLES = 1 << 16
 _MOST_PADDING = 4096  # frames by which codecs fill up their last packets
 _MISSING_S = 0.1  # less may be rounding, or what an encoder did not write
 
