@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.formats import HEAD_BYTES, is_midi, what_else
-from affetto.audio.lying_headers import Lie, find_lie, patched
+from affetto.audio.lying_headers import Lie, find_lie, put_right
 from affetto.errors import AffettoError
 from affetto.storage import as_path, is_remote
 
@@ -28,7 +28,7 @@ MIDI_RATE_HZ = 22_050
 LARGEST_SAMPLE = 1 - 2**-15
 """The largest sample of 16 bits, 32767/32768: one of 1.0 would wrap to -1 where 16-bit integers are made."""
 _FETCHED_WHOLE_BYTES = 64 << 20  # larger ones are read in pieces
-_SHORT_S, _STRETCHES, _STRETCH_S, _BEGINNING_S = 5.0, 16, 0.1, 60.0
+_SHORT_S, _STRETCHES, _STRETCH_S, _BEGINNING_S = 5.0, 16, 0.1, 30.0
 _QUIET = 1e-3
 _CANCELLED = 0.05
 """Power of the mean of the channels, in that of the channels: so little is left of two equally loud ones that
@@ -334,7 +334,7 @@ def _open(path: Path) -> Iterator[_Opened]:
                 yield ScoreRecording(path)
                 return
             lie = find_lie(content, head, content.seek(0, io.SEEK_END))
-            with _open_sound(path, patched(content, lie.patches), lie, head) as sound:
+            with _open_sound(path, put_right(content, lie), lie, head) as sound:
                 yield sound
     except OSError as error:
         raise UnreachableError(f"Cannot read {path}: {error.strerror or error}.") from error

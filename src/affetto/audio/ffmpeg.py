@@ -22,6 +22,7 @@ _TELL_LENGTH = frozenset(
     {"aiff", "ape", "asf", "avi", "caf", "flv", "matroska", "mov", "tta", "w64", "wav", "wv"}
 )
 """Containers that tell their length; of others FFmpeg guesses it from the size."""
+_FLOAT_CODECS = ("pcm_f", "wavpack")
 _BLOCK_SAMPLES = 1 << 16
 _MOST_PADDING = 4096  # frames by which codecs fill up their last packets
 _MISSING_S = 0.1  # less may be rounding, or what an encoder did not write
@@ -62,7 +63,6 @@ def open_ffmpeg(content: Any, *, is_cut_off: bool = False) -> Iterator[FfmpegSou
 class FfmpegSound:
     """The first audio stream of an open container; see `affetto.audio.decode.Recording`."""
 
-    holds_floats = True
     seekable = False
 
     def __init__(self, container: Any, *, is_cut_off: bool) -> None:
@@ -74,6 +74,7 @@ class FfmpegSound:
             raise UndecodableError("its sound is missing")
         self._container, self._stream, self._is_cut_off = container, streams[0], is_cut_off
         self.notes: list[str] = []
+        self.holds_floats = codec.name.startswith(_FLOAT_CODECS)
         self.header = AudioHeader(self._announced_s(), int(codec.sample_rate), int(codec.channels))
 
     def _announced_s(self) -> float:

@@ -7,14 +7,17 @@ right number in them.
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 _TAIL_BYTES = 1 << 16
 _LEAST_SURPLUS = 512  # bytes; fewer behind the samples are padding
 _AU_HEADER, _FLAC_HEADER, _SHORTEST_FRAME_HEADER = 24, 42, 6  # bytes
+_OGG_HEADER, _OGG_LAST_PAGE, _OGG_GOES_ON = 27, 4, 255
 _FIXED, _VARIABLE = 0xF8, 0xF9  # FLAC frames count frames, or samples
 _FLAC_BLOCK_SIZES = (0, 192, 576, 1152, 2304, 4608, 0, 0, *(256 << power for power in range(8)))
 
@@ -29,10 +32,13 @@ class Lie:
         Position in the file → bytes that belong there.
     cut_off
         Whether the end of the file is missing.
+    end
+        Where the file ends as far as it is of use; None: where it ends.
     """
 
     patches: dict[int, bytes] = field(default_factory=dict)
     cut_off: bool = False
+    end: int | None = None
 
 
 def find_lie(file: Any, head: bytes, size: int) -> Lie:
@@ -61,14 +67,15 @@ def find_lie(file: Any, head: bytes, size: int) -> Lie:
     return _ogg(file, size) if head.startswith(b"OggS") else Lie()
 
 
-def patched(file: Any, patches: dict[int, bytes]) -> Any:
-    """Return a file with other bytes in some places."""
-    return io.BufferedReader(_Patched(file, patches)) if patches else file
+def put_right(file: Any, lie: Lie) -> Any:
+    """Return a file with the bytes that belong where others are."""
+    return io.BufferedReader(_Patched(file, lie)) if lie.patches else file
 
 
 class _Patched(io.RawIOBase):
-    def __init__(self, file: Any, patches: dict[int, bytes]) -> None:
-        self._file, self._patches = file, patches
+    def __init__(self, file: Any, lie: Lie) -> None:
+        self._file, self._lie = file, lie
+        self._end = file.seek(0, io.SEEK_END) if lie.end is None else lie.end
         file.seek(0)
 
     def readable(self) -> bool:
@@ -80,18 +87,20 @@ class _Patched(io.RawIOBase):
     def tell(self) -> int:
         return int(self._file.tell())
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            return int(self._file.seek(self._end + offset))
         return int(self._file.seek(offset, whence))
 
     def readinto(self, buffer: Any) -> int:
-        start = self._file.tell()
         view = memoryview(buffer).cast("B")
-        data = self._file.read(len(view))
+        start = self._file.tell()
+        data = self._file.read(max(0, min(len(view), self._end - start)))
         view[: len(data)] = data
-        for position, patch in self._patches.items():
-            for index, value in enumerate(patch, start=position - start):
-                if 0 <= index < len(data):
-                    view[index] = value
+        for position, patch in self._lie.patches.items():
+            first, last = max(position, start), min(position + len(patch), start + len(data))
+            if first < last:
+                view[first - start : last - start] = patch[first - position : last - position]
         return len(data)
 
 
@@ -219,11 +228,44 @@ def _crc_8(data: bytes) -> int:
 
 
 def _ogg(file: Any, size: int) -> Lie:
-    """Look for the mark of the end on the last page; RFC 3533, section 6."""
-    file.seek(max(0, size - _TAIL_BYTES))
+    """Look for the mark of the end, and close a page that is cut off; RFC 3533, section 6."""
+    first = max(0, size - _TAIL_BYTES)
+    file.seek(first)
     tail = file.read(_TAIL_BYTES)
-    page = tail.rfind(b"OggS")
-    if page < 0 or len(tail) < page + 27:
-        return Lie(cut_off=page >= 0)
-    segments = tail[page + 27 : page + 27 + tail[page + 26]]
-    return Lie(cut_off=not tail[page + 5] & 4 or page + 27 + tail[page + 26] + sum(segments) > len(tail))
+    start = tail.rfind(b"OggS")
+    page = tail[start:] if start >= 0 else b""
+    n_segments = page[_OGG_HEADER - 1] if len(page) >= _OGG_HEADER else 0
+    lacing, body = page[_OGG_HEADER : _OGG_HEADER + n_segments], page[_OGG_HEADER + n_segments :]
+    if n_segments and sum(lacing) <= len(body) and len(lacing) == n_segments:
+        return Lie(cut_off=not page[5] & _OGG_LAST_PAGE)
+    # Decoders drop a page that is not whole, a second or more: give them the packets that are.
+    there = itertools.accumulate(lacing)
+    ends = [index + 1 for index, end in enumerate(there) if end <= len(body) and lacing[index] < _OGG_GOES_ON]
+    kept = ends[-1] if ends and len(lacing) == n_segments else 0
+    if not kept:
+        return Lie(cut_off=start >= 0)
+    header = bytearray(page[: _OGG_HEADER - 1]) + bytes([kept]) + lacing[:kept]
+    header[22:26] = bytes(4)
+    header[22:26] = _crc_32(whole := bytes(header) + body[: sum(lacing[:kept])]).to_bytes(4, "little")
+    closed = bytes(header) + whole[len(header) :]
+    return Lie({first + start: closed}, cut_off=True, end=first + start + len(closed))
+
+
+def _crc_32(data: bytes) -> int:
+    """Return the checksum of Ogg: the polynomial of Ethernet, neither reflected nor inverted."""
+    table = _crc_32_table()
+    value = 0
+    for byte in data:
+        value = (value << 8 & 0xFFFF_FFFF) ^ table[value >> 24 ^ byte]
+    return value
+
+
+@cache
+def _crc_32_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        value = byte << 24
+        for _ in range(8):
+            value = (value << 1 & 0xFFFF_FFFF) ^ (0x04C1_1DB7 if value & 0x8000_0000 else 0)
+        table.append(value)
+    return table
