@@ -186,13 +186,17 @@ def test_headers_that_lie_are_read_to_the_end_of_the_file(tmp_path, data):
 
 
 def test_chunks_behind_the_samples_are_no_samples(tmp_path):
-    data = with_libsndfile("WAV")
-    data += b"LIST" + struct.pack("<I", 4_000) + b"INFO" + bytes(range(256)) * 16
-    path = written(tmp_path, data[: len(with_libsndfile("WAV")) + 4_008])
-
-    assert len(read_audio(path)[0]) == N
-    empty = with_libsndfile("WAV", np.zeros(0, np.float32)) + path.read_bytes()[-4_008:]
-    assert len(read_audio(written(tmp_path, empty))[0]) == 0
+    chunk = b"LIST" + struct.pack("<I", 4_000) + b"INFO" + (bytes(range(256)) * 16)[:3_996]
+    tag = b"ID3\x03" + bytes(range(256)) * 16
+    odd = with_libsndfile("WAV", chirp()[:-1], "PCM_U8")[: 44 + N - 1]  # not padded
+    empty = with_libsndfile("WAV", np.zeros(0, np.float32))
+    for data, n_samples in [
+        (with_libsndfile("WAV") + chunk, N),
+        (with_libsndfile("WAV") + tag, N),
+        (odd + chunk, N - 1),
+        (empty + chunk, 0),
+    ]:
+        assert len(read_audio(written(tmp_path, data))[0]) == n_samples
 
 
 TRUNCATED = {

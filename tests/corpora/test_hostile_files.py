@@ -172,7 +172,7 @@ def test_traps_are_rejected_for_what_they_are(audited):
     reasons = audited[2].set_index("path")["reason"]
 
     for path, words in {
-        "empty.wav": "it is empty",
+        "empty.wav": "the file is empty",
         "self.wav": "symbolic links",
         "dangling.wav": "no such file",
         "pipe.wav": "not a regular file",

@@ -319,7 +319,7 @@ def _check_is_file(path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise DecodeError(f"Cannot decode {path}: it is not a regular file.")
     if status.st_size == 0:
-        raise DecodeError(f"Cannot decode {path}: it is empty (0 bytes).")
+        raise DecodeError(f"Cannot decode {path}: the file is empty (0 bytes).")
 
 
 @contextmanager

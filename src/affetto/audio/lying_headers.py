@@ -16,6 +16,7 @@ from typing import Any
 
 _TAIL_BYTES = 1 << 16
 _LEAST_SURPLUS = 512  # bytes; fewer behind the samples are padding
+_TAGS = (b"ID3", b"TAG", b"APETAG")
 _AU_HEADER, _FLAC_HEADER, _SHORTEST_FRAME_HEADER = 24, 42, 6  # bytes
 _OGG_HEADER, _OGG_LAST_PAGE, _OGG_GOES_ON = 27, 4, 255
 _FIXED, _VARIABLE = 0xF8, 0xF9  # FLAC frames count frames, or samples
@@ -151,6 +152,11 @@ def _chunked(chunks: _Chunks, wanted: bytes) -> Lie:
 
 def _surplus(chunks: _Chunks, position: int, announced: int) -> int:
     """Return the number of bytes behind the samples that belong to no chunk."""
+    end = position + announced
+    chunks.file.seek(min(end, chunks.size))
+    # Not every program pads a chunk of odd length, and some append tags as to an MP3.
+    if chunks.file.read(8).lstrip(b"\0").startswith(_TAGS) or chunks.are_all_behind(end):
+        return 0
     end = chunks.end(position, announced)
     return 0 if chunks.are_all_behind(end) else chunks.size - end
 
