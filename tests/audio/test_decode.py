@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from affetto.audio.content import ContentHash
 from affetto.audio.decode import (
-    AUDIO_EXTENSIONS,
     DecodeError,
     UnreachableError,
     open_recording,
     read_audio,
     resample,
 )
+from affetto.audio.formats import AUDIO_EXTENSIONS
 
 RATE_HZ = 16_000
 
@@ -146,10 +146,10 @@ def unreadable_files(folder):
     yield folder / "folder.wav", "it is a folder"
     for name, content, reason in [
         ("empty.wav", b"", "0 bytes"),
-        ("text.wav", b"this is a shopping list, not a recording\n" * 40, "libsndfile says"),
-        ("noise.mp3", bytes(range(7)) * 300, "libsndfile says"),
+        ("text.wav", b"this is a shopping list, not a recording\n" * 40, "it is text"),
+        ("noise.mp3", bytes(range(7)) * 300, "neither libsndfile nor FFmpeg"),
         ("samples.raw", b"\0\1" * 400, "raw samples"),
-        ("text.mid", b"this is no MIDI", "MIDI"),
+        ("text.mid", b"this is no MIDI", "it is text"),
     ]:
         (folder / name).write_bytes(content)
         yield folder / name, reason

@@ -231,7 +231,7 @@ def test_a_fault_of_the_storage_is_not_remembered(tmp_path, tmp_path_factory, mo
         if path.name != name:
             return check(path)
         if fault == "error":
-            raise decode_module._decode_error(path, OSError(5, "Input/output error"))
+            raise decode_module.UnreachableError(f"Cannot read {path}: Input/output error.")
         path.rename(tmp_path / "elsewhere")
         try:
             return check(path)

@@ -196,14 +196,18 @@ def test_a_row_twice_is_told_so(corpus):
         corpus("table", files={"a.wav": "", "t.csv": "path,emotion\na.wav,anger\na.wav,anger\n"})
 
 
-def test_recordings_in_other_formats_are_told(corpus, caplog):
-    assert len(corpus("folders", files={"angry/a.wav": "", "angry/b.m4a": "", "sad/c.wma": ""})) == 1
-    assert "2 files (.m4a, .wma)" in caplog.text
+def test_any_file_may_be_a_recording_but_what_evidently_is_none(corpus):
+    files = {"angry/a.wav": "", "angry/b.m4a": "", "angry/b.3gp": "", "sad/c.unheard-of": "", "sad/d": ""}
+    beside = {"notes.txt": "", "sad/c.csv": "", "sad/cover.JPG": "", "sad/c.TextGrid": "", "README.md": ""}
+    clips = corpus("folders", files=files | beside)
+
+    assert clips["path"].tolist() == sorted(files)
+    assert clips["clip_id"].is_unique
 
 
-def test_a_folder_of_recordings_in_other_formats_only(corpus):
-    with pytest.raises(AffettoError, match=r"No recordings .*m4a cannot be decoded: convert them to FLAC"):
-        corpus("folders", files={"angry/b.m4a": ""})
+def test_a_folder_without_a_recording(corpus):
+    with pytest.raises(AffettoError, match=r"No recordings lie below .*set voice.corpus.root"):
+        corpus("folders", files={"angry/b.txt": ""})
 
 
 def test_group_pattern_must_match_every_clip(corpus):

@@ -176,15 +176,26 @@ def test_noise_gets_no_emotion_however_long(run, voice):
         run(voice / "noise.wav")
 
 
-def test_what_cannot_be_computed_stops_nothing(run, voice):
+def test_what_cannot_be_read_is_a_row_and_what_is_damaged_is_said(run, voice):
     sf.write(voice / "good.wav", speech(), RATE_HZ)
     broken = speech(0.3, 9)
     broken[40_000:40_100] = np.nan
+    sf.write(voice / "some.wav", broken, RATE_HZ, subtype="FLOAT")
+    broken[40_000:60_000] = np.nan
     sf.write(voice / "nan.wav", broken, RATE_HZ, subtype="FLOAT")
-    voices, timelines, _ = run(voice)
-    assert (voices["good"].status, voices["nan"].status) == ("ok", "unreadable")
+    for name in ("1.3gp", "2.odd"):
+        (voice / name).write_text("version https://git-lfs.github.com/spec/v1")
+    voices, timelines, summary = run(voice)
+    status = {"good": "ok", "some": "ok", "nan": "unreadable", "1": "unreadable", "2": "unreadable"}
+    assert {name: heard.status for name, heard in voices.items()} == status
     assert "not finite" in voices["nan"].message
-    assert list(timelines) == ["good"]
+    assert "100 of 144000 samples are not finite" in voices["some"].message
+    assert list(timelines) == ["good", "some"]
+    assert [line.split()[:2] for line in summary.splitlines()[1:3]] == [
+        ["1", "unreadable"],
+        ["2", "unreadable"],
+    ]
+    assert f"2 files in {voice}: each is a Git LFS pointer" in summary
 
 
 def test_enrolment_reaches_the_model(run, voice, tmp_path):

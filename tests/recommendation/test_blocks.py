@@ -11,7 +11,7 @@ from affetto.recommendation.blocks import cut_windows, read_blocks
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_blocks_are_the_recording_without_seams(tmp_path, monkeypatch, rate, channels):
-    monkeypatch.setattr("affetto.audio.decode._BLOCK_SAMPLES", 5_000)
+    monkeypatch.setattr("affetto.audio.sndfile._BLOCK_SAMPLES", 5_000)
     path = tmp_path / "a.wav"
     sf.write(path, 0.3 * np.random.default_rng(0).normal(size=(rate, channels)), rate, subtype="FLOAT")
     blocks = list(read_blocks(path, [16_000, rate, 22_050]))

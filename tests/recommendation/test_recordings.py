@@ -19,8 +19,8 @@ def touch(folder, *names):
 def test_a_file_or_a_folder_of_any_depth(tmp_path):
     touch(tmp_path, "b.wav", "sub/a.FLAC", "notes.txt", ".hidden.wav", ".git/c.wav", "tune.mid")
     table = list_recordings(tmp_path)
-    assert table.path.tolist() == [str(tmp_path / "b.wav"), str(tmp_path / "sub/a.FLAC")]
-    assert table["name"].tolist() == ["b", "a"]
+    assert table["name"].tolist() == ["b", "notes", "a", "tune"]
+    assert table["path"].tolist()[2] == str(tmp_path / "sub/a.FLAC")
     assert list_recordings(tmp_path / "b.wav")["name"].tolist() == ["b"]
 
 
@@ -67,18 +67,27 @@ def test_names_that_are_not_utf_8_are_left_out_and_told(tmp_path, caplog):
         list_recordings(folder)
 
 
-def test_what_cannot_be_decoded_is_told(tmp_path, caplog):
-    touch(tmp_path, "good.wav", "phone.m4a")
-    assert list_recordings(tmp_path)["name"].tolist() == ["good"]
-    assert ".m4a" in caplog.text
+def test_what_cannot_be_heard_is_a_row_with_its_reason(tmp_path):
+    contents = {
+        "notes.txt": b"to do",
+        "odd.3gp": bytes(range(256)) * 4,
+        "pointer.wav": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+        "tune.mid": b"MThd",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters())
+    assert screened["status"].tolist() == ["unreadable"] * 4
+    for reason, message in zip(["text", "neither", "git lfs pull", "MIDI"], screened["message"], strict=True):
+        assert reason in message
 
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("gone", "There is no voice recording"), ("empty", "holds no audio"), ("a.txt", "is not audio")],
+    [("gone", "There is no voice recording"), ("empty", "holds no file")],
 )
 def test_nothing_to_answer(tmp_path, path, said):
-    touch(tmp_path, "empty/readme.txt", "a.txt")
+    touch(tmp_path, "empty/.readme.txt")
     with pytest.raises(AffettoError, match=said) as caught:
         list_recordings(tmp_path / path)
     assert str(tmp_path / path) in str(caught.value)
@@ -88,7 +97,7 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path):
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
     time = np.arange(32000) / 16000
 
-    def reader(path: Path, rates):
+    def reader(path: Path, rates, notes):
         if path.name == "a.wav":
             raise DecodeError("a.wav cannot be read: it is empty.")
         (rate,) = rates

@@ -65,7 +65,7 @@ def test_the_text_tells_emotion_speech_and_change(table):
     assert text.splitlines()[0].split() == ["recording", "emotion", "probability", "unsure", "speech"]
     assert text.splitlines()[1].split() == ["me", "anger", "70%", "1.8", "s"]
     assert "me: 0:00-0:01 no speech, 0:01-0:03 anger, 0:03-0:03 sadness" in text
-    assert text.endswith("x: No speech was found.")
+    assert text.endswith("\n\nNo speech was found.")
     playlist = Playlist(
         name="me", recording="me.wav", status="ok", bridge="uplift", timeline=voice.timeline, unsure=True
     )

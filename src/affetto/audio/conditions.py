@@ -98,14 +98,14 @@ class Codec(_Condition):
     """Another file format."""
 
     kind: Literal["codec"] = "codec"
-    format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus or m4a.")
+    format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus, m4a or webm.")
 
     def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
         """Leave the clip to the encoder."""
         return Copy(samples, sample_rate_hz, self.format)
 
     def unavailable(self) -> str | None:
-        """Say whether libsndfile has the format."""
+        """Say whether the format can be made and decoded here."""
         return unavailable(self.format)
 
 

@@ -40,8 +40,12 @@ class ScoreRecording:
         When it is none.
     """
 
+    holds_floats = False
+    seekable = False
+
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.notes: list[str] = []
         self.header = AudioHeader(_duration_s(path), MIDI_RATE_HZ, 1)
 
     def blocks(self, start_s: float, end_s: float) -> Iterator[NDArray[np.float32]]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.audio.decode import once_a_folder
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, own_groups
 from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.sweep import Part, sweep_clips
-from affetto.errors import AffettoError, name_some
+from affetto.errors import AffettoError, name_some, one_line
 from affetto.isolation import Lost
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -23,6 +24,7 @@ from affetto.storage import as_path
 
 logger = logging.getLogger(__name__)
 
+_NAMED = 5
 REJECTED_COLUMNS = ("clip_id", "corpus", "path", "reason")
 _COLUMNS = {
     "duration_s": np.float64,
@@ -32,6 +34,7 @@ _COLUMNS = {
     "clipped_share": np.float64,
     "content_hash": np.object_,
     "reason": np.object_,
+    "note": np.object_,
 }
 
 
@@ -77,6 +80,10 @@ def audit_clips(
     measured = _measure(clips, root, audit, executor, store)
     accepted = (measured["reason"] == "").to_numpy()
     rejected = clips.assign(reason=measured["reason"])[list(REJECTED_COLUMNS)][~accepted]
+    unreadable = rejected[rejected["reason"].str.startswith("unreadable: ")]
+    paths = [str(root / path) for path in unreadable["path"]]
+    for sentence in once_a_folder(zip(paths, unreadable["reason"], strict=True))[:_NAMED]:
+        logger.warning("%s", one_line(sentence))
     if not accepted.any():
         raise AffettoError(
             f"All {len(clips)} clips of {clips['corpus'].iloc[0]} below {root} were rejected by the audit; "
@@ -145,7 +152,7 @@ def _measure(
         limit_s=audit.time_limit_s,
         store=store,
     )
-    return measured.astype({"content_hash": "str", "reason": "str"})
+    return measured.astype({"content_hash": "str", "reason": "str", "note": "str"})
 
 
 def _measure_part(part: Part, *, audit: AuditParameters) -> dict[str, Any]:

@@ -32,6 +32,7 @@ AUDIT_COLUMNS = (
     "peak_dbfs",
     "clipped_share",
     "content_hash",
+    "note",
 )
 FEWEST_EMOTIONS = 2
 """A model needs as many to tell apart."""

@@ -38,6 +38,7 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         "duration_outliers": "clips far longer or shorter than the others",
         "level_outliers": "clips far from the usual level",
         "clipped": "clips that are clipped for more than 0.1 % of their length",
+        "damaged": "clips whose file is damaged or cut off, of which what can be decoded is used",
         "groups_lacking_emotions": "groups without a clip of some emotion",
     }
     return [f"{what}: {count}" for name, what in counted.items() if (count := summary[f"n_{name}"])]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.content import ContentHash
-from affetto.audio.decode import AudioHeader, DecodeError, UnreachableError, mix, open_recording
+from affetto.audio.decode import (
+    AudioHeader,
+    DecodeError,
+    NotFiniteError,
+    UnreachableError,
+    mix,
+    open_recording,
+)
 from affetto.corpora.parameters import AuditParameters
 
-MEASURE_VERSION = 3
+MEASURE_VERSION = 4
 _LOWEST_DBFS = -240.0  # of digital silence, so that no infinity gets into tables
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 384_000  # no recorder has others, but a damaged header may
 _SHORTEST_CLIPPED_RUN = 3
@@ -30,13 +37,16 @@ class Measurement:
     sample_rate_hz, channels
         Of the file; 0 where unknown.
     peak_dbfs
-        Largest magnitude of the mean of the channels, dB re full scale; NaN where it was not decoded.
+        Largest magnitude of the mono samples (see `affetto.audio.decode.mix`), dB re full scale; NaN where it
+        was not decoded.
     clipped_share
         Share of the frames that are clipped (see `Meter`); NaN where it was not decoded.
     content_hash
         Of the mono samples at the file's rate; empty where it was not decoded.
     reason
         Why the clip is rejected, as `kind: details`; empty where it is accepted.
+    note
+        What is wrong with the file of an accepted clip; empty where nothing is.
     passing
         Whether the storage, not the clip, is at fault, so that it may be read another time.
     """
@@ -48,6 +58,7 @@ class Measurement:
     clipped_share: float = math.nan
     content_hash: str = ""
     reason: str = ""
+    note: str = ""
     passing: bool = False
 
 
@@ -70,12 +81,11 @@ class Meter:
         self._run = 0  # frames at full scale at the end of the block before
         self.n_frames = 0
         self.n_clipped = 0
-        self.n_not_finite = 0
         self._lowest, self._highest = math.inf, -math.inf
 
     @property
     def peak(self) -> float:
-        """Largest magnitude of the mean of the channels; 0 without samples."""
+        """Largest magnitude of the mono samples; 0 without samples."""
         return _largest(self._lowest, self._highest)
 
     @property
@@ -86,14 +96,11 @@ class Meter:
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
-        mono = mix(block)
+        mono = mix(block, self._header.channel)
         self.n_frames += len(mono)
         self._hash.update(mono)
         lowest, highest = _extremes(mono)
         peak = _largest(lowest, highest)
-        if not math.isfinite(peak):
-            self.n_not_finite += int(np.count_nonzero(~np.isfinite(mono)))
-            return
         self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
         # The mean of channels can hide that one of them is clipped.
         loudest = peak if len(block) == 1 else _largest(*_extremes(block))
@@ -154,9 +161,11 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
             meter = Meter(header)
             for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
                 meter.add(block)
+    except NotFiniteError as error:
+        return Measurement(reason=f"not finite: {error}")
     except DecodeError as error:
         return Measurement(reason=f"unreadable: {error}", passing=isinstance(error, UnreachableError))
-    measured = meter.measurement()
+    measured = replace(meter.measurement(), note="; ".join(recording.notes))
     reason = _unfit_samples(meter, measured, audit)
     return _rejected(header, reason, measured.duration_s) if reason else measured
 
@@ -177,10 +186,6 @@ def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> s
     """Return why a decoded clip is not fit for use; empty when it is."""
     findings = (
         (meter.n_frames == 0, "empty: there are no samples in this part of the file"),
-        (
-            meter.n_not_finite > 0,
-            f"not finite: {meter.n_not_finite} of {meter.n_frames} samples are infinite or not a number",
-        ),
         (
             clip.duration_s < audit.min_duration_s,
             f"too short: {clip.duration_s:.3f} s, audit.min_duration_s is {audit.min_duration_s:g}",
@@ -214,12 +219,12 @@ def _too_long(duration_s: float, audit: AuditParameters) -> str:
 
 
 def _extremes(samples: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the lowest and the highest sample: NaN where one is NaN, (inf, -inf) without samples."""
+    """Return the lowest and the highest sample: (inf, -inf) without samples."""
     if samples.size == 0:
         return math.inf, -math.inf
     return float(samples.min()), float(samples.max())
 
 
 def _largest(lowest: float, highest: float) -> float:
-    """Return the largest magnitude between two samples; not a number where they are not."""
-    return max(highest, -lowest, 0.0)  # 0 last: NaN is kept only where it comes first
+    """Return the largest magnitude between two samples."""
+    return max(highest, -lowest, 0.0)

@@ -82,6 +82,7 @@ def _lists(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         "conflicting_labels": "The same recording under different emotions",
         "duplicates": "Recordings that occur more than once",
         "clipped": "Clipped clips, worst first",
+        "damaged": "Damaged or cut off: what can be decoded is used",
         "odd_sample_rates": "Another sample rate than the others",
         "odd_channels": "Another number of channels than the others",
         "duration_outliers": "Far longer or shorter than the others",

@@ -43,7 +43,8 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         - `duplicates` (sets of clips of equal content), `conflicting_labels` (those that differ in emotion);
         - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
         - `duration_median_s, duration_outliers` (further out than 3 interquartile ranges of the logarithm);
-        - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first).
+        - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
+        - `damaged` (clips of whose file something is missing or left out, each with what).
 
         Lists and maps of clips or groups are cut at `LISTED`; `n_<name>` is their whole length.
     """
@@ -78,6 +79,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "duration_outliers": _far_out(clips),
         "level_outliers": _level_outliers(clips, audit.level_outlier_db),
         "clipped": _clipped(clips),
+        "damaged": _damaged(clips),
     }
     return summary | {
         key: value
@@ -105,6 +107,11 @@ def _balance(emotions: pd.Series[Any]) -> dict[str, Any]:
         "share": round(float(counts.iloc[0] / counts.sum()), 4),
         "imbalance": round(float(counts.iloc[0] / counts.iloc[-1]), 2),
     }
+
+
+def _damaged(clips: pd.DataFrame) -> list[str]:
+    damaged = clips[clips["note"].fillna("") != ""] if "note" in clips else clips[:0]
+    return [f"{row['clip_id']}: {row['note']}" for _, row in damaged.iterrows()]
 
 
 def _lacking(clips: pd.DataFrame, sizes: pd.Series[Any]) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from affetto.audio.decode import MIDI_EXTENSIONS
+from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.features.clip_features import KEY_DTYPE
 from affetto.features.extractors import describe, library_versions

@@ -20,6 +20,7 @@ _DIRECTIONS = 48
 _NEIGHBOURS = 5
 _FOLDS = 10
 _QUANTILES = 201
+_TINY = 1e-12
 _ARRAYS = ("novelty_mean", "novelty_basis", "novelty_references", "novelty_distances")
 
 
@@ -69,7 +70,7 @@ class Novelty:
         distance = _distances(places, self.references.astype(np.float64))
         shares = np.linspace(0, 1, _QUANTILES)
         inside = np.interp(distance, self.distances, shares)
-        farthest = max(float(self.distances[-1]), np.finfo(np.float32).tiny)
+        farthest = max(float(self.distances[-1]), _TINY)
         beyond = 2.0 - farthest / np.maximum(distance, farthest)
         return np.asarray(np.where(distance > farthest, beyond, inside))
 

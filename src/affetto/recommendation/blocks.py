@@ -13,7 +13,7 @@ Samples = Mapping[int, np.ndarray]
 """Sample rate in Hz → mono samples, float32 [n]."""
 
 
-def read_blocks(path: Path, rates: Collection[int]) -> Iterator[Samples]:
+def read_blocks(path: Path, rates: Collection[int], notes: list[str] | None = None) -> Iterator[Samples]:
     """Decode a recording once and yield its mono samples in blocks at some sample rates.
 
     Parameters
@@ -22,6 +22,8 @@ def read_blocks(path: Path, rates: Collection[int]) -> Iterator[Samples]:
         Audio file.
     rates
         Sample rates wanted, Hz (soxr, high quality, no seams between blocks).
+    notes
+        Receives what is wrong with the file although it can be used, once it has been read.
 
     Yields
     ------
@@ -39,12 +41,14 @@ def read_blocks(path: Path, rates: Collection[int]) -> Iterator[Samples]:
         own = recording.header.sample_rate_hz
         streams = {rate: soxr.ResampleStream(own, rate, 1, quality="HQ") for rate in rates if rate != own}
         for block in recording.blocks(0.0, float("inf")):
-            mono = mix(block)
+            mono = mix(block, recording.header.channel)
             yield {
                 rate: streams[rate].resample_chunk(np.ascontiguousarray(mono)) if rate in streams else mono
                 for rate in rates
             }
         nothing = np.zeros(0, dtype=np.float32)
+        if notes is not None:
+            notes += recording.notes
         yield {
             rate: streams[rate].resample_chunk(nothing, last=True) if rate in streams else nothing
             for rate in rates

@@ -64,7 +64,10 @@ class HeardVoice(BaseModel):
     name: str = Field(description="Name of the recording, unique in its run: its stem.")
     recording: str = Field(description="The file.")
     status: Literal["ok", "no_speech", "unreadable"]
-    message: str = Field(default="", description="Why there is no emotion; empty when there is one.")
+    message: str = Field(
+        default="",
+        description="Why there is no emotion, or what is wrong with the file that has one.",
+    )
     duration_s: float | None = Field(default=None, ge=0, description="Length, s; null when unreadable.")
     speech_s: float | None = Field(default=None, ge=0, description="Speech in it, s.")
     emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
-from affetto.corpora.sources.files import find_recordings, is_text
+from affetto.audio.decode import DecodeError
+from affetto.audio.formats import HEAD_BYTES, is_midi
+from affetto.corpora.sources.files import is_text, walk_files
 from affetto.errors import AffettoError, one_line
 from affetto.recommendation.blocks import Samples, read_blocks
 from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
@@ -19,9 +20,8 @@ from affetto.recommendation.steps import Step, plan_steps
 from affetto.recommendation.voice import find_speech, judge
 
 _NAME_BYTES = 200
-_MIDI = frozenset({".mid", ".midi"})
 _VERDICT = {"status": "str", "message": "str", "duration_s": "float64", "steps": "object"}
-Reader = Callable[[Path, Sequence[int]], Iterable[Samples]]
+Reader = Callable[[Path, Sequence[int], list[str]], Iterable[Samples]]
 
 
 def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFrame:
@@ -30,8 +30,9 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
     Parameters
     ----------
     path
-        An audio file, or a folder of them (searched to any depth; hidden files are left out, and files that
-        cannot be decoded or named in a table, of which the log tells).
+        A file with sound, or a folder of them, searched to any depth. Whether a file can be decoded is found
+        when it is screened; only hidden files are left out, and those that cannot be named in a table, of
+        which the log tells.
     what
         What is looked for, for messages.
 
@@ -44,21 +45,18 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
     Raises
     ------
     AffettoError
-        When there is nothing at the path, or no audio, or the path is not UTF-8.
+        When there is nothing at the path, or the path is not UTF-8.
     """
-    kinds = AUDIO_EXTENSIONS - _MIDI
     if not is_text(str(path)):
         raise AffettoError(f"The name {one_line(str(path))} is not UTF-8: rename the file or folder.")
     if path.is_file():
-        if path.suffix.lower() not in kinds:
-            raise AffettoError(f"{path} is not audio that can be read here: give a file of {_kinds(kinds)}.")
         found, folder = [path], path.parent
     elif path.is_dir():
-        found, folder = sorted(file for file in find_recordings(path) if file.suffix.lower() in kinds), path
+        found, folder = sorted(walk_files(path)), path
     else:
         raise AffettoError(f"There is no {what} at {path}: give an audio file or a folder of them.")
     if not found:
-        raise AffettoError(f"The folder {path} holds no audio: put recordings there ({_kinds(kinds)}).")
+        raise AffettoError(f"The folder {path} holds no file: put recordings there.")
     names = _unique_names([file.relative_to(folder) for file in found])
     return pd.DataFrame({"name": names, "path": [str(file) for file in found]})
 
@@ -81,12 +79,13 @@ def screen_recordings(
     timeline
         Says which recordings are long; those are judged part by part.
     reader
-        How to read a file as blocks of mono samples at some rates.
+        How to read a file as blocks of mono samples at some rates; see `read_blocks`.
 
     Returns
     -------
     pandas.DataFrame
-        `name, path, status` (`ok`, `no_speech`, `unreadable`), `message` (empty for `ok`), `duration_s`
+        `name, path, status` (`ok`, `no_speech`, `unreadable`), `message` (why there is no speech, or what is
+        wrong with the file although it is used; empty where nothing is), `duration_s`
         (NaN when unreadable) and `steps` (a list of `Step`; empty unless `ok`).
     """
     chosen = timeline or TimelineParameters()
@@ -103,24 +102,28 @@ def screen_recordings(
 def _screen(
     path: Path, parameters: VoiceActivityParameters, timeline: TimelineParameters, reader: Reader
 ) -> tuple[str, str, float, list[Step]]:
+    notes: list[str] = []
     try:
-        blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ]))
+        with path.open("rb") as file:
+            if is_midi(file.read(HEAD_BYTES)):
+                return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
+        blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ], notes))
         measures, n_samples = measure_blocks(blocks)
     except DecodeError as error:
         return "unreadable", str(error), np.nan, []
+    except OSError as error:
+        return "unreadable", f"Cannot read {path}: {error.strerror or error}.", np.nan, []
+    damage = f"{path.name}: {'; '.join(notes)}; what can be decoded is used." if notes else ""
     duration_s = round(n_samples / SAMPLE_RATE_HZ, 3)
     long = duration_s > timeline.longer_than_s
     whole = judge(measures, parameters)
     speech = find_speech(measures, parameters, context_s=timeline.window_s if long else None)
     steps = plan_steps(duration_s, speech, timeline)
     if (long or whole.speech) and any(step.window for step in steps):
-        return "ok", "", duration_s, steps
+        return "ok", damage, duration_s, steps
     reason = whole.reason or "no part of it is speech for long enough"
-    return "no_speech", f"No speech was found in {path.name}: {reason}.", duration_s, []
-
-
-def _kinds(kinds: frozenset[str]) -> str:
-    return ", ".join(sorted(kind.removeprefix(".") for kind in kinds))
+    message = f"No speech was found in {path.name}: {reason}."
+    return "no_speech", f"{message} {damage}".rstrip(), duration_s, []
 
 
 def _unique_names(files: Sequence[Path]) -> list[str]:

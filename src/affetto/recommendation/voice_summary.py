@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from affetto.audio.decode import once_a_folder
 from affetto.errors import one_line
 from affetto.recommendation.heard import HeardBy, HeardVoice, Span, Timeline
 from affetto.recommendation.reasons import clock, percent
@@ -25,11 +26,11 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     -------
     str
         A table with a row a recording, below it how the emotion of long ones changes, why others have none,
-        and which model heard them; without trailing newline.
+        which files are damaged, and which model heard them; without trailing newline.
     """
     voices = list(voices)
     heard = [voice for voice in voices if voice.status == "ok"]
-    rows = [_HEADER, *(_row(voice) for voice in heard)]
+    rows = [_HEADER, *(_row(voice) for voice in voices)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     table = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -37,10 +38,15 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
     changing = [
         f"{one_line(voice.name)}: {describe_spans(voice.timeline)}" for voice in heard if voice.timeline
     ]
-    silent = [f"{one_line(voice.name)}: {voice.message}" for voice in voices if voice.status != "ok"]
     novel = ["Novel: unlike what the model was trained on, so that its answer may mean little."]
     models = list(dict.fromkeys(describe_model(voice.heard_by) for voice in heard if voice.heard_by))
-    parts = [table if heard else [], changing, silent, novel if any(v.novel for v in heard) else [], models]
+    parts = [
+        table if heard else [],
+        changing,
+        remarks(voices),
+        novel if any(v.novel for v in heard) else [],
+        models,
+    ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -51,6 +57,12 @@ def describe_model(model: HeardBy) -> str:
     return f"Heard by the model {model.name}, which has learnt from {learnt}. {_CAUTION}"
 
 
+def remarks(voices: Iterable[HeardVoice]) -> list[str]:
+    """Say why recordings have no emotion and which files are damaged, the same of a folder's files once."""
+    said = [(voice.recording, voice.message) for voice in voices if voice.message]
+    return [one_line(sentence) for sentence in once_a_folder(said)]
+
+
 def describe_spans(timeline: Timeline) -> str:
     """Say in one line how the emotion changes."""
     spans = [_span(span) for span in timeline.spans]
@@ -59,6 +71,8 @@ def describe_spans(timeline: Timeline) -> str:
 
 
 def _row(voice: HeardVoice) -> tuple[str, ...]:
+    if voice.status != "ok":
+        return one_line(voice.name), voice.status.replace("_", " "), "", "", ""
     probability = percent(voice.emotions[0].probability)
     note = ", ".join(name for name, holds in (("unsure", voice.unsure), ("novel", voice.novel)) if holds)
     return one_line(voice.name), str(voice.emotion), probability, note, f"{voice.speech_s:.1f} s"

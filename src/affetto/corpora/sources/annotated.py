@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS
+from affetto.audio.formats import AUDIO_EXTENSIONS
 from affetto.corpora.sources.files import read_table, walk_files
 from affetto.errors import AffettoError, name_some
 

@@ -6,39 +6,19 @@ import codecs
 import logging
 import os
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from affetto.audio.decode import AUDIO_EXTENSIONS
+from affetto.audio.formats import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
 from affetto.errors import AffettoError, first_line, name_some, one_line
 from affetto.file_listing import Entry, list_entries
 from affetto.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
-UNDECODABLE = frozenset(
-    {
-        *(
-            ".aac",
-            ".alac",
-            ".amr",
-            ".ape",
-            ".dsf",
-            ".m4a",
-            ".mkv",
-            ".mov",
-            ".mp4",
-            ".mpc",
-            ".webm",
-            ".wma",
-            ".wv",
-        ),
-    }
-)
-"""Extensions of recordings that libsndfile does not decode."""
 _IGNORED_FOLDERS = frozenset({"__MACOSX"})
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"})
 
@@ -91,21 +71,21 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def find_recordings(root: Path) -> list[Path]:
-    """Return all files below `root` whose extension tells of audio or MIDI, whatever folder they are in.
+def find_recordings(root: Path, *, whatever_extension: bool = False) -> list[Path]:
+    """Return all recordings below `root`, whatever folder they are in.
 
-    Of recordings in formats that are not decoded the log tells how many were left out.
+    Parameters
+    ----------
+    root
+        The folder.
+    whatever_extension
+        Whether files of any extension may be recordings, of which the audit finds out, or only those whose
+        extension tells of audio or MIDI. What evidently lies beside recordings (texts, tables, pictures,
+        archives) is none.
     """
-    files = list(walk_files(root))
-    others = [path.suffix.lower() for path in files if path.suffix.lower() in UNDECODABLE]
-    if others:
-        logger.warning(
-            "%d files (%s) below %s are of no format that libsndfile decodes: left out, convert them to FLAC",
-            len(others),
-            ", ".join(sorted(set(others))),
-            one_line(str(root)),
-        )
-    return list(filter(is_recording, files))
+    if whatever_extension:
+        return [path for path in walk_files(root) if path.suffix.lower() not in OTHER_EXTENSIONS]
+    return list(filter(is_recording, walk_files(root)))
 
 
 def is_recording(path: Path) -> bool:
@@ -113,10 +93,11 @@ def is_recording(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_EXTENSIONS
 
 
-def undecodable_hint(root: Path) -> str:
-    """Say, for a message that nothing was found, which files there cannot be decoded; nothing where none."""
-    others = sorted({path.suffix.lower() for path in walk_files(root)} & UNDECODABLE)
-    return f" ({', '.join(others)} cannot be decoded: convert them to FLAC)" if others else ""
+def unique_stems(inside: list[Path]) -> list[str]:
+    """Return relative paths without their extension, but with it where a.mp3 lies beside a.flac."""
+    stems = [path.with_suffix("").as_posix() for path in inside]
+    counts = Counter(stems)
+    return [path.as_posix() if counts[stem] > 1 else stem for path, stem in zip(inside, stems, strict=True)]
 
 
 def match_recordings(
@@ -151,7 +132,7 @@ def match_recordings(
     if not matched:
         raise AffettoError(
             f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
-            f"names them{_packed(root)}){undecodable_hint(root)}: `affetto corpora describe NAME` tells how "
+            f"names them{_packed(root)}): `affetto corpora describe NAME` tells how "
             "they are named; set the root to the folder of the corpus, or one around it."
         )
     taken = {path for path, _ in matched}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_recordings, relative, undecodable_hint
+from affetto.corpora.sources.files import find_recordings, relative, unique_stems
 from affetto.corpora.sources.source import Source
 from affetto.errors import AffettoError, name_some
 
@@ -19,18 +19,17 @@ def index_folders(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
     The label is the first folder of a clip's path. Where everything lies in one outer folder (as archives
     unpack), that folder is passed over.
     """
-    paths = find_recordings(root)
+    paths = find_recordings(root, whatever_extension=True)
     if not paths:
         raise AffettoError(
-            f"No recordings lie below {root}{undecodable_hint(root)}: put them there, one folder a class, or "
-            f"set {side}.corpus.root."
+            f"No recordings lie below {root}: put them there, one folder a class, or set {side}.corpus.root."
         )
     inside = [path.relative_to(root) for path in paths]
     depth = _outer_depth([path.parts[:-1] for path in inside])
     return pd.DataFrame(
         {
             # The whole path, because classes and speakers may number their recordings alike.
-            "stem": [path.with_suffix("").as_posix() for path in inside],
+            "stem": unique_stems(inside),
             "path": [relative(path, root) for path in paths],
             "label": [path.parts[depth] if len(path.parts) > depth + 1 else None for path in inside],
             "group": _groups([path.as_posix() for path in inside], corpus.group_pattern, side),

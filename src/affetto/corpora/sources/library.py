@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.decode import MIDI_EXTENSIONS
+from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_recordings, relative, undecodable_hint
+from affetto.corpora.sources.files import find_recordings, relative, unique_stems
 from affetto.corpora.sources.source import Source
 from affetto.errors import AffettoError, one_line
 from affetto.storage import is_remote
@@ -60,11 +60,9 @@ def index_library(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFr
             one_line(unreadable[0]),
         )
     inside = [path.relative_to(root) for path in paths]
-    stems = pd.Series([path.with_suffix("").as_posix() for path in inside])
-    whole = pd.Series([path.as_posix() for path in inside])
     return pd.DataFrame(
         {
-            "stem": stems.mask(stems.duplicated(keep=False), whole),  # a.mp3 beside a.flac
+            "stem": unique_stems(inside),
             "path": [relative(path, root) for path in paths],
             "group": [_group(tag.artist) for tag in tags],
             "tags": [list(tag.genres) for tag in tags],
@@ -108,12 +106,9 @@ def read_tags(path: Path, **options: Any) -> FileTags:
 
 
 def _recordings(root: Path, side: str) -> list[Path]:
-    recordings = find_recordings(root)
+    recordings = find_recordings(root, whatever_extension=True)
     if not recordings:
-        raise AffettoError(
-            f"No recording that can be decoded lies below {root}{undecodable_hint(root)}: set "
-            f"{side}.corpus.root to a folder of music."
-        )
+        raise AffettoError(f"No recording lies below {root}: set {side}.corpus.root to a folder of music.")
     return recordings
 
 

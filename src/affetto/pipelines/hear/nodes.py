@@ -17,7 +17,7 @@ from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.recordings import list_recordings, screen_recordings
 from affetto.recommendation.timeline import summarise_timeline, timeline_table
 from affetto.recommendation.timeline_figure import draw_timeline
-from affetto.recommendation.voice_summary import summarise_voices
+from affetto.recommendation.voice_summary import remarks, summarise_voices
 
 _LOGGER = logging.getLogger(__name__)
 _LONG_WINDOWS = 120
@@ -66,6 +66,8 @@ def recognise_voices(
         str(row["name"]): _voice(row, timelines.get(row["name"]), parameters, model, len(enrolment))
         for _, row in table.iterrows()
     }
+    for sentence in remarks(voices.values()):
+        _LOGGER.warning("%s", sentence)
     return voices, timelines
 
 
@@ -105,10 +107,10 @@ def require_an_answer(voices: dict[str, HeardVoice], path: str) -> None:
     """
     if any(voice.status == "ok" for voice in voices.values()):
         return
-    message = next(str(voice.message) for voice in voices.values())
-    if len(voices) > 1:
-        message = f"None of the {len(voices)} recordings in {path} can be answered; the first: {message}"
-    raise AffettoError(message)
+    first, *others = remarks(voices.values())
+    if others:
+        first = f"None of the {len(voices)} recordings in {path} can be answered; the first: {first}"
+    raise AffettoError(first)
 
 
 def _listen(
@@ -138,8 +140,8 @@ def _voice(
     recording = str(row["path"])
     if timeline is not None:
         heard_by = HeardBy.model_validate(model.learnt_from_) if model.learnt_from_ else None
-        return summarise_timeline(timeline, recording, parameters, heard_by=heard_by, enrolled=enrolled)
-    _LOGGER.warning("%s", row["message"])
+        voice = summarise_timeline(timeline, recording, parameters, heard_by=heard_by, enrolled=enrolled)
+        return voice.model_copy(update={"message": str(row["message"])})
     return HeardVoice(
         name=str(row["name"]),
         recording=recording,
