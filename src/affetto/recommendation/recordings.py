@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import AUDIO_EXTENSIONS, DecodeError
+from affetto.audio.silero import SAMPLE_RATE_HZ
+from affetto.audio.speech import SpeechParameters, find_speech_in_blocks
 from affetto.corpora.sources.files import find_recordings, is_text
 from affetto.errors import AffettoError, one_line
 from affetto.recommendation.blocks import Samples, read_blocks
-from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
-from affetto.recommendation.parameters import TimelineParameters, VoiceActivityParameters
+from affetto.recommendation.parameters import TimelineParameters
 from affetto.recommendation.steps import Step, plan_steps
-from affetto.recommendation.voice import find_speech, judge
 
 _NAME_BYTES = 200
 _MIDI = frozenset({".mid", ".midi"})
@@ -65,7 +65,7 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
 
 def screen_recordings(
     recordings: pd.DataFrame,
-    parameters: VoiceActivityParameters,
+    parameters: SpeechParameters,
     timeline: TimelineParameters | None = None,
     *,
     reader: Reader = read_blocks,
@@ -77,9 +77,9 @@ def screen_recordings(
     recordings
         `name, path` of `list_recordings`.
     parameters
-        Thresholds of the rule for speech.
+        What counts as speech.
     timeline
-        Says which recordings are long; those are judged part by part.
+        How recordings are divided into steps.
     reader
         How to read a file as blocks of mono samples at some rates.
 
@@ -101,21 +101,18 @@ def screen_recordings(
 
 
 def _screen(
-    path: Path, parameters: VoiceActivityParameters, timeline: TimelineParameters, reader: Reader
+    path: Path, parameters: SpeechParameters, timeline: TimelineParameters, reader: Reader
 ) -> tuple[str, str, float, list[Step]]:
     try:
         blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ]))
-        measures, n_samples = measure_blocks(blocks)
+        found = find_speech_in_blocks(blocks, parameters)
     except DecodeError as error:
         return "unreadable", str(error), np.nan, []
-    duration_s = round(n_samples / SAMPLE_RATE_HZ, 3)
-    long = duration_s > timeline.longer_than_s
-    whole = judge(measures, parameters)
-    speech = find_speech(measures, parameters, context_s=timeline.window_s if long else None)
-    steps = plan_steps(duration_s, speech, timeline)
-    if (long or whole.speech) and any(step.window for step in steps):
+    duration_s = round(found.duration_s, 3)
+    steps = plan_steps(duration_s, found.stretches, timeline)
+    if any(step.window for step in steps):
         return "ok", "", duration_s, steps
-    reason = whole.reason or "no part of it is speech for long enough"
+    reason = found.reason or "no part of it is speech for long enough"
     return "no_speech", f"No speech was found in {path.name}: {reason}.", duration_s, []
 
 
