@@ -30,13 +30,13 @@ PREPARATION_VERSION = 3
 """Raise it when a recording is prepared otherwise: its features are then computed again."""
 
 _FRAME_S = 0.01
-_SMOOTHING = np.full(3, 1 / 3)
+_HOP = SAMPLE_RATE_HZ // 100
 _NOISE_RATE_HZ = 16_000
 _NOISE_S = 60.0
 _SMALLEST_POWER = 1e-20
 _CHUNK_S = CHUNK / SAMPLE_RATE_HZ
 _PIECE = 1875 * CHUNK  # a minute: what is held of a long recording
-_MARGIN = 64 * CHUNK  # 2 s on each side of a piece, for the memory of the detector and for the level
+_MARGIN = 65 * CHUNK  # 2 s on each side of a piece, for the memory of the detector and for the level
 _SLOWNESS = 1.25
 _DETECTOR_DBFS = -26.0
 _SILENCE_DBFS = -80.0
@@ -56,14 +56,14 @@ class SpeechParameters(BaseModel):
         description="A stretch of speech has moments that are speech with at least this probability.",
     )
     until: float = Field(
-        default=0.1, gt=0, lt=1, description="It goes on as long as the probability is at least this."
+        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
     )
     min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
     min_speech_s: float = Field(
         default=0.25, ge=0, le=60, description="A recording with less speech than this holds none, s."
     )
     margin_s: float = Field(
-        default=0.15, ge=0, le=1, description="What belongs to a stretch before and behind it, s."
+        default=0.15, ge=0, le=1, description="How far speech may reach beyond what was recognised, s."
     )
     max_gap_s: float = Field(
         default=0.3, ge=0, le=10, description="Stretches not further apart are one; longer pauses are cut, s."
@@ -72,9 +72,9 @@ class SpeechParameters(BaseModel):
         default=40.0,
         gt=0,
         le=120,
-        description="What is softer than the speech by more than this, at both ends, is cut as well.",
+        description="A stretch ends where all is softer than its speech by more than this, dB.",
     )
-    padding_s: float = Field(default=0.05, ge=0, le=5, description="Left around the speech, s.")
+    padding_s: float = Field(default=0.05, ge=0, le=5, description="Left around each stretch of it, s.")
     level_dbfs: float = Field(
         default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
     )
@@ -143,26 +143,28 @@ def find_speech_in_blocks(
         The same for any division into blocks.
     """
     chosen = parameters or SpeechParameters()
-    probabilities, n_samples, loud = list[NDArray[np.float32]](), 0, False
+    probabilities, powers = [np.zeros(0)], [np.zeros(0)]
+    n_samples, silent = 0, True
     for before, piece, n_new in _pieces(blocks):
-        levelled = _levelled(piece)
-        loud |= levelled is not None
-        first, n_chunks = before // CHUNK, -(-n_new // CHUNK)
-        found = np.zeros(first + n_chunks) if levelled is None else _probability(levelled)
-        probabilities.append(found[first : first + n_chunks].astype(np.float32))
+        power = _frame_power(piece)
+        levelled = _levelled(piece, power)
+        silent = silent and levelled is None
+        probability = np.zeros(-(-len(piece) // CHUNK)) if levelled is None else _probability(levelled)
+        probabilities.append(probability[before // CHUNK :][: -(-n_new // CHUNK)])
+        powers.append(power[before // _HOP :][: -(-n_new // _HOP)])
         n_samples += n_new
     duration_s = n_samples / SAMPLE_RATE_HZ
-    if not loud:
+    if silent:
         return FoundSpeech(duration_s=duration_s, reason="it is silent")
-    probability = np.concatenate(probabilities)
-    spoken = _stretches(probability, chosen)
+    spoken = _stretches(np.concatenate(probabilities), chosen)
     length_s = float(np.sum(spoken[:, 1] - spoken[:, 0]))
     if not len(spoken):
         reason = f"nothing in it sounds like a voice for {chosen.min_stretch_s:g} s"
         return FoundSpeech(duration_s=duration_s, reason=reason)
     if length_s < chosen.min_speech_s:
         return FoundSpeech(duration_s=duration_s, reason=f"only {length_s:.2f} s of it sound like a voice")
-    return FoundSpeech(_joined(spoken, duration_s, chosen), duration_s)
+    stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
+    return FoundSpeech(_joined(stretches, chosen.max_gap_s), duration_s)
 
 
 def prepare_speech(
@@ -182,12 +184,11 @@ def prepare_speech(
     Returns
     -------
     NDArray[np.float32]
-        float32 [m] within [-1, 32767/32768]. A recording without speech is kept whole but for what is soft at
-        its ends; silence stays as long as it is, under the floor.
+        float32 [m] within [-1, 32767/32768]: the stretches of speech, `padding_s` before and behind each of
+        them. A recording without speech is kept whole, silence under the floor.
     """
     found = find_speech(samples, sample_rate_hz, parameters)
-    spoken = _cut_out(_centred(samples), sample_rate_hz, found.stretches)
-    speech = _cut_ends(spoken, sample_rate_hz, range_db=parameters.range_db, padding_s=parameters.padding_s)
+    speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
     wanted = 10 ** (parameters.level_dbfs / 10)
     power = active_power(speech, sample_rate_hz)
     levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
@@ -213,7 +214,15 @@ def _pieces(blocks: Iterable[NDArray[np.float32]]) -> Iterator[tuple[int, NDArra
         yield before, held, len(held) - before
 
 
-def _levelled(samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _frame_power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the power of each frame of 10 ms; an offset is no sound, power is of what goes up and down."""
+    n_frames = -(-len(samples) // _HOP)
+    frames = np.pad(samples, (0, n_frames * _HOP - len(samples)), mode="edge").reshape(n_frames, _HOP)
+    power: NDArray[np.float64] = frames.var(axis=1, dtype=np.float64)
+    return power
+
+
+def _levelled(samples: NDArray[np.float32], power: NDArray[np.float64]) -> NDArray[np.float32] | None:
     """Bring the loudest fifth of a second within two seconds to the level the detector expects.
 
     So neither a slammed door nor half an hour of silence decides how loud a voice is, and a click hardly
@@ -221,21 +230,16 @@ def _levelled(samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-    hop = round(_FRAME_S * SAMPLE_RATE_HZ)
-    sound = _centred(samples)
-    n_frames = -(-len(sound) // hop)
-    frames = np.pad(sound, (0, n_frames * hop - len(sound))).reshape(n_frames, hop)
-    power = uniform_filter1d(
-        frames.var(axis=1, dtype=np.float64), round(_LOUDNESS_S / _FRAME_S), mode="nearest"
-    )
-    loudest = maximum_filter1d(power, 2 * (_MARGIN // hop) + 1, mode="nearest")
+    smooth = uniform_filter1d(power, round(_LOUDNESS_S / _FRAME_S), mode="nearest")
+    loudest = maximum_filter1d(smooth, 2 * (_MARGIN // _HOP) + 1, mode="nearest")
     least = 10 ** (_SILENCE_DBFS / 10)
     if loudest.max(initial=0.0) < least:
         return None
     decibels = _DETECTOR_DBFS - 10 * np.log10(np.maximum(loudest, least))
-    smooth = uniform_filter1d(decibels, _MARGIN // hop, mode="nearest")
-    gain = np.interp(np.arange(len(sound)), (np.arange(n_frames) + 0.5) * hop, 10 ** (smooth / 20))
-    return np.asarray(np.clip(sound * gain, -1.0, 1.0), dtype=np.float32)
+    steady = uniform_filter1d(decibels, _MARGIN // _HOP, mode="nearest")
+    middles = (np.arange(len(power)) + 0.5) * _HOP
+    gain = np.interp(np.arange(len(samples)), middles, 10 ** (steady / 20))
+    return np.asarray(np.clip(_centred(samples) * gain, -1.0, 1.0), dtype=np.float32)
 
 
 def _probability(samples: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -247,10 +251,11 @@ def _probability(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     chunks = np.arange(-(-len(samples) // CHUNK))
     same_time = (chunks + 0.5) * _SLOWNESS - 0.5
     in_time = np.interp(same_time, np.arange(len(slower)), slower)
-    return np.asarray(np.maximum(fast[: len(chunks)], in_time), dtype=np.float64)
+    greater: NDArray[np.float64] = np.maximum(fast[: len(chunks)], in_time).astype(np.float64)
+    return greater
 
 
-def _stretches(probability: NDArray[np.float32], parameters: SpeechParameters) -> NDArray[np.float64]:
+def _stretches(probability: NDArray[np.float64], parameters: SpeechParameters) -> NDArray[np.float64]:
     """Return the stretches of chunks that may be speech and have moments that surely are, s, [n, 2]."""
     possible = np.pad(probability >= parameters.until, 1)
     first, last = (np.flatnonzero(np.diff(possible.astype(np.int8)) == step) for step in (1, -1))
@@ -258,57 +263,58 @@ def _stretches(probability: NDArray[np.float32], parameters: SpeechParameters) -
         return np.zeros((0, 2))
     sure = np.maximum.reduceat(probability, first) >= parameters.threshold
     long = (last - first) * _CHUNK_S >= parameters.min_stretch_s
-    return np.stack([first, last], axis=1)[sure & long] * _CHUNK_S
+    return np.asarray(np.stack([first, last], axis=1)[sure & long] * _CHUNK_S, dtype=np.float64)
 
 
-def _joined(
-    stretches: NDArray[np.float64], duration_s: float, parameters: SpeechParameters
+def _fitted(
+    stretches: NDArray[np.float64], power: NDArray[np.float64], parameters: SpeechParameters
 ) -> NDArray[np.float64]:
-    """Give stretches their margins and join those that are then not too far apart."""
-    wide = np.clip(stretches + np.array([-1, 1]) * parameters.margin_s, 0.0, duration_s)
-    apart = wide[1:, 0] - wide[:-1, 1] > parameters.max_gap_s
+    """Let stretches begin and end with the sound in them, up to `margin_s` before and behind.
+
+    A frame of 10 ms belongs to it when its level is at most `range_db` below that of the stretch: the mean
+    power of the frames within 30 dB of the loudest one.
+    """
+    fitted = []
+    for start_s, end_s in stretches:
+        first = max(0, round((start_s - parameters.margin_s) / _FRAME_S))
+        inside = power[first : round((end_s + parameters.margin_s) / _FRAME_S)]
+        active = inside[inside >= inside.max() * 10 ** (-ACTIVE_DB / 10)].mean()
+        loud = first + np.flatnonzero(inside >= active * 10 ** (-parameters.range_db / 10))
+        fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
+    return np.array(fitted)
+
+
+def _joined(stretches: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float64]:
+    """Join stretches that are not too far apart."""
+    apart = stretches[1:, 0] - stretches[:-1, 1] > max_gap_s
     first = np.concatenate([[True], apart])
     last = np.concatenate([apart, [True]])
-    return np.stack([wide[first, 0], wide[last, 1]], axis=1)
+    return np.stack([stretches[first, 0], stretches[last, 1]], axis=1)
 
 
 def _cut_out(
-    samples: NDArray[np.float32], sample_rate_hz: int, stretches: NDArray[np.float64]
+    samples: NDArray[np.float32],
+    sample_rate_hz: int,
+    stretches: NDArray[np.float64],
+    padding_s: float,
 ) -> NDArray[np.float32]:
-    """Join the stretches of a recording, faded for 5 ms where they meet; all of it where there are none."""
+    """Join the stretches of a recording, faded for 5 ms where they meet; all of it where there are none.
+
+    Zeros stand in for padding that the recording lacks, so that the result is the same however much silence
+    is around the speech.
+    """
     if not len(stretches):
         return samples
-    parts = [samples[start:end].copy() for start, end in np.round(stretches * sample_rate_hz).astype(int)]
+    padding = round(padding_s * sample_rate_hz)
+    padded = np.pad(samples, padding)
+    bounds = np.round(stretches * sample_rate_hz).astype(int) + np.array([0, 2 * padding])
+    parts = [padded[start:end].copy() for start, end in bounds]
     fade = np.linspace(0.0, 1.0, round(_FADE_S * sample_rate_hz), dtype=np.float32)
     for left, right in itertools.pairwise(parts):
         n = min(len(fade), len(left), len(right))
         left[len(left) - n :] *= fade[:n][::-1]
         right[:n] *= fade[:n]
     return np.concatenate(parts)
-
-
-def _cut_ends(
-    samples: NDArray[np.float32], sample_rate_hz: int, *, range_db: float, padding_s: float
-) -> NDArray[np.float32]:
-    """Cut what lies before the first and behind the last loud frame of 10 ms.
-
-    A frame is loud when its level, smoothed over three frames, is at most `range_db` below that of the
-    speech: the mean power of the frames within 30 dB of the loudest one. An offset is no sound: power is that
-    of what goes up and down. Zeros stand in for padding that the recording lacks, so that the result is the
-    same however much silence is around the speech.
-    """
-    hop = max(1, round(_FRAME_S * sample_rate_hz))
-    n_frames = len(samples) // hop
-    frames = samples[: n_frames * hop].reshape(n_frames, hop)
-    if not np.any(np.diff(frames)):
-        return samples
-    power = np.convolve(frames.var(axis=1, dtype=np.float64), _SMOOTHING)  # one frame more on each side
-    active = power[power >= power.max() * 10 ** (-ACTIVE_DB / 10)].mean()
-    loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
-    padding = round(padding_s * sample_rate_hz)
-    start, end = (int(loud[0]) - 1) * hop - padding, int(loud[-1]) * hop + padding
-    missing = (max(0, -start), max(0, end - len(samples)))
-    return np.pad(samples[max(0, start) : end], missing)
 
 
 def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from affetto.recommendation.parameters import TimelineParameters
 
-_LEAST_SHARE = 0.1
+_LEAST_SHARE = 0.2
 _MOST_SPREAD = 2.0
 _DIGITS = 6
 
@@ -40,7 +40,7 @@ def plan_steps(duration_s: float, speech: np.ndarray, parameters: TimelineParame
     Speech of at most `longer_than_s` is one step, from where it begins to where it ends, unless long pauses
     spread it over more than twice that. Else the window of a step lies around the step's middle and ends
     where speech ends. Silence before or after a voice is no part of any window, so that more of it changes
-    nothing. A step of several is heard when at least a tenth of it and at least `min_speech_s` of its window
+    nothing. A step of several is heard when at least a fifth of it and at least `min_speech_s` of its window
     are speech.
 
     Parameters
