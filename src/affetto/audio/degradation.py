@@ -110,7 +110,8 @@ def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samp
     snr_db
         Power of the active frames over that of the noise, dB.
     """
-    return _add(samples, sample_rate_hz, pink_noise(len(samples), seed_of(samples)), snr_db)
+    noise = pink_noise(max(1, len(samples)), seed_of(samples))[: len(samples)]
+    return _add(samples, sample_rate_hz, noise, snr_db)
 
 
 def add_sound(samples: Samples, sample_rate_hz: int, sound: Sound, snr_db: float) -> Samples:

@@ -56,7 +56,7 @@ class SpeechParameters(BaseModel):
         description="A stretch of speech has moments that are speech with at least this probability.",
     )
     until: float = Field(
-        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
+        default=0.2, gt=0, lt=1, description="It goes on as long as the probability is at least this."
     )
     min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
     min_speech_s: float = Field(
@@ -272,16 +272,25 @@ def _fitted(
     """Let stretches begin and end with the sound in them, up to `margin_s` before and behind.
 
     A frame of 10 ms belongs to it when its level is at most `range_db` below that of the stretch: the mean
-    power of the frames within 30 dB of the loudest one.
+    power of the frames within 30 dB of the loudest one. What speech has before and behind what was recognised
+    is soft: a frame there that is louder than the stretch is another sound, and ends it.
     """
+    margin = round(parameters.margin_s / _FRAME_S)
     fitted = []
-    for start_s, end_s in stretches:
-        first = max(0, round((start_s - parameters.margin_s) / _FRAME_S))
-        inside = power[first : round((end_s + parameters.margin_s) / _FRAME_S)]
-        active = inside[inside >= inside.max() * 10 ** (-ACTIVE_DB / 10)].mean()
-        loud = first + np.flatnonzero(inside >= active * 10 ** (-parameters.range_db / 10))
+    for first, last in np.round(stretches / _FRAME_S).astype(int):
+        inside = power[first:last]
+        level = inside[inside >= inside.max() * 10 ** (-ACTIVE_DB / 10)].mean()
+        before, behind = power[max(0, first - margin) : first][::-1], power[last : last + margin]
+        start = first - _run(before <= level)
+        around = power[start : last + _run(behind <= level)]
+        loud = start + np.flatnonzero(around >= level * 10 ** (-parameters.range_db / 10))
         fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
     return np.array(fitted)
+
+
+def _run(holds: NDArray[np.bool_]) -> int:
+    """Return for how many frames from the first one on something holds."""
+    return len(holds) if holds.all() else int(holds.argmin())
 
 
 def _joined(stretches: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float64]:
