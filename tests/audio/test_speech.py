@@ -183,7 +183,7 @@ def test_signals_side_by_side_do_not_mix(voice_of):
 @settings(max_examples=10, deadline=None)
 @given(gain_db=st.floats(-40, 10), before=st.integers(0, 100), behind=st.integers(0, 16_000))
 def test_gain_and_silence_around_do_not_count(voice_of, gain_db, before, behind):
-    samples = voice_of(2.0)
+    samples = voice_of(2.0) * np.clip((2.0 - TIME[: 2 * RATE_HZ]) / 0.2, 0.0, 1.0).astype(np.float32)
     moved = np.pad(samples * np.float32(10 ** (gain_db / 20)), (before * 160, behind))
     np.testing.assert_allclose(prepared(moved), prepared(samples), atol=1e-4)
 

@@ -13,7 +13,6 @@ Pauses, clicks, beeps, knocks, rumble, hum, noise and instruments are no speech;
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -56,7 +55,7 @@ class SpeechParameters(BaseModel):
         description="A stretch of speech has moments that are speech with at least this probability.",
     )
     until: float = Field(
-        default=0.2, gt=0, lt=1, description="It goes on as long as the probability is at least this."
+        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
     )
     min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
     min_speech_s: float = Field(
@@ -74,7 +73,9 @@ class SpeechParameters(BaseModel):
         le=120,
         description="A stretch ends where all is softer than its speech by more than this, dB.",
     )
-    padding_s: float = Field(default=0.05, ge=0, le=5, description="Left around each stretch of it, s.")
+    padding_s: float = Field(
+        default=0.05, ge=0, le=5, description="Silence before and behind each stretch, s."
+    )
     level_dbfs: float = Field(
         default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
     )
@@ -184,8 +185,8 @@ def prepare_speech(
     Returns
     -------
     NDArray[np.float32]
-        float32 [m] within [-1, 32767/32768]: the stretches of speech, `padding_s` before and behind each of
-        them. A recording without speech is kept whole, silence under the floor.
+        float32 [m] within [-1, 32767/32768]: the stretches of speech, `padding_s` of silence before and
+        behind each of them. A recording without speech is kept whole, silence under the floor.
     """
     found = find_speech(samples, sample_rate_hz, parameters)
     speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
@@ -307,22 +308,21 @@ def _cut_out(
     stretches: NDArray[np.float64],
     padding_s: float,
 ) -> NDArray[np.float32]:
-    """Join the stretches of a recording, faded for 5 ms where they meet; all of it where there are none.
+    """Join the stretches of a recording, each with silence around it; all of it where there are none.
 
-    Zeros stand in for padding that the recording lacks, so that the result is the same however much silence
-    is around the speech.
+    What lies around a stretch may be a loud other sound: it is replaced by silence, and 5 ms are faded.
     """
     if not len(stretches):
         return samples
-    padding = round(padding_s * sample_rate_hz)
-    padded = np.pad(samples, padding)
-    bounds = np.round(stretches * sample_rate_hz).astype(int) + np.array([0, 2 * padding])
-    parts = [padded[start:end].copy() for start, end in bounds]
+    padding = np.zeros(round(padding_s * sample_rate_hz), dtype=np.float32)
     fade = np.linspace(0.0, 1.0, round(_FADE_S * sample_rate_hz), dtype=np.float32)
-    for left, right in itertools.pairwise(parts):
-        n = min(len(fade), len(left), len(right))
-        left[len(left) - n :] *= fade[:n][::-1]
-        right[:n] *= fade[:n]
+    parts = []
+    for start, end in np.round(stretches * sample_rate_hz).astype(int):
+        part = samples[start:end].copy()
+        n = min(len(fade), len(part))
+        part[:n] *= fade[:n]
+        part[len(part) - n :] *= fade[:n][::-1]
+        parts += [padding, part, padding]
     return np.concatenate(parts)
 
 
