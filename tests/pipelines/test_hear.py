@@ -106,7 +106,7 @@ def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_p
 
 
 def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path, speech):
-    parts = [silence(3), speech(), silence(1), noise(4), speech(0.008), silence(4)]
+    parts = [silence(3), speech(), silence(1), noise(2), silence(2), speech(0.003), silence(4)]
     sf.write(voice / "mixed.wav", np.concatenate(parts), RATE_HZ)
     voices, timelines, summary = run(voice)
     table = timelines["mixed"]
