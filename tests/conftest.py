@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -15,6 +17,31 @@ settings.register_profile(
     "affetto", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("affetto")
+
+
+VOICE_RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="session")
+def voice_of() -> Callable[..., np.ndarray]:
+    """Return a maker of speech without a pause at 16 kHz: so many seconds, at a peak, of a voice."""
+    from affetto.audio.decode import resample
+    from affetto.corpora.demo_speech import Utterance, speak
+
+    text = "the seven men are sitting by the sea and nobody knows what they will do when the evening comes "
+    spoken: dict[str, np.ndarray] = {}
+
+    def make(seconds: float, peak: float = 0.3, voice: str = "en-us") -> np.ndarray:
+        if voice not in spoken:
+            (samples,) = speak([Utterance(voice, 3 * text, 160, 100, 50, 50)])
+            loud = np.flatnonzero(np.abs(samples) > 0.05 * np.abs(samples).max())
+            resampled = resample(samples[loud[0] : loud[-1]], 22_050, VOICE_RATE_HZ)
+            spoken[voice] = resampled / np.abs(resampled).max()
+        cut = spoken[voice][: round(seconds * VOICE_RATE_HZ)]
+        assert len(cut) == round(seconds * VOICE_RATE_HZ)
+        return (peak * cut).astype(np.float32)
+
+    return make
 
 
 _LONGEST_FIRST = ("end_to_end", "benchmarks")

@@ -7,9 +7,12 @@ from affetto.audio.degradation import (
     active_power,
     add_offset,
     add_pink_noise,
+    add_sound,
+    insert_pause,
     pink_noise,
     seed_of,
     set_peak,
+    surround_with,
     surround_with_silence,
     telephone_band,
     two_channels,
@@ -119,6 +122,36 @@ def test_noise_never_clips_a_loud_clip():
     assert np.abs(noisy).max() <= 32_767 / 32_768 + 1e-6  # a step of float32
     assert not add_pink_noise(np.zeros(100, np.float32), RATE, 20.0).any()
     assert add_pink_noise(np.zeros(0, np.float32), RATE, 20.0).size == 0
+
+
+@pytest.mark.parametrize("sound", ["clicks", "beep", "knocks", "handling", "hum", "music"])
+def test_other_sounds_lie_around_a_clip_or_below_it(sound):
+    speech = tone(440, 1.0, 0.1)
+
+    around = surround_with(speech, RATE, sound, before_s=1.0, behind_s=2.0, level_db=6.0)
+    below = add_sound(speech, RATE, sound, 10.0) - speech
+
+    np.testing.assert_array_equal(around[RATE : -2 * RATE], speech)
+    for side in (around[:RATE], around[-2 * RATE :]):
+        assert np.abs(side).max() == pytest.approx(0.2, rel=0.01)
+    assert decibels(np.mean(speech**2) / np.mean(below**2)) == pytest.approx(10.0, abs=0.1)
+    again = surround_with(speech, RATE, sound, before_s=1.0, behind_s=2.0, level_db=6.0)
+    np.testing.assert_array_equal(again, around)
+    assert surround_with(speech, RATE, sound, before_s=0.0, behind_s=0.0, level_db=0.0).size == speech.size
+
+
+def test_a_pause_lies_at_the_softest_moment_in_the_middle():
+    speech = tone(440, 0.9, 0.1)
+    at = round(0.4 * RATE)
+    speech[at : at + 1_600] *= 0.01
+
+    paused = insert_pause(speech, RATE, seconds=2.0, floor_dbfs=-70.0)
+
+    start = int(np.flatnonzero(paused[: len(speech)] != speech)[0])
+    assert at <= start <= at + 1_600
+    assert decibels(np.mean(paused[start : start + 2 * RATE] ** 2)) == pytest.approx(-70.0, abs=0.2)
+    np.testing.assert_array_equal(np.delete(paused, np.s_[start : start + 2 * RATE]), speech)
+    assert insert_pause(speech[:10], RATE, seconds=1.0, floor_dbfs=-70.0).size == 10 + RATE
 
 
 def test_active_power_leaves_pauses_out():

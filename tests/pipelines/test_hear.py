@@ -56,11 +56,9 @@ class StubbornModel(LevelModel):
         return super().predict_proba(x)
 
 
-def speech(level=0.3, duration_s=4):
-    time = np.arange(duration_s * RATE_HZ) / RATE_HZ
-    phase = 2 * np.pi * (140 * time + 3 * np.sin(2 * np.pi * 2 * time))
-    syllables = np.clip(np.sin(2 * np.pi * 3 * time), 0.01, None)
-    return level * syllables * sum(np.sin(k * phase) / k for k in range(1, 12))
+@pytest.fixture
+def speech(voice_of):
+    return lambda level=0.3, duration_s=4: voice_of(duration_s, level)
 
 
 def silence(duration_s):
@@ -97,7 +95,7 @@ def _run(out, voice, model=None, **parameters):
     return catalog["hear.voices"].load(), catalog["hear.timelines"].load(), result["hear.summary"].load()
 
 
-def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_path):
+def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_path, speech):
     sf.write(voice / "a.wav", speech(), RATE_HZ)
     run(voice)
     sf.write(voice / "a.wav", silence(3), RATE_HZ)
@@ -107,8 +105,8 @@ def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_p
     assert [path.name for path in (tmp_path / "voices").glob("a.*")] == ["a.json"]
 
 
-def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):
-    parts = [silence(3), speech(), noise(5), speech(0.03), silence(4)]
+def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path, speech):
+    parts = [silence(3), speech(), silence(1), noise(2), silence(2), speech(0.003), silence(4)]
     sf.write(voice / "mixed.wav", np.concatenate(parts), RATE_HZ)
     voices, timelines, summary = run(voice)
     table = timelines["mixed"]
@@ -130,7 +128,7 @@ def test_a_long_recording_has_gaps_where_nobody_speaks(run, voice, tmp_path):
     assert {"speech_s", "unsure", "timeline", "emotions"} <= set(content)
 
 
-def test_short_recordings_are_heard_as_a_whole(run, voice):
+def test_short_recordings_are_heard_as_a_whole(run, voice, speech):
     sf.write(voice / "loud.wav", speech(), RATE_HZ)
     sf.write(voice / "soft.wav", speech(0.003), RATE_HZ)
     model = LevelModel()
@@ -142,7 +140,7 @@ def test_short_recordings_are_heard_as_a_whole(run, voice):
     assert model.batches[0][0] == 1 + 4 * 22_050 // 512  # the whole recording
 
 
-def test_silence_at_the_end_changes_nothing(run, voice):
+def test_silence_at_the_end_changes_nothing(run, voice, speech):
     sf.write(voice / "a.wav", speech(0.03, 8), RATE_HZ)
     sf.write(voice / "b.wav", np.concatenate([speech(0.03, 8), silence(11)]), RATE_HZ)
     voices, timelines, _ = run(voice)
@@ -153,7 +151,7 @@ def test_silence_at_the_end_changes_nothing(run, voice):
     assert voices["a"].speech_s == pytest.approx(voices["b"].speech_s, abs=0.05)
 
 
-def test_windows_are_predicted_in_batches(run, voice):
+def test_windows_are_predicted_in_batches(run, voice, speech):
     sf.write(voice / "a.wav", speech(0.3, 9), RATE_HZ)
     sf.write(voice / "b.wav", speech(0.3, 3), RATE_HZ)
     model = LevelModel()
@@ -164,7 +162,7 @@ def test_windows_are_predicted_in_batches(run, voice):
     assert voices == whole
 
 
-def test_noise_gets_no_emotion_however_long(run, voice):
+def test_noise_gets_no_emotion_however_long(run, voice, speech):
     sf.write(voice / "noise.wav", noise(20), RATE_HZ)
     sf.write(voice / "speech.wav", speech(), RATE_HZ)
     voices, timelines, summary = run(voice)
@@ -176,7 +174,7 @@ def test_noise_gets_no_emotion_however_long(run, voice):
         run(voice / "noise.wav")
 
 
-def test_what_cannot_be_read_is_a_row_and_what_is_damaged_is_said(run, voice):
+def test_what_cannot_be_read_is_a_row_and_what_is_damaged_is_said(run, voice, speech):
     sf.write(voice / "good.wav", speech(), RATE_HZ)
     broken = speech(0.3, 9)
     broken[40_000:40_100] = np.nan
@@ -198,7 +196,7 @@ def test_what_cannot_be_read_is_a_row_and_what_is_damaged_is_said(run, voice):
     assert f"2 files in {voice}: each is a Git LFS pointer" in summary
 
 
-def test_enrolment_reaches_the_model(run, voice, tmp_path):
+def test_enrolment_reaches_the_model(run, voice, tmp_path, speech):
     sf.write(voice / "a.wav", speech(), RATE_HZ)
     (tmp_path / "mine").mkdir()
     sf.write(tmp_path / "mine/short.wav", speech(), RATE_HZ)
@@ -220,7 +218,7 @@ def test_enrolment_reaches_the_model(run, voice, tmp_path):
         ("speech", "level cannot be enrolled"),
     ],
 )
-def test_enrolment_that_cannot_be_used_is_one_sentence(run, voice, tmp_path, folder, said):
+def test_enrolment_that_cannot_be_used_is_one_sentence(run, voice, tmp_path, folder, said, speech):
     sf.write(voice / "a.wav", speech(), RATE_HZ)
     for name, sound in {"noise": noise(3), "speech": speech()}.items():
         (tmp_path / name).mkdir()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from affetto.audio.decode import DecodeError
+from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
-from affetto.recommendation.parameters import VoiceActivityParameters
 from affetto.recommendation.recordings import list_recordings, screen_recordings
 
 
@@ -93,19 +93,16 @@ def test_nothing_to_answer(tmp_path, path, said):
     assert str(tmp_path / path) in str(caught.value)
 
 
-def test_one_bad_recording_does_not_stop_the_others(tmp_path):
+def test_one_bad_recording_does_not_stop_the_others(tmp_path, voice_of):
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
-    time = np.arange(32000) / 16000
 
     def reader(path: Path, rates, notes):
         if path.name == "a.wav":
             raise DecodeError("a.wav cannot be read: it is empty.")
         (rate,) = rates
-        level = np.clip(np.sin(2 * np.pi * 3 * time), 0, None) if path.name == "b.wav" else 0
-        phase = 2 * np.pi * (150 * time + 4 * np.sin(2 * np.pi * time))
-        yield {rate: 0.1 * level * np.sign(np.sin(phase))}
+        yield {rate: voice_of(2.0) * (path.name == "b.wav")}
 
-    screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters(), reader=reader)
+    screened = screen_recordings(list_recordings(tmp_path), SpeechParameters(), reader=reader)
     assert screened["duration_s"].tolist() == [pytest.approx(np.nan, nan_ok=True), 2.0, 2.0]
     assert [len(steps) for steps in screened["steps"]] == [0, 1, 0]
     assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]

@@ -14,14 +14,18 @@ from affetto.audio.degradation import (
     TELEPHONE_RATE_HZ,
     add_offset,
     add_pink_noise,
+    add_sound,
+    insert_pause,
     set_peak,
+    surround_with,
     surround_with_silence,
     telephone_band,
     two_channels,
 )
+from affetto.audio.interference import Sound
 from affetto.audio.packaging import Copy, FormatName, unavailable
 
-Family = Literal["packaging", "speed", "noise", "telephone"]
+Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 DEGRADATION_VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
@@ -162,7 +166,70 @@ class Telephone(_Condition):
         return Copy(narrow, TELEPHONE_RATE_HZ, "mu_law" if self.mu_law else "wav")
 
 
+class Surround(_Condition):
+    """Other sounds before and behind the voice, in silence."""
+
+    family: ClassVar[Family] = "surroundings"
+    kind: Literal["surround"] = "surround"
+    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
+    before_s: float = Field(default=1.5, ge=0, le=10, description="Length before the voice, s.")
+    behind_s: float = Field(default=1.5, ge=0, le=10, description="Length behind it, s.")
+    level_db: float = Field(
+        default=0.0, ge=-60, le=40, description="Peak of the sound relative to the peak of the voice, dB."
+    )
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Lengthen the clip by the sounds that belong to its samples."""
+        longer = surround_with(
+            samples,
+            sample_rate_hz,
+            self.sound,
+            before_s=self.before_s,
+            behind_s=self.behind_s,
+            level_db=self.level_db,
+        )
+        return Copy(longer, sample_rate_hz)
+
+
+class Pause(_Condition):
+    """A long pause at a quiet moment in the middle of the voice."""
+
+    family: ClassVar[Family] = "surroundings"
+    kind: Literal["pause"] = "pause"
+    seconds: float = Field(default=2.0, gt=0, le=60, description="Length of the pause, s.")
+    floor_dbfs: float = Field(default=-70.0, ge=-120, le=0, description="White noise in it, RMS in dBFS.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Lengthen the clip."""
+        longer = insert_pause(samples, sample_rate_hz, seconds=self.seconds, floor_dbfs=self.floor_dbfs)
+        return Copy(longer, sample_rate_hz)
+
+
+class Background(_Condition):
+    """Another sound all along."""
+
+    family: ClassVar[Family] = "noise"
+    kind: Literal["background"] = "background"
+    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
+    snr_db: float = Field(ge=-20, le=80, description="Active speech over the sound, dB.")
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Add the sound that belongs to the clip's samples."""
+        return Copy(add_sound(samples, sample_rate_hz, self.sound, self.snr_db), sample_rate_hz)
+
+
 Condition = Annotated[
-    Level | Stereo | Rate | Speed | Codec | Silence | Offset | PinkNoise | Telephone,
+    Level
+    | Stereo
+    | Rate
+    | Speed
+    | Codec
+    | Silence
+    | Offset
+    | PinkNoise
+    | Telephone
+    | Surround
+    | Pause
+    | Background,
     Field(discriminator="kind"),
 ]

@@ -1,4 +1,4 @@
-"""What happens to a voice between the speaker and us: level, silence, noise, a telephone line."""
+"""What happens to a voice between the speaker and us: level, silence, other sounds, a telephone line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.decode import LARGEST_SAMPLE, resample
+from affetto.audio.interference import Sound, make_sound
 
 TELEPHONE_RATE_HZ = 8_000
 TELEPHONE_BAND_HZ = (300.0, 3_400.0)
@@ -15,6 +16,7 @@ _FILTER_ORDER = 8
 _RIPPLE_DB = 0.1
 _STOP_DB = 50.0
 _FRAME_S = 0.02
+_MOMENT_S = 0.05
 ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
 
 Samples = NDArray[np.float32]
@@ -108,11 +110,93 @@ def add_pink_noise(samples: Samples, sample_rate_hz: int, snr_db: float) -> Samp
     snr_db
         Power of the active frames over that of the noise, dB.
     """
+    noise = pink_noise(max(1, len(samples)), seed_of(samples))[: len(samples)]
+    return _add(samples, sample_rate_hz, noise, snr_db)
+
+
+def add_sound(samples: Samples, sample_rate_hz: int, sound: Sound, snr_db: float) -> Samples:
+    """Add another sound at a signal-to-noise ratio over active speech, as `add_pink_noise` adds noise.
+
+    Parameters
+    ----------
+    samples
+        float32 [n].
+    sample_rate_hz
+        Its rate, Hz.
+    sound
+        Which; its pitches and moments are drawn from the samples, the same each time.
+    snr_db
+        Power of the active frames over the mean power of the sound, dB.
+    """
+    return _add(
+        samples, sample_rate_hz, make_sound(sound, len(samples), sample_rate_hz, seed_of(samples)), snr_db
+    )
+
+
+def surround_with(
+    samples: Samples,
+    sample_rate_hz: int,
+    sound: Sound,
+    *,
+    before_s: float,
+    behind_s: float,
+    level_db: float,
+) -> Samples:
+    """Put other sounds before and behind a recording.
+
+    Parameters
+    ----------
+    samples
+        float32 [n].
+    sample_rate_hz
+        Its rate, Hz.
+    sound
+        Which; its pitches and moments are drawn from the samples, the same each time.
+    before_s, behind_s
+        Length before and behind, s.
+    level_db
+        Peak of the sound relative to that of the recording, dB. All is scaled down where that would go beyond
+        full scale.
+    """
+    peak = np.float32(np.abs(samples).max(initial=0.0) * 10 ** (level_db / 20))
+    seed = seed_of(samples)
+    before, behind = (
+        peak * make_sound(sound, round(seconds * sample_rate_hz), sample_rate_hz, seed=(seed + side) % 2**64)
+        for side, seconds in enumerate((before_s, behind_s))
+    )
+    return _within_full_scale(np.concatenate([before, samples, behind]))
+
+
+def insert_pause(samples: Samples, sample_rate_hz: int, *, seconds: float, floor_dbfs: float) -> Samples:
+    """Put a pause into a recording, at the softest moment of 50 ms in the middle third of it.
+
+    Parameters
+    ----------
+    samples
+        float32 [n].
+    sample_rate_hz
+        Its rate, Hz.
+    seconds
+        Length of the pause, s.
+    floor_dbfs
+        RMS level of white noise in the pause, dBFS.
+    """
+    size = round(_MOMENT_S * sample_rate_hz)
+    third = len(samples) // 3
+    power = np.convolve(samples[third : 2 * third].astype(np.float64) ** 2, np.ones(size), mode="valid")
+    at = third + (int(power.argmin()) + size // 2 if third >= size else 0)
+    noise = np.random.default_rng(seed_of(samples)).standard_normal(round(seconds * sample_rate_hz))
+    pause = (10 ** (floor_dbfs / 20) * noise).astype(np.float32)
+    return np.concatenate([samples[:at], pause, samples[at:]])
+
+
+def _add(samples: Samples, sample_rate_hz: int, sound: Samples, snr_db: float) -> Samples:
     if not len(samples):
         return samples
     power = active_power(samples - samples.mean(dtype=np.float64), sample_rate_hz)  # an offset is no speech
-    rms = np.sqrt(power * 10 ** (-snr_db / 10))
-    return _within_full_scale(samples + np.float32(rms) * pink_noise(len(samples), seed_of(samples)))
+    own = max(float(np.mean(sound.astype(np.float64) ** 2)), np.finfo(np.float64).tiny)
+    gain = np.float32(np.sqrt(power * 10 ** (-snr_db / 10) / own))
+    return _within_full_scale(samples + gain * sound)
 
 
 def _within_full_scale(samples: Samples) -> Samples:

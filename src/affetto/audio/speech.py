@@ -1,13 +1,20 @@
-"""Bring recordings of a voice to common terms: pauses around it cut, one level, one floor of noise.
+"""Where somebody speaks in a recording, and how the speech is brought to common terms before it is measured.
 
 Descriptors of a voice follow the room and the microphone as much as the speaker: energy follows the gain,
-statistics over a clip the pauses around it, and what is measured in pauses the noise of the recording or the
-zeros of an editor. So each recording is cut to its speech, brought to one level of active speech, and gets a
-floor of pink noise below it, the same for all, that covers what is softer.
+statistics over a clip follow its pauses and whatever else sounds in it. So everything that reads a voice, for
+training, testing and answering, reads what `prepare_speech` leaves: the speech alone, at one level, over one
+floor of pink noise that covers what is softer.
+
+Speech is what the Silero detector hears as such (`affetto.audio.silero`). It hears a recording twice, as it
+is and played at four fifths of its speed, and the greater probability counts: a high excited voice on the
+telephone, whose lowest partial the line cuts off, sounds more like the voices it was trained on when lower.
+Pauses, clicks, beeps, knocks, rumble, hum, noise and instruments are no speech; singing is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -16,34 +23,149 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.audio.decode import LARGEST_SAMPLE, resample
 from affetto.audio.degradation import ACTIVE_DB, active_power, pink_noise
+from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
+
+PREPARATION_VERSION = 3
+"""Raise it when a recording is prepared otherwise: its features are then computed again."""
 
 _FRAME_S = 0.01
-_SMOOTHING = np.full(3, 1 / 3)
+_HOP = SAMPLE_RATE_HZ // 100
 _NOISE_RATE_HZ = 16_000
 _NOISE_S = 60.0
 _SMALLEST_POWER = 1e-20
-PREPARATION_VERSION = 2
-"""Raise it when a recording is prepared otherwise: its features are then computed again."""
+_CHUNK_S = CHUNK / SAMPLE_RATE_HZ
+_PIECE = 1875 * CHUNK  # a minute: what is held of a long recording
+_MARGIN = 65 * CHUNK  # 2 s on each side of a piece, for the memory of the detector and for the level
+_SLOWNESS = 1.25
+_DETECTOR_DBFS = -26.0
+_SILENCE_DBFS = -80.0
+_LOUDNESS_S = 0.2
+_FADE_S = 0.005
 
 
 class SpeechParameters(BaseModel):
-    """How recordings of voices are prepared before features are measured."""
+    """What counts as speech, and how it is prepared before features are measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    threshold: float = Field(
+        default=0.6,
+        gt=0,
+        lt=1,
+        description="A stretch of speech has moments that are speech with at least this probability.",
+    )
+    until: float = Field(
+        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
+    )
+    min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
+    min_speech_s: float = Field(
+        default=0.25, ge=0, le=60, description="A recording with less speech than this holds none, s."
+    )
+    margin_s: float = Field(
+        default=0.15, ge=0, le=1, description="How far speech may reach beyond what was recognised, s."
+    )
+    max_gap_s: float = Field(
+        default=0.3, ge=0, le=10, description="Stretches not further apart are one; longer pauses are cut, s."
+    )
     range_db: float = Field(
         default=40.0,
         gt=0,
         le=120,
-        description="What is softer than the speech by more than this, before and behind it, is cut.",
+        description="A stretch ends where all is softer than its speech by more than this, dB.",
     )
-    padding_s: float = Field(default=0.05, ge=0, le=5, description="Left around the speech, seconds.")
+    padding_s: float = Field(
+        default=0.05, ge=0, le=5, description="Silence before and behind each stretch, s."
+    )
     level_dbfs: float = Field(
         default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
     )
     noise_db: float | None = Field(
         default=30.0, ge=0, le=120, description="The floor of pink noise lies this far below; null: none."
     )
+
+
+@dataclass(frozen=True)
+class FoundSpeech:
+    """Where in a recording somebody speaks.
+
+    Attributes
+    ----------
+    stretches
+        float64 [n, 2], start and end of each stretch of speech, s, increasing and apart from each other.
+    duration_s
+        Length of the recording, s.
+    reason
+        Why there is no speech in it; empty when there is.
+    """
+
+    stretches: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    duration_s: float = 0.0
+    reason: str = ""
+
+
+def find_speech(
+    samples: NDArray[np.float32], sample_rate_hz: int, parameters: SpeechParameters | None = None
+) -> FoundSpeech:
+    """Tell where in a recording somebody speaks.
+
+    Parameters
+    ----------
+    samples
+        Mono, float32 [n], full scale 1.0.
+    sample_rate_hz
+        Its rate, Hz.
+    parameters
+        What counts as speech.
+
+    Returns
+    -------
+    FoundSpeech
+        The stretches of speech, or the reason why there are none.
+    """
+    blocks = [resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)]
+    return find_speech_in_blocks(blocks, parameters)
+
+
+def find_speech_in_blocks(
+    blocks: Iterable[NDArray[np.float32]], parameters: SpeechParameters | None = None
+) -> FoundSpeech:
+    """Tell where somebody speaks in a recording that comes in blocks; a minute of it is held at a time.
+
+    Parameters
+    ----------
+    blocks
+        Mono samples at 16 kHz, float32 [n] each, one after the other.
+    parameters
+        What counts as speech.
+
+    Returns
+    -------
+    FoundSpeech
+        The same for any division into blocks.
+    """
+    chosen = parameters or SpeechParameters()
+    probabilities, powers = [np.zeros(0)], [np.zeros(0)]
+    n_samples, silent = 0, True
+    for before, piece, n_new in _pieces(blocks):
+        power = _frame_power(piece)
+        levelled = _levelled(piece, power)
+        silent = silent and levelled is None
+        probability = np.zeros(-(-len(piece) // CHUNK)) if levelled is None else _probability(levelled)
+        probabilities.append(probability[before // CHUNK :][: -(-n_new // CHUNK)])
+        powers.append(power[before // _HOP :][: -(-n_new // _HOP)])
+        n_samples += n_new
+    duration_s = n_samples / SAMPLE_RATE_HZ
+    if silent:
+        return FoundSpeech(duration_s=duration_s, reason="it is silent")
+    spoken = _stretches(np.concatenate(probabilities), chosen)
+    length_s = float(np.sum(spoken[:, 1] - spoken[:, 0]))
+    if not len(spoken):
+        reason = f"nothing in it sounds like a voice for {chosen.min_stretch_s:g} s"
+        return FoundSpeech(duration_s=duration_s, reason=reason)
+    if length_s < chosen.min_speech_s:
+        return FoundSpeech(duration_s=duration_s, reason=f"only {length_s:.2f} s of it sound like a voice")
+    stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
+    return FoundSpeech(_joined(stretches, chosen.max_gap_s), duration_s)
 
 
 def prepare_speech(
@@ -58,16 +180,16 @@ def prepare_speech(
     sample_rate_hz
         Its rate, Hz.
     parameters
-        Level, floor and what is cut.
+        What counts as speech, level, floor and what is cut.
 
     Returns
     -------
     NDArray[np.float32]
-        float32 [m] within [-1, 32767/32768]. Silence stays as long as it is, under the floor.
+        float32 [m] within [-1, 32767/32768]: the stretches of speech, `padding_s` of silence before and
+        behind each of them. A recording without speech is kept whole, silence under the floor.
     """
-    speech = cut_to_speech(
-        samples, sample_rate_hz, range_db=parameters.range_db, padding_s=parameters.padding_s
-    )
+    found = find_speech(samples, sample_rate_hz, parameters)
+    speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
     wanted = 10 ** (parameters.level_dbfs / 10)
     power = active_power(speech, sample_rate_hz)
     levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
@@ -78,42 +200,130 @@ def prepare_speech(
     return prepared
 
 
-def cut_to_speech(
-    samples: NDArray[np.float32], sample_rate_hz: int, *, range_db: float, padding_s: float
-) -> NDArray[np.float32]:
-    """Cut what lies before the first and behind the last loud frame of 10 ms, and take offsets away.
+def _pieces(blocks: Iterable[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32], int]]:
+    """Cut a recording into pieces of a minute with margins.
 
-    Parameters
-    ----------
-    samples
-        float32 [n].
-    sample_rate_hz
-        Its rate, Hz.
-    range_db
-        A frame is loud when its level, smoothed over three frames, is at most this below that of the speech:
-        the mean power of the frames within 30 dB of the loudest one. An offset is no sound: power is that of
-        what goes up and down.
-    padding_s
-        Left before and behind, seconds; zeros where the recording has less, so that the result is the same
-        however much silence is around the speech.
-
-    Returns
-    -------
-    NDArray[np.float32]
-        The part that is kept, without its offset: all of it where it is silent or shorter than a frame.
+    Each comes with the number of samples of the margin before it and of those that are new.
     """
-    hop = max(1, round(_FRAME_S * sample_rate_hz))
-    n_frames = len(samples) // hop
-    frames = samples[: n_frames * hop].reshape(n_frames, hop)
-    if not np.any(np.diff(frames)):
-        return _centred(samples)
-    power = np.convolve(frames.var(axis=1, dtype=np.float64), _SMOOTHING)  # one frame more on each side
-    active = power[power >= power.max() * 10 ** (-ACTIVE_DB / 10)].mean()
-    loud = np.flatnonzero(power >= active * 10 ** (-range_db / 10))
-    padding = round(padding_s * sample_rate_hz)
-    start, end = (int(loud[0]) - 1) * hop - padding, int(loud[-1]) * hop + padding
-    missing = (max(0, -start), max(0, end - len(samples)))
-    return np.pad(_centred(samples[max(0, start) : end]), missing)
+    held, before = np.zeros(0, dtype=np.float32), 0
+    for block in blocks:
+        held = np.concatenate([held, np.nan_to_num(np.asarray(block, dtype=np.float32))])
+        while len(held) >= before + _PIECE + _MARGIN:
+            yield before, held[: before + _PIECE + _MARGIN], _PIECE
+            held, before = held[before + _PIECE - _MARGIN :], _MARGIN
+    if len(held) > before:
+        yield before, held, len(held) - before
+
+
+def _frame_power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the power of each frame of 10 ms; an offset is no sound, power is of what goes up and down."""
+    n_frames = -(-len(samples) // _HOP)
+    frames = np.pad(samples, (0, n_frames * _HOP - len(samples)), mode="edge").reshape(n_frames, _HOP)
+    power: NDArray[np.float64] = frames.var(axis=1, dtype=np.float64)
+    return power
+
+
+def _levelled(samples: NDArray[np.float32], power: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """Bring the loudest fifth of a second within two seconds to the level the detector expects.
+
+    So neither a slammed door nor half an hour of silence decides how loud a voice is, and a click hardly
+    counts. None: it is silent.
+    """
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    smooth = uniform_filter1d(power, round(_LOUDNESS_S / _FRAME_S), mode="nearest")
+    loudest = maximum_filter1d(smooth, 2 * (_MARGIN // _HOP) + 1, mode="nearest")
+    least = 10 ** (_SILENCE_DBFS / 10)
+    if loudest.max(initial=0.0) < least:
+        return None
+    decibels = _DETECTOR_DBFS - 10 * np.log10(np.maximum(loudest, least))
+    steady = uniform_filter1d(decibels, _MARGIN // _HOP, mode="nearest")
+    middles = (np.arange(len(power)) + 0.5) * _HOP
+    gain = np.interp(np.arange(len(samples)), middles, 10 ** (steady / 20))
+    return np.asarray(np.clip(_centred(samples) * gain, -1.0, 1.0), dtype=np.float32)
+
+
+def _probability(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probability of speech in each chunk, the greater one at full speed and at four fifths."""
+    slow = resample(samples, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * _SLOWNESS))
+    both = np.zeros((2, max(len(slow), len(samples))), dtype=np.float32)
+    both[0, : len(samples)], both[1, : len(slow)] = samples, slow
+    fast, slower = speech_probability(both)
+    chunks = np.arange(-(-len(samples) // CHUNK))
+    same_time = (chunks + 0.5) * _SLOWNESS - 0.5
+    in_time = np.interp(same_time, np.arange(len(slower)), slower)
+    greater: NDArray[np.float64] = np.maximum(fast[: len(chunks)], in_time).astype(np.float64)
+    return greater
+
+
+def _stretches(probability: NDArray[np.float64], parameters: SpeechParameters) -> NDArray[np.float64]:
+    """Return the stretches of chunks that may be speech and have moments that surely are, s, [n, 2]."""
+    possible = np.pad(probability >= parameters.until, 1)
+    first, last = (np.flatnonzero(np.diff(possible.astype(np.int8)) == step) for step in (1, -1))
+    if not len(first):
+        return np.zeros((0, 2))
+    sure = np.maximum.reduceat(probability, first) >= parameters.threshold
+    long = (last - first) * _CHUNK_S >= parameters.min_stretch_s
+    return np.asarray(np.stack([first, last], axis=1)[sure & long] * _CHUNK_S, dtype=np.float64)
+
+
+def _fitted(
+    stretches: NDArray[np.float64], power: NDArray[np.float64], parameters: SpeechParameters
+) -> NDArray[np.float64]:
+    """Let stretches begin and end with the sound in them, up to `margin_s` before and behind.
+
+    A frame of 10 ms belongs to it when its level is at most `range_db` below that of the stretch: the mean
+    power of the frames within 30 dB of the loudest one. What speech has before and behind what was recognised
+    is soft: a frame there that is louder than the stretch is another sound, and ends it.
+    """
+    margin = round(parameters.margin_s / _FRAME_S)
+    fitted = []
+    for first, last in np.round(stretches / _FRAME_S).astype(int):
+        inside = power[first:last]
+        level = inside[inside >= inside.max() * 10 ** (-ACTIVE_DB / 10)].mean()
+        before, behind = power[max(0, first - margin) : first][::-1], power[last : last + margin]
+        start = first - _run(before <= level)
+        around = power[start : last + _run(behind <= level)]
+        loud = start + np.flatnonzero(around >= level * 10 ** (-parameters.range_db / 10))
+        fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
+    return np.array(fitted)
+
+
+def _run(holds: NDArray[np.bool_]) -> int:
+    """Return for how many frames from the first one on something holds."""
+    return len(holds) if holds.all() else int(holds.argmin())
+
+
+def _joined(stretches: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float64]:
+    """Join stretches that are not too far apart."""
+    apart = stretches[1:, 0] - stretches[:-1, 1] > max_gap_s
+    first = np.concatenate([[True], apart])
+    last = np.concatenate([apart, [True]])
+    return np.stack([stretches[first, 0], stretches[last, 1]], axis=1)
+
+
+def _cut_out(
+    samples: NDArray[np.float32],
+    sample_rate_hz: int,
+    stretches: NDArray[np.float64],
+    padding_s: float,
+) -> NDArray[np.float32]:
+    """Join the stretches of a recording, each with silence around it; all of it where there are none.
+
+    What lies around a stretch may be a loud other sound: it is replaced by silence, and 5 ms are faded.
+    """
+    if not len(stretches):
+        return samples
+    padding = np.zeros(round(padding_s * sample_rate_hz), dtype=np.float32)
+    fade = np.linspace(0.0, 1.0, round(_FADE_S * sample_rate_hz), dtype=np.float32)
+    parts = []
+    for start, end in np.round(stretches * sample_rate_hz).astype(int):
+        part = samples[start:end].copy()
+        n = min(len(fade), len(part))
+        part[:n] *= fade[:n]
+        part[len(part) - n :] *= fade[:n][::-1]
+        parts += [padding, part, padding]
+    return np.concatenate(parts)
 
 
 def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,8 +19,11 @@ class ToleranceParameters(BaseModel):
     packaging: float = Field(
         default=2.0, ge=0, le=100, description="Level, channels, rate, file format, silence around."
     )
+    surroundings: float = Field(
+        default=5.0, ge=0, le=100, description="Other sounds around the voice, and pauses inside it."
+    )
     speed: float = Field(default=8.0, ge=0, le=100, description="Another tempo and pitch.")
-    noise: float = Field(default=8.0, ge=0, le=100, description="Noise added to the clip.")
+    noise: float = Field(default=8.0, ge=0, le=100, description="Noise or another sound all along.")
     telephone: float = Field(default=10.0, ge=0, le=100, description="The band of a telephone.")
 
 

@@ -86,8 +86,12 @@ def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeaturePar
     AffettoError
         When the recording is empty, not finite, or too long for openSMILE.
     """
-    prepared, rate = prepare(samples, sample_rate_hz, parameters)
-    return _EXTRACT[type(parameters)](prepared, rate, parameters)
+    return extract_prepared(*prepare(samples, sample_rate_hz, parameters), parameters)
+
+
+def extract_prepared(samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters) -> np.ndarray:
+    """Compute a feature of what `prepare` returned."""
+    return _EXTRACT[type(parameters)](samples, sample_rate_hz, parameters)
 
 
 def prepare(

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from affetto.audio.decode import read_audio
+from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.extractors import (
     describe,
     dimensions_of,
-    extract_one,
+    extract_prepared,
     hop_of,
     prepare,
     sample_rate_of,
 )
-from affetto.features.lld import OPENSMILE_RATE_HZ, extract_levels
+from affetto.features.lld import extract_levels
 from affetto.features.parameters import FeatureParameters, Level, OpenSmileParameters
 
 
@@ -82,14 +83,21 @@ def extract_together(
         Name -> float32 [n_frames, n_dimensions], what `extract_one` gives.
     """
     found: dict[str, np.ndarray] = {}
+    prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
+
+    def once(wanted: FeatureParameters) -> tuple[np.ndarray, int]:
+        """Prepare the recording once for all features that want the same: to find speech takes its time."""
+        key = sample_rate_of(wanted), wanted.speech
+        if key not in prepared:
+            prepared[key] = prepare(samples[key[0]], key[0], wanted)
+        return prepared[key]
+
     for run, levels in _runs_of_opensmile(parameters).items():
-        prepared, rate = prepare(samples[OPENSMILE_RATE_HZ], OPENSMILE_RATE_HZ, run)
-        values = extract_levels(prepared, rate, run.feature_set)
+        values = extract_levels(*once(run), run.feature_set)
         found |= {name: values[level] for level, name in levels.items()}
     for name, wanted in parameters.items():
         if name not in found:
-            rate = sample_rate_of(wanted)
-            found[name] = extract_one(samples[rate], rate, wanted)
+            found[name] = extract_prepared(*once(wanted), wanted)
     return found
 
 

@@ -20,8 +20,8 @@ from affetto.features.extractors import (
     parse_description,
 )
 from affetto.features.parameters import FeatureParameters
-from affetto.features.recording import decode_at_rates, extract_together, rates_of
-from affetto.recommendation.blocks import Samples, cut_windows, read_blocks
+from affetto.features.recording import extract_together, rates_of
+from affetto.recommendation.blocks import cut_windows, read_blocks
 from affetto.recommendation.steps import Step
 
 if TYPE_CHECKING:
@@ -142,9 +142,8 @@ def extract_windows(
     """
     rates = rates_of(kinds)
     planned = [(position, step.window) for position, step in enumerate(steps) if step.window is not None]
-    for (position, _), samples in zip(
-        planned, _cut(path, steps, [w for _, w in planned], rates), strict=True
-    ):
+    windows = cut_windows(read_blocks(path, rates), [window for _, window in planned], rates)
+    for (position, _), samples in zip(planned, windows, strict=True):
         yield position, extract_together(samples, kinds)
 
 
@@ -180,15 +179,6 @@ def _windows_of_all(
                 yield name, position, features
         except AffettoError as error:
             failures[name] = str(error) if str(path) in str(error) else f"{path}: {error}"
-
-
-def _cut(
-    path: Path, steps: Sequence[Step], windows: Sequence[tuple[float, float]], rates: Sequence[int]
-) -> Iterable[Samples]:
-    """Read a recording that is one step as training clips are read, a longer one in blocks."""
-    if len(steps) == 1:
-        return [decode_at_rates(path, rates)]
-    return cut_windows(read_blocks(path, rates), windows, rates)
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

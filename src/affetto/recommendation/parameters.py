@@ -6,59 +6,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from affetto.audio.speech import SpeechParameters
+
 Bridge = dict[str, dict[str, float]]
-
-
-class VoiceActivityParameters(BaseModel):
-    """When a recording counts as speech; see `affetto.recommendation.voice` for the rule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    range_db: float = Field(
-        default=35.0,
-        gt=0,
-        description="A frame is active when its level is within this of the loudest frame, dB.",
-    )
-    floor_db: float = Field(
-        default=-75.0, le=0, description="Quieter frames are never active, dB re full scale."
-    )
-    periodicity: float = Field(
-        default=0.55, ge=0, le=1, description="Smallest normalised autocorrelation of a voiced frame."
-    )
-    min_voiced_s: float = Field(default=0.2, ge=0, description="Least total length of the voiced frames, s.")
-    min_voiced_fraction: float = Field(
-        default=0.1, ge=0, le=1, description="Least share of the active frames that is voiced."
-    )
-    min_level_deviation_db: float = Field(
-        default=2.0,
-        ge=0,
-        description="Least standard deviation of the level of active frames, dB: tones and hum fail.",
-    )
-    still_pitch: float = Field(
-        default=0.001,
-        ge=0,
-        description="A pitch stands still when its period changes by less than this share in 10 ms.",
-    )
-    max_still_share: float = Field(
-        default=0.35,
-        ge=0,
-        le=1,
-        description="A frame is not voiced when more than this share of a quarter second stands still.",
-    )
-    upper_db: float = Field(
-        default=-16.0,
-        le=0,
-        description="Least level above 600 Hz of a frame with formants, dB of all of it.",
-    )
-    min_upper_share: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Least share of the voiced frames that have formants: narrow low noise and engines fail.",
-    )
-    max_gap_s: float = Field(
-        default=0.3, ge=0, description="Voiced frames not further apart belong to one stretch of speech, s."
-    )
 
 
 class TimelineParameters(BaseModel):
@@ -67,7 +17,7 @@ class TimelineParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     longer_than_s: float = Field(
-        default=6.0, gt=0, description="Recordings up to this long are heard as a whole, in one step, s."
+        default=6.0, gt=0, description="Speech up to this long is heard as a whole, in one step, s."
     )
     hop_s: float = Field(default=1.0, ge=0.1, description="Length of a step, s.")
     window_s: float = Field(
@@ -160,5 +110,8 @@ class RecommendParameters(BaseModel):
         description="The answer is marked novel when more than this share of held-out training clips is "
         "nearer to what the model knows.",
     )
-    voice_activity: VoiceActivityParameters = Field(default_factory=VoiceActivityParameters)
+    voice_activity: SpeechParameters = Field(
+        default_factory=SpeechParameters,
+        description="What counts as speech; level and floor are those of the model's features.",
+    )
     timeline: TimelineParameters = Field(default_factory=TimelineParameters)

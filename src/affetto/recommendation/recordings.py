@@ -11,13 +11,13 @@ import pandas as pd
 
 from affetto.audio.decode import DecodeError
 from affetto.audio.formats import HEAD_BYTES, is_midi
+from affetto.audio.silero import SAMPLE_RATE_HZ
+from affetto.audio.speech import SpeechParameters, find_speech_in_blocks
 from affetto.corpora.sources.files import is_text, walk_files
 from affetto.errors import AffettoError, one_line
 from affetto.recommendation.blocks import Samples, read_blocks
-from affetto.recommendation.frames import SAMPLE_RATE_HZ, measure_blocks
-from affetto.recommendation.parameters import TimelineParameters, VoiceActivityParameters
+from affetto.recommendation.parameters import TimelineParameters
 from affetto.recommendation.steps import Step, plan_steps
-from affetto.recommendation.voice import find_speech, judge
 
 _NAME_BYTES = 200
 _VERDICT = {"status": "str", "message": "str", "duration_s": "float64", "steps": "object"}
@@ -63,7 +63,7 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
 
 def screen_recordings(
     recordings: pd.DataFrame,
-    parameters: VoiceActivityParameters,
+    parameters: SpeechParameters,
     timeline: TimelineParameters | None = None,
     *,
     reader: Reader = read_blocks,
@@ -75,9 +75,9 @@ def screen_recordings(
     recordings
         `name, path` of `list_recordings`.
     parameters
-        Thresholds of the rule for speech.
+        What counts as speech.
     timeline
-        Says which recordings are long; those are judged part by part.
+        How recordings are divided into steps.
     reader
         How to read a file as blocks of mono samples at some rates; see `read_blocks`.
 
@@ -100,7 +100,7 @@ def screen_recordings(
 
 
 def _screen(
-    path: Path, parameters: VoiceActivityParameters, timeline: TimelineParameters, reader: Reader
+    path: Path, parameters: SpeechParameters, timeline: TimelineParameters, reader: Reader
 ) -> tuple[str, str, float, list[Step]]:
     notes: list[str] = []
     try:
@@ -108,20 +108,17 @@ def _screen(
             if is_midi(file.read(HEAD_BYTES)):
                 return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
         blocks = (block[SAMPLE_RATE_HZ] for block in reader(path, [SAMPLE_RATE_HZ], notes))
-        measures, n_samples = measure_blocks(blocks)
+        found = find_speech_in_blocks(blocks, parameters)
     except DecodeError as error:
         return "unreadable", str(error), np.nan, []
     except OSError as error:
         return "unreadable", f"Cannot read {path}: {error.strerror or error}.", np.nan, []
     damage = f"{path.name}: {'; '.join(notes)}; what can be decoded is used." if notes else ""
-    duration_s = round(n_samples / SAMPLE_RATE_HZ, 3)
-    long = duration_s > timeline.longer_than_s
-    whole = judge(measures, parameters)
-    speech = find_speech(measures, parameters, context_s=timeline.window_s if long else None)
-    steps = plan_steps(duration_s, speech, timeline)
-    if (long or whole.speech) and any(step.window for step in steps):
+    duration_s = round(found.duration_s, 3)
+    steps = plan_steps(duration_s, found.stretches, timeline)
+    if any(step.window for step in steps):
         return "ok", damage, duration_s, steps
-    reason = whole.reason or "no part of it is speech for long enough"
+    reason = found.reason or "no part of it is speech for long enough"
     message = f"No speech was found in {path.name}: {reason}."
     return "no_speech", f"{message} {damage}".rstrip(), duration_s, []
 

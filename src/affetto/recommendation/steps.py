@@ -1,4 +1,4 @@
-"""The steps of a recording: one of a short one, one every second of a long one, heard where speech is."""
+"""The steps of a recording: one where little is said, else one every second, heard where speech is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from affetto.recommendation.parameters import TimelineParameters
 
-_LEAST_SHARE = 0.1
+_LEAST_SHARE = 0.2
+_MOST_SPREAD = 2.0
 _DIGITS = 6
 
 
@@ -36,10 +37,11 @@ class Step:
 def plan_steps(duration_s: float, speech: np.ndarray, parameters: TimelineParameters) -> list[Step]:
     """Divide a recording into steps.
 
-    A recording of at most `longer_than_s` is one step, listened to as a whole. In a longer one, the window of
-    a step lies around its middle and ends where speech ends: silence before or after a voice is no part of
-    it, so that more of it changes nothing. A step is heard when at least a tenth of it and at least
-    `min_speech_s` of its window are speech.
+    Speech of at most `longer_than_s` is one step, from where it begins to where it ends, unless long pauses
+    spread it over more than twice that. Else the window of a step lies around the step's middle and ends
+    where speech ends. Silence before or after a voice is no part of any window, so that more of it changes
+    nothing. A step of several is heard when at least a fifth of it and at least `min_speech_s` of its window
+    are speech.
 
     Parameters
     ----------
@@ -56,8 +58,12 @@ def plan_steps(duration_s: float, speech: np.ndarray, parameters: TimelineParame
         One after the other, from 0 to the end.
     """
     speech = np.clip(speech, 0.0, duration_s)
-    if duration_s <= parameters.longer_than_s:
-        return [Step(0.0, duration_s, _length(speech), (0.0, duration_s))]
+    if not len(speech):
+        return [Step(0.0, duration_s, 0.0, None)]
+    first, last = float(speech[0, 0]), float(speech[-1, 1])
+    compact = last - first <= _MOST_SPREAD * parameters.longer_than_s
+    if compact and _length(speech) <= parameters.longer_than_s:
+        return [Step(0.0, duration_s, _length(speech), (first, last))]
     n_steps = max(1, int(np.ceil(round(duration_s / parameters.hop_s, _DIGITS))))
     edges = np.minimum(np.arange(n_steps + 1) * parameters.hop_s, duration_s)
     return [_step(float(start), float(end), speech, parameters) for start, end in itertools.pairwise(edges)]
