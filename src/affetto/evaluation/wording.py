@@ -127,6 +127,34 @@ def comparison_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def comparison_text(table: pd.DataFrame) -> str:
+    """Write the main columns of a comparison for a terminal, with a head line and what the tests say.
+
+    Parameters
+    ----------
+    table
+        What `compare` returned.
+    """
+    if table.empty:
+        return summary_sentence(table)
+    first = table.iloc[0]
+    groups, clips = int(first["n_groups"]), int(first["n_clips"])
+    unknown = (
+        ", each a group of its own: figures of known voices" if groups == clips else f" of {groups} groups"
+    )
+    head = (
+        f"{task_title(str(first['task']))}: {clips} clips{unknown} ({first['corpus']}, {first['protocol']})"
+    )
+    rows = [("model", "role", "UAR [interval]", "p (Holm)")]
+    for _, row in table.iterrows():
+        rows.append(
+            (str(row["model"]), str(row["role"]), score(row, "uar"), p_value(row["p_permutation_holm"]))
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join((head, *(f"  {line}" for line in lines), summary_sentence(table)))
+
+
 def sentences_on_tests(table: pd.DataFrame) -> list[str]:
     """Say of each model that the proposed one was tested against what the tests allow to be said.
 

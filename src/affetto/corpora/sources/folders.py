@@ -49,6 +49,8 @@ def _groups(paths: list[str], pattern: str | None, side: str) -> list[str | None
     if pattern is None:
         return [None] * len(paths)
     groups = [_group(re.search(pattern, path)) for path in paths]
+    if not any(groups):  # as ^[0-9]{2}, which is meant of the files' names
+        groups = [_group(re.search(pattern, path.rpartition("/")[2])) for path in paths]
     unmatched = [path for path, group in zip(paths, groups, strict=True) if not group]
     if unmatched:
         raise AffettoError(
@@ -73,7 +75,7 @@ SOURCE = Source(
     citation="",
     home_page="",
     labels="generic",
-    group_rule="what corpus.group_pattern finds in the path; without it each clip is its own",
+    group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
     index=index_folders,
     layout="<emotion>/….wav; files beside the folders are unlabelled",
 )
