@@ -266,10 +266,9 @@ def _echo_training(found: CorpusCheck, corpus: CorpusParameters, side: str) -> N
 
     if sum(label.found > 0 and label.emotion is not None for label in found.labels) == 0:
         return
-    unknown = every_clip_its_own_group(found)
-    if unknown:
+    if every_clip_its_own_group(found):
         click.echo(own_groups_warning(corpus.source))
-    click.echo(f"Train on it: {train_command(corpus, side)}{' --group …' if unknown else ''}")
+    click.echo(f"Train on it: {train_command(corpus, side)}")
 
 
 def _row(what: str, count: Count) -> tuple[str, int, int | None, str | None]:

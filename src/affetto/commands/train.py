@@ -185,10 +185,11 @@ def every_clip_its_own_group(found: CorpusCheck) -> bool:
 
 def own_groups_warning(source: str) -> str:
     """Say what it means that every clip is its own group, and what to do about it."""
-    how = "the column" if source == "table" else "by a regular expression what in the clips' paths"
+    column = source == "table"
+    how = "the column that names the speaker" if column else "a pattern that finds the speaker in the paths"
     return (
         "Every clip is its own group: no speaker is known, so figures would be those of voices that the "
-        f"model has trained on, higher than for new ones. Name {how} tells the speaker with --group."
+        f"model has trained on. Add --group: {how}."
     )
 
 

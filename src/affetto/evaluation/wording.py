@@ -139,12 +139,8 @@ def comparison_text(table: pd.DataFrame) -> str:
         return summary_sentence(table)
     first = table.iloc[0]
     groups, clips = int(first["n_groups"]), int(first["n_clips"])
-    unknown = (
-        ", each a group of its own: figures of known voices" if groups == clips else f" of {groups} groups"
-    )
-    head = (
-        f"{task_title(str(first['task']))}: {clips} clips{unknown} ({first['corpus']}, {first['protocol']})"
-    )
+    size = f"{clips} clips" + (", each its own group" if groups == clips else f" of {groups} groups")
+    head = f"{task_title(str(first['task']))}: {size} ({first['corpus']}, {first['protocol']})"
     rows = [("model", "role", "UAR [interval]", "p (Holm)")]
     for _, row in table.iterrows():
         rows.append(
