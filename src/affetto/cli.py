@@ -127,14 +127,16 @@ def recommend(
 @cli.command()
 @click.argument("path")
 @click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
+@click.option("--model", help="Model that `affetto train --side music` made.")
 @click.option("--env", "-e", help="Kedro environment.")
-def library(path: str, tags: bool, env: str | None) -> None:
+def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
     """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
     from affetto.storage import absolute, as_path, as_text
 
     corpus = {"source": "library", "root": as_text(absolute(as_path(path)))}
     with one_sentence(), project():
-        described = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
+        wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
+        described = _run("library", wanted, environment(model, env))
         from affetto.recommendation.description import library_sentence
 
         click.echo(library_sentence(described["library.summary"].load()))

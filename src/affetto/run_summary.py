@@ -40,7 +40,7 @@ class RunSummaryHook:
         self._before = {
             side: catalog.load(f"{side}.clips")
             for side in ("music", "voice")
-            if _trains(pipeline, side) and _exists(catalog, pipeline, side)
+            if _replaces(pipeline, catalog, side)
         }
 
     @hook_impl(trylast=True)  # when the run in MLflow is finished
@@ -61,9 +61,12 @@ class RunSummaryHook:
             sentence = replaced_sentence(before, catalog.load(f"{side}.clips"), env)
             if sentence:
                 click.echo(sentence)
-        if env and _trains(pipeline, "voice"):
+        if env:
             model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
-            click.echo(f"Hear with it: affetto hear RECORDING {model}")
+            if _fitted(pipeline, "voice"):
+                click.echo(f"Hear with it: affetto hear RECORDING {model}")
+            if "music.theme.mixtures" in pipeline.all_outputs():
+                click.echo(f"Describe music with it: affetto library FOLDER {model}")
 
 
 def mlflow_sentence(run: FinishedRun) -> str:
@@ -105,20 +108,17 @@ def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None
     return f"Replaced: the models of {where} were those of {old}, and are those of {new} now."
 
 
-def _trains(pipeline: Pipeline, side: str) -> bool:
+def _fitted(pipeline: Pipeline, side: str) -> list[str]:
+    """Name the emotion models of a side that a pipeline fits."""
     outputs = pipeline.all_outputs()
-    return f"{side}.clips" in outputs and any(
-        name.startswith(f"{side}.emotion.") and name.endswith(".fitted") for name in outputs
-    )
+    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".fitted")]
 
 
-def _exists(catalog: CatalogProtocol[Any, Any], pipeline: Pipeline, side: str) -> bool:
-    fitted = [
-        name
-        for name in pipeline.all_outputs()
-        if name.startswith(f"{side}.emotion.") and name.endswith(".fitted")
-    ]
-    return bool(catalog.exists(f"{side}.clips")) and any(catalog.exists(name) for name in fitted)
+def _replaces(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], side: str) -> bool:
+    """Tell whether a pipeline fits models where there are some already."""
+    clips = f"{side}.clips"
+    known = clips in pipeline.all_outputs() and catalog.exists(clips)
+    return bool(known) and any(catalog.exists(name) for name in _fitted(pipeline, side))
 
 
 def _path(catalog: CatalogProtocol[Any, Any], name: str) -> str:
