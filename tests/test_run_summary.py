@@ -70,9 +70,14 @@ def test_the_table_on_the_terminal(groups, size):
     compared = compare(
         tables, roles, protocol="kfold", corpus="folders (mine)", task="voice_emotion", parameters=quick
     )
-    head, names, ours, theirs, summary = comparison_text(compared).splitlines()
+    head, names, ours, theirs, summary = comparison_text(compared, "voice_emotion").splitlines()
     assert head.startswith("Voice emotion: ") and size in head and "folders (mine), kfold" in head
     assert names.split()[:2] == ["model", "role"]
     assert ours.split()[:3] == ["ours", "proposed", "1.000"]
     assert theirs.split()[:3] == ["theirs", "baseline", "0.500"]
     assert summary.startswith("The proposed model ours reaches a UAR of 1.000")
+
+
+def test_a_task_without_labels_is_named():
+    told = comparison_text(pd.DataFrame(), "theme")
+    assert told == "Themes: No clip with a label was scored."

@@ -52,8 +52,9 @@ class RunSummaryHook:
         if not compared:
             return
         for name in compared:
-            report = f"{name.removesuffix(_COMPARISON)}.report"
-            click.echo(f"\n{comparison_text(catalog.load(name))}\nReport: {_path(catalog, report)}")
+            task = name.removesuffix(_COMPARISON)
+            told = comparison_text(catalog.load(name), task)
+            click.echo(f"\n{told}\nReport: {_path(catalog, f'{task}.report')}")
         if self._tracking.finished is not None:
             click.echo(f"MLflow: {mlflow_sentence(self._tracking.finished)}")
         env = run_params.get("env")

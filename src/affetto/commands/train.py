@@ -297,7 +297,7 @@ def _files(
 
     n_labelled = sum(emotions.values())
     size = "small" if n_labelled < LARGE else "large"
-    split = _split(found, emotions)
+    split = _split(found, emotions, size)
     given = corpus.model_dump(mode="json", exclude_defaults=True) | {"source": corpus.source}
     place = {"source": corpus.source, "root": as_text(corpus.root), "name": model}
     settings = _settings(root / "conf", size, side)
@@ -326,10 +326,10 @@ def _sources(size: str) -> str:
     return " and ".join(f"conf/{file}" for file in _SETTINGS[size])
 
 
-def _split(found: CorpusCheck, emotions: Mapping[str, int]) -> dict[str, Any]:
-    """Leave out each of few groups; deal many into folds."""
+def _split(found: CorpusCheck, emotions: Mapping[str, int], size: str) -> dict[str, Any]:
+    """Leave out each of few groups of few clips; deal others into folds."""
     groups = found.groups.found
-    if groups <= _MOST_LEFT_OUT and not every_clip_its_own_group(found):
+    if size == "small" and groups <= _MOST_LEFT_OUT and not every_clip_its_own_group(found):
         return {"protocol": "leave_one_group_out"}
     return {"protocol": "kfold", "n_folds": max(2, min(_FOLDS, groups, max(emotions.values())))}
 
@@ -369,7 +369,8 @@ def _in_options(message: str, side: str) -> str:
         message.replace(f"{side}.corpus.group_pattern", "--group")
         .replace(f"set {side}.corpus.label_map", 'give --param "label_map={LABEL: EMOTION}"')
         .replace(f"{side}.corpus.", "--param ")
-        .replace("ROOT", "FOLDER")
+        .replace("ROOT is", "FOLDER is")
+        .replace("set ROOT to", "give")
     )
 
 

@@ -127,20 +127,22 @@ def comparison_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comparison_text(table: pd.DataFrame) -> str:
+def comparison_text(table: pd.DataFrame, task: str) -> str:
     """Write the main columns of a comparison for a terminal, with a head line and what the tests say.
 
     Parameters
     ----------
     table
         What `compare` returned.
+    task
+        Name of the task.
     """
     if table.empty:
-        return summary_sentence(table)
+        return f"{task_title(task)}: {summary_sentence(table)}"
     first = table.iloc[0]
     groups, clips = int(first["n_groups"]), int(first["n_clips"])
     size = f"{clips} clips" + (", each its own group" if groups == clips else f" of {groups} groups")
-    head = f"{task_title(str(first['task']))}: {size} ({first['corpus']}, {first['protocol']})"
+    head = f"{task_title(task)}: {size} ({first['corpus']}, {first['protocol']})"
     rows = [("model", "role", "UAR [interval]", "p (Holm)")]
     for _, row in table.iterrows():
         rows.append(
