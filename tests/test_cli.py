@@ -215,7 +215,7 @@ def test_hear_takes_paths_from_where_it_is_called(project):
 @pytest.mark.parametrize("command", ["hear", "recommend"])
 def test_what_is_heard_has_the_same_options_everywhere(project, command):
     told = call(project, command, "--help").stdout
-    assert all(option in told for option in ("--unsure-below", "--enrol", "--env"))
+    assert all(option in told for option in ("--unsure-below", "--enrol", "--model", "--env"))
     outcome = call(project, command, "me.wav", "--unsure-below", "1.5")
     assert outcome.returncode == 2
     assert "--unsure-below" in outcome.stderr
@@ -248,6 +248,10 @@ def test_a_mistake_is_one_sentence(project, module):
         (["--params", "recommend.tempo=3"], "recommend.tempo"),
         (["--params", "recommend.top=many"], "recommend.top: Input should be a valid integer"),
         (
+            ["--params", "recommend.bridge=[0-9]+,recommend.top=many"],
+            "recommend.top: Input should be a valid",
+        ),
+        (
             ["--pipeline=missing"],
             "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice` first.",
         ),
@@ -256,6 +260,18 @@ def test_a_mistake_is_one_sentence(project, module):
 )
 def test_other_mistakes_of_the_user(project, arguments, said):
     assert said in sentence(call(project, "run", *arguments))
+
+
+def test_a_pattern_that_is_no_yaml_is_the_text_that_it_is(project):
+    outcome = call(project, "run", "--pipeline=recommend", "--params", "recommend.bridge=[a-z]{1,3}")
+    assert outcome.returncode == 0, outcome.stderr
+    assert (project / "data/summary.txt").read_text() == "voice [a-z]{1,3} 10 ()"
+
+
+def test_parameters_without_values_are_misuse(project):
+    outcome = call(project, "run", "--params", "recommend.top")
+    assert outcome.returncode == 2
+    assert "write each parameter as name=value" in outcome.stderr
 
 
 def test_a_bug_keeps_its_traceback(project):

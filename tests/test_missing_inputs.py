@@ -55,6 +55,28 @@ def test_the_environment_that_lacks_them_is_named(catalog):
         MissingInputsHook().before_pipeline_run({"env": "benchmark"}, RECOMMEND, catalog)
 
 
+TRAINED = {"env": "trained/mine"}
+
+
+def test_what_lies_in_the_tree_of_the_project_is_made_without_an_environment(catalog, tmp_path):
+    model = JSONDataset(filepath=str(tmp_path / "data/trained/mine/model.json"))
+    catalog["model"] = model
+    with pytest.raises(AffettoError) as caught:
+        MissingInputsHook().before_pipeline_run(TRAINED, RECOMMEND, catalog)
+    assert "`kedro run --env trained/mine --pipeline=voice`" in str(caught.value)
+    assert "`kedro run --pipeline=theme`" in str(caught.value)
+
+
+def test_a_trained_model_does_not_replace_the_music_of_the_project(catalog, tmp_path):
+    theme = step("params:x", "music.library")
+    catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/library.json"))
+    with pytest.raises(AffettoError, match=r"remove `music` there"):
+        MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
+    catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/trained/mine/library.json"))
+    MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
+    MissingInputsHook().before_pipeline_run({"env": "benchmark"}, theme, catalog)
+
+
 def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
     catalog.save("clips", [])
     catalog.save("model", {})

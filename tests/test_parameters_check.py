@@ -1,7 +1,7 @@
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names
+from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names, split_parameters
 from affetto.typed_fields import nearest_field
 
 KNOWN = {
@@ -85,3 +85,36 @@ def test_names_that_the_configuration_asks_for_pass(tmp_path):
     assert keep_names(given, names) == {"run_name": "x", "tracking": {"uri": "y"}}
     with pytest.raises(AffettoError, match="tracking"):
         check_runtime_parameters(KNOWN, {"tracking": {"url": "y"}}, runtime_names=names)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[0-9]+", "[0-9]+"),
+        ("^[0-9]{2,3}", "^[0-9]{2,3}"),
+        ("{a: b", "{a: b"),
+        ("(?:spk|s): [0-9]", {"(?:spk|s)": ["0-9"]}),  # YAML all the same: the types of parameters refuse it
+        ("'[0-9]'", "[0-9]"),
+        ("/data/a, b/c", "/data/a, b/c"),
+        ("%d", "%d"),
+        ("3", 3),
+        ("null", None),
+        ("[1, 2]", [1, 2]),
+        ("{a: 1, b: x}", {"a": 1, "b": "x"}),
+        ("s3://bucket/a=b", "s3://bucket/a=b"),
+        ("", None),
+    ],
+)
+def test_values_are_yaml_and_else_the_text_that_they_are(text, value):
+    given = split_parameters(f"voice.corpus.group_pattern={text},seed=1")
+    assert given == {"voice": {"corpus": {"group_pattern": value}}, "seed": 1}
+
+
+def test_nothing_given_is_nothing():
+    assert split_parameters("") == {}
+
+
+@pytest.mark.parametrize("text", ["a", "=3", ",a=1"])
+def test_what_is_no_parameter_is_said_in_a_sentence(text):
+    with pytest.raises(AffettoError, match="--params"):
+        split_parameters(text)

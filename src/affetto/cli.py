@@ -7,6 +7,7 @@ commands, so that `--help` is quick.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ from affetto.commands.encoders import encoders
 from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
+from affetto.commands.train import train
+from affetto.commands.trained import environment
 from affetto.errors import AffettoError
 
 _PACKAGE = "affetto"
@@ -63,6 +66,7 @@ def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path),
             help="A few recordings of the same person, without labels: a folder or a file.",
         ),
+        click.option("--model", help="Model that `affetto train` made."),
         click.option("--env", "-e", help="Kedro environment."),
     )
     for option in reversed(options):
@@ -72,11 +76,13 @@ def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command()
 @_of_voices
-def hear(path: Path, unsure_below: float | None, enrol: Path | None, env: str | None) -> None:
+def hear(
+    path: Path, unsure_below: float | None, enrol: Path | None, model: str | None, env: str | None
+) -> None:
     """Tell the emotion of a voice recording, or a folder of them, over time."""
     wanted = _wanted(path, enrol, unsure_below=unsure_below)
     with one_sentence(), project():
-        click.echo(_run("hear", {"recommend": wanted}, env)["hear.summary"].load())
+        click.echo(_run("hear", {"recommend": wanted}, environment(model, env))["hear.summary"].load())
 
 
 @cli.command()
@@ -94,6 +100,7 @@ def recommend(
     path: Path,
     unsure_below: float | None,
     enrol: Path | None,
+    model: str | None,
     env: str | None,
     bridge: str | None,
     top: int | None,
@@ -113,20 +120,23 @@ def recommend(
     )
     pipeline = "recommend_library" if from_library else "recommend"
     with one_sentence(), project():
-        click.echo(_run(pipeline, {"recommend": wanted}, env)["recommend.summary"].load())
+        chosen = environment(model, env)
+        click.echo(_run(pipeline, {"recommend": wanted}, chosen)["recommend.summary"].load())
 
 
 @cli.command()
 @click.argument("path")
 @click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
+@click.option("--model", help="Model that `affetto train --side music` made.")
 @click.option("--env", "-e", help="Kedro environment.")
-def library(path: str, tags: bool, env: str | None) -> None:
+def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
     """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
     from affetto.storage import absolute, as_path, as_text
 
     corpus = {"source": "library", "root": as_text(absolute(as_path(path)))}
     with one_sentence(), project():
-        described = _run("library", {"library": {"corpus": corpus, "export": {"write_tags": tags}}}, env)
+        wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
+        described = _run("library", wanted, environment(model, env))
         from affetto.recommendation.description import library_sentence
 
         click.echo(library_sentence(described["library.summary"].load()))
@@ -136,6 +146,7 @@ cli.add_command(corpora)
 cli.add_command(encoders)
 cli.add_command(export)
 cli.add_command(features)
+cli.add_command(train)
 
 
 def main() -> None:
@@ -181,7 +192,25 @@ def _run_command() -> click.Command:
             _check_parameters(options)
             return _callback(run)(**_without_deprecated(options))
 
-    return click.Command("run", params=run.params, callback=callback, help=run.help)
+    return click.Command("run", params=[*map(_literal_option, run.params)], callback=callback, help=run.help)
+
+
+def _literal_option(option: click.Parameter) -> click.Parameter:
+    """Let `--params` read what Kedro's own would end with a traceback."""
+    if option.name != "params":
+        return option
+    from affetto.parameters_check import split_parameters
+
+    copied = copy.copy(option)
+    copied.callback = lambda context, _option, value: _split(context, value, split_parameters)
+    return copied
+
+
+def _split(context: click.Context, value: Any, split: Callable[[str], dict[str, Any]]) -> Any:
+    try:
+        return value if isinstance(value, dict) else split(value)
+    except AffettoError as error:
+        context.fail(str(error))
 
 
 def _callback(command: click.Command) -> Callable[..., Any]:

@@ -20,3 +20,6 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     "custom_resolvers": {"package": package_path},
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
 }
+
+TRAINED = "trained"
+"""Folder below `conf`, and below `data`, of the environments that `affetto train` makes."""

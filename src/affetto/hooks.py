@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from affetto.errors import AffettoError, validation_sentence
 from affetto.results import fingerprint
 
+_STORE = "sqlite:///mlflow.db"
 _REPORTED = (
     ".comparison",
     ".enrolment",
@@ -36,7 +38,7 @@ class TrackingSettings(BaseModel):
 
     enabled: bool = Field(default=True, description="Write runs to MLflow.")
     tracking_uri: str = Field(
-        default="sqlite:///mlflow.db",
+        default=_STORE,
         description="Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it.",
     )
     artifact_folder: str = Field(
@@ -50,6 +52,26 @@ class TrackingSettings(BaseModel):
     def uri(self) -> str:
         """The tracking address in force."""
         return os.environ.get("MLFLOW_TRACKING_URI") or self.tracking_uri
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A parent run that has ended.
+
+    Attributes
+    ----------
+    uri
+        Address of the store, which may hold a password.
+    is_default
+        Whether the store is the one that `make ui` opens.
+    experiment_id, run_id
+        The run in that store.
+    """
+
+    uri: str
+    is_default: bool
+    experiment_id: str
+    run_id: str
 
 
 class ModelTableHook:
@@ -80,6 +102,7 @@ class TrackingHook:
         self._project = Path.cwd()
         self._parameters: Mapping[str, Any] = {}
         self._running = False
+        self.finished: FinishedRun | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -100,6 +123,7 @@ class TrackingHook:
         AffettoError
             When a tracking server does not answer within `timeout_s`.
         """
+        self.finished = None
         if not self._settings.enabled or not _tracks(pipeline):
             return
         check_server(self._settings.uri, self._settings.timeout_s)
@@ -118,6 +142,14 @@ class TrackingHook:
                 path = Path(str(getattr(catalog[name], "_filepath", "")))
                 if path.is_file():
                     mlflow.log_artifact(str(path), artifact_path=name.rsplit(".", 1)[0])
+        run = mlflow.active_run()
+        if run is not None:
+            self.finished = FinishedRun(
+                uri=self._settings.uri,
+                is_default=self._settings.uri in (_STORE, os.environ.get("MLFLOW_TRACKING_URI")),
+                experiment_id=run.info.experiment_id,
+                run_id=run.info.run_id,
+            )
         self._end("FINISHED")
 
     @hook_impl

@@ -9,10 +9,11 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from affetto.configuration import TRAINED
 from affetto.errors import AffettoError
 
 DEMO = "demo"
-_VOICE_CLIPS, _VOICES = "voice.raw_clips", "hear.voices"
+_VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
 
 
 class MissingInputsHook:
@@ -30,14 +31,27 @@ class MissingInputsHook:
             Naming the first missing dataset and every pipeline that has to run, or the missing recording.
         """
         _check_voice(pipeline, catalog)
+        env = run_params.get("env")
+        if _MUSIC in pipeline.all_outputs() and _is_elsewhere(_MUSIC, catalog, env):
+            raise AffettoError(
+                f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
+                "would replace: remove `music` there to train music in this environment too."
+            )
         missing = _missing(pipeline, catalog)
         makers = {name: find_maker(name, _registered(), catalog) for name in missing}
         found = {name: maker for name, maker in makers.items() if maker}
         if found:
-            env = f" --env {run_params['env']}" if run_params.get("env") else ""
-            runs = [f"`kedro run{env} --pipeline={maker}`" for maker in sorted({*found.values()})]
-            commands = " and ".join(runs)
+            here = {name: "" if _is_elsewhere(name, catalog, env) else f" --env {env}" for name in found}
+            runs = {f"`kedro run{here[name]} --pipeline={maker}`" for name, maker in found.items()}
+            commands = " and ".join(sorted(runs))
             raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
+
+
+def _is_elsewhere(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:
+    """Tell whether a dataset is that of the project where no environment is named, not of `env`."""
+    if env is None or Path(env).parent.name != TRAINED:
+        return env is None
+    return f"{TRAINED}/{Path(env).name}" not in Path(str(getattr(catalog[name], "_filepath", ""))).as_posix()
 
 
 def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

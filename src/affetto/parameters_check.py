@@ -1,4 +1,7 @@
-"""Are the parameters given on the command line known at all? Kedro itself ignores names it does not know."""
+"""Parameters given on the command line: how they are written, and whether they are known at all.
+
+Kedro itself ignores names it does not know, and ends in a traceback of YAML for values such as `[0-9]+`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, first_line
 
 VALIDATED = (
     "executor",
@@ -27,8 +30,42 @@ VALIDATED = (
 )
 """Groups whose keys have defaults in code: the files need not list all of them, typed models check them."""
 _RUNTIME = re.compile(r"\$\{runtime_params:\s*([\w.]+)")
+_NEXT = re.compile(r",(?=\s*[A-Za-z_][\w.-]*\s*=)")
+"""The comma in front of the next `name=`; other commas belong to the value."""
 _NEAR = 0.8
 _FAR = 0.4
+
+
+def split_parameters(text: str) -> dict[str, Any]:
+    """Read `name=value,other.name=value` into nested parameters.
+
+    Values are YAML, as Kedro reads them; one that is no YAML, such as the pattern `[0-9]+`, is the text that
+    it is. A comma separates parameters only where a name and `=` follow it.
+
+    Raises
+    ------
+    AffettoError
+        When a part has no name or no `=`.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = OmegaConf.create()
+    for part in _NEXT.split(text) if text.strip() else []:
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise AffettoError(f"--params {part.strip()!r}: write each parameter as name=value.")
+        try:
+            read: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[call-overload,index]
+        except (yaml.YAMLError, OmegaConfBaseException):
+            read = value
+        try:
+            OmegaConf.update(config, name.strip(), read, force_add=True)
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            raise AffettoError(f"--params {part.strip()!r} cannot be read ({first_line(error)}).") from error
+    given: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+    return given
 
 
 def check_runtime_parameters(

@@ -3,7 +3,10 @@
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.hooks import ModelTableHook, QuietRunnerHook, TrackingHook
 from affetto.missing_inputs import MissingInputsHook
+from affetto.run_summary import RunSummaryHook
 
 __all__ = ["CONFIG_LOADER_ARGS", "HOOKS"]
 
-HOOKS = (ModelTableHook(), MissingInputsHook(), TrackingHook(), QuietRunnerHook())
+_TRACKING = TrackingHook()
+
+HOOKS = (ModelTableHook(), MissingInputsHook(), _TRACKING, QuietRunnerHook(), RunSummaryHook(_TRACKING))

@@ -25,7 +25,7 @@ source_dir = "src"
 def project(tmp_path, request):
     """The folder of the project."""
     root = tmp_path / "project"
-    shutil.copytree(request.config.rootpath / "conf", root / "conf")
+    shutil.copytree(request.config.rootpath / "conf", root / "conf", ignore=shutil.ignore_patterns("trained"))
     (root / "src").mkdir()
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / ".telemetry").write_text("consent: false\n")

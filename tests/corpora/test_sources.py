@@ -210,6 +210,15 @@ def test_a_folder_without_a_recording(corpus):
         corpus("folders", files={"angry/b.txt": ""})
 
 
+@pytest.mark.parametrize("pattern", [r"^[a-z]+", r"^([a-z]+)_", r"[a-z]+(?=_)"])
+def test_a_pattern_that_finds_nothing_in_paths_but_the_class_is_one_of_names(corpus, pattern):
+    files = {
+        f"{emotion}/{who}_{n}.wav": "" for emotion in ("anger", "fear") for who in ("ann", "bo") for n in "12"
+    }
+    clips = corpus("folders", files=files, group_pattern=pattern)
+    assert set(clips["group"]) == {"ann", "bo"}
+
+
 def test_group_pattern_must_match_every_clip(corpus):
     with pytest.raises(AffettoError, match=r"group_pattern .* in 2 of 3 paths: b.wav, c.wav"):
         corpus("folders", files={"a_1.wav": "", "b.wav": "", "c.wav": ""}, group_pattern=r"_(\d)")

@@ -46,7 +46,9 @@ class Project:
 def make_project(root: Path) -> Project:
     for folder in ("conf", "src"):
         shutil.copytree(
-            REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            REPOSITORY / folder,
+            root / folder,
+            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "trained"),
         )
     for file in ("pyproject.toml", ".telemetry"):
         shutil.copy(REPOSITORY / file, root / file)

@@ -97,12 +97,13 @@ def check(
 
     with one_sentence():
         chosen = choose_side(find_source(name), side)
-        corpus = _corpus(name, root, parameters)
+        corpus = corpus_parameters(name, root, parameters)
         found = check_corpus(corpus, read_taxonomy(env), side=chosen)
     if as_json:
         echo_json(_json(found, corpus, chosen))
     else:
         _echo_check(found)
+        _echo_training(found, corpus, chosen)
     context.exit(0 if found.agrees else 1)
 
 
@@ -151,8 +152,23 @@ def _local_folder(into: str) -> Path:
     return folder.absolute()
 
 
-def _corpus(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
-    """Make the parameters of a corpus from words of the command line."""
+def corpus_parameters(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
+    """Make the parameters of a corpus from words of the command line.
+
+    Parameters
+    ----------
+    name
+        Name of the source.
+    root
+        Folder or address of the corpus.
+    given
+        Further parameters, each as `KEY=VALUE`.
+
+    Raises
+    ------
+    AffettoError
+        When a word is not of that form, or no parameter of a corpus.
+    """
     from pydantic import ValidationError
 
     from affetto.corpora.parameters import CorpusParameters
@@ -242,6 +258,17 @@ def _echo_check(found: CorpusCheck) -> None:
         click.echo(f"{len(found.missing)} recordings of clips are not there: {name_some(found.missing)}")
     if found.unmatched:
         click.echo(f"{len(found.unmatched)} recordings belong to no clip: {name_some(found.unmatched)}")
+
+
+def _echo_training(found: CorpusCheck, corpus: CorpusParameters, side: str) -> None:
+    """Print the command that trains on what was checked, and whether its figures would mean anything."""
+    from affetto.commands.train import every_clip_its_own_group, own_groups_warning, train_command
+
+    if sum(label.found > 0 and label.emotion is not None for label in found.labels) == 0:
+        return
+    if every_clip_its_own_group(found):
+        click.echo(own_groups_warning(corpus.source))
+    click.echo(f"Train on it: {train_command(corpus, side)}")
 
 
 def _row(what: str, count: Count) -> tuple[str, int, int | None, str | None]:

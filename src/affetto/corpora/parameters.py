@@ -57,8 +57,9 @@ class CorpusParameters(BaseModel):
     version: str | None = Field(default=None, description="audb, mirdata: version; null: the latest.")
     group_pattern: str | None = Field(
         default=None,
-        description="folders: regular expression searched in a clip's path; its first bracket (else the "
-        "whole match) is the group; null: every clip is its own group.",
+        description="folders: regular expression searched in a clip's path, or in the file's name where "
+        "paths do not have it, or have it in the class alone; its first bracket (else the whole match) is "
+        "the group; null: every clip is its own group.",
     )
     table: str | None = Field(
         default=None,

@@ -127,6 +127,32 @@ def comparison_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def comparison_text(table: pd.DataFrame, task: str) -> str:
+    """Write the main columns of a comparison for a terminal, with a head line and what the tests say.
+
+    Parameters
+    ----------
+    table
+        What `compare` returned.
+    task
+        Name of the task.
+    """
+    if table.empty:
+        return f"{task_title(task)}: {summary_sentence(table)}"
+    first = table.iloc[0]
+    groups, clips = int(first["n_groups"]), int(first["n_clips"])
+    size = f"{clips} clips" + (", each its own group" if groups == clips else f" of {groups} groups")
+    head = f"{task_title(task)}: {size} ({first['corpus']}, {first['protocol']})"
+    rows = [("model", "role", "UAR [interval]", "p (Holm)")]
+    for _, row in table.iterrows():
+        rows.append(
+            (str(row["model"]), str(row["role"]), score(row, "uar"), p_value(row["p_permutation_holm"]))
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join((head, *(f"  {line}" for line in lines), summary_sentence(table)))
+
+
 def sentences_on_tests(table: pd.DataFrame) -> list[str]:
     """Say of each model that the proposed one was tested against what the tests allow to be said.
 

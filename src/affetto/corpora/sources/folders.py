@@ -26,13 +26,14 @@ def index_folders(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
         )
     inside = [path.relative_to(root) for path in paths]
     depth = _outer_depth([path.parts[:-1] for path in inside])
+    labels = [path.parts[depth] if len(path.parts) > depth + 1 else None for path in inside]
     return pd.DataFrame(
         {
             # The whole path, because classes and speakers may number their recordings alike.
             "stem": unique_stems(inside),
             "path": [relative(path, root) for path in paths],
-            "label": [path.parts[depth] if len(path.parts) > depth + 1 else None for path in inside],
-            "group": _groups([path.as_posix() for path in inside], corpus.group_pattern, side),
+            "label": labels,
+            "group": _groups([path.as_posix() for path in inside], labels, corpus.group_pattern, side),
         }
     )
 
@@ -45,10 +46,14 @@ def _outer_depth(folders: list[tuple[str, ...]]) -> int:
     return depth
 
 
-def _groups(paths: list[str], pattern: str | None, side: str) -> list[str | None]:
+def _groups(paths: list[str], labels: list[str | None], pattern: str | None, side: str) -> list[str | None]:
+    """Find the group in each path; in the names of files where paths tell none, or only the class."""
     if pattern is None:
         return [None] * len(paths)
     groups = [_group(re.search(pattern, path)) for path in paths]
+    if not any(groups) or _tell_the_class(groups, labels):  # as of ^[0-9]{2}, which is meant of names
+        in_names = [_group(re.search(pattern, path.rpartition("/")[2])) for path in paths]
+        groups = in_names if all(in_names) else groups
     unmatched = [path for path, group in zip(paths, groups, strict=True) if not group]
     if unmatched:
         raise AffettoError(
@@ -56,6 +61,12 @@ def _groups(paths: list[str], pattern: str | None, side: str) -> list[str | None
             f"paths: {name_some(unmatched)}; it must match the path of every clip."
         )
     return groups
+
+
+def _tell_the_class(groups: list[str | None], labels: list[str | None]) -> bool:
+    """Tell whether each of several classes is all of one group."""
+    pairs = set(zip(labels, groups, strict=True))
+    return len(pairs) == len(set(labels)) > 1
 
 
 def _group(match: re.Match[str] | None) -> str | None:
@@ -73,7 +84,7 @@ SOURCE = Source(
     citation="",
     home_page="",
     labels="generic",
-    group_rule="what corpus.group_pattern finds in the path; without it each clip is its own",
+    group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
     index=index_folders,
     layout="<emotion>/….wav; files beside the folders are unlabelled",
 )
