@@ -76,7 +76,7 @@ def test_what_cannot_be_heard_is_a_row_with_its_reason(tmp_path):
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    screened = screen_recordings(list_recordings(tmp_path), VoiceActivityParameters())
+    screened = screen_recordings(list_recordings(tmp_path), SpeechParameters())
     assert screened["status"].tolist() == ["unreadable"] * 4
     for reason, message in zip(["text", "neither", "git lfs pull", "MIDI"], screened["message"], strict=True):
         assert reason in message

@@ -16,7 +16,7 @@ import numpy as np
 
 from affetto.models.inner_folds import inner_folds
 
-_DIRECTIONS = 48
+_DIRECTIONS = 24
 _NEIGHBOURS = 5
 _FOLDS = 10
 _QUANTILES = 201
