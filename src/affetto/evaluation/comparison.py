@@ -69,7 +69,7 @@ COMPARISON_COLUMNS = (
     "macro_f1_p_permutation",
     "macro_f1_p_permutation_holm",
 )
-_ROLES = ("proposed", "ablation", "baseline")
+_ROLES = ("proposed", "ablation", "baseline", "pretrained")
 _TESTED: Mapping[MetricName, tuple[str, SeedMetric]] = {
     "uar": ("", uar),
     "wa": ("wa_", wa),
@@ -95,7 +95,8 @@ def compare(
     predictions
         Model → out-of-fold predictions, all on the same folds.
     roles
-        Model → `proposed`, `ablation` or `baseline`. The first proposed model is the one tested.
+        Model → `proposed`, `ablation`, `baseline`, or `pretrained`: a model that reads an encoder trained on
+        other data stands apart. The first proposed model is the one tested.
     protocol, corpus, task
         Written into every row.
     random_predictions
@@ -106,7 +107,7 @@ def compare(
     Returns
     -------
     DataFrame
-        One row a model: proposed, ablations, baselines, each by falling UAR. `difference` is UAR(proposed) -
+        One row a model: proposed, ablations, baselines, pretrained, each by falling UAR. `difference` is UAR(proposed) -
         UAR(this model), with its interval over groups, and the tests' p as they are and Holm-corrected over
         the rows; missing on the proposed row. `verdict` says what the permutation test allows to be said of
         the proposed model: `better` or `worse` when its Holm-corrected p is below alpha, else `undecided`.

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colours, told apart with any colour vision: jfly.uni-koeln.de/color (2008).
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6B6B6B", "#F0E442")
-ROLE_COLOURS = {"proposed": "#0072B2", "ablation": "#E69F00", "baseline": "#6B6B6B"}
-ROLE_MARKERS = {"proposed": "o", "ablation": "s", "baseline": "D"}
+ROLE_COLOURS = {"proposed": "#0072B2", "ablation": "#E69F00", "baseline": "#6B6B6B", "pretrained": "#009E73"}
+ROLE_MARKERS = {"proposed": "o", "ablation": "s", "baseline": "D", "pretrained": "^"}
 SEQUENTIAL = "Blues"
 INK = "#222222"
 FAINT = "#D0D0D0"

@@ -5,11 +5,12 @@ Schuller et al., "The INTERSPEECH 2016 Computational Paralinguistics Challenge",
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from affetto.models.inner_folds import inner_folds
 from affetto.models.standardiser import Standardiser
 from affetto.models.tabular import TabularEstimator
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
 _STANDARDISER_FILE = "standardiser.npz"
+_INNER_FOLDS = 4
+
+
+Price = Annotated[float, Field(gt=0)]
 
 
 class FunctionalsSvmParameters(BaseModel):
@@ -31,7 +36,11 @@ class FunctionalsSvmParameters(BaseModel):
         description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as "
         "they are, without preparation), or egemaps (88).",
     )
-    C: float = Field(1e-3, gt=0, description="Price of an error against a wide margin.")
+    C: Price | tuple[Price, ...] = Field(
+        1e-3,
+        description="Price of an error against a wide margin. Of several, the one with the best UAR in inner "
+        "folds that keep groups whole is taken.",
+    )
     limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
@@ -50,6 +59,7 @@ class FunctionalsSvm(TabularEstimator):
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser | None = None
+        self.C_ = 0.0
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -59,7 +69,25 @@ class FunctionalsSvm(TabularEstimator):
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         values = x[self.parameters.feature].stack()
         self.standardiser_ = Standardiser.learn(values, limit=self.parameters.limit)
+        self.C_ = self._choose(self.standardiser_(values), labels, groups)
         super()._fit(x, labels, groups)
+
+    def _choose(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
+        given = self.parameters.C
+        if isinstance(given, float):
+            return given
+        right: dict[float, list[np.ndarray]] = {price: [] for price in given}
+        tested: list[np.ndarray] = []
+        for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
+            tested.append(labels[test])
+            for price, found in right.items():
+                self.C_ = price
+                found.append(self._build().fit(vectors[train], labels[train]).predict(vectors[test]))
+        if not tested:
+            return min(given)
+        truth = np.concatenate(tested)
+        recall = {price: _uar(np.concatenate(found), truth) for price, found in right.items()}
+        return max(recall, key=lambda price: (recall[price], -price))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         if self.standardiser_ is None:
@@ -70,7 +98,7 @@ class FunctionalsSvm(TabularEstimator):
         from sklearn.svm import SVC
 
         weight = "balanced" if self.parameters.class_weights else None
-        return SVC(kernel="linear", C=self.parameters.C, class_weight=weight, break_ties=True)
+        return SVC(kernel="linear", C=self.C_, class_weight=weight, break_ties=True)
 
     def _save_state(self, directory: Path) -> None:
         super()._save_state(directory)
@@ -80,3 +108,7 @@ class FunctionalsSvm(TabularEstimator):
     def _load_state(self, directory: Path) -> None:
         super()._load_state(directory)
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
+
+
+def _uar(predicted: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))

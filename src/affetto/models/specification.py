@@ -22,7 +22,10 @@ class ModelSpecification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     estimator: str = Field(description="Name in the registry of estimators.")
-    role: Literal["proposed", "ablation", "baseline"] = Field(description="Role in the comparison.")
+    role: Literal["proposed", "ablation", "baseline", "pretrained"] = Field(
+        description="Role in the comparison; pretrained: it reads an encoder that was trained on other data, and "
+        "stands apart from those that saw the corpus alone."
+    )
     features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
     copies: dict[str, Condition | None] = Field(
