@@ -25,7 +25,7 @@ from affetto.audio.decode import LARGEST_SAMPLE, resample
 from affetto.audio.degradation import ACTIVE_DB, active_power, pink_noise
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
 
-PREPARATION_VERSION = 3
+PREPARATION_VERSION = 4
 """Raise it when a recording is prepared otherwise: its features are then computed again."""
 
 _FRAME_S = 0.01
