@@ -25,7 +25,7 @@ from affetto.audio.decode import LARGEST_SAMPLE, resample
 from affetto.audio.degradation import ACTIVE_DB, active_power, pink_noise
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
 
-PREPARATION_VERSION = 3
+PREPARATION_VERSION = 4
 """Raise it when a recording is prepared otherwise: its features are then computed again."""
 
 _FRAME_S = 0.01
@@ -74,7 +74,7 @@ class SpeechParameters(BaseModel):
         description="A stretch ends where all is softer than its speech by more than this, dB.",
     )
     padding_s: float = Field(
-        default=0.05, ge=0, le=5, description="Silence before and behind each stretch, s."
+        default=0.05, ge=0, le=5, description="Silence before and behind what is kept, s."
     )
     level_dbfs: float = Field(
         default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
@@ -185,8 +185,8 @@ def prepare_speech(
     Returns
     -------
     NDArray[np.float32]
-        float32 [m] within [-1, 32767/32768]: the stretches of speech, `padding_s` of silence before and
-        behind each of them. A recording without speech is kept whole, silence under the floor.
+        float32 [m] within [-1, 32767/32768]: the stretches of speech one after the other, and `padding_s` of
+        silence before and behind. A recording without speech is kept whole, silence under the floor.
     """
     found = find_speech(samples, sample_rate_hz, parameters)
     speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
@@ -308,9 +308,9 @@ def _cut_out(
     stretches: NDArray[np.float64],
     padding_s: float,
 ) -> NDArray[np.float32]:
-    """Join the stretches of a recording, each with silence around it; all of it where there are none.
+    """Join the stretches of a recording, with silence around all of them; all of it where there are none.
 
-    What lies around a stretch may be a loud other sound: it is replaced by silence, and 5 ms are faded.
+    What lies around a stretch may be a loud other sound, so it is no padding; 5 ms at its ends are faded.
     """
     if not len(stretches):
         return samples
@@ -322,8 +322,8 @@ def _cut_out(
         n = min(len(fade), len(part))
         part[:n] *= fade[:n]
         part[len(part) - n :] *= fade[:n][::-1]
-        parts += [padding, part, padding]
-    return np.concatenate(parts)
+        parts.append(part)
+    return np.concatenate([padding, *parts, padding])
 
 
 def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
