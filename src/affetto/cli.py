@@ -66,8 +66,8 @@ def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path),
             help="A few recordings of the same person, without labels: a folder or a file.",
         ),
-        click.option("--model", help="Model that `affetto train` made."),
-        click.option("--env", "-e", help="Kedro environment."),
+        click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
+        click.option("--env", "-e", help="Kedro environment whose voice model hears; base: the demo's."),
     )
     for option in reversed(options):
         command = option(command)
@@ -82,7 +82,8 @@ def hear(
     """Tell the emotion of a voice recording, or a folder of them, over time."""
     wanted = _wanted(path, enrol, unsure_below=unsure_below)
     with one_sentence(), project():
-        click.echo(_run("hear", {"recommend": wanted}, environment(model, env))["hear.summary"].load())
+        chosen = environment(model, env)
+        click.echo(_run("hear", _heard_by(wanted, chosen), chosen)["hear.summary"].load())
 
 
 @cli.command()
@@ -121,7 +122,7 @@ def recommend(
     pipeline = "recommend_library" if from_library else "recommend"
     with one_sentence(), project():
         chosen = environment(model, env)
-        click.echo(_run(pipeline, {"recommend": wanted}, chosen)["recommend.summary"].load())
+        click.echo(_run(pipeline, _heard_by(wanted, chosen), chosen)["recommend.summary"].load())
 
 
 @cli.command()
@@ -168,6 +169,12 @@ def _wanted(path: Path, enrol: Path | None, **given: Any) -> dict[str, Any]:
     """Return the parameters that were given; paths are those of the folder the command was called in."""
     paths = {"voice": str(path.absolute()), "enrol": None if enrol is None else str(enrol.absolute())}
     return {key: value for key, value in {**paths, **given}.items() if value is not None}
+
+
+def _heard_by(wanted: dict[str, Any], env: str | None) -> dict[str, Any]:
+    """Hear with the ready voice model, unless an environment is named: what was trained replaces nothing."""
+    ready = env is None and not os.environ.get("KEDRO_ENV")
+    return {"recommend": {**wanted, "ready_model": True} if ready else wanted}
 
 
 def _run(pipeline: str, parameters: dict[str, Any], env: str | None) -> Mapping[str, Any]:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.inner_folds import inner_folds
 from affetto.models.registry import build_estimator, load_estimator
 
 
@@ -58,3 +60,19 @@ def test_twelve_clips_and_the_small_feature_set():
     model = build_estimator("functionals_svm", {"feature": "egemaps", "C": 0.1}).fit(x, y, groups)
     assert model.features == ("egemaps",)
     assert model.predict_proba(x.take([0])).shape == (1, 3)
+
+
+def test_of_several_prices_the_best_for_unseen_groups_is_taken():
+    x, y, groups = toy(n=120, n_dimensions=300)
+    model = build_estimator("functionals_svm", {"C": [1e-4, 10.0]}).fit(x, y, groups)
+    labels = np.array([model.classes_.index(label) for label in y])
+    vectors = model.standardiser_(x["functionals"].stack())
+    recall = {}
+    for price in (1e-4, 10.0):
+        answers = np.empty(len(labels), dtype=int)
+        for train, test in inner_folds(labels, np.array(groups), 4, seed=0):
+            svm = SVC(kernel="linear", C=price, class_weight="balanced", break_ties=True)
+            answers[test] = svm.fit(vectors[train], labels[train]).predict(vectors[test])
+        recall[price] = balanced_accuracy_score(labels, answers)
+    assert recall[model.C_] == max(recall.values())
+    assert len(set(recall.values())) == 2

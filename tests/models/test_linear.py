@@ -224,3 +224,36 @@ def test_enrolment_survives_saving_and_needs_the_features_of_the_model(tmp_path)
     assert np.abs(expected - model.predict_proba(x)).max() > 1e-3
     with pytest.raises(AffettoError, match="correlations"):
         model.predict_proba(x, FeatureSet({"functionals": x["functionals"]}))
+
+
+def test_of_several_penalties_the_best_for_unseen_groups_is_taken():
+    features, labels, groups = speakers(1.0)
+    given = {"features": ("functionals",), "limit": 50.0}
+    chosen = Linear(LinearParameters(penalty=(1e6, 0.5), **given)).fit(features(1.0), labels, groups)
+    alone = Linear(LinearParameters(penalty=0.5, **given)).fit(features(1.0), labels, groups)
+    x = features(1.0)
+    ours, theirs = chosen.predict_proba(x), alone.predict_proba(x)
+    np.testing.assert_array_equal(ours.argmax(axis=1), theirs.argmax(axis=1))
+
+
+def test_choosing_calibrates_an_overconfident_model():
+    features, labels, groups = speakers(3.0)
+    given = {"features": ("functionals",), "limit": 50.0}
+    models = [
+        Linear(LinearParameters(penalty=penalty, **given)).fit(features(1.0), labels, groups)
+        for penalty in ((1e-6,), 1e-6)
+    ]
+    new, truth, _ = speakers(3.0, seed=5, first=50)
+    losses = [-np.log(m.predict_proba(new(1.0))[np.arange(len(truth)), truth]).mean() for m in models]
+    assert losses[0] < losses[1]
+
+
+def test_novelty_is_told_where_it_was_asked_for(tmp_path):
+    features, _, _ = speakers(1.0)
+    x = features(1.0)
+    assert branch().novelty(x) is None
+    model = branch(novelty=True)
+    model.save(tmp_path / "linear")
+    found = load_estimator(tmp_path / "linear").novelty(x)
+    np.testing.assert_allclose(found, model.novelty(x), atol=1e-5)
+    assert 0 <= found.min() <= found.max() <= 2

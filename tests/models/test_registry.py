@@ -41,6 +41,8 @@ def test_which_models_attend_and_which_can_be_enrolled():
     assert {name for name, kind in kinds.items() if kind.attends} == {
         "attention_lstm_kernel", "attention_lstm", "crnn_lld", "crnn"
     }  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind.can_enrol} == {"crnn_lld", "linear"}
+    assert {name for name, kind in kinds.items() if kind.can_enrol} == {
+        "crnn_lld", "linear", "late_fusion"
+    }  # fmt: skip
     for kind in kinds.values():
         assert kind.can_enrol == (kind._predict_enrolled is not Estimator._predict_enrolled)

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affetto.recommendation.heard import HeardBy
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.steps import Step
@@ -17,16 +18,18 @@ STEPS = [
     Step(2.0, 3.0, 0.5, (1.0, 3.0)),
     Step(3.0, 3.5, 0.25, (1.0, 3.0)),
 ]
+CLASSES = ("anger", "sadness")
+NOVELTY = np.array([np.nan, 0.5, 0.9, 1.2])
 POSTERIORS = np.array([[np.nan, np.nan], [0.9, 0.1], [0.55, 0.45], [0.2, 0.8]])
 
 
 @pytest.fixture
 def table():
-    return timeline_table("me", STEPS, POSTERIORS, ("anger", "sadness"), PARAMETERS)
+    return timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
 
 
 def test_a_row_a_step(table):
-    columns = ["name", "start_s", "end_s", "speech_s", "emotion", "unsure", "p_anger", "p_sadness"]
+    columns = ["name", "start_s", "end_s", "speech_s", "emotion", "unsure", "novelty", "p_anger", "p_sadness"]
     assert table.columns.tolist() == columns
     assert table["emotion"].tolist()[1:] == ["anger", "anger", "sadness"]
     assert table["unsure"].tolist()[1:] == [False, True, False]
@@ -47,10 +50,25 @@ def test_the_summary_weighs_speech_only(table):
     assert voice.timeline.spans[0].probability is None
 
 
+@pytest.mark.parametrize(("novel_above", "novel"), [(0.7, True), (0.72, False)])
+def test_novel_is_what_lies_too_far_on_average(table, novel_above, novel):
+    given = PARAMETERS.model_copy(update={"novel_above": novel_above})
+    heard_by = HeardBy(name="level", corpus="Toy", speech="acted speech", clips=9, groups=3)
+    voice = summarise_timeline(table, "me.wav", given, heard_by=heard_by)
+    assert voice.novelty == pytest.approx((0.5 * 1.0 + 0.9 * 0.5 + 1.2 * 0.25) / 1.75, abs=1e-6)
+    assert voice.novel is novel
+    told = summarise_voices([voice])
+    assert ("novel" in told.splitlines()[1]) is novel
+    assert ("Novel: unlike what the model was trained on" in told) is novel
+    assert (
+        "Heard by the model level, which has learnt from 9 clips of 3 speakers of Toy: acted speech." in told
+    )
+
+
 @pytest.mark.parametrize(("unsure_below", "unsure"), [(0.7, False), (0.701, True), (0.0, False), (1.0, True)])
 def test_unsure_is_below_the_threshold(unsure_below, unsure):
     given = PARAMETERS.model_copy(update={"unsure_below": unsure_below})
-    table = timeline_table("me", STEPS[1:2], np.array([[0.7, 0.3]]), ("anger", "sadness"), given)
+    table = timeline_table("me", STEPS[1:2], np.array([[0.7, 0.3]]), np.array([np.nan]), CLASSES, given)
     voice = summarise_timeline(table, "me.wav", given)
     assert voice.unsure is unsure
     assert table["unsure"].tolist() == [unsure]
@@ -62,7 +80,7 @@ def test_the_text_tells_emotion_speech_and_change(table):
     voice = summarise_timeline(table, "me.wav", PARAMETERS)
     silent = voice.model_copy(update={"name": "x", "status": "no_speech", "message": "No speech was found."})
     text = summarise_voices([voice, silent])
-    assert text.splitlines()[0].split() == ["recording", "emotion", "probability", "unsure", "speech"]
+    assert text.splitlines()[0].split() == ["recording", "emotion", "probability", "note", "speech"]
     assert text.splitlines()[1].split() == ["me", "anger", "70%", "1.8", "s"]
     assert "me: 0:00-0:01 no speech, 0:01-0:03 anger, 0:03-0:03 sadness" in text
     assert text.endswith("\n\nNo speech was found.")
@@ -84,8 +102,8 @@ def test_smoothing_is_that_of_the_parameters():
     given = PARAMETERS.model_copy(
         update={"timeline": PARAMETERS.timeline.model_copy(update={"smoothing_s": 2.0})}
     )
-    rough = timeline_table("me", STEPS, POSTERIORS, ("anger", "sadness"), PARAMETERS)
-    smooth = timeline_table("me", STEPS, POSTERIORS, ("anger", "sadness"), given)
+    rough = timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
+    smooth = timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, given)
     assert np.ptp(smooth["p_anger"].dropna()) < np.ptp(rough["p_anger"].dropna())
     np.testing.assert_allclose(smooth.filter(regex="^p_").dropna().sum(axis=1), 1.0, atol=2e-6)
     pd.testing.assert_series_equal(smooth["speech_s"], rough["speech_s"])

@@ -23,8 +23,8 @@ class ModelSpecification(BaseModel):
 
     estimator: str = Field(description="Name in the registry of estimators.")
     role: Literal["proposed", "ablation", "baseline", "pretrained"] = Field(
-        description="Role in the comparison; pretrained: it reads an encoder that was trained on other data, and "
-        "stands apart from those that saw the corpus alone."
+        description="Role in the comparison; pretrained: it reads an encoder that was trained on other data, "
+        "and stands apart from those that saw the corpus alone."
     )
     features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
