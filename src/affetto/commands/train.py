@@ -22,6 +22,7 @@ LARGE = 400
 """Labelled clips from which on a corpus gets the models of `conf/benchmark`."""
 _MOST_LEFT_OUT, _FOLDS, _LEAKAGE_FROM = 12, 5, 100
 _PIPELINES = {"voice": "voice", "music": "theme"}
+_ENCODER = "train/encoder.yml"
 _SETTINGS = {"small": ("train/small.yml",), "large": ("benchmark/parameters/emotion.yml", "train/large.yml")}
 """Size of a corpus → files below `conf`, the later going before the earlier, of its models and evaluation."""
 
@@ -156,6 +157,8 @@ def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -
     from affetto.commands.trained import model_name, write_environment
     from affetto.corpora.check import check_corpus
     from affetto.errors import AffettoError
+    from affetto.features.encoder.catalogue import DEFAULT_ENCODER
+    from affetto.features.encoder.weights import is_fetched
 
     model = model_name(name, corpus.root)
     folder = root / "conf" / TRAINED / model
@@ -174,6 +177,11 @@ def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -
         click.echo(f"{path.relative_to(root)} was edited and is used as it is.")
     if every_clip_its_own_group(found):
         click.echo(own_groups_warning(corpus.source))
+    if side == "voice" and not is_fetched(DEFAULT_ENCODER):
+        click.echo(
+            f"The encoder {DEFAULT_ENCODER} is not here, and the model that reads it is left out: run "
+            "`affetto encoders fetch` and train again to have it."
+        )
     click.echo(f"Settings, yours to change: {folder.relative_to(root)}; results: data/{TRAINED}/{model}.")
     return model
 
@@ -300,7 +308,8 @@ def _files(
     split = _split(found, emotions, size)
     given = corpus.model_dump(mode="json", exclude_defaults=True) | {"source": corpus.source}
     place = {"source": corpus.source, "root": as_text(corpus.root), "name": model}
-    settings = _settings(root / "conf", size, side)
+    sources = _sources(size, side)
+    settings = _settings(root / "conf", sources, side)
     settings[side]["emotion"].setdefault("experiment", {}).update(_experiment(found, split, n_labelled))
     where = {"data": f"data/{TRAINED}/{model}"}
     lie = "Where results lie."
@@ -316,14 +325,19 @@ def _files(
         "globals.yml": (lie, where),
         "parameters/corpora.yml": (f"Which clips, and how they are split: {size_told}.", {side: corpora}),
         "parameters/emotion.yml": (
-            f"Models and their evaluation, where not those of conf/base (from {_sources(size)}).",
+            f"Models and their evaluation, where not those of conf/base (from {', '.join(sources)} in conf).",
             settings,
         ),
     }
 
 
-def _sources(size: str) -> str:
-    return " and ".join(f"conf/{file}" for file in _SETTINGS[size])
+def _sources(size: str, side: str) -> tuple[str, ...]:
+    """Return the files of `conf` that the settings are made of; an encoder is read only where it is here."""
+    from affetto.features.encoder.catalogue import DEFAULT_ENCODER
+    from affetto.features.encoder.weights import is_fetched
+
+    reads_encoder = side == "voice" and is_fetched(DEFAULT_ENCODER)
+    return (*_SETTINGS[size], _ENCODER) if reads_encoder else _SETTINGS[size]
 
 
 def _split(found: CorpusCheck, emotions: Mapping[str, int], size: str) -> dict[str, Any]:
@@ -341,11 +355,11 @@ def _experiment(found: CorpusCheck, split: Mapping[str, Any], n_labelled: int) -
     return {"leakage_folds": split.get("n_folds", found.groups.found)}
 
 
-def _settings(conf: Path, size: str, side: str) -> dict[str, Any]:
-    """Merge the files of a size, and keep what concerns a side."""
+def _settings(conf: Path, sources: Iterable[str], side: str) -> dict[str, Any]:
+    """Merge files of `conf`, and keep what concerns a side."""
     from omegaconf import OmegaConf
 
-    files = (OmegaConf.load(conf / file) for file in _SETTINGS[size])
+    files = (OmegaConf.load(conf / file) for file in sources)
     merged: Any = OmegaConf.to_container(OmegaConf.merge(*files))
     chosen: dict[str, Any] = {side: merged.get(side) or {"emotion": {}}}
     return chosen | ({"evaluation": merged["evaluation"]} if "evaluation" in merged else {})
