@@ -151,7 +151,7 @@ def test_a_library_without_labels_is_described(demo):
 def test_a_voice_is_answered_with_music_of_the_described_library(demo):
     held_out = "data/01_raw/demo/voice/held_out/ivor"
 
-    outcome = demo.affetto("recommend", held_out, "--library", "--top", "20")
+    outcome = demo.affetto("recommend", held_out, "--env", "base", "--library", "--top", "20")
 
     assert outcome.returncode == 0, outcome.stderr[-2000:]
     described = set(pd.read_csv(demo.root / "data/08_reporting/library/tracks.csv")["clip_id"])
@@ -165,7 +165,7 @@ def test_a_voice_is_answered_with_music_of_the_described_library(demo):
 
 def test_a_folder_of_recordings_is_answered_on_the_command_line(demo):
     outcome = demo.affetto(
-        "recommend", "data/01_raw/demo/voice/held_out/ivor", "--bridge", "congruent", "--top", "5"
+        "recommend", "data/01_raw/demo/voice/held_out/ivor", "--env", "base", "--bridge", "congruent"
     )
 
     assert outcome.returncode == 0, outcome.stderr[-2000:]
@@ -176,7 +176,7 @@ def test_a_person_is_enrolled_by_a_folder_of_recordings(demo):
     folder = "data/01_raw/demo/voice/held_out/ivor"
     voice = sorted((demo.root / folder).glob("*.wav"))[0]
 
-    outcome = demo.affetto("hear", str(voice), "--enrol", folder)
+    outcome = demo.affetto("hear", str(voice), "--env", "base", "--enrol", folder)
 
     assert outcome.returncode == 0, outcome.stderr[-2000:]
     answer = json.loads((demo.root / f"data/08_reporting/voices/{voice.stem}.json").read_text("utf-8"))
