@@ -109,8 +109,9 @@ def compare(
     DataFrame
         One row a model: proposed, ablations, baselines, pretrained, each by falling UAR. `difference` is
         UAR(proposed) - UAR(this model), with its interval over groups, and the tests' p as they are and
-        Holm-corrected over the rows; missing on the proposed row. `verdict` says what the permutation test allows to be said of
-        the proposed model: `better` or `worse` when its Holm-corrected p is below alpha, else `undecided`.
+        Holm-corrected over the rows; missing on the proposed row. `verdict` says what the permutation test
+        allows to be said of the proposed model: `better` or `worse` when its Holm-corrected p is below alpha,
+        else `undecided`.
         Accuracy and macro F1 are tested alike (`wa_…`, `macro_f1_…`), to stand beside what others publish;
         the verdict is on the UAR alone.
 

@@ -92,4 +92,10 @@ def load_estimator(directory: Path) -> Estimator:
     AffettoError
         When the directory holds no model or one of an unknown kind.
     """
-    return estimator_class(read_signature(Path(directory))["estimator"]).load(directory)
+    name = read_signature(Path(directory))["estimator"]
+    if name not in ESTIMATORS:
+        raise AffettoError(
+            f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not have: train "
+            "it again."
+        )
+    return estimator_class(name).load(directory)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.recommendation.heard import EmotionProbability, Timeline
+from affetto.recommendation.heard import EmotionProbability, HeardBy, Timeline
 
 
 class Track(BaseModel):
@@ -51,11 +51,11 @@ class Playlist(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str = Field(description="Name of the answer, unique in its run: the stem of the recording.")
     recording: str = Field(description="The voice recording.")
     status: Literal["ok", "no_speech", "unreadable", "unanswered"]
-    message: str = Field(default="", description="Why there is no playlist; empty when there is one.")
+    message: str = Field(default="", description="Why there is no playlist, or in what the file is damaged.")
     emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")
     voice_emotions: tuple[EmotionProbability, ...] = Field(
         default=(), description="All of them, likeliest first."
@@ -64,6 +64,9 @@ class Playlist(BaseModel):
         default=False, description="No emotion of the voice reached `recommend.unsure_below`."
     )
     speech_s: float | None = Field(default=None, ge=0, description="Speech in the recording, s.")
+    novelty: float | None = Field(default=None, ge=0, le=2, description="See `HeardVoice.novelty`.")
+    novel: bool = Field(default=False, description="That is above `recommend.novel_above`.")
+    heard_by: HeardBy | None = Field(default=None, description="The voice model; null where none heard.")
     enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
     timeline: Timeline | None = Field(
         default=None, description="How the emotion changes; null when the recording was heard as one."

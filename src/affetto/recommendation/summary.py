@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from affetto.recommendation.heard import EmotionProbability
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.reasons import clock, percent
-from affetto.recommendation.voice_summary import describe_spans
+from affetto.recommendation.voice_summary import describe_model, describe_spans
 
 _SHOWN_EMOTIONS = 3
 
@@ -23,17 +23,21 @@ def summarise(playlists: Iterable[Playlist]) -> str:
     Returns
     -------
     str
-        A few lines a recording and one a track, without trailing newline.
+        A few lines a recording and one a track, and which voice model heard; without trailing newline.
     """
-    return "\n\n".join("\n".join(_lines(playlist)) for playlist in playlists)
+    playlists = list(playlists)
+    models = dict.fromkeys(describe_model(each.heard_by) for each in playlists if each.heard_by)
+    return "\n\n".join(["\n".join(_lines(playlist)) for playlist in playlists] + list(models))
 
 
 def _lines(playlist: Playlist) -> list[str]:
     if playlist.status != "ok":
         return [f"{playlist.name}: {playlist.message}"]
-    unsure = " (unsure)" if playlist.unsure else ""
+    notes = [name for name in ("unsure", "novel") if getattr(playlist, name)]
+    told = f" ({', '.join(notes)})" if notes else ""
     return [
-        f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{unsure}",
+        f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{told}",
+        *([f"  {playlist.message}"] if playlist.message else []),
         *([f"  over time: {describe_spans(playlist.timeline)}"] if playlist.timeline else []),
         f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
         *(

@@ -90,5 +90,5 @@ def _answer(recommender: Recommender, voice: HeardVoice) -> Playlist:
     except AffettoError as error:
         _LOGGER.warning("%s: %s", voice.name, error)
         return Playlist(name=voice.name, recording=voice.recording, status="unanswered", message=str(error))
-    heard = {"speech_s": voice.speech_s, "enrolled": voice.enrolled, "timeline": voice.timeline}
-    return playlist.model_copy(update=heard)
+    heard = ("message", "speech_s", "novelty", "novel", "heard_by", "enrolled", "timeline")
+    return playlist.model_copy(update={name: getattr(voice, name) for name in heard})
