@@ -95,7 +95,7 @@ def load_estimator(directory: Path) -> Estimator:
     name = read_signature(Path(directory))["estimator"]
     if name not in ESTIMATORS:
         raise AffettoError(
-            f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not have: train "
-            "it again."
+            f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not have: "
+            "train it again."
         )
     return estimator_class(name).load(directory)
