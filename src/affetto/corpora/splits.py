@@ -91,8 +91,11 @@ def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
         second group of the clips that are.
     """
     tested = folds["fold"] == fold
-    shared = [folds[name].isin(folds.loc[tested, name]) for name in FOLD_COLUMNS if name in folds]
-    return ~np.logical_or.reduce([np.asarray(share, dtype=bool) for share in shared])
+    trained = np.ones(len(folds), dtype=bool)
+    for name in FOLD_COLUMNS:
+        if name in folds:
+            trained &= ~folds[name].isin(folds.loc[tested, name]).to_numpy(dtype=bool)
+    return trained
 
 
 def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: str) -> None:
@@ -259,8 +262,8 @@ def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
         )
         named = named.fillna(labelled["clip_id"])
         n_groups = named.nunique()
-    fewest = 2 if split.second_folds == "each" else split.second_folds
-    if n_groups < (fewest or 2):
+    n_folds = split.second_folds if isinstance(split.second_folds, int) else 2
+    if n_groups < n_folds:
         smaller = f"second_folds to {n_groups} or less" if n_groups > 1 else "second_folds to null"
         raise AffettoError(
             f"{side}.split.second_folds is {split.second_folds}, but the labelled clips of {corpus} are of "
@@ -268,7 +271,7 @@ def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
         )
     if split.second_folds == "each":
         return _leave_one_group_out(labelled.assign(group=named), split)
-    return _stratified_groups(labelled.assign(group=named), fewest, split.seed, setting="second_folds")
+    return _stratified_groups(labelled.assign(group=named), n_folds, split.seed, setting="second_folds")
 
 
 def _parts(folds: Folds, seconds: Folds) -> Folds:
