@@ -233,6 +233,8 @@ def test_second_groups_of_folders_and_tables(corpus):
         "table/happy/bo_s1": "",
     }
 
+
+def test_the_second_group_pattern_must_match_every_clip(corpus):
     with pytest.raises(AffettoError, match=r"second_group_pattern .* in 1 of 2 paths: sad/a.wav"):
         corpus("folders", files={"sad/a.wav": "", "sad/b1.wav": ""}, second_group_pattern=r"\d")
 
