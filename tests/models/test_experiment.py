@@ -77,9 +77,21 @@ def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(co
     fits = plan_fits(
         SVM, features, clips.merge(folds), ExperimentParameters(), ResultStore(tmp_path), models=None
     )
-    predictions = run(corpus, tmp_path, folds=folds).predictions
+    predictions = cross_validate(
+        SVM, features, clips, folds, experiment=ExperimentParameters(), **where(tmp_path)
+    ).predictions
+    kept = fold_models(
+        SVM,
+        features,
+        clips,
+        folds,
+        experiment=ExperimentParameters(),
+        store=ResultStore(tmp_path),
+        models=tmp_path,
+    )
 
     assert sorted(predictions["clip_id"]) == sorted(clips["clip_id"])
+    assert sorted(name for model in kept for name in model.test) == sorted(clips["clip_id"])
     assert len(fits) == predictions["fold"].nunique() == 6
     for fit in fits:
         tested, trained = clips.iloc[list(fit.test)], clips.iloc[list(fit.train)]
