@@ -258,8 +258,9 @@ def test_clips_without_a_second_group_are_counted_and_apart_by_their_group_alone
 def test_second_folds_need_a_protocol_that_deals_groups():
     with pytest.raises(ValueError, match="second_folds needs the protocol kfold or leave_one_group_out"):
         SplitParameters(protocol="holdout", second_folds=5)
-    with pytest.raises(ValueError, match="second_folds"):
-        SplitParameters(second_folds=1)
+    for wrong in (1, "all", 2.5, True):
+        with pytest.raises(ValueError, match=r"1 validation error.*\n.*\n.*from 2, each, or null"):
+            SplitParameters(second_folds=wrong)
 
 
 def test_emotions_that_cannot_be_trained_are_logged(caplog):

@@ -234,7 +234,7 @@ class SplitParameters(BaseModel):
         "training; empty: every group is tested. For choices that the final figures must not know of.",
     )
 
-    second_folds: Annotated[int, Field(ge=2)] | Literal["each"] | None = Field(
+    second_folds: int | Literal["each"] | None = Field(
         default=None,
         description="kfold, leave_one_group_out: second groups, such as sentences, are dealt into as many "
         "folds (each: one a second group), and the clips of one fold of groups and one of second groups are "
@@ -253,6 +253,13 @@ class SplitParameters(BaseModel):
         if not isinstance(groups, list | tuple) or not all(isinstance(group, str) for group in groups):
             raise ValueError('must be a list of names in quotes, such as ["03", "08"]')
         return tuple(groups)
+
+    @field_validator("second_folds", mode="before")
+    @classmethod
+    def _are_several(cls, folds: Any) -> Any:
+        if folds not in (None, "each") and (type(folds) is not int or folds < 2):  # noqa: PLR2004
+            raise ValueError("must be a number from 2, each, or null")
+        return folds
 
     @model_validator(mode="after")
     def _groups_have_folds(self) -> Self:
