@@ -254,10 +254,12 @@ def _data_fingerprint(catalog: CatalogProtocol[Any, Any], side: str) -> str:
 def _tags(name: str, parameters: Mapping[str, Any], project: Path, pipeline: Pipeline) -> dict[str, str]:
     from kedro.framework.session.session import _describe_git
 
+    from affetto.corpora.parameters import SplitParameters
+
     tags = {"pipeline": name}
     for side in _sides(pipeline):
         tags[f"corpus.{side}"] = str(parameters[side]["corpus"]["source"])
-        tags[f"protocol.{side}"] = str(parameters[side]["split"]["protocol"])
+        tags[f"protocol.{side}"] = SplitParameters(**parameters[side]["split"]).title
     for kind in ("corpus", "protocol"):
         values = {value for key, value in tags.items() if key.startswith(f"{kind}.")}
         tags[kind] = " ".join(sorted(values))

@@ -27,6 +27,7 @@ def table(n=40, **columns):
         "path": [f"{index:03d}.wav" for index in range(n)],
         "emotion": ["anger", "sadness"] * (n // 2),
         "group": [f"g{index // 2 % 4}" for index in range(n)],
+        "second_group": None,
         "duration_s": 2.0,
         "sample_rate_hz": 16_000,
         "channels": 1,

@@ -53,6 +53,14 @@ def test_published_numbers(index, source, side, folder, emotions, n_groups):
     assert clips["group"].nunique() == n_groups
 
 
+def test_speakers_and_sentences_of_emodb_are_left_out_together(index):
+    clips = index("emodb", "voice", "voice/emodb")
+    folds = make_folds(clips, SplitParameters(protocol="leave_one_group_out", second_folds="each"))
+
+    assert clips["second_group"].nunique() == 10
+    assert folds["fold"].nunique() == len(clips[["group", "second_group"]].drop_duplicates())
+
+
 def test_official_split_of_emopia(index):
     folds = make_folds(index("emopia", "music", "music/emopia"), SplitParameters(protocol="official"))
 

@@ -219,6 +219,26 @@ def test_a_pattern_that_finds_nothing_in_paths_but_the_class_is_one_of_names(cor
     assert set(clips["group"]) == {"ann", "bo"}
 
 
+def test_second_groups_of_folders_and_tables(corpus):
+    names = ["sad/ann_s1", "sad/ann_s2", "happy/bo_s1"]
+    files = {f"{name}.wav": "" for name in names}
+    found = by_id(corpus("folders", files=files, group_pattern="(ann|bo)", second_group_pattern=r"_(s\d)"))
+    assert found["second_group"].to_dict() == {f"folders/{name}": name[-2:] for name in names}
+
+    rows = "".join(f"{name}.wav,{'' if index else 't1'}\n" for index, name in enumerate(names))
+    tabled = by_id(corpus("table", files=files | {"t.csv": "path,Second_Group\n" + rows}))
+    assert tabled["second_group"].fillna("").to_dict() == {
+        "table/sad/ann_s1": "t1",
+        "table/sad/ann_s2": "",
+        "table/happy/bo_s1": "",
+    }
+
+
+def test_the_second_group_pattern_must_match_every_clip(corpus):
+    with pytest.raises(AffettoError, match=r"second_group_pattern .* in 1 of 2 paths: sad/a.wav"):
+        corpus("folders", files={"sad/a.wav": "", "sad/b1.wav": ""}, second_group_pattern=r"\d")
+
+
 def test_group_pattern_must_match_every_clip(corpus):
     with pytest.raises(AffettoError, match=r"group_pattern .* in 2 of 3 paths: b.wav, c.wav"):
         corpus("folders", files={"a_1.wav": "", "b.wav": "", "c.wav": ""}, group_pattern=r"_(\d)")

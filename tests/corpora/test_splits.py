@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from affetto.corpora.audit import unite_groups_of_duplicates
 from affetto.corpora.clips import OFFICIAL_SPLITS
 from affetto.corpora.parameters import SplitParameters
-from affetto.corpora.splits import _fill_empty_folds, make_folds, make_random_folds
+from affetto.corpora.splits import _fill_empty_folds, make_folds, make_random_folds, trained_on
 from affetto.errors import AffettoError
 
 EMOTIONS = ("anger", "fear", "sadness")
@@ -176,6 +176,93 @@ def test_test_groups_that_mean_nothing_are_refused(given_, message):
         SplitParameters.model_validate(given_)
 
 
+def crossed(n_groups=4, n_seconds=4, times=1):
+    """Every speaker says every sentence in every emotion, so often."""
+    spoken = [(e, g, s) for g in range(n_groups) for s in range(n_seconds) for e in EMOTIONS] * times
+    clips = table([emotion for emotion, _, _ in spoken], [f"g{group}" for _, group, _ in spoken])
+    return clips.assign(second_group=[f"s{second}" for _, _, second in spoken])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    clips=corpora(),
+    seconds=st.lists(st.integers(0, 5) | st.none(), min_size=64, max_size=64),
+    protocol=st.sampled_from(["kfold", "leave_one_group_out"]),
+    second_folds=st.sampled_from([2, 3, "each"]),
+    tested=st.sampled_from([(), ("g0", "g1")]),
+)
+def test_no_training_clip_shares_a_group_or_a_second_group_with_the_tested_ones(
+    clips, seconds, protocol, second_folds, tested
+):
+    clips = clips.assign(second_group=[None if s is None else f"s{s}" for s in seconds[: len(clips)]])
+    split = {"protocol": protocol, "n_folds": 2, "test_groups": tested}
+    try:
+        folds = make_folds(clips, SplitParameters(**split, second_folds=second_folds))
+    except AffettoError as error:  # too few emotions or second groups are left
+        event(str(error)[:12])
+        return
+    labelled = clips[clips["emotion"].notna()]
+    assert folds["clip_id"].tolist() == labelled["clip_id"].tolist()
+    assert folds["fold"].ge(0).tolist() == [not tested or group in tested for group in labelled["group"]]
+    by_group = make_folds(clips, SplitParameters(**split))
+    assert folds["group_fold"].tolist() == by_group["fold"].tolist()
+
+    merged = clips.merge(folds, on="clip_id", validate="one_to_one")
+    for fold in set(folds["fold"]) - {-1}:
+        cell, trained = merged[merged["fold"] == fold], merged[trained_on(merged, fold)]
+        assert not set(cell["group"]) & set(trained["group"])
+        assert not set(cell["second_group"].dropna()) & set(trained["second_group"].dropna())
+        # Nor is any clip left out that shares neither fold.
+        apart = ~merged["group_fold"].isin(cell["group_fold"]) & ~merged["second_fold"].isin(
+            cell["second_fold"]
+        )
+        assert set(trained["clip_id"]) == set(merged.loc[apart, "clip_id"])
+
+
+def test_each_pair_of_speaker_and_sentence_is_a_fold_that_trains_on_all_others_of_both():
+    clips = crossed(4, 5)
+    folds = make_folds(clips, SplitParameters(protocol="leave_one_group_out", second_folds="each"))
+
+    cells = clips.merge(folds, on="clip_id").groupby("fold")[["group", "second_group"]].agg(set)
+    pairs = [(group, second) for group in range(4) for second in range(5)]
+    assert cells["group"].tolist() == [{f"g{group}"} for group, _ in pairs]
+    assert cells["second_group"].tolist() == [{f"s{second}"} for _, second in pairs]
+    assert {int(trained_on(folds, fold).sum()) for fold in range(20)} == {3 * 4 * len(EMOTIONS)}
+
+
+def test_second_groups_are_dealt_into_folds_balanced_in_emotions():
+    clips = crossed(3, 6)
+    folds = make_folds(clips, SplitParameters(protocol="leave_one_group_out", second_folds=2))
+
+    merged = clips.merge(folds, on="clip_id")
+    assert folds["fold"].nunique() == 6
+    assert merged.groupby("second_group")["second_fold"].nunique().eq(1).all()
+    assert (pd.crosstab(merged["emotion"], merged["fold"]) == 3).to_numpy().all()
+
+
+def test_without_second_folds_training_is_all_that_is_not_tested():
+    folds = make_folds(crossed(), SplitParameters(n_folds=3))
+
+    for fold in range(3):
+        assert (trained_on(folds, fold) == (folds["fold"] != fold)).all()
+
+
+def test_clips_without_a_second_group_are_counted_and_apart_by_their_group_alone(caplog):
+    clips = crossed()
+    some = clips.assign(second_group=clips["second_group"].where(clips.index != 7))
+    make_folds(some, SplitParameters(protocol="leave_one_group_out", second_folds=2))
+
+    assert "c: 1 clips have no second group" in caplog.text
+
+
+def test_second_folds_need_a_protocol_that_deals_groups():
+    with pytest.raises(ValueError, match="second_folds needs the protocol kfold or leave_one_group_out"):
+        SplitParameters(protocol="holdout", second_folds=5)
+    for wrong in (1, "all", 2.5, True):
+        with pytest.raises(ValueError, match=r"1 validation error.*\n.*\n.*from 2, each, or null"):
+            SplitParameters(second_folds=wrong)
+
+
 def test_emotions_that_cannot_be_trained_are_logged(caplog):
     make_folds(
         table([*"aabbcc"], ["1", "2", "1", "2", "3", "3"]), SplitParameters(protocol="leave_one_group_out")
@@ -230,6 +317,27 @@ def test_emotions_that_cannot_be_trained_are_logged(caplog):
             table([*"aabb"], [*"wwxx"]),
             {"protocol": "leave_one_group_out"},
             "Fold 0 of c leaves only b to train on, .* voice.split.protocol",
+        ),
+        (
+            balanced(),
+            {"second_folds": 5},
+            "second_folds is 5, but no clip of c has a second group: set voice.corpus.second_group_pattern",
+        ),
+        (
+            crossed(5, 3),
+            {"second_folds": 5},
+            "second_folds is 5, .* of 3 second groups: set second_folds to 3 or less",
+        ),
+        (crossed(5, 1), {"second_folds": "each"}, "of 1 second groups: set second_folds to null"),
+        (
+            table([*"aabb"], [*"wxyz"]).assign(second_group=[*"tuvw"]),
+            {"n_folds": 2, "second_folds": 3},
+            "3 folds are too many for c, .* set voice.split.second_folds to 2",
+        ),
+        (
+            table([*"aabb"], [*"wxwx"]).assign(second_group=[*"sstt"]),
+            {"protocol": "leave_one_group_out", "second_folds": "each"},
+            "Fold 0 of c leaves only b to train on",
         ),
     ],
 )

@@ -94,6 +94,20 @@ def test_emotions_and_speakers(corpus, source, expected):
 
 
 @pytest.mark.parametrize(
+    ("source", "seconds"),
+    [
+        ("emodb", {"a01", "a02", "b10"}),
+        ("ravdess", {"01"}),
+        ("cremad", {"DFA", "IEO", "ITH"}),
+        ("nemo", {"Lubię czytać.", "„Ród smoka”, serial."}),
+        ("savee", set()),
+    ],
+)
+def test_sentences_are_second_groups_where_names_or_tables_tell_them(corpus, source, seconds):
+    assert set(corpus(source)["second_group"].dropna()) == seconds
+
+
+@pytest.mark.parametrize(
     ("source", "column", "expected"),
     [
         (

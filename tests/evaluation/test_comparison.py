@@ -161,7 +161,16 @@ def test_numbers_are_written_for_readers():
 
 @pytest.mark.parametrize(
     "protocol",
-    ["holdout", "kfold", "leave_one_group_out", "official", "cross_corpus", "leave_one_corpus_out", "new"],
+    [
+        "holdout",
+        "kfold",
+        "leave_one_group_out",
+        "official",
+        "cross_corpus",
+        "leave_one_corpus_out",
+        "new",
+        "kfold_and_second_group",
+    ],
 )
 def test_every_protocol_is_a_sentence(protocol):
     sentence = protocol_sentence(protocol, n_folds=5)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affetto.corpora.parameters import SplitParameters
+from affetto.corpora.splits import make_folds
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
@@ -65,6 +67,37 @@ def test_every_clip_is_predicted_once_by_a_model_that_has_not_seen_its_group(cor
     assert list(predictions.filter(regex="^p_").columns) == ["p_calm", "p_tense"]
     np.testing.assert_allclose(predictions[["p_calm", "p_tense"]].sum(axis=1), 1)
     assert (predictions["predicted"] == predictions["label"]).mean() > 0.9
+
+
+def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(corpus, tmp_path):
+    features, clips, _ = corpus
+    clips = clips.assign(corpus="toy", side="voice", second_group=[f"s{i // 2 % 2}" for i in range(24)])
+    folds = make_folds(clips, SplitParameters(n_folds=3, second_folds=2))
+
+    fits = plan_fits(
+        SVM, features, clips.merge(folds), ExperimentParameters(), ResultStore(tmp_path), models=None
+    )
+    predictions = cross_validate(
+        SVM, features, clips, folds, experiment=ExperimentParameters(), **where(tmp_path)
+    ).predictions
+    kept = fold_models(
+        SVM,
+        features,
+        clips,
+        folds,
+        experiment=ExperimentParameters(),
+        store=ResultStore(tmp_path),
+        models=tmp_path,
+    )
+
+    assert sorted(predictions["clip_id"]) == sorted(clips["clip_id"])
+    assert sorted(name for model in kept for name in model.test) == sorted(clips["clip_id"])
+    assert len(fits) == predictions["fold"].nunique() == 6
+    for fit in fits:
+        tested, trained = clips.iloc[list(fit.test)], clips.iloc[list(fit.train)]
+        assert len(trained) == 8
+        for name in ("group", "second_group"):
+            assert not set(tested[name]) & set(trained[name])
 
 
 def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):

@@ -214,6 +214,7 @@ def _echo_description(described: dict[str, Any]) -> None:
         ("home page", described["home_page"] or None),
         ("layout", described["layout"]),
         ("group", described["group_rule"]),
+        ("second group", described["second_group_rule"]),
         ("official split", described["official_split"]),
         ("expected", ", ".join(counts) or None),
         ("download", fetch if described["home_page"] else None),

@@ -10,7 +10,18 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 
-TEXT_COLUMNS = ("clip_id", "corpus", "side", "path", "emotion", "theme", "group", "official_split", "title")
+TEXT_COLUMNS = (
+    "clip_id",
+    "corpus",
+    "side",
+    "path",
+    "emotion",
+    "theme",
+    "group",
+    "second_group",
+    "official_split",
+    "title",
+)
 CLIP_COLUMNS = (
     "clip_id",
     "corpus",
@@ -22,6 +33,7 @@ CLIP_COLUMNS = (
     "theme",
     "tags",
     "group",
+    "second_group",
     "official_split",
     "title",
 )
@@ -130,6 +142,7 @@ def _schema(emotions: Sequence[str]) -> Any:
             "theme": Column("str", nullable=True),
             "tags": Column(object),
             "group": Column("str", filled),
+            "second_group": Column("str", filled, nullable=True),
             "official_split": Column("str", published, nullable=True),
             "title": Column("str", nullable=True),
         },

@@ -82,9 +82,9 @@ def describe_source(source: Source, taxonomy: Mapping[str, Any] | None) -> dict[
     Returns
     -------
     dict
-        `name, title, sides, licence, home_page, layout, group_rule, official_split, citation, expected`
-        (`clips, groups, labels` or None), `labels` (side → label → emotion, None: unlabelled) and
-        `downloads` (addresses).
+        `name, title, sides, licence, home_page, layout, group_rule, second_group_rule, official_split,
+        citation, expected` (`clips, groups, labels` or None), `labels` (side → label → emotion, None:
+        unlabelled) and `downloads` (addresses).
     """
     expected = source.expected
     return {
@@ -95,6 +95,7 @@ def describe_source(source: Source, taxonomy: Mapping[str, Any] | None) -> dict[
         "home_page": source.home_page,
         "layout": source.layout,
         "group_rule": source.group_rule,
+        "second_group_rule": source.second_group_rule,
         "official_split": source.official_split,
         "expected": expected
         and {"clips": expected.clips, "groups": expected.groups, "labels": dict(expected.labels)},

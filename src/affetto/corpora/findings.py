@@ -56,6 +56,7 @@ def log_summary(summary: Mapping[str, Any]) -> None:
 def size_sentence(summary: Mapping[str, Any]) -> str:
     """Return clips, hours, groups and emotions in one line."""
     size = f"{summary['clips']} clips, {summary['hours']:.2f} h, {summary['groups']} groups"
+    size += f", {summary['second_groups']} second groups" if summary["second_groups"] else ""
     return f"{size}; {_words(summary['emotions'])}"
 
 

@@ -14,6 +14,8 @@ Side = Literal["music", "voice"]
 Protocol = Literal[
     "holdout", "kfold", "leave_one_group_out", "official", "cross_corpus", "leave_one_corpus_out"
 ]
+SECOND = "_and_second_group"
+"""What the name of a protocol ends with that keeps second groups apart, too."""
 CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
@@ -61,6 +63,11 @@ class CorpusParameters(BaseModel):
         "paths do not have it, or have it in the class alone; its first bracket (else the whole match) is "
         "the group; null: every clip is its own group.",
     )
+    second_group_pattern: str | None = Field(
+        default=None,
+        description="folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as "
+        "the sentence; null: nothing.",
+    )
     table: str | None = Field(
         default=None,
         description="table: CSV or Parquet file inside root; null: the only one there. audb: table of the "
@@ -76,6 +83,10 @@ class CorpusParameters(BaseModel):
         default=None,
         description="table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. "
         "meld: Speaker (null) or Dialogue_ID.",
+    )
+    second_group_column: str | None = Field(
+        default=None,
+        description="table: what `split.second_folds` keeps apart; null: `second_group`, where there.",
     )
     theme_column: str | None = Field(
         default=None,
@@ -154,7 +165,7 @@ class CorpusParameters(BaseModel):
             raise ValueError("segment_hop_s needs segment_s")
         return self
 
-    @field_validator("group_pattern")
+    @field_validator("group_pattern", "second_group_pattern")
     @classmethod
     def _compiles(cls, pattern: str | None) -> str | None:
         try:
@@ -223,6 +234,18 @@ class SplitParameters(BaseModel):
         "training; empty: every group is tested. For choices that the final figures must not know of.",
     )
 
+    second_folds: int | Literal["each"] | None = Field(
+        default=None,
+        description="kfold, leave_one_group_out: second groups, such as sentences, are dealt into as many "
+        "folds (each: one a second group), and the clips of one fold of groups and one of second groups are "
+        "tested by models that saw neither; null: second groups may straddle.",
+    )
+
+    @property
+    def title(self) -> str:
+        """The protocol, and whether second groups are kept apart, too."""
+        return self.protocol if self.second_folds is None else f"{self.protocol}{SECOND}"
+
     @field_validator("test_groups", mode="before")
     @classmethod
     def _are_quoted(cls, groups: Any) -> Any:
@@ -231,10 +254,18 @@ class SplitParameters(BaseModel):
             raise ValueError('must be a list of names in quotes, such as ["03", "08"]')
         return tuple(groups)
 
+    @field_validator("second_folds", mode="before")
+    @classmethod
+    def _are_several(cls, folds: Any) -> Any:
+        if folds not in (None, "each") and (type(folds) is not int or folds < 2):  # noqa: PLR2004
+            raise ValueError("must be a number from 2, each, or null")
+        return folds
+
     @model_validator(mode="after")
-    def _test_groups_have_folds(self) -> Self:
-        if self.test_groups and self.protocol not in ("kfold", "leave_one_group_out"):
-            raise ValueError(
-                f"test_groups needs the protocol kfold or leave_one_group_out, and it is {self.protocol}"
-            )
+    def _groups_have_folds(self) -> Self:
+        for name in ("test_groups", "second_folds"):
+            if getattr(self, name) and self.protocol not in ("kfold", "leave_one_group_out"):
+                raise ValueError(
+                    f"{name} needs the protocol kfold or leave_one_group_out, and it is {self.protocol}"
+                )
         return self

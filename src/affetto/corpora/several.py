@@ -63,9 +63,9 @@ def index_corpora(
 
 
 def _with_people(clips: pd.DataFrame, corpus: CorpusParameters) -> pd.DataFrame:
-    """Put the corpus, or the one whose people speak in it, in front of the names of the groups."""
+    """Put the corpus, or the one whose people speak in it, in front of the names of both kinds of groups."""
     people = SOURCES[corpus.source].people_of or corpus.known_as
-    return clips.assign(group=f"{people}/" + clips["group"])
+    return clips.assign(**{name: f"{people}/" + clips[name] for name in ("group", "second_group")})
 
 
 def audit_corpora(

@@ -20,6 +20,7 @@ from affetto.errors import AffettoError
 logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
+FOLD_COLUMNS = ("fold", "group_fold", "second_fold")
 _NAMED = 10
 Folds = NDArray[np.int64]
 
@@ -36,14 +37,16 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
         order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
         to the fraction; `official`: the published test part, from whose groups no clip stays in training;
         clips that the publication leaves out are left out. With `test_groups` the folds are made of these
-        groups alone. `cross_corpus`, `leave_one_corpus_out`: see `folds_by_corpus`.
+        groups alone. With `second_folds` each of these folds is cut by the folds of the second groups, and
+        the parts are the folds. `cross_corpus`, `leave_one_corpus_out`: see `folds_by_corpus`.
     tested
         Name of the corpus that `cross_corpus` tests; None: that of the first clip.
 
     Returns
     -------
     pandas.DataFrame
-        `clip_id, fold`; -1 for clips that are always in training.
+        `clip_id, fold`; -1 for clips that are never tested. With `second_folds` also `group_fold,
+        second_fold`. `trained_on` tells what the models of a fold are fitted on.
 
     Raises
     ------
@@ -62,8 +65,37 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
     folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
     folds[is_tested] = methods[split.protocol](labelled[is_tested].reset_index(drop=True), split)
-    _check_training(labelled, folds)
-    return _table(labelled, folds)
+    if split.second_folds is None:
+        table = _table(labelled, folds)
+    else:
+        seconds = _second_folds(labelled, split)
+        table = _table(labelled, _parts(folds, seconds), group_fold=folds, second_fold=seconds)
+    _check_training(labelled, table)
+    return table
+
+
+def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
+    """Tell which clips the models of a fold are fitted on: those that share none of its folds.
+
+    Parameters
+    ----------
+    folds
+        The table of `make_folds`, perhaps with further columns.
+    fold
+        Number of the fold.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool [n_clips]: neither tested in this fold nor, where second groups are kept apart, of a group or a
+        second group of the clips that are.
+    """
+    tested = folds["fold"] == fold
+    trained = np.ones(len(folds), dtype=bool)
+    for name in FOLD_COLUMNS:
+        if name in folds:
+            trained &= ~folds[name].isin(folds.loc[tested, name]).to_numpy(dtype=bool)
+    return trained
 
 
 def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: str) -> None:
@@ -213,7 +245,45 @@ def _holdout(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
     return np.where(folds == chosen, 0, ALWAYS_TRAINING)
 
 
-def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int) -> Folds:
+def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
+    """Deal the second groups into folds; a clip without one has one of its own."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    named = labelled.reindex(columns=["second_group"])["second_group"]
+    n_groups = named.nunique()
+    if n_groups == 0:
+        raise AffettoError(
+            f"{side}.split.second_folds is {split.second_folds}, but no clip of {corpus} has a second group: "
+            f"set {side}.corpus.second_group_pattern (folders) or {side}.corpus.second_group_column (table), "
+            "or second_folds to null."
+        )
+    if named.isna().any():
+        logger.warning(
+            "%s: %d clips have no second group and are each one of its own", corpus, named.isna().sum()
+        )
+        named = named.fillna(labelled["clip_id"])
+        n_groups = named.nunique()
+    n_folds = split.second_folds if isinstance(split.second_folds, int) else 2
+    if n_groups < n_folds:
+        smaller = f"second_folds to {n_groups} or less" if n_groups > 1 else "second_folds to null"
+        raise AffettoError(
+            f"{side}.split.second_folds is {split.second_folds}, but the labelled clips of {corpus} are of "
+            f"{n_groups} second groups: set {smaller}."
+        )
+    if split.second_folds == "each":
+        return _leave_one_group_out(labelled.assign(group=named), split)
+    return _stratified_groups(labelled.assign(group=named), n_folds, split.seed, setting="second_folds")
+
+
+def _parts(folds: Folds, seconds: Folds) -> Folds:
+    """Give a number to each part that two divisions cut the tested clips into."""
+    parts = np.full(len(folds), ALWAYS_TRAINING, dtype=np.int64)
+    tested = folds != ALWAYS_TRAINING
+    pairs = np.stack([folds[tested], seconds[tested]], axis=1)
+    parts[tested] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+    return parts
+
+
+def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting: str = "n_folds") -> Folds:
     from sklearn.model_selection import StratifiedGroupKFold
 
     emotions, groups = labelled["emotion"], labelled["group"]
@@ -222,7 +292,7 @@ def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int) -> Folds
         side = labelled["side"].iloc[0]
         raise AffettoError(
             f"{n_folds} folds are too many for {labelled['corpus'].iloc[0]}, where no emotion has more than "
-            f"{most} clips: set {side}.split.n_folds to {most} or less (for holdout, "
+            f"{most} clips: set {side}.split.{setting} to {most} or less (for holdout, "
             f"{side}.split.test_fraction higher)."
         )
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -274,17 +344,18 @@ def _test_folds(splits: Any, n_clips: int) -> Folds:
     return folds
 
 
-def _table(labelled: pd.DataFrame, folds: Folds) -> pd.DataFrame:
-    table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), "fold": folds.astype(np.int64)})
+def _table(labelled: pd.DataFrame, folds: Folds, **more: Folds) -> pd.DataFrame:
+    columns = {name: column.astype(np.int64) for name, column in {"fold": folds, **more}.items()}
+    table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), **columns})
     _warn_of_untrained(labelled, table)
     return table
 
 
-def _check_training(labelled: pd.DataFrame, folds: Folds) -> None:
+def _check_training(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
     """Refuse folds that leave fewer than two emotions to train on: every model would, hours later."""
     emotions = labelled["emotion"].to_numpy()
-    for fold in np.unique(folds[folds != ALWAYS_TRAINING]):
-        left = sorted(set(emotions[folds != fold]))
+    for fold in _tested_folds(table):
+        left = sorted(set(emotions[trained_on(table, fold)]))
         if len(left) < FEWEST_EMOTIONS:
             corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
             raise AffettoError(
@@ -297,8 +368,12 @@ def _check_training(labelled: pd.DataFrame, folds: Folds) -> None:
 def _warn_of_untrained(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
     """Log the emotions that some fold tests without having any clip to train on."""
     emotions, folds = labelled["emotion"].to_numpy(), table["fold"].to_numpy()
-    for fold in np.unique(folds[folds != ALWAYS_TRAINING]):
-        untrained = sorted(set(emotions[folds == fold]) - set(emotions[folds != fold]))
+    for fold in _tested_folds(table):
+        untrained = sorted(set(emotions[folds == fold]) - set(emotions[trained_on(table, fold)]))
         if untrained:
             names = ", ".join(untrained)
             logger.warning("%s: fold %d has no training clip of %s", labelled["corpus"].iloc[0], fold, names)
+
+
+def _tested_folds(table: pd.DataFrame) -> list[int]:
+    return sorted(set(table["fold"].tolist()) - {ALWAYS_TRAINING})

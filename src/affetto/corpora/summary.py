@@ -36,6 +36,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         JSON values:
 
         - `corpus, side, clips, hours, emotions` (emotion → clips), `balance` (see `_balance`);
+        - `second_groups` (0 where the source knows of none);
         - `groups, groups_of_one, without_group` (labelled clips that the source gave none), `largest_group`,
           `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
           emotions it has no clip of, where groups have several clips);
@@ -59,6 +60,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "emotions": _counts(emotions),
         "balance": _balance(clips["emotion"]),
         "groups": len(sizes),
+        "second_groups": int(clips["second_group"].nunique()),
         "groups_of_one": int((sizes == 1).sum()),
         "without_group": count_without_group(clips),
         "largest_group": str(sizes.index[0]),

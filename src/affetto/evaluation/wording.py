@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from affetto.corpora.parameters import SECOND
+
 MISSING = "–"
 TASKS = {"music_emotion": "Music emotion", "voice_emotion": "Voice emotion", "theme": "Themes"}
 _TASK_NOTES = {"theme": "A theme is told inside an emotion that is taken as known."}
@@ -20,6 +22,10 @@ _PROTOCOLS = {
     "emotions that both sides share.",
     "leave_one_corpus_out": "Each of the {folds} corpora was tested by models trained on the others alone.",
 }
+_BOTH_APART = (
+    "Each of the {folds} folds tests clips of some groups and second groups (such as the sentence) by models "
+    "that saw no clip of these groups and none of these second groups."
+)
 _HEADER = (
     "Model",
     "Role",
@@ -86,6 +92,8 @@ def task_notes(task: str) -> list[str]:
 
 def protocol_sentence(protocol: str, *, n_folds: int) -> str:
     """Say in a sentence how models were scored."""
+    if protocol.endswith(SECOND):
+        return _BOTH_APART.format(folds=n_folds)
     return _PROTOCOLS.get(protocol, f"Protocol: {protocol}.").format(folds=n_folds)
 
 

@@ -69,8 +69,8 @@ def cross_validate(
     clips
         Clip table with `clip_id, emotion, group`.
     folds
-        `clip_id, fold`: the fold in which a clip is tested; -1 keeps it in training always. Clips without
-        features (extraction failed) are left out.
+        Of `make_folds`: the fold in which a clip is tested, -1 for those that are not, and what its models
+        are fitted on. Clips without features (extraction failed) are left out.
     experiment, executor
         Seeds, and where the fits run.
     store

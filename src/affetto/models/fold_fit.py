@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
 from affetto.features import joining
 from affetto.features.clip_features import FeatureSet
 from affetto.models.base import Estimator
@@ -176,13 +176,13 @@ def plan_fits(
     specification, features, experiment, store, models, copies
         As for `cross_validate`.
     table
-        `emotion, group, fold` of each clip of `features`, in its order.
+        `emotion, group` of each clip of `features`, in its order, and the columns of `make_folds`.
     """
     fold_of = table["fold"].to_numpy()
     fits = []
     for seed in range(experiment.n_seeds):
         for fold in sorted(set(fold_of) - {ALWAYS_TRAINING}):
-            train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+            train, test = np.flatnonzero(trained_on(table, fold)), np.flatnonzero(fold_of == fold)
             if len(train) and len(test):
                 fits.append(
                     FoldFit(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, source_fingerprint
@@ -38,7 +39,7 @@ class Fold:
     features
         Frames of all clips of `table`, in its order; `mfcc` among them.
     table
-        `clip_id, emotion, theme, group, fold` of all clips with an emotion label.
+        `clip_id, emotion, theme, group` and the columns of `make_folds` of all clips with an emotion label.
     number
         Number of the fold in which `test` clips are tested.
     parameters, store
@@ -58,8 +59,8 @@ class Fold:
 
     @property
     def train(self) -> np.ndarray:
-        """Rows of all other clips."""
-        return np.flatnonzero(self.table["fold"] != self.number)
+        """Rows of the clips that the fold's models are fitted on."""
+        return np.flatnonzero(trained_on(self.table, self.number))
 
     def key(self, what: str, **more: Any) -> dict[str, Any]:
         """Return the key of a result: everything the codebook and the emotions' models depend on."""

@@ -22,6 +22,7 @@ def index_casia(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFra
             "path": relative(path, root),
             "label": match["emotion"].lower(),
             "group": match["speaker"],
+            "second_group": match["text"],
             "tags": [f"text {match['text']}"],
         }
         for path, match in match_recordings(root, PATH, what="CASIA", folders=2)
@@ -42,6 +43,7 @@ SOURCE = Source(
     home_page="http://www.chineseldc.org/resource_info.php?rid=76",
     labels="casia",
     group_rule="the speaker: the folder around the emotion's",
+    second_group_rule="the text: the number that is the name",
     index=index_casia,
     speech="acted Mandarin speech",
     layout="<speaker>/<emotion>/201.wav",

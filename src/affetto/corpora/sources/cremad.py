@@ -26,6 +26,7 @@ def index_cremad(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFr
             "path": relative(path, root),
             "label": match["emotion"],
             "group": match["actor"],
+            "second_group": match["sentence"],
             "tags": [f"sentence {match['sentence']}", *_intensity(match["intensity"])],
         }
         for path, match in matched
@@ -56,6 +57,7 @@ SOURCE = Source(
     home_page="https://github.com/CheyneyComputerScience/CREMA-D",
     labels="cremad",
     group_rule="the actor: first four characters of the name",
+    second_group_rule="the sentence: three letters behind the actor",
     index=index_cremad,
     speech="acted English speech",
     layout="AudioWAV/1001_DFA_ANG_XX.wav",

@@ -10,17 +10,18 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import match_recordings, relative
 from affetto.corpora.sources.source import Expected, Source
 
-STEM = r"(?P<speaker>\d\d)[a-z]\d\d(?P<emotion>[A-Z])[a-z]?"
+STEM = r"(?P<speaker>\d\d)(?P<text>[a-z]\d\d)(?P<emotion>[A-Z])[a-z]?"
 
 
 def index_emodb(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
-    """List the utterances; the speaker is the group."""
+    """List the utterances; the speaker is the group, the text the second one."""
     return pd.DataFrame(
         {
             "stem": path.stem,
             "path": relative(path, root),
             "label": match["emotion"],
             "group": match["speaker"],
+            "second_group": match["text"],
         }
         for path, match in match_recordings(root, STEM, what="EmoDB")
     )
@@ -43,6 +44,7 @@ SOURCE = Source(
     home_page="http://emodb.bilderbar.info",
     labels="emodb",
     group_rule="the speaker: first two characters of the name",
+    second_group_rule="the text: characters 3 to 5 of the name",
     index=index_emodb,
     speech="acted German speech",
     layout="wav/03a01Fa.wav",

@@ -22,6 +22,7 @@ def index_emovo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFra
             "path": relative(path, root),
             "label": match["emotion"].lower(),
             "group": match["actor"].lower(),
+            "second_group": match["sentence"].lower(),
             "tags": [f"sentence {match['sentence'].lower()}"],
         }
         for path, match in match_recordings(root, STEM, what="EMOVO")
@@ -44,6 +45,7 @@ SOURCE = Source(
     home_page="http://voice.fub.it/activities/corpora/emovo/index.html",
     labels="emovo",
     group_rule="the actor: second part of the name",
+    second_group_rule="the sentence: last part of the name",
     index=index_emovo,
     speech="acted Italian speech",
     layout="f1/dis-f1-b1.wav",

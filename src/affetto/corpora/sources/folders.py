@@ -27,13 +27,18 @@ def index_folders(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
     inside = [path.relative_to(root) for path in paths]
     depth = _outer_depth([path.parts[:-1] for path in inside])
     labels = [path.parts[depth] if len(path.parts) > depth + 1 else None for path in inside]
+    names = [path.as_posix() for path in inside]
+    patterns = {"group": corpus.group_pattern, "second_group": corpus.second_group_pattern}
     return pd.DataFrame(
         {
             # The whole path, because classes and speakers may number their recordings alike.
             "stem": unique_stems(inside),
             "path": [relative(path, root) for path in paths],
             "label": labels,
-            "group": _groups([path.as_posix() for path in inside], labels, corpus.group_pattern, side),
+            **{
+                group: _groups(names, labels, pattern, f"{side}.corpus.{group}_pattern")
+                for group, pattern in patterns.items()
+            },
         }
     )
 
@@ -46,7 +51,9 @@ def _outer_depth(folders: list[tuple[str, ...]]) -> int:
     return depth
 
 
-def _groups(paths: list[str], labels: list[str | None], pattern: str | None, side: str) -> list[str | None]:
+def _groups(
+    paths: list[str], labels: list[str | None], pattern: str | None, parameter: str
+) -> list[str | None]:
     """Find the group in each path; in the names of files where paths tell none, or only the class."""
     if pattern is None:
         return [None] * len(paths)
@@ -57,7 +64,7 @@ def _groups(paths: list[str], labels: list[str | None], pattern: str | None, sid
     unmatched = [path for path, group in zip(paths, groups, strict=True) if not group]
     if unmatched:
         raise AffettoError(
-            f"{side}.corpus.group_pattern {pattern!r} finds nothing in {len(unmatched)} of {len(paths)} "
+            f"{parameter} {pattern!r} finds nothing in {len(unmatched)} of {len(paths)} "
             f"paths: {name_some(unmatched)}; it must match the path of every clip."
         )
     return groups
@@ -85,6 +92,7 @@ SOURCE = Source(
     home_page="",
     labels="generic",
     group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
+    second_group_rule="what corpus.second_group_pattern finds in path or name",
     index=index_folders,
     layout="<emotion>/….wav; files beside the folders are unlabelled",
 )

@@ -29,6 +29,7 @@ def index_nemo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFram
             "stem": table["file_id"].str.removesuffix(".wav"),
             "label": table["emotion"],
             "group": table["speaker_id"],
+            "second_group": table["raw_text"],
             "tags": [[gender] for gender in table["gender"]],
             "title": table["raw_text"],
         }
@@ -70,6 +71,7 @@ SOURCE = Source(
     home_page="https://github.com/amu-cai/nEMO",
     labels="nemo",
     group_rule="the speaker: column speaker_id of the table",
+    second_group_rule="the text: raw_text of data.tsv",
     index=index_nemo,
     speech="acted Polish speech",
     layout="samples/EB0_anger_1.wav beside data.tsv",

@@ -15,7 +15,7 @@ from affetto.corpora.sources.files import match_recordings, relative, without_co
 from affetto.corpora.sources.source import Download, Expected, Source
 
 SPEECH = "01"
-BEHIND_CHANNEL = r"(?P<emotion>\d\d)-(?P<intensity>\d\d)-\d\d-\d\d-(?P<actor>\d\d)"
+BEHIND_CHANNEL = r"(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<statement>\d\d)-\d\d-(?P<actor>\d\d)"
 INTENSITIES = {"01": "normal intensity", "02": "strong intensity"}
 
 
@@ -43,6 +43,7 @@ def index_channel(root: Path, channel: str, *, what: str) -> pd.DataFrame:
             "path": relative(path, root),
             "label": match["emotion"],
             "group": match["actor"],
+            "second_group": match["statement"],
             "tags": [INTENSITIES[match["intensity"]]] if match["intensity"] in INTENSITIES else [],
         }
         for path, match in without_copies(matched, what=what)
@@ -67,6 +68,7 @@ SOURCE = Source(
     home_page="https://zenodo.org/records/1188976",
     labels="ravdess",
     group_rule="the actor: last number of the name",
+    second_group_rule="the statement: fifth number of the name",
     index=index_ravdess,
     people_of="ravdess",
     speech="acted English speech",

@@ -70,10 +70,13 @@ class Source:
         Key under `taxonomy.labels`; `generic` stands for `generic_<side>`.
     group_rule
         What the group of a clip is, in words: the speaker, the artist, the song.
+    second_group_rule
+        What must not straddle a split either where `split.second_folds` asks for it, in words: the sentence;
+        None where the source knows of no second groups.
     index
         Called with root, parameters and side; returns a row a clip with `stem, path` and, where the source
-        has them, `label, group, theme, tags, official_split, start_s, end_s, title`. Without label a clip is
-        unlabelled, without group it is its own.
+        has them, `label, group, second_group, theme, tags, official_split, start_s, end_s, title`. Without
+        label a clip is unlabelled, without group it is its own.
     layout
         The files that it reads below the root, in words.
     speech
@@ -103,6 +106,7 @@ class Source:
     layout: str
     speech: str = ""
     official_split: str | None = None
+    second_group_rule: str | None = None
     expected: Expected | None = None
     downloads: tuple[Download, ...] = ()
     is_made: Callable[[Path, str], bool] | None = None

@@ -18,6 +18,7 @@ TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 OPTIONAL_COLUMNS = {
     "label": ("emotion_column", "emotion"),
     "group": ("group_column", "group"),
+    "second_group": ("second_group_column", "second_group"),
     "theme": ("theme_column", "theme"),
     "tags": ("tags_column", "tags"),
     "title": ("title_column", "title"),
@@ -115,9 +116,9 @@ def _typed(rows: pd.DataFrame, table: Path) -> pd.DataFrame:
             raise AffettoError(
                 f"The table {table} has as {name} what is no number of seconds, written as 1.5 ({error})."
             ) from error
-    if "group" in rows:
-        groups = rows["group"].astype("str").str.strip()
-        rows["group"] = groups.where(groups != "")
+    for name in {"group", "second_group"} & set(rows):
+        groups = rows[name].astype("str").str.strip()
+        rows[name] = groups.where(groups != "")
     if "tags" in rows:
         rows["tags"] = [_tags(tags) for tags in rows["tags"]]
     if "official_split" in rows:
@@ -174,6 +175,7 @@ SOURCE = Source(
     home_page="",
     labels="generic",
     group_rule="the column corpus.group_column; without it each clip is its own",
+    second_group_rule="the column corpus.second_group_column",
     index=index_table,
     layout="one CSV, TSV or Parquet file with a row a clip, beside the recordings",
     official_split="the column corpus.split_column",

@@ -26,6 +26,7 @@ def index_tess(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFram
             "path": relative(path, root),
             "label": match["emotion"].lower(),
             "group": SPEAKERS.get(match["speaker"].upper(), match["speaker"].upper()),
+            "second_group": match["word"].lower(),
         }
         for path, match in without_copies(matched, what="TESS")
     )
@@ -46,6 +47,7 @@ SOURCE = Source(
     home_page="https://tspace.library.utoronto.ca/handle/1807/24487",
     labels="tess",
     group_rule="the speaker: OAF (older) or YAF (younger), before the first underscore of the name",
+    second_group_rule="the word: second part of the name",
     index=index_tess,
     speech="acted English speech",
     layout="OAF_Fear/OAF_back_fear.wav; the folders do not matter",

@@ -225,7 +225,7 @@ def track_model(
             "model": name,
             "role": specification.role,
             "corpus": corpus.title,
-            "protocol": split.protocol,
+            "protocol": split.title,
         },
         parameters=specification.model_dump(mode="json"),
         metrics={**metrics, **tested, **gained},

@@ -65,7 +65,7 @@ def compare_models(
     return compare(
         predictions,
         roles,
-        protocol=split.protocol,
+        protocol=split.title,
         corpus=corpus.title,
         task=task,
         random_predictions=by_model(tables, "random_predictions"),
@@ -126,7 +126,7 @@ def report_task(
         illustrations,
         task=task,
         corpus=corpus.title,
-        protocol=split.protocol,
+        protocol=split.title,
         parameters=evaluation,
         discovery=tables.get("discovery"),
         tables=[

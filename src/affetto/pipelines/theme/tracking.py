@@ -52,7 +52,7 @@ def track_theme_model(
             "model": name,
             "role": ROLES[name],
             "corpus": corpus.title,
-            "protocol": split.protocol,
+            "protocol": split.title,
         },
         parameters=theme.model_dump(mode="json"),
         metrics=metrics,
