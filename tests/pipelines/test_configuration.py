@@ -47,4 +47,7 @@ def test_voices_are_prepared_alike_for_every_feature(parameters):
     features = dict(parameters["voice"]["features"])
     assert features.pop("raw_functionals")["speech"] is None
     found = [values["speech"] for values in features.values()]
-    assert all(values == found[0] for values in found)
+    if "encoder" in features:  # the floor of noise costs it five points on the telephone
+        assert features["encoder"]["speech"] == {**found[0], "noise_db": None}
+        del features["encoder"]
+    assert all(values["speech"] == found[0] for values in features.values())

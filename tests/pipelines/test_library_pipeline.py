@@ -102,8 +102,14 @@ def library(tmp_path):
 
 def run(trained, library, root, *, write_tags=False):
     features = "${globals:features,${globals:data}/04_feature}"
+    music = "${globals:music,${globals:data}}"
     texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
-    places = "\n".join(texts).replace(features, f"{root}/04").replace("${globals:data}", str(root))
+    places = (
+        "\n".join(texts)
+        .replace(features, f"{root}/04")
+        .replace(music, str(root))
+        .replace("${globals:data}", str(root))
+    )
     entries = yaml.safe_load(places)
     catalog = DataCatalog.from_config(entries)
     fitted, codebook, themes, cards = trained

@@ -53,7 +53,7 @@ def _proposed(env: str | None) -> Estimator:
         session: KedroSession = KedroSession.create(env=env)
         with session:
             context = session.load_context()
-            use_parameters(context.params)
+            use_parameters(context.config_loader["parameters"])
             name = f"voice.emotion.{proposed_model('voice')}.model"
             loaded: Estimator = context.catalog.load(name)
     return loaded
