@@ -75,7 +75,7 @@ def test_accuracy_and_macro_f1_are_tested_like_the_uar(table, models, prefix, sc
 
 
 def test_the_report_writes_them_beside_their_tests(table, models):
-    (written,) = measure_tables(table)
+    written, surest = measure_tables(table)
     rows = {row[0]: row[1:] for row in written.rows}
 
     assert {len(row) for row in written.rows} == {len(written.header)}
@@ -83,6 +83,9 @@ def test_the_report_writes_them_beside_their_tests(table, models):
     assert rows["svm"][0].startswith(f"{wa(models['svm']):.3f} [")
     assert rows["svm"][4].startswith("+")
     assert measure_tables(table.iloc[:0]) == []
+    of_svm = table.set_index("model").loc["svm"]
+    assert {row[0]: row[1:] for row in surest.rows}["svm"][1] == f"{of_svm['uar']:.3f}"
+    assert (table["selective_wa"] > table["wa"]).all()
 
 
 def test_the_verdict_follows_the_corrected_permutation_test(table):

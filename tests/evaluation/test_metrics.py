@@ -143,3 +143,18 @@ def test_what_cannot_be_known_is_left_out_of_the_tracked_scores(make_predictions
 
     assert scores["recall_a_b"] == 1
     assert not {"uar_sd", "uar_ci_low", "uar_ci_high"} & set(scores)
+
+
+def test_the_surest_half_is_what_a_model_would_answer_if_it_might_be_silent(make_predictions):
+    table = make_predictions(list("aabbb"), list("aabaa"), seed=0)  # the last two are wrong
+    table["p_a"], table["p_b"] = [0.9, 0.6, 0.1, 0.7, 0.6], [0.1, 0.4, 0.9, 0.3, 0.4]
+    other = make_predictions(list("aabbb"), list("bbbba"), seed=1)  # all equally sure: the first count
+
+    half = metrics.surest(pd.concat([table, other]))
+    summary = metrics.summarise(pd.concat([table, other]))
+
+    assert half[half["seed"] == 0].index.tolist() == [0, 2, 3]
+    assert half[half["seed"] == 1].index.tolist() == [0, 1, 2]
+    assert summary.selective_wa == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert summary.selective_uar == pytest.approx(((1 + 1 / 2) / 2 + (0 + 1) / 2) / 2)
+    assert metrics.surest(table, coverage=1.0).index.tolist() == [0, 2, 3, 1, 4]

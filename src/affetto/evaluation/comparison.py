@@ -48,6 +48,8 @@ COMPARISON_COLUMNS = (
     "ece",
     "ece_ci_low",
     "ece_ci_high",
+    "selective_uar",
+    "selective_wa",
     "uar_random",
     "leakage_gap",
     "difference",

@@ -36,6 +36,8 @@ class Summary:
         Mean negative log probability of the true class, nats.
     ece
         Expected calibration error, in [0, 1].
+    selective_uar, selective_wa
+        UAR and accuracy on the half of the clips that the model is surest of.
     recall
         Recall of each class that has clips.
     """
@@ -51,6 +53,8 @@ class Summary:
     macro_f1_sd: float
     log_loss: float
     ece: float
+    selective_uar: float
+    selective_wa: float
     recall: dict[str, float]
 
 
@@ -71,6 +75,7 @@ def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> Summary:
     """
     table = check_predictions(predictions)
     recalls, accuracies, f1 = (per_seed(table, metric) for metric in (uar, wa, macro_f1))
+    half = surest(table)
     return Summary(
         n_clips=table["clip_id"].nunique(),
         n_groups=table["group"].nunique(),
@@ -83,6 +88,8 @@ def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> Summary:
         macro_f1_sd=float(f1.std(ddof=1)),
         log_loss=float(per_seed(table, log_loss).mean()),
         ece=float(per_seed(table, lambda seed: expected_calibration_error(seed, n_bins=n_bins)).mean()),
+        selective_uar=float(per_seed(half, uar).mean()),
+        selective_wa=float(per_seed(half, wa).mean()),
         recall={str(name): float(value) for name, value in per_class_recall(table).items()},
     )
 
@@ -91,6 +98,30 @@ def per_seed(predictions: pd.DataFrame, metric: SeedMetric) -> pd.Series[float]:
     """Apply `metric` to the pooled folds of each seed; the index is the seed."""
     scores = {int(str(seed)): metric(rows) for seed, rows in predictions.groupby("seed", sort=True)}
     return pd.Series(scores, dtype="float64", name="score")
+
+
+def surest(predictions: pd.DataFrame, *, coverage: float = 0.5) -> pd.DataFrame:
+    """Return the clips of each seed that the model is surest of: what it would answer if it might be silent.
+
+    Parameters
+    ----------
+    predictions
+        A row a clip and seed, with `seed` and `p_<class>…`.
+    coverage
+        Share of the clips of a seed to keep, rounded up; of clips with the same largest probability, the
+        first.
+
+    Returns
+    -------
+    DataFrame
+        These rows, surest first within a seed. The UAR of them is over the classes that are left.
+    """
+    largest = -predictions.filter(regex="^p_").max(axis=1)
+    place = largest.groupby(predictions["seed"]).rank(method="first")
+    n_clips = place.groupby(predictions["seed"]).transform("size")
+    kept = place <= np.ceil(coverage * n_clips)
+    order = np.lexsort((place[kept], predictions.loc[kept, "seed"]))
+    return predictions[kept].iloc[order]
 
 
 def uar(predictions: pd.DataFrame) -> float:

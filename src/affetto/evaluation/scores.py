@@ -27,9 +27,9 @@ def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameter
     Returns
     -------
     dict
-        `uar, wa, macro_f1, log_loss, ece, n_clips, n_groups, n_seeds, recall_<class>…`, what `intervals`
-        returns, and `uar_sd, wa_sd, macro_f1_sd` with several seeds. What cannot be known (the intervals of a
-        single group) is left out.
+        `uar, wa, macro_f1, log_loss, ece, selective_uar, selective_wa, n_clips, n_groups, n_seeds,
+        recall_<class>…`, what `intervals` returns, and `uar_sd, wa_sd, macro_f1_sd` with several seeds. What
+        cannot be known (the intervals of a single group) is left out.
     """
     summary = asdict(summarise(predictions, n_bins=parameters.n_bins))
     recall = {f"recall_{_plain(name)}": value for name, value in summary.pop("recall").items()}
