@@ -28,6 +28,7 @@ _REPORTED = (
     ".importance",
     ".report",
     ".robustness",
+    ".strangers",
 )
 
 

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import TypeAdapter, ValidationError
 
-from affetto.audio.conditions import Condition
+from affetto.audio.conditions import Condition, Excerpt, NoiseAlone
 from affetto.audio.decode import read_audio
 from affetto.audio.packaging import Copy, write_copy
+from affetto.audio.speech import FoundSpeech
 from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
 
@@ -165,3 +166,34 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
 def test_what_makes_no_sense_is_refused(conditions):
     with pytest.raises(ValidationError):
         RobustnessParameters.model_validate({"conditions": conditions})
+
+
+def test_an_excerpt_is_the_middle_of_the_recording_where_nobody_speaks():
+    ramp = np.arange(RATE, dtype=np.float32) / RATE
+
+    for of in ("recording", "speech"):
+        piece = Excerpt(seconds=0.4, of=of).degrade(ramp, RATE).samples
+        assert len(piece) == round(0.4 * RATE)
+        assert piece.mean() == pytest.approx(0.5, abs=1e-3)
+    assert len(Excerpt(seconds=3.0).degrade(ramp, RATE).samples) == RATE
+
+
+def test_an_excerpt_of_speech_is_where_half_of_the_speech_is_over(monkeypatch):
+    spoken = FoundSpeech(np.array([[0.1, 0.2], [0.6, 0.9]]), 1.0)  # half of 0.4 s is over at 0.7 s
+    monkeypatch.setattr("affetto.audio.conditions.find_speech", lambda *_: spoken)
+
+    piece = Excerpt(seconds=0.2).degrade(np.arange(RATE, dtype=np.float32) / RATE, RATE).samples
+
+    assert piece[0] == pytest.approx(0.6, abs=1e-3)
+    assert len(piece) == round(0.2 * RATE)
+
+
+def test_noise_stands_for_the_clip_as_long_and_as_loud_as_its_speech():
+    clip = np.concatenate([VOICE, np.zeros(RATE, np.float32)])
+
+    noise = NoiseAlone().degrade(clip, RATE).samples
+
+    assert len(noise) == len(clip)
+    assert np.mean(noise**2) == pytest.approx(np.mean(VOICE**2), rel=0.02)
+    assert abs(np.corrcoef(noise[:RATE], VOICE)[0, 1]) < 0.1
+    np.testing.assert_array_equal(noise, NoiseAlone().degrade(clip, RATE).samples)

@@ -150,3 +150,71 @@ def test_the_report_has_the_table_and_the_figure(catalog, corpus, tmp_path, cond
     assert (tmp_path / "08_reporting/voice_emotion/robustness.png").is_file()
     assert ("drowned" in page) is bool(conditions)
     assert ('id="robustness_figure"' in page) is bool(conditions)
+
+
+def voice_catalog(catalog, corpus, tmp_path, strangers, **more):
+    """Fill the catalog for a model that tells novelty and one that does not."""
+    fill(catalog, corpus, tmp_path, {})
+    evaluation = {"n_resamples": 100, "strangers": strangers, **more}
+    catalog["params:evaluation"] = EvaluationParameters.model_validate(evaluation)
+
+
+def test_strangers_are_heard_by_the_models_of_all_folds(catalog, corpus, tmp_path, caplog):
+    root, clips, _ = corpus
+    others = tmp_path / "others"
+    (others / "deep").mkdir(parents=True)
+    for name in ("a.wav", "deep/b.flac"):
+        soundfile.write(others / name, 0.1 * np.random.default_rng(1).normal(size=32_000), 16_000)
+    strangers = {
+        "excerpt": {"kind": "excerpt", "seconds": 0.1},
+        "noise": {"kind": "noise"},
+        "others": {"kind": "recordings", "folder": str(others), "seconds": 0.5},
+        "missing": {"kind": "recordings", "folder": str(tmp_path / "none")},
+        "unlabelled": {"kind": "unlabelled"},
+    }
+    voice_catalog(catalog, corpus, tmp_path, strangers, robustness={"max_clips_per_fold": 2})
+
+    run(catalog, tmp_path)
+    table = pd.read_csv(tmp_path / "08_reporting/voice_emotion/strangers.csv").set_index(
+        ["model", "strangers"]
+    )
+
+    assert list(table.loc["svm"].index) == list(strangers)
+    sizes = table.loc["svm", ["n_strangers", "n_held_out"]]
+    assert sizes.to_numpy().tolist() == [[4, 12], [4, 12], [2, 12], [0, 0], [0, 0]]
+    assert table["auroc_novelty"].isna().all()  # no SVM tells it
+    assert table.loc["svm", "auroc_doubt"].between(0, 1).tolist() == [True, True, True, False, False]
+    assert "there is no folder" in table.loc[("soft_svm", "missing"), "note"]
+    assert "no unlabelled clip" in table.loc[("soft_svm", "unlabelled"), "note"]
+    assert not list(others.glob("**/*affetto*"))
+
+
+def test_the_unlabelled_clips_of_a_group_are_strangers_to_the_model_that_did_not_hear_it(
+    catalog, corpus, tmp_path
+):
+    voice_catalog(catalog, corpus, tmp_path, {"unlabelled": {"kind": "unlabelled"}})
+    clips = catalog.load("voice.clips").copy()
+    clips.loc[[0, 7], "emotion"] = None  # one of each fold
+    folds = clips.loc[clips["emotion"].notna(), ["clip_id", "fold"]]
+    catalog["voice.clips"], catalog["voice.folds"] = clips, folds
+    for name, specification in MODELS.items():
+        features = FeatureSet({"mfcc": corpus[2]})
+        store, fits = ResultStore(tmp_path / "results"), tmp_path / "fits"
+        catalog[f"voice.emotion.{name}.predictions"] = cross_validate(
+            specification,
+            features,
+            clips,
+            folds,
+            experiment=KEPT,
+            executor=HERE,
+            store=store,
+            models=fits,
+            description=name,
+        ).predictions
+
+    run(catalog, tmp_path)
+    table = pd.read_csv(tmp_path / "08_reporting/voice_emotion/strangers.csv")
+
+    assert table["n_strangers"].tolist() == [2, 2]
+    assert table["n_held_out"].tolist() == [10, 10]
+    assert table["auroc_doubt"].between(0, 1).all()

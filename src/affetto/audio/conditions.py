@@ -1,4 +1,8 @@
-"""Conditions in which a voice may reach a model: what is done to a clip, and how much that may cost."""
+"""Conditions in which a voice may reach a model: what is done to a clip, and how much that may cost.
+
+A `Condition` leaves a voice to be recognised. What `Excerpt` and `NoiseAlone` leave is not for a model to
+recognise, but to be told from speech that is.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from affetto.audio.decode import resample
 from affetto.audio.degradation import (
     TELEPHONE_RATE_HZ,
+    active_power,
     add_offset,
     add_pink_noise,
     add_sound,
     insert_pause,
+    pink_noise,
+    seed_of,
     set_peak,
     surround_with,
     surround_with_silence,
@@ -24,13 +31,16 @@ from affetto.audio.degradation import (
 )
 from affetto.audio.interference import Sound
 from affetto.audio.packaging import Copy, FormatName, unavailable
+from affetto.audio.speech import find_speech
 
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 DEGRADATION_VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
 
-class _Condition(BaseModel, abc.ABC):
+class AnyCondition(BaseModel, abc.ABC):
+    """What is done to a clip."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: ClassVar[Family] = "packaging"
@@ -51,7 +61,7 @@ class _Condition(BaseModel, abc.ABC):
         return {"version": DEGRADATION_VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
 
 
-class Level(_Condition):
+class Level(AnyCondition):
     """Another level, in a 16-bit file."""
 
     kind: Literal["level"] = "level"
@@ -62,7 +72,7 @@ class Level(_Condition):
         return Copy(set_peak(samples, self.peak_dbfs), sample_rate_hz)
 
 
-class Stereo(_Condition):
+class Stereo(AnyCondition):
     """Two channels."""
 
     kind: Literal["stereo"] = "stereo"
@@ -75,7 +85,7 @@ class Stereo(_Condition):
         return Copy(two_channels(samples, self.second_db), sample_rate_hz)
 
 
-class Rate(_Condition):
+class Rate(AnyCondition):
     """Another sample rate."""
 
     kind: Literal["rate"] = "rate"
@@ -86,7 +96,7 @@ class Rate(_Condition):
         return Copy(resample(samples, sample_rate_hz, self.sample_rate_hz), self.sample_rate_hz)
 
 
-class Speed(_Condition):
+class Speed(AnyCondition):
     """Another speed, as of a tape: tempo, pitch and formants change together."""
 
     family: ClassVar[Family] = "speed"
@@ -98,7 +108,7 @@ class Speed(_Condition):
         return Copy(samples, round(sample_rate_hz * self.factor))
 
 
-class Codec(_Condition):
+class Codec(AnyCondition):
     """Another file format."""
 
     kind: Literal["codec"] = "codec"
@@ -113,7 +123,7 @@ class Codec(_Condition):
         return unavailable(self.format)
 
 
-class Silence(_Condition):
+class Silence(AnyCondition):
     """Silence around the clip."""
 
     kind: Literal["silence"] = "silence"
@@ -130,7 +140,7 @@ class Silence(_Condition):
         return Copy(longer, sample_rate_hz)
 
 
-class Offset(_Condition):
+class Offset(AnyCondition):
     """A constant added to all samples."""
 
     kind: Literal["offset"] = "offset"
@@ -141,7 +151,7 @@ class Offset(_Condition):
         return Copy(add_offset(samples, self.offset), sample_rate_hz)
 
 
-class PinkNoise(_Condition):
+class PinkNoise(AnyCondition):
     """Pink noise."""
 
     family: ClassVar[Family] = "noise"
@@ -153,7 +163,7 @@ class PinkNoise(_Condition):
         return Copy(add_pink_noise(samples, sample_rate_hz, self.snr_db), sample_rate_hz)
 
 
-class Telephone(_Condition):
+class Telephone(AnyCondition):
     """A telephone line: 300 to 3400 Hz at 8 kHz."""
 
     family: ClassVar[Family] = "telephone"
@@ -166,7 +176,7 @@ class Telephone(_Condition):
         return Copy(narrow, TELEPHONE_RATE_HZ, "mu_law" if self.mu_law else "wav")
 
 
-class Surround(_Condition):
+class Surround(AnyCondition):
     """Other sounds before and behind the voice, in silence."""
 
     family: ClassVar[Family] = "surroundings"
@@ -191,7 +201,7 @@ class Surround(_Condition):
         return Copy(longer, sample_rate_hz)
 
 
-class Pause(_Condition):
+class Pause(AnyCondition):
     """A long pause at a quiet moment in the middle of the voice."""
 
     family: ClassVar[Family] = "surroundings"
@@ -205,7 +215,7 @@ class Pause(_Condition):
         return Copy(longer, sample_rate_hz)
 
 
-class Background(_Condition):
+class Background(AnyCondition):
     """Another sound all along."""
 
     family: ClassVar[Family] = "noise"
@@ -216,6 +226,49 @@ class Background(_Condition):
     def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
         """Add the sound that belongs to the clip's samples."""
         return Copy(add_sound(samples, sample_rate_hz, self.sound, self.snr_db), sample_rate_hz)
+
+
+class Excerpt(AnyCondition):
+    """A short piece from the middle: where half of the speech is over, or half of the recording."""
+
+    family: ClassVar[Family] = "surroundings"
+    kind: Literal["excerpt"] = "excerpt"
+    seconds: float = Field(default=0.4, gt=0, le=600, description="Length, s; shorter clips stay whole.")
+    of: Literal["speech", "recording"] = Field(
+        default="speech", description="Whose middle it is; of a clip without speech, the recording's."
+    )
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Cut the piece out."""
+        return Copy(
+            _piece(samples, sample_rate_hz, self.seconds, of_speech=self.of == "speech"), sample_rate_hz
+        )
+
+
+class NoiseAlone(AnyCondition):
+    """Pink noise instead of the clip, as long and as loud as its speech."""
+
+    family: ClassVar[Family] = "noise"
+    kind: Literal["noise"] = "noise"
+
+    def degrade(self, samples: NDArray[np.float32], sample_rate_hz: int) -> Copy:
+        """Return the noise that belongs to the clip's samples."""
+        loudness = np.float32(np.sqrt(active_power(samples, sample_rate_hz)))
+        return Copy(loudness * pink_noise(len(samples), seed_of(samples)), sample_rate_hz)
+
+
+def _piece(
+    samples: NDArray[np.float32], sample_rate_hz: int, seconds: float, *, of_speech: bool
+) -> NDArray[np.float32]:
+    middle_s = len(samples) / sample_rate_hz / 2
+    spoken = find_speech(samples, sample_rate_hz).stretches if of_speech else np.zeros((0, 2))
+    if len(spoken):
+        ends = np.cumsum(spoken[:, 1] - spoken[:, 0])
+        place = int(np.searchsorted(ends, ends[-1] / 2))
+        middle_s = float(spoken[place, 1] - (ends[place] - ends[-1] / 2))
+    n = min(round(seconds * sample_rate_hz), len(samples))
+    start = min(max(round(middle_s * sample_rate_hz) - n // 2, 0), len(samples) - n)
+    return samples[start : start + n]
 
 
 Condition = Annotated[

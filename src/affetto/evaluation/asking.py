@@ -28,7 +28,7 @@ class Inquiry(Protocol):
         ...
 
     def ask(self, model: Any, features: FeatureSet) -> dict[str, np.ndarray]:
-        """Ask: name of an answer → int64 [..., n_clips], positions of classes or `NOT_ASKED`."""
+        """Ask: name of an answer → [..., n_clips]; of emotions, positions of classes or `NOT_ASKED`."""
         ...
 
 
@@ -100,7 +100,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Question:
-    """All that is asked of the model of one fold; cheap to send to a worker, as features are memory-mapped.
+    """Something asked of the model of one fold; cheap to send to a worker, as features are memory-mapped.
 
     Attributes
     ----------
@@ -143,9 +143,8 @@ class Question:
         told = {name: value for name, value in found.items() if name != "classes"}
         return Answers(self.fold, self.seed, self.features.clip_ids, tuple(found["classes"]), told)
 
-    def run(self) -> None:
-        """Ask the model and keep its answers."""
-        model = self.load(self.directory)
+    def ask(self, model: Any) -> None:
+        """Ask the model, which `load` read, and keep its answers."""
         told = self.inquiry.ask(model, self.features)
         self.store.put(self.key(), {"classes": list(model.classes_), **told})
 
@@ -156,7 +155,7 @@ def ask_all(questions: Sequence[Question], executor: ExecutorParameters, descrip
     Parameters
     ----------
     questions
-        One a model.
+        Any number a model; each model is loaded once for all of its open ones.
     executor
         Where the models run.
     description
@@ -167,11 +166,22 @@ def ask_all(questions: Sequence[Question], executor: ExecutorParameters, descrip
     AffettoError
         When answers vanish from the store meanwhile.
     """
-    missing = [question for question in questions if question.answers() is None]
+    missing: dict[Path, list[Question]] = {}
+    for question in questions:
+        if question.answers() is None:
+            missing.setdefault(question.directory, []).append(question)
     if missing:
-        units = [1] * len(missing)
-        map_shards(Question.run, missing, executor, description=description, total_units=units, unit="model")
+        units = [len(each) for each in missing.values()]
+        jobs = list(missing.values())
+        map_shards(_ask, jobs, executor, description=description, total_units=units, unit="answer")
     return [_known(question) for question in questions]
+
+
+def _ask(questions: Sequence[Question]) -> None:
+    """Ask one model everything that it was not asked yet."""
+    model = questions[0].load(questions[0].directory)
+    for question in questions:
+        question.ask(model)
 
 
 def _known(question: Question) -> Answers:

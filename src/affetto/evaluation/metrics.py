@@ -121,7 +121,8 @@ def surest(predictions: pd.DataFrame, *, coverage: float = 0.5) -> pd.DataFrame:
     n_clips = place.groupby(predictions["seed"]).transform("size")
     kept = place <= np.ceil(coverage * n_clips)
     order = np.lexsort((place[kept], predictions.loc[kept, "seed"]))
-    return predictions[kept].iloc[order]
+    rows: pd.DataFrame = predictions[kept].iloc[order]
+    return rows
 
 
 def uar(predictions: pd.DataFrame) -> float:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from affetto.audio.conditions import Condition
+from affetto.audio.conditions import Condition, Excerpt, NoiseAlone
+from affetto.storage import StoragePath
 
 ConditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -52,6 +53,35 @@ class RobustnessParameters(BaseModel):
             return condition.tolerance
         tolerance: float = getattr(self.tolerance, condition.family)
         return tolerance
+
+
+class StrangeRecordings(BaseModel):
+    """Recordings that are not of the corpus: music, say, or other voices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["recordings"] = "recordings"
+    folder: StoragePath = Field(
+        description="Searched to any depth; relative to the project folder. Left out where it is missing."
+    )
+    seconds: float = Field(
+        default=4.0, gt=0, le=600, description="Of each, so much of the middle is heard, s."
+    )
+    max_clips: int = Field(default=100, ge=1, description="So many of them at most, drawn by their names.")
+
+
+class UnlabelledClips(BaseModel):
+    """Clips of the corpus that have no emotion, of the groups that a model was tested with.
+
+    An emotion that `corpus.label_map` sets to null makes them: one that the models never had.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["unlabelled"] = "unlabelled"
+
+
+Stranger = Annotated[Excerpt | NoiseAlone | StrangeRecordings | UnlabelledClips, Field(discriminator="kind")]
 
 
 class ImportanceParameters(BaseModel):
@@ -129,3 +159,9 @@ class EvaluationParameters(BaseModel):
     enrolment: EnrolmentParameters = Field(default_factory=EnrolmentParameters)
     highlights: HighlightTestParameters = Field(default_factory=HighlightTestParameters)
     robustness: RobustnessParameters = RobustnessParameters()
+    strangers: dict[ConditionName, Stranger | None] = Field(
+        default={},
+        description="Name (small letters, digits, underscores) → what the models are to tell from the speech "
+        "that they were tested with: excerpt or noise (of the clips that `robustness` takes), recordings or "
+        "unlabelled; one set to null is left out.",
+    )

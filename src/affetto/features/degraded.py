@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affetto.audio.conditions import Condition
+from affetto.audio.conditions import AnyCondition
 from affetto.audio.decode import UnreachableError, read_audio
 from affetto.audio.packaging import write_copy
 from affetto.errors import AffettoError
@@ -56,7 +56,7 @@ class _Clip:
 class _Job:
     """Clips that one worker degrades and extracts."""
 
-    condition: Condition
+    condition: AnyCondition
     clips: tuple[_Clip, ...]
     root: Path
     descriptions: Mapping[str, Description]
@@ -65,7 +65,7 @@ class _Job:
 def extract_degraded(
     features: FeatureSet,
     clips: pd.DataFrame,
-    condition: Condition,
+    condition: AnyCondition,
     *,
     root: Path,
     other_roots: Mapping[str, Path],
@@ -127,7 +127,7 @@ def extract_degraded(
     return FeatureSet.align(stored, features.clip_ids)
 
 
-def _keys(feature: ClipFeatures, condition: Condition) -> np.ndarray:
+def _keys(feature: ClipFeatures, condition: AnyCondition) -> np.ndarray:
     """Return what the values of each copy are found by, bytes [n_clips]: the clip's key and the condition."""
     described = json.dumps(condition.description(), sort_keys=True).encode()
     size = KEY_DTYPE.itemsize // 2
@@ -165,7 +165,7 @@ def _missing_clips(
 
 def _jobs(
     clips: Sequence[_Clip],
-    condition: Condition,
+    condition: AnyCondition,
     stores: Path,
     features: FeatureSet,
     executor: ExecutorParameters,

@@ -1,112 +1,116 @@
-"""What the models of a cross-validation answer to copies of the clips they were tested with."""
+"""What the models of a cross-validation answer to other clips than they were tested with, or to copies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.asking import Answers, Question, ask_all
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import FoldModel
 from affetto.models.registry import load_estimator
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
+
+if TYPE_CHECKING:
+    from affetto.models.base import Estimator
+
+ANSWER_COLUMNS = ("clip_id", "fold", "seed", "predicted", "probability", "novelty")
 
 
 @dataclass(frozen=True)
-class _Question:
-    """Copies of the test clips of one fitted model, by condition."""
+class Prediction:
+    """The inquiry what a model predicts, how sure it is, and how new the clips are to it."""
 
-    model: FoldModel
-    copies: Mapping[str, FeatureSet]
-    store: ResultStore
+    def description(self) -> dict[str, Any]:
+        """Return its name."""
+        return {"what": "prediction"}
 
-    def key(self, condition: str) -> dict[str, Any]:
-        """Return all that an answer depends on; the folder is named after the fit."""
-        copies = self.copies[condition].fingerprint
-        return {"what": "robustness", "model": self.model.directory.name, "copies": copies}
+    def ask(self, model: Estimator, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Ask: `predicted`, its `probability` and `novelty` (NaN where the model does not tell)."""
+        probabilities = model.predict_proba(features)
+        novelty = model.novelty(features)
+        return {
+            "predicted": probabilities.argmax(axis=1).astype(np.int64),
+            "probability": probabilities.max(axis=1),
+            "novelty": np.full(features.n_clips, np.nan) if novelty is None else novelty,
+        }
 
-    def answer(self, condition: str) -> dict[str, Any] | None:
-        """Return the answer of an earlier run."""
-        return self.store.get(self.key(condition))
 
-    def rows(self, condition: str) -> pd.DataFrame:
-        """Return `clip_id, fold, seed, predicted` of the copies in a condition."""
-        answer = self.answer(condition) or {"classes": [], "chosen": []}
-        return pd.DataFrame(
-            {
-                "clip_id": list(self.copies[condition].clip_ids),
-                "fold": self.model.fold,
-                "seed": self.model.seed,
-                "predicted": np.array(answer["classes"])[np.asarray(answer["chosen"])],
-            }
+@dataclass(frozen=True)
+class Asked:
+    """Clips that the model of a fold is asked about.
+
+    Attributes
+    ----------
+    model, kind
+        What the answers are found by: name of the model, and what kind of clips they are.
+    kept
+        The model.
+    features
+        Of the clips, all that the model reads.
+    """
+
+    model: str
+    kind: str
+    kept: FoldModel
+    features: FeatureSet
+
+    def question(self, store: ResultStore) -> Question:
+        """Return the question whose answers are kept in `store`."""
+        kept = self.kept
+        return Question(
+            kept.directory, load_estimator, kept.fold, kept.seed, self.features, Prediction(), store
         )
 
 
+def tested_clips(kept: FoldModel, features: FeatureSet) -> FeatureSet:
+    """Return those of the clips, or of their copies, that a model was tested with."""
+    tested = set(kept.test)
+    return features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])
+
+
 def ask_models(
-    models: Mapping[str, Sequence[FoldModel]],
-    copies: Mapping[str, Mapping[str, FeatureSet]],
-    *,
-    store: ResultStore,
-    executor: ExecutorParameters,
-) -> dict[str, dict[str, pd.DataFrame]]:
-    """Let every model of every fold predict the copies of its own test clips.
+    asked: Sequence[Asked], *, store: ResultStore, executor: ExecutorParameters, description: str
+) -> Mapping[tuple[str, str], pd.DataFrame]:
+    """Let the models of the folds answer.
 
     Parameters
     ----------
-    models
-        Name → the models that its cross-validation kept.
-    copies
-        Name → condition → features that the model reads, of the copies.
+    asked
+        What they are asked about; without clips, nothing is asked.
     store
         Answers are found here and never asked for again.
     executor
         Where the models run.
+    description
+        Label of the progress bar.
 
     Returns
     -------
     dict
-        Name → condition → a row a clip and seed: `clip_id, fold, seed, predicted`.
+        Model and kind → `ANSWER_COLUMNS`, a row a clip and model of a fold.
     """
-    questions = {
-        name: [_question(model, copies[name], store) for model in kept] for name, kept in models.items()
-    }
-    every = [question for each in questions.values() for question in each]
-    open_questions = [question for question in every if _missing(question)]
-    if open_questions:
-        units = [len(_missing(question)) for question in open_questions]
-        map_shards(
-            _ask, open_questions, executor, description="robustness", total_units=units, unit="prediction"
-        )
-    return {
-        name: {
-            condition: pd.concat([question.rows(condition) for question in each], ignore_index=True)
-            for condition in copies[name]
+    open_ones = [each for each in asked if each.features.n_clips]
+    answers = ask_all([each.question(store) for each in open_ones], executor, description)
+    rows: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for each, answer in zip(open_ones, answers, strict=True):
+        rows.setdefault((each.model, each.kind), []).append(_rows(answer))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in rows.items()}
+
+
+def _rows(answer: Answers) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "clip_id": list(answer.clip_ids),
+            "fold": answer.fold,
+            "seed": answer.seed,
+            "predicted": np.array(answer.classes, dtype=object)[np.asarray(answer.told["predicted"])],
+            "probability": np.asarray(answer.told["probability"]),
+            "novelty": np.asarray(answer.told["novelty"]),
         }
-        for name, each in questions.items()
-    }
-
-
-def _question(model: FoldModel, copies: Mapping[str, FeatureSet], store: ResultStore) -> _Question:
-    tested = set(model.test)
-    own = {
-        condition: features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])
-        for condition, features in copies.items()
-    }
-    return _Question(model, own, store)
-
-
-def _missing(question: _Question) -> list[str]:
-    return [condition for condition in question.copies if question.answer(condition) is None]
-
-
-def _ask(question: _Question) -> None:
-    """Load a model once and store its answers in all conditions."""
-    estimator = load_estimator(question.model.directory)
-    for condition in _missing(question):
-        chosen = estimator.predict_proba(question.copies[condition]).argmax(axis=1)
-        answer = {"classes": list(estimator.classes_), "chosen": chosen.astype(np.int64)}
-        question.store.put(question.key(condition), answer)
+    )

@@ -18,7 +18,7 @@ from affetto.features.degraded import extract_degraded
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness.answers import ask_models
+from affetto.robustness.answers import Asked, ask_models, tested_clips
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,10 @@ class Candidate:
     features: tuple[str, ...]
     kept: Sequence[FoldModel]
     predictions: pd.DataFrame
+
+    def reads(self, features: FeatureSet) -> FeatureSet:
+        """Return those of the features that it reads."""
+        return FeatureSet({name: features[name] for name in self.features})
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,13 @@ def _rows(
         if reasons[name] is None
     }
     heard = {name: each for name, each in copies.items() if each.n_clips}
-    answers = ask_models(
-        {name: model.kept for name, model in models.items()},
-        {name: _read_by(model, heard) for name, model in models.items()},
-        store=store,
-        executor=executor,
-    )
+    asked = [
+        Asked(name, condition, kept, tested_clips(kept, model.reads(features)))
+        for name, model in models.items()
+        for kept in model.kept
+        for condition, features in heard.items()
+    ]
+    answers = ask_models(asked, store=store, executor=executor, description="robustness")
     rows = []
     for condition, parameters in conditions.items():
         for name, model in models.items():
@@ -143,16 +148,9 @@ def _rows(
                 "role": model.role,
                 "tolerance": evaluation.robustness.tolerance_of(parameters),
             }
-            if condition in heard:
-                answer = answers[name][condition]
+            if (name, condition) in answers:
+                answer = answers[name, condition]
                 rows.append({**shared, **robustness_row(answer, model.predictions, evaluation)})
             else:
                 rows.append({**shared, **unknown_row(reasons[condition] or "no clip could be degraded")})
     return rows
-
-
-def _read_by(model: Candidate, copies: Mapping[str, FeatureSet]) -> dict[str, FeatureSet]:
-    return {
-        condition: FeatureSet({name: features[name] for name in model.features})
-        for condition, features in copies.items()
-    }

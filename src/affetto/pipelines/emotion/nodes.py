@@ -19,6 +19,7 @@ from affetto.evaluation.figures import confusion_figure, training_figure
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import robustness_metrics
 from affetto.evaluation.scores import score_predictions
+from affetto.evaluation.strangers import stranger_metrics
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.calibration import apply_temperature, fit_temperature
@@ -208,6 +209,7 @@ def track_model(
     model: str,
     robustness: pd.DataFrame | None = None,
     enrolment: pd.DataFrame | None = None,
+    strangers: pd.DataFrame | None = None,
     *,
     name: str,
     task: str,
@@ -215,6 +217,7 @@ def track_model(
     """Collect what MLflow keeps of the model."""
     tested = {} if robustness is None else robustness_metrics(robustness, name)
     gained = {} if enrolment is None else enrolment_metrics(enrolment, name)
+    told = {} if strangers is None else stranger_metrics(strangers, name)
     figures = {"confusion.png": confusion_figure({name: predictions})}
     if len(histories):
         figures["training.png"] = training_figure({name: histories})
@@ -228,7 +231,7 @@ def track_model(
             "protocol": split.title,
         },
         parameters=specification.model_dump(mode="json"),
-        metrics={**metrics, **tested, **gained},
+        metrics={**metrics, **tested, **gained, **told},
         histories=histories,
         figures=figures,
         tables={"predictions.csv": predictions},

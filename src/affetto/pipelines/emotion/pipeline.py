@@ -10,7 +10,7 @@ from affetto.models.specification import ModelSpecification
 from affetto.pipelines.emotion import nodes
 from affetto.pipelines.model_table import model_table, proposed_model
 
-_TESTED_AGAIN = ("robustness", "enrolment")
+_TESTED_AGAIN = ("robustness", "enrolment", "strangers")
 
 
 def create_pipeline(side: str) -> Pipeline:

@@ -27,6 +27,7 @@ from affetto.evaluation.report import Illustration, render_report
 from affetto.evaluation.report_tables import group_tables, importance_tables, measure_tables
 from affetto.evaluation.robustness import robustness_cells
 from affetto.evaluation.robustness_figure import robustness_figure, robustness_illustration
+from affetto.evaluation.strangers import stranger_tables
 
 SEPARATOR = "__"
 _MEASUREMENTS = {
@@ -100,7 +101,7 @@ def report_task(
     tables
         `predictions__<model>`, and what the task has of `histories__<model>`, `attention` and `spectrograms`
         (of the proposed model), `discovery` (of themes), `importance` (of descriptors), `enrolment`,
-        `highlights` and `robustness`.
+        `highlights`, `robustness` and `strangers`.
 
     Returns
     -------
@@ -114,7 +115,8 @@ def report_task(
         "groups_figure": group_illustration(in_order),
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
-    measured = {name: tables.get(name, pd.DataFrame()) for name in (*_MEASUREMENTS, "highlights")}
+    further = (*_MEASUREMENTS, "highlights", "strangers")
+    measured = {name: tables.get(name, pd.DataFrame()) for name in further}
     illustrations |= {
         f"{name}_figure": illustrate(measured[name])
         for name, (illustrate, _) in _MEASUREMENTS.items()
@@ -135,6 +137,7 @@ def report_task(
             *importance_tables(measured["importance"]),
             *enrolment_tables(measured["enrolment"]),
             *highlight_tables(measured["highlights"]),
+            *stranger_tables(measured["strangers"]),
         ],
         robustness=robustness_cells(measured["robustness"]),
     )

@@ -41,7 +41,7 @@ def create_pipeline(
     models
         Model → its specification: a mapping or an object with `role`. Names are Python identifiers.
     robustness
-        Whether `<task>.robustness` goes into the report.
+        Whether `<task>.robustness` and `<task>.strangers` go into the report.
     enrolment
         Whether groups are people, whose enrolment is to be measured.
     highlights
@@ -68,7 +68,7 @@ def create_pipeline(
     if highlights:
         drawn["highlights"] = f"{task}.highlights"
     if robustness:
-        drawn["robustness"] = f"{task}.robustness"
+        drawn |= {table: f"{task}.{table}" for table in ("robustness", "strangers")}
         figures.append("robustness_figure")
     evaluation = _evaluation(
         task,

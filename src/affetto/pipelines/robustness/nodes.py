@@ -1,4 +1,4 @@
-"""Node of the robustness: the models of the folds hear degraded copies of their test clips."""
+"""Nodes of the robustness: the models of the folds hear copies of their test clips, and strangers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, judged
+from affetto.evaluation.strangers import STRANGER_COLUMNS
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import fold_models
 from affetto.models.specification import ExperimentParameters, ModelSpecification
@@ -20,6 +21,7 @@ from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.robustness.clips import choose_clips
 from affetto.robustness.measure import Candidate, Recordings, measure_robustness
+from affetto.robustness.strangers import measure_strangers
 
 SEPARATOR = "__"
 _LOGGER = logging.getLogger(__name__)
@@ -59,26 +61,15 @@ def score_degraded(
     DataFrame
         A row a condition and model; none where there is nothing to test.
     """
-    reason = _nothing_to_test(evaluation, experiment)
-    if reason:
-        _LOGGER.info("No model is tested on degraded copies: %s.", reason)
-        return pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
+    nothing = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
+    if not evaluation.robustness.chosen:
+        return _not_tested("degraded copies", "evaluation.robustness.conditions names none", nothing)
     known: dict[str, ClipFeatures] = {name: by_name[name] for name in features}
-    chosen = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
     try:
-        models = {
-            model: _tested(
-                specification,
-                by_name[f"predictions{SEPARATOR}{model}"],
-                FeatureSet.align({name: known[name] for name in specification.features}),
-                (clips, folds),
-                (experiment, store, fits),
-            )
-            for model, specification in _by_model(by_name, "specification").items()
-        }
-    except AffettoError as error:  # models that are missing, as in an evaluation alone
-        _LOGGER.warning("No model is tested on degraded copies: %s", error)
-        return pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
+        models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
+    except AffettoError as error:
+        return _not_tested("degraded copies", str(error), nothing)
+    chosen = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
     table = measure_robustness(
         models,
         FeatureSet.align(known, chosen),
@@ -90,27 +81,82 @@ def score_degraded(
     return judged(table)
 
 
-def _nothing_to_test(evaluation: EvaluationParameters, experiment: ExperimentParameters) -> str | None:
-    if not evaluation.robustness.chosen:
-        return "evaluation.robustness.conditions names none"
-    if not experiment.keep_models:
-        return "emotion.experiment.keep_models is false, and the models of the folds would be asked"
-    return None
+def score_strangers(
+    evaluation: EvaluationParameters,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    corpus: CorpusParameters,
+    store: ResultStore,
+    fits: Path,
+    degraded: Path,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    features: tuple[str, ...],
+    **by_name: Any,
+) -> pd.DataFrame:
+    """Score how well every model tells strangers from its test clips; arguments as of `score_degraded`.
 
-
-def _tested(
-    specification: ModelSpecification,
-    predictions: pd.DataFrame,
-    features: FeatureSet,
-    tables: tuple[pd.DataFrame, pd.DataFrame],
-    kept: tuple[ExperimentParameters, ResultStore, Path],
-) -> Candidate:
-    clips, folds = tables
-    experiment, store, fits = kept
-    found = fold_models(
-        specification, features, clips, folds, experiment=experiment, store=store, models=fits
+    Returns
+    -------
+    DataFrame
+        A row a kind of strangers and model; none where there is nothing to test.
+    """
+    nothing = pd.DataFrame(columns=list(STRANGER_COLUMNS))
+    if not any(evaluation.strangers.values()):
+        return _not_tested("strangers", "evaluation.strangers names none", nothing)
+    known: dict[str, ClipFeatures] = {name: by_name[name] for name in features}
+    try:
+        models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
+    except AffettoError as error:
+        return _not_tested("strangers", str(error), nothing)
+    every = FeatureSet.align(known)
+    there = set(every.clip_ids)
+    changed = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
+    return measure_strangers(
+        models,
+        every,
+        [clip_id for clip_id in changed if clip_id in there],
+        Recordings(clips, corpus.root, corpus.other_roots, degraded),
+        evaluation,
+        store=store,
+        executor=executor,
     )
-    return Candidate(specification.role, specification.features, found, predictions)
+
+
+def _not_tested(what: str, reason: str, nothing: pd.DataFrame) -> pd.DataFrame:
+    _LOGGER.info("No model is tested on %s: %s", what, f"{reason.removesuffix('.')}.")
+    return nothing
+
+
+def _kept_models(
+    known: Mapping[str, ClipFeatures],
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    kept: tuple[ExperimentParameters, ResultStore, Path],
+    by_name: Mapping[str, Any],
+) -> dict[str, Candidate]:
+    """Find the models of all folds.
+
+    Raises
+    ------
+    AffettoError
+        When they were not kept, or are missing, as in an evaluation alone.
+    """
+    experiment, store, fits = kept
+    if not experiment.keep_models:
+        raise AffettoError(
+            "emotion.experiment.keep_models is false, and the models of the folds would be asked."
+        )
+    found = {}
+    for model, specification in _by_model(by_name, "specification").items():
+        features = FeatureSet.align({name: known[name] for name in specification.features})
+        models = fold_models(
+            specification, features, clips, folds, experiment=experiment, store=store, models=fits
+        )
+        predictions = by_name[f"predictions{SEPARATOR}{model}"]
+        found[model] = Candidate(specification.role, specification.features, models, predictions)
+    return found
 
 
 def _by_model(by_name: Mapping[str, Any], kind: str) -> dict[str, ModelSpecification]:

@@ -1,4 +1,4 @@
-"""Wiring of the robustness: one node over all models of a task."""
+"""Wiring of the robustness: one node over all models of a task for degraded copies, and one for strangers."""
 
 from __future__ import annotations
 
@@ -13,46 +13,42 @@ from affetto.pipelines.robustness.nodes import SEPARATOR
 
 
 def create_pipeline(task: str, side: str, models: Mapping[str, ModelSpecification]) -> Pipeline:
-    """Build the test of the emotion models of a side on degraded copies.
+    """Build the tests of the emotion models of a side on degraded copies and on strangers.
 
     Parameters
     ----------
     task
-        `voice_emotion`; the table is `<task>.robustness`.
+        `voice_emotion`; the tables are `<task>.robustness` and `<task>.strangers`.
     side
         `voice`.
     models
         Model → its specification.
     """
     features = tuple(dict.fromkeys(name for entry in models.values() for name in entry.features))
-    test = partial(nodes.score_degraded, features=features)
+    inputs = {
+        "evaluation": "params:evaluation",
+        "experiment": f"params:{side}.emotion.experiment",
+        "executor": "params:executor",
+        "corpus": f"params:{side}.corpus",
+        "store": f"{side}.emotion.store",
+        "fits": f"{side}.emotion.fits",
+        "degraded": f"{side}.degraded",
+        "clips": f"{side}.clips",
+        "folds": f"{side}.folds",
+        **{name: f"{side}.{name}" for name in features},
+        **{f"specification{SEPARATOR}{model}": f"params:{side}.emotion.models.{model}" for model in models},
+        **{f"predictions{SEPARATOR}{model}": f"{side}.emotion.{model}.predictions" for model in models},
+    }
+    tests = {"robustness": nodes.score_degraded, "strangers": nodes.score_strangers}
     return Pipeline(
         [
             Node(
-                update_wrapper(test, nodes.score_degraded),
-                inputs={
-                    "evaluation": "params:evaluation",
-                    "experiment": f"params:{side}.emotion.experiment",
-                    "executor": "params:executor",
-                    "corpus": f"params:{side}.corpus",
-                    "store": f"{side}.emotion.store",
-                    "fits": f"{side}.emotion.fits",
-                    "degraded": f"{side}.degraded",
-                    "clips": f"{side}.clips",
-                    "folds": f"{side}.folds",
-                    **{name: f"{side}.{name}" for name in features},
-                    **{
-                        f"specification{SEPARATOR}{model}": f"params:{side}.emotion.models.{model}"
-                        for model in models
-                    },
-                    **{
-                        f"predictions{SEPARATOR}{model}": f"{side}.emotion.{model}.predictions"
-                        for model in models
-                    },
-                },
-                outputs=f"{task}.robustness",
-                name="robustness",
+                update_wrapper(partial(test, features=features), test),
+                inputs=inputs,
+                outputs=f"{task}.{name}",
+                name=name,
                 namespace=f"evaluation.{task}",
             )
+            for name, test in tests.items()
         ]
     )
