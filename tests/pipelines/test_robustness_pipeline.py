@@ -159,8 +159,7 @@ def voice_catalog(catalog, corpus, tmp_path, strangers, **more):
     catalog["params:evaluation"] = EvaluationParameters.model_validate(evaluation)
 
 
-def test_strangers_are_heard_by_the_models_of_all_folds(catalog, corpus, tmp_path, caplog):
-    root, clips, _ = corpus
+def test_strangers_are_heard_by_the_models_of_all_folds(catalog, corpus, tmp_path):
     others = tmp_path / "others"
     (others / "deep").mkdir(parents=True)
     for name in ("a.wav", "deep/b.flac"):

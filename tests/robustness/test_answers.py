@@ -6,7 +6,7 @@ from affetto.models.linear import Linear, LinearParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.robustness import answers
-from affetto.robustness.answers import Asked, ask_models, tested_clips
+from affetto.robustness.answers import Asked, ask_models, own_clips
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 
@@ -30,7 +30,7 @@ def test_a_model_is_loaded_once_and_says_what_how_surely_and_how_new(tmp_path, m
     monkeypatch.setattr(
         answers, "load_estimator", lambda directory: loads.append(directory) or Linear.load(directory)
     )
-    asked = [Asked("linear", "held out", kept, tested_clips(kept, usual))]
+    asked = [Asked("linear", "held out", kept, own_clips(kept, usual))]
     asked += [Asked("linear", "far", kept, far), Asked("linear", "none", kept, none)]
     where = {"store": ResultStore(tmp_path / "results"), "executor": HERE, "description": "test"}
 

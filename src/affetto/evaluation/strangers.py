@@ -78,7 +78,7 @@ def unknown_strangers(note: str) -> dict[str, Any]:
 
 
 def stranger_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
-    """Return what is tracked of a model: the AUROC `strangers_<kind>_novelty` and `strangers_<kind>_doubt`."""
+    """Return what is tracked of a model: AUROC `strangers_<kind>_novelty` and `strangers_<kind>_doubt`."""
     rows = table[table["model"] == model]
     found = {
         f"strangers_{row['strangers']}_{measure}": float(row[f"auroc_{measure}"])

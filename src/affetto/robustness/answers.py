@@ -68,7 +68,7 @@ class Asked:
         )
 
 
-def tested_clips(kept: FoldModel, features: FeatureSet) -> FeatureSet:
+def own_clips(kept: FoldModel, features: FeatureSet) -> FeatureSet:
     """Return those of the clips, or of their copies, that a model was tested with."""
     tested = set(kept.test)
     return features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])

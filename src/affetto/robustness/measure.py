@@ -18,7 +18,7 @@ from affetto.features.degraded import extract_degraded
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness.answers import Asked, ask_models, tested_clips
+from affetto.robustness.answers import Asked, ask_models, own_clips
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _rows(
     }
     heard = {name: each for name, each in copies.items() if each.n_clips}
     asked = [
-        Asked(name, condition, kept, tested_clips(kept, model.reads(features)))
+        Asked(name, condition, kept, own_clips(kept, model.reads(features)))
         for name, model in models.items()
         for kept in model.kept
         for condition, features in heard.items()

@@ -21,7 +21,7 @@ from affetto.features.shard_jobs import clip_columns
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness.answers import Asked, ask_models, tested_clips
+from affetto.robustness.answers import Asked, ask_models, own_clips
 from affetto.robustness.clips import lot
 from affetto.robustness.measure import Candidate, Recordings
 from affetto.storage import absolute
@@ -190,7 +190,7 @@ def _asked(
 ) -> list[Asked]:
     asked = []
     for kept in model.kept:
-        asked.append(Asked(name, _HELD_OUT, kept, tested_clips(kept, model.reads(features))))
+        asked.append(Asked(name, _HELD_OUT, kept, own_clips(kept, model.reads(features))))
         for kind, strangers in found.items():
             if strangers.features is not None:
                 heard = model.reads(strangers.features)
