@@ -163,11 +163,12 @@ def test_tags_are_written_into_copies(trained, library, tmp_path):
     assert pd.read_csv(folder / "tagged/tagged.csv")["tagged"].all()
 
 
-def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path):
+def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path, monkeypatch):
     _, first = run(trained, library, tmp_path / "data")
     directory, *rest = trained
     # Its name stands for the model: where answers are known, its files are not read.
     gone = tmp_path / "gone" / Path(directory).name
+    monkeypatch.setattr("affetto.recommendation.not_music.find_speech", None)
     _, second = run((str(gone), *rest), library, tmp_path / "data")
     pd.testing.assert_frame_equal(first, second)
 
@@ -177,6 +178,25 @@ def test_what_is_set_aside_is_counted_by_kind(trained, library, tmp_path):
     folder, _ = run(trained, library, tmp_path / "data")
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["set_aside"] == {"silent": 2, "unreadable": 1}
+
+
+def test_speech_in_a_library_is_noted_and_stays_in_it(trained, library, tmp_path, voice_of, caplog):
+    pause = np.zeros(4_000, np.float32)
+    spoken = np.concatenate([part for i in range(3) for part in (voice_of(2.5, 0.2 + 0.1 * i), pause)])
+    soundfile.write(library / "lecture.wav", spoken, 16_000)
+    soundfile.write(library / "greeting.wav", voice_of(1.5), 16_000)
+    song = np.concatenate([voice_of(1.5), music(220.0, 3, 20.0)])  # announced: the rest is music
+    soundfile.write(library / "announced.flac", song, RATE)
+    caplog.set_level("INFO")
+
+    folder, tracks = run(trained, library, tmp_path / "data")
+
+    notes = tracks["note"].fillna("").to_dict()
+    assert {name for name, note in notes.items() if note} == {"library/lecture", "library/greeting"}
+    assert set(notes.values()) == {"", "not music: mostly speech"}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert sorted(summary["mostly_speech"]) == ["library/greeting", "library/lecture"]
+    assert "2 of the tracks are mostly speech, not music." in caplog.text
 
 
 def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(trained, tmp_path):

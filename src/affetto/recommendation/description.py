@@ -155,7 +155,11 @@ def library_sentence(summary: Mapping[str, Any]) -> str:
     """Say what `summarise_tracks` counted."""
     emotions = ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items())
     set_aside = sum(summary["set_aside"].values())
-    return f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
+    sentence = f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
+    speech = len(summary["mostly_speech"])
+    if not speech:
+        return sentence
+    return f"{sentence} {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
 
 
 def summarise_tracks(
@@ -172,7 +176,7 @@ def summarise_tracks(
     -------
     dict
         `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (kind of
-        reason → clips) and `without_words` (clip ids).
+        reason → clips), `without_words` and `mostly_speech` (clip ids).
     """
     emotions = tracks["emotion"].value_counts().to_dict()
     of_theme = tracks["theme"].value_counts().to_dict()
@@ -188,4 +192,5 @@ def summarise_tracks(
         },
         "set_aside": reasons,
         "without_words": list(wordless),
+        "mostly_speech": list(tracks.loc[tracks["note"] != "", "clip_id"]),
     }

@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
-from affetto.recommendation import description
+from affetto.recommendation import description, not_music
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.recommendation.tagging import plan_tags
@@ -52,6 +52,13 @@ def find_themes(
     return mixtures, wordless
 
 
+def note_speech(
+    corpus: CorpusParameters, clips: pd.DataFrame, executor: ExecutorParameters, store: ResultStore
+) -> pd.DataFrame:
+    """Tell the tracks that are speech and no music; they stay in the library, with a note."""
+    return not_music.note_speech(clips, corpus.root, corpus.other_roots, executor, store)
+
+
 def describe_tracks(
     corpus: CorpusParameters,
     clips: pd.DataFrame,
@@ -61,6 +68,7 @@ def describe_tracks(
     mixtures: pd.DataFrame,
     wordless: list[str],
     cards: list[dict[str, Any]],
+    notes: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Put together what is known of every track: the table, the same for CSV, and a summary."""
     tracks = description.add_confidence(
@@ -73,7 +81,7 @@ def describe_tracks(
             highlights,
             other_roots=corpus.other_roots,
         )
-    )
+    ).merge(notes, on="clip_id", validate="one_to_one")
     summary = description.summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
     _LOGGER.info("%s", description.library_sentence(summary))
     return tracks, description.harmless_in_spreadsheets(tracks), summary

@@ -63,6 +63,13 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                 namespace="library",
             ),
             Node(
+                nodes.note_speech,
+                inputs=["params:library.corpus", "library.clips", "params:executor", "library.store"],
+                outputs="library.notes",
+                name="note_speech",
+                namespace="library",
+            ),
+            Node(
                 nodes.describe_tracks,
                 inputs=[
                     "params:library.corpus",
@@ -73,6 +80,7 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                     "library.mixtures",
                     "library.wordless",
                     "music.theme.cards",
+                    "library.notes",
                 ],
                 outputs=["library.tracks", "library.tracks_csv", "library.summary"],
                 name="describe_tracks",
