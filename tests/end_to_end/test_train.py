@@ -23,6 +23,7 @@ voice:
       mfcc_forest: {parameters: {n_trees: 10}}
 evaluation:
   importance: {n_repeats: 0}
+  strangers: {noise: null, music: null}
   robustness: {conditions: {level_minus_30_dbfs: null, pink_noise_20_db: null, telephone: null}}
 """
 
