@@ -49,7 +49,11 @@ def test_a_file_in_the_way_is_left_alone(tmp_path):
 def test_a_calibrated_copy_differs_in_its_temperature_alone(tmp_path):
     write(tmp_path / "model", 1)
     copy_calibrated(tmp_path / "model", tmp_path / "copy", 2.5, {"corpus": "toy"})
-    assert read_signature(tmp_path / "copy") == {**read_signature(tmp_path / "model"), "temperature": 2.5}
+    assert read_signature(tmp_path / "copy") == {
+        **read_signature(tmp_path / "model"),
+        "temperature": 2.5,
+        "learnt_from": {"corpus": "toy"},
+    }
     assert (tmp_path / "copy" / "weights").read_text() == "1"
 
 
