@@ -226,8 +226,8 @@ class Estimator(abc.ABC):
         signature = read_signature(Path(directory))
         if signature["estimator"] != cls.name:
             raise AffettoError(
-                f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}: it is of an "
-                "earlier version of Affetto, or another model's; train it again."
+                f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}: it is "
+                "another model's, or of an earlier version of Affetto; train it again."
             )
         estimator = cls(cls.Parameters.model_validate(signature["parameters"]), seed=int(signature["seed"]))
         estimator.classes_ = tuple(signature["classes"])
