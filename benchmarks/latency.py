@@ -68,7 +68,7 @@ def print_latency(recording: Path, model: Estimator, runs: int) -> None:
     steps = {
         "decode": lambda: [read_audio(recording, sample_rate_hz=rate) for rate in rates],
         **{name: lambda name=name, p=p: extract_together(samples, {name: p}) for name, p in spectra.items()},
-        " + ".join(opensmile): lambda: extract_together(samples, opensmile),
+        **({" + ".join(opensmile): lambda: extract_together(samples, opensmile)} if opensmile else {}),
         "model": lambda: model.predict_proba(features),
         "from file to probabilities": lambda: model.predict_proba(
             FeatureSet(extract_recording(recording, "voice", wanted))

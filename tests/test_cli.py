@@ -66,7 +66,7 @@ def choose_from_library(recommend: dict) -> str:
 def describe(corpus: dict, export: dict) -> dict:
     assert export["write_tags"]
     assert Path(corpus["root"]).relative_to(Path.cwd()) == Path("conf/base/music")
-    return {"tracks": 2, "emotions": {"calm": 2}, "set_aside": {"silent": 1}}
+    return {"tracks": 2, "emotions": {"calm": 2}, "set_aside": {"silent": 1}, "mostly_speech": []}
 
 
 def library():

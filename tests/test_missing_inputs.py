@@ -74,7 +74,8 @@ def test_a_trained_model_does_not_replace_the_music_of_the_project(catalog, tmp_
         MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
     catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/trained/mine/library.json"))
     MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
-    MissingInputsHook().before_pipeline_run({"env": "benchmark"}, theme, catalog)
+    for env in ("benchmark", None):
+        MissingInputsHook().before_pipeline_run({"env": env}, theme, catalog)
 
 
 def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):

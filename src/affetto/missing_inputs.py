@@ -32,7 +32,7 @@ class MissingInputsHook:
         """
         _check_voice(pipeline, catalog)
         env = run_params.get("env")
-        if _MUSIC in pipeline.all_outputs() and _is_elsewhere(_MUSIC, catalog, env):
+        if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
                 f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
                 "would replace: remove `music` there to train music in this environment too."
@@ -41,16 +41,19 @@ class MissingInputsHook:
         makers = {name: find_maker(name, _registered(), catalog) for name in missing}
         found = {name: maker for name, maker in makers.items() if maker}
         if found:
-            here = {name: "" if _is_elsewhere(name, catalog, env) else f" --env {env}" for name in found}
-            runs = {f"`kedro run{here[name]} --pipeline={maker}`" for name, maker in found.items()}
+            own = {name: env is not None and not _borrows(name, catalog, env) for name in found}
+            runs = {
+                f"`kedro run{f' --env {env}' if own[name] else ''} --pipeline={maker}`"
+                for name, maker in found.items()
+            }
             commands = " and ".join(sorted(runs))
             raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
 
 
-def _is_elsewhere(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:
-    """Tell whether a dataset is that of the project where no environment is named, not of `env`."""
+def _borrows(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:
+    """Tell whether an environment of `affetto train` takes a dataset from the data tree of the project."""
     if env is None or Path(env).parent.name != TRAINED:
-        return env is None
+        return False
     return f"{TRAINED}/{Path(env).name}" not in Path(str(getattr(catalog[name], "_filepath", ""))).as_posix()
 
 
