@@ -82,6 +82,8 @@ def extract_together(
     dict
         Name -> float32 [n_frames, n_dimensions], what `extract_one` gives.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
 
@@ -92,12 +94,13 @@ def extract_together(
             prepared[key] = prepare(samples[key[0]], key[0], wanted)
         return prepared[key]
 
-    for run, levels in _runs_of_opensmile(parameters).items():
-        values = extract_levels(*once(run), run.feature_set)
-        found |= {name: values[level] for level, name in levels.items()}
-    for name, wanted in parameters.items():
-        if name not in found:
-            found[name] = extract_prepared(*once(wanted), wanted)
+    with threadpool_limits(1, user_api="blas"):  # for matrices this small, threads only wait
+        for run, levels in _runs_of_opensmile(parameters).items():
+            values = extract_levels(*once(run), run.feature_set)
+            found |= {name: values[level] for level, name in levels.items()}
+        for name, wanted in parameters.items():
+            if name not in found:
+                found[name] = extract_prepared(*once(wanted), wanted)
     return found
 
 

@@ -88,8 +88,11 @@ def screen_recordings(
         wrong with the file although it is used; empty where nothing is), `duration_s`
         (NaN when unreadable) and `steps` (a list of `Step`; empty unless `ok`).
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     chosen = timeline or TimelineParameters()
-    verdicts = [_screen(Path(path), parameters, chosen, reader) for path in recordings["path"]]
+    with threadpool_limits(1, user_api="blas"):  # for matrices this small, threads only wait
+        verdicts = [_screen(Path(path), parameters, chosen, reader) for path in recordings["path"]]
     columns = list(zip(*verdicts, strict=True)) or [()] * len(_VERDICT)
     return recordings.assign(
         **{
