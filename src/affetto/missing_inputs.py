@@ -13,6 +13,10 @@ from affetto.configuration import TRAINED
 from affetto.errors import AffettoError
 
 DEMO = "demo"
+_IN_WORDS = {
+    "music.library": "There is no music to choose from yet",
+    "library.tracks": "No library of music has been described yet",
+}
 _VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
 
 
@@ -47,7 +51,8 @@ class MissingInputsHook:
                 for name, maker in found.items()
             }
             commands = " and ".join(sorted(runs))
-            raise AffettoError(f"{next(iter(found))} has not been made yet: run {commands} first.")
+            what = _IN_WORDS.get(next(iter(found)), f"{next(iter(found))} has not been made yet")
+            raise AffettoError(f"{what}: run {commands} first.")
 
 
 def _borrows(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
@@ -41,7 +42,11 @@ def test_it_knows_what_it_has_learnt_from():
 @pytest.fixture(scope="module")
 def heard(request, tmp_path_factory, voice_of):
     """The answers to a synthetic voice and to noise, and which heavy libraries were imported on the way."""
-    folder = tmp_path_factory.mktemp("voices")
+    folder, project = tmp_path_factory.mktemp("voices"), tmp_path_factory.mktemp("project")
+    for part in ("conf", "src"):  # answers are written into the project, and those of the user stay
+        ignored = shutil.ignore_patterns("__pycache__", "trained")
+        shutil.copytree(request.config.rootpath / part, project / part, ignore=ignored)
+    shutil.copy(request.config.rootpath / "pyproject.toml", project)
     sf.write(folder / "voice.wav", voice_of(3), 16_000)
     sf.write(folder / "noise.wav", 0.05 * np.random.default_rng(0).normal(size=48_000), 16_000)
     code = (
@@ -50,7 +55,7 @@ def heard(request, tmp_path_factory, voice_of):
         f"finally: print([name for name in {HEAVY} if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=request.config.rootpath, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout

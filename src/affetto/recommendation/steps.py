@@ -40,8 +40,8 @@ def plan_steps(duration_s: float, speech: np.ndarray, parameters: TimelineParame
     Speech of at most `longer_than_s` is one step, from where it begins to where it ends, unless long pauses
     spread it over more than twice that. Else the window of a step lies around the step's middle and ends
     where speech ends. Silence before or after a voice is no part of any window, so that more of it changes
-    nothing. A step of several is heard when at least a fifth of it and at least `min_speech_s` of its window
-    are speech.
+    nothing. A step is heard when at least `min_speech_s` of its window are speech, and of several at least a
+    fifth of the step as well.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ def plan_steps(duration_s: float, speech: np.ndarray, parameters: TimelineParame
     first, last = float(speech[0, 0]), float(speech[-1, 1])
     compact = last - first <= _MOST_SPREAD * parameters.longer_than_s
     if compact and _length(speech) <= parameters.longer_than_s:
-        return [Step(0.0, duration_s, _length(speech), (first, last))]
+        spoken = _length(speech)
+        return [Step(0.0, duration_s, spoken, (first, last) if spoken >= parameters.min_speech_s else None)]
     n_steps = max(1, int(np.ceil(round(duration_s / parameters.hop_s, _DIGITS))))
     edges = np.minimum(np.arange(n_steps + 1) * parameters.hop_s, duration_s)
     return [_step(float(start), float(end), speech, parameters) for start, end in itertools.pairwise(edges)]

@@ -11,7 +11,7 @@ from affetto.recommendation.reasons import clock, percent
 
 _SHOWN_SPANS = 8
 _HEADER = ("recording", "emotion", "probability", "note", "speech")
-_CAUTION = "Speech of another language or another kind makes it less sure than it says."
+_CAUTION = "In speech of another language or kind, expect more errors than these probabilities say."
 
 
 def summarise_voices(voices: Iterable[HeardVoice]) -> str:
@@ -53,7 +53,8 @@ def summarise_voices(voices: Iterable[HeardVoice]) -> str:
 def describe_model(model: HeardBy) -> str:
     """Say which model heard, what it has learnt from, and when it is less sure than it says."""
     speech = f": {model.speech}" if model.speech else ""
-    learnt = f"{model.clips} clips of {model.groups} speakers of {model.corpus}{speech}"
+    speakers = f" of {model.groups} speakers" if model.groups < model.clips else ""
+    learnt = f"{model.clips} clips{speakers} of {model.corpus}{speech}"
     return f"Heard by the model {model.name}, which has learnt from {learnt}. {_CAUTION}"
 
 

@@ -188,11 +188,16 @@ def fit_model(
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
     """Say in words and numbers what a model has learnt from."""
-    sources = [SOURCES[each.source] for each in (corpus, *corpus.others)]
+    corpora = (corpus, *corpus.others)
+    sources = [SOURCES[each.source] for each in corpora]
+    titles = [
+        source.title if source.citation else each.known_as
+        for source, each in zip(sources, corpora, strict=True)
+    ]
     labelled = clips[clips["emotion"].notna()]
     return {
         "name": name,
-        "corpus": " + ".join(source.title for source in sources),
+        "corpus": " + ".join(titles),
         "speech": " + ".join(source.speech for source in sources if source.speech),
         "clips": len(labelled),
         "groups": int(labelled["group"].nunique()),

@@ -66,8 +66,9 @@ def recognise_voices(
         str(row["name"]): _voice(row, timelines.get(row["name"]), parameters, model, len(enrolment))
         for _, row in table.iterrows()
     }
-    for sentence in remarks(voices.values()):
-        _LOGGER.warning("%s", sentence)
+    if not timelines:  # else they stand in the summary
+        for sentence in remarks(voices.values()):
+            _LOGGER.warning("%s", sentence)
     return voices, timelines
 
 
