@@ -132,7 +132,7 @@ def test_a_name_stays_with_its_corpus(make, voices, tmp_path, call, sentence):
     make(voices, name="mine")
     other = make_clips(tmp_path / "other")
     said = sentence(call("train", other, "--name", "mine"))
-    assert said.startswith(f"The model mine is that of {voices} (folders)")
+    assert said.startswith(f"The model mine was trained on {voices} (folders)")
 
 
 def test_paths_and_patterns_with_signs_of_yaml_are_literal(make, tmp_path):

@@ -252,8 +252,7 @@ def _check_same_corpus(folder: Path, corpus: CorpusParameters, side: str, model:
         ) from error
     if place != (corpus.source, as_text(corpus.root), corpus.table):
         raise AffettoError(
-            f"The model {model} is that of {place[1]} ({place[0]}) and stays it: give this corpus another "
-            "--name."
+            f"The model {model} was trained on {place[1]} ({place[0]}): give this corpus another --name."
         )
 
 

@@ -157,10 +157,13 @@ def extract_in_memory(
     AffettoError
         When a recording cannot be decoded or is not fit for the feature.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     arrays = []
-    for recording in recordings:
-        samples, rate = decode_for(recording, parameters) if isinstance(recording, Path) else recording
-        arrays.append(extract_one(samples, rate, parameters))
+    with threadpool_limits(1, user_api="blas"):  # as workers do: the last digits depend on it
+        for recording in recordings:
+            samples, rate = decode_for(recording, parameters) if isinstance(recording, Path) else recording
+            arrays.append(extract_one(samples, rate, parameters))
     return ClipFeatures.from_arrays(
         name or default_name(parameters),
         clip_ids,
