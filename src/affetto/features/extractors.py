@@ -11,13 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.speech import PREPARATION_VERSION, prepare_speech
 from affetto.errors import AffettoError
+from affetto.features.encoder.catalogue import find_encoder
 from affetto.features.encoder.extract import (
     ENCODER_VERSION,
     dimensions_encoder,
     encoder_weights,
     extract_encoder,
 )
-from affetto.features.encoder.weights import weights_digest
 from affetto.features.encoder.whisper import HOP_S as ENCODER_HOP_S
 from affetto.features.encoder.whisper import SAMPLE_RATE_HZ as ENCODER_RATE_HZ
 from affetto.features.lld import (
@@ -153,7 +153,7 @@ def describe(parameters: FeatureParameters) -> dict[str, Any]:
     extractor, its_version = _EXTRACTOR[type(parameters)]
     described = {"extractor": extractor, "version": its_version, **parameters.model_dump(mode="json")}
     if isinstance(parameters, EncoderParameters):
-        described["weights"] = weights_digest(parameters.name)
+        described["weights"] = find_encoder(parameters.name).digest
     return described if parameters.speech is None else {**described, "preparation": PREPARATION_VERSION}
 
 
@@ -189,7 +189,7 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
         raise AffettoError(
             f"Parameters of {extractor!r} are not valid: {error.errors()[0]['msg']}."
         ) from error
-    if isinstance(parameters, EncoderParameters) and weights != weights_digest(parameters.name):
+    if isinstance(parameters, EncoderParameters) and weights != find_encoder(parameters.name).digest:
         raise AffettoError(
             f"The model was fitted with other weights of {parameters.name} than this version of Affetto has; "
             "fit the model again."

@@ -76,6 +76,8 @@ class FunctionalsSvm(TabularEstimator):
         given = self.parameters.C
         if isinstance(given, float):
             return given
+        from sklearn.metrics import balanced_accuracy_score
+
         right: dict[float, list[np.ndarray]] = {price: [] for price in given}
         tested: list[np.ndarray] = []
         for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
@@ -86,7 +88,9 @@ class FunctionalsSvm(TabularEstimator):
         if not tested:
             return min(given)
         truth = np.concatenate(tested)
-        recall = {price: _uar(np.concatenate(found), truth) for price, found in right.items()}
+        recall = {
+            price: balanced_accuracy_score(truth, np.concatenate(found)) for price, found in right.items()
+        }
         return max(recall, key=lambda price: (recall[price], -price))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
@@ -108,7 +112,3 @@ class FunctionalsSvm(TabularEstimator):
     def _load_state(self, directory: Path) -> None:
         super()._load_state(directory)
         self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
-
-
-def _uar(predicted: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))

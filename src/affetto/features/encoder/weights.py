@@ -80,11 +80,6 @@ def is_fetched(name: str) -> bool:
     return weights_file(name).is_file()
 
 
-def weights_digest(name: str) -> str:
-    """Return the digest that the weights of an encoder have, fetched or not."""
-    return find_encoder(name).digest
-
-
 def digest_of(tensors: Mapping[str, np.ndarray]) -> str:
     """Return the SHA-256 of float16 tensors, in hexadecimal digits.
 
