@@ -204,6 +204,23 @@ def test_every_protocol_is_a_sentence(protocol):
     assert "{" not in sentence
 
 
+def test_every_model_that_is_no_part_of_the_proposed_one_is_a_baseline(models, simulate):
+    """Two proposed models: the second, which is better, is one that the first does not beat."""
+    rivals = {**models, "second": simulate(2.6, 4), "encoder": simulate(6.0, 5)}
+    roles = {
+        "attentive": "proposed",
+        "plain": "ablation",
+        "svm": "baseline",
+        "second": "proposed",
+        "encoder": "pretrained",
+    }
+    both = compare(rivals, roles, protocol="kfold", corpus="demo", task="t", parameters=QUICK)
+
+    assert summary_sentence(both).startswith("The proposed model attentive reaches")
+    assert summary_sentence(both).endswith("and beats svm, but not every baseline.")
+    assert len(sentences_on_tests(both)) == 4
+
+
 def test_a_proposed_model_that_beats_only_some_baselines_says_so(models):
     mixed = compare(
         models,

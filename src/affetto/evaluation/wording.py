@@ -171,7 +171,7 @@ def sentences_on_tests(table: pd.DataFrame) -> list[str]:
 
     `beats` is said only of a permutation test whose Holm-corrected p is below the level of the comparison.
     """
-    proposed = table.loc[table["role"] == "proposed"]
+    proposed = _proposed(table)
     if proposed.empty:
         return []
     return [_sentence(proposed.iloc[0], row) for _, row in table[table["difference"].notna()].iterrows()]
@@ -184,7 +184,8 @@ def summary_sentence(table: pd.DataFrame) -> str:
     """
     if table.empty:
         return "No clip with a label was scored."
-    proposed, baselines = (table.loc[table["role"] == role] for role in ("proposed", "baseline"))
+    proposed = _proposed(table)
+    baselines = table[~table["role"].isin(["ablation", "pretrained"])].drop(index=proposed.index)
     if proposed.empty or baselines.empty:
         best = table.sort_values("uar").iloc[-1]
         return f"The best UAR is {number(best['uar'])} ({best['model']})."
@@ -199,6 +200,11 @@ def summary_sentence(table: pd.DataFrame) -> str:
         groups = int(baselines["n_groups"].max())
         return f"{start}; whether it beats a baseline cannot be tested with {groups} groups."
     return f"{start}; the tests do not show that it beats a baseline."
+
+
+def _proposed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the model that the others were compared with, which has no difference; or none."""
+    return table[(table["role"] == "proposed") & table["difference"].isna()].iloc[:1]
 
 
 def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
