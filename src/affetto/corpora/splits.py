@@ -45,8 +45,8 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     Returns
     -------
     pandas.DataFrame
-        `clip_id, fold`; -1 for clips that are never tested. With `second_folds` also `group_fold,
-        second_fold`. `trained_on` tells what the models of a fold are fitted on.
+        `clip_id, fold` by `clip_id`; -1 for clips that are never tested. With `second_folds` also
+        `group_fold, second_fold`. `trained_on` tells what the models of a fold are fitted on.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     if split.protocol == "official":
         return _official(labelled)
     if split.protocol in BY_CORPUS:
-        tested = tested or labelled["corpus"].iloc[0]
+        tested = tested or clips.loc[clips["emotion"].notna(), "corpus"].iloc[0]
         return _table(*folds_by_corpus(labelled, split.protocol, tested=tested))
     is_tested = _is_tested(labelled, split)
     _check_groups(labelled, is_tested, split)
@@ -184,7 +184,8 @@ def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
 
 
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
-    labelled = clips[clips["emotion"].notna()].reset_index(drop=True)
+    """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds."""
+    labelled = clips[clips["emotion"].notna()].sort_values("clip_id", ignore_index=True)
     if labelled.empty:
         side = clips["side"].iloc[0]
         raise AffettoError(
