@@ -66,7 +66,7 @@ def predictions(right, groups):
 def test_the_table_on_the_terminal(groups, size):
     tables = {"ours": predictions(8, groups), "theirs": predictions(0, groups)}
     roles = {"ours": "proposed", "theirs": "baseline"}
-    quick = EvaluationParameters(n_resamples=100, n_permutations=100)
+    quick = EvaluationParameters(n_permutations=100)
     compared = compare(
         tables, roles, protocol="kfold", corpus="folders (mine)", task="voice_emotion", parameters=quick
     )

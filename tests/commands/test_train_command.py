@@ -74,7 +74,7 @@ def test_settings_follow_the_size(make, tmp_path):
     voice = parameters["voice"]
     assert SplitParameters.model_validate(voice["split"]).protocol == "kfold"
     experiment = ExperimentParameters.model_validate(voice["emotion"]["experiment"])
-    assert (experiment.n_seeds, experiment.leakage_gap, experiment.leakage_folds) == (1, True, 5)
+    assert (experiment.n_seeds, experiment.leakage_gap) == (1, True)
     assert read_tables(parameters)["voice"]["crnn_lld"].conditions  # those of conf/benchmark hear copies
 
 

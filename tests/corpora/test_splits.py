@@ -347,25 +347,67 @@ def test_what_the_clips_do_not_allow_is_one_sentence(clips, split, message):
     assert "\n" not in str(caught.value)
 
 
+def at_random(clips, seed=0, **split):
+    """Random folds beside grouped ones: of as many parts, or of another protocol."""
+    split = {"protocol": "leave_one_group_out"} | split
+    return make_random_folds(clips, make_folds(clips, SplitParameters(**split)), seed=seed)
+
+
+def dealt(clips, n_folds, seed=0):
+    """Random folds beside grouped ones of any clips."""
+    grouped = clips.loc[clips["emotion"].notna(), ["clip_id"]]
+    return make_random_folds(clips, grouped.assign(fold=np.arange(len(grouped)) % n_folds), seed=seed)
+
+
 def test_random_folds_are_stratified_and_ignore_groups():
     clips = balanced(4, 30)
 
-    merged = joined(clips, make_random_folds(clips, n_folds=5, seed=0))
+    merged = joined(clips, dealt(clips, 5))
 
     assert (pd.crosstab(merged["emotion"], merged["fold"]) == 8).to_numpy().all()
     assert merged.groupby("group")["fold"].nunique().min() == 5
-    pd.testing.assert_frame_equal(make_random_folds(clips, n_folds=5, seed=0), merged[["clip_id", "fold"]])
+    pd.testing.assert_frame_equal(dealt(clips, 5), merged[["clip_id", "fold"]])
 
 
-def test_random_folds_are_no_more_than_the_smallest_emotion_has_clips():
-    folds = make_random_folds(table([*"aaaaabb"], [*"1234567"]), n_folds=5, seed=0)
+@pytest.mark.parametrize(
+    ("split", "n_folds"),
+    [
+        ({}, 8),
+        ({"protocol": "kfold", "n_folds": 4}, 4),
+        ({"test_groups": ("g0", "g1", "g2")}, 3),
+        ({"protocol": "holdout", "test_fraction": 0.25}, 4),
+    ],
+)
+def test_random_folds_train_on_as_much_as_grouped_ones(split, n_folds):
+    """Ten grouped folds beside five random ones: the random models had learnt from fewer clips."""
+    clips = balanced(8, 24)
+    grouped = make_folds(clips, SplitParameters(**{"protocol": "leave_one_group_out"} | split))
 
-    assert np.unique(folds["fold"]).tolist() == [0, 1]
+    random = at_random(clips, **split)
+
+    shares = [
+        {trained_on(folds, fold).mean() for fold in set(folds["fold"]) - {-1}} for folds in (grouped, random)
+    ]
+    assert len(set(random["fold"]) - {-1}) == n_folds
+    assert sorted(shares[1]) == pytest.approx(sorted(shares[0]))
+    if n_folds != 4 or "n_folds" in split:
+        assert set(random.loc[random["fold"] == -1, "clip_id"]) == set(
+            grouped.loc[grouped["fold"] == -1, "clip_id"]
+        )
+
+
+def test_random_folds_beside_second_groups_train_on_as_much():
+    clips = balanced(6, 24).assign(second_group=[f"s{index % 4}" for index in range(6 * 24)])
+    assert at_random(clips, second_folds=4)["fold"].nunique() == 3  # 1 / (1 - 5/6 * 3/4), rounded
+
+
+def test_a_rare_emotion_makes_no_fewer_random_folds():
+    assert set(dealt(table([*"aaaaabb"], [*"1234567"]), 5)["fold"]) == {0, 1, 2, 3, 4}
 
 
 def test_random_folds_refuse_what_cannot_be_stratified():
     with pytest.raises(AffettoError, match="labelled b"):
-        make_random_folds(table([*"aaab"], [*"1234"]), n_folds=2, seed=0)
+        dealt(table([*"aaab"], [*"1234"]), 2)
 
 
 def test_a_fold_left_empty_gets_the_smallest_group_of_the_most_crowded_one():
@@ -382,7 +424,7 @@ def test_random_folds_keep_overlapping_segments_of_a_recording_together():
     segments = balanced(1, 40).assign(path=[f"{index // 4}.wav" for index in range(40)])
     segments = segments.assign(emotion=[EMOTIONS[index // 4 % 2] for index in range(40)])
 
-    merged = joined(segments, make_random_folds(segments, n_folds=5, seed=0))
+    merged = joined(segments, dealt(segments, 5))
 
     assert len(merged[["path", "fold"]].drop_duplicates()) == 10
     assert (pd.crosstab(merged["emotion"], merged["fold"]) == 4).to_numpy().all()
@@ -392,7 +434,7 @@ def test_random_folds_keep_together_what_files_and_contents_connect():
     paths, contents = [*"aabbcdefgh"], [*"1223345678"]
     clips = table([*"xxxxxyyxyx"], [*"0123456789"]).assign(path=paths, content_hash=contents)
 
-    merged = joined(clips, make_random_folds(clips, n_folds=2, seed=0))
+    merged = joined(clips, dealt(clips, 2))
 
     assert len(set(merged.loc[merged["path"].isin([*"abcd"]), "fold"])) == 1
     assert set(merged["fold"]) == {0, 1}
@@ -400,7 +442,7 @@ def test_random_folds_keep_together_what_files_and_contents_connect():
 
 @pytest.mark.parametrize(("paths", "folds"), [("xxyy", [0, 0, 1, 1]), ("xyxy", None), ("xxxx", None)])
 def test_random_folds_of_one_or_two_recordings(paths, folds):
-    made = make_random_folds(table([*"aabb"], [*"1234"]).assign(path=[*paths]), n_folds=5, seed=0)
+    made = dealt(table([*"aabb"], [*"1234"]).assign(path=[*paths]), 2)
 
     assert made["fold"].nunique() == 2
     assert folds is None or made["fold"].tolist() == folds
@@ -438,5 +480,5 @@ def test_equal_recordings_are_on_one_side_of_every_split(clips, contents, publis
             continue
         made += 1
         assert one_side(clips, folds)
-    assert one_side(clips, make_random_folds(clips, n_folds=n_folds, seed=0))
+    assert one_side(clips, dealt(clips, n_folds))
     event(f"{made} of {len(protocols)} protocols")

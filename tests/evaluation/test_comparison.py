@@ -7,9 +7,11 @@ import pytest
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, comparison_markdown, leakage
 from affetto.evaluation.metrics import macro_f1, wa
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.report import render_report
 from affetto.evaluation.report_tables import measure_tables
-from affetto.evaluation.significance import holm, mcnemar_test, permutation_test
+from affetto.evaluation.significance import holm, permutation_test
 from affetto.evaluation.wording import (
+    comparison_text,
     interval,
     number,
     p_value,
@@ -18,7 +20,7 @@ from affetto.evaluation.wording import (
     summary_sentence,
 )
 
-QUICK = EvaluationParameters(n_resamples=500, n_permutations=500)
+QUICK = EvaluationParameters(n_permutations=500)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,6 @@ def test_the_proposed_model_is_tested_against_each_other_one(table, models):
     rows = table.set_index("model")
 
     assert np.isnan(rows.loc["attentive", "p_permutation"])
-    assert rows.loc["svm", "p_mcnemar"] == mcnemar_test(models["attentive"], models["svm"])
     assert rows.loc["svm", "p_permutation"] == permutation_test(
         models["attentive"], models["svm"], n_permutations=500
     )
@@ -94,6 +95,27 @@ def test_the_verdict_follows_the_corrected_permutation_test(table):
     assert verdict["svm"] == "better"
     assert verdict["plain"] == "undecided"
     assert pd.isna(verdict["attentive"])
+
+
+def test_few_groups_cannot_be_tested_and_every_text_says_so(simulate, roles):
+    """SAVEE and CASIA have four speakers, TESS two: no swap of so few is rare enough."""
+    predictions = {
+        name: simulate(skill, i, n_groups=4)
+        for i, (name, skill) in enumerate({"attentive": 5.0, "plain": 4.0, "svm": 0.1}.items())
+    }
+    few = compare(predictions, roles, protocol="kfold", corpus="c", task="t", parameters=QUICK)
+    told = "cannot be tested with 4 groups"
+
+    assert list(few["verdict"].fillna("")) == ["", "untestable", "untestable"]
+    assert few[[name for name in few if "p_permutation" in name]].isna().all(axis=None)
+    assert few["difference_ci_low"].notna().sum() == 2
+    assert sentences_on_tests(few)[1].startswith(f"Whether attentive beats svm {told}: UAR ")
+    assert summary_sentence(few).endswith(f"whether it beats a baseline {told}.")
+    assert few["n_groups"].iloc[0] == 4
+    page = render_report(few, predictions, {}, task="t", corpus="c", protocol="kfold")
+    for text in (comparison_text(few, "t"), comparison_markdown(few), page):
+        assert told in text
+        assert "nan" not in text.lower().split()
 
 
 def test_a_proposed_model_can_lose(models):
@@ -180,6 +202,23 @@ def test_every_protocol_is_a_sentence(protocol):
 
     assert sentence.endswith(".")
     assert "{" not in sentence
+
+
+def test_every_model_that_is_no_part_of_the_proposed_one_is_a_baseline(models, simulate):
+    """Two proposed models: the second, which is better, is one that the first does not beat."""
+    rivals = {**models, "second": simulate(2.6, 4), "encoder": simulate(6.0, 5)}
+    roles = {
+        "attentive": "proposed",
+        "plain": "ablation",
+        "svm": "baseline",
+        "second": "proposed",
+        "encoder": "pretrained",
+    }
+    both = compare(rivals, roles, protocol="kfold", corpus="demo", task="t", parameters=QUICK)
+
+    assert summary_sentence(both).startswith("The proposed model attentive reaches")
+    assert summary_sentence(both).endswith("and beats svm, but not every baseline.")
+    assert len(sentences_on_tests(both)) == 4
 
 
 def test_a_proposed_model_that_beats_only_some_baselines_says_so(models):

@@ -25,7 +25,7 @@ CLASSES = ["calm", "happy", "sad"]
 
 @pytest.fixture(scope="module")
 def table(models, roles):
-    parameters = EvaluationParameters(n_resamples=100, n_permutations=100)
+    parameters = EvaluationParameters(n_permutations=100)
     return compare(models, roles, protocol="kfold", corpus="demo", task="t", parameters=parameters)
 
 

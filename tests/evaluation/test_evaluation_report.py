@@ -16,7 +16,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import render_report
 from affetto.evaluation.report_tables import ReportTable
 
-QUICK = EvaluationParameters(n_resamples=100, n_permutations=100)
+QUICK = EvaluationParameters(n_permutations=100)
 VOID = {"meta", "img", "br", "link", "input"}
 
 

@@ -9,7 +9,7 @@ from affetto.evaluation.parameters import EvaluationParameters, HighlightTestPar
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 
 PARAMETERS = HighlightTestParameters(length_s=3.0, n_random=4)
-QUICK = EvaluationParameters(n_resamples=200, n_permutations=200, highlights=PARAMETERS)
+QUICK = EvaluationParameters(n_permutations=200, highlights=PARAMETERS)
 
 
 def clips_with_a_loud_second(n=8, frames=100):

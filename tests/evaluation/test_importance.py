@@ -19,7 +19,7 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
-QUICK = EvaluationParameters(n_resamples=200, n_permutations=100)
+QUICK = EvaluationParameters(n_permutations=100)
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 NAMES = ("pcm_RMSenergy_sma_amean", "F0final_sma_amean", "audSpec_Rfilt_sma[0]_amean", "mfcc_sma[1]_amean")
 CLASSES = ("calm", "tense")
@@ -106,7 +106,8 @@ def test_a_model_of_one_column_needs_that_group_alone(features, clips, tmp_path)
     assert table.loc["voicing", "loss_sd"] == pytest.approx(losses.std(ddof=1))
     assert table.loc["voicing", "loss_ci_low"] <= losses.mean() <= table.loc["voicing", "loss_ci_high"]
     others = table.drop(index="voicing")
-    assert (others[["loss", "loss_sd", "loss_ci_low", "loss_ci_high"]] == 0).all(axis=None)
+    assert (others[["loss", "loss_sd"]] == 0).all(axis=None)
+    assert (others["loss_ci_low"] == -others["loss_ci_high"]).all()
     assert set(table["uar"]) == {1.0}
     assert set(table["n_clips"]) == {N_CLIPS}
 
@@ -118,7 +119,8 @@ def test_a_full_exchange_between_two_classes_loses_everything(clips):
 
     (row,) = importance_of("m", [answers], Truth.of(clips), QUICK).to_dict("records")
 
-    assert (row["loss"], row["loss_ci_low"], row["loss_ci_high"]) == (100, 100, 100)
+    assert (row["loss"], row["loss_ci_high"]) == (100, 100)
+    assert 50 < row["loss_ci_low"] < 100  # so few clips
     assert np.isnan(row["loss_sd"])
     assert row["n_repeats"] == 1
 

@@ -13,9 +13,9 @@ from affetto.evaluation.robustness import (
     unknown_row,
 )
 from affetto.evaluation.robustness_figure import robustness_figure
-from affetto.evaluation.significance import bootstrap_difference
+from affetto.evaluation.significance import difference_interval
 
-QUICK = EvaluationParameters(n_resamples=200)
+QUICK = EvaluationParameters()
 LABELS = ["calm", "sad"] * 10
 GROUPS = [f"g{i // 4}" for i in range(20)]
 
@@ -26,8 +26,8 @@ def answers(predictions, predicted):
 
 def rows(changes):
     """A table of `condition, model, change`, tolerance 2."""
-    shared = {"family": "packaging", "role": "proposed", "tolerance": 2.0}
-    scores = {"uar": 0.5, "change_ci_low": -1.0, "change_ci_high": 1.0, "n_clips": 9}
+    shared = {"family": "packaging", "role": "proposed", "tolerance": 2.0, "trained_on": "no"}
+    scores = {"uar": 0.5, "n_clips": 9}
     return judged(
         pd.DataFrame(
             [
@@ -40,6 +40,9 @@ def rows(changes):
                     "condition": condition,
                     "model": model,
                     "change": change,
+                    "change_ci_low": change - 1.0,
+                    "change_ci_high": change + 1.0,
+                    "trained_on": "yes" if condition.startswith("rate") else "no",
                 }
                 for condition, model, change in changes
             ],
@@ -53,7 +56,8 @@ def test_equal_answers_change_nothing(make_predictions):
 
     row = robustness_row(answers(clean, clean["predicted"]), clean, QUICK)
 
-    assert row["change"] == row["change_ci_low"] == row["change_ci_high"] == 0
+    assert row["change"] == 0
+    assert row["change_ci_low"] == -row["change_ci_high"] < 0  # so many clips cannot show that none would
     assert row["n_clips"] == 20
 
 
@@ -66,7 +70,7 @@ def test_the_change_is_in_points_and_paired(make_predictions):
 
     assert (row["uar"], row["uar_clean"]) == pytest.approx((0.9, 1.0))
     assert row["change"] == pytest.approx(-10.0)
-    whole = bootstrap_difference(clean.assign(predicted=told), clean, n_resamples=200)
+    whole = difference_interval(clean.assign(predicted=told), clean)
     assert (row["change_ci_low"], row["change_ci_high"]) == pytest.approx((100 * whole.low, 100 * whole.high))
 
 
@@ -80,28 +84,32 @@ def test_only_degraded_clips_count_for_the_clean_score(make_predictions):
     assert row["n_clips"] == 10
 
 
-def test_a_change_is_judged_by_its_size_and_what_is_unknown_is_not_judged():
-    table = rows([("a", "m", -2.0), ("b", "m", 2.1), ("c", "m", None)])
+def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judged():
+    """The change of b is within the two points of tolerance, its interval [0.5, 2.5] is not."""
+    table = rows([("a", "m", -1.0), ("b", "m", 1.5), ("c", "m", None)])
+    alone = judged(table.assign(change_ci_low=np.nan, change_ci_high=np.nan))
 
     assert list(table["within_tolerance"]) == ["yes", "no", ""]
+    assert list(alone["within_tolerance"]) == ["no", "no", ""]
     assert robustness_metrics(table, "m") == {
-        "robustness_a_change": -2.0,
-        "robustness_b_change": 2.1,
+        "robustness_a_change": -1.0,
+        "robustness_b_change": 1.5,
         "robustness_within": 0.5,
     }
     assert robustness_metrics(table, "other") == {}
 
 
 def test_the_report_says_where_a_model_is_beyond_the_tolerance():
-    table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("m4a", "m", None)])
+    table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("rate_9_khz", "m", 0.5), ("m4a", "m", None)])
 
     laid_out = robustness_cells(table)
 
     assert robustness_sentences(table) == [
-        "m stays within the tolerance in 1 of 2 conditions, but not in rate 8 khz (−5.0)."
+        "m is shown to stay within the tolerance in 2 of 3 conditions (1 of the 2 that it was trained on), "
+        "but not in rate 8 khz (−5.0 [−6.0, −4.0])."
     ]
-    assert laid_out["rows"][0] == ["rate 8 khz", "±2", "−5.0 [−1.0, +1.0] ✗"]
-    assert laid_out["rows"][2][2] == "–"
+    assert laid_out["rows"][0] == ["rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †"]
+    assert laid_out["rows"][3][2] == "–"
     assert laid_out["notes"] == ["m4a: not decodable here."]
 
 

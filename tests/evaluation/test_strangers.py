@@ -16,7 +16,7 @@ from affetto.evaluation.strangers import (
     unknown_strangers,
 )
 
-QUICK = EvaluationParameters(n_resamples=400)
+QUICK = EvaluationParameters()
 values = st.lists(st.integers(0, 5), min_size=1, max_size=30)
 
 
@@ -112,7 +112,10 @@ def test_the_report_has_a_row_a_kind_and_says_what_is_missing(table):
     (written,) = stranger_tables(table)
 
     assert written.header == ("Strangers", "Clips", "linear: novelty", "linear: doubt", "svm: doubt")
-    assert written.rows[0] == ("short ones", "3", "1.000 [1.000, 1.000]", *["0.500 [0.500, 0.500]"] * 2)
+    assert written.rows[0][:2] == ("short ones", "3")
+    # Three clips of three groups that all are told apart leave nearly everything open.
+    assert [cell.split(" ", 1)[0] for cell in written.rows[0][2:]] == ["1.000", "0.500", "0.500"]
+    assert written.rows[0][2].endswith("[0.003, 1.000]")
     assert written.rows[1] == ("songs", "0", "–", "–", "–")
     assert written.note.endswith("songs: there is no folder songs.")
     assert stranger_tables(table.iloc[:0]) == []

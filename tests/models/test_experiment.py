@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from affetto.corpora.parameters import SplitParameters
-from affetto.corpora.splits import make_folds
+from affetto.corpora.splits import make_folds, make_random_folds
 from affetto.errors import AffettoError
+from affetto.evaluation.metrics import confusion_matrix
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
 from affetto.models.fold_fit import plan_fits
@@ -72,6 +73,58 @@ def test_every_clip_is_predicted_once_by_a_model_that_has_not_seen_its_group(cor
     assert list(predictions.filter(regex="^p_").columns) == ["p_calm", "p_tense"]
     np.testing.assert_allclose(predictions[["p_calm", "p_tense"]].sum(axis=1), 1)
     assert (predictions["predicted"] == predictions["label"]).mean() > 0.9
+
+
+SMALL = {
+    "mfcc_svm": ("mfcc", {}),
+    "kernel_logistic": ("mfcc", {"features": ["mfcc"]}),
+    "linear": ("functionals", {"features": ["functionals"], "penalty": [0.1, 1.0]}),
+    "mfcc_forest": ("mfcc", {"n_trees": 10}),
+    "functionals_svm": ("functionals", {"C": [0.01, 1.0]}),
+    "lstm": ("mfcc", {"epochs": 2, "units": 4}),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_order_of_rows_changes_nothing(corpus, tmp_path, name):
+    """Clip table, folds and features in orders of their own: the same folds, the same answer to each clip."""
+    read, parameters = SMALL[name]
+    frames, clips, _ = corpus
+    if read == "functionals":
+        means = [frames["mfcc"][i].mean(axis=0, keepdims=True) for i in range(24)]
+        names = [f"{read}_{i}" for i in range(6)]
+        frames = FeatureSet(
+            {read: ClipFeatures.from_arrays(read, clips["clip_id"], means, dimensions=names, hop_s=None)}
+        )
+    specification = ModelSpecification(
+        estimator=name, role="baseline", features=(read,), parameters=parameters
+    )
+    clips = clips.assign(corpus="toy", side="voice", path=clips["clip_id"])
+    found = []
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        first, second, third = (rng.permutation(24) if number else np.arange(24) for _ in range(3))
+        shuffled = clips.iloc[first]
+        grouped = make_folds(shuffled, SplitParameters(n_folds=3))
+        random = make_random_folds(shuffled, grouped, seed=0)
+        arguments = {"experiment": ExperimentParameters(), **where(tmp_path / str(number))}
+        features = frames.take(second)
+        tables = [
+            cross_validate(specification, features, shuffled, each.iloc[third], **arguments).predictions
+            for each in (grouped, random)
+        ]
+        everything = fit_on_everything(
+            specification, features, shuffled, temperature=1.0, **where(tmp_path / str(number))
+        )
+        tables.append(predict_clips(everything, frames).drop(columns=["times", "weights"]))
+        found.append([table.set_index("clip_id").sort_index() for table in tables])
+        assert load_estimator(everything).classes_ == EMOTIONS
+        assert tuple(confusion_matrix(tables[0]).index) == EMOTIONS
+        for table in tables:
+            assert list(table.filter(regex="^p_")) == ["p_calm", "p_tense"]  # one order at every exit
+    for tables in found[1:]:
+        for mine, theirs in zip(tables, found[0], strict=True):
+            pd.testing.assert_frame_equal(mine, theirs, check_exact=False, rtol=0, atol=1e-12)
 
 
 def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(corpus, tmp_path):

@@ -62,7 +62,6 @@ def make_catalog(evaluation_catalog):
     def make(corpus, fitted, root, experiment=KEPT, enrolment=ENROLMENT):
         evaluation = EvaluationParameters.model_validate(
             {
-                "n_resamples": 200,
                 "n_permutations": 100,
                 "importance": {"n_repeats": 0},
                 "enrolment": enrolment,

@@ -24,7 +24,7 @@ def predictions(skill):
     right = rng.random(30) < skill
     told = np.where(right, label, "anger")
     table = pd.DataFrame({"clip_id": [f"demo/{i}" for i in range(30)], "label": label, "predicted": told})
-    table = table.assign(group=[f"0{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
+    table = table.assign(group=[f"0{i % 10}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
     return table.assign(**{f"p_{name}": np.where(told == name, 0.8, 0.1) for name in sorted(set(label))})
 
 
@@ -32,7 +32,7 @@ def predictions(skill):
 def catalog(tmp_path):
     entries = yaml.safe_load(CATALOG.read_text().replace("${globals:data}", str(tmp_path)))
     catalog = DataCatalog.from_config(entries)
-    catalog["params:evaluation"] = EvaluationParameters(n_resamples=100, n_permutations=100)
+    catalog["params:evaluation"] = EvaluationParameters(n_permutations=100)
     for side in ("music", "voice"):
         catalog[f"params:{side}.corpus"] = CorpusParameters(source="demo")
         catalog[f"params:{side}.split"] = SplitParameters(protocol="kfold")
@@ -69,7 +69,7 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
         "report.html",
     }
     groups = pd.read_csv(folder / "groups.csv")
-    assert len(groups) == 2 * 6
+    assert len(groups) == 2 * 10
     assert set(groups.loc[groups["model"] == "crnn", "uar"]) == {1.0}
     table = pd.read_csv(folder / "comparison.csv").set_index("model")
     assert list(table.index) == ["crnn", "svm"]

@@ -50,7 +50,6 @@ def fitted(corpus, cross_validated):
 
 def run(evaluation_catalog, corpus, fitted, root, *, length_s=1.5, experiment=KEPT):
     evaluation = EvaluationParameters(
-        n_resamples=200,
         n_permutations=200,
         highlights=HighlightTestParameters(length_s=length_s, n_random=3),
     )

@@ -66,9 +66,7 @@ def fitted(corpus, cross_validated):
 @pytest.fixture
 def make_catalog(evaluation_catalog):
     def make(corpus, fitted, root, **parameters):
-        evaluation = EvaluationParameters(
-            n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=3)
-        )
+        evaluation = EvaluationParameters(n_permutations=100, importance=ImportanceParameters(n_repeats=3))
         return evaluation_catalog(corpus, fitted, MODELS, root, evaluation, parameters)
 
     return make
@@ -115,7 +113,7 @@ def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypat
         (
             {
                 "evaluation": EvaluationParameters(
-                    n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=0)
+                    n_permutations=100, importance=ImportanceParameters(n_repeats=0)
                 )
             },
             "n_repeats is 0",

@@ -25,6 +25,41 @@ def test_specifications_are_read_and_null_leaves_a_model_out():
     assert tables()["voice"]["mine"].parameters == {"penalty": 0.1}
 
 
+CRNN_LLD = {
+    "estimator": "crnn_lld",
+    "role": "proposed",
+    "features": ["log_mel", "lld", "functionals", "correlations"],
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"estimator": "linear", "features": ["functionals", "correlations"]}, None),  # a branch
+        ({"estimator": "crnn", "features": ["log_mel"]}, None),
+        (
+            {"estimator": "functionals_svm", "features": ["functionals"]},
+            "neither crnn_lld nor a branch of it",
+        ),
+        (
+            {"estimator": "linear", "features": ["egemaps"], "parameters": {"features": ["egemaps"]}},
+            "it reads egemaps, which the proposed model does not",
+        ),
+    ],
+)
+def test_a_model_that_is_no_part_of_the_proposed_one_is_no_ablation(entry, reason):
+    """On 4Q an SVM of the same features that is as good was called an ablation, and no baseline."""
+    models = {"crnn_lld": CRNN_LLD, "other": {**entry, "role": "ablation"}}
+    parameters = {"voice": {"emotion": {"models": models}}, "music": {"emotion": {"models": {}}}}
+    if reason is None:
+        assert read_tables(parameters)["voice"]["other"].role == "ablation"
+        return
+    with pytest.raises(AffettoError, match=rf"voice\.emotion\.models\.other\.role .*{reason}.* baseline"):
+        read_tables(parameters)
+    models["other"]["role"] = "baseline"
+    assert read_tables(parameters)["voice"]["other"].role == "baseline"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

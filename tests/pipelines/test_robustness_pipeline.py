@@ -9,7 +9,7 @@ from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extraction import extract_in_memory
 from affetto.features.parameters import MfccParameters
@@ -19,6 +19,7 @@ from affetto.parallel import ExecutorParameters
 from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
 from affetto.pipelines.robustness.pipeline import create_pipeline
 from affetto.results import ResultStore
+from affetto.robustness.measure import Candidate
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 HERE = ExecutorParameters(n_jobs=1, progress=False)
@@ -52,7 +53,7 @@ def corpus(tmp_path_factory):
 
 def fill(catalog, corpus, tmp_path, conditions, experiment=KEPT):
     root, clips, features = corpus
-    evaluation = {"n_resamples": 100, "robustness": {"conditions": conditions}}
+    evaluation = {"robustness": {"conditions": conditions}}
     catalog["params:evaluation"] = EvaluationParameters.model_validate(evaluation)
     catalog["params:executor"], catalog["params:voice.emotion.experiment"] = HERE, experiment
     catalog["params:voice.corpus"] = CorpusParameters(source="folders", root=root)
@@ -94,7 +95,9 @@ def test_every_model_is_tested_in_every_condition(catalog, corpus, tmp_path, mon
     table = run(catalog, tmp_path).set_index(["model", "condition"])
 
     assert list(table.index) == [(model, name) for name in CONDITIONS for model in MODELS]
-    assert table.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [0.0, "yes", 12]
+    # Twelve clips that change nothing do not show that no clip would by two points.
+    assert table.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [0.0, "no", 12]
+    assert set(table["trained_on"]) == {"no"}
     clean = catalog.load("voice.emotion.svm.predictions")
     recall = (clean["label"] == clean["predicted"]).groupby(clean["label"]).mean()
     assert table.loc[("svm", "flac"), "uar_clean"] == pytest.approx(recall.mean())
@@ -102,6 +105,22 @@ def test_every_model_is_tested_in_every_condition(catalog, corpus, tmp_path, mon
     assert table.loc[("svm", "drowned"), "within_tolerance"] == "no"
     assert pd.isna(table.loc[("soft_svm", "m4a"), "uar"])
     assert "not decodable here" in table.loc[("soft_svm", "m4a"), "note"]
+
+
+def test_a_condition_counts_as_learnt_whatever_its_name():
+    copies = {"narrowband": {"kind": "rate", "sample_rate_hz": 8000}, "telephone": None}
+    model = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",), copies=copies)
+    tested = RobustnessParameters(
+        conditions={
+            "rate_8_khz": {"kind": "rate", "sample_rate_hz": 8000, "tolerance": 3.0},
+            "rate_9_khz": {"kind": "rate", "sample_rate_hz": 9000},
+            "telephone": {"kind": "telephone"},
+        }
+    ).chosen
+
+    candidate = Candidate("baseline", ("mfcc",), (), pd.DataFrame(), tuple(model.conditions.values()))
+
+    assert [candidate.has_learnt(condition) for condition in tested.values()] == [True, False, False]
 
 
 def test_nothing_is_computed_twice(catalog, corpus, tmp_path, monkeypatch):
@@ -155,7 +174,7 @@ def test_the_report_has_the_table_and_the_figure(catalog, corpus, tmp_path, cond
 def voice_catalog(catalog, corpus, tmp_path, strangers, **more):
     """Fill the catalog for a model that tells novelty and one that does not."""
     fill(catalog, corpus, tmp_path, {})
-    evaluation = {"n_resamples": 100, "strangers": strangers, **more}
+    evaluation = {"strangers": strangers, **more}
     catalog["params:evaluation"] = EvaluationParameters.model_validate(evaluation)
 
 

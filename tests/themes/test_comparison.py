@@ -3,20 +3,22 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.significance import signed_interval
 from affetto.themes.comparison import compare_discovery
 from affetto.themes.scores import discovery_scores, retrieval_precision
 
-QUICK = EvaluationParameters(n_resamples=300, n_permutations=300)
+QUICK = EvaluationParameters(n_permutations=300)
+MEASURES = ("theme_ami", "theme_precision_at_10")
 
 
-def assignments(noise, *, seed=0, n_folds=4, per_block=30):
-    """Clusters that follow three labels, but for a share of `noise`."""
+def assignments(noise, *, seed=0, n_folds=10, per_block=30):
+    """Clusters that follow three labels, but for a share of `noise`; three clips of each emotion a group."""
     rng = np.random.default_rng(seed)
     rows = [
         {
             "fold": fold,
             "emotion": emotion,
-            "group": f"{fold}-{emotion}-{i // 3}",
+            "group": f"{fold}-{i // 3}",
             "label": "abc"[i % 3],
             "cluster": int(rng.integers(3)) if rng.random() < noise else i % 3,
             "precision_at_10": 1 - noise * rng.random(),
@@ -28,24 +30,45 @@ def assignments(noise, *, seed=0, n_folds=4, per_block=30):
     return pd.DataFrame(rows)
 
 
+def compared(n_folds, *, theirs=0.9, ours=0.1, parameters=QUICK):
+    tables = {
+        "ours": assignments(ours, n_folds=n_folds),
+        "theirs": assignments(theirs, seed=1, n_folds=n_folds),
+    }
+    return tables, compare_discovery(tables, "ours", parameters).set_index("model")
+
+
 def test_a_better_model_is_shown_to_be_better():
-    tables = {"ours": assignments(0.1), "theirs": assignments(0.9, seed=1), "same": assignments(0.1)}
-    table = compare_discovery(tables, "ours", QUICK).set_index("model")
-    for measure in ("theme_ami", "theme_precision_at_10"):
+    tables, table = compared(10)
+    for measure in MEASURES:
         scores = {model: discovery_scores(rows)[measure] for model, rows in tables.items()}
         difference = scores["ours"] - scores["theirs"]
         assert table.loc["theirs", f"{measure}_difference"] == pytest.approx(difference)
         low, high = (table.loc["ours", f"{measure}_ci_{end}"] for end in ("low", "high"))
-        assert low <= scores["ours"] <= high
+        assert low < scores["ours"] < high
         assert table.loc["theirs", f"{measure}_difference_ci_low"] > 0
         assert table.loc["theirs", f"{measure}_p_holm"] < 0.05
-        assert np.isnan(table.loc["same", f"{measure}_p_holm"])
         assert np.isnan(table.loc["ours", f"{measure}_difference"])
+    assert table.loc["theirs", "theme_ami_p_holm"] == pytest.approx(2 / 2**10)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_intervals_leave_out_a_group_at_a_time(measure):
+    """Not a fold and emotion, and not a clip: an artist in several emotions is one artist."""
+    rows = assignments(0.5, n_folds=2, per_block=12)
+    rows.loc[rows["group"].str.startswith("0"), "group"] = "0-0"  # which then is all of a fold
+    scores = [discovery_scores(rows)[measure]]
+    scores += [discovery_scores(rows[rows["group"] != name])[measure] for name in sorted(set(rows["group"]))]
+
+    table = compare_discovery({"ours": rows}, "ours", QUICK).set_index("model")
+
+    found = table.loc["ours", [f"{measure}_ci_low", f"{measure}_ci_high"]]
+    expected = signed_interval(np.array(scores), n_clips=len(rows), confidence=0.95)
+    np.testing.assert_allclose(found.astype(float), expected)
 
 
 def test_equal_models_are_not_told_apart():
-    tables = {"ours": assignments(0.5, n_folds=20), "theirs": assignments(0.5, seed=1, n_folds=20)}
-    table = compare_discovery(tables, "ours", QUICK).set_index("model")
+    _, table = compared(10, ours=0.5, theirs=0.5)
     assert table.loc["theirs", "theme_ami_p_holm"] > 0.05
     assert (
         table.loc["theirs", "theme_ami_difference_ci_low"]
@@ -54,11 +77,12 @@ def test_equal_models_are_not_told_apart():
     )
 
 
-def test_few_blocks_have_the_exact_p():
-    """Of two blocks all four swaps are counted: two of them differ as much."""
-    tables = {"ours": assignments(0.1, n_folds=1), "theirs": assignments(0.9, seed=1, n_folds=1)}
-    table = compare_discovery(tables, "ours", QUICK).set_index("model")
-    assert table.loc["theirs", "theme_ami_p_holm"] == pytest.approx(0.5)
+def test_few_folds_are_not_swapped_emotion_by_emotion():
+    """Of five folds a p of 2 / 2^5 is the least: twice five folds and emotions would seem enough."""
+    _, table = compared(5)
+    assert np.isnan(table.loc["theirs", "theme_ami_p_holm"])
+    assert table.loc["theirs", "theme_ami_units"] == 5
+    assert table.loc["theirs", "theme_precision_at_10_p_holm"] < 0.05
 
 
 def test_without_labels_nothing_is_tested():

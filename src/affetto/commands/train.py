@@ -309,7 +309,7 @@ def _files(
     place = {"source": corpus.source, "root": as_text(corpus.root), "name": model}
     sources = _sources(size, side)
     settings = _settings(root / "conf", sources, side)
-    settings[side]["emotion"].setdefault("experiment", {}).update(_experiment(found, split, n_labelled))
+    settings[side]["emotion"].setdefault("experiment", {}).update(_experiment(found, n_labelled))
     where = {"data": f"data/{TRAINED}/{model}"}
     lie = "Where results lie."
     if side == "voice":
@@ -347,11 +347,9 @@ def _split(found: CorpusCheck, emotions: Mapping[str, int], size: str) -> dict[s
     return {"protocol": "kfold", "n_folds": max(2, min(_FOLDS, groups, max(emotions.values())))}
 
 
-def _experiment(found: CorpusCheck, split: Mapping[str, Any], n_labelled: int) -> dict[str, Any]:
+def _experiment(found: CorpusCheck, n_labelled: int) -> dict[str, Any]:
     """Compare with random folds where there are groups to ignore, and clips enough to tell."""
-    if every_clip_its_own_group(found) or n_labelled < _LEAKAGE_FROM:
-        return {"leakage_gap": False}
-    return {"leakage_folds": split.get("n_folds", found.groups.found)}
+    return {"leakage_gap": not every_clip_its_own_group(found) and n_labelled >= _LEAKAGE_FROM}
 
 
 def _settings(conf: Path, sources: Iterable[str], side: str) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     Returns
     -------
     pandas.DataFrame
-        `clip_id, fold`; -1 for clips that are never tested. With `second_folds` also `group_fold,
-        second_fold`. `trained_on` tells what the models of a fold are fitted on.
+        `clip_id, fold` by `clip_id`; -1 for clips that are never tested. With `second_folds` also
+        `group_fold, second_fold`. `trained_on` tells what the models of a fold are fitted on.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     if split.protocol == "official":
         return _official(labelled)
     if split.protocol in BY_CORPUS:
-        tested = tested or labelled["corpus"].iloc[0]
+        tested = tested or clips.loc[clips["emotion"].notna(), "corpus"].iloc[0]
         return _table(*folds_by_corpus(labelled, split.protocol, tested=tested))
     is_tested = _is_tested(labelled, split)
     _check_groups(labelled, is_tested, split)
@@ -114,8 +114,12 @@ def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: st
         )
 
 
-def make_random_folds(clips: pd.DataFrame, *, n_folds: int, seed: int) -> pd.DataFrame:
-    """Assign every labelled clip to a fold regardless of groups: the optimistic end of the leakage gap.
+def make_random_folds(clips: pd.DataFrame, folds: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Deal clips into as many folds regardless of groups: the optimistic end of the leakage gap.
+
+    Models are fitted on as large a share of the clips as those of the grouped folds, or the gap would tell of
+    the size of the training part as well. Where one part alone is tested, all clips are dealt into as many
+    folds as there are such parts.
 
     Clips of one file, whose segments may overlap, or of the same decoded content stay together even here:
     having trained on the very samples is no leakage by group.
@@ -124,36 +128,49 @@ def make_random_folds(clips: pd.DataFrame, *, n_folds: int, seed: int) -> pd.Dat
     ----------
     clips
         Clip table; clips without emotion are left out.
-    n_folds
-        Number of folds; no more than the smallest emotion has recordings are made, but two at least.
+    folds
+        Of `make_folds`; clips that it leaves out are left out, those that it never tests are not dealt.
     seed
         Seed of the shuffle.
 
     Returns
     -------
     pandas.DataFrame
-        `clip_id, fold`, folds from 0.
+        `clip_id, fold`, folds from 0, stratified by emotion; -1 for clips that are never tested.
 
     Raises
     ------
     AffettoError
         When there are fewer than two emotions, or one of a single clip.
     """
-    from sklearn.model_selection import StratifiedKFold
-
     labelled = _labelled(clips)
     _check_classes(labelled)
+    labelled = labelled[labelled["clip_id"].isin(folds["clip_id"])].reset_index(drop=True)
     recordings = _recordings(labelled)
-    emotions = labelled.loc[~recordings.duplicated(), "emotion"]
-    counts = emotions.value_counts()
-    n_folds = min(n_folds, max(2, int(counts.min())))
-    if counts.max() == 1:  # one recording an emotion: there is nothing to stratify
-        return _table(labelled, recordings.factorize()[0] % n_folds)
-    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    grouped = folds.set_index("clip_id").loc[labelled["clip_id"]].reset_index()
+    held_out = 1 - np.mean([trained_on(grouped, fold).mean() for fold in _tested_folds(grouped)])
+    dealt = recordings.isin(recordings[(grouped["fold"] != ALWAYS_TRAINING).to_numpy()])
+    n_folds = round(dealt.mean() / held_out)
+    if n_folds == 1:
+        dealt[:], n_folds = True, max(2, round(1 / held_out))
+    found = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
+    found[dealt] = _deal(recordings[dealt], labelled.loc[dealt, "emotion"], n_folds, seed)
+    return _table(labelled, found)
+
+
+def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, seed: int) -> Folds:
+    """Deal whole recordings into stratified folds, as far as there are enough of them."""
+    from sklearn.model_selection import StratifiedKFold
+
+    emotions = emotion[~recordings.duplicated()]
+    most = int(emotions.value_counts().max())
+    if most == 1:  # one recording an emotion: there is nothing to stratify
+        return np.asarray(recordings.factorize()[0] % min(n_folds, 2))
+    splitter = StratifiedKFold(min(n_folds, most), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of rare emotions, which we log ourselves
         folds = _test_folds(splitter.split(emotions, emotions), len(emotions))
-    return _table(labelled, folds[recordings.factorize()[0]])
+    return np.asarray(folds[recordings.factorize()[0]])
 
 
 def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
@@ -167,7 +184,8 @@ def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
 
 
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
-    labelled = clips[clips["emotion"].notna()].reset_index(drop=True)
+    """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds."""
+    labelled = clips[clips["emotion"].notna()].sort_values("clip_id", ignore_index=True)
     if labelled.empty:
         side = clips["side"].iloc[0]
         raise AffettoError(

@@ -39,7 +39,7 @@ def binned_error(sums: Array) -> Array:
     Returns
     -------
     ndarray
-        Shape [...], in [0, 1].
+        Shape [...], in [0, 1]; NaN without clips.
     """
     gaps, sizes = np.abs(sums[..., 0]).sum(axis=-1), sums[..., 1].sum(axis=-1)
-    return np.asarray(gaps / sizes)
+    return np.asarray(np.divide(gaps, sizes, out=np.full(gaps.shape, np.nan), where=sizes > 0))

@@ -12,13 +12,7 @@ from affetto.evaluation.counts import MetricName
 from affetto.evaluation.metrics import SeedMetric, macro_f1, per_seed, summarise, uar, wa
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import intervals
-from affetto.evaluation.significance import (
-    bootstrap_difference,
-    holm,
-    mcnemar_test,
-    paired,
-    permutation_test,
-)
+from affetto.evaluation.significance import difference_interval, holm, paired, permutation_test
 from affetto.evaluation.wording import comparison_markdown
 
 __all__ = ["COMPARISON_COLUMNS", "compare", "comparison_markdown", "leakage", "proposed_model"]
@@ -55,8 +49,6 @@ COMPARISON_COLUMNS = (
     "difference",
     "difference_ci_low",
     "difference_ci_high",
-    "p_mcnemar",
-    "p_mcnemar_holm",
     "p_permutation",
     "p_permutation_holm",
     "verdict",
@@ -113,7 +105,7 @@ def compare(
         UAR(proposed) - UAR(this model), with its interval over groups, and the tests' p as they are and
         Holm-corrected over the rows; missing on the proposed row. `verdict` says what the permutation test
         allows to be said of the proposed model: `better` or `worse` when its Holm-corrected p is below alpha,
-        else `undecided`.
+        else `undecided`, and `untestable` where no p of so few groups could be (see `enough_groups`).
         Accuracy and macro F1 are tested alike (`wa_…`, `macro_f1_…`), to stand beside what others publish;
         the verdict is on the UAR alone.
 
@@ -130,7 +122,7 @@ def compare(
         row |= {"corpus": corpus, "protocol": protocol, **_scores(table, chosen)}
         row |= leakage(table, (random_predictions or {}).get(model))
         if proposed in predictions and model != proposed:
-            row |= _tests(predictions[str(proposed)], table, chosen)
+            row |= _tests(predictions[str(proposed)], table, chosen, n_tests=len(predictions) - 1)
         rows.append(row)
     return _sorted(_judged(pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS)), chosen.alpha))
 
@@ -161,23 +153,19 @@ def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, 
     return {**scores, **intervals(table, parameters)}
 
 
-def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
+def _tests(
+    proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters, *, n_tests: int
+) -> dict[str, float]:
     ours, theirs = paired(proposed, other)
-    found = {"p_mcnemar": mcnemar_test(proposed, other)}
+    found: dict[str, float] = {}
     for metric, (prefix, score) in _TESTED.items():
-        interval = bootstrap_difference(
-            proposed,
-            other,
-            metric=metric,
-            n_resamples=parameters.n_resamples,
-            confidence=parameters.confidence,
-            seed=parameters.seed,
-        )
+        interval = difference_interval(proposed, other, metric=metric, confidence=parameters.confidence)
         p = permutation_test(
             proposed,
             other,
             metric=metric,
-            unit=parameters.permutation_unit,
+            n_tests=n_tests,
+            alpha=parameters.alpha,
             n_permutations=parameters.n_permutations,
             seed=parameters.seed,
         )
@@ -192,7 +180,7 @@ def _tests(proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationPa
 
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    for test in ("p_mcnemar", *(f"{prefix}p_permutation" for prefix, _ in _TESTED.values())):
+    for test in (f"{prefix}p_permutation" for prefix, _ in _TESTED.values()):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
     table["verdict"] = [
         _verdict(difference, p, alpha)
@@ -202,8 +190,10 @@ def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
 
 
 def _verdict(difference: float, p: float, alpha: float) -> str | None:
-    if math.isnan(p):
+    if math.isnan(difference):
         return None
+    if math.isnan(p):
+        return "untestable"
     if p >= alpha:
         return "undecided"
     return "better" if difference > 0 else "worse"

@@ -16,7 +16,7 @@ import pandas as pd
 from affetto.evaluation.asking import NOT_ASKED, Answers, Truth
 from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import bootstrap_difference
+from affetto.evaluation.significance import difference_interval
 
 ENROLMENT_COLUMNS = (
     "model",
@@ -54,8 +54,7 @@ def gain_of(
     -------
     DataFrame
         `ENROLMENT_COLUMNS`, a row a number of enrolled clips for which some speaker has enough clips. UAR is
-        pooled over all speakers, mean over seeds and draws; the gain has its paired bootstrap interval over
-        speakers.
+        pooled over all speakers, mean over seeds and draws; the gain has its paired interval over speakers.
     """
     rows = []
     for place, size in enumerate(parameters.enrolment.sizes):
@@ -89,13 +88,7 @@ def _scored(answers: Sequence[Answers], place: int, truth: Truth) -> tuple[pd.Da
 
 def _gain(anyone: pd.DataFrame, enrolled: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, Any]:
     before, after = (float(per_seed(table, uar).mean()) for table in (anyone, enrolled))
-    interval = bootstrap_difference(
-        enrolled,
-        anyone,
-        n_resamples=parameters.n_resamples,
-        confidence=parameters.confidence,
-        seed=parameters.seed,
-    )
+    interval = difference_interval(enrolled, anyone, confidence=parameters.confidence)
     return {
         "uar_anyone": before,
         "uar_enrolled": after,

@@ -44,6 +44,6 @@ def _row(row: pd.Series[Any]) -> tuple[str, ...]:
         number(row["uar_highlight"]),
         number(row["uar_random"]),
         points(row["gain"], row["gain_ci_low"], row["gain_ci_high"]),
-        p_value(row["p_value"]),
+        p_value(row["p_value"], n_groups=row["n_groups"]),
         str(int(row["n_clips"])),
     )

@@ -16,7 +16,7 @@ import pandas as pd
 from affetto.evaluation.asking import Answers, Truth
 from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import bootstrap_difference, permutation_test
+from affetto.evaluation.significance import difference_interval, permutation_test
 
 HIGHLIGHT_COLUMNS = (
     "model",
@@ -29,6 +29,7 @@ HIGHLIGHT_COLUMNS = (
     "gain_ci_high",
     "p_value",
     "n_clips",
+    "n_groups",
     "n_random",
 )
 """Columns of the table; `gain` and its interval are points: hundredths of UAR."""
@@ -56,24 +57,18 @@ def worth_of(
     DataFrame
         `HIGHLIGHT_COLUMNS`, one row, or none when no clip was long enough. UAR is pooled over the folds, mean
         over seeds and draws; the interval of the gain is paired and over groups, `p_value` that of the paired
-        permutation test.
+        permutation test; NaN where there are too few groups for one.
     """
     told = {name: _rows(answers, name, truth) for name in ("whole", "highlight", "random")}
     if told["whole"].empty:
         return pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
     scores = {f"uar_{name}": float(per_seed(table, uar).mean()) for name, table in told.items()}
     first, second = told["highlight"], told["random"]
-    low, high = bootstrap_difference(
-        first,
-        second,
-        n_resamples=parameters.n_resamples,
-        confidence=parameters.confidence,
-        seed=parameters.seed,
-    )
+    low, high = difference_interval(first, second, confidence=parameters.confidence)
     p_value = permutation_test(
         first,
         second,
-        unit=parameters.permutation_unit,
+        alpha=parameters.alpha,
         n_permutations=parameters.n_permutations,
         seed=parameters.seed,
     )
@@ -86,6 +81,7 @@ def worth_of(
         "gain_ci_high": _POINTS * high,
         "p_value": p_value,
         "n_clips": first["clip_id"].nunique(),
+        "n_groups": first["group"].nunique(),
         "n_random": parameters.highlights.n_random,
     }
     return pd.DataFrame([row], columns=list(HIGHLIGHT_COLUMNS))

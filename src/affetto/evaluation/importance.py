@@ -21,7 +21,7 @@ from affetto.evaluation.exchange import Columns
 from affetto.evaluation.exchange_inquiry import AS_IS
 from affetto.evaluation.lld_groups import columns_by_group
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import bootstrap_difference
+from affetto.evaluation.significance import difference_interval
 from affetto.features.clip_features import FeatureSet
 
 IMPORTANCE_COLUMNS = (
@@ -80,7 +80,7 @@ def importance_of(
     DataFrame
         A row a group of descriptors: `loss` in points of UAR, pooled over the folds, mean over seeds and
         repeats; `loss_sd`, its deviation over repeats (NaN for one); `loss_ci_low` and `loss_ci_high`, its
-        bootstrap interval over speakers; `uar` of the model as it is.
+        interval over speakers; `uar` of the model as it is.
     """
     whole = _rows(answers, AS_IS, truth)
     rows = [
@@ -98,13 +98,7 @@ def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, parameters: EvaluationPa
     first, second = (_as_seeds(table, n_repeats) for table in (alone, exchanged))
     losses = _POINTS * (_pooled(first) - _pooled(second)).reshape(-1, n_repeats)
     by_repeat = losses.mean(axis=0)
-    interval = bootstrap_difference(
-        first,
-        second,
-        n_resamples=parameters.n_resamples,
-        confidence=parameters.confidence,
-        seed=parameters.seed,
-    )
+    interval = difference_interval(first, second, confidence=parameters.confidence)
     return {
         "uar": float(_pooled(whole).mean()),
         "loss": float(by_repeat.mean()),

@@ -135,26 +135,18 @@ class EvaluationParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_resamples: int = Field(
-        default=10_000, ge=100, le=1_000_000, description="Bootstrap resamples of the groups."
-    )
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0, description="Coverage of the intervals.")
     n_permutations: int = Field(
         default=10_000,
         ge=100,
         le=1_000_000,
-        description="Random swaps of the permutation test, where not all of them can be counted exactly.",
-    )
-    permutation_unit: Literal["clip", "group"] | None = Field(
-        default=None,
-        description="What is swapped between two models: whole groups, or single clips as if they were "
-        "independent; null: groups, where there are eight or more.",
+        description="Random swaps of groups in the permutation test, where there are too many to count all.",
     )
     alpha: float = Field(
         default=0.05, gt=0.0, le=0.2, description="A difference counts below this Holm-corrected p."
     )
     n_bins: int = Field(default=15, ge=2, le=100, description="Confidence bins of the calibration error.")
-    seed: int = Field(default=0, ge=0, description="Seed of resamples and permutations.")
+    seed: int = Field(default=0, ge=0, description="Seed of the random swaps.")
     importance: ImportanceParameters = Field(default_factory=ImportanceParameters)
     enrolment: EnrolmentParameters = Field(default_factory=EnrolmentParameters)
     highlights: HighlightTestParameters = Field(default_factory=HighlightTestParameters)

@@ -13,7 +13,6 @@ import pandas as pd
 from affetto.evaluation.metrics import per_class_recall
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report_tables import ReportTable
-from affetto.evaluation.significance import swap_unit
 from affetto.evaluation.wording import (
     MISSING,
     cells,
@@ -97,7 +96,6 @@ def render_report(
         An HTML page without scripts and without anything loaded from elsewhere.
     """
     chosen = parameters or EvaluationParameters()
-    n_groups = int(comparison["n_groups"].max()) if len(comparison) else 0
     n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
     return page_template("affetto.evaluation", "report.html.j2").render(
         title=task_title(task),
@@ -115,7 +113,6 @@ def render_report(
         robustness=robustness,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=chosen,
-        unit=chosen.permutation_unit or swap_unit(n_groups),
     )
 
 
@@ -165,7 +162,7 @@ def _recall_table(comparison: pd.DataFrame, predictions: Mapping[str, pd.DataFra
 def _discovery_table(discovery: pd.DataFrame | None) -> dict[str, Any] | None:
     if discovery is None or discovery.empty:
         return None
-    ends = tuple(name for name in discovery.columns if name.endswith(("_ci_low", "_ci_high")))
+    ends = tuple(name for name in discovery.columns if name.endswith(("_ci_low", "_ci_high", "_units")))
     shown = ["model", "role", *(n for n in discovery.columns if n not in ("model", "role", *ends))]
     rows = [
         {"role": str(row["role"]), "cells": [_cell(name, row) for name in shown]}
@@ -184,12 +181,13 @@ def _cell(name: str, row: pd.Series[Any]) -> str:
     value, is_difference = row[name], name.endswith("_difference")
     if isinstance(value, str):
         return value
+    if name.endswith("_p_holm"):
+        units = row.get(name.replace("_p_holm", "_units"))
+        return p_value(value, n_groups=units, unit="folds" if name.startswith("theme_ami") else "groups")
     if pd.isna(value):
         return MISSING
     if name.startswith("n_"):
         return f"{value:.3g}"
-    if name.endswith("_p_holm"):
-        return p_value(value)
     return score(row, name, signed=is_difference)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.evaluation.group_figures import MANY_GROUPS
 from affetto.evaluation.groups import spread_over_groups
-from affetto.evaluation.wording import MISSING, interval, number, p_value, score
+from affetto.evaluation.wording import MISSING, interval, number, score, tested
 
 _SELECTIVE_HEADER = ("Model", "UAR, surest half", "UAR, all", "WA, surest half", "WA, all")
 _SELECTIVE = (
@@ -112,7 +112,7 @@ def importance_tables(importance: pd.DataFrame) -> list[ReportTable]:
 
 def _measured(row: pd.Series[Any], measure: str) -> tuple[str, str, str]:
     lead = score(row, f"{measure}_difference", signed=True)
-    return score(row, measure), lead, p_value(row[f"{measure}_p_permutation_holm"])
+    return score(row, measure), lead, tested(row, f"{measure}_")
 
 
 def _spread(scores: pd.DataFrame) -> ReportTable:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import bootstrap_difference
-from affetto.evaluation.wording import MISSING
+from affetto.evaluation.significance import difference_interval
+from affetto.evaluation.wording import MISSING, points
 
 ROBUSTNESS_COLUMNS = (
     "condition",
@@ -24,10 +24,12 @@ ROBUSTNESS_COLUMNS = (
     "change_ci_high",
     "tolerance",
     "within_tolerance",
+    "trained_on",
     "n_clips",
     "note",
 )
-"""Columns of the table; `change`, its interval and `tolerance` are points: hundredths of UAR."""
+"""Columns of the table; `change`, its interval and `tolerance` are points: hundredths of UAR. `trained_on` is
+yes where the model has learnt from copies of its training clips in this condition, else no."""
 _POINTS = 100.0
 _DIGITS = 6
 _TIE = 1e-9
@@ -56,13 +58,7 @@ def robustness_row(
     key = ["clip_id", "seed"]
     clean = predictions.merge(answers[key], on=key, validate="one_to_one")
     told = clean.drop(columns="predicted").merge(answers[[*key, "predicted"]], on=key, validate="one_to_one")
-    interval = bootstrap_difference(
-        told,
-        clean,
-        n_resamples=parameters.n_resamples,
-        confidence=parameters.confidence,
-        seed=parameters.seed,
-    )
+    interval = difference_interval(told, clean, confidence=parameters.confidence)
     scores = [float(per_seed(table, uar).mean()) for table in (told, clean)]
     return {
         "uar": scores[0],
@@ -82,8 +78,12 @@ def unknown_row(note: str) -> dict[str, Any]:
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Say in `within_tolerance` (yes, no, or empty where unknown) whether each change is small enough."""
-    small = table["change"].abs() <= table["tolerance"] + _TIE
+    """Say in `within_tolerance` whether each change is shown to be small enough: with its whole interval.
+
+    It is yes, no (also where so few groups have no interval), or empty where nothing was measured.
+    """
+    farthest = table[["change_ci_low", "change_ci_high"]].abs().max(axis=1, skipna=False)
+    small = farthest <= table["tolerance"] + _TIE
     verdict = small.map({True: "yes", False: "no"}).where(table["change"].notna(), "")
     return table.assign(within_tolerance=verdict)[list(ROBUSTNESS_COLUMNS)]
 
@@ -101,8 +101,8 @@ def robustness_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
     Returns
     -------
     dict
-        `robustness_<condition>_change` in points, and `robustness_within`: the share of conditions within
-        their tolerance. Nothing for a table without rows.
+        `robustness_<condition>_change` in points, and `robustness_within`: the share of conditions in which
+        it is shown to stay within the tolerance. Nothing for a table without rows.
     """
     known = table[(table["model"] == model) & table["change"].notna()]
     if known.empty:
@@ -115,7 +115,7 @@ def robustness_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
 
 
 def robustness_sentences(table: pd.DataFrame) -> list[str]:
-    """Say of each model in how many conditions it stays within the tolerance, and where it does not."""
+    """Say of each model in how many conditions it is shown to stay within the tolerance, and where not."""
     known = table[table["change"].notna()]
     return [_sentence(str(model), rows) for model, rows in known.groupby("model", sort=False)]
 
@@ -141,25 +141,27 @@ def robustness_cells(table: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _sentence(model: str, rows: pd.DataFrame) -> str:
-    outside = rows[rows["within_tolerance"] == "no"]
-    start = f"{model} stays within the tolerance in {len(rows) - len(outside)} of {len(rows)} conditions"
-    if outside.empty:
+    inside, trained = rows["within_tolerance"] == "yes", rows["trained_on"] == "yes"
+    start = f"{model} is shown to stay within the tolerance in {inside.sum()} of {len(rows)} conditions"
+    if trained.any():
+        start += f" ({(inside & trained).sum()} of the {trained.sum()} that it was trained on)"
+    if inside.all():
         return f"{start}."
-    named = ", ".join(f"{_words(str(row.condition))} ({_signed(row.change)})" for row in outside.itertuples())
+    named = ", ".join(
+        f"{_words(str(row['condition']))} ({_change(row)})" for _, row in rows[~inside].iterrows()
+    )
     return f"{start}, but not in {named}."
 
 
 def _cell(row: pd.Series[Any] | Mapping[str, Any]) -> str:
     if pd.isna(row["change"]):
         return MISSING
-    mark = " ✗" if row["within_tolerance"] == "no" else ""
-    known = not (pd.isna(row["change_ci_low"]) or pd.isna(row["change_ci_high"]))
-    reach = f" [{_signed(row['change_ci_low'])}, {_signed(row['change_ci_high'])}]" if known else ""
-    return f"{_signed(row['change'])}{reach}{mark}"
+    beyond = " ✗" if row["within_tolerance"] == "no" else ""
+    return f"{_change(row)}{beyond}{' †' if row['trained_on'] == 'yes' else ''}"
 
 
-def _signed(points: Any) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}".replace("-", "−")  # + 0.0: no negative zero
+def _change(row: pd.Series[Any] | Mapping[str, Any]) -> str:
+    return points(row["change"], row["change_ci_low"], row["change_ci_high"])
 
 
 def _words(condition: str) -> str:

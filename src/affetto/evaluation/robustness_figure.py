@@ -49,7 +49,7 @@ def robustness_illustration(table: pd.DataFrame) -> Illustration:
         robustness_figure(table),
         "Robustness of each model",
         "Change of the UAR on degraded copies of the test clips, in points, with its paired interval over "
-        "groups. Grey bands are the tolerances.",
+        "groups. Grey bands are the tolerances, hollow marks conditions that the model has learnt from.",
     )
 
 
@@ -75,3 +75,8 @@ def _model(axes: Axes, rows: pd.DataFrame, conditions: list[str], place: int, n_
         zorder=3,
         label=f"{rows['model'].iloc[0]} ({role})",
     )
+    trained = (by_condition["trained_on"] == "yes").to_numpy()
+    (hollow,) = axes.plot(
+        by_condition["change"][trained], y[trained], ROLE_MARKERS[role], color=colour, zorder=4
+    )
+    hollow.set(markerfacecolor="white", markersize=4)

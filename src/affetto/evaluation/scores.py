@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.evaluation.counts import COUNT_METRICS
 from affetto.evaluation.metrics import summarise
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import Interval, bootstrap_ece, bootstrap_interval
+from affetto.evaluation.significance import Interval, ece_interval, score_interval
 
 
 def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
@@ -42,16 +42,11 @@ def intervals(predictions: pd.DataFrame, parameters: EvaluationParameters) -> di
 
     NaN for a single group.
     """
-    n_resamples, confidence, seed = parameters.n_resamples, parameters.confidence, parameters.seed
     found: dict[str, Interval] = {
-        metric: bootstrap_interval(
-            predictions, metric=metric, n_resamples=n_resamples, confidence=confidence, seed=seed
-        )
+        metric: score_interval(predictions, metric=metric, confidence=parameters.confidence)
         for metric in COUNT_METRICS
     }
-    found["ece"] = bootstrap_ece(
-        predictions, n_bins=parameters.n_bins, n_resamples=n_resamples, confidence=confidence, seed=seed
-    )
+    found["ece"] = ece_interval(predictions, n_bins=parameters.n_bins, confidence=parameters.confidence)
     return {
         f"{name}_ci_{end}": value for name, ends in found.items() for end, value in ends._asdict().items()
     }

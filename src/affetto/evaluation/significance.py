@@ -1,16 +1,33 @@
-"""How sure a score and a difference between two models are.
+"""How sure a score and a difference of models are; the units are groups (speakers, songs), never clips.
 
-Three questions, three answers. How would the score change with other groups (speakers, songs)? A bootstrap
-that resamples whole groups (Field & Welsh 2007: clips of one group are not independent). Is one model right
-on more clips than the other? McNemar's exact test. Could the difference of their scores come from chance? A
-paired permutation test ("approximate randomisation", Noreen 1989) that swaps the two models' answers.
+How would the score change with other groups? An interval from the jackknife, which leaves out one group at a
+time: clips of a group are not independent (Field & Welsh 2007). Could the difference of two models come from
+chance? A paired permutation test ("approximate randomisation", Noreen 1989) that swaps their answers to whole
+groups. Swapping clips takes them for independent: where a model suits one speaker and not another it finds a
+difference that is not there in a quarter of the comparisons over four to seven groups, at a level of 0.05.
+
+`benchmarks/coverage.py` simulates how often intervals of 95 % hold the truth: least and greatest share over
+five worlds of 4 to 7 classes with groups of unequal size and difficulty, %, and mean width of the interval of
+the UAR. docs/experiments.md has the other methods that were tried.
+
+    groups   these intervals   percentile bootstrap
+         2   100; 0.94         40-52; 0.11
+         3   98-100; 0.47      64-76; 0.17
+         4   96-100; 0.33      73-80; 0.14
+         6   95-99; 0.22       78-83; 0.13
+         8   93-99; 0.18       82-87; 0.12
+        10   94-98; 0.15       84-89; 0.11
+        20   94-96; 0.10       89-92; 0.08
+        30   93-96; 0.08       88-93; 0.07
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from affetto.errors import AffettoError
@@ -18,22 +35,16 @@ from affetto.evaluation.bins import binned_error, bins_by_group
 from affetto.evaluation.counts import (
     COUNT_METRICS,
     Array,
-    Codes,
-    CountMetric,
     MetricName,
     check_predictions,
     class_names,
-    codes,
     count_by_group,
 )
 
 EXACT_LIMIT = 2**17
-FEWEST_GROUPS = 8
-"""Fewest groups whose swaps can show anything after a correction: 2^8 of them, a smallest p of 2/256."""
 _CHUNK = 2_000
-Unit = Literal["clip", "group"]
 _TIE = 1e-12
-_HALF = 0.5
+_LEAST_TO_COMPARE = 2
 
 
 class Interval(NamedTuple):
@@ -43,27 +54,20 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_interval(
-    predictions: pd.DataFrame,
-    *,
-    metric: MetricName = "uar",
-    n_resamples: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
+def score_interval(
+    predictions: pd.DataFrame, *, metric: MetricName = "uar", confidence: float = 0.95
 ) -> Interval:
-    """Interval of a score over groups, by the percentile bootstrap (Efron & Tibshirani 1993, ch. 13).
-
-    Groups are drawn with replacement; the score of a resample is the mean over seeds of the score of its
-    pooled confusion matrix. A class that a resample lacks is left out of its UAR.
+    """Interval of a score over groups, as `share_interval` makes it.
 
     Parameters
     ----------
     predictions
-        Out-of-fold predictions.
+        Out-of-fold predictions. The score is the mean over seeds of that of the pooled confusion matrix; a
+        class that only the group left out has is left out of the UAR.
     metric
         `uar`, `wa` or `macro_f1`.
-    n_resamples, confidence, seed
-        Number of resamples, coverage, and seed of the draws.
+    confidence
+        Coverage.
 
     Returns
     -------
@@ -71,62 +75,87 @@ def bootstrap_interval(
         NaN at both ends when there is only one group: nothing is known of other groups then.
     """
     counts = count_by_group(check_predictions(predictions), class_names(predictions)).matrices
-    scores = _resampled(counts, COUNT_METRICS[metric], n_resamples, seed)
-    return _percentiles(scores, confidence)
+    scores = _with_and_without(counts, COUNT_METRICS[metric])
+    return share_interval(scores, n_clips=_effective_clips(counts), confidence=confidence)
 
 
-def bootstrap_ece(
-    predictions: pd.DataFrame,
-    *,
-    n_bins: int = 15,
-    n_resamples: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Interval of the expected calibration error over groups, by the percentile bootstrap.
+def ece_interval(predictions: pd.DataFrame, *, n_bins: int = 15, confidence: float = 0.95) -> Interval:
+    """Interval of the expected calibration error over groups; see `score_interval`.
 
-    Parameters as for `bootstrap_interval`; `n_bins` as for the error itself. The error of few clips is
-    overestimated (Kumar, Liang & Ma, NeurIPS 2019), and a resample has fewer different ones: the interval of
-    a well calibrated model lies rather above its error than around it.
+    The error of few clips is overestimated (Kumar, Liang & Ma, NeurIPS 2019), and so is its interval.
     """
     bins = bins_by_group(check_predictions(predictions), n_bins=n_bins)
-    return _percentiles(_resampled(bins, binned_error, n_resamples, seed), confidence)
+    n_clips = float(bins[..., 1].sum(axis=(0, 2)).mean())
+    return share_interval(_with_and_without(bins, binned_error), n_clips=n_clips, confidence=confidence)
 
 
-def bootstrap_difference(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    *,
-    metric: MetricName = "uar",
-    n_resamples: int = 10_000,
-    confidence: float = 0.95,
-    seed: int = 0,
+def difference_interval(
+    first: pd.DataFrame, second: pd.DataFrame, *, metric: MetricName = "uar", confidence: float = 0.95
 ) -> Interval:
-    """Interval of score(first) - score(second) over groups; both models see the same resamples.
+    """Interval of score(first) - score(second) over groups, as `signed_interval` makes it.
 
-    Parameters as for `bootstrap_interval`. Only clips and seeds that both models have are compared.
+    Only clips and seeds that both models have are compared; a group is left out for both. Parameters and NaN
+    as for `score_interval`.
     """
     ours, theirs = paired(first, second)
-    classes = class_names(ours, theirs)
+    classes, score = class_names(ours, theirs), COUNT_METRICS[metric]
     counts = [count_by_group(table, classes).matrices for table in (ours, theirs)]
-    scores = [_resampled(matrices, COUNT_METRICS[metric], n_resamples, seed) for matrices in counts]
-    return _percentiles(scores[0] - scores[1], confidence)
+    differences = _with_and_without(counts[0], score) - _with_and_without(counts[1], score)
+    return signed_interval(differences, n_clips=_effective_clips(counts[0]), confidence=confidence)
 
 
-def mcnemar_test(first: pd.DataFrame, second: pd.DataFrame) -> float:
-    """McNemar's exact test of whether two models are right on the same share of clips (two-sided p).
+def share_interval(*samples: Array, n_clips: float, confidence: float) -> Interval:
+    """Interval of a value in [0, 1] by Korn & Graubard (Survey Methodology 24, 1998, pp. 193-201).
 
-    With several seeds a clip counts as right when more than half of the seeds have it right, so that every
-    clip counts once.
+    The exact binomial interval (Clopper & Pearson 1934) of as many independent clips as would vary as much as
+    the groups do, n = p (1 - p) / V, with V the variance of the jackknife over groups (Efron & Tibshirani
+    1993, eq. 11.5), reduced by (z / t)^2 because V is known from few groups. n is no more than the number of
+    clips: where no group errs, V is 0 and the clips alone say how sure that is.
+
+    Parameters
+    ----------
+    samples
+        For each sample of groups: the value from all groups, then without each of them, [1 + n_groups].
+        Variances of independent samples add up; the smallest gives the degrees of freedom.
+    n_clips
+        Number of independent clips that would tell as much as all of them, were they independent.
+    confidence
+        Coverage.
+
+    Returns
+    -------
+    Interval
+        Inside [0, 1] and never of zero width; NaN where a sample has one group.
     """
-    from statsmodels.stats.contingency_tables import mcnemar
+    from scipy.stats import beta
 
-    ours, theirs = (_right_by_clip(table) for table in paired(first, second))
-    table = [
-        [(ours & theirs).sum(), (ours & ~theirs).sum()],
-        [(~ours & theirs).sum(), (~ours & ~theirs).sum()],
-    ]
-    return float(mcnemar(table, exact=True).pvalue)
+    value, variance, shrinkage = _jackknife(samples, confidence)
+    if np.isnan(variance):
+        return Interval(np.nan, np.nan)
+    spread = value * (1 - value)
+    n = min(spread / variance, n_clips) if min(spread, variance) > _TIE else n_clips
+    n *= shrinkage**2
+    right, tail = min(max(value, 0.0), 1.0) * n, (1 - confidence) / 2
+    low = float(beta.ppf(tail, right, n - right + 1)) if right > _TIE else 0.0
+    high = float(beta.ppf(1 - tail, right + 1, n - right)) if n - right > _TIE else 1.0
+    return Interval(low, high)
+
+
+def signed_interval(*samples: Array, n_clips: float, confidence: float) -> Interval:
+    """Interval of a value in [-1, 1], such as a difference: Student's t of the jackknife over groups.
+
+    Where hardly any clip tells two models apart it is as wide as "none of n clips did" allows, which is what
+    `share_interval` says of a model that is never wrong. Parameters and NaN as there.
+    """
+    from scipy.stats import norm
+
+    value, variance, shrinkage = _jackknife(samples, confidence)
+    if np.isnan(variance):
+        return Interval(np.nan, np.nan)
+    tail = (1 - confidence) / 2
+    least = 1 - tail ** (1 / (n_clips * shrinkage**2))
+    reach = max(float(norm.ppf(1 - tail)) / shrinkage * np.sqrt(variance), least)
+    return Interval(max(-1.0, value - reach), min(1.0, value + reach))
 
 
 def permutation_test(
@@ -134,18 +163,14 @@ def permutation_test(
     second: pd.DataFrame,
     *,
     metric: MetricName = "uar",
-    unit: Unit | None = None,
+    n_tests: int = 1,
+    alpha: float = 0.05,
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Two-sided p of score(first) - score(second) when the two models' answers are swapped at random.
+    """Two-sided p of score(first) - score(second) when the two models' answers to groups are swapped.
 
-    Under the null hypothesis the answers to a unit could have come from either model. A unit is a clip with
-    the answers of all its seeds, or a whole group. Swapping clips takes them for independent and finds too
-    much where a model suits one speaker and not another; swapping groups does not, but cannot reach p < 0.05
-    with fewer than six of them. Units that change the confusion matrices in the same way are counted
-    together; their swaps are then binomial. All swaps are counted exactly when these counts have at most 2^17
-    combinations, else `n_permutations` are drawn and p is (k + 1) / (n + 1) (Phipson & Smyth 2010).
+    Under the null hypothesis the answers to a group could have come from either model.
 
     Parameters
     ----------
@@ -153,24 +178,67 @@ def permutation_test(
         Out-of-fold predictions; only clips and seeds that both have are compared.
     metric
         `uar`, `wa` or `macro_f1`.
-    unit
-        What is swapped; None: what `swap_unit` says.
+    n_tests, alpha
+        What the groups must be `enough_groups` for.
+    n_permutations, seed
+        As for `swap_test`.
+
+    Returns
+    -------
+    float
+        NaN where there are too few groups for any difference to be shown.
+    """
+    ours, theirs = paired(first, second)
+    if not enough_groups(ours["group"].nunique(), n_tests=n_tests, alpha=alpha):
+        return np.nan
+    classes, score = class_names(ours, theirs), COUNT_METRICS[metric]
+    counts = [count_by_group(table, classes).matrices for table in (ours, theirs)]
+    totals, moved = [each.sum(axis=0) for each in counts], counts[1] - counts[0]
+
+    def difference(swapped: npt.NDArray[np.bool_]) -> Array:
+        shift = np.tensordot(swapped.astype(np.float64), moved, axes=1)
+        return _mean_over_seeds(score(totals[0] + shift) - score(totals[1] - shift))
+
+    return swap_test(difference, len(moved), n_permutations=n_permutations, seed=seed)
+
+
+def enough_groups(n_groups: int, *, n_tests: int, alpha: float) -> bool:
+    """Tell whether a test that swaps groups can show anything among `n_tests` that Holm corrects for.
+
+    Of 2^n_groups swaps at least two, none and all, differ as much as what was observed.
+    """
+    return n_tests * 2.0 ** (1 - n_groups) < alpha
+
+
+def swap_test(
+    difference: Callable[[npt.NDArray[np.bool_]], Array], n_groups: int, *, n_permutations: int, seed: int
+) -> float:
+    """Two-sided p of a difference under swaps of groups between two models.
+
+    All swaps are counted where there are no more than 2^17, else `n_permutations` are drawn and p is
+    (k + 1) / (n + 1) (Phipson & Smyth 2010).
+
+    Parameters
+    ----------
+    difference
+        Which groups are swapped, bool [n_swaps, n_groups] → differences, [n_swaps].
+    n_groups
+        Number of groups.
     n_permutations, seed
         Number and seed of the draws.
     """
-    ours, theirs = paired(first, second)
-    by_clip = (unit or swap_unit(ours["group"].nunique())) == "clip"
-    swap = _by_clip(ours, theirs) if by_clip else _by_group(ours, theirs)
-    score = COUNT_METRICS[metric]
-    observed = abs(float(_differences(swap, np.zeros((1, len(swap.sizes))), score)[0])) - _TIE
-    if np.prod(swap.sizes + 1.0) <= EXACT_LIMIT:
-        return _exact(swap, score, observed)
-    return _drawn(swap, score, observed, n_permutations, seed)
-
-
-def swap_unit(n_groups: int) -> Unit:
-    """Return what the permutation test swaps: groups, or clips where there are fewer than `FEWEST_GROUPS`."""
-    return "group" if n_groups >= FEWEST_GROUPS else "clip"
+    observed = abs(float(difference(np.zeros((1, n_groups), dtype=bool))[0])) - _TIE
+    exact = 2**n_groups <= EXACT_LIMIT
+    total = 2**n_groups if exact else n_permutations
+    rng, extreme = np.random.default_rng(seed), 0
+    for start in range(0, total, _CHUNK):
+        numbers = np.arange(start, min(start + _CHUNK, total))
+        if exact:
+            swapped = (numbers[:, np.newaxis] >> np.arange(n_groups)) % 2 == 1
+        else:
+            swapped = rng.random((len(numbers), n_groups)) < 0.5  # noqa: PLR2004
+        extreme += int((np.abs(difference(swapped)) >= observed).sum())
+    return extreme / total if exact else (extreme + 1) / (total + 1)
 
 
 def holm(p_values: Array) -> Array:
@@ -206,107 +274,38 @@ def paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     return ours.reset_index(), theirs.assign(group=ours["group"]).reset_index()
 
 
-class _Swap(NamedTuple):
-    """Swapping: each of `sizes[k]` units adds `delta[k]` to `ours` and takes it from `theirs`."""
-
-    ours: Array  # [n_seeds, n_classes, n_classes]
-    theirs: Array
-    delta: Array  # [n_patterns, n_seeds, n_classes, n_classes]
-    sizes: Codes  # [n_patterns]
-
-
-def _by_group(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Swap:
-    classes = class_names(ours, theirs)
-    first, second = (count_by_group(table, classes).matrices for table in (ours, theirs))
-    return _swap(first.sum(axis=0), second.sum(axis=0), second - first, np.ones(len(first), dtype=np.int64))
-
-
-def _by_clip(ours: pd.DataFrame, theirs: pd.DataFrame) -> _Swap:
-    """Count clips that have the same label and answers: there are few such patterns, however many clips."""
-    classes = class_names(ours, theirs)
-    clips, seeds = sorted(set(ours["clip_id"])), sorted(set(ours["seed"]))
-    where = (codes(ours["clip_id"], clips), codes(ours["seed"], seeds))
-    answers = np.full((3, len(clips), len(seeds)), -1, dtype=np.int64)
-    for layer, values in zip(answers, (ours["label"], ours["predicted"], theirs["predicted"]), strict=True):
-        layer[where] = codes(values, classes)
-    patterns, sizes = np.unique(answers.transpose(1, 0, 2), axis=0, return_counts=True)
-    first, second = (_pattern_counts(patterns[:, [0, model]], len(classes)) for model in (1, 2))
-    totals = [np.tensordot(sizes, counts, axes=1) for counts in (first, second)]
-    return _swap(totals[0], totals[1], second - first, sizes)
-
-
-def _pattern_counts(pairs: Codes, n_classes: int) -> Array:
-    """Confusion counts of single clips; `pairs` [n_patterns, (label, predicted)", n_seeds], -1: no seed."""
-    n_patterns, _, n_seeds = pairs.shape
-    counts = np.zeros((n_patterns, n_seeds, n_classes, n_classes))
-    pattern, seed = np.nonzero(pairs[:, 0] >= 0)
-    counts[pattern, seed, pairs[pattern, 0, seed], pairs[pattern, 1, seed]] = 1.0
-    return counts
-
-
-def _swap(ours: Array, theirs: Array, delta: Array, sizes: Codes) -> _Swap:
-    """Leave out units on which both models agree and merge those that act alike."""
-    moved = delta.any(axis=(1, 2, 3))
-    merged, alike = np.unique(
-        delta[moved].reshape(int(moved.sum()), delta[0].size), axis=0, return_inverse=True
-    )
-    totals = np.bincount(alike.ravel(), weights=sizes[moved], minlength=len(merged)).astype(np.int64)
-    return _Swap(ours, theirs, merged.reshape(-1, *delta.shape[1:]), totals)
-
-
-def _differences(swap: _Swap, swapped: Array, score: CountMetric) -> Array:
-    """Score difference when `swapped[i, k]` units of pattern k are swapped; shape [n_permutations]."""
-    shift = np.tensordot(swapped, swap.delta, axes=1)
-    return np.asarray((score(swap.ours + shift) - score(swap.theirs - shift)).mean(axis=-1))
-
-
-def _exact(swap: _Swap, score: CountMetric, observed: float) -> float:
-    from scipy.stats import binom
-
-    shape = tuple(int(size) + 1 for size in swap.sizes)
-    total, p = int(np.prod(shape, dtype=np.int64)), 0.0
-    for start in range(0, total, _CHUNK):
-        flat = np.arange(start, min(start + _CHUNK, total))
-        swapped = np.stack(np.unravel_index(flat, shape), axis=1) if shape else np.zeros((1, 0))
-        chances = binom.pmf(swapped, swap.sizes, 0.5).prod(axis=1)
-        extreme = np.abs(_differences(swap, swapped.astype(np.float64), score)) >= observed
-        p += float(chances[extreme].sum())
-    return min(p, 1.0)
-
-
-def _drawn(swap: _Swap, score: CountMetric, observed: float, n_permutations: int, seed: int) -> float:
-    rng, extreme = np.random.default_rng(seed), 0
-    for start in range(0, n_permutations, _CHUNK):
-        size = min(_CHUNK, n_permutations - start)
-        swapped = rng.binomial(swap.sizes, 0.5, size=(size, len(swap.sizes))).astype(np.float64)
-        extreme += int((np.abs(_differences(swap, swapped, score)) >= observed).sum())
-    return (extreme + 1) / (n_permutations + 1)
-
-
-def _resampled(counts: Array, score: CountMetric, n_resamples: int, seed: int) -> Array:
-    n_groups = len(counts)
-    if n_groups == 1:
-        return np.full(n_resamples, np.nan)
-    rng, chances, scores = np.random.default_rng(seed), np.full(n_groups, 1 / n_groups), []
-    for start in range(0, n_resamples, _CHUNK):
-        size = min(_CHUNK, n_resamples - start)
-        drawn = rng.multinomial(n_groups, chances, size=size).astype(np.float64)
-        scores.append(_mean_over_seeds(score(np.tensordot(drawn, counts, axes=1))))
-    return np.concatenate(scores)
+def _with_and_without(counts: Array, score: Callable[[Array], Array]) -> Array:
+    """Score all groups, then all but each of them, [1 + n_groups]; `counts` [n_groups, n_seeds, …]."""
+    total = counts.sum(axis=0, keepdims=True)
+    return _mean_over_seeds(score(np.concatenate([total, total - counts])))
 
 
 def _mean_over_seeds(scores: Array) -> Array:
-    """Leave out seeds of which a resample has no clip."""
+    """Leave out seeds that have no clip once a group is left out; [..., n_seeds] → [...]."""
     known = ~np.isnan(scores)
-    mean: Array = np.where(known, scores, 0.0).sum(axis=-1) / known.sum(axis=-1)
-    return mean
+    sums, sizes = np.where(known, scores, 0.0).sum(axis=-1), known.sum(axis=-1)
+    return np.asarray(np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0))
 
 
-def _percentiles(scores: Array, confidence: float) -> Interval:
-    low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high))
+def _effective_clips(counts: Array) -> float:
+    """Independent clips, one class as frequent as another, whose recalls tell as much as these clips'.
+
+    `counts` [n_groups, n_seeds, n_classes, n_classes]. The variance of a mean of K recalls of n_k clips is
+    p (1 - p) sum(1 / n_k) / K^2.
+    """
+    by_class = counts.sum(axis=(0, 3)).mean(axis=0)
+    present = by_class[by_class > 0]
+    return float(len(present) ** 2 / (1 / present).sum())
 
 
-def _right_by_clip(table: pd.DataFrame) -> pd.Series[bool]:
-    right = (table["label"] == table["predicted"]).groupby(table["clip_id"]).mean()
-    return right > _HALF
+def _jackknife(samples: tuple[Array, ...], confidence: float) -> tuple[float, float, float]:
+    """Return the value, its variance over groups (NaN: unknown) and z / t, how little few groups tell."""
+    from scipy.stats import norm, t
+
+    n_groups = [len(sample) - 1 for sample in samples]
+    value = float(samples[0][0])
+    if min(n_groups) < _LEAST_TO_COMPARE:
+        return value, np.nan, np.nan
+    variance = sum(float((n - 1) * each[1:].var()) for n, each in zip(n_groups, samples, strict=True))
+    upper = (1 + confidence) / 2
+    return value, variance, float(norm.ppf(upper) / t.ppf(upper, min(n_groups) - 1))

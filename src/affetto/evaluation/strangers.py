@@ -18,6 +18,7 @@ import pandas as pd
 
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report_tables import ReportTable
+from affetto.evaluation.significance import share_interval
 from affetto.evaluation.wording import MISSING, score
 
 MEASURES = ("novelty", "doubt")
@@ -31,7 +32,6 @@ STRANGER_COLUMNS = (
     "note",
 )
 _MOST_UNITS = 200
-_CHUNK = 1_000
 _NOTE = (
     "AUROC of what a model cannot know against the clips that its folds held out: by its novelty, where it "
     "learnt one, and by its doubt (1 − its largest probability). 1: every stranger is told, 0.5: chance. "
@@ -59,7 +59,7 @@ def stranger_row(
     Returns
     -------
     dict
-        `auroc_novelty`, `auroc_doubt`, with `_ci_low` and `_ci_high` (percentile bootstrap), `n_strangers`,
+        `auroc_novelty`, `auroc_doubt`, with `_ci_low` and `_ci_high` (jackknife), `n_strangers`,
         `n_held_out` and an empty `note`. NaN where nothing is told, intervals also where there is one group.
     """
     found: dict[str, Any] = {}
@@ -131,22 +131,22 @@ def _auroc(
         _Pairs.count(first[first["seed"] == seed], second[second["seed"] == seed], measure, own, units)
         for seed in sorted(set(second["seed"]))
     ]
-    n_own, n_units = _n(own), _n(units)
-    value = float(_mean_auroc(pairs, np.ones((1, n_own)), np.ones((1, n_units)))[0])
-    if min(n_own, n_units) == 1:
-        return value, math.nan, math.nan
-    rng, drawn = np.random.default_rng(parameters.seed), []
-    for start in range(0, parameters.n_resamples, _CHUNK):
-        n = min(_CHUNK, parameters.n_resamples - start)
-        weights = _draw(rng, n_units, n)
-        drawn.append(_mean_auroc(pairs, weights if same_groups else _draw(rng, n_own, n), weights))
-    tail = (1 - parameters.confidence) / 2
-    low, high = np.nanquantile(np.concatenate(drawn), [tail, 1 - tail])
-    return value, float(low), float(high)
+    own_weights, weights = _without_each(_n(own)), _without_each(_n(units))
+    if same_groups:
+        samples = [_mean_auroc(pairs, weights, weights)]
+    else:
+        samples = [
+            _mean_auroc(pairs, own_weights, np.ones((len(own_weights), weights.shape[1]))),
+            _mean_auroc(pairs, np.ones((len(weights), own_weights.shape[1])), weights),
+        ]
+    n_clips = min(first["clip_id"].nunique(), second["clip_id"].nunique())
+    interval = share_interval(*samples, n_clips=n_clips, confidence=parameters.confidence)
+    return float(samples[0][0]), interval.low, interval.high
 
 
-def _draw(rng: np.random.Generator, n_units: int, n: int) -> Array:
-    return rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n).astype(np.float64)
+def _without_each(n_units: int) -> Array:
+    """Weights of all units, then of all but each, [1 + n_units, n_units]."""
+    return np.concatenate([np.ones((1, n_units)), 1 - np.eye(n_units)])
 
 
 def _units(groups: pd.Series[Any]) -> dict[str, int]:

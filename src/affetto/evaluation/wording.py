@@ -37,7 +37,6 @@ _HEADER = (
     "Leakage gap",
     "Proposed − this [interval]",
     "p permutation (Holm)",
-    "p McNemar (Holm)",
 )
 
 
@@ -48,10 +47,13 @@ def number(value: Any, *, signed: bool = False) -> str:
     return f"{value:+.3f}".replace("-", "−") if signed else f"{value:.3f}"
 
 
-def p_value(value: Any) -> str:
-    """Write a p with three decimals, `< 0.001` below; a dash where it is missing."""
+def p_value(value: Any, *, n_groups: Any = None, unit: str = "groups") -> str:
+    """Write a p with three decimals, `< 0.001` below.
+
+    Where it is missing: that so many groups allow no test, where their number is known, else a dash.
+    """
     if pd.isna(value):
-        return MISSING
+        return MISSING if pd.isna(n_groups) else f"cannot be tested with {int(n_groups)} {unit}"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
 
 
@@ -68,6 +70,12 @@ def score(row: pd.Series[Any], name: str, *, signed: bool = False) -> str:
     spread = "" if pd.isna(deviation) else f" ± {number(deviation)}"
     ends = interval(row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high"), signed=signed)
     return f"{number(row[name], signed=signed)}{spread} {ends}".strip()
+
+
+def tested(row: pd.Series[Any], prefix: str = "") -> str:
+    """Write the corrected p of a row, or that it could not be tested; a dash where nothing was compared."""
+    compared = not pd.isna(row[f"{prefix}difference"])
+    return p_value(row[f"{prefix}p_permutation_holm"], n_groups=row["n_groups"] if compared else None)
 
 
 def points(value: float, low: float, high: float) -> str:
@@ -109,8 +117,7 @@ def cells(row: pd.Series[Any]) -> tuple[str, ...]:
         number(row["uar_random"]),
         number(row["leakage_gap"], signed=True),
         score(row, "difference", signed=True),
-        p_value(row["p_permutation_holm"]),
-        p_value(row["p_mcnemar_holm"]),
+        tested(row),
     )
 
 
@@ -153,9 +160,7 @@ def comparison_text(table: pd.DataFrame, task: str) -> str:
     head = f"{task_title(task)}: {size} ({first['corpus']}, {first['protocol']})"
     rows = [("model", "role", "UAR [interval]", "p (Holm)")]
     for _, row in table.iterrows():
-        rows.append(
-            (str(row["model"]), str(row["role"]), score(row, "uar"), p_value(row["p_permutation_holm"]))
-        )
+        rows.append((str(row["model"]), str(row["role"]), score(row, "uar"), tested(row)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join((head, *(f"  {line}" for line in lines), summary_sentence(table)))
@@ -166,19 +171,21 @@ def sentences_on_tests(table: pd.DataFrame) -> list[str]:
 
     `beats` is said only of a permutation test whose Holm-corrected p is below the level of the comparison.
     """
-    proposed = table.loc[table["role"] == "proposed"]
+    proposed = _proposed(table)
     if proposed.empty:
         return []
-    return [
-        _sentence(proposed.iloc[0], row) for _, row in table.iterrows() if not pd.isna(row["p_permutation"])
-    ]
+    return [_sentence(proposed.iloc[0], row) for _, row in table[table["difference"].notna()].iterrows()]
 
 
 def summary_sentence(table: pd.DataFrame) -> str:
-    """Sum up in one sentence how the proposed model fares against its baselines."""
+    """Sum up in one sentence how the proposed model fares against its baselines.
+
+    A baseline is every model that is no part of the proposed one; `pretrained` ones stand apart.
+    """
     if table.empty:
         return "No clip with a label was scored."
-    proposed, baselines = (table.loc[table["role"] == role] for role in ("proposed", "baseline"))
+    proposed = _proposed(table)
+    baselines = table[~table["role"].isin(["ablation", "pretrained"])].drop(index=proposed.index)
     if proposed.empty or baselines.empty:
         best = table.sort_values("uar").iloc[-1]
         return f"The best UAR is {number(best['uar'])} ({best['model']})."
@@ -189,7 +196,15 @@ def summary_sentence(table: pd.DataFrame) -> str:
         return f"{start} and beats {'its only baseline' if len(beaten) == 1 else 'all its baselines'}."
     if beaten:
         return f"{start} and beats {', '.join(beaten)}, but not every baseline."
+    if (baselines["verdict"] == "untestable").all():
+        groups = int(baselines["n_groups"].max())
+        return f"{start}; whether it beats a baseline cannot be tested with {groups} groups."
     return f"{start}; the tests do not show that it beats a baseline."
+
+
+def _proposed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of the model that the others were compared with, which has no difference; or none."""
+    return table[(table["role"] == "proposed") & table["difference"].isna()].iloc[:1]
 
 
 def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
@@ -197,18 +212,14 @@ def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
     claim = {
         "better": f"{ours} beats {theirs}",
         "worse": f"{ours} is worse than {theirs}",
+        "untestable": f"Whether {ours} beats {theirs} {p_value(None, n_groups=row['n_groups'])}",
     }.get(str(row["verdict"]), f"No difference between {ours} and {theirs} is shown")
     reach = interval(row["difference_ci_low"], row["difference_ci_high"], signed=True)
     over = f", interval over groups {reach}" if reach else ""
+    p = p_value(row["p_permutation"])
+    test = f"; permutation test p {p if p.startswith('<') else f'= {p}'} ({tested(row)} after Holm)"
     return (
         f"{claim}: UAR {number(proposed['uar'])} against {number(row['uar'])}, "
-        f"difference {number(row['difference'], signed=True)}{over}; "
-        f"permutation test {_p_term(row['p_permutation'])} "
-        f"({p_value(row['p_permutation_holm'])} after Holm), "
-        f"McNemar {_p_term(row['p_mcnemar'])} ({p_value(row['p_mcnemar_holm'])} after Holm)."
+        f"difference {number(row['difference'], signed=True)}{over}"
+        f"{'' if row['verdict'] == 'untestable' else test}."
     )
-
-
-def _p_term(value: float) -> str:
-    text = p_value(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -211,7 +211,7 @@ def fit_on_everything(
     Path
         Folder of the fitted model.
     """
-    table = clips[clips["emotion"].notna() & clips["clip_id"].isin(features.clip_ids)]
+    table = clips[clips["emotion"].notna() & clips["clip_id"].isin(features.clip_ids)].sort_values("clip_id")
     fit = FoldFit(
         specification,
         features.select(list(table["clip_id"])),
@@ -261,7 +261,8 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
 
 def _labelled(features: FeatureSet, clips: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     table = folds.merge(clips[["clip_id", "emotion", "group"]], on="clip_id", validate="one_to_one")
-    return table[table["clip_id"].isin(features.clip_ids)].reset_index(drop=True)
+    # By clip_id, as in `fit_on_everything`: the order of a table must change no shuffle and no sum.
+    return table[table["clip_id"].isin(features.clip_ids)].sort_values("clip_id", ignore_index=True)
 
 
 def _run(fits: list[FoldFit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:

@@ -47,9 +47,8 @@ class ExperimentParameters(BaseModel):
 
     n_seeds: int = Field(default=1, ge=1, description="Every fold is fitted with the seeds 0 … n_seeds - 1.")
     leakage_gap: bool = Field(
-        default=True, description="Also score each model on random folds that ignore groups."
+        default=True, description="Also score each model on as many random folds that ignore groups."
     )
-    leakage_folds: int = Field(default=5, ge=2, description="Number of random folds for the leakage gap.")
     keep_models: bool = Field(
         default=False, description="Keep the model of every fold and seed, for questions asked of it later."
     )

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.errors import AffettoError, validation_sentence
-from affetto.models.registry import estimator_class
+from affetto.models.base import Estimator
+from affetto.models.registry import build_estimator, estimator_class
 from affetto.models.specification import ModelSpecification
 
 SIDES = ("music", "voice")
@@ -41,9 +42,9 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     ------
     AffettoError
         When a specification lacks a key or has an unknown one, names no known estimator, gives it parameters
-        that it does not take, or lacks a feature that it reads.
+        that it does not take, or lacks a feature that it reads, or calls a model an ablation that is none.
     """
-    return {
+    tables = {
         side: {
             name: _specification(side, name, entry)
             for name, entry in parameters[side]["emotion"]["models"].items()
@@ -51,6 +52,9 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
         }
         for side in SIDES
     }
+    for side, table in tables.items():
+        _check_ablations(side, table)
+    return tables
 
 
 def _specification(side: str, name: str, entry: object) -> ModelSpecification:
@@ -71,6 +75,32 @@ def _specification(side: str, name: str, entry: object) -> ModelSpecification:
             f"{where}.features lacks {', '.join(lacking)}, which {found.estimator} reads: add it there."
         )
     return found
+
+
+def _check_ablations(side: str, table: Table) -> None:
+    """Refuse as ablation what is not the proposed model with something left out: that is a baseline."""
+    proposed = next((entry for entry in table.values() if entry.role == "proposed"), None)
+    if proposed is None:
+        return
+    parts, read = _parts(build_estimator(proposed.estimator, proposed.parameters)), set(proposed.features)
+    for name, entry in table.items():
+        reason = None
+        if entry.estimator not in parts:
+            reason = f"{entry.estimator} is neither {proposed.estimator} nor a branch of it"
+        elif not read.issuperset(entry.features):
+            reason = (
+                f"it reads {', '.join(sorted({*entry.features} - read))}, which the proposed model does not"
+            )
+        if entry.role == "ablation" and reason:
+            raise AffettoError(
+                f"{side}.emotion.models.{name}.role is ablation, but {reason}: an ablation is the proposed "
+                "model with something left out, so set the role to baseline."
+            )
+
+
+def _parts(model: Estimator) -> set[str]:
+    """Return the kinds of estimators that a model is joined from, its own included."""
+    return {model.name}.union(*map(_parts, model.branches.values()))
 
 
 def use_parameters(parameters: Mapping[str, Any]) -> None:

@@ -39,16 +39,23 @@ class Candidate:
         Its models of all folds and seeds.
     predictions
         What these answered to the clips as they are: a row a clip and seed.
+    learnt
+        Conditions of the copies of training clips that they have learnt from.
     """
 
     role: str
     features: tuple[str, ...]
     kept: Sequence[FoldModel]
     predictions: pd.DataFrame
+    learnt: Sequence[Condition] = ()
 
     def reads(self, features: FeatureSet) -> FeatureSet:
         """Return those of the features that it reads."""
         return FeatureSet({name: features[name] for name in self.features})
+
+    def has_learnt(self, condition: Condition) -> bool:
+        """Tell whether copies in the same condition, whatever its name, were among the training clips."""
+        return condition.description() in [each.description() for each in self.learnt]
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,7 @@ def _rows(
                 "model": name,
                 "role": model.role,
                 "tolerance": evaluation.robustness.tolerance_of(parameters),
+                "trained_on": "yes" if model.has_learnt(parameters) else "no",
             }
             if (name, condition) in answers:
                 answer = answers[name, condition]

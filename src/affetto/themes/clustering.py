@@ -162,8 +162,8 @@ CLUSTERERS: dict[str, Clusterer] = {
 
 DISCOVERY_ROLES: dict[str, str] = {
     "lda_audio_words": "proposed",
-    "kmeans_audio_words": "ablation",
-    "nmf_audio_words": "ablation",
+    "kmeans_audio_words": "baseline",
+    "nmf_audio_words": "baseline",
     "kmeans_all_statistics": "baseline",
     "kmeans_statistics": "baseline",
     "gmm_statistics": "baseline",

@@ -1,23 +1,21 @@
 """Whether the proposed themes agree better with labels than others do: paired tests on the same clips.
 
-Agreement (AMI) is a figure of a block, the clips of one emotion in one fold: blocks are resampled, and
-swapped between two models. Retrieval is a figure of a clip: there it is whole groups, for clips of a group
-are not independent.
+Groups (artists, songs) are the units. Retrieval is a figure of a clip, and answers to a group can be swapped
+between two models. Agreement (AMI) is a figure of the clips of an emotion in a fold, whose clusters have no
+counterpart in another model: its interval leaves out a group at a time, and whole folds are swapped, which
+share no group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import holm
-from affetto.themes.scores import agreement_by_block
-
-MEASURES = ("theme_ami", "theme_precision_at_10")
+from affetto.evaluation.significance import enough_groups, holm, signed_interval, swap_test
 
 
 def compare_discovery(
@@ -28,95 +26,111 @@ def compare_discovery(
     Parameters
     ----------
     assignments
-        Model → what `discover_themes` returned.
+        Model → what `discover_themes` returned: the same clips for all.
     proposed
         Name of the proposed model.
     parameters
-        Resamples, swaps and coverage.
+        Swaps, level and coverage.
 
     Returns
     -------
     DataFrame
-        A row a model; for each of `MEASURES` its interval (`…_ci_low`, `…_ci_high`), how much better the
-        proposed model is (`…_difference` with its interval) and the p of the paired permutation test after
-        Holm's correction (`…_p_holm`). Missing without labels.
+        A row a model; for `theme_ami` and `theme_precision_at_10` its interval over groups (`…_ci_low`,
+        `…_ci_high`), how much better the proposed model is (`…_difference` with its interval) and the p of
+        the paired permutation test after Holm's correction (`…_p_holm`), which is missing where `…_units`,
+        the folds or groups that can be swapped, are too few. Missing without labels.
     """
     table = pd.DataFrame({"model": list(assignments)})
-    for measure in MEASURES:
-        units = {model: _units(rows, measure) for model, rows in assignments.items()}
-        columns = pd.DataFrame(
-            [_tested(units[proposed], units[model], measure, parameters) for model in assignments]
-        )
-        columns[f"{measure}_p_holm"] = holm(columns.pop(f"{measure}_p").to_numpy(dtype=float))
-        table = pd.concat([table, columns], axis=1)
+    n_clips = int(assignments[proposed]["label"].notna().sum())
+    for measure, figures in (("theme_ami", _agreement), ("theme_precision_at_10", _precision)):
+        found = {model: figures(rows) for model, rows in assignments.items()}
+        rows = [_row(model, proposed, found, n_clips, parameters) for model in assignments]
+        columns = pd.DataFrame(rows)
+        columns["_p_holm"] = holm(columns.pop("_p").to_numpy(dtype=float))
+        table = pd.concat([table, columns.add_prefix(measure)], axis=1)
     return table
 
 
-def _units(assignments: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return `value` and `weight` by unit: fold and emotion, or group."""
-    if measure == "theme_ami":
-        blocks = agreement_by_block(assignments).set_index(["fold", "emotion"])
-        return blocks[["theme_ami", "clips"]].set_axis(["value", "weight"], axis=1)
-    by_group = assignments.groupby("group")["precision_at_10"].agg(["mean", "count"])
-    return by_group[by_group["count"] > 0].set_axis(["value", "weight"], axis=1)
+class _Figures(NamedTuple):
+    """A measure of one model.
+
+    Attributes
+    ----------
+    values
+        Over all groups, then without each of them, [1 + n_groups]; empty without labels.
+    shares
+        What each unit that can be swapped adds to the measure, [n_units].
+    """
+
+    values: np.ndarray
+    shares: np.ndarray
 
 
-def _tested(
-    ours: pd.DataFrame, theirs: pd.DataFrame, measure: str, parameters: EvaluationParameters
-) -> dict[str, Any]:
-    missing = dict.fromkeys(("_difference", "_difference_ci_low", "_difference_ci_high", "_p"), np.nan)
-    own = _interval(theirs["value"], theirs["weight"], parameters)
-    found = {"_ci_low": own[0], "_ci_high": own[1], **missing}
-    if len(theirs) and not ours.equals(theirs):
-        # One model of both sees the same clips: the units and their weights are the same.
-        difference = (ours["value"] - theirs["value"]).to_numpy()
-        weight = theirs["weight"].to_numpy(dtype=float)
-        low, high = _interval(difference, weight, parameters)
-        found |= {
-            "_difference": float(np.average(difference, weights=weight)),
-            "_difference_ci_low": low,
-            "_difference_ci_high": high,
-            "_p": _swap_test(difference, weight, parameters),
-        }
-    return {f"{measure}{name}": value for name, value in found.items()}
+def _agreement(assignments: pd.DataFrame) -> _Figures:
+    """Return the AMI of `discovery_scores`; folds can be swapped."""
+    labelled = assignments[assignments["label"].notna()]
+    by_fold: dict[Any, np.ndarray] = {}
+    changes = dict.fromkeys(sorted(set(labelled["group"])), np.zeros(2))
+    for (fold, _), block in labelled.groupby(["fold", "emotion"]):
+        label, cluster, group = (block[name].to_numpy() for name in ("label", "cluster", "group"))
+        whole = _summed_ami(label, cluster)
+        by_fold[fold] = by_fold.get(fold, np.zeros(2)) + whole
+        for name in set(group):
+            others = group != name
+            changes[name] = changes[name] + _summed_ami(label[others], cluster[others]) - whole
+    folds = np.array([sums for sums in by_fold.values() if sums[1]]).reshape(-1, 2)
+    return _figures(folds, np.array(list(changes.values())).reshape(-1, 2))
 
 
-def _interval(values: Any, weights: Any, parameters: EvaluationParameters) -> tuple[float, float]:
-    """Percentile bootstrap of a weighted mean over units."""
-    from scipy.stats import bootstrap
+def _summed_ami(label: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return the AMI of a block times its clips, and its clips; zeros where it has one label alone."""
+    from sklearn.metrics import adjusted_mutual_info_score
 
-    if len(values) < 2:  # noqa: PLR2004
-        return np.nan, np.nan
-    found = bootstrap(
-        (np.asarray(values, dtype=float), np.asarray(weights, dtype=float)),
-        _weighted_mean,
-        paired=True,
-        vectorized=True,
-        n_resamples=parameters.n_resamples,
-        confidence_level=parameters.confidence,
-        method="percentile",
-        rng=np.random.default_rng(parameters.seed),
-        batch=1_000,
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    if len(set(label)) < 2:  # noqa: PLR2004
+        return np.zeros(2)
+    return len(label) * np.array([adjusted_mutual_info_score(label, cluster), 1.0])
 
 
-def _swap_test(difference: np.ndarray, weight: np.ndarray, parameters: EvaluationParameters) -> float:
-    """Two-sided p of a weighted mean difference when the models are swapped unit by unit: signs change."""
-    from scipy.stats import permutation_test
+def _precision(assignments: pd.DataFrame) -> _Figures:
+    """Return the precision among the ten nearest training clips; groups can be swapped."""
+    known = assignments[assignments["precision_at_10"].notna()]
+    groups = known.groupby("group")["precision_at_10"].agg(["sum", "count"]).to_numpy(dtype=float)
+    return _figures(groups, -groups)
 
-    tested = permutation_test(
-        (difference * weight,),
-        lambda values, axis: values.sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=parameters.n_permutations,
-        rng=np.random.default_rng(parameters.seed),
-        batch=1_000,
+
+def _figures(units: np.ndarray, changes: np.ndarray) -> _Figures:
+    """Divide sums by weights: of units, and of their total as it changes without each group, [..., 2]."""
+    total = units.sum(axis=0)
+    if total[1] == 0:
+        return _Figures(np.zeros(0), np.zeros(0))
+    left = np.concatenate([total[np.newaxis], total + changes])
+    values = np.divide(left[:, 0], left[:, 1], out=np.full(len(left), np.nan), where=left[:, 1] > 0)
+    return _Figures(values, units[:, 0] / total[1])
+
+
+def _row(
+    model: str, proposed: str, found: Mapping[str, _Figures], n_clips: int, parameters: EvaluationParameters
+) -> dict[str, float]:
+    """Make the columns of a model: its interval, and the comparison with the proposed one."""
+    ours, theirs = found[proposed], found[model]
+    row = _ends("", theirs.values, n_clips, parameters)
+    if model == proposed or not len(theirs.values):
+        return row | {"_difference": np.nan, **_ends("_difference", np.zeros(0), 0, parameters), "_p": np.nan}
+    differences, shares = ours.values - theirs.values, ours.shares - theirs.shares
+    row |= {"_difference": differences[0], **_ends("_difference", differences, n_clips, parameters)}
+    if not enough_groups(len(shares), n_tests=len(found) - 1, alpha=parameters.alpha):
+        return row | {"_p": np.nan, "_units": len(shares)}
+    p = swap_test(
+        lambda swapped: (1.0 - 2.0 * swapped) @ shares,
+        len(shares),
+        n_permutations=parameters.n_permutations,
+        seed=parameters.seed,
     )
-    return float(tested.pvalue)
+    return row | {"_p": p, "_units": len(shares)}
 
 
-def _weighted_mean(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
-    mean: np.ndarray = (values * weights).sum(axis=axis) / weights.sum(axis=axis)
-    return mean
+def _ends(name: str, values: np.ndarray, n_clips: int, parameters: EvaluationParameters) -> dict[str, float]:
+    low, high = np.nan, np.nan
+    if len(values):
+        low, high = signed_interval(values, n_clips=n_clips, confidence=parameters.confidence)
+    return {f"{name}_ci_low": low, f"{name}_ci_high": high}

@@ -103,7 +103,8 @@ def make_folds_to_run(
         When there is none.
     """
     table = folds.merge(clips[["clip_id", "emotion", "theme", "group"]], on="clip_id", validate="one_to_one")
-    table = table[table["emotion"].notna() & table["clip_id"].isin(features.clip_ids)].reset_index(drop=True)
+    table = table[table["emotion"].notna() & table["clip_id"].isin(features.clip_ids)]
+    table = table.sort_values("clip_id", ignore_index=True)
     chosen = features.select(list(table["clip_id"]))
     numbers = sorted(set(table["fold"]) - {-1})
     made = [Fold(chosen, table, int(number), parameters, store) for number in numbers]

@@ -14,7 +14,6 @@ from affetto.corpora.several import audit_corpora, index_corpora
 from affetto.corpora.splits import check_protocol, make_folds, make_random_folds
 from affetto.corpora.summary import summarise_audit
 from affetto.errors import AffettoError
-from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
@@ -67,8 +66,6 @@ def split(
     return make_folds(clips, split, tested=corpus.known_as)
 
 
-def split_at_random(
-    clips: pd.DataFrame, split: SplitParameters, experiment: ExperimentParameters
-) -> pd.DataFrame:
-    """Divide the labelled clips regardless of groups, for the leakage gap."""
-    return make_random_folds(clips, n_folds=experiment.leakage_folds, seed=split.seed)
+def split_at_random(clips: pd.DataFrame, folds: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
+    """Divide the labelled clips into as many folds regardless of groups, for the leakage gap."""
+    return make_random_folds(clips, folds, seed=split.seed)

@@ -53,7 +53,7 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
             ),
             Node(
                 nodes.split_at_random,
-                inputs=[f"{side}.clips", f"params:{side}.split", f"params:{side}.emotion.experiment"],
+                inputs=[f"{side}.clips", f"{side}.folds", f"params:{side}.split"],
                 outputs=f"{side}.random_folds",
                 name="split_at_random",
                 namespace=f"{side}.corpora",

@@ -290,9 +290,8 @@ def annotate_library(
         fresh = predict_clips(Path(model), available.select(unlabelled))
         tables.append(fresh.drop(columns=["times", "weights"]))
         attended.append(fresh[["clip_id", "times", "weights"]])
-    emotions = pd.concat(tables, ignore_index=True)
-    emotions[emotions.columns[1:]] = emotions[emotions.columns[1:]].fillna(0.0)
-    return emotions, pd.concat(attended, ignore_index=True)
+    emotions = pd.concat(tables, ignore_index=True).set_index("clip_id").sort_index(axis=1)
+    return emotions.fillna(0.0).reset_index(), pd.concat(attended, ignore_index=True)
 
 
 def _own_folds(labelled: pd.DataFrame) -> SplitParameters:

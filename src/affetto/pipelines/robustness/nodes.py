@@ -155,7 +155,13 @@ def _kept_models(
             specification, features, clips, folds, experiment=experiment, store=store, models=fits
         )
         predictions = by_name[f"predictions{SEPARATOR}{model}"]
-        found[model] = Candidate(specification.role, specification.features, models, predictions)
+        found[model] = Candidate(
+            specification.role,
+            specification.features,
+            models,
+            predictions,
+            tuple(specification.conditions.values()),
+        )
     return found
 
 

@@ -72,8 +72,8 @@ def count_audio_words(
 
 
 def _joined(mfcc: ClipFeatures, midterm: ClipFeatures) -> FeatureSet:
-    """Keep the clips that both features have."""
-    return FeatureSet.align({"mfcc": mfcc, "midterm": midterm})
+    """Keep the clips that both features have, by `clip_id`: what is fitted must not depend on their order."""
+    return FeatureSet.align({"mfcc": mfcc, "midterm": midterm}, sorted(mfcc.clip_ids))
 
 
 def fit_theme_model(
