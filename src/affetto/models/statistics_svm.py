@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 Statistic = Literal["mean", "std", "min", "max", "median", "percentiles", "skewness"]
 _PERCENTILES = (5, 25, 50, 75, 95)
 _SMALLEST = 1e-6
+Positive = Annotated[float, Field(gt=0)]
 
 
 class StatisticsSvmParameters(BaseModel):
-    """What describes a clip, and the SVM."""
+    """What describes a clip, and the SVM.
+
+    Of several values of C or gamma, those with the best UAR in inner folds that keep groups whole are taken.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,8 +35,8 @@ class StatisticsSvmParameters(BaseModel):
         min_length=1,
         description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95.",
     )
-    C: float = Field(3.0, gt=0, description="Price of an error against a wide margin.")
-    gamma: Annotated[float, Field(gt=0)] | Literal["scale", "auto"] = Field(
+    C: Positive | tuple[Positive, ...] = Field(3.0, description="Price of an error against a wide margin.")
+    gamma: Positive | Literal["scale", "auto"] | tuple[Positive, ...] = Field(
         "scale", description="Width of the radial basis function."
     )
     class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
@@ -46,6 +50,7 @@ class StatisticsSvm(TabularEstimator):
     name: ClassVar[str] = "mfcc_svm"
     Parameters: ClassVar[type[BaseModel]] = StatisticsSvmParameters
     parameters: StatisticsSvmParameters
+    tuned: ClassVar[tuple[str, ...]] = ("C", "gamma")
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -59,13 +64,13 @@ class StatisticsSvm(TabularEstimator):
             axis=1,
         )
 
-    def _build(self) -> Any:
+    def _build(self, parameters: Any) -> Any:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
         weight = "balanced" if self.parameters.class_weights else None
-        svm = SVC(C=self.parameters.C, gamma=self.parameters.gamma, class_weight=weight, break_ties=True)
+        svm = SVC(C=parameters.C, gamma=parameters.gamma, class_weight=weight, break_ties=True)
         return make_pipeline(StandardScaler(), svm)
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator, Native
-from affetto.models.calibration import apply_temperature, fit_temperature, softmax
-from affetto.models.inner_folds import inner_folds
+from affetto.models.calibration import apply_temperature, softmax
+from affetto.models.inner_folds import choose
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from affetto.features.clip_features import FeatureSet
 
 _MODEL_FILE = "classifier.skops"
 _STATISTICS_FILE = "statistics.npz"
-_INNER_FOLDS = 3
 TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 """What a saved classifier may hold beyond the types of NumPy and scikit-learn that skops trusts itself."""
 
@@ -26,9 +27,10 @@ TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 class TabularEstimator(Estimator):
     """A scikit-learn classifier on one vector a clip.
 
-    Subclasses turn clips into vectors and build the classifier. Where it only ranks classes (an SVM), its
-    scores become probabilities by a softmax whose temperature is fitted on predictions for inner folds that
-    keep groups whole; the predicted class stays the classifier's own.
+    Subclasses turn clips into vectors and build the classifier. What the parameters list several values of is
+    chosen by the UAR for inner folds that keep groups whole (`history_` has a row a candidate). Where the
+    classifier only ranks classes (an SVM), its scores become probabilities by a softmax whose temperature is
+    fitted on the same folds; the predicted class stays the classifier's own.
 
     Attributes
     ----------
@@ -37,6 +39,11 @@ class TabularEstimator(Estimator):
     temperature_ : float
         Divides the scores before the softmax; 1 for classifiers with probabilities of their own.
     """
+
+    tuned: ClassVar[tuple[str, ...]]
+    """Parameters of which several values may be given."""
+    ranks_only: ClassVar[bool] = True
+    """Whether the classifier has no probabilities of its own."""
 
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
@@ -48,8 +55,8 @@ class TabularEstimator(Estimator):
         """Return a vector a clip, [n_clips, n_dimensions]."""
 
     @abc.abstractmethod
-    def _build(self) -> Any:
-        """Return the unfitted scikit-learn classifier or pipeline, seeded."""
+    def _build(self, parameters: Any) -> Any:
+        """Return the unfitted scikit-learn classifier or pipeline, seeded; `parameters` have no lists."""
 
     @property
     def n_parameters(self) -> int:
@@ -63,26 +70,35 @@ class TabularEstimator(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
-        self.classifier_ = self._build().fit(vectors, labels)
-        self.temperature_ = 1.0
-        if not hasattr(self.classifier_, "predict_proba"):
-            self.temperature_ = self._inner_temperature(vectors, labels, groups)
 
-    def _inner_temperature(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> float:
-        """Fit the temperature on out-of-fold scores of inner folds in which every class can be learnt."""
-        probabilities, tested = [], []
-        for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
-            scores = class_scores(self._build().fit(vectors[train], labels[train]), vectors[test])
-            probabilities.append(softmax(scores))
-            tested.append(labels[test])
-        return fit_temperature(np.concatenate(probabilities), np.concatenate(tested)) if tested else 1.0
+        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
+            return self._answers(candidates, vectors[train], labels[train], vectors[test])
+
+        choice = choose(
+            self.parameters, self.tuned, answer, labels, groups, seed=self.seed, calibrate=self.ranks_only
+        )
+        self.history_ = choice.search
+        self.temperature_ = choice.temperature if self.ranks_only else 1.0
+        self._fit_classifier(choice.parameters, vectors, labels)
+
+    def _answers(
+        self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Fit each candidate to known vectors, and return its probabilities for unseen ones."""
+        for candidate in candidates:
+            yield self._opinion(self._build(candidate).fit(known, labels), unseen)
+
+    def _fit_classifier(self, parameters: Any, vectors: np.ndarray, labels: np.ndarray) -> None:
+        self.classifier_ = self._build(parameters).fit(vectors, labels)
+
+    def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
+        """Return the probabilities of a fitted classifier, not calibrated."""
+        if self.ranks_only:
+            return softmax(class_scores(classifier, vectors))
+        return np.asarray(classifier.predict_proba(vectors))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        vectors = self._vectors(x)
-        if hasattr(self.classifier_, "predict_proba"):
-            probabilities: np.ndarray = self.classifier_.predict_proba(vectors)
-            return probabilities
-        return apply_temperature(softmax(class_scores(self.classifier_, vectors)), self.temperature_)
+        return apply_temperature(self._opinion(self.classifier_, self._vectors(x)), self.temperature_)
 
     def _save_state(self, directory: Path) -> None:
         import skops.io
