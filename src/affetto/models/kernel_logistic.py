@@ -96,6 +96,7 @@ class KernelLogistic(Estimator):
     """
 
     name: ClassVar[str] = "kernel_logistic"
+    VERSION: ClassVar[int] = 2
     Parameters: ClassVar[type[BaseModel]] = KernelLogisticParameters
     parameters: KernelLogisticParameters
 

@@ -40,6 +40,7 @@ class TabularEstimator(Estimator):
         Divides the scores before the softmax; 1 for classifiers with probabilities of their own.
     """
 
+    VERSION: ClassVar[int] = 2
     tuned: ClassVar[tuple[str, ...]]
     """Parameters of which several values may be given."""
     ranks_only: ClassVar[bool] = True
