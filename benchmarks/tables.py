@@ -32,8 +32,8 @@ from affetto.evaluation.strangers import stranger_tables
 from affetto.evaluation.wording import MISSING, p_value, score
 
 PROJECT = Path(__file__).resolve().parents[1]
-TEXTS = (":!docs", ":!*.md")
-"""What computes nothing: it may change while tables are made."""
+CODE = (".", ":!docs", ":!*.md", ":!tests")
+"""What computes; the rest may change while tables are made."""
 BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_YET = "*Not made by `make tables` yet.*\n"
 COMPARED = {
@@ -175,11 +175,19 @@ def git(*arguments: str) -> str:
 
 def clean_commit() -> str:
     """Return the commit of the code; a changed file that computes makes it none."""
-    changed = git("status", "--porcelain", "--", ".", *TEXTS)
+    changed = git("status", "--porcelain", "--", *CODE)
     if changed:
         first = changed.splitlines()[0].split()[-1]
         raise TableError(f"a table comes from one commit, but {first} is not committed: commit or undo it")
     return git("rev-parse", "HEAD")
+
+
+def is_code_of(commit: str) -> bool:
+    """Tell whether the code of a commit is still that of the newest one."""
+    try:
+        return not git("diff", "--name-only", commit, "HEAD", "--", *CODE)
+    except TableError:  # a commit that is not here
+        return False
 
 
 def made_by(folder: Path, command: str) -> str | None:
@@ -187,10 +195,7 @@ def made_by(folder: Path, command: str) -> str | None:
     if not (folder / "run.json").is_file() or manifest(folder)["command"] != command:
         return None
     commit = str(manifest(folder)["commit"])
-    try:
-        return None if git("diff", "--name-only", commit, "HEAD", "--", ".", *TEXTS) else commit
-    except TableError:  # a commit that is not here
-        return None
+    return commit if is_code_of(commit) else None
 
 
 def make(run: Run, corpora: Path, into: Path, extra: str) -> None:
@@ -208,8 +213,9 @@ def make(run: Run, corpora: Path, into: Path, extra: str) -> None:
     if run.side == "voice" and not (PROJECT / "data/01_raw/demo/music").is_dir():
         kedro("--pipeline=corpora")  # strangers of the voices are the demo's
     kedro(*run.arguments(str(corpora), extra))
-    if clean_commit() != commit:
-        raise TableError("the commit changed while it ran: start it again, finished fits are found")
+    clean_commit()
+    if not is_code_of(commit):
+        raise TableError("the code changed while it ran: start it again, finished fits are found")
     data = PROJECT / yaml.safe_load((PROJECT / f"conf/{run.environment}/globals.yml").read_text())["data"]
     missing = [path for path in run.outputs.values() if not (data / path).is_file()]
     if missing:
