@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.inner_folds import inner_folds
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.registry import build_estimator, estimator_class, load_estimator
 
 SEARCHED = [
     ("functionals_svm", {"C": [1e-9, 1e-2]}),
@@ -82,3 +83,16 @@ def test_with_a_single_group_the_first_candidate_is_taken(name, given):
     fixed = build_estimator(name, {**given, **first}).fit(x, y, ["one"] * len(y))
     np.testing.assert_array_equal(model.predict_proba(x), fixed.predict_proba(x))
     assert model.history_ == []
+
+
+def test_published_baselines_are_tuned_and_one_has_the_copies_of_the_proposed_model(request):
+    file = request.config.rootpath / "conf/benchmark/parameters/emotion.yml"
+    sides = yaml.safe_load(file.read_text(encoding="utf-8"))
+    models = {name: entry for side in sides.values() for name, entry in side["emotion"]["models"].items()}
+    tuned = {"linear": ("penalty",), "kernel_logistic": ("penalty", "width")}
+    for name, entry in models.items():
+        kind = estimator_class(entry["estimator"])
+        for parameter in tuned.get(kind.name, getattr(kind, "tuned", ())):
+            assert len(entry["parameters"][parameter]) > 1, f"{name}.{parameter}"
+    copying = [each for each in models.values() if each["role"] == "baseline" and "copies" in each]
+    assert [each["copies"] for each in copying] == [models["crnn_lld"]["copies"]]

@@ -17,13 +17,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.models.base import Estimator
+from affetto.models.baselines import Positive, clip_statistics
 from affetto.models.calibration import softmax
 from affetto.models.inner_folds import choose
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
 from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
-from affetto.models.statistics_svm import Positive, clip_statistics
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,47 +14,13 @@ from affetto.themes.topics import fit_topics
 
 INNER_FOLDS = 3
 
-Matrices = tuple[np.ndarray, np.ndarray]
-View = Callable[[ClipViews, ClipViews, ThemeEvaluationParameters, TopicParameters], Matrices]
-
-
-def words_and_topics(
-    train: ClipViews, test: ClipViews, evaluation: ThemeEvaluationParameters, topics: TopicParameters
-) -> Matrices:
-    """Join bags of audio words with the square roots of the topic mixture of an LDA of the training clips."""
-    number = max(1, min(evaluation.n_topics, len(train.documents) // 2))
-    model = fit_topics(train.documents, number, topics, seed=0)
-    known, unseen = (evaluation.topic_weight * np.sqrt(model.mixtures(v.documents)) for v in (train, test))
-    return np.hstack([train.bags, known]), np.hstack([test.bags, unseen])
-
-
-def words_only(
-    train: ClipViews, test: ClipViews, evaluation: ThemeEvaluationParameters, topics: TopicParameters
-) -> Matrices:
-    """Bags of audio words."""
-    return train.bags, test.bags
-
-
-def statistics_only(
-    train: ClipViews, test: ClipViews, evaluation: ThemeEvaluationParameters, topics: TopicParameters
-) -> Matrices:
-    """Clip statistics."""
-    return train.statistics, test.statistics
-
-
-def all_statistics(
-    train: ClipViews, test: ClipViews, evaluation: ThemeEvaluationParameters, topics: TopicParameters
-) -> Matrices:
-    """Statistics of all dimensions that the codebook reads."""
-    return train.all_statistics, test.all_statistics
-
-
-CLASSIFIERS: dict[str, tuple[View, str]] = {
-    "lda_audio_words": (words_and_topics, "svm"),
-    "svm_audio_words": (words_only, "svm"),
-    "svm_all_statistics": (all_statistics, "scaled svm"),
-    "svm_statistics": (statistics_only, "scaled svm"),
-    "knn_statistics": (statistics_only, "scaled knn"),
+TOPICS = "bags and topics"
+CLASSIFIERS: dict[str, tuple[str, str]] = {
+    "lda_audio_words": (TOPICS, "svm"),
+    "svm_audio_words": ("bags", "svm"),
+    "svm_all_statistics": ("all_statistics", "scaled svm"),
+    "svm_statistics": ("statistics", "scaled svm"),
+    "knn_statistics": ("statistics", "scaled knn"),
 }
 """Discrimination models by name: what they see, and the classifier."""
 
@@ -67,6 +33,26 @@ DISCRIMINATION_ROLES: dict[str, str] = {
     "knn_statistics": "baseline",
 }
 """What each discrimination model stands for in a comparison."""
+
+
+def seen(
+    view: str,
+    train: ClipViews,
+    test: ClipViews,
+    evaluation: ThemeEvaluationParameters,
+    topics: TopicParameters,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a classifier sees of training and test clips, a row a clip.
+
+    It is what `ClipViews` has under the name `view`, or `TOPICS`: bags of audio words joined with the square
+    roots of the topic mixture of an LDA of the training clips.
+    """
+    if view != TOPICS:
+        return getattr(train, view), getattr(test, view)
+    number = max(1, min(evaluation.n_topics, len(train.documents) // 2))
+    model = fit_topics(train.documents, number, topics, seed=0)
+    known, unseen = (evaluation.topic_weight * np.sqrt(model.mixtures(v.documents)) for v in (train, test))
+    return np.hstack([train.bags, known]), np.hstack([test.bags, unseen])
 
 
 def classify(

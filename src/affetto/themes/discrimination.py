@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.themes.classifiers import CLASSIFIERS, classify
+from affetto.themes.classifiers import CLASSIFIERS, classify, seen
 from affetto.themes.clustering import ClipViews
 from affetto.themes.discovery import kept_labels
 from affetto.themes.evaluation import Fold, fold_views, fold_words, make_folds_to_run, run_folds
@@ -107,8 +107,9 @@ def _classify(
     everything, train, test = rows
     view, kind = CLASSIFIERS[model]
     # What needs no labels (topics) learns from all training clips of the emotion.
-    known, unseen = view(
-        views.take(everything), views.take(test), fold.parameters.evaluation, fold.parameters.topics
+    parameters = fold.parameters
+    known, unseen = seen(
+        view, views.take(everything), views.take(test), parameters.evaluation, parameters.topics
     )
     known = known[np.isin(everything, train)]
     return classify(
@@ -117,7 +118,7 @@ def _classify(
         list(fold.table["group"].iloc[train]),
         unseen,
         kind=kind,
-        evaluation=fold.parameters.evaluation,
+        evaluation=parameters.evaluation,
     )
 
 
