@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CORPORA ?= ../shared/data
 
 # TensorFlow imports three times faster when Python may keep its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install run test quick lint ui viz lock clean
+.PHONY: help install run test quick lint tables ui viz lock clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -38,6 +39,9 @@ lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+tables: $(STAMP)  ## Make every table of README and docs from one commit, over days if need be (CORPORA=PATH ONLY=voice AGAIN=1).
+	$(BIN)/python benchmarks/tables.py --corpora "$(CORPORA)" $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
 ui: $(STAMP)  ## Open the MLflow UI on the local store.
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1

@@ -73,6 +73,11 @@ def test_curves_are_the_mean_over_fits(client):
     (child,) = children(client, parent)
     curve = client.get_metric_history(child.info.run_id, "epoch_loss")
     assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 1.5)]
+    with mlflow.start_run() as parent:
+        MlflowRunDataset().save(
+            toy(histories=pd.DataFrame({"fold": [0], "seed": 0, "C": 1.0, "chosen": True}))
+        )
+    assert not [name for name in children(client, parent)[0].data.metrics if name.startswith("epoch")]
 
 
 def test_a_model_is_logged_once_with_signature_and_example(client, model):

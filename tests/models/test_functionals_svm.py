@@ -6,6 +6,7 @@ from sklearn.svm import SVC
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.inner_folds import inner_folds
 from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.standardiser import Standardiser
 
 
 def toy(n=60, n_classes=4, n_dimensions=30, seed=0, feature="functionals"):
@@ -62,17 +63,27 @@ def test_twelve_clips_and_the_small_feature_set():
     assert model.predict_proba(x.take([0])).shape == (1, 3)
 
 
-def test_of_several_prices_the_best_for_unseen_groups_is_taken():
-    x, y, groups = toy(n=120, n_dimensions=300)
-    model = build_estimator("functionals_svm", {"C": [1e-4, 10.0]}).fit(x, y, groups)
+def test_the_best_price_for_unseen_groups_is_taken_and_scaling_never_sees_them():
+    x, y, groups = toy(n=120, n_dimensions=60)
+    vectors = x["functionals"].stack().astype(np.float64)
+    loud = np.array([group in ("g1", "g7", "g13") for group in groups])
+    vectors[loud] *= 30  # whoever scales by these as well hears the others differently
+    x = FeatureSet({"functionals": ClipFeatures.from_arrays("functionals", x.clip_ids, list(vectors))})
+    prices = [1e-4, 1e-2, 10.0]
+    model = build_estimator("functionals_svm", {"C": prices}).fit(x, y, groups)
     labels = np.array([model.classes_.index(label) for label in y])
-    vectors = model.standardiser_(x["functionals"].stack())
-    recall = {}
-    for price in (1e-4, 10.0):
-        answers = np.empty(len(labels), dtype=int)
-        for train, test in inner_folds(labels, np.array(groups), 4, seed=0):
-            svm = SVC(kernel="linear", C=price, class_weight="balanced", break_ties=True)
-            answers[test] = svm.fit(vectors[train], labels[train]).predict(vectors[test])
-        recall[price] = balanced_accuracy_score(labels, answers)
-    assert recall[model.C_] == max(recall.values())
-    assert len(set(recall.values())) == 2
+
+    def recalls(leaks):
+        found = []
+        for price in prices:
+            answers = np.empty(len(labels), dtype=int)
+            for train, test in inner_folds(labels, np.array(groups), 4, seed=0):
+                scale = Standardiser.learn(vectors if leaks else vectors[train], limit=4.0)
+                svm = SVC(kernel="linear", C=price, class_weight="balanced", break_ties=True)
+                answers[test] = svm.fit(scale(vectors[train]), labels[train]).predict(scale(vectors[test]))
+            found.append(balanced_accuracy_score(labels, answers))
+        return found
+
+    assert [row["inner_uar"] for row in model.history_] == pytest.approx(recalls(leaks=False))
+    assert recalls(leaks=False) != pytest.approx(recalls(leaks=True))
+    assert prices[int(np.argmax(recalls(leaks=False)))] == model.classifier_.C

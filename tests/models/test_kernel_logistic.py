@@ -9,11 +9,11 @@ from sklearn.preprocessing import StandardScaler
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.baselines import clip_statistics
 from affetto.models.calibration import softmax
 from affetto.models.fusion import fuse
 from affetto.models.kernel_logistic import _fit_pairs
 from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.statistics_svm import clip_statistics
 
 PLAIN = {"relevance": 0.0, "limit": 100.0}
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.inner_folds import inner_folds
 from affetto.models.registry import build_estimator, load_estimator
 
 CLASSES = ("anger", "neutral", "sadness")
@@ -59,18 +58,3 @@ def test_a_single_speaker_leaves_all_weights_equal():
     x, y, _ = toy()
     fused = build_estimator("late_fusion", {"branches": BRANCHES}).fit(x, y, ["one"] * len(y))
     assert fused.exponents_.tolist() == [0.5, 0.5]
-
-
-def test_inner_folds_keep_groups_whole_and_test_each_clip_once():
-    _, y, groups = toy()
-    labels = np.array([CLASSES.index(label) for label in y])
-    tested = []
-    for train, test in inner_folds(labels, np.array(groups), 3, seed=0):
-        assert not {groups[i] for i in train} & {groups[i] for i in test}
-        tested += test.tolist()
-    assert sorted(tested) == list(range(len(y)))
-
-
-def test_a_fold_without_which_a_class_is_unknown_is_passed_over():
-    labels, groups = np.array([0, 1, 0, 1, 2]), np.array(["a", "a", "b", "b", "c"])
-    assert all(2 in labels[train] for train, _ in inner_folds(labels, groups, 3, seed=0))

@@ -55,16 +55,19 @@ def branch(offset=1.0, **parameters):
 @pytest.mark.parametrize("shape", [(20, 90), (50, 8)])
 def test_span_keeps_lengths_and_angles(shape):
     vectors = np.random.default_rng(0).normal(size=shape)
-    coordinates, basis = span(vectors)
+    coordinates, lift = span(vectors)
+    basis = lift(np.eye(coordinates.shape[1]))
     np.testing.assert_allclose(coordinates @ basis.T, vectors, atol=1e-8)
     np.testing.assert_allclose(coordinates @ coordinates.T, vectors @ vectors.T, atol=1e-8)
 
 
 def test_repeated_clips_do_not_upset_the_span():
     vectors = np.tile(np.random.default_rng(0).normal(size=(3, 50)), (4, 1))
-    coordinates, basis = span(vectors)
+    coordinates, lift = span(vectors)
+    basis = lift(np.eye(coordinates.shape[1]))
     assert coordinates.shape[1] == 3
     np.testing.assert_allclose(coordinates @ basis.T, vectors, atol=1e-8)
+    assert span(np.zeros((4, 9)))[0].shape == (4, 0)
 
 
 @pytest.mark.parametrize("balanced", [True, False])

@@ -11,9 +11,8 @@ from sklearn.svm import SVC
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models import tabular
+from affetto.models.baselines import clip_statistics, count_numbers
 from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.statistics_svm import clip_statistics
 
 
 def toy(n, labels, *, seed=0, spread=0.3):
@@ -107,7 +106,7 @@ def test_size_counts_what_is_stored():
 
 def test_forests_are_counted_by_their_nodes():
     forest = RandomForestClassifier(3, random_state=0).fit(np.arange(8)[:, None], [0, 1] * 4)
-    assert tabular.count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)
+    assert count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)
 
 
 def test_statistics_of_several_features_stand_side_by_side():

@@ -9,7 +9,7 @@ import soundfile
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
-from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.features.extraction import extract_in_memory
 from affetto.features.parameters import MfccParameters
 from affetto.models.registry import build_estimator
@@ -115,3 +115,19 @@ def test_every_fit_of_a_model_that_learns_from_copies_gets_them(models):
     steps = ("cross_validate", "cross_validate_on_random_folds", "fit_on_everything")
     assert readers == {f"voice.emotion.{name}.{step}" for name in ("noisy", "both") for step in steps}
     assert "music.copies" in pipeline.create_library_pipeline().inputs()  # clips never tested, in folds
+
+
+def test_what_inner_folds_tried_is_tracked_as_a_table_and_not_as_a_curve():
+    search = pd.DataFrame({"fold": 0, "seed": 0, "C": [1.0, 3.0], "inner_uar": 0.5, "chosen": [False, True]})
+    predictions = pd.DataFrame({"label": ["a", "b"], "predicted": ["a", "a"], "seed": 0, "group": ["g", "h"]})
+    nothing = pd.DataFrame(columns=["fold", "seed", "epoch"])
+    corpus, split = CorpusParameters(source="demo"), SplitParameters(protocol="kfold")
+    run, without = (
+        nodes.track_model(
+            MODELS["plain"], corpus, split, {}, predictions, each, "model", name="svm", task="music_emotion"
+        )
+        for each in (search, nothing)
+    )
+    pd.testing.assert_frame_equal(run.tables["inner_search.csv"], search)
+    assert "training.png" not in run.figures
+    assert "inner_search.csv" not in without.tables

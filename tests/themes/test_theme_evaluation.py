@@ -58,6 +58,11 @@ def test_discrimination_tells_planted_themes(planted, store):
         assert (table["predicted"] == np.array(list("abc"))[probabilities.argmax(axis=1)]).all()
         assert table["clip_id"].is_unique
     assert metrics["lda_audio_words"]["theme_accuracy"] > 0.9
+    for model, (_, kind) in CLASSIFIERS.items():
+        chosen = {"n_neighbors"} if "knn" in kind else {"C", "gamma"}
+        assert chosen <= set(tables[model])
+        assert all(tables[model].groupby(["fold", "emotion"])[name].nunique().eq(1).all() for name in chosen)
+        assert {f"chosen_{name}" for name in chosen} <= set(metrics[model])
 
 
 def test_a_second_run_only_reads(planted, store, monkeypatch):
@@ -132,15 +137,15 @@ def test_scores_in_closed_form():
     assert scores["theme_uar"] == pytest.approx((2 / 3 + 1) / 2)
 
 
-@pytest.mark.parametrize("kind", ["svm", "knn"])
+@pytest.mark.parametrize("kind", ["svm", "scaled svm", "scaled knn"])
 def test_classifiers_cope_with_few_clips(kind):
     evaluation = ThemeEvaluationParameters()
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 3))
-    classes, scores = classify(x, list("aabbb"), list("uvwxy"), x, kind=kind, evaluation=evaluation)
+    classes, scores, _ = classify(x, list("aabbb"), list("uvwxy"), x, kind=kind, evaluation=evaluation)
     assert classes == ["a", "b"]
     np.testing.assert_allclose(scores.sum(axis=1), 1)
-    classes, scores = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=evaluation)
+    classes, scores, _ = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=evaluation)
     assert classes == ["a"]
     np.testing.assert_allclose(scores, 1)
 

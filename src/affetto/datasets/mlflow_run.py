@@ -41,7 +41,8 @@ class ModelRun:
     metrics
         Figures with the names shared by all models of a task.
     histories
-        A row a fit and epoch: `fold, seed, epoch` and the curves; averaged over fits a step.
+        A row a fit and epoch: `fold, seed, epoch` and the curves; averaged over fits a step. Tables without
+        epochs have no curves.
     figures
         File name → Matplotlib figure.
     tables
@@ -116,7 +117,7 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _log_curves(run_id: str, histories: pd.DataFrame | None) -> None:
-    if histories is None or histories.empty:
+    if histories is None or histories.empty or "epoch" not in histories:
         return
     from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient

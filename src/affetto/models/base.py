@@ -46,8 +46,8 @@ class Estimator(abc.ABC):
     fit_seconds_ : float
         How long the fit took, s.
     history_ : list of dict
-        One dict an epoch (`epoch`, `loss`, and what else the model measures); empty for models without
-        epochs.
+        One dict an epoch (`epoch`, `loss`, and what else the model measures), or one dict a candidate of the
+        search that chose parameters (`inner_folds.Choice.search`); empty for models with neither.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     learnt_from_ : dict
@@ -75,7 +75,7 @@ class Estimator(abc.ABC):
         self.seed = seed
         self.classes_: tuple[str, ...] = ()
         self.fit_seconds_ = 0.0
-        self.history_: list[dict[str, float]] = []
+        self.history_: list[dict[str, Any]] = []
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
         self.learnt_from_: dict[str, Any] = {}

@@ -32,7 +32,8 @@ class CrossValidation:
     predictions
         A row a tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`.
     histories
-        A row a fit and epoch: `fold, seed, epoch, loss, …`; empty for models without epochs.
+        A row a fit and epoch: `fold, seed, epoch, loss, …`, or a row a fit and candidate of its inner search:
+        `fold, seed, …, inner_uar, inner_log_loss, chosen`; empty for models with neither.
     attention
         A row a tested clip of seed 0: `clip_id, times` (s), `weights`; empty for models without attention.
     cost

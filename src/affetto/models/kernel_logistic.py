@@ -7,7 +7,7 @@ count more (`relevance`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -17,12 +17,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.models.base import Estimator
+from affetto.models.baselines import Positive, clip_statistics
 from affetto.models.calibration import softmax
+from affetto.models.inner_folds import choose
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
 from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
-from affetto.models.statistics_svm import clip_statistics
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -46,13 +47,17 @@ class KernelLogisticParameters(BaseModel):
         min_length=1,
         description="Features whose mean and deviation over a clip are compared.",
     )
-    penalty: float = Field(0.2, gt=0, description="L2 penalty, against the summed losses of the clips.")
+    penalty: Positive | tuple[Positive, ...] = Field(
+        0.2,
+        description="L2 penalty, against the summed losses of the clips. Of several penalties or widths, the "
+        "best for inner folds that keep groups whole are taken, and the probabilities are calibrated on the "
+        "same folds.",
+    )
     pairwise: bool = Field(
         True, description="Fit a regression to every pair of emotions, and sum up; false: one to all of them."
     )
-    width: float = Field(
+    width: Positive | tuple[Positive, ...] = Field(
         1.0,
-        gt=0,
         description="Clips at the mean squared distance from one another are alike to exp(-2 × width).",
     )
     relevance: float = Field(
@@ -91,6 +96,7 @@ class KernelLogistic(Estimator):
     """
 
     name: ClassVar[str] = "kernel_logistic"
+    VERSION: ClassVar[int] = 2
     Parameters: ClassVar[type[BaseModel]] = KernelLogisticParameters
     parameters: KernelLogisticParameters
 
@@ -124,24 +130,61 @@ class KernelLogistic(Estimator):
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+
+        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> list[np.ndarray]:
+            found = [np.empty(0)] * len(candidates)
+            for width in {candidate.width for candidate in candidates}:
+                space = self._learn_space(vectors[train], labels[train], groups[train], width)
+                for i, candidate in enumerate(candidates):
+                    if candidate.width == width:
+                        self._regress(*space, labels[train], candidate.penalty)
+                        found[i] = self._answer(vectors[test])
+            return found
+
+        choice = choose(
+            self.parameters,
+            ("penalty", "width"),
+            answer,
+            labels,
+            groups,
+            seed=self.seed,
+            by="log_loss",
+            calibrate=False,
+        )
+        self.history_ = choice.search
+        space = self._learn_space(vectors, labels, groups, choice.parameters.width)
+        self._regress(*space, labels, choice.parameters.penalty, choice.temperature)
+
+    def _learn_space(
+        self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, width: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Learn what clips are compared by; return what `_coordinates` does of the training vectors."""
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
         spread = float((standardised * scale).var(axis=0).sum())
-        gamma = self.parameters.width / spread if spread > 0 else 0.0
+        gamma = width / spread if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
         scaled = standardised * self.scale_.astype(np.float64)
         self.landmarks_ = scaled[self._choose(len(scaled))].astype(np.float32)
-        coordinates, back = _coordinates(scaled, self.landmarks_)
-        regress = partial(
-            fit_logistic, penalty=self.parameters.penalty, class_weights=self.parameters.class_weights
-        )
+        return _coordinates(scaled, self.landmarks_)
+
+    def _regress(
+        self,
+        coordinates: np.ndarray,
+        back: np.ndarray,
+        labels: np.ndarray,
+        penalty: float,
+        temperature: float = 1.0,
+    ) -> None:
+        regress = partial(fit_logistic, penalty=penalty, class_weights=self.parameters.class_weights)
         n_classes = len(self.classes_)
         if self.parameters.pairwise:
             weights, bias = _fit_pairs(coordinates, labels, n_classes, regress)
         else:
             weights, bias = regress(coordinates, labels, n_classes)
-        self.weights_, self.bias_ = (back @ weights).astype(np.float32), bias.astype(np.float32)
+        self.weights_ = (back @ weights / temperature).astype(np.float32)
+        self.bias_ = (bias / temperature).astype(np.float32)
 
     def _choose(self, n_clips: int) -> np.ndarray:
         if n_clips <= self.parameters.landmarks:
@@ -159,7 +202,10 @@ class KernelLogistic(Estimator):
         )
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        scaled = self.standardiser_(self._vectors(x)) * self.scale_.astype(np.float64)
+        return self._answer(self._vectors(x))
+
+    def _answer(self, vectors: np.ndarray) -> np.ndarray:
+        scaled = self.standardiser_(vectors) * self.scale_.astype(np.float64)
         scores = _weighed(scaled, self.landmarks_, self.weights_.astype(np.float64))
         return softmax(scores + self.bias_.astype(np.float64))
 

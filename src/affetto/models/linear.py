@@ -10,6 +10,7 @@ training clips: the fit takes place in that small space (`span`), which is exact
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -19,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator
-from affetto.models.calibration import apply_temperature, fit_temperature, softmax
-from affetto.models.inner_folds import inner_folds
+from affetto.models.calibration import softmax
+from affetto.models.inner_folds import choose
 from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import less_group_means, relevance, several_labels
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 _STANDARDISER_FILE = "standardiser.npz"
 _WEIGHTS_FILE = "weights.npz"
-_INNER_FOLDS = 4
-
 
 Penalty = Annotated[float, Field(gt=0)]
 
@@ -55,7 +54,7 @@ class LinearParameters(BaseModel):
         0.03,
         description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
         "is scaled before, so that all features count alike. Of several, the best for inner folds that keep "
-        "groups whole is taken, and the probabilities are calibrated on the same folds.",
+        "groups whole is taken (list the highest first), and the same folds calibrate the probabilities.",
     )
     relevance: float = Field(
         1.0,
@@ -113,6 +112,7 @@ class Linear(Estimator):
     """
 
     name: ClassVar[str] = "linear"
+    VERSION: ClassVar[int] = 2
     can_enrol: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = LinearParameters
     parameters: LinearParameters
@@ -152,7 +152,24 @@ class Linear(Estimator):
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
         self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
-        penalty, temperature = self._choose(vectors, labels, groups)
+
+        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
+            for candidate in candidates:
+                self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty, 1.0)
+                yield self._answer(vectors[test])
+
+        choice = choose(
+            self.parameters,
+            ("penalty",),
+            answer,
+            labels,
+            groups,
+            seed=self.seed,
+            by="log_loss",
+            calibrate=isinstance(self.parameters.penalty, tuple),
+        )
+        self.history_ = choice.search
+        penalty, temperature = choice.parameters.penalty, choice.temperature
         self._fit_vectors(vectors, labels, groups, penalty, temperature)
         self.enrolled_ = self.novelty_ = None
         standardised = self.standardiser_(vectors)
@@ -177,30 +194,6 @@ class Linear(Estimator):
             penalty=penalty,
         )
         self.anyone_ = self._regress(self._less_type(standardised), labels, groups, penalty, temperature)
-
-    def _choose(self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-        """Return the penalty and the temperature that make labels of inner folds most likely."""
-        given = self.parameters.penalty
-        if isinstance(given, float):
-            return given, 1.0
-        answers: dict[float, list[np.ndarray]] = {penalty: [] for penalty in given}
-        tested: list[np.ndarray] = []
-        for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
-            tested.append(labels[test])
-            for penalty, found in answers.items():
-                self._fit_vectors(vectors[train], labels[train], groups[train], penalty, 1.0)
-                found.append(self._answer(vectors[test]))
-        if not tested:  # a single group, or a class that only one group has
-            return max(given), 1.0
-        truth = np.concatenate(tested)
-        pooled = {penalty: np.concatenate(found) for penalty, found in answers.items()}
-        temperatures = {penalty: fit_temperature(found, truth) for penalty, found in pooled.items()}
-        losses = {
-            penalty: _log_loss(apply_temperature(found, temperatures[penalty]), truth)
-            for penalty, found in pooled.items()
-        }
-        best = min(losses, key=lambda penalty: (losses[penalty], -penalty))
-        return best, temperatures[best]
 
     def _less_type(self, standardised: np.ndarray) -> np.ndarray:
         """Subtract from standardised vectors what they owe to the kind of voice."""
@@ -278,8 +271,3 @@ class Linear(Estimator):
             return {}
         weights, bias = self.enrolled_.weights.astype(np.float32), self.enrolled_.bias
         return {"enrolled_weights": weights, "enrolled_bias": bias}
-
-
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    likelihood = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(likelihood, np.finfo(np.float64).tiny)).mean())

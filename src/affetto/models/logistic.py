@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from affetto.models.calibration import softmax
 
-_RELATIVE_RANK = 1e-8
+Lift = Callable[[np.ndarray], np.ndarray]
 
 
-def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Express vectors in an orthonormal basis of their own span.
+def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
+    """Express vectors in an orthonormal basis of their own span, by a pivoted Cholesky decomposition.
 
     Parameters
     ----------
@@ -19,16 +21,26 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    tuple of numpy.ndarray
-        Coordinates [n_clips, rank] and the basis [n_dimensions, rank]: `vectors = coordinates @ basis.T`.
-        Lengths and angles stay, and with them every L2-penalised linear model.
+    tuple
+        Coordinates [n_clips, rank], and what turns weights of them, [rank, n], into weights of the
+        dimensions, [n_dimensions, n]: `vectors @ lift(weights) = coordinates @ weights`. Lengths and angles
+        stay, and with them every L2-penalised linear model.
     """
     if vectors.shape[1] <= len(vectors):
-        return vectors, np.eye(vectors.shape[1])
-    values, directions = np.linalg.eigh(vectors @ vectors.T)
-    kept = values > _RELATIVE_RANK * max(values[-1], np.finfo(np.float64).tiny)
-    lengths = np.sqrt(values[kept])
-    return directions[:, kept] * lengths, vectors.T @ (directions[:, kept] / lengths)
+        return vectors, lambda weights: weights
+    from scipy.linalg import solve_triangular
+    from scipy.linalg.lapack import dpstrf
+
+    factor, pivots, rank, _ = dpstrf(vectors @ vectors.T, lower=1)
+    factor, order = np.tril(factor)[:, :rank], pivots - 1
+    coordinates = np.empty_like(factor)
+    coordinates[order] = factor
+
+    def lift(weights: np.ndarray) -> np.ndarray:
+        solved = solve_triangular(factor[:rank], weights, lower=True, trans="T")
+        return np.asarray(vectors[order[:rank]].T @ solved)
+
+    return coordinates, lift
 
 
 def fit_logistic(
@@ -58,7 +70,7 @@ def fit_logistic(
 
     from affetto.models.training import balanced_weights
 
-    coordinates, basis = span(vectors)
+    coordinates, lift = span(vectors)
     targets = np.eye(n_classes)[labels]
     importance = (
         balanced_weights(labels, n_classes).astype(np.float64) if class_weights else np.ones(len(labels))
@@ -75,4 +87,4 @@ def fit_logistic(
 
     start = np.zeros((coordinates.shape[1] + 1) * n_classes)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    return basis @ found[:-n_classes].reshape(-1, n_classes), found[-n_classes:]
+    return lift(found[:-n_classes].reshape(-1, n_classes)), found[-n_classes:]

@@ -18,13 +18,13 @@ ESTIMATORS: dict[str, str] = {
     "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",
     "lstm": "affetto.models.attention_lstm:LastStateLstm",
     "kernel_logistic": "affetto.models.kernel_logistic:KernelLogistic",
-    "mfcc_svm": "affetto.models.statistics_svm:StatisticsSvm",
+    "mfcc_svm": "affetto.models.baselines:StatisticsSvm",
     "crnn_lld": "affetto.models.crnn_lld:CrnnLld",
     "crnn": "affetto.models.crnn:Crnn",
     "linear": "affetto.models.linear:Linear",
     "late_fusion": "affetto.models.late_fusion:LateFusion",
-    "functionals_svm": "affetto.models.functionals_svm:FunctionalsSvm",
-    "mfcc_forest": "affetto.models.mfcc_forest:MfccForest",
+    "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
+    "mfcc_forest": "affetto.models.baselines:MfccForest",
 }
 """Name of the model -> "module:class"; imported when it is first asked for."""
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.themes.classifiers import CLASSIFIERS, classify
+from affetto.themes.classifiers import CLASSIFIERS, classify, seen
 from affetto.themes.clustering import ClipViews
 from affetto.themes.discovery import kept_labels
 from affetto.themes.evaluation import Fold, fold_views, fold_words, make_folds_to_run, run_folds
@@ -20,6 +20,7 @@ from affetto.themes.scores import discrimination_scores
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
+CHOICES = ("C", "gamma", "n_neighbors")
 COLUMNS = ("clip_id", "group", "fold", "seed", "emotion", "label", "predicted")
 
 
@@ -42,9 +43,10 @@ def discriminate_themes(
     Returns
     -------
     tuple
-        By model: out-of-fold predictions (columns `COLUMNS` and `p_<theme>` in sorted order; a theme that the
-        emotion does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`. Without theme
-        labels the tables have no rows and the metrics are empty.
+        By model: out-of-fold predictions (columns `COLUMNS`; what inner folds chose for the classifier that
+        told the clip, `C` and `gamma` or `n_neighbors`; `p_<theme>` in sorted order; a theme that the emotion
+        does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`, and the median of each
+        choice. Without theme labels the tables have no rows and the metrics are empty.
     """
     made = make_folds_to_run(features, clips, folds, parameters, store)
     labels = kept_labels(made[0].table, parameters.evaluation.min_label_clips)
@@ -57,7 +59,9 @@ def discriminate_themes(
     for model in CLASSIFIERS:
         parts = [_rows(fold, result, model, labels) for fold, result in zip(made, results, strict=True)]
         tables[model] = pd.concat(parts, ignore_index=True)
-        metrics[model] = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
+        scores = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
+        chosen = tables[model].filter(CHOICES).median()
+        metrics[model] = {**scores, **{f"chosen_{name}": float(value) for name, value in chosen.items()}}
     return tables, metrics
 
 
@@ -77,6 +81,7 @@ def _classify_fold(fold: Fold) -> dict[str, Any]:
     labels = kept_labels(fold.table, fold.parameters.evaluation.min_label_clips)
     classes = sorted(set(labels.dropna()))
     scores = {model: np.zeros((len(fold.test), len(classes))) for model in CLASSIFIERS}
+    chosen: dict[str, dict[str, dict[str, float]]] = {model: {} for model in CLASSIFIERS}
     labelled = labels.notna().to_numpy()
     for emotion in fold.emotions:
         everything = fold.of_emotion(fold.train, emotion)
@@ -86,9 +91,10 @@ def _classify_fold(fold: Fold) -> dict[str, Any]:
             continue
         rows = np.searchsorted(fold.test, test)
         for model in CLASSIFIERS:
-            known, found = _classify(fold, model, views, (everything, train, test), labels)
+            known, found, choice = _classify(fold, model, views, (everything, train, test), labels)
+            chosen[model][emotion] = choice
             scores[model][np.ix_(rows, [classes.index(name) for name in known])] = found
-    return {**scores, "classes": classes}
+    return {**scores, "classes": classes, "chosen": chosen}
 
 
 def _classify(
@@ -97,12 +103,13 @@ def _classify(
     views: ClipViews,
     rows: tuple[np.ndarray, np.ndarray, np.ndarray],
     labels: pd.Series,
-) -> tuple[Sequence[str], np.ndarray]:
+) -> tuple[Sequence[str], np.ndarray, dict[str, float]]:
     everything, train, test = rows
     view, kind = CLASSIFIERS[model]
-    # What needs no labels (topics, scaling) learns from all training clips of the emotion.
-    known, unseen = view(
-        views.take(everything), views.take(test), fold.parameters.evaluation, fold.parameters.topics
+    # What needs no labels (topics) learns from all training clips of the emotion.
+    parameters = fold.parameters
+    known, unseen = seen(
+        view, views.take(everything), views.take(test), parameters.evaluation, parameters.topics
     )
     known = known[np.isin(everything, train)]
     return classify(
@@ -111,7 +118,7 @@ def _classify(
         list(fold.table["group"].iloc[train]),
         unseen,
         kind=kind,
-        evaluation=fold.parameters.evaluation,
+        evaluation=parameters.evaluation,
     )
 
 
@@ -130,5 +137,6 @@ def _rows(fold: Fold, result: Mapping[str, Any], model: str, labels: pd.Series) 
             "predicted": classes[scores[kept].argmax(axis=1)],
         }
     )
+    chosen = pd.DataFrame([result["chosen"][model][emotion] for emotion in rows["emotion"]], rows.index)
     probabilities = pd.DataFrame(scores[kept], columns=[f"p_{name}" for name in classes])
-    return pd.concat([rows, probabilities], axis=1)
+    return pd.concat([rows, chosen, probabilities], axis=1)

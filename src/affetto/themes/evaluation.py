@@ -24,7 +24,7 @@ from affetto.themes.statistics import clip_statistics, codebook_statistics
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-VERSION = 1
+VERSION = 2
 """Of what this package computes. Raise it with every change that finds other words, topics or themes."""
 METHOD = [VERSION, *map(version, ("numpy", "scikit-learn", "gensim"))]
 """Stands for the method in the keys of stored results."""

@@ -204,6 +204,12 @@ class ThemeEvaluationParameters(BaseModel):
         min_length=1,
         description="Candidates of the SVMs' C, chosen by groups inside the training clips.",
     )
+    gammas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(0.3, 1.0, 3.0),
+        min_length=1,
+        description="Candidates of the SVMs' gamma, chosen with C; multiples of scikit-learn's `scale`: 1 / "
+        "(numbers of a clip × their variance).",
+    )
     neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(3, 7, 15), min_length=1, description="Candidates of k of k-NN, chosen the same way."
     )

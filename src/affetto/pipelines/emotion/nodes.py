@@ -224,7 +224,10 @@ def track_model(
     gained = {} if enrolment is None else enrolment_metrics(enrolment, name)
     told = {} if strangers is None else stranger_metrics(strangers, name)
     figures = {"confusion.png": confusion_figure({name: predictions})}
-    if len(histories):
+    tables = {"predictions.csv": predictions}
+    if "epoch" not in histories:
+        tables["inner_search.csv"] = histories
+    elif len(histories):
         figures["training.png"] = training_figure({name: histories})
     return ModelRun(
         name=name,
@@ -239,7 +242,7 @@ def track_model(
         metrics={**metrics, **tested, **gained, **told},
         histories=histories,
         figures=figures,
-        tables={"predictions.csv": predictions},
+        tables=tables,
         model=Path(model),
     )
 
