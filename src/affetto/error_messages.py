@@ -22,8 +22,15 @@ _MODEL = re.compile(r"validation errors? for (?P<name>\w+)")
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
 _NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
-_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
-_DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
+_OF_BUGS = {None, errno.ENOENT, errno.EINVAL, errno.EBADF}
+_DAMAGE = {
+    "ArrowInvalid",
+    "BadZipFile",
+    "EmptyDataError",
+    "JSONDecodeError",
+    "ParserError",
+    "UnicodeDecodeError",
+}
 _FILEPATH = re.compile(
     r"filepath=(?:\w*Path\()?(?:(?P<quote>['\"])(?P<quoted>.+?)(?P=quote)|(?P<bare>[^,)]+))"
 )
@@ -75,10 +82,15 @@ def _explain_one(error: BaseException) -> str | None:
         return by_name(error)
     if isinstance(error, ValueError):
         return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error)) or _filters(str(error))
+    if isinstance(error, TypeError) and "Cannot merge" in str(error):  # of OmegaConf
+        return (
+            "A parameter is a list or a value where the files of conf have a group, or the reverse: mend it."
+        )
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
-    if isinstance(error, OSError) and error.errno in _MENDABLE:
-        return f"{error.strerror}: {error.filename or 'check the disk and the rights on the data folder'}."
+    if isinstance(error, OSError) and error.errno not in _OF_BUGS:
+        where = error.filename or "the data folder"
+        return f"{error.strerror}: check {where}, the disk it is on and the rights there, and run again."
     return None
 
 
@@ -123,10 +135,15 @@ def _path_in(text: str) -> str | None:
 
 def _damaged_file(error: BaseException) -> str | None:
     """Explain a file that a stopped run left half written."""
-    if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
+    if not any(type(link).__name__ in _DAMAGE or _of_content(link) for link in chain(error)):
         return None
     path = _path_in(str(error)) or "A file of an earlier run"
     return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
+
+
+def _of_content(error: BaseException) -> bool:
+    """Tell the errors that Arrow raises about what it has read from those of the system."""
+    return type(error) is OSError and error.errno is None
 
 
 def _pipeline(text: str) -> str | None:

@@ -15,6 +15,7 @@ from affetto.features import highlight
 from affetto.features.clip_features import FeatureSet
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, source_fingerprint
+from affetto.whole_files import reading
 
 NOT_ASKED = -1
 """Stands for the class of a clip that the model was not asked about."""
@@ -179,7 +180,9 @@ def ask_all(questions: Sequence[Question], executor: ExecutorParameters, descrip
 
 def _ask(questions: Sequence[Question]) -> None:
     """Ask one model everything that it was not asked yet."""
-    model = questions[0].load(questions[0].directory)
+    directory = questions[0].directory
+    with reading(directory, otherwise="delete that folder and run the pipeline of its side again"):
+        model = questions[0].load(directory)
     for question in questions:
         question.ask(model)
 

@@ -69,6 +69,7 @@ def render_report(
     discovery: pd.DataFrame | None = None,
     tables: Sequence[ReportTable] = (),
     robustness: Mapping[str, Any] | None = None,
+    unmeasured: Sequence[str] = (),
 ) -> str:
     """Write the report of one task.
 
@@ -90,6 +91,8 @@ def render_report(
         Further tables, below the figures.
     robustness
         What `affetto.evaluation.robustness.robustness_cells` laid out.
+    unmeasured
+        What there is no table of, and why: a sentence each.
 
     Returns
     -------
@@ -113,6 +116,7 @@ def render_report(
         discovery=_discovery_table(discovery),
         tables=tables,
         robustness=robustness,
+        unmeasured=unmeasured,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=chosen,
         unit=chosen.permutation_unit or swap_unit(n_groups),
