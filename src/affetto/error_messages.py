@@ -82,10 +82,6 @@ def _explain_one(error: BaseException) -> str | None:
         return by_name(error)
     if isinstance(error, ValueError):
         return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error)) or _filters(str(error))
-    if isinstance(error, TypeError) and "Cannot merge" in str(error):  # of OmegaConf
-        return (
-            "A parameter is a list or a value where the files of conf have a group, or the reverse: mend it."
-        )
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
     if isinstance(error, OSError) and error.errno not in _OF_BUGS:
@@ -188,6 +184,13 @@ def _configuration(error: BaseException) -> str:
     return f"The configuration cannot be read: {error}"
 
 
+def _kinds(text: str) -> str | None:
+    """Explain what OmegaConf says of a group in one file of parameters that is none in another."""
+    if text != "Cannot merge incompatible container types":
+        return None
+    return "A parameter is a group in one file of conf, or in --params, and a list in another: mend it."
+
+
 def _storage(error: BaseException) -> str:
     """Explain an error of S3's client."""
     return f"The storage cannot be reached ({str(error).rstrip('.')}): check address and credentials."
@@ -197,6 +200,8 @@ def _storage(error: BaseException) -> str:
 _BY_NAME: dict[str, Callable[[BaseException], str | None]] = {
     "ParameterValidationError": _parameters,
     "DatasetError": lambda error: _missing_file(error) or _damaged_file(error),
+    "DatasetNotFoundError": lambda error: f"{error} Mend the name: `kedro catalog list-datasets` lists them.",
+    "TypeError": lambda error: _kinds(str(error)),
     "MissingConfigException": _configuration,
     "BadConfigException": _configuration,
     "InterpolationResolutionError": _configuration,

@@ -98,8 +98,8 @@ def reading(path: Path, *, otherwise: str = "run its pipeline again") -> Iterato
     except (OSError, *_DAMAGE) as error:
         if storage_fails(error):
             raise AffettoError(
-                f"{path} cannot be read ({error.strerror or error}): mend the disk, the network or the rights "
-                "there, and run again."
+                f"{path} cannot be read ({error.strerror or error}): mend the disk, the network or the "
+                "rights there, and run again."
             ) from error
         raise DamagedFileError(
             f"{path} is damaged, or of another version of Affetto ({first_line(error)}): {otherwise}."

@@ -154,7 +154,7 @@ def test_models_that_are_gone_or_damaged_are_an_error_and_no_empty_table(
             n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=2, seed=7)
         )
     }
-    with pytest.raises(AffettoError, match="is damaged.*delete that folder"):
+    with pytest.raises(AffettoError, match=r"is damaged.*delete that folder"):
         run(make_catalog(corpus, (fresh, damaged, predictions), tmp_path, **changed))
 
 

@@ -116,12 +116,9 @@ def report_task(
         **_illustrations_of_networks(tables, predictions, proposed_model(roles)),
     }
     further = (*_MEASUREMENTS, "highlights", "strangers")
-    reasons = {name: _reason(tables[name]) for name in further if name in tables}
-    unmeasured = [reason for reason in reasons.values() if reason]
-    measured = {
-        name: pd.DataFrame() if reasons.get(name, "") else tables.get(name, pd.DataFrame())
-        for name in further
-    }
+    measured = {name: tables.get(name, pd.DataFrame()) for name in further}
+    reasons = {name: reason for name, table in measured.items() if (reason := _reason(table))}
+    measured |= dict.fromkeys(reasons, pd.DataFrame())
     illustrations |= {
         f"{name}_figure": illustrate(measured[name])
         for name, (illustrate, _) in _MEASUREMENTS.items()
@@ -145,7 +142,7 @@ def report_task(
             *stranger_tables(measured["strangers"]),
         ],
         robustness=robustness_cells(measured["robustness"]),
-        unmeasured=unmeasured,
+        unmeasured=list(reasons.values()),
     )
     without_rows = {
         f"{name}_figure": draw(measured[name])
