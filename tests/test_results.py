@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import affetto.arrays
 from affetto.errors import AffettoError
-from affetto.results import ResultStore, fingerprint, source_fingerprint
+from affetto.results import ResultStore, fingerprint
 
 
 def test_a_result_is_computed_once(tmp_path):
@@ -55,17 +55,6 @@ def test_a_result_that_cannot_be_written_leaves_no_partial_file(tmp_path):
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), min_size=2))
 def test_the_fingerprint_ignores_the_order_of_keys(key):
     assert fingerprint(key) == fingerprint(dict(reversed(key.items())))
-
-
-def test_changed_source_is_another_method(tmp_path):
-    for name, text in (("one", "a = 1"), ("two", "a = 1"), ("three", "a = 2")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "module.py").write_text(text)
-
-    one, two, three = (source_fingerprint(tmp_path / name) for name in ("one", "two", "three"))
-
-    assert one == two
-    assert one != three
 
 
 LARGE = np.arange(2_000)

@@ -21,6 +21,8 @@ from affetto.storage import is_remote
 
 MAPPED_BYTES = 16 << 20
 """Arrays of this size or larger are written uncompressed and read memory-mapped."""
+_NAMES = ""
+"""Key of the names of the arrays in the JSON text."""
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip archive: lengths of its name and extra field
 
 
@@ -37,7 +39,7 @@ def write_arrays(file: BinaryIO, values: Mapping[str, Any], *, text: str) -> Non
         Name of that member.
     """
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    rest = {name: value for name, value in values.items() if name not in arrays}
+    rest = {name: value for name, value in values.items() if name not in arrays} | {_NAMES: list(arrays)}
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in {text: np.array(json.dumps(rest).encode()), **arrays}.items():
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -64,6 +66,8 @@ def read_arrays(path: Path, *, text: str) -> dict[str, Any]:
         names = [name for name in file.files if name != text]
         values = {name: _map(path, stored[name]) if name in stored else file[name] for name in names}
         values.update(json.loads(file[text].item()))
+    if set(values.pop(_NAMES, names)) != set(names):
+        raise zipfile.BadZipFile("some of its members are missing")
     return values
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +33,6 @@ def fingerprint(key: Mapping[str, Any]) -> str:
     """
     text = json.dumps(key, sort_keys=True, ensure_ascii=False, allow_nan=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-@cache
-def source_fingerprint(*sources: Path) -> str:
-    """Hash the source of a method, so that a changed one is never answered with an old result.
-
-    Parameters
-    ----------
-    sources
-        Modules, or folders of packages; of a package its own modules count, not those of packages inside it.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for source in sources:
-        for module in sorted(source.glob("*.py")) if source.is_dir() else [source]:
-            digest.update(module.read_bytes())
-    return digest.hexdigest()
 
 
 class ResultStore:

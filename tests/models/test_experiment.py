@@ -10,7 +10,12 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
 from affetto.models.fold_fit import plan_fits
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.registry import (
+    build_estimator,
+    describe_estimator,
+    estimator_class,
+    load_estimator,
+)
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -335,3 +340,13 @@ def test_a_fit_is_found_by_the_conditions_of_its_copies(corpus, tmp_path):
     ]
     for i, found in enumerate([plain, noisy, *others]):
         assert all(found != other for other in [plain, noisy, *others][:i])
+
+
+def test_a_fit_is_stale_when_the_version_of_the_model_or_of_a_branch_was_raised(monkeypatch):
+    joined = describe_estimator("crnn_lld")
+    assert joined == describe_estimator("crnn_lld")
+    branch = next(iter(build_estimator("crnn_lld").branches.values()))
+    for changed in (type(branch), estimator_class("crnn_lld")):
+        monkeypatch.setattr(changed, "VERSION", changed.VERSION + 1)
+        assert describe_estimator("crnn_lld") != joined
+        monkeypatch.undo()

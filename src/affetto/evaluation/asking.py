@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.features import highlight
 from affetto.features.clip_features import FeatureSet
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore, source_fingerprint
+from affetto.results import ResultStore
 from affetto.whole_files import reading
 
+VERSION = 1
+"""Of how answers are computed. Raise it with every change that gives other answers of the same model."""
 NOT_ASKED = -1
 """Stands for the class of a clip that the model was not asked about."""
 
@@ -130,7 +131,7 @@ class Question:
     def key(self) -> dict[str, Any]:
         """Return all that the answers depend on."""
         return {
-            "method": source_fingerprint(Path(__file__).parent, Path(highlight.__file__)),
+            "version": VERSION,
             "model": self.directory.name,
             "features": self.features.fingerprint,
             **self.inquiry.description(),

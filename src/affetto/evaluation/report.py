@@ -102,7 +102,7 @@ def render_report(
     chosen = parameters or EvaluationParameters()
     n_groups = int(comparison["n_groups"].max()) if len(comparison) else 0
     n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
-    return page_template("affetto.evaluation", "report.html.j2").render(
+    return page_template("affetto.evaluation", "report.html.j2", stacked).render(
         title=task_title(task),
         corpus=corpus,
         is_demo=corpus.split(maxsplit=1)[0] == DEMO,
@@ -121,6 +121,11 @@ def render_report(
         parameters=chosen,
         unit=chosen.permutation_unit or swap_unit(n_groups),
     )
+
+
+def stacked(cell: str) -> str:
+    """Put the interval of a score, which is not to be broken, on a line of its own."""
+    return cell.replace(", ", ",\N{NO-BREAK SPACE}").replace(" [", "\n[")
 
 
 def _comparison_table(comparison: pd.DataFrame) -> dict[str, Any] | None:

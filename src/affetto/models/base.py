@@ -60,6 +60,9 @@ class Estimator(abc.ABC):
 
     name: ClassVar[str]
     """Name in the registry and in the signature."""
+    VERSION: ClassVar[int] = 1
+    """Of what the model computes. Raise it with every change that gives other predictions for the same clips,
+    parameters and seed: stored fits of other versions are not used."""
     Parameters: ClassVar[type[BaseModel]]
     """Pydantic model of the parameters."""
     attends: ClassVar[bool] = False
@@ -104,6 +107,14 @@ class Estimator(abc.ABC):
             When the model has no such branch.
         """
         raise ValueError(f"{self.name} has no branches {sorted(branches)}")
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """`VERSION` of the model and of all that it is joined from, by name."""
+        found = {self.name: self.VERSION}
+        for branch in self.branches.values():
+            found |= branch.versions
+        return found
 
     @property
     @abc.abstractmethod

@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
-from affetto.features import joining
 from affetto.features.clip_features import FeatureSet
+from affetto.features.joining import join_copies
 from affetto.models.base import Estimator
 from affetto.models.model_directory import holds_model, installed_versions
-from affetto.models.registry import build_estimator, complete_parameters, load_estimator
+from affetto.models.registry import build_estimator, describe_estimator, load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.results import ResultStore, fingerprint, source_fingerprint
-
-METHOD = [source_fingerprint(Path(__file__).parent, Path(joining.__file__)), installed_versions()]
-"""What every fit depends on besides its data and parameters: the code that fits."""
+from affetto.results import ResultStore, fingerprint
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,8 @@ class FoldFit:
         """Return all that the result depends on."""
         return {
             "what": "fold",
-            "method": METHOD,
-            "estimator": self.specification.estimator,
-            "parameters": complete_parameters(self.specification.estimator, self.specification.parameters),
+            "libraries": installed_versions(),
+            **describe_estimator(self.specification.estimator, self.specification.parameters),
             "seed": self.seed,
             "train": self._data(self.train),
             "test": self._data(self.test),
@@ -156,7 +152,7 @@ def training_data(
     tuple
         Features, labels and groups of clips and copies.
     """
-    joined, origins = joining.join_copies(features, copies)
+    joined, origins = join_copies(features, copies)
     return joined, [labels[i] for i in origins], [groups[i] for i in origins]
 
 

@@ -66,15 +66,22 @@ def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed
     return estimator_class(name)(_validated(name, parameters), seed=seed)
 
 
-def complete_parameters(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the parameters of a model with the defaults of those left out, as `build_estimator` takes them.
+def describe_estimator(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return all that a fit depends on besides its data and seed: for keys of stored fits.
+
+    Returns
+    -------
+    dict
+        `estimator`; `versions` of it and its branches; `parameters` with the defaults of those left out.
 
     Raises
     ------
     AffettoError
         As `build_estimator`.
     """
-    return _validated(name, parameters).model_dump(mode="json")
+    estimator = build_estimator(name, parameters)
+    complete = estimator.parameters.model_dump(mode="json")
+    return {"estimator": name, "versions": estimator.versions, "parameters": complete}
 
 
 def _validated(name: str, parameters: Mapping[str, Any] | None) -> BaseModel:

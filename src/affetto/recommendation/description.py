@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto import models
 from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.models.experiment import predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore, source_fingerprint
+from affetto.results import ResultStore
 from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
@@ -85,7 +84,6 @@ def _predict(task: tuple[Path, FeatureSet, pd.DataFrame, float, ResultStore]) ->
     directory, features, clips, highlight_s, store = task
     key = {
         "what": "library_emotions",
-        "method": source_fingerprint(Path(models.__file__).parent),
         "model": directory.name,
         "features": features.fingerprint,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore, source_fingerprint
+from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh
 from affetto.themes.clustering import ClipViews
 from affetto.themes.codebook import fit_codebook
@@ -25,8 +24,10 @@ from affetto.themes.statistics import clip_statistics, codebook_statistics
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-METHOD = [source_fingerprint(Path(__file__).parent), *map(version, ("numpy", "scikit-learn", "gensim"))]
-"""Stands for the source of this package, and of what it calls, in the keys of stored results."""
+VERSION = 1
+"""Of what this package computes. Raise it with every change that finds other words, topics or themes."""
+METHOD = [VERSION, *map(version, ("numpy", "scikit-learn", "gensim"))]
+"""Stands for the method in the keys of stored results."""
 IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
 
 
