@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from pydantic import BaseModel
 
 from affetto.configuration import TRAINED
 from affetto.evaluation.wording import comparison_text
@@ -86,30 +88,30 @@ class RunFolderHook:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         """Copy on the file system that the originals are on."""
-        import yaml
-
         outputs = pipeline.all_outputs()
         compared = sorted(name for name in outputs if name.endswith(_COMPARISON))
         if not compared:
             return
-        file_system = catalog[compared[0]]._fs
-        root = _IN_LAYER.fullmatch(_path(catalog, compared[0]))["root"]
         corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
-        named = [*run_params["pipeline_names"], *(catalog.load(name).known_as for name in corpora)]
-        label = re.sub(r"[^\w.]+", "-", "-".join(named))
-        folder = f"{root}08_reporting/runs/{run_params['run_id']}-{label}"
+        names = run_params["pipeline_names"] or ["__default__"]
+        label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
+        run = f"08_reporting/runs/{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
         for name in sorted(outputs | {name for name in pipeline.inputs() if name.endswith(_PREDICTIONS)}):
             original = _path(catalog, name)
             found = _IN_LAYER.fullmatch(original)
             if found and (found["layer"].startswith("08") or name.endswith(_PREDICTIONS)):
-                copy = f"{folder}/{found['inside']}"
+                file_system, copy = catalog[name]._fs, f"{found['root']}{run}/{found['inside']}"
                 file_system.makedirs(copy.rpartition("/")[0], exist_ok=True)
                 file_system.copy(original, copy, recursive=file_system.isdir(original))
-        with file_system.open(f"{folder}/settings.yml", "w", encoding="utf-8") as file:
-            yaml.safe_dump(
-                {"run": run_params, "parameters": catalog.load("parameters")}, file, sort_keys=False
-            )
+        folder = _path(catalog, compared[0]).rpartition("08_reporting/")[0] + run
+        settings = {"run": run_params, "parameters": catalog.load("parameters")}
+        with catalog[compared[0]]._fs.open(f"{folder}/settings.json", "w", encoding="utf-8") as file:
+            json.dump(settings, file, indent=2, ensure_ascii=False, default=_plain)
         click.echo(f"Kept in: {folder}")
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def mlflow_sentence(run: FinishedRun) -> str:
