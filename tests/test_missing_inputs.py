@@ -1,9 +1,11 @@
+import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
 import affetto.missing_inputs
+from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.missing_inputs import MissingInputsHook
@@ -119,3 +121,30 @@ def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):
     for name in ("library", "model"):
         catalog.save(name, {})
     MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        (
+            {"columns": ["second_group", "note"]},
+            r"another version of Affetto \(it lacks second_group, note\)",
+        ),
+        ({"source": "emodb"}, "last run of this side was on demo, but voice.corpus is emodb"),
+    ],
+)
+def test_clips_of_another_version_or_corpus_are_told_before_anything_runs(changed, said):
+    columns = [name for name in (*CLIP_COLUMNS, *AUDIT_COLUMNS) if name not in changed.get("columns", ())]
+    given = {
+        "voice.clips": pd.DataFrame({name: ["demo"] for name in columns}),
+        "params:voice.corpus": CorpusParameters(source=changed.get("source", "demo")),
+    }
+    catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
+    evaluation = step(["voice.clips", "params:voice.corpus"], "answer")
+    if said is None:
+        MissingInputsHook().before_pipeline_run(BASE, evaluation, catalog)
+    else:
+        with pytest.raises(AffettoError, match=said) as caught:
+            MissingInputsHook().before_pipeline_run(BASE, evaluation, catalog)
+        assert "`kedro run --pipeline=voice`" in str(caught.value)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import affetto.arrays
+from affetto.errors import AffettoError
 from affetto.results import ResultStore, fingerprint
 
 
@@ -55,11 +57,56 @@ def test_the_fingerprint_ignores_the_order_of_keys(key):
     assert fingerprint(key) == fingerprint(dict(reversed(key.items())))
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a zip file", b"PK\x03\x04 cut short"])
-def test_a_damaged_result_is_computed_again(tmp_path, damage):
-    store = ResultStore(tmp_path)
-    store.put({"seed": 1}, {"value": 1})
-    (file,) = tmp_path.rglob("*.npz")
-    file.write_bytes(damage)
+LARGE = np.arange(2_000)
 
-    assert store.compute({"seed": 1}, lambda: {"value": 2}) == {"value": 2}
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_arrays_are_mapped():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(affetto.arrays, "MAPPED_BYTES", LARGE.nbytes)
+        yield
+
+
+def _stored(root):
+    store = ResultStore(root)
+    store.put({"seed": 1}, {"large": LARGE, "small": np.arange(9)})
+    (file,) = root.rglob("*.npz")
+    return store, file
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.floats(0, 1), flipped=st.lists(st.floats(0, 1, exclude_max=True), max_size=3))
+def test_a_damaged_result_is_told_and_computed_again(tmp_path_factory, cut, flipped):
+    store, file = _stored(tmp_path_factory.mktemp("damage"))
+    content = bytearray(file.read_bytes())
+    for place in flipped:
+        content[int(place * len(content))] ^= 0xFF
+    file.write_bytes(content[: int(cut * len(content))] if not flipped else content)
+    before = file.read_bytes()
+
+    found = store.get({"seed": 1})
+
+    if found is None:
+        assert store.compute({"seed": 1}, lambda: {"value": 2}) == {"value": 2}
+    elif before:  # what is no content, such as the date of a member, may be another
+        np.testing.assert_array_equal(found["large"], LARGE)
+
+
+def test_the_warning_names_the_damaged_file(tmp_path, caplog):
+    store, file = _stored(tmp_path)
+    file.write_bytes(file.read_bytes()[:-100])
+    assert store.get({"seed": 1}) is None
+    assert f"{file} is damaged" in caplog.text
+
+
+def test_a_failing_storage_is_an_error_and_computes_nothing_again(tmp_path):
+    store, file = _stored(tmp_path)
+    for bad in ("/proc/self/mem", file):  # reading at 0 gives an I/O error; a link to itself
+        file.unlink()
+        file.symlink_to(bad)
+        with pytest.raises(AffettoError, match="cannot be read"):
+            store.compute({"seed": 1}, lambda: pytest.fail("computed again"))
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(AffettoError, match="cannot be read"):
+        store.compute({"seed": 1}, lambda: pytest.fail("computed again"))

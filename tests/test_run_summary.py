@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.wording import comparison_text
 from affetto.hooks import FinishedRun
-from affetto.run_summary import mlflow_sentence, replaced_sentence
+from affetto.run_summary import RunFolderHook, mlflow_sentence, replaced_sentence
 
 
 @pytest.mark.parametrize(
@@ -81,3 +87,37 @@ def test_the_table_on_the_terminal(groups, size):
 def test_a_task_without_labels_is_named():
     told = comparison_text(pd.DataFrame(), "theme")
     assert told == "Themes: No clip with a label was scored."
+
+
+@pytest.mark.parametrize("place", ["folder", "memory:///project"])
+def test_every_run_keeps_its_report_and_predictions(tmp_path, place):
+    root = f"{tmp_path if place == 'folder' else place}/08_reporting/data"  # a folder above named alike
+    catalog = DataCatalog.from_config(
+        {
+            "t.comparison": {
+                "type": "pandas.CSVDataset",
+                "filepath": f"{root}/08_reporting/t/comparison.csv",
+                "save_args": {"index": False},
+            },
+            "m.predictions": {
+                "type": "pandas.ParquetDataset",
+                "filepath": f"{root}/07_model_output/m/predictions.parquet",
+            },
+        }
+    )
+    pipeline = Pipeline([Node(len, ["m.predictions", "params:voice.corpus"], "t.comparison", name="compare")])
+    hook, kept = RunFolderHook(), f"{root}/08_reporting/runs"
+    for number, source in enumerate(("demo", "emodb")):
+        catalog["params:voice.corpus"] = CorpusParameters(source=source)
+        catalog["parameters"] = {"voice": {"corpus": CorpusParameters(source=source)}}
+        catalog.save("m.predictions", pd.DataFrame({"clip_id": [f"{source}/a"]}))
+        catalog.save("t.comparison", pd.DataFrame({"uar": [number]}))
+        hook.after_pipeline_run({"run_id": f"2026-0{number}", "pipeline_names": ["voice"]}, pipeline, catalog)
+
+    for number, source in enumerate(("demo", "emodb")):
+        run = f"{kept}/2026-0{number}-voice-{source}"
+        assert pd.read_parquet(f"{run}/m/predictions.parquet")["clip_id"].tolist() == [f"{source}/a"]
+        assert pd.read_csv(f"{run}/t/comparison.csv")["uar"].tolist() == [number]
+        with fsspec.open(f"{run}/settings.json") as file:
+            assert json.load(file)["parameters"]["voice"]["corpus"]["source"] == source
+    assert catalog.load("t.comparison")["uar"].tolist() == [1]

@@ -9,6 +9,7 @@ import struct
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from affetto.storage import is_remote
 
 MAPPED_BYTES = 16 << 20
 """Arrays of this size or larger are written uncompressed and read memory-mapped."""
+_NAMES = ""
+"""Key of the names of the arrays in the JSON text."""
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip archive: lengths of its name and extra field
 
 
@@ -36,7 +39,7 @@ def write_arrays(file: BinaryIO, values: Mapping[str, Any], *, text: str) -> Non
         Name of that member.
     """
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    rest = {name: value for name, value in values.items() if name not in arrays}
+    rest = {name: value for name, value in values.items() if name not in arrays} | {_NAMES: list(arrays)}
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in {text: np.array(json.dumps(rest).encode()), **arrays}.items():
             member = zipfile.ZipInfo(f"{name}.npy")
@@ -56,13 +59,15 @@ def read_arrays(path: Path, *, text: str) -> dict[str, Any]:
     """
     with np.load(io.BytesIO(path.read_bytes()) if is_remote(path) else path, allow_pickle=False) as file:
         stored = {
-            member.filename.removesuffix(".npy"): member.header_offset
+            member.filename.removesuffix(".npy"): member
             for member in file.zip.infolist()
             if member.compress_type == zipfile.ZIP_STORED and not is_remote(path)
         }
         names = [name for name in file.files if name != text]
         values = {name: _map(path, stored[name]) if name in stored else file[name] for name in names}
         values.update(json.loads(file[text].item()))
+    if set(values.pop(_NAMES, names)) != set(names):
+        raise zipfile.BadZipFile("some of its members are missing")
     return values
 
 
@@ -81,12 +86,16 @@ def scratch_array(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     return array
 
 
-def _map(path: Path, header_offset: int) -> np.ndarray:
-    """Map the array of an uncompressed member."""
+def _map(path: Path, member: zipfile.ZipInfo) -> np.ndarray:
+    """Map the array of an uncompressed member, after its checksum was compared."""
     with path.open("rb") as file:
-        file.seek(header_offset)
+        file.seek(member.header_offset)
         n_name, n_extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-        file.seek(n_name + n_extra, os.SEEK_CUR)
+        name = file.read(n_name)
+        file.seek(n_extra, os.SEEK_CUR)
+        content = np.memmap(path, np.uint8, "r", file.tell(), (member.file_size,))
+        if name != member.filename.encode() or zlib.crc32(content) != member.CRC:
+            raise zipfile.BadZipFile(f"the name or checksum of {member.filename} is another")
         np.lib.format.read_magic(file)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         return np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")

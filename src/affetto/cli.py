@@ -199,25 +199,33 @@ def _run_command() -> click.Command:
             _check_parameters(options)
             return _callback(run)(**_without_deprecated(options))
 
-    return click.Command("run", params=[*map(_literal_option, run.params)], callback=callback, help=run.help)
+    return click.Command("run", params=[*map(_told_option, run.params)], callback=callback, help=run.help)
 
 
-def _literal_option(option: click.Parameter) -> click.Parameter:
-    """Let `--params` read what Kedro's own would end with a traceback."""
-    if option.name != "params":
+def _told_option(option: click.Parameter) -> click.Parameter:
+    """Let an option that cannot be read say so, and `--params` be what `split_parameters` reads.
+
+    Kedro's own callbacks of options run before a command's errors are told, and end with a traceback.
+    """
+    read = option.callback
+    if read is None:
         return option
-    from affetto.parameters_check import split_parameters
+
+    def told(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        import yaml
+
+        from affetto.parameters_check import split_parameters
+
+        try:
+            if parameter.name in ("params", "runner_params"):
+                return value if isinstance(value, dict) else split_parameters(str(value))
+            return read(context, parameter, value)
+        except (yaml.YAMLError, AffettoError, LookupError, OSError, TypeError, ValueError) as error:
+            context.fail(f"{parameter.opts[0]} cannot be read: {' '.join(str(error).split())}")
 
     copied = copy.copy(option)
-    copied.callback = lambda context, _option, value: _split(context, value, split_parameters)
+    copied.callback = told
     return copied
-
-
-def _split(context: click.Context, value: Any, split: Callable[[str], dict[str, Any]]) -> Any:
-    try:
-        return value if isinstance(value, dict) else split(value)
-    except AffettoError as error:
-        context.fail(str(error))
 
 
 def _callback(command: click.Command) -> Callable[..., Any]:

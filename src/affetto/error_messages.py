@@ -22,8 +22,15 @@ _MODEL = re.compile(r"validation errors? for (?P<name>\w+)")
 _PIPELINE = re.compile(r"Failed to find the pipeline named '(?P<name>[^']*)'")
 _NAMESPACES = re.compile(r"does not contain nodes with the following namespaces: (?P<names>\[.*\])")
 _NODES = re.compile(r"Pipeline does not contain nodes named (?P<names>\[.*\])")
-_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
-_DAMAGE = {"ArrowInvalid", "JSONDecodeError", "EmptyDataError"}
+_OF_BUGS = {None, errno.ENOENT, errno.EINVAL, errno.EBADF}
+_DAMAGE = {
+    "ArrowInvalid",
+    "BadZipFile",
+    "EmptyDataError",
+    "JSONDecodeError",
+    "ParserError",
+    "UnicodeDecodeError",
+}
 _FILEPATH = re.compile(
     r"filepath=(?:\w*Path\()?(?:(?P<quote>['\"])(?P<quoted>.+?)(?P=quote)|(?P<bare>[^,)]+))"
 )
@@ -77,8 +84,9 @@ def _explain_one(error: BaseException) -> str | None:
         return _pipeline(str(error)) or _namespaces(str(error)) or _nodes(str(error)) or _filters(str(error))
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
-    if isinstance(error, OSError) and error.errno in _MENDABLE:
-        return f"{error.strerror}: {error.filename or 'check the disk and the rights on the data folder'}."
+    if isinstance(error, OSError) and error.errno not in _OF_BUGS:
+        where = error.filename or "the data folder"
+        return f"{error.strerror}: check {where}, the disk it is on and the rights there, and run again."
     return None
 
 
@@ -123,10 +131,15 @@ def _path_in(text: str) -> str | None:
 
 def _damaged_file(error: BaseException) -> str | None:
     """Explain a file that a stopped run left half written."""
-    if not any(type(link).__name__ in _DAMAGE for link in chain(error)):
+    if not any(type(link).__name__ in _DAMAGE or _of_content(link) for link in chain(error)):
         return None
     path = _path_in(str(error)) or "A file of an earlier run"
     return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
+
+
+def _of_content(error: BaseException) -> bool:
+    """Tell the errors that Arrow raises about what it has read from those of the system."""
+    return type(error) is OSError and error.errno is None
 
 
 def _pipeline(text: str) -> str | None:
@@ -171,6 +184,13 @@ def _configuration(error: BaseException) -> str:
     return f"The configuration cannot be read: {error}"
 
 
+def _kinds(text: str) -> str | None:
+    """Explain what OmegaConf says of a group in one file of parameters that is none in another."""
+    if text != "Cannot merge incompatible container types":
+        return None
+    return "A parameter is a group in one file of conf, or in --params, and a list in another: mend it."
+
+
 def _storage(error: BaseException) -> str:
     """Explain an error of S3's client."""
     return f"The storage cannot be reached ({str(error).rstrip('.')}): check address and credentials."
@@ -180,6 +200,8 @@ def _storage(error: BaseException) -> str:
 _BY_NAME: dict[str, Callable[[BaseException], str | None]] = {
     "ParameterValidationError": _parameters,
     "DatasetError": lambda error: _missing_file(error) or _damaged_file(error),
+    "DatasetNotFoundError": lambda error: f"{error} Mend the name: `kedro catalog list-datasets` lists them.",
+    "TypeError": lambda error: _kinds(str(error)),
     "MissingConfigException": _configuration,
     "BadConfigException": _configuration,
     "InterpolationResolutionError": _configuration,

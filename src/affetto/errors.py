@@ -44,6 +44,10 @@ class AffettoError(Exception):
         super().__init__(one_line(message))
 
 
+class DamagedFileError(AffettoError):
+    """A file of Affetto's own whose content is not what was written."""
+
+
 class WorkerKilledError(AffettoError):
     """A worker process ended before its work did."""
 

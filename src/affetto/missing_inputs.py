@@ -1,4 +1,4 @@
-"""Says before a run what it needs and cannot find: what no run has made yet, and recordings of voices."""
+"""Says before a run what it needs and cannot find: what no run has made yet, or another version or corpus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from affetto.configuration import TRAINED
-from affetto.errors import AffettoError
+from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS
+from affetto.corpora.parameters import CorpusParameters
+from affetto.errors import AffettoError, name_some
 
 DEMO = "demo"
 _IN_WORDS = {
@@ -32,10 +34,12 @@ class MissingInputsHook:
         Raises
         ------
         AffettoError
-            Naming the first missing dataset and every pipeline that has to run, or the missing recording.
+            Naming the first missing dataset and every pipeline that has to run, the missing recording, or the
+            clips that another version or corpus left.
         """
         _check_voice(pipeline, catalog)
         env = run_params.get("env")
+        _check_clips(pipeline, catalog, f"kedro run{f' --env {env}' if env else ''} --pipeline=")
         if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
                 f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
@@ -73,6 +77,27 @@ def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None
             raise AffettoError(
                 f"There is no voice recording at {given}: name one by recommend.{name}, or run a pipeline "
                 "that needs none (theme, voice)."
+            )
+
+
+def _check_clips(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], command: str) -> None:
+    """Look at the clips of earlier runs: all else that a run reads and does not make is of the same clips."""
+    for name, maker in (("music.clips", "theme"), ("voice.clips", "voice")):
+        if name not in pipeline.inputs() or not catalog.exists(name):
+            continue
+        clips, setting = catalog.load(name), name.replace("clips", "corpus")
+        lacking = [column for column in (*CLIP_COLUMNS, *AUDIT_COLUMNS) if column not in clips]
+        if lacking:
+            raise AffettoError(
+                f"{name} was made by another version of Affetto (it lacks {name_some(lacking)}): run "
+                f"`{command}{maker}` first."
+            )
+        corpus: CorpusParameters = catalog.load(f"params:{setting}")
+        strange = sorted(set(clips["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
+        if strange:
+            raise AffettoError(
+                f"The last run of this side was on {', '.join(strange)}, but {setting} is {corpus.title}: "
+                f"give the parameters of that run, or run `{command}{maker}` with these first."
             )
 
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from affetto.errors import AffettoError, first_line
+from affetto.errors import AffettoError
 
 VALIDATED = (
     "executor",
@@ -40,32 +40,50 @@ def split_parameters(text: str) -> dict[str, Any]:
     """Read `name=value,other.name=value` into nested parameters.
 
     Values are YAML, as Kedro reads them; one that is no YAML, such as the pattern `[0-9]+`, is the text that
-    it is. A comma separates parameters only where a name and `=` follow it.
+    it is. A comma separates parameters only where a name and `=` follow it, outside of what YAML quotes or
+    brackets.
 
     Raises
     ------
     AffettoError
-        When a part has no name or no `=`.
+        When a part has no name or no `=`, or a name is given twice.
     """
+    given: dict[str, Any] = {}
+    parts = _NEXT.split(text) if text.strip() else []
+    while parts:
+        n_parts = next((n for n in range(1, len(parts) + 1) if _is_yaml(",".join(parts[:n]))), 1)
+        part, parts = ",".join(parts[:n_parts]).strip().rstrip(","), parts[n_parts:]
+        name, equals, value = part.partition("=")
+        keys = [key.strip() for key in name.split(".")]
+        if not equals or not all(keys):
+            raise AffettoError(f"--params {part!r}: write each parameter as name=value.")
+        inside = given
+        for key in keys[:-1]:
+            inside = inside.setdefault(key, {}) if isinstance(inside, dict) else inside
+        if not isinstance(inside, dict) or keys[-1] in inside:
+            raise AffettoError(f"--params gives {name.strip()} twice, or whole and in part: give it once.")
+        inside[keys[-1]] = _read(value) if _is_yaml(part) else value
+    return given
+
+
+def _is_yaml(part: str) -> bool:
+    """Tell whether the value of `name=value` is YAML; what has no value is left to others to refuse."""
     import yaml
-    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    config = OmegaConf.create()
-    for part in _NEXT.split(text) if text.strip() else []:
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip():
-            raise AffettoError(f"--params {part.strip()!r}: write each parameter as name=value.")
-        try:
-            read: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[call-overload,index]
-        except (yaml.YAMLError, OmegaConfBaseException):
-            read = value
-        try:
-            OmegaConf.update(config, name.strip(), read, force_add=True)
-        except (OmegaConfBaseException, ValueError, TypeError) as error:
-            raise AffettoError(f"--params {part.strip()!r} cannot be read ({first_line(error)}).") from error
-    given: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    return given
+    try:
+        _read(part.partition("=")[2])
+    except (yaml.YAMLError, OmegaConfBaseException):
+        return False
+    except UnicodeError as error:
+        raise AffettoError(f"--params {part!r} holds bytes that are no text in UTF-8.") from error
+    return True
+
+
+def _read(value: str) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[call-overload,index]
 
 
 def check_runtime_parameters(
@@ -93,9 +111,9 @@ def check_runtime_parameters(
     AffettoError
         Naming the first unknown key and the nearest known one.
     """
-    for path in _leaves(given):
+    for path, value in _leaves(given):
         if ".".join(path) not in runtime_names:
-            _check_path(known, path)
+            _check_path(known, path, value)
 
 
 def runtime_names(conf_source: Path) -> set[str]:
@@ -118,16 +136,16 @@ def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "
     return kept
 
 
-def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in given.items():
         path = (*prefix, str(key))
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, path)
         else:
-            yield path
+            yield path, value
 
 
-def _check_path(known: Any, path: tuple[str, ...]) -> None:
+def _check_path(known: Any, path: tuple[str, ...], value: Any) -> None:
     here = known
     for depth, key in enumerate(path):
         if here is None or here == {}:
@@ -140,6 +158,10 @@ def _check_path(known: Any, path: tuple[str, ...]) -> None:
             _refuse(here, path[: depth + 1])
             return
         here = here[key]
+    if isinstance(here, Mapping) and here and value is not None and not isinstance(value, Mapping):
+        raise AffettoError(
+            f"{'.'.join(path)} is a group of parameters: give one of {', '.join(map(str, here))}."
+        )
 
 
 def _refuse(here: Mapping[str, Any], path: tuple[str, ...]) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from affetto.arrays import read_arrays, write_arrays
-from affetto.whole_files import write_whole
+from affetto.errors import DamagedFileError
+from affetto.whole_files import reading, write_whole
 
 Result = dict[str, Any]
 _REST = "__json__"
+_LOGGER = logging.getLogger(__name__)
 
 
 def fingerprint(key: Mapping[str, Any]) -> str:
@@ -54,11 +56,21 @@ class ResultStore:
         return found if found is not None else self.put(key, function())
 
     def get(self, key: Mapping[str, Any]) -> Result | None:
-        """Return the stored result of `key`; None when there is none, or none that can be read."""
+        """Return the stored result of `key`; None when there is none, or a damaged one, which is logged.
+
+        Raises
+        ------
+        AffettoError
+            When the storage fails: nothing is computed again because a disk was away.
+        """
         path = self._path(key)
         try:
-            return read_arrays(path, text=_REST)
-        except (BadZipFile, EOFError, KeyError, OSError, ValueError):  # not there, or damaged
+            with reading(path, otherwise="what it held is computed again"):
+                return read_arrays(path, text=_REST)
+        except FileNotFoundError:
+            return None
+        except DamagedFileError as error:
+            _LOGGER.warning("%s", error)
             return None
 
     def put(self, key: Mapping[str, Any], result: Mapping[str, Any]) -> Result:

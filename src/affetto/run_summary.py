@@ -1,7 +1,9 @@
-"""How every run that compares models ends on the terminal: table, report, MLflow, and what changed."""
+"""How every run that compares models ends: kept in a folder of its own, and told on the terminal."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -11,12 +13,16 @@ import pandas as pd
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from pydantic import BaseModel
 
 from affetto.configuration import TRAINED
 from affetto.evaluation.wording import comparison_text
 from affetto.hooks import FinishedRun, TrackingHook
 
 _COMPARISON = ".comparison"
+_PREDICTIONS = ".predictions"
+_CORPORA = ("params:music.corpus", "params:voice.corpus")
+_IN_LAYER = re.compile(r"(?P<root>.*/)(?P<layer>0[78]_\w+)/(?P<inside>.+)")
 _LOCAL = "http://127.0.0.1:5000"
 """Where `make ui` and `mlflow ui` listen."""
 
@@ -68,6 +74,44 @@ class RunSummaryHook:
                 click.echo(f"Hear with it: affetto hear RECORDING {model}")
             if "music.theme.mixtures" in pipeline.all_outputs():
                 click.echo(f"Describe music with it: affetto library FOLDER {model}")
+
+
+class RunFolderHook:
+    """Copies reports, tables, figures and predictions of a run that compares models into a folder of its own.
+
+    What the catalog names is what the last run made. The copies lie in `08_reporting/runs`, in a folder named
+    after the time, the pipeline and the corpora of the run, with its settings; any of them may be deleted.
+    """
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Copy on the file system that the originals are on."""
+        outputs = pipeline.all_outputs()
+        compared = sorted(name for name in outputs if name.endswith(_COMPARISON))
+        if not compared:
+            return
+        corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
+        names = run_params["pipeline_names"] or ["__default__"]
+        label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
+        run = f"08_reporting/runs/{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
+        for name in sorted(outputs | {name for name in pipeline.inputs() if name.endswith(_PREDICTIONS)}):
+            original = _path(catalog, name)
+            found = _IN_LAYER.fullmatch(original)
+            if found and (found["layer"].startswith("08") or name.endswith(_PREDICTIONS)):
+                file_system, copy = catalog[name]._fs, f"{found['root']}{run}/{found['inside']}"
+                file_system.makedirs(copy.rpartition("/")[0], exist_ok=True)
+                file_system.copy(original, copy, recursive=file_system.isdir(original))
+        folder = _path(catalog, compared[0]).rpartition("08_reporting/")[0] + run
+        settings = {"run": run_params, "parameters": catalog.load("parameters")}
+        with catalog[compared[0]]._fs.open(f"{folder}/settings.json", "w", encoding="utf-8") as file:
+            json.dump(settings, file, indent=2, ensure_ascii=False, default=_plain)
+        click.echo(f"Kept in: {folder}")
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def mlflow_sentence(run: FinishedRun) -> str:

@@ -3,10 +3,17 @@
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.hooks import ModelTableHook, QuietRunnerHook, TrackingHook
 from affetto.missing_inputs import MissingInputsHook
-from affetto.run_summary import RunSummaryHook
+from affetto.run_summary import RunFolderHook, RunSummaryHook
 
 __all__ = ["CONFIG_LOADER_ARGS", "HOOKS"]
 
 _TRACKING = TrackingHook()
 
-HOOKS = (ModelTableHook(), MissingInputsHook(), _TRACKING, QuietRunnerHook(), RunSummaryHook(_TRACKING))
+HOOKS = (
+    ModelTableHook(),
+    MissingInputsHook(),
+    _TRACKING,
+    QuietRunnerHook(),
+    RunFolderHook(),
+    RunSummaryHook(_TRACKING),
+)

@@ -7,19 +7,34 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import uuid
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, DamagedFileError, first_line
 from affetto.storage import is_remote
 
 PARTIAL_SUFFIX = ".partial"
 _ATTEMPTS = 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DAMAGE = (  # what NumPy's, Arrow's and JSON's readers raise
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
@@ -54,6 +69,47 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         else:
             raise
         raise AffettoError(f"{path} cannot be written ({reason}): {remedy}.") from error
+
+
+@contextmanager
+def reading(path: Path, *, otherwise: str = "run its pipeline again") -> Iterator[None]:
+    """Tell apart why a file of our own cannot be read: it is not there, it is damaged, or the storage fails.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder it is in.
+    otherwise
+        What happens, or is to be done, when it is damaged; the end of the sentence.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it is not there.
+    DamagedFileError
+        When what was read is not what was written.
+    AffettoError
+        When it cannot be read: the rights, the disk or the network forbid it.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, *_DAMAGE) as error:
+        if storage_fails(error):
+            raise AffettoError(
+                f"{path} cannot be read ({error.strerror or error}): mend the disk, the network or the "
+                "rights there, and run again."
+            ) from error
+        raise DamagedFileError(
+            f"{path} is damaged, or of another version of Affetto ({first_line(error)}): {otherwise}."
+        ) from error
+
+
+def storage_fails(error: BaseException | None) -> TypeGuard[OSError]:
+    """Tell an error of the disk, the network or the rights from one of what was read."""
+    contents = (None, errno.ENOENT, errno.EINVAL)  # readers raise these, too, about what they have read
+    return isinstance(error, OSError) and (type(error) is not OSError or error.errno not in contents)
 
 
 @contextmanager

@@ -341,7 +341,7 @@ def test_mirdata_reads_a_relative_root(corpus, tmp_path, monkeypatch):
     [
         ({"database": None}, "music.corpus.database is None, which is no loader of mirdata"),
         ({"database": "emopia"}, "music.corpus.database is 'emopia', which is no loader of mirdata"),
-        ({"version": "9"}, "music.corpus.version is '9'"),
+        ({"version": "9"}, "in the version 9"),
         ({"emotion_column": "feeling"}, "emotion_column is 'feeling', which tracks .* use one of album_id"),
         ({"database": "ballroom"}, r"cannot read .*: fetch .*\.download\(\)`, or put the index"),
     ],

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-import logging
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from kedro.runner import SequentialRunner
 
+from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.pipelines.evaluation.pipeline import create_pipeline
+from affetto.results import ResultStore
 
 EMOTIONS = ("calm", "tense")
 MODELS = {
@@ -118,20 +120,40 @@ def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypat
             },
             "n_repeats is 0",
         ),
-        ({"voice.emotion.experiment": ExperimentParameters(keep_models=True, n_seeds=2)}, "is not kept"),
     ],
 )
-def test_what_cannot_be_measured_is_left_out_with_a_word(
-    make_catalog, corpus, fitted, tmp_path, caplog, parameters, said
+def test_what_is_not_measured_is_said_in_table_and_report(
+    make_catalog, corpus, fitted, tmp_path, parameters, said
 ):
-    with caplog.at_level(logging.INFO, logger="affetto"):
-        run(make_catalog(corpus, fitted, tmp_path, **parameters))
+    run(make_catalog(corpus, fitted, tmp_path, **parameters))
 
-    (message,) = (text for text in caplog.messages if "importance of descriptors" in text)
-    assert said in message
-    assert pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv").empty
+    (row,) = pd.read_csv(tmp_path / "08_reporting/voice_emotion/importance.csv").to_dict("records")
+    assert said in row["note"]
     page = (tmp_path / "08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
+    assert row["note"] in page
     assert 'id="importance"' not in page
+
+
+def test_models_that_are_gone_or_damaged_are_an_error_and_no_empty_table(
+    make_catalog, corpus, fitted, tmp_path
+):
+    two_seeds = {"voice.emotion.experiment": ExperimentParameters(keep_models=True, n_seeds=2)}
+    with pytest.raises(AffettoError, match="is not kept"):
+        run(make_catalog(corpus, fitted, tmp_path, **two_seeds))
+    store, kept, predictions = fitted
+    damaged = tmp_path / "models"
+    shutil.copytree(kept, damaged)
+    for weights in damaged.rglob("*.npz"):
+        weights.write_bytes(weights.read_bytes()[:100])
+    fresh = ResultStore(tmp_path / "results")
+    shutil.copytree(store.root, fresh.root)
+    changed = {
+        "evaluation": EvaluationParameters(
+            n_resamples=100, n_permutations=100, importance=ImportanceParameters(n_repeats=2, seed=7)
+        )
+    }
+    with pytest.raises(AffettoError, match=r"is damaged.*delete that folder"):
+        run(make_catalog(corpus, (fresh, damaged, predictions), tmp_path, **changed))
 
 
 def test_a_side_without_descriptors_has_no_such_step():

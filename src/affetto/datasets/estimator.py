@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.storage import local_path
-from affetto.whole_files import new_directory
+from affetto.whole_files import new_directory, reading
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
@@ -51,7 +51,8 @@ class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
             raise AffettoError(f"There is no fitted model in {self._directory}: run `{self._command}` first.")
         from affetto.models.registry import load_estimator
 
-        return load_estimator(self._directory)
+        with reading(self._directory, otherwise=f"run `{self._command}` again"):
+            return load_estimator(self._directory)
 
     def save(self, data: Path) -> None:
         """Replace the model by a copy of the folder `data`."""

@@ -7,6 +7,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from affetto.errors import AffettoError, DamagedFileError
+from affetto.whole_files import storage_fails
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -35,7 +38,9 @@ class PreviousDataset(AbstractDataset[None, Any]):
         try:
             return self._kept.load()
         except DatasetError as error:  # an interrupted run must not stop all that follow
-            if isinstance(error.__cause__, PermissionError | ImportError):
+            cause = error.__cause__
+            damaged = isinstance(cause, DamagedFileError) or not isinstance(cause, AffettoError | ImportError)
+            if storage_fails(cause) or not damaged:
                 raise
             _LOGGER.warning(
                 "What the run before left cannot be read and is passed over, themes are numbered anew: %s",

@@ -11,7 +11,7 @@ from affetto.storage import as_path
 from affetto.themes.bags import AudioWords
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
-from affetto.whole_files import write_whole
+from affetto.whole_files import reading, write_whole
 
 SIGNATURE = "signature"
 
@@ -45,8 +45,8 @@ class StateDataset(AbstractDataset[S, S], Generic[S]):
 
     def load(self) -> S:
         """Restore the object."""
-        state = read_arrays(self._path, text=SIGNATURE)
-        return self.kind.from_state(state)
+        with reading(self._path):
+            return self.kind.from_state(read_arrays(self._path, text=SIGNATURE))
 
     def save(self, data: S) -> None:
         """Write the object's state."""

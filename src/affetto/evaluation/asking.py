@@ -14,6 +14,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
+from affetto.whole_files import reading
 
 VERSION = 1
 """Of how answers are computed. Raise it with every change that gives other answers of the same model."""
@@ -180,7 +181,9 @@ def ask_all(questions: Sequence[Question], executor: ExecutorParameters, descrip
 
 def _ask(questions: Sequence[Question]) -> None:
     """Ask one model everything that it was not asked yet."""
-    model = questions[0].load(questions[0].directory)
+    directory = questions[0].directory
+    with reading(directory, otherwise="delete that folder and run the pipeline of its side again"):
+        model = questions[0].load(directory)
     for question in questions:
         question.ask(model)
 

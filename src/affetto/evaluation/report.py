@@ -68,6 +68,7 @@ def render_report(
     discovery: pd.DataFrame | None = None,
     tables: Sequence[ReportTable] = (),
     robustness: Mapping[str, Any] | None = None,
+    unmeasured: Sequence[str] = (),
 ) -> str:
     """Write the report of one task.
 
@@ -89,6 +90,8 @@ def render_report(
         Further tables, below the figures.
     robustness
         What `affetto.evaluation.robustness.robustness_cells` laid out.
+    unmeasured
+        What there is no table of, and why: a sentence each.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def render_report(
     """
     chosen = parameters or EvaluationParameters()
     n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
-    return page_template("affetto.evaluation", "report.html.j2").render(
+    return page_template("affetto.evaluation", "report.html.j2", stacked).render(
         title=task_title(task),
         corpus=corpus,
         is_demo=corpus.split(maxsplit=1)[0] == DEMO,
@@ -111,9 +114,15 @@ def render_report(
         discovery=_discovery_table(discovery),
         tables=tables,
         robustness=robustness,
+        unmeasured=unmeasured,
         illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
         parameters=chosen,
     )
+
+
+def stacked(cell: str) -> str:
+    """Put the interval of a score, which is not to be broken, on a line of its own."""
+    return cell.replace(", ", ",\N{NO-BREAK SPACE}").replace(" [", "\n[")
 
 
 def _comparison_table(comparison: pd.DataFrame) -> dict[str, Any] | None:

@@ -12,12 +12,12 @@ from typing import Self
 
 import numpy as np
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, DamagedFileError
 from affetto.features.clip_features import KEY_DTYPE
 from affetto.features.shards import METADATA_KEY, SHARD_FOLDER, SHARD_SUFFIX, read_keys
 from affetto.file_listing import FileStatus, list_files
 from affetto.storage import is_remote
-from affetto.whole_files import write_whole
+from affetto.whole_files import reading, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -164,12 +164,12 @@ def _read_saved(path: Path) -> tuple[KeyIndex, dict[str, int]]:
 
     empty = KeyIndex(np.zeros(0, dtype=KEY_DTYPE), Places.nowhere(0))
     try:
-        with path.open("rb") as file:
+        with reading(path, otherwise="the shards are read instead"), path.open("rb") as file:
             table = pq.read_table(file).combine_chunks()
     except FileNotFoundError:
         return empty, {}
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        logger.warning("%s is damaged, the shards are read instead: %s", path, error)
+    except DamagedFileError as error:
+        logger.warning("%s", error)
         return empty, {}
     if not len(table):
         return empty, {}
@@ -214,7 +214,10 @@ def _read_keys(folder: Path, names: Sequence[str]) -> dict[str, tuple[np.ndarray
 
 def _try_read(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
     try:
-        return read_keys(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        logger.warning("%s is damaged, its clips are computed again: %s", path, error)
+        with reading(path, otherwise="its clips are computed again"):
+            return read_keys(path)
+    except FileNotFoundError:  # collected since it was listed
+        return None
+    except DamagedFileError as error:
+        logger.warning("%s", error)
         return None

@@ -47,7 +47,7 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     tables = {
         side: {
             name: _specification(side, name, entry)
-            for name, entry in parameters[side]["emotion"]["models"].items()
+            for name, entry in _group(parameters, f"{side}.emotion.models").items()
             if entry is not None
         }
         for side in SIDES
@@ -55,6 +55,22 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     for side, table in tables.items():
         _check_ablations(side, table)
     return tables
+
+
+def _group(parameters: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """Return the parameters at a dotted path.
+
+    Raises
+    ------
+    AffettoError
+        When there is a value, or nothing, instead of a group.
+    """
+    group: Any = parameters
+    for key in path.split("."):
+        group = group.get(key) if isinstance(group, Mapping) else None
+    if not isinstance(group, Mapping):
+        raise AffettoError(f"{path} is no group of parameters: write them as {path}.NAME, or leave it out.")
+    return group
 
 
 def _specification(side: str, name: str, entry: object) -> ModelSpecification:
@@ -105,8 +121,8 @@ def _parts(model: Estimator) -> set[str]:
 
 def use_parameters(parameters: Mapping[str, Any]) -> None:
     """Make `parameters` the ones that pipelines are built from."""
-    features = {side: tuple(parameters[side]["features"]) for side in SIDES}
-    ready = bool(parameters.get("recommend", {}).get("ready_model", False))
+    features = {side: tuple(_group(parameters, f"{side}.features")) for side in SIDES}
+    ready = bool(_group(parameters, "recommend").get("ready_model", False))
     _Current.names = (read_tables(parameters), features, ready)
 
 

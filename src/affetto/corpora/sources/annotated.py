@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from affetto.audio.formats import AUDIO_EXTENSIONS
 from affetto.corpora.sources.files import read_table, walk_files
-from affetto.errors import AffettoError, name_some
+from affetto.errors import AffettoError, first_line, name_some
 
 logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def told_in_a_sentence(what: str, remedy: str) -> Iterator[None]:
+    """Say in one sentence what a library of others raises, which may be anything.
+
+    Parameters
+    ----------
+    what
+        What the library cannot do; begins the sentence.
+    remedy
+        What the user can do; ends it.
+
+    Raises
+    ------
+    AffettoError
+        In place of anything else but an interruption.
+    """
+    try:
+        yield
+    except AffettoError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {first_line(error)}".rstrip(".")
+        raise AffettoError(f"{what} ({reason}): {remedy}.") from error
 
 
 def find_annotated(root: Path, is_annotation: Callable[[Path], bool]) -> tuple[list[Path], list[Path]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.annotated import keep_recorded
+from affetto.corpora.sources.annotated import keep_recorded, told_in_a_sentence
 from affetto.corpora.sources.audb_files import HEADER, open_database, read_table
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names, with_stems
@@ -24,8 +24,11 @@ SPLITS = ("split",)
 def index_audb(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
     """List the files or segments of the tables that hold the emotion."""
     database = open_database(root, corpus, side)
-    tables = _emotion_tables(database, corpus, side)
-    parts = [_rows(database, table, column, corpus, side) for table, column in tables.items()]
+    with told_in_a_sentence(
+        f"The database {database.name} in {root} cannot be read", "mend or fetch it again"
+    ):
+        tables = _emotion_tables(database, corpus, side)
+        parts = [_rows(database, table, column, corpus, side) for table, column in tables.items()]
     rows = pd.concat(parts, ignore_index=True).drop_duplicates(["file", "start_s", "end_s"])
     rows["path"] = [below_root(file, root, root / HEADER) for file in rows["file"]]
     rows = with_stems(rows)

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.errors import AffettoError, first_line
+from affetto.corpora.sources.annotated import told_in_a_sentence
+from affetto.errors import AffettoError
 from affetto.storage import is_remote
 
 HEADER = "db.yaml"
@@ -50,12 +51,10 @@ def open_database(root: Path, corpus: CorpusParameters, side: str) -> Any:
     if not (root / HEADER).is_file():
         _fetch(root, corpus, side)
     _check_harmless(root)
-    try:
+    with told_in_a_sentence(
+        f"{root / HEADER} is not the header of an audformat database", "mend or fetch it"
+    ):
         database = audformat.Database.load(str(root))
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AffettoError(
-            f"{root / HEADER} is not the header of an audformat database ({error!r})."
-        ) from error
     if corpus.database not in {None, database.name}:
         raise AffettoError(
             f"{root} holds the database {database.name}, but {side}.corpus.database is {corpus.database}: "
@@ -73,13 +72,11 @@ def read_table(database: Any, name: str) -> Any:
         When its file is missing or no such table.
     """
     table = database.tables[name]
-    try:
+    with told_in_a_sentence(
+        f"The table {name} of the database {database.name} cannot be read",
+        f"put its file db.{name}.csv or .parquet beside {HEADER} as the database has it",
+    ):
         table.df  # noqa: B018 - read when first asked for
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise AffettoError(
-            f"The table {name} of the database {database.name} cannot be read ({first_line(error)}): put its "
-            f"file db.{name}.csv or .parquet beside {HEADER} as the database has it."
-        ) from error
     return table
 
 
@@ -89,10 +86,13 @@ def _fetch(root: Path, corpus: CorpusParameters, side: str) -> None:
             f"{side}.corpus.root is {str(root)!r} ({root.resolve()}), which holds no audformat database "
             f"({HEADER}): set it to the folder of one, or set {side}.corpus.database to let audb fetch it."
         )
-    import audb
-    import audbackend
+    version = "" if corpus.version is None else f" {corpus.version}"
+    with told_in_a_sentence(
+        f"audb cannot fetch {corpus.database}{version} to {root}",
+        f"see {side}.corpus.database and {side}.corpus.version",
+    ):
+        import audb
 
-    try:
         audb.load_to(
             str(root),
             corpus.database,
@@ -101,13 +101,6 @@ def _fetch(root: Path, corpus: CorpusParameters, side: str) -> None:
             num_workers=4,
             verbose=False,
         )
-    except (OSError, RuntimeError, ValueError, audbackend.BackendError) as error:
-        reason = first_line(error).rstrip(".")
-        version = "" if corpus.version is None else f" {corpus.version}"
-        raise AffettoError(
-            f"audb cannot fetch {corpus.database}{version} to {root}: {reason} (see {side}.corpus.database "
-            f"and {side}.corpus.version)."
-        ) from error
 
 
 def _check_harmless(root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.annotated import keep_recorded
+from affetto.corpora.sources.annotated import keep_recorded, told_in_a_sentence
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names
 from affetto.errors import AffettoError
@@ -31,17 +31,15 @@ def index_mirdata(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
     """List the tracks of a loader; the artist is the group."""
     root = absolute(root)  # which mirdata would make of it on its own, for paths that are compared with it
     dataset = _open_dataset(root, corpus, side)
-    try:
+    with told_in_a_sentence(
+        f"mirdata's loader {corpus.database} cannot read {root}",
+        f"fetch its index and tables by `mirdata.initialize({corpus.database!r}, data_home={str(root)!r})"
+        f".download()`, or put the index {Path(dataset.index_path).name} there",
+    ):
         tracks = dataset.load_tracks()
         rows = pd.DataFrame(_row(stem, track, root, corpus) for stem, track in tracks.items())
         splits = _official_splits(dataset)
-    except (OSError, AttributeError) as error:
-        raise AffettoError(
-            f"mirdata's loader {corpus.database} cannot read {root} ({error}): fetch its index and tables by "
-            f"`mirdata.initialize({corpus.database!r}, data_home={str(root)!r}).download()`, or put the "
-            f"index {Path(dataset.index_path).name} there."
-        ) from error
-    _check_attributes(tracks, corpus, side)
+        _check_attributes(tracks, corpus, side)
     rows["official_split"] = split_names(rows["stem"].map(splits))
     return keep_recorded(rows, root, what=f"mirdata's {corpus.database}", remedy=f"{_recipe(dataset)}")
 
@@ -60,12 +58,12 @@ def _open_dataset(root: Path, corpus: CorpusParameters, side: str) -> Any:
             f"{side}.corpus.database is {corpus.database!r}, which is no loader of mirdata: use one of "
             f"{', '.join(mirdata.list_datasets())}."
         )
-    try:
-        dataset = mirdata.initialize(
-            corpus.database, data_home=str(root), version=corpus.version or "default"
-        )
-    except ValueError as error:
-        raise AffettoError(f"{side}.corpus.version is {corpus.version!r}: {error}") from error
+    version = corpus.version or "default"
+    with told_in_a_sentence(
+        f"mirdata cannot open its loader {corpus.database} in the version {version}",
+        f"choose another by {side}.corpus.version, or install what the loader asks for",
+    ):
+        dataset = mirdata.initialize(corpus.database, data_home=str(root), version=version)
     index = root / Path(dataset.index_path).name
     if index.is_file():
         dataset.index_path = str(index)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.errors import AffettoError
 from affetto.evaluation.asking import Answers, Inquiry, Question, ask_all
 from affetto.features.clip_features import FeatureSet
 from affetto.models.experiment import FoldModel, fold_models
@@ -20,6 +19,15 @@ from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
 _LOGGER = logging.getLogger(__name__)
+NOT_KEPT = "emotion.experiment.keep_models is false, and the models of the folds would be asked"
+
+
+def not_measured(otherwise: str, reason: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Log why there is nothing to measure and return that as the table: one row, a `note` without a model."""
+    _LOGGER.info("%s: %s.", otherwise, reason)
+    return pd.DataFrame(
+        [{"note": f"{otherwise}: {reason}."}], columns=list(dict.fromkeys([*columns, "note"]))
+    )
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,8 @@ class Measurement:
     score: Callable[[str, list[Answers]], pd.DataFrame]
 
     def not_measured(self, reason: str) -> pd.DataFrame:
-        """Say why and return the table without rows."""
-        _LOGGER.info("%s: %s.", self.otherwise, reason)
-        return pd.DataFrame(columns=list(self.columns))
+        """Log the reason and return it as the table, as the function of this name."""
+        return not_measured(self.otherwise, reason, self.columns)
 
 
 @dataclass(frozen=True)
@@ -83,17 +90,16 @@ class KeptModels:
         Returns
         -------
         DataFrame
-            Empty, with a line in the log, when the models of the folds were not kept or are missing.
+            The reason alone, as `not_measured`, when no models were to be kept or there was nothing to score.
+
+        Raises
+        ------
+        AffettoError
+            When a model of the folds is missing or cannot be asked.
         """
         if not self.experiment.keep_models:
-            return measurement.not_measured(
-                "emotion.experiment.keep_models is false, and the models of the folds would be asked"
-            )
-        try:
-            questions = {model: self._questions(model, measurement, inputs) for model in models}
-        except AffettoError as error:  # of an evaluation alone, long after the models were fitted
-            _LOGGER.warning("%s: %s", measurement.otherwise, error)
-            return pd.DataFrame(columns=list(measurement.columns))
+            return measurement.not_measured(NOT_KEPT)
+        questions = {model: self._questions(model, measurement, inputs) for model in models}
         every = [question for asked in questions.values() for question in asked]
         answers = iter(ask_all(every, self.executor, measurement.name))
         told = {model: [next(answers) for _ in asked] for model, asked in questions.items()}

@@ -117,6 +117,8 @@ def report_task(
     }
     further = (*_MEASUREMENTS, "highlights", "strangers")
     measured = {name: tables.get(name, pd.DataFrame()) for name in further}
+    reasons = {name: reason for name, table in measured.items() if (reason := _reason(table))}
+    measured |= dict.fromkeys(reasons, pd.DataFrame())
     illustrations |= {
         f"{name}_figure": illustrate(measured[name])
         for name, (illustrate, _) in _MEASUREMENTS.items()
@@ -140,14 +142,20 @@ def report_task(
             *stranger_tables(measured["strangers"]),
         ],
         robustness=robustness_cells(measured["robustness"]),
+        unmeasured=list(reasons.values()),
     )
     without_rows = {
-        f"{name}_figure": draw(tables[name])
+        f"{name}_figure": draw(measured[name])
         for name, (_, draw) in _MEASUREMENTS.items()
         if name in tables and not len(measured[name])
     }
     figures = {name: illustration.figure for name, illustration in illustrations.items()} | without_rows
     return {"report": report, "comparison_figure": interactive_comparison(comparison, task=task), **figures}
+
+
+def _reason(table: pd.DataFrame) -> str:
+    """Return why a table was not measured; nothing where it has a row of a model."""
+    return str(table["note"].iloc[0]) if len(table) and table["model"].isna().all() else ""
 
 
 def by_model(tables: Mapping[str, Any], kind: str) -> dict[str, pd.DataFrame]:

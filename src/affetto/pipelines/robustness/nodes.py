@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, judged
 from affetto.evaluation.strangers import STRANGER_COLUMNS
@@ -18,13 +16,14 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import fold_models
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.evaluation.kept import NOT_KEPT, not_measured
 from affetto.results import ResultStore
 from affetto.robustness.clips import choose_clips
 from affetto.robustness.measure import Candidate, Recordings, measure_robustness
 from affetto.robustness.strangers import measure_strangers
 
 SEPARATOR = "__"
-_LOGGER = logging.getLogger(__name__)
+_COPIES, _STRANGERS = (f"No model is tested on {what}" for what in ("degraded copies", "strangers"))
 
 
 def score_degraded(
@@ -59,16 +58,14 @@ def score_degraded(
     Returns
     -------
     DataFrame
-        A row a condition and model; none where there is nothing to test.
+        A row a condition and model; where nothing is tested, the reason alone.
     """
-    nothing = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
     if not evaluation.robustness.chosen:
-        return _not_tested("degraded copies", "evaluation.robustness.conditions names none", nothing)
+        return not_measured(_COPIES, "evaluation.robustness.conditions names none", ROBUSTNESS_COLUMNS)
+    if not experiment.keep_models:
+        return not_measured(_COPIES, NOT_KEPT, ROBUSTNESS_COLUMNS)
     known: dict[str, ClipFeatures] = {name: by_name[name] for name in features}
-    try:
-        models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
-    except AffettoError as error:
-        return _not_tested("degraded copies", str(error), nothing)
+    models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
     chosen = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
     table = measure_robustness(
         models,
@@ -100,16 +97,14 @@ def score_strangers(
     Returns
     -------
     DataFrame
-        A row a kind of strangers and model; none where there is nothing to test.
+        A row a kind of strangers and model; where nothing is tested, the reason alone.
     """
-    nothing = pd.DataFrame(columns=list(STRANGER_COLUMNS))
     if not any(evaluation.strangers.values()):
-        return _not_tested("strangers", "evaluation.strangers names none", nothing)
+        return not_measured(_STRANGERS, "evaluation.strangers names none", STRANGER_COLUMNS)
+    if not experiment.keep_models:
+        return not_measured(_STRANGERS, NOT_KEPT, STRANGER_COLUMNS)
     known: dict[str, ClipFeatures] = {name: by_name[name] for name in features}
-    try:
-        models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
-    except AffettoError as error:
-        return _not_tested("strangers", str(error), nothing)
+    models = _kept_models(known, clips, folds, (experiment, store, fits), by_name)
     every = FeatureSet.align(known)
     there = set(every.clip_ids)
     changed = choose_clips(clips, folds, evaluation.robustness.max_clips_per_fold)
@@ -124,11 +119,6 @@ def score_strangers(
     )
 
 
-def _not_tested(what: str, reason: str, nothing: pd.DataFrame) -> pd.DataFrame:
-    _LOGGER.info("No model is tested on %s: %s", what, f"{reason.removesuffix('.')}.")
-    return nothing
-
-
 def _kept_models(
     known: Mapping[str, ClipFeatures],
     clips: pd.DataFrame,
@@ -141,13 +131,9 @@ def _kept_models(
     Raises
     ------
     AffettoError
-        When they were not kept, or are missing, as in an evaluation alone.
+        When one of them is missing.
     """
     experiment, store, fits = kept
-    if not experiment.keep_models:
-        raise AffettoError(
-            "emotion.experiment.keep_models is false, and the models of the folds would be asked."
-        )
     found = {}
     for model, specification in _by_model(by_name, "specification").items():
         features = FeatureSet.align({name: known[name] for name in specification.features})
