@@ -6,8 +6,8 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-
 from affetto.datasets.mlflow_run import flatten
+
 from affetto.errors import AffettoError
 from affetto.hooks import TrackingSettings, check_server
 

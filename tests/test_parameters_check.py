@@ -75,7 +75,7 @@ def test_unknown_names_are_refused_with_the_nearest(path, said):
 
 def test_names_that_the_configuration_asks_for_pass(tmp_path):
     (tmp_path / "base").mkdir()
-    (tmp_path / "base/mlflow.yml").write_text(
+    (tmp_path / "base/tracking.yml").write_text(
         "a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n"
     )
     names = runtime_names(tmp_path)

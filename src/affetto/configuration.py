@@ -14,11 +14,11 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
     "default_run_env": "local",
     "config_patterns": {
         "parameters": ["parameters*", "parameters*/**", "**/parameters*", "taxonomy*"],
-        "mlflow": ["mlflow*"],
+        "tracking": ["tracking*"],
     },
     # An environment changes single keys of a nested parameter and leaves its neighbours as they are in base.
     "custom_resolvers": {"package": package_path},
-    "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
+    "merge_strategy": {"parameters": "soft", "globals": "soft", "tracking": "soft"},
 }
 
 TRAINED = "trained"

@@ -24,7 +24,7 @@ from affetto.pipelines.recommend.pipeline import create_library_pipeline as play
 from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.robustness.pipeline import create_pipeline as robustness_pipeline
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
-from affetto.pipelines.theme.tracking import create_tracking_pipeline, discrimination_models
+from affetto.themes.classifiers import DISCRIMINATION_ROLES
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -44,9 +44,11 @@ def register_pipelines() -> dict[str, Pipeline]:
         for side in SIDES
     }
     evaluation["voice"] += robustness_pipeline("voice_emotion", "voice", model_table("voice"))
-    theme_evaluation = theme_evaluation_pipeline(discrimination_models())
+    theme_evaluation = theme_evaluation_pipeline(
+        {model: {"role": role} for model, role in DISCRIMINATION_ROLES.items()}
+    )
     emotion = corpora["music"] + features["music"] + experiments["music"] + create_library_pipeline()
-    theme = emotion + theme_pipeline() + create_tracking_pipeline() + playlist_library_pipeline()
+    theme = emotion + theme_pipeline() + playlist_library_pipeline()
     voice = corpora["voice"] + features["voice"] + experiments["voice"]
     music_model = proposed_model("music")
     hear = hear_pipeline(hearing_model())

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import click
 import pandas as pd
@@ -16,15 +15,14 @@ from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
 from affetto.configuration import TRAINED
+from affetto.errors import AffettoError
 from affetto.evaluation.wording import comparison_text
-from affetto.hooks import FinishedRun, TrackingHook
+from affetto.tracking.hook import TrackingHook
 
 _COMPARISON = ".comparison"
 _PREDICTIONS = ".predictions"
 _CORPORA = ("params:music.corpus", "params:voice.corpus")
 _IN_LAYER = re.compile(r"(?P<root>.*/)(?P<layer>0[78]_\w+)/(?P<inside>.+)")
-_LOCAL = "http://127.0.0.1:5000"
-"""Where `make ui` and `mlflow ui` listen."""
 
 
 class RunSummaryHook:
@@ -53,17 +51,28 @@ class RunSummaryHook:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
-        """Print the comparison of every task, and where to read on."""
+        """Print the comparison of every task, and where to read on.
+
+        Raises
+        ------
+        AffettoError
+            When the record of the run in MLflow is not complete.
+        """
         compared = sorted(name for name in pipeline.all_outputs() if name.endswith(_COMPARISON))
-        if not compared:
-            return
+        if compared:
+            self._tell(compared, run_params.get("env"), pipeline, catalog)
+        if self._tracking.failure:
+            raise AffettoError(self._tracking.failure)
+
+    def _tell(
+        self, compared: list[str], env: str | None, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
         for name in compared:
             task = name.removesuffix(_COMPARISON)
             told = comparison_text(catalog.load(name), task)
             click.echo(f"\n{told}\nReport: {_path(catalog, f'{task}.report')}")
-        if self._tracking.finished is not None:
-            click.echo(f"MLflow: {mlflow_sentence(self._tracking.finished)}")
-        env = run_params.get("env")
+        if self._tracking.link is not None:
+            click.echo(f"MLflow: {self._tracking.link}")
         for side, before in self._before.items():
             sentence = replaced_sentence(before, catalog.load(f"{side}.clips"), env)
             if sentence:
@@ -112,25 +121,6 @@ class RunFolderHook:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
-
-
-def mlflow_sentence(run: FinishedRun) -> str:
-    """Say how to open a run in MLflow; of the address of a store nothing secret is shown.
-
-    Parameters
-    ----------
-    run
-        The run.
-    """
-    page = f"/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-    parts = urlsplit(run.uri)
-    if parts.scheme in {"http", "https"}:
-        return (
-            urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "")) + page
-        )
-    if run.is_default:
-        return f"make ui, then {_LOCAL}{page}"
-    return f"run {run.run_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
 
 
 def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None) -> str | None:

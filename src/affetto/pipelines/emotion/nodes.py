@@ -13,13 +13,8 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds
-from affetto.datasets.mlflow_run import ModelRun
-from affetto.evaluation.enrolment import enrolment_metrics
-from affetto.evaluation.figures import confusion_figure, training_figure
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import robustness_metrics
 from affetto.evaluation.scores import score_predictions
-from affetto.evaluation.strangers import stranger_metrics
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.calibration import apply_temperature, fit_temperature
@@ -202,49 +197,6 @@ def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> di
         "clips": len(labelled),
         "groups": int(labelled["group"].nunique()),
     }
-
-
-def track_model(
-    specification: ModelSpecification,
-    corpus: CorpusParameters,
-    split: SplitParameters,
-    metrics: dict[str, float],
-    predictions: pd.DataFrame,
-    histories: pd.DataFrame,
-    model: str,
-    robustness: pd.DataFrame | None = None,
-    enrolment: pd.DataFrame | None = None,
-    strangers: pd.DataFrame | None = None,
-    *,
-    name: str,
-    task: str,
-) -> ModelRun:
-    """Collect what MLflow keeps of the model."""
-    tested = {} if robustness is None else robustness_metrics(robustness, name)
-    gained = {} if enrolment is None else enrolment_metrics(enrolment, name)
-    told = {} if strangers is None else stranger_metrics(strangers, name)
-    figures = {"confusion.png": confusion_figure({name: predictions})}
-    tables = {"predictions.csv": predictions}
-    if "epoch" not in histories:
-        tables["inner_search.csv"] = histories
-    elif len(histories):
-        figures["training.png"] = training_figure({name: histories})
-    return ModelRun(
-        name=name,
-        tags={
-            "task": task,
-            "model": name,
-            "role": specification.role,
-            "corpus": corpus.title,
-            "protocol": split.title,
-        },
-        parameters=specification.model_dump(mode="json"),
-        metrics={**metrics, **tested, **gained, **told},
-        histories=histories,
-        figures=figures,
-        tables=tables,
-        model=Path(model),
-    )
 
 
 def annotate_library(

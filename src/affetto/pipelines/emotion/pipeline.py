@@ -1,4 +1,4 @@
-"""Wiring of the emotion experiments: the same five nodes for every model of the table."""
+"""Wiring of the emotion experiments: the same four nodes for every model of the table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from affetto.models.specification import ModelSpecification
 from affetto.pipelines.emotion import nodes
 from affetto.pipelines.model_table import model_table, proposed_model
 
-_TESTED_AGAIN = ("robustness", "enrolment", "strangers")
-
 
 def create_pipeline(side: str) -> Pipeline:
     """Build the experiments of all emotion models of a side.
@@ -21,8 +19,10 @@ def create_pipeline(side: str) -> Pipeline:
     side
         `music` or `voice`.
     """
-    experiments = [_experiment(side, name, entry) for name, entry in model_table(side).items()]
-    return sum(experiments, start=_copies(side))
+    experiments = [
+        node for name, entry in model_table(side).items() for node in _experiment(side, name, entry)
+    ]
+    return _copies(side) + Pipeline(experiments)
 
 
 def create_library_pipeline() -> Pipeline:
@@ -90,11 +90,7 @@ def _copies_of(side: str, entry: ModelSpecification) -> dict[str, str]:
     return {"copies": f"{side}.copies"} if entry.conditions else {}
 
 
-def _experiment(side: str, name: str, entry: ModelSpecification) -> Pipeline:
-    return Pipeline([*_fits(side, name, entry), _tracking(side, name)])
-
-
-def _fits(side: str, name: str, entry: ModelSpecification) -> list[Node]:
+def _experiment(side: str, name: str, entry: ModelSpecification) -> list[Node]:
     """Cross-validate, score, and fit on everything."""
     emotion = f"{side}.emotion.{name}"
     shared = {
@@ -141,26 +137,3 @@ def _fits(side: str, name: str, entry: ModelSpecification) -> list[Node]:
             namespace=emotion,
         ),
     ]
-
-
-def _tracking(side: str, name: str) -> Node:
-    emotion = f"{side}.emotion.{name}"
-    tested = {table: f"voice_emotion.{table}" for table in _TESTED_AGAIN} if side == "voice" else {}
-    return Node(
-        update_wrapper(partial(nodes.track_model, name=name, task=f"{side}_emotion"), nodes.track_model),
-        inputs={
-            "specification": f"params:{side}.emotion.models.{name}",
-            "corpus": f"params:{side}.corpus",
-            "split": f"params:{side}.split",
-            "metrics": f"{emotion}.metrics",
-            "predictions": f"{emotion}.predictions",
-            "histories": f"{emotion}.histories",
-            "model": f"{emotion}.fitted",
-            **tested,
-        },
-        outputs=f"{emotion}.tracking",
-        name="track",
-        # Not beside the fit: it waits for the evaluation, which waits for the fits. Folded into boxes
-        # of Kedro-Viz that would be a circle, and a circle has no layers.
-        namespace=f"tracking.{emotion}",
-    )

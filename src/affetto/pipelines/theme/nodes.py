@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
+from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words
 from affetto.themes.cards import build_cards, cards_table
-from affetto.themes.classifiers import CLASSIFIERS
-from affetto.themes.clustering import CLUSTERERS
+from affetto.themes.classifiers import CLASSIFIERS, DISCRIMINATION_ROLES
+from affetto.themes.clustering import CLUSTERERS, DISCOVERY_ROLES
 from affetto.themes.codebook import Codebook, fit_codebook
+from affetto.themes.comparison import compare_discovery
 from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import METHOD
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 DISCOVERY_MODELS = tuple(CLUSTERERS)
 DISCRIMINATION_MODELS = tuple(CLASSIFIERS)
 MODELS = tuple(dict.fromkeys(DISCOVERY_MODELS + DISCRIMINATION_MODELS))
+ROLES = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
 
 
 def learn_codebook(
@@ -274,3 +277,15 @@ def join_metrics(
 ) -> tuple[dict[str, float], ...]:
     """Return the metrics of every model of `MODELS`, both readings together."""
     return tuple({**discovery.get(model, {}), **discrimination.get(model, {})} for model in MODELS)
+
+
+def tabulate_discovery(
+    discovery: dict[str, dict[str, float]], evaluation: EvaluationParameters, *assignments: pd.DataFrame
+) -> pd.DataFrame:
+    """Make one row a discovery model: `model, role`, its measures, and the tests of the proposed one."""
+    measured = pd.DataFrame(
+        [{"model": model, "role": ROLES[model], **discovery.get(model, {})} for model in DISCOVERY_MODELS]
+    )
+    tables = dict(zip(DISCOVERY_MODELS, assignments, strict=True))
+    proposed = next(model for model in DISCOVERY_MODELS if ROLES[model] == "proposed")
+    return measured.merge(compare_discovery(tables, proposed, evaluation), on="model")

@@ -162,6 +162,15 @@ def _evaluation() -> Pipeline:
                 inputs=["music.theme.discovery", "music.theme.discrimination"],
                 outputs=[f"music.theme.{model}.metrics" for model in nodes.MODELS],
             ),
+            _node(
+                nodes.tabulate_discovery,
+                inputs=[
+                    "music.theme.discovery",
+                    "params:evaluation",
+                    *(f"music.theme.{model}.assignments" for model in nodes.DISCOVERY_MODELS),
+                ],
+                outputs="music.theme.discovery_table",
+            ),
         ]
     )
 

@@ -1,0 +1,177 @@
+"""A small project, and a small pipeline that leaves what experiments leave, run by Kedro's own runners."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.hooks import _create_hook_manager
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import AbstractRunner, SequentialRunner
+from kedro_datasets.pandas import CSVDataset
+
+from affetto.configuration import CONFIG_LOADER_ARGS
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.registry import build_estimator
+from affetto.pipelines import model_table
+from affetto.tracking.hook import TrackingHook
+
+BASE = Path(__file__).parents[2] / "conf/base"
+CLIPS = pd.DataFrame({"clip_id": ["a", "b"], "content_hash": "0", "emotion": ["calm", "sad"], "group": "g"})
+PREDICTIONS = pd.DataFrame(
+    {"clip_id": ["a", "b"], "group": "g", "fold": 0, "seed": 0, "label": ["calm", "sad"], "predicted": "sad",
+     "p_calm": 0.4, "p_sad": 0.6}
+)  # fmt: skip
+HISTORIES = pd.DataFrame(
+    {"fold": [0, 0, 1, 1], "seed": 0, "epoch": [1.0, 2.0, 1.0, 2.0], "loss": [4.0, 2.0, 2.0, 1.0]}
+)
+
+
+def fit_toy(name: str, parameters: dict[str, Any], folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    ids = [f"toy/{i}" for i in range(8)]
+    frames = [rng.normal(i % 2, 0.1, size=(10, 4)).astype(np.float32) for i in range(8)]
+    names = [f"mfcc_{i}" for i in range(4)]
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)
+    fitted = build_estimator(name, parameters, 0).fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids)
+    fitted.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fit() -> Callable[..., Path]:
+    return fit_toy
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit_toy("mfcc_svm", {}, tmp_path_factory.mktemp("fits") / "model")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Leave the process as it was: MLflow keeps its address, its experiment and its runs in globals."""
+    for name in [*os.environ]:
+        if name.startswith("MLFLOW_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what MLflow sets here is undone
+    monkeypatch.setattr(model_table._Current, "names", None)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    yield
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without runs: MLflow takes seconds to make one."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+class Project:
+    """A folder with the configuration of the project, a table of toy models, and the hook."""
+
+    def __init__(self, root: Path, fitted: Path, store: Path) -> None:
+        self.root, self.fitted = root, fitted
+        for folder in ("base", "local"):
+            (root / "conf" / folder).mkdir(parents=True)
+        shutil.copy(BASE / "tracking.yml", root / "conf/base")
+        shutil.copy(store, root / "mlflow.db")
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(self.uri)
+
+    def runs(self) -> list[Any]:
+        client = self.client()
+        return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+
+    def children(self) -> dict[str, Any]:
+        return {run.info.run_name: run for run in self.runs() if "mlflow.parentRunId" in run.data.tags}
+
+    def parents(self) -> list[Any]:
+        return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+
+    def run(
+        self,
+        *models: str,
+        runner: AbstractRunner | None = None,
+        metrics: Callable[[], dict[str, float]] = lambda: {"uar": 0.5},
+        parameters: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> TrackingHook:
+        """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
+        keep = {name: {"estimator": "mfcc_svm", "role": "baseline", "features": ["mfcc"]} for name in models}
+        music = {
+            "corpus": {"source": "demo", "root": "x"},
+            "split": {},
+            "features": {},
+            "emotion": {"models": {}},
+        }
+        voice = {**music, "emotion": {"models": keep}, **(parameters or {})}
+        (self.root / "conf/base/parameters.yml").write_text(yaml.safe_dump({"music": music, "voice": voice}))
+        (self.root / "conf/local/tracking.yml").write_text(yaml.safe_dump(settings))
+        loader = OmegaConfigLoader(conf_source=str(self.root / "conf"), **CONFIG_LOADER_ARGS)
+        model_table.use_parameters(loader["parameters"])
+        hook, manager = TrackingHook(), _create_hook_manager()
+        manager.register(hook)
+        manager.hook.after_context_created(
+            context=SimpleNamespace(config_loader=loader, project_path=self.root)
+        )
+        pipeline = _pipeline(models, self.fitted, metrics)
+        comparison = CSVDataset(filepath=str(self.root / "comparison.csv"))
+        catalog = DataCatalog({"voice_emotion.comparison": comparison})
+        runner = runner or SequentialRunner()
+        told = {"run_params": {"pipeline_names": ["voice"], "runner": str(runner)}, "pipeline": pipeline}
+        manager.hook.before_pipeline_run(**told, catalog=catalog)
+        try:
+            runner.run(pipeline, catalog, manager)
+        except Exception as error:
+            manager.hook.on_pipeline_error(error=error, **told, catalog=catalog)
+            raise
+        manager.hook.after_pipeline_run(**told, catalog=catalog, run_result={})
+        return hook
+
+
+def _pipeline(models: tuple[str, ...], fitted: Path, metrics: Callable[[], dict[str, float]]) -> Pipeline:
+    nodes = [Node(lambda: CLIPS, None, "voice.clips", name="clips")]
+    before = "voice.clips"
+    for number, name in enumerate(models):
+        emotion = f"voice.emotion.{name}"
+        last = name == models[-1]
+        nodes += [
+            Node(lambda _: (PREDICTIONS, HISTORIES), before,
+                 [f"{emotion}.predictions", f"{emotion}.histories"], name=f"validate_{number}"),
+            Node((lambda _: metrics()) if last else (lambda _: {"uar": 0.5}),
+                 f"{emotion}.predictions", f"{emotion}.metrics", name=f"score_{number}"),
+            Node(lambda _: str(fitted), f"{emotion}.metrics", f"{emotion}.fitted", name=f"fit_{number}"),
+        ]  # fmt: skip
+        before = f"{emotion}.fitted"
+    report = Node(lambda _: pd.DataFrame({"model": ["x"]}), before, "voice_emotion.comparison", name="report")
+    return Pipeline([*nodes, report])
+
+
+@pytest.fixture
+def project(tmp_path: Path, fitted: Path, empty_store: Path) -> Project:
+    return Project(tmp_path / "project", fitted, empty_store)

@@ -1,0 +1,280 @@
+"""What is in MLflow after a run, whoever ran it, however it ended and wherever the project lies."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from contextlib import contextmanager
+
+import mlflow
+import pytest
+import yaml
+from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
+from mlflow.artifacts import load_text
+from werkzeug.serving import make_server
+
+from affetto.errors import AffettoError
+
+
+@pytest.mark.parametrize(
+    "runner", [SequentialRunner(), SequentialRunner(is_async=True), ThreadRunner(max_workers=2)]
+)
+def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
+    hook = project.run("first", "v1.2", runner=runner)
+
+    (parent,) = project.parents()
+    assert parent.info.status == "FINISHED"
+    assert parent.info.run_id in hook.link
+    assert "data.voice" in parent.data.tags
+    assert {name: run.data.metrics for name, run in project.children().items()} == {
+        name: {"uar": 0.5, "epoch_loss": 1.5} for name in ("first", "v1.2")
+    }
+    for run in project.children().values():
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["task"] == "voice_emotion"
+        assert run.data.params["estimator"] == "mfcc_svm"
+        files = {file.path for file in project.client().list_artifacts(run.info.run_id)}
+        assert files == {
+            "affetto_model",
+            "confusion.png",
+            "parameters.yml",
+            "predictions.csv",
+            "training.png",
+        } - (set() if run.data.tags["model_run_id"] == run.info.run_id else {"affetto_model"})
+    curve = project.client().get_metric_history(project.children()["first"].info.run_id, "epoch_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 1.5)]
+    reports = project.client().list_artifacts(parent.info.run_id, "voice_emotion")
+    assert [file.path for file in reports] == ["voice_emotion/comparison.csv"]
+
+
+def test_a_model_is_logged_once_with_signature_and_example(project):
+    project.run("first")
+    project.run("second")
+
+    first, second = (project.children()[name].data.tags for name in ("first", "second"))
+    assert {key: second[key] for key in ("fit", "model_run_id", "model_uri")}.items() <= first.items()
+    info = mlflow.models.get_model_info(first["model_uri"])
+    assert info.signature is not None
+    assert info.saved_input_example_info is not None
+
+
+def test_a_network_is_logged_without_a_word(project, fit, capfd):
+    project.fitted = fit("lstm", {"epochs": 1, "units": 4}, project.root / "network")
+    project.run("first")
+    capfd.readouterr()
+    project.fitted = fit("lstm", {"epochs": 1, "units": 3}, project.root / "another")
+    project.run("second")
+
+    said = capfd.readouterr()
+    assert "model_uri" in project.children()["second"].data.tags
+    assert said.out + said.err == ""
+
+
+def test_tracking_can_be_switched_off(project):
+    assert project.run("first", enabled=False).link is None
+    assert project.runs() == []
+
+
+def test_parallel_runner_is_refused_before_anything_is_written(project):
+    with pytest.raises(AffettoError, match="ParallelRunner cannot run"):
+        project.run("first", runner=ParallelRunner())
+    assert project.runs() == []
+
+
+def test_a_run_that_is_stopped_keeps_the_models_that_were_finished(project):
+    def fail():
+        raise ValueError("out of memory")
+
+    with pytest.raises(ValueError, match="out of memory"):
+        project.run("first", "second", metrics=fail)
+
+    (parent,) = project.parents()
+    assert (parent.info.status, parent.data.tags["error"]) == ("FAILED", "ValueError: out of memory")
+    first, second = (project.children()[name] for name in ("first", "second"))
+    assert (first.info.status, first.data.metrics["uar"]) == ("FINISHED", 0.5)
+    assert second.info.status == "FAILED"
+
+
+def test_names_of_the_user_are_kept_and_none_is_refused(project):
+    labels = {"*": "neutral", "happy [loud]": "happiness", "a/b": "anger", "..": "calm", "ä" * 300: "sadness"}
+    odd = {"recall_a+b": 0.1, "recall_a*b": 0.2, "recall_": 0.3, "recall_joy/love": 0.4, "recall_é": 0.5}
+
+    project.run(
+        "a:b %'",
+        metrics=lambda: odd,
+        parameters={
+            "corpus": {"source": "demo", "root": "x", "label_map": labels, "tags_column": "x" * 9000}
+        },
+    )
+
+    (parent,), (child,) = project.parents(), project.children().values()
+    kept = yaml.safe_load(load_text(f"{parent.info.artifact_uri}/parameters.yml"))
+    assert kept["voice"]["corpus"]["label_map"].items() >= labels.items()
+    assert len(kept["voice"]["corpus"]["tags_column"]) == 9000
+    assert parent.data.params["voice.corpus.label_map._"] == "neutral"
+    assert len(parent.data.params["voice.corpus.tags_column"]) == 6000
+    assert {value for name, value in child.data.metrics.items() if name.startswith("recall")} == set(
+        odd.values()
+    )
+    assert mlflow.MlflowClient(project.uri).get_logged_model(
+        child.data.tags["model_uri"].removeprefix("models:/")
+    ).name == "voice_emotion-a_b __"  # fmt: skip
+
+
+def test_an_active_run_is_the_parent_and_stays_open(project, tmp_path, empty_store):
+    shutil.copy(empty_store, tmp_path / "theirs.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'theirs.db'}")
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment("theirs", (tmp_path / "theirs").as_uri()))
+    with mlflow.start_run() as theirs:
+        project.run("first", runner=ThreadRunner(max_workers=2))
+        assert mlflow.active_run().info.run_id == theirs.info.run_id
+    assert project.runs() == []
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'theirs.db'}")
+    (child,) = client.search_runs(
+        [theirs.info.experiment_id], f"tags.mlflow.parentRunId = '{theirs.info.run_id}'"
+    )
+    assert (child.info.run_name, child.info.status) == ("first", "FINISHED")
+
+
+def test_the_run_and_the_experiment_of_the_environment_are_used(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "nightly")
+    project.run("first")
+    (parent,) = project.parents()
+    experiment = project.client().get_experiment_by_name("nightly")
+    assert parent.info.experiment_id == experiment.experiment_id
+
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
+    project.run("second")
+    (again,) = project.parents()
+    assert again.info.status == "FINISHED"
+    assert set(project.children()) == {"first", "second"}
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_project_elsewhere_reads_its_old_runs_and_writes_inside_itself(project, tmp_path, moved):
+    project.run("first")
+    old, project.root = project.root, tmp_path / "other place" / "project"
+    project.root.parent.mkdir()
+    (shutil.move if moved else shutil.copytree)(old, project.root)
+    before = {} if moved else snapshot(old)
+
+    project.run("second")
+
+    assert ({} if moved else snapshot(old)) == before
+    assert old.exists() != moved
+    mlflow.set_tracking_uri(project.uri)
+    for name, run in project.children().items():
+        assert run.info.artifact_uri.startswith(project.root.as_uri()), name
+        assert load_text(f"{run.info.artifact_uri}/predictions.csv").startswith("clip_id"), name
+        mlflow.sklearn.load_model(run.data.tags["model_uri"])
+    assert project.children()["second"].data.tags["fit"] == project.children()["first"].data.tags["fit"]
+    assert (
+        project.client().get_experiment_by_name("affetto").artifact_location.startswith(project.root.as_uri())
+    )
+
+
+def snapshot(folder):
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_a_store_that_two_projects_share_takes_no_files_to_the_other(project, tmp_path, empty_store):
+    shutil.copy(empty_store, tmp_path / "shared.db")
+    uri = f"sqlite:///{tmp_path / 'shared.db'}"
+    mlflow.set_tracking_uri(uri)
+    mlflow.create_experiment("affetto", (tmp_path / "elsewhere/mlartifacts").as_uri())
+    with pytest.raises(AffettoError, match="is no folder of this project: name another"):
+        project.run("first", tracking_uri=uri)
+    project.run("first", tracking_uri=uri, experiment="mine")
+    assert (tmp_path / "mlartifacts").is_dir()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_settings_of_an_earlier_edition_are_named(project):
+    (project.root / "conf/base/mlflow.yml").write_text("tracking_uri: sqlite:///mine.db\n")
+    with pytest.raises(AffettoError, match=r"mlflow\.yml has settings that are read from tracking\.yml now"):
+        project.run("first")
+    (project.root / "conf/base/mlflow.yml").write_text("server: {mlflow_tracking_uri: sqlite:///k.db}\n")
+    project.run("first")  # those of kedro-mlflow are its own
+
+
+@contextmanager
+def serving(folder, store, monkeypatch, *, without=()):
+    """Run MLflow's own server, as an older one where some of its interface is not there."""
+    shutil.copy(store, folder / "server.db")
+    from mlflow.server import (  # fmt: skip
+        ARTIFACT_ROOT_ENV_VAR,
+        ARTIFACTS_DESTINATION_ENV_VAR,
+        BACKEND_STORE_URI_ENV_VAR,
+        SERVE_ARTIFACTS_ENV_VAR,
+        app,
+    )
+
+    for name, value in {
+        BACKEND_STORE_URI_ENV_VAR: f"sqlite:///{folder / 'server.db'}",
+        ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        ARTIFACTS_DESTINATION_ENV_VAR: str(folder / "served"),
+        SERVE_ARTIFACTS_ENV_VAR: "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for cached in ("_tracking_store", "_artifact_repo"):
+        monkeypatch.setattr(f"mlflow.server.handlers.{cached}", None)
+
+    def older(environment, respond):
+        if any(part in environment["PATH_INFO"] for part in without):
+            respond("404 Not Found", [("Content-Type", "text/html")])
+            return [b"<title>404 Not Found</title>"]
+        return app(environment, respond)
+
+    server = make_server("127.0.0.1", 0, older, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize("without", [(), ("logged-models",)])
+def test_a_server_takes_everything_and_credentials_are_nowhere(
+    project, tmp_path, empty_store, monkeypatch, capfd, without
+):
+    with serving(tmp_path, empty_store, monkeypatch, without=without) as server:
+        uri = f"http://me:hunter2@127.0.0.1:{server.port}"
+        hook = project.run("first", tracking_uri=uri)
+        assert hook.failure is None
+        assert hook.link.startswith(f"http://127.0.0.1:{server.port}/#/")
+        client = mlflow.MlflowClient(uri)
+        runs = client.search_runs([client.get_experiment_by_name("affetto").experiment_id])
+        child = next(run for run in runs if run.info.run_name == "first")
+        assert ("model_uri" in child.data.tags) == (not without)
+        assert list(
+            (tmp_path / "served").rglob(f"{child.info.run_id}/artifacts/affetto_model/signature.json")
+        )
+    assert "hunter2" not in "".join(capfd.readouterr())
+    stored = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "tracking.yml"]
+    assert not [path for path in stored if b"hunter2" in path.read_bytes()]
+
+
+def test_a_server_that_dies_midway_costs_no_fit_and_is_told(project, tmp_path, empty_store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with serving(tmp_path, empty_store, monkeypatch) as server:
+
+        def die():
+            server.shutdown()
+            server.server_close()
+            return {"uar": 0.5}
+
+        hook = project.run("first", tracking_uri=f"http://me:hunter2@127.0.0.1:{server.port}", metrics=die)
+    assert (project.root / "comparison.csv").exists()
+    assert hook.failure.startswith("Not everything of this run is in MLflow.")
+    assert "hunter2" not in hook.failure
+
+
+def test_a_port_that_never_answers_stops_the_run_in_time(project):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(AffettoError, match="no answer within 1 s"):
+            project.run("first", tracking_uri=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=1)
