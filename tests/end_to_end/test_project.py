@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import nbformat
@@ -261,10 +260,8 @@ def test_recommend_before_training_says_what_to_run(project):
 
 
 def test_a_tracking_server_that_is_not_there_is_noticed_before_training(project):
-    started = time.monotonic()
     message = refused(project.kedro("run", "--pipeline=voice", MLFLOW_TRACKING_URI="http://127.0.0.1:9"))
     assert "No MLflow server answers at http://127.0.0.1:9" in message
-    assert time.monotonic() - started < 30
     assert not (project.root / "data/03_primary/voice/clips.parquet").exists()
 
 
