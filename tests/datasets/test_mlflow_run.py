@@ -14,12 +14,12 @@ TAGS = {"task": "music_emotion", "model": "toy", "role": "baseline", "corpus": "
 
 
 @pytest.fixture
-def client(tmp_path):
+def client(tmp_path, monkeypatch):
     uri = f"sqlite:///{tmp_path / 'runs.db'}"
-    mlflow.set_tracking_uri(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # what MLflow's own functions set stays set
     client = MlflowClient(uri)
     experiment = client.create_experiment("test", artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
     yield client
     while mlflow.active_run() is not None:
         mlflow.end_run()

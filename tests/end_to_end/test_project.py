@@ -69,10 +69,10 @@ def test_every_model_is_a_child_run_with_the_shared_metrics(runs, task):
         assert run.info.status == "FINISHED"
 
 
-def test_models_are_logged_whole_and_with_signature_and_example(demo, client, runs):
+def test_models_are_logged_whole_and_with_signature_and_example(demo, client, runs, monkeypatch):
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{demo.root / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{demo.root / 'mlflow.db'}")
     for run in (run for task in MODELS for run in runs if run.data.tags.get("task") == task):
         kept = {file.path for file in client.list_artifacts(run.info.run_id, "affetto_model")}
         assert "affetto_model/signature.json" in kept
