@@ -9,10 +9,10 @@ CORPORA ?= ../shared/data
 unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help install run test quick lint tables ui viz lock clean
+.PHONY: help install run test quick package-test lint tables ui viz lock clean
 
 help:  ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Affetto needs Python 3.11 or 3.12: make PYTHON=python3.11 ...")'
@@ -31,8 +31,11 @@ run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to pl
 test: $(STAMP)  ## Run the whole test suite.
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-quick: $(STAMP)  ## Run the tests without those that run whole pipelines on the demo corpora.
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not end_to_end"
+quick: $(STAMP)  ## Run the tests without those that run whole pipelines or build the wheel.
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not end_to_end and not package"
+
+package-test: $(STAMP)  ## Build the wheel and run it in an empty folder; with VENV=.venv312 PYTHON=python3.12 for another Python.
+	$(BIN)/python -m pytest -m package
 
 lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/ruff check .

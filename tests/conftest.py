@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,27 @@ settings.load_profile("affetto")
 
 
 VOICE_RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="session")
+def forget_kedro() -> Callable[[pytest.MonkeyPatch], None]:
+    """Return what makes a patch undo all that Kedro and Affetto remember of a project in this process."""
+
+    def forget(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+        patch.setattr("kedro.framework.project.PACKAGE_NAME", None)
+        patch.setattr("affetto.pipelines.model_table._Current.names", None)
+
+    return forget
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C interrupt this process and those that it starts: a shell's background job ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

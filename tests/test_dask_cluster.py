@@ -202,6 +202,8 @@ def test_an_item_that_hangs_costs_itself_on_a_cluster_too(cluster):
 def test_a_lost_scheduler_is_told(cluster):
     cluster.add_worker()
     executor = ExecutorParameters(scheduler=cluster.address, progress=False)
-    threading.Timer(1.5, cluster.scheduler.kill).start()
+    stream = iterate_shards(time.sleep, [0.2] * 100, executor, description="sleep")
+    next(stream)
+    cluster.scheduler.kill()
     with pytest.raises(AffettoError, match="was lost"):
-        map_shards(time.sleep, [0.2] * 100, executor, description="sleep")
+        list(stream)

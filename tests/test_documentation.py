@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import tomllib
 
+import pytest
+import yaml
+
+from affetto import __version__
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
 from affetto.recommendation.parameters import TimelineParameters
@@ -36,3 +40,12 @@ def test_every_parameter_of_a_corpus_is_on_the_page(corpora_page, name):
 def test_every_parameter_of_a_timeline_is_on_the_page(request, name):
     page = (request.config.rootpath / "docs/recordings.md").read_text(encoding="utf-8")
     assert f"`{name}`" in page or f".{name}`" in page
+
+
+def test_the_citation_is_of_this_version(request):
+    root = request.config.rootpath
+    citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert citation["version"] == project["version"] == __version__
+    assert citation["license"] == project["license"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -12,16 +11,12 @@ from affetto.errors import AffettoError
 from affetto.hooks import TrackingSettings, check_server
 
 
-def test_a_missing_server_is_named_within_ten_seconds():
+def test_a_missing_server_is_named():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = time.monotonic()
-
     with pytest.raises(AffettoError, match=f"No MLflow server answers at http://127.0.0.1:{port}"):
         check_server(f"http://127.0.0.1:{port}", timeout_s=5)
-
-    assert time.monotonic() - started < 10
 
 
 def test_a_listening_server_and_local_stores_pass():

@@ -9,6 +9,8 @@ from affetto.features.lld import extract_levels, extract_opensmile
 from affetto.features.parameters import OpenSmileParameters
 from affetto.interrupts import uninterrupted
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 
 def test_what_is_under_way_is_ended_before_the_interrupt_is_raised():
     done = []

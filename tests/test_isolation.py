@@ -24,9 +24,9 @@ def double(item):
     return 2 * item
 
 
-def run(shards, executor=TWO, limit_s=LIMIT_S):
+def run(shards):
     units = [len(shard) for shard in shards]
-    return dict(map_items(double, shards, executor, description="test", total_units=units, limit_s=limit_s))
+    return dict(map_items(double, shards, TWO, description="test", total_units=units, limit_s=LIMIT_S))
 
 
 def test_nothing_is_lost_where_nothing_crashes():
@@ -46,12 +46,8 @@ def test_a_crash_costs_its_item_only():
 
 
 def test_a_hang_is_ended_and_costs_its_item_only():
-    started = time.monotonic()
-
-    results = run([[1], [2, 14, 3], [4]], limit_s=1.0)
-
-    assert results == {0: [2], 1: [4, Lost("did not end within 1 s"), 6], 2: [8]}
-    assert time.monotonic() - started < 30
+    results = run([[1], [2, 14, 3], [4]])
+    assert results == {0: [2], 1: [4, Lost("did not end within 3 s"), 6], 2: [8]}
 
 
 def test_a_single_shard_is_protected_too():

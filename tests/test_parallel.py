@@ -144,6 +144,7 @@ def test_a_worker_that_is_replaced_since_it_grew_is_nothing_to_warn_of(tmp_path:
 
 @linux
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_and_kill_leave_no_orphan(how, tmp_path: Path):
     script = tmp_path / "long_work.py"
     script.write_text(

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from affetto.errors import AffettoError
@@ -78,8 +80,9 @@ def test_names_that_the_configuration_asks_for_pass(tmp_path):
     (tmp_path / "base/tracking.yml").write_text(
         "a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n"
     )
-    names = runtime_names(tmp_path)
-    assert names == {"run_name", "tracking.uri"}
+    shutil.make_archive(str(tmp_path / "conf"), "gztar", tmp_path, "base")
+    names = runtime_names(str(tmp_path))
+    assert names == runtime_names(str(tmp_path / "conf.tar.gz")) == {"run_name", "tracking.uri"}
     given = {"run_name": "x", "tracking": {"uri": "y"}, "recommend": {"top": 3}}
     check_runtime_parameters(KNOWN, given, runtime_names=names)
     assert keep_names(given, names) == {"run_name": "x", "tracking": {"uri": "y"}}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ _PACKAGE = "affetto"
 
 class _LazyGroup(click.Group):
     """A group that knows the help of its commands without importing what they need."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take options that are not the group's for those of `run`: so packaged Kedro projects are called."""
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        if args and args[0].startswith("-") and args[0].partition("=")[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), "run"]
@@ -150,10 +157,29 @@ cli.add_command(features)
 cli.add_command(train)
 
 
-def main() -> None:
-    """Entry point of the `affetto` command."""
+def main(args: Sequence[str] | None = None) -> Any:
+    """Entry point of the `affetto` command, of `python -m affetto` and of Python code that runs the package.
+
+    Parameters
+    ----------
+    args
+        What would stand on the command line, such as `["--pipelines=hear", "--conf-source=conf"]`.
+
+    Returns
+    -------
+    object
+        With `args`, what the command returns: of a run its outputs by name. Without, the process ends here.
+
+    Raises
+    ------
+    SystemExit
+        When the command fails; it has said why.
+    """
     _use_logging_of_project()
-    cli.main(prog_name=_PACKAGE)
+    outcome = cli.main(args, prog_name=_PACKAGE, standalone_mode=args is None)
+    if isinstance(outcome, int) and outcome:
+        raise SystemExit(outcome)
+    return outcome
 
 
 def _use_logging_of_project() -> None:
@@ -195,7 +221,7 @@ def _run_command() -> click.Command:
     from kedro.framework.cli.project import run
 
     def callback(**options: Any) -> Any:
-        with one_sentence(), project():
+        with one_sentence(), project(options.get("conf_source")):
             _check_parameters(options)
             return _callback(run)(**_without_deprecated(options))
 
@@ -253,7 +279,7 @@ def _check_parameters(options: dict[str, Any]) -> None:
     from affetto.parameters_check import check_runtime_parameters, keep_names, runtime_names
 
     source = options.get("conf_source") or str(Path.cwd() / settings.CONF_SOURCE)
-    names = runtime_names(Path(source))
+    names = runtime_names(source)
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=source,
         env=options.get("env") or os.environ.get("KEDRO_ENV"),

@@ -15,10 +15,14 @@ class ModelTableHook:
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Read the model tables before Kedro builds the first pipeline."""
+        """Read the model tables before Kedro builds the pipelines of a run."""
+        from kedro.framework.project import PACKAGE_NAME, pipelines
+
         from affetto.pipelines.model_table import use_parameters
 
         use_parameters(context.config_loader["parameters"])
+        # A server has built its pipelines already, from the parameters of the request before.
+        pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:

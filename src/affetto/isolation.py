@@ -214,6 +214,7 @@ class _Child:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(max_workers=1)
             self._pool.submit(watch_parent, os.getpid()).result()
+            self._pool.submit(callable, function).result()  # its module is imported before time is taken
         future = self._pool.submit(function, item)
         try:
             result: R = future.result(timeout=self._limit_s)

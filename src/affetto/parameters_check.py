@@ -116,10 +116,17 @@ def check_runtime_parameters(
             _check_path(known, path, value)
 
 
-def runtime_names(conf_source: Path) -> set[str]:
-    """Find the dotted names that a folder of configuration reads from the command line."""
-    texts = (file.read_text("utf-8", errors="replace") for file in sorted(conf_source.rglob("*.yml")))
-    return {name for text in texts for name in _RUNTIME.findall(text)}
+def runtime_names(conf_source: str) -> set[str]:
+    """Find the dotted names that a folder or packed file of configuration reads from the command line."""
+    import fsspec
+
+    kind = next((kind for kind in ("tar", "zip") if f".{kind}" in Path(conf_source).suffixes), None)
+    pattern = f"{kind}://**/*.yml::{conf_source}" if kind else f"{conf_source}/**/*.yml"
+    names: set[str] = set()
+    for opened in fsspec.open_files(pattern, "rt", encoding="utf-8", errors="replace"):
+        with opened as file:
+            names.update(_RUNTIME.findall(file.read()))
+    return names
 
 
 def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "") -> dict[str, Any]:

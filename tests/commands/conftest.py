@@ -33,12 +33,9 @@ def project(tmp_path, request):
 
 
 @pytest.fixture
-def call(project, monkeypatch):
+def call(project, monkeypatch, forget_kedro):
     """Return a function that calls a command in the project, in this process."""
-    # Kedro adds the project's sources to both, Affetto keeps the features of its parameters.
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
-    monkeypatch.setattr("affetto.pipelines.model_table._Current.names", None)
+    forget_kedro(monkeypatch)
 
     def run(*arguments, folder=project):
         monkeypatch.chdir(folder)

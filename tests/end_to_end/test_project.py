@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import nbformat
@@ -70,10 +69,10 @@ def test_every_model_is_a_child_run_with_the_shared_metrics(runs, task):
         assert run.info.status == "FINISHED"
 
 
-def test_models_are_logged_whole_and_with_signature_and_example(demo, client, runs):
+def test_models_are_logged_whole_and_with_signature_and_example(demo, client, runs, monkeypatch):
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{demo.root / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{demo.root / 'mlflow.db'}")
     for run in (run for task in MODELS for run in runs if run.data.tags.get("task") == task):
         kept = {file.path for file in client.list_artifacts(run.info.run_id, "affetto_model")}
         assert "affetto_model/signature.json" in kept
@@ -261,10 +260,8 @@ def test_recommend_before_training_says_what_to_run(project):
 
 
 def test_a_tracking_server_that_is_not_there_is_noticed_before_training(project):
-    started = time.monotonic()
     message = refused(project.kedro("run", "--pipeline=voice", MLFLOW_TRACKING_URI="http://127.0.0.1:9"))
     assert "The MLflow store http://127.0.0.1:9 cannot be used" in message
-    assert time.monotonic() - started < 30
     assert not (project.root / "data/03_primary/voice/clips.parquet").exists()
 
 

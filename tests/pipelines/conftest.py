@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
@@ -26,6 +27,18 @@ Corpus = tuple[dict[str, ClipFeatures], pd.DataFrame, pd.DataFrame]
 """Features, clips and folds."""
 Fitted = tuple[ResultStore, Path, dict[str, pd.DataFrame]]
 """Results, kept models, and the predictions of each model."""
+
+
+@pytest.fixture(scope="module")
+def kedro_project(
+    request: pytest.FixtureRequest, forget_kedro: Callable[[pytest.MonkeyPatch], None]
+) -> Iterator[Path]:
+    """Make Kedro know this project, and forget it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        forget_kedro(patch)
+        patch.chdir(request.config.rootpath)
+        bootstrap_project(request.config.rootpath)
+        yield request.config.rootpath
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
 from kedro.io import MemoryDataset
 
 WRITTEN = {
@@ -14,10 +13,8 @@ WRITTEN = {
 
 
 @pytest.fixture(scope="module")
-def catalog(request: pytest.FixtureRequest):
-    root = request.config.rootpath
-    bootstrap_project(root)
-    with KedroSession.create(root) as session:
+def catalog(kedro_project):
+    with KedroSession.create(kedro_project) as session:
         yield session.load_context().catalog
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 from kedro.framework.project import pipelines
-from kedro.framework.startup import bootstrap_project
-
-PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def nodes():
-    bootstrap_project(PROJECT)
+def nodes(kedro_project):
     return {node for pipeline in pipelines.values() for node in pipeline.nodes}
 
 

@@ -75,8 +75,8 @@ def test_a_clip_without_words_gets_the_prior(corpus):
     assert np.isnan(model.bound_per_word(np.zeros((1, 40), np.float32)))
 
 
-def test_inference_and_bound_agree_with_gensim(corpus):
-    logging.getLogger("gensim").setLevel(logging.ERROR)
+def test_inference_and_bound_agree_with_gensim(corpus, caplog):
+    caplog.set_level(logging.ERROR, "gensim")
     documents = corpus[2][:30]
     bows = [[(int(word), float(row[word])) for word in np.flatnonzero(row)] for row in documents]
     lda = LdaModel(

@@ -21,18 +21,27 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def project() -> Iterator[Path]:
-    """Find the project from the current folder upward, make Kedro know it and work in its root."""
-    from kedro.framework.project import PACKAGE_NAME
+def project(conf_source: str | None = None) -> Iterator[Path]:
+    """Find the project from the current folder upward, make Kedro know it and work in its root.
+
+    The installed package needs only the configuration of a project: where that lies in the current folder, or
+    is named by `conf_source`, the current folder is the root.
+    """
+    from kedro.framework.project import PACKAGE_NAME, configure_project
     from kedro.framework.startup import bootstrap_project
     from kedro.utils import find_kedro_project
 
     root = find_kedro_project(Path.cwd())
     if root is None:
-        raise AffettoError(
-            f"There is no Affetto project in {Path.cwd()} or above: change to the project's folder."
-        )
-    if PACKAGE_NAME is None and bootstrap_project(root).package_name != _PACKAGE:
+        root = Path.cwd()
+        if conf_source is None and not (root / "conf" / "base").is_dir():
+            raise AffettoError(
+                f"There is no Affetto project in {root} or above, and no folder conf here: change to the "
+                "project's folder, or unpack conf-affetto.tar.gz."
+            )
+        configure_project(_PACKAGE)
+        logging.getLogger("kedro_viz.integrations.kedro").setLevel(logging.ERROR)  # it misses the project
+    elif PACKAGE_NAME is None and bootstrap_project(root).package_name != _PACKAGE:
         raise AffettoError(f"{root} is another Kedro project: change to the folder of an Affetto project.")
     _quiet_kedro()
     with contextlib.chdir(root):
@@ -74,13 +83,18 @@ def one_sentence() -> Iterator[None]:
 
 
 def _message(error: Exception) -> str | None:
+    from kedro.utils import find_kedro_project
+
     from affetto.error_messages import explain
 
     if isinstance(error, click.exceptions.Exit | click.exceptions.Abort | click.UsageError):
         return None
     if isinstance(error, click.ClickException):
         return error.format_message()
-    return explain(error)
+    message = explain(error)
+    if message is not None and "`kedro run" in message and find_kedro_project(Path.cwd()) is None:
+        return message.replace("`kedro run", "`affetto run")  # Kedro's own does not run an installed package
+    return message
 
 
 def _say(message: str) -> None:
