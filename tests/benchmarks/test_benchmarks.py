@@ -109,3 +109,11 @@ def test_latency_is_told_step_by_step() -> None:
     (difference,) = (line for line in lines if line.startswith("largest difference"))
     assert parameters.endswith("✓")
     assert difference.endswith("✓")
+
+
+def test_coverage_sets_every_method_beside_the_others() -> None:
+    printed = run("coverage.py", "--repeats", "4")
+    assert printed.returncode == 0, printed.stderr
+    rows = [line for line in printed.stdout.splitlines() if " groups " in line]
+    assert len(rows) == 2 * 8
+    assert all("this project's" in row and "percentile" in row for row in rows)

@@ -40,7 +40,7 @@ def table(models, roles, simulate):
 def test_one_row_a_model_in_the_order_of_roles(table):
     assert tuple(table.columns) == COMPARISON_COLUMNS
     assert list(table["role"]) == ["proposed", "ablation", "baseline"]
-    assert set(table["n_clips"]) == {120}
+    assert set(table["n_clips"]) == {120} and table["n_clips"].dtype == "int64"
     assert set(table["n_groups"]) == {12}
     assert (table["uar_ci_low"] < table["uar"]).all()
     assert (table["uar"] < table["uar_ci_high"]).all()

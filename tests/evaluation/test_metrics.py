@@ -55,9 +55,8 @@ def test_the_order_of_clips_does_not_matter(make_predictions, pairs, random):
     random.shuffle(order)
 
     shuffled, straight = (metrics.summarise(rows) for rows in (table.iloc[order], table))
-    assert shuffled.recall == straight.recall
-    for score in ("uar", "wa", "macro_f1", "log_loss", "ece"):
-        assert getattr(shuffled, score) == pytest.approx(getattr(straight, score))
+    for score in ("uar", "wa", "macro_f1", "log_loss", "ece", *(n for n in straight if "recall" in n)):
+        assert shuffled[score] == pytest.approx(straight[score])
 
 
 def test_folds_are_pooled_before_scoring(make_predictions):
@@ -65,7 +64,7 @@ def test_folds_are_pooled_before_scoring(make_predictions):
     table = make_predictions(list("abaa"), list("aaaa"))
     table["fold"] = [0, 0, 1, 1]
 
-    assert metrics.summarise(table).uar == pytest.approx(0.5)
+    assert metrics.summarise(table)["uar"] == pytest.approx(0.5)
 
 
 def test_seeds_are_averaged_and_their_spread_reported(make_predictions):
@@ -74,14 +73,14 @@ def test_seeds_are_averaged_and_their_spread_reported(make_predictions):
 
     summary = metrics.summarise(pd.concat([good, poor]))
 
-    assert summary.uar == pytest.approx((1 + 0.75) / 2)
-    assert summary.uar_sd == pytest.approx(np.std([1, 0.75], ddof=1))
-    assert summary.recall == {"a": 1.0, "b": 0.75}
-    assert (summary.n_clips, summary.n_seeds) == (4, 2)
+    assert summary["uar"] == pytest.approx((1 + 0.75) / 2)
+    assert summary["uar_sd"] == pytest.approx(np.std([1, 0.75], ddof=1))
+    assert (summary["recall_a"], summary["recall_b"]) == (1.0, 0.75)
+    assert (summary["n_clips"], summary["n_seeds"]) == (4, 2)
 
 
 def test_the_spread_of_one_seed_is_unknown(hand):
-    assert np.isnan(metrics.summarise(hand).uar_sd)
+    assert np.isnan(metrics.summarise(hand)["uar_sd"])
 
 
 def test_log_loss_agrees_with_scikit_learn(simulate):
@@ -155,6 +154,6 @@ def test_the_surest_half_is_what_a_model_would_answer_if_it_might_be_silent(make
 
     assert half[half["seed"] == 0].index.tolist() == [0, 2, 3]
     assert half[half["seed"] == 1].index.tolist() == [0, 1, 2]
-    assert summary.selective_wa == pytest.approx((2 / 3 + 1 / 3) / 2)
-    assert summary.selective_uar == pytest.approx(((1 + 1 / 2) / 2 + (0 + 1) / 2) / 2)
+    assert summary["selective_wa"] == pytest.approx((2 / 3 + 1 / 3) / 2)
+    assert summary["selective_uar"] == pytest.approx(((1 + 1 / 2) / 2 + (0 + 1) / 2) / 2)
     assert metrics.surest(table, coverage=1.0).index.tolist() == [0, 2, 3, 1, 4]

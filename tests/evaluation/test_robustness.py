@@ -128,3 +128,11 @@ def test_the_figure_has_a_row_a_condition_and_a_mark_a_model():
 
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a b", "c"]
     assert len(axes.get_legend_handles_labels()[1]) == 3
+
+
+def test_the_figure_leaves_marks_of_learnt_conditions_hollow():
+    (axes,) = robustness_figure(rows([("rate_8_khz", "m", 1.0), ("mp3", "m", 0.5)])).axes
+
+    (hollow,) = (line for line in axes.lines if line.get_markerfacecolor() == "white")
+
+    assert list(hollow.get_xdata()) == [1.0]

@@ -149,8 +149,7 @@ def leakage(grouped: pd.DataFrame, random: pd.DataFrame | None) -> dict[str, flo
 
 def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
     summary = summarise(table, n_bins=parameters.n_bins)
-    scores = {name: getattr(summary, name) for name in COMPARISON_COLUMNS if hasattr(summary, name)}
-    return {**scores, **intervals(table, parameters)}
+    return {**summary, **intervals(table, parameters)}
 
 
 def _tests(

@@ -6,8 +6,8 @@ zero or leave it out); the scores of the seeds are averaged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,46 +20,8 @@ SeedMetric = Callable[[pd.DataFrame], float]
 _SMALLEST_PROBABILITY = 1e-15
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Scores of a model, means over seeds.
-
-    Attributes
-    ----------
-    n_clips, n_groups, n_seeds
-        What was scored.
-    uar, wa, macro_f1
-        Unweighted average recall, accuracy, macro F1; in [0, 1].
-    uar_sd, wa_sd, macro_f1_sd
-        Their standard deviations over seeds (n - 1 in the denominator); NaN for one seed.
-    log_loss
-        Mean negative log probability of the true class, nats.
-    ece
-        Expected calibration error, in [0, 1].
-    selective_uar, selective_wa
-        UAR and accuracy on the half of the clips that the model is surest of.
-    recall
-        Recall of each class that has clips.
-    """
-
-    n_clips: int
-    n_groups: int
-    n_seeds: int
-    uar: float
-    uar_sd: float
-    wa: float
-    wa_sd: float
-    macro_f1: float
-    macro_f1_sd: float
-    log_loss: float
-    ece: float
-    selective_uar: float
-    selective_wa: float
-    recall: dict[str, float]
-
-
-def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> Summary:
-    """Compute all scores of a model.
+def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> dict[str, float]:
+    """Compute all scores of a model, means over seeds.
 
     Parameters
     ----------
@@ -68,30 +30,32 @@ def summarise(predictions: pd.DataFrame, *, n_bins: int = 15) -> Summary:
     n_bins
         Confidence bins of the calibration error.
 
+    Returns
+    -------
+    dict
+        `n_clips, n_groups, n_seeds`; `uar, wa, macro_f1` in [0, 1], and their standard deviations over seeds
+        `…_sd` (n - 1 in the denominator; NaN for one seed); `log_loss`, mean negative log probability of the
+        true class, nats; `ece`, expected calibration error; `selective_uar, selective_wa` on the half of the
+        clips that the model is surest of; `recall_<class>` of each class that has clips.
+
     Raises
     ------
     AffettoError
         When the table is empty or lacks a column.
     """
     table = check_predictions(predictions)
-    recalls, accuracies, f1 = (per_seed(table, metric) for metric in (uar, wa, macro_f1))
+    columns = {"n_clips": "clip_id", "n_groups": "group", "n_seeds": "seed"}
+    scores: dict[str, float] = {name: table[column].nunique() for name, column in columns.items()}
+    for metric in (uar, wa, macro_f1):
+        by_seed = per_seed(table, metric)
+        scores |= {metric.__name__: by_seed.mean(), f"{metric.__name__}_sd": by_seed.std(ddof=1)}
+    scores["log_loss"] = per_seed(table, log_loss).mean()
+    scores["ece"] = per_seed(table, lambda seed: expected_calibration_error(seed, n_bins=n_bins)).mean()
     half = surest(table)
-    return Summary(
-        n_clips=table["clip_id"].nunique(),
-        n_groups=table["group"].nunique(),
-        n_seeds=len(recalls),
-        uar=float(recalls.mean()),
-        uar_sd=float(recalls.std(ddof=1)),
-        wa=float(accuracies.mean()),
-        wa_sd=float(accuracies.std(ddof=1)),
-        macro_f1=float(f1.mean()),
-        macro_f1_sd=float(f1.std(ddof=1)),
-        log_loss=float(per_seed(table, log_loss).mean()),
-        ece=float(per_seed(table, lambda seed: expected_calibration_error(seed, n_bins=n_bins)).mean()),
-        selective_uar=float(per_seed(half, uar).mean()),
-        selective_wa=float(per_seed(half, wa).mean()),
-        recall={str(name): float(value) for name, value in per_class_recall(table).items()},
-    )
+    scores |= {f"selective_{each.__name__}": per_seed(half, each).mean() for each in (uar, wa)}
+    recalls = per_class_recall(table).items()
+    scores |= {f"recall_{_plain(str(name))}": value for name, value in recalls}
+    return scores
 
 
 def per_seed(predictions: pd.DataFrame, metric: SeedMetric) -> pd.Series[float]:
@@ -191,3 +155,7 @@ def expected_calibration_error(predictions: pd.DataFrame, *, n_bins: int = 15) -
     """Mean gap between confidence and accuracy over bins, weighted by share (Guo et al., ICML 2017)."""
     bins = reliability(predictions, n_bins=n_bins)
     return float(((bins["accuracy"] - bins["confidence"]).abs() * bins["share"]).sum())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W+", "_", name)

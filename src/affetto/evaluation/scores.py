@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import asdict
 
 import pandas as pd
 
@@ -27,13 +25,10 @@ def score_predictions(predictions: pd.DataFrame, parameters: EvaluationParameter
     Returns
     -------
     dict
-        `uar, wa, macro_f1, log_loss, ece, selective_uar, selective_wa, n_clips, n_groups, n_seeds,
-        recall_<class>…`, what `intervals` returns, and `uar_sd, wa_sd, macro_f1_sd` with several seeds. What
-        cannot be known (the intervals of a single group) is left out.
+        What `summarise` and `intervals` return, without what cannot be known: intervals of a single group,
+        deviations over a single seed.
     """
-    summary = asdict(summarise(predictions, n_bins=parameters.n_bins))
-    recall = {f"recall_{_plain(name)}": value for name, value in summary.pop("recall").items()}
-    scores = {**summary, **intervals(predictions, parameters), **recall}
+    scores = {**summarise(predictions, n_bins=parameters.n_bins), **intervals(predictions, parameters)}
     return {name: float(value) for name, value in scores.items() if math.isfinite(value)}
 
 
@@ -50,7 +45,3 @@ def intervals(predictions: pd.DataFrame, parameters: EvaluationParameters) -> di
     return {
         f"{name}_ci_{end}": value for name, ends in found.items() for end, value in ends._asdict().items()
     }
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"\W+", "_", name)

@@ -53,7 +53,9 @@ def p_value(value: Any, *, n_groups: Any = None, unit: str = "groups") -> str:
     Where it is missing: that so many groups allow no test, where their number is known, else a dash.
     """
     if pd.isna(value):
-        return MISSING if pd.isna(n_groups) else f"cannot be tested with {int(n_groups)} {unit}"
+        if pd.isna(n_groups):
+            return MISSING
+        return f"cannot be tested with {int(n_groups)} {unit if n_groups > 1 else unit[:-1]}"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004
 
 
@@ -197,8 +199,8 @@ def summary_sentence(table: pd.DataFrame) -> str:
     if beaten:
         return f"{start} and beats {', '.join(beaten)}, but not every baseline."
     if (baselines["verdict"] == "untestable").all():
-        groups = int(baselines["n_groups"].max())
-        return f"{start}; whether it beats a baseline cannot be tested with {groups} groups."
+        untestable = p_value(None, n_groups=baselines["n_groups"].max())
+        return f"{start}; whether it beats a baseline {untestable}."
     return f"{start}; the tests do not show that it beats a baseline."
 
 
