@@ -272,6 +272,15 @@ def test_parameters_without_values_are_misuse(project):
     assert "write each parameter as name=value" in outcome.stderr
 
 
+@pytest.mark.parametrize("text", ["run:\n  params: [1", "hello", "run:\n  params: 3"])
+def test_a_file_of_options_that_cannot_be_read_is_misuse(project, tmp_path, text):
+    file = tmp_path / "options.yml"
+    file.write_text(text)
+    outcome = call(project, "run", "--config", str(file))
+    assert outcome.returncode == 2
+    assert "cannot be read" in outcome.stderr and "Traceback" not in outcome.stderr
+
+
 def test_a_bug_keeps_its_traceback(project):
     outcome = call(project, "run", "--pipeline=bug")
     assert outcome.returncode == 1

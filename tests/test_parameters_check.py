@@ -66,6 +66,7 @@ def test_known_names_and_defaults_in_code_pass(path):
         ("voice.emotion.models.crn.parameters.epochs", "did you mean voice.emotion.models.crnn?"),
         ("voice.features.mfcc.n_mffc", "did you mean voice.features.mfcc.n_mfcc?"),
         ("zzz", "There is no parameter zzz: known here: voice, recommend."),
+        ("recommend", "recommend is a group of parameters: give one of top, bridges."),
         ("recommend.top.most", "The parameter recommend.top is a single value: it has no 'most' inside."),
     ],
 )
@@ -113,11 +114,30 @@ def test_values_are_yaml_and_else_the_text_that_they_are(text, value):
     assert given == {"voice": {"corpus": {"group_pattern": value}}, "seed": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("a=[x=1,y=2],b=3", {"a": ["x=1", "y=2"], "b": 3}),
+        ("a={x: {y: [1,2]}, z: 3},b=1", {"a": {"x": {"y": [1, 2]}, "z": 3}, "b": 1}),
+        ("a='x, b=3',c=4", {"a": "x, b=3", "c": 4}),
+        ("root=/O'Brien/x,b=it's", {"root": "/O'Brien/x", "b": "it's"}),
+        ("a=[1,2,b=3", {"a": "[1,2", "b": 3}),
+        ("a=1,", {"a": 1}),
+        ("a={x: 1},a.y=2", {"a": {"x": 1, "y": 2}}),
+        ("é=ü,a=\t[1]", {"é": "ü", "a": "\t[1]"}),
+    ],
+)
+def test_commas_inside_brackets_and_quotes_belong_to_the_value(text, given):
+    assert split_parameters(text) == given
+
+
 def test_nothing_given_is_nothing():
     assert split_parameters("") == {}
 
 
-@pytest.mark.parametrize("text", ["a", "=3", ",a=1"])
+@pytest.mark.parametrize(
+    "text", ["a", "=3", ",a=1", "a..b=1", "a.=1", "a=1,a=2", "a=2,a.b=1", "a.b=1,a=2", "a=\udcff"]
+)
 def test_what_is_no_parameter_is_said_in_a_sentence(text):
     with pytest.raises(AffettoError, match="--params"):
         split_parameters(text)

@@ -94,7 +94,7 @@ def _map(path: Path, member: zipfile.ZipInfo) -> np.ndarray:
         name = file.read(n_name)
         file.seek(n_extra, os.SEEK_CUR)
         content = np.memmap(path, np.uint8, "r", file.tell(), (member.file_size,))
-        if name != member.filename.encode() or zlib.crc32(content) != member.CRC:
+        if name != member.filename.encode() or zlib.crc32(content.data) != member.CRC:
             raise zipfile.BadZipFile(f"the name or checksum of {member.filename} is another")
         np.lib.format.read_magic(file)
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from affetto.typed_fields import no_such_field
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -54,8 +56,10 @@ class WorkerKilledError(AffettoError):
 
 def validation_sentence(error: ValidationError) -> str:
     """Name each offending key of a Pydantic model, what is wrong with it and what was given."""
-    findings = [
-        (".".join(str(part) for part in item["loc"]) or "as a whole", item["msg"], item["input"])
-        for item in error.errors()
-    ]
+    findings = []
+    for item in error.errors():
+        path = [str(part) for part in item["loc"]]
+        unknown = item["type"] == "extra_forbidden"
+        what = no_such_field(error.title, path) if unknown else item["msg"].removeprefix("Value error, ")
+        findings.append((".".join(path) or "as a whole", what, item["input"]))
     return "; ".join(f"{where}: {what} (given: {given!r})" for where, what, given in findings)

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
+_REMOVED = {"calibration_share", "permutation_unit", "voice_activity"}
+"""Parameters of earlier versions that no other took the place of, whatever theirs are written like."""
+
 
 def nearest_field(model: str, path: Sequence[str]) -> str | None:
     """Find the parameter that an unknown one was meant to be.
@@ -39,6 +42,8 @@ def nearest_field(model: str, path: Sequence[str]) -> str | None:
 
 def no_such_field(model: str, path: Sequence[str]) -> str:
     """Say that a parameter does not exist, and which was meant; arguments as for `nearest_field`."""
+    if _REMOVED.intersection(path):
+        return "there is no such parameter any more: remove it"
     near = nearest_field(model, path)
     return f"there is no such parameter, did you mean {near}?" if near else "there is no such parameter"
 

@@ -344,11 +344,24 @@ def test_mirdata_reads_a_relative_root(corpus, tmp_path, monkeypatch):
         ({"version": "9"}, "in the version 9"),
         ({"emotion_column": "feeling"}, "emotion_column is 'feeling', which tracks .* use one of album_id"),
         ({"database": "ballroom"}, r"cannot read .*: fetch .*\.download\(\)`, or put the index"),
+        ({"database": "simac"}, r"cannot open its loader simac .*KeyError"),
+        ({"database": "dali"}, r"cannot open its loader dali .*ModuleNotFoundError"),
     ],
 )
 def test_what_mirdata_does_not_have_is_named(corpus, parameters, message):
     with pytest.raises(AffettoError, match=message) as caught:
         corpus("mirdata", **parameters)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tracks", ['{"a": {}}', '{"a": {"audio": []}}', "[1]", "null"])
+@pytest.mark.parametrize("database", ["ballroom", "mridangam_stroke", "openmic2018"])
+def test_whatever_a_loader_of_mirdata_raises_is_one_sentence(corpus, tmp_path, database, tracks):
+    import mirdata
+
+    index = Path(mirdata.initialize(database, data_home=str(tmp_path)).index_path).name
+    with pytest.raises(AffettoError, match=rf"mirdata's loader {database} cannot read .*{index}") as caught:
+        corpus("mirdata", files={index: f'{{"version": "1", "tracks": {tracks}}}'}, database=database)
     assert "\n" not in str(caught.value)
 
 

@@ -27,6 +27,8 @@ ESTIMATORS: dict[str, str] = {
     "mfcc_forest": "affetto.models.baselines:MfccForest",
 }
 """Name of the model -> "module:class"; imported when it is first asked for."""
+_RENAMED = {"lld": "linear"}
+"""Name in earlier versions -> name."""
 
 
 def estimator_class(name: str) -> type[Estimator]:
@@ -38,9 +40,9 @@ def estimator_class(name: str) -> type[Estimator]:
         When no model has this name.
     """
     if name not in ESTIMATORS:
-        raise AffettoError(
-            f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
-        )
+        now = f"it is called {_RENAMED[name]!r} now" if name in _RENAMED else "the known ones are "
+        known = "" if name in _RENAMED else ", ".join(sorted(ESTIMATORS))
+        raise AffettoError(f"There is no emotion model {name!r}; {now}{known}.")
     module, _, attribute = ESTIMATORS[name].partition(":")
     found: type[Estimator] = getattr(import_module(module), attribute)
     return found

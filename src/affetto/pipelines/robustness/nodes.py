@@ -153,4 +153,8 @@ def _kept_models(
 
 def _by_model(by_name: Mapping[str, Any], kind: str) -> dict[str, ModelSpecification]:
     prefix = f"{kind}{SEPARATOR}"
-    return {name.removeprefix(prefix): value for name, value in by_name.items() if name.startswith(prefix)}
+    return {  # Kedro has validated them only where the run also fits the models
+        name.removeprefix(prefix): ModelSpecification.model_validate(value)
+        for name, value in by_name.items()
+        if name.startswith(prefix)
+    }
