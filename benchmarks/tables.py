@@ -274,7 +274,7 @@ def chosen(run: Run, data: Path) -> pd.DataFrame:
             fits = told.drop_duplicates(["fold", "emotion"])
             found[f"themes: {model}"] = fits.filter(["C", "gamma", "n_neighbors"])
     rows = [
-        (model, parameter, f"{value:.3g}", fits)
+        (model, parameter, f"{value:.3g}".replace("nan", "no limit"), fits)
         for model, values in found.items()
         for parameter in values
         for value, fits in values[parameter].value_counts(dropna=False).items()

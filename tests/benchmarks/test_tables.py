@@ -84,6 +84,17 @@ def test_a_figure_that_the_run_did_not_leave_is_refused(tables, docs):
         tables.blocks(docs / "results")
 
 
+def test_what_inner_folds_chose_is_counted(tables, tmp_path):
+    run = tables.RUNS["music-emopia"]
+    for file in (*run.outputs.values(), "07_model_output/music/emotion/forest/histories.parquet"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"model": ["forest"]}).to_csv(tmp_path / run.outputs["comparison.csv"])
+    search = {"fold": [0, 0, 1, 1], "seed": 0, "max_depth": [8, None, 8, None], "inner_uar": 0.5}
+    search |= {"inner_log_loss": 1.0, "chosen": [False, True, False, True]}
+    pd.DataFrame(search).to_parquet(tmp_path / "07_model_output/music/emotion/forest/histories.parquet")
+    assert tables.chosen(run, tmp_path).to_numpy().tolist() == [["forest", "max_depth", "no limit", 2]]
+
+
 def test_code_that_is_not_committed_makes_no_table_and_texts_do_not_count(tables, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "PROJECT", tmp_path)
     author = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
