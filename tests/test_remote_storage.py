@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+from affetto.datasets.feature_store import FeatureStoreDataset
+from affetto.datasets.result_store import FolderDataset, ResultStoreDataset
 
 from affetto.audio.decode import DecodeError, open_recording, read_audio
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.estimator import EstimatorDataset
-from affetto.datasets.feature_store import FeatureStoreDataset
-from affetto.datasets.result_store import FolderDataset, ResultStoreDataset
 from affetto.error_messages import explain
 from affetto.errors import AffettoError
 from affetto.features.extraction import ExtractionPlan, run_plan

@@ -220,7 +220,7 @@ def check_server(uri: str, timeout_s: float) -> None:
 
 
 def _tracks(pipeline: Pipeline) -> bool:
-    return any(name.endswith(".tracking") for name in pipeline.all_outputs())
+    return any(name.endswith(".results") for name in pipeline.all_outputs())
 
 
 def _absolute(uri: str, project: Path) -> str:

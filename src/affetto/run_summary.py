@@ -54,7 +54,7 @@ class RunSummaryHook:
         for name in compared:
             task = name.removesuffix(_COMPARISON)
             told = comparison_text(catalog.load(name), task)
-            click.echo(f"\n{told}\nReport: {_path(catalog, f'{task}.report')}")
+            click.echo(f"\n{told}\nReport: {Path(_path(catalog, name)).with_name('report.html')}")
         if self._tracking.finished is not None:
             click.echo(f"MLflow: {mlflow_sentence(self._tracking.finished)}")
         env = run_params.get("env")
@@ -66,7 +66,7 @@ class RunSummaryHook:
             model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
             if _fitted(pipeline, "voice"):
                 click.echo(f"Hear with it: affetto hear RECORDING {model}")
-            if "music.theme.mixtures" in pipeline.all_outputs():
+            if "music.library" in pipeline.all_outputs():
                 click.echo(f"Describe music with it: affetto library FOLDER {model}")
 
 
@@ -112,7 +112,7 @@ def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None
 def _fitted(pipeline: Pipeline, side: str) -> list[str]:
     """Name the emotion models of a side that a pipeline fits."""
     outputs = pipeline.all_outputs()
-    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".fitted")]
+    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".model")]
 
 
 def _replaces(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], side: str) -> bool:

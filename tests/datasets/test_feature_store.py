@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from affetto.datasets.feature_store import FeatureStoreDataset
 from kedro.io import DatasetError
 
-from affetto.datasets.feature_store import FeatureStoreDataset
 from affetto.features.extraction import ExtractionPlan
 from affetto.features.parameters import MfccParameters
 from affetto.parallel import ExecutorParameters

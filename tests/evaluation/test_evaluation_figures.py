@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from affetto.evaluation.interactive import interactive_comparison
 
 from affetto.evaluation.attention import attention_examples, attention_examples_figure, attention_figure
 from affetto.evaluation.comparison import compare
@@ -16,7 +17,6 @@ from affetto.evaluation.figures import (
     reliability_figure,
     training_figure,
 )
-from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from affetto.pipelines.evaluation.pipeline import create_pipeline
 from kedro.runner import SequentialRunner
 
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.pipelines.evaluation.pipeline import create_pipeline
 
 EMOTIONS = ("calm", "tense")
 KEPT = ExperimentParameters(keep_models=True)

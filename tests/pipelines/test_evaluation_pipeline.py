@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from affetto.pipelines.evaluation.pipeline import create_pipeline, create_theme_pipeline
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
-from affetto.pipelines.evaluation.pipeline import create_pipeline, create_theme_pipeline
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 MODELS = {"crnn": {"role": "proposed"}, "svm": {"role": "baseline"}}

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from affetto.datasets.feature_store import FeatureStoreDataset
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.datasets.feature_store import FeatureStoreDataset
 from affetto.features.parameters import LogMelParameters, OpenSmileParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.features.pipeline import PLANS, create_pipeline

@@ -5,12 +5,12 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from affetto.pipelines.evaluation.pipeline import create_pipeline
 from kedro.runner import SequentialRunner
 
 from affetto.evaluation.parameters import EvaluationParameters, ImportanceParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.pipelines.evaluation.pipeline import create_pipeline
 
 EMOTIONS = ("calm", "tense")
 MODELS = {

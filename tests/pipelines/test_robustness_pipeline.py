@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
+from affetto.pipelines.robustness.pipeline import create_pipeline
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
@@ -16,8 +18,6 @@ from affetto.features.parameters import MfccParameters
 from affetto.models.experiment import cross_validate
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
-from affetto.pipelines.evaluation.pipeline import create_pipeline as evaluation_pipeline
-from affetto.pipelines.robustness.pipeline import create_pipeline
 from affetto.results import ResultStore
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
@@ -112,7 +112,7 @@ def test_nothing_is_computed_twice(catalog, corpus, tmp_path, monkeypatch):
         raise AssertionError("computed again")
 
     monkeypatch.setattr("affetto.features.degraded.extract_together", refuse)
-    monkeypatch.setattr("affetto.robustness.answers.load_estimator", refuse)
+    monkeypatch.setattr("affetto.experiments.answers.load_estimator", refuse)
 
     pd.testing.assert_frame_equal(run(catalog, tmp_path), first)
 
