@@ -236,6 +236,8 @@ def _importance(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.Dat
     readers = [
         name for name, model in fitted.models.items() if {*model.specification.features} & {*DESCRIPTORS}
     ]
+    if not readers:
+        return "no model of the table reads descriptors"
 
     def inquire(_: FoldModel, features: FeatureSet) -> Inquiry:
         return ExchangeInquiry(descriptor_columns(features), parameters.n_repeats, parameters.seed)
