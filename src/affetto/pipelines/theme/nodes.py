@@ -185,21 +185,42 @@ def record_themes(
     theme: ThemeParameters,
     executor: ExecutorParameters,
     features: Features,
+    cache: CacheParameters,
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Cut what the themes let one listen to: highlights of exemplars, and audio words."""
-    audio, failed = listening_material(
-        cards,
-        Clips(clips, corpus.root, corpus.other_roots),
-        codebook,
-        read_by_themes(features),
-        players=theme.cards.players,
-        words=theme.cards.word_players,
-        excerpts=theme.cards.word_excerpts,
-        executor=executor,
-    )
-    for clip_id, reason in failed.items():
+    frames = read_by_themes(features)
+    key = {
+        "what": "theme_audio",
+        "method": METHOD,
+        "features": frames.fingerprint,
+        "codebook": vocabulary_of(codebook),
+        "cards": cards,
+        "parameters": theme.cards.model_dump(mode="json"),
+    }
+
+    def cut() -> dict[str, Any]:
+        audio, failed = listening_material(
+            cards,
+            Clips(clips, corpus.root, corpus.other_roots),
+            codebook,
+            frames,
+            players=theme.cards.players,
+            words=theme.cards.word_players,
+            excerpts=theme.cards.word_excerpts,
+            executor=executor,
+        )
+        sizes = [len(content) for content in audio.values()]
+        joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
+        return {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
+
+    found = cache.store.get(key) or cut()
+    if not found["failed"]:  # what failed is tried again by the next run
+        found = cache.store.put(key, found)
+    for clip_id, reason in found["failed"].items():
         log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
-    return audio, failed
+    parts = np.split(np.asarray(found["audio"]), np.cumsum(found["sizes"])[:-1])
+    audio = {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}
+    return audio, found["failed"]
 
 
 def show_themes(

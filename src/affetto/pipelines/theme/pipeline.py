@@ -88,6 +88,7 @@ def _library() -> Pipeline:
                 PARAMETERS,
                 EXECUTOR,
                 FEATURES,
+                CACHE,
             ],
             outputs=["music.theme.audio", "music.theme.inaudible"],
         )
