@@ -8,7 +8,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import MemoryDataset
 
 WRITTEN = {
-    "hear": {"hear.voices", "hear.timelines", "hear.figures", "hear.summary"},
+    "hear": {"hear.voices", "hear.summary"},
     "recommend": {"recommend.playlists", "recommend.summary"},
 }
 

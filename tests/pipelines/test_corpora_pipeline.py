@@ -12,10 +12,14 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
-from affetto.models.specification import ExperimentParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_pipeline
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
+
+
+def cache_in(folder):
+    names = ("features", "results", "models", "degraded")
+    return CacheParameters(**{name: folder / name for name in names})
 
 
 @pytest.fixture
@@ -40,10 +44,9 @@ def catalog(root, tmp_path, request):
         "params:voice.corpus": CorpusParameters(source="folders", root=root, group_pattern=r"(s\d)_"),
         "params:voice.audit": AuditParameters(),
         "params:voice.split": SplitParameters(n_folds=2),
-        "params:voice.emotion.experiment": ExperimentParameters(leakage_folds=3),
         "params:taxonomy": taxonomy["taxonomy"],
         "params:executor": ExecutorParameters(n_jobs=1, progress=False),
-        "voice.audit_store": ResultStore(tmp_path / "audit"),
+        "params:cache": cache_in(tmp_path),
     }
     return DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in entries.items()})
 
@@ -55,22 +58,18 @@ def test_from_folders_to_folds(catalog):
     assert set(loaded) == {
         "voice.rejected",
         "voice.audit_summary",
-        "voice.audit_figure",
         "voice.audit_report",
         "voice.folds",
-        "voice.random_folds",
     }
     assert loaded["voice.rejected"]["clip_id"].tolist() == ["folders/sad/s0_broken"]
     assert "folders/sad/s0_broken" in loaded["voice.audit_report"]
     assert loaded["voice.audit_summary"]["emotions"] == {"anger": 8, "sadness": 8}
     assert loaded["voice.folds"]["fold"].value_counts().to_dict() == {0: 8, 1: 8}
-    assert set(loaded["voice.random_folds"]["fold"]) == {0, 1, 2}
 
 
 def test_a_library_without_labels_has_clips_and_no_folds(catalog, root):
-    for name in ("audit", "split", "emotion.experiment"):
+    for name in ("audit", "split"):
         catalog[f"params:music.{name}"] = catalog[f"params:voice.{name}"]
-    catalog["music.audit_store"] = catalog["voice.audit_store"]
     catalog["params:music.corpus"] = MemoryDataset(CorpusParameters(source="library", root=root))
     catalog["music.clips"] = MemoryDataset()
 
@@ -87,12 +86,12 @@ def test_one_definition_serves_both_sides(side):
     pipeline = create_pipeline(side)
 
     assert pipeline.inputs() == {
-        *(f"params:{side}.{name}" for name in ("corpus", "audit", "split", "emotion.experiment")),
+        *(f"params:{side}.{name}" for name in ("corpus", "audit", "split")),
         "params:taxonomy",
         "params:executor",
-        f"{side}.audit_store",
+        "params:cache",
     }
-    assert {node.namespace for node in pipeline.nodes} == {f"{side}.corpora"}
+    assert {node.namespace for node in pipeline.nodes} == {"corpora"}
 
 
 def test_tables_survive_the_catalog(catalog, tmp_path):

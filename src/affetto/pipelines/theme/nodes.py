@@ -213,9 +213,11 @@ def record_themes(
         joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
         return {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
 
-    found = cache.store.get(key) or cut()
-    if not found["failed"]:  # what failed is tried again by the next run
-        found = cache.store.put(key, found)
+    found = cache.store.get(key)
+    if found is None:
+        found = cut()
+        if not found["failed"]:  # what failed is tried again by the next run
+            cache.store.put(key, found)
     for clip_id, reason in found["failed"].items():
         log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
     parts = np.split(np.asarray(found["audio"]), np.cumsum(found["sizes"])[:-1])
