@@ -85,7 +85,7 @@ def _run(out, voice, **parameters):
         "params:recommend": RecommendParameters(**given),
         "params:taxonomy": TAXONOMY,
         "music.library": assemble_library(
-            RecommendParameters(),
+            RecommendParameters(voice="voices"),
             CorpusParameters(root="music"),
             clips,
             {"emotions": emotions, "attention": attention},

@@ -64,7 +64,7 @@ def inputs(tmp_path):
         "params:music.corpus": CorpusParameters(source="demo", root=str(tmp_path)),
         "params:music.split": SplitParameters(protocol="kfold"),
         "params:evaluation": EvaluationParameters(n_resamples=100, n_permutations=100),
-        "params:recommend": RecommendParameters(),
+        "params:recommend": RecommendParameters(voice="voices"),
         "params:music.theme": PARAMETERS,
         "params:executor": ExecutorParameters(n_jobs=1, progress=False),
         "params:cache": CacheParameters(
@@ -131,4 +131,6 @@ def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
 
 
 def test_inputs_come_from_the_music_side():
-    assert create_pipeline().inputs() == {*MADE_BEFORE, *GIVEN, "params:music.split"}
+    made = ("features", "clips", "folds", "emotions", "theme.previous")
+    given = ("music.corpus", "music.split", "music.theme", "evaluation", "recommend", "executor", "cache")
+    assert create_pipeline().inputs() == {*(f"music.{name}" for name in made), *(f"params:{g}" for g in given)}

@@ -10,7 +10,7 @@ from affetto.pipelines.corpora import nodes
 
 
 def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
-    """Build the corpora pipeline of a side.
+    """Build the corpora pipeline of a side; its nodes are tagged with it.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
                 name=f"split_{side}",
                 namespace="corpora",
             ),
-        ]
+        ],
+        tags=side,
     )
 
 

@@ -11,7 +11,7 @@ from affetto.pipelines.features import nodes
 
 
 def create_pipeline(side: str, names: Sequence[str], *, parameters_of: str | None = None) -> Pipeline:
-    """Build the extraction of features of a side.
+    """Build the extraction of features of a side; its node is tagged with it.
 
     Parameters
     ----------
@@ -39,5 +39,6 @@ def create_pipeline(side: str, names: Sequence[str], *, parameters_of: str | Non
                 name=f"extract_{side}_features",
                 namespace="features",
             )
-        ]
+        ],
+        tags=side,
     )
