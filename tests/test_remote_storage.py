@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+
 from affetto.audio.decode import DecodeError, open_recording, read_audio
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus

@@ -35,7 +35,9 @@ def test_what_is_saved_is_loaded(results):
     assert set(found) == set(results)
     for name, value in results.items():
         if isinstance(value, pd.DataFrame):
-            assert found[name].map(lambda one: list(one) if isinstance(one, np.ndarray) else one).equals(value)
+            assert (
+                found[name].map(lambda one: list(one) if isinstance(one, np.ndarray) else one).equals(value)
+            )
         else:
             assert found[name] == value
 

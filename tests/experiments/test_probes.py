@@ -128,9 +128,7 @@ def speakers(tmp_path_factory):
     moved = np.tile([-1.0, 1.0], len(ids) // 2) + offset + 0.1 * rng.normal(size=len(ids))
     vectors = np.stack([moved, rng.normal(size=len(ids))], axis=1)
     names = ("F0final_sma_amean", "pcm_zcr_sma_amean")
-    features = {
-        "functionals": ClipFeatures.from_arrays("functionals", ids, list(vectors), dimensions=names)
-    }
+    features = {"functionals": ClipFeatures.from_arrays("functionals", ids, list(vectors), dimensions=names)}
     prior = {**LINEAR.parameters, "enrolment_prior": 0.0}
     models = {"lld": LINEAR.model_copy(update={"parameters": prior}), "svm": SVM}
     clips = table(ids, ["calm", "tense"] * (len(ids) // 2), n_each)

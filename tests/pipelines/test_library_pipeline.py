@@ -106,11 +106,7 @@ def library(tmp_path):
 def run(trained, library, root, *, write_tags=False):
     music = "${globals:music,${globals:data}}"
     texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
-    places = (
-        "\n".join(texts)
-        .replace(music, str(root))
-        .replace("${globals:data}", str(root))
-    )
+    places = "\n".join(texts).replace(music, str(root)).replace("${globals:data}", str(root))
     entries = yaml.safe_load(places)
     catalog = DataCatalog.from_config(entries)
     fitted, codebook, themes, cards = trained
@@ -147,7 +143,7 @@ def test_every_track_gets_emotion_theme_highlight_and_confidence(trained, librar
         assert 0 < row["confidence"] <= row["emotion_probability"] <= 1
     high = tracks.loc["library/artist/high"]
     assert high["highlight_end_s"] - high["highlight_start_s"] == pytest.approx(15.0)
-    told = ResultsDataset(filepath=str(folder / "library")).load()
+    told = ResultsDataset(filepath=str(folder / "tables")).load()
     pd.testing.assert_index_equal(told["tracks"].columns[1:], tracks.columns)
     assert set(told["mixtures"]["clip_id"]) == set(tracks.index)
     assert told["cards"] == trained[3]

@@ -42,12 +42,22 @@ def predictions(skill):
 def probes():
     """Return what the probes of one model might have found."""
     importance = {"model": "crnn", "descriptors": ["voicing", "energy"], "loss": [30.0, 1.0], "n_repeats": 3}
+    importance |= {"uar": 0.9, "loss_sd": 1.0, "loss_ci_low": 0.0, "loss_ci_high": 40.0, "n_clips": 30}
     enrolment = {"model": "crnn", "n_enrolled": [4, 8], "gain": [5.0, 7.0], "n_speakers": 6, "n_repeats": 2}
+    enrolment |= {
+        "uar_anyone": 0.6,
+        "uar_enrolled": 0.7,
+        "gain_ci_low": 1.0,
+        "gain_ci_high": 9.0,
+        "n_clips": 30,
+    }
     robust = {"condition": "drowned", "family": "noise", "model": "crnn", "role": "proposed", "change": -20.0}
+    scores = {"uar": [0.7], "uar_clean": 0.9, "change_ci_low": -30.0, "change_ci_high": -10.0, "n_clips": 30}
+    scores |= {"tolerance": 3.0, "within_tolerance": "no", "note": ""}
     given = {
         "importance": (importance, IMPORTANCE_COLUMNS),
         "enrolment": (enrolment, ENROLMENT_COLUMNS),
-        "robustness": ({**robust, "within_tolerance": ["no"]}, ROBUSTNESS_COLUMNS),
+        "robustness": ({**robust, **scores}, ROBUSTNESS_COLUMNS),
     }
     return {
         name: pd.DataFrame(values).reindex(columns=list(columns)) for name, (values, columns) in given.items()
@@ -72,9 +82,7 @@ def scored(folder, **probed):
         for name, tables in of.items()
     }
     models = {f"model__{name}": folder / "model" for name in ROLES}
-    return score_models(
-        QUICK, CORPUS, SPLIT, probed, task="voice_emotion", roles=ROLES, **inputs, **models
-    )
+    return score_models(QUICK, CORPUS, SPLIT, probed, task="voice_emotion", roles=ROLES, **inputs, **models)
 
 
 @pytest.fixture
@@ -142,8 +150,6 @@ def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention
     assert "Under it the log-mel spectrogram" in report(catalog, tmp_path)[1]
 
 
-
-
 @pytest.mark.parametrize("labelled", [True, False])
 def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path, labelled):
     proposed, other = list(DISCOVERY_ROLES)[:2]
@@ -154,7 +160,7 @@ def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path,
             **{"emotion": "calm", "precision_at_10": 0.5},
         }
     ).assign(cluster=[i % 3 for i in range(30)], label=lambda t: t["label"] if labelled else None)
-    found = {**{name: clusters for name in DISCOVERY_ROLES}, "metrics": metrics}
+    found = {**dict.fromkeys(DISCOVERY_ROLES, clusters), "metrics": metrics}
     tables = {
         name: predictions(1.0 if role == "proposed" else 0.3).assign(emotion="calm")
         for name, role in DISCRIMINATION_ROLES.items()

@@ -44,6 +44,8 @@ def inputs(tmp_path):
             "group": ids,
             "corpus": "d",
             "path": [f"{i}.wav" for i in range(25)],
+            "start_s": np.nan,
+            "end_s": np.nan,
             "duration_s": 2.0,
         }
     )
@@ -133,4 +135,7 @@ def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
 def test_inputs_come_from_the_music_side():
     made = ("features", "clips", "folds", "emotions", "theme.previous")
     given = ("music.corpus", "music.split", "music.theme", "evaluation", "recommend", "executor", "cache")
-    assert create_pipeline().inputs() == {*(f"music.{name}" for name in made), *(f"params:{g}" for g in given)}
+    assert create_pipeline().inputs() == {
+        *(f"music.{name}" for name in made),
+        *(f"params:{g}" for g in given),
+    }
