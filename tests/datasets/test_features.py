@@ -47,15 +47,18 @@ def test_what_lies_in_the_stores_is_loaded_by_name(extracted, tmp_path):
         np.testing.assert_array_equal(found[name][1], features[1])
 
 
-def test_a_project_that_was_moved_finds_its_features(extracted, tmp_path, monkeypatch):
-    features = extracted("project/04/mfcc")
+def test_a_project_that_was_moved_finds_its_features_from_any_folder(extracted, tmp_path, monkeypatch):
+    saved = {"mfcc": extracted("project/04/mfcc"), "far": extracted("disk/mfcc")}
     monkeypatch.chdir(tmp_path / "project")
-    FeaturesDataset(filepath="voice.json").save({"mfcc": features})
+    FeaturesDataset(filepath="04/voice.json").save(saved)
 
     (tmp_path / "project").rename(tmp_path / "moved")
-    monkeypatch.chdir(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
 
-    assert FeaturesDataset(filepath="voice.json").load()["mfcc"].fingerprint == features.fingerprint
+    found = FeaturesDataset(filepath="moved/04/voice.json").load()
+    assert {name: each.fingerprint for name, each in found.items()} == {
+        name: each.fingerprint for name, each in saved.items()
+    }
 
 
 @pytest.mark.parametrize("changed", [{"n_mfcc": 13}, {"names": "a"}])

@@ -13,7 +13,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.shards import ShardSource
 from affetto.features.store import FeatureStore
-from affetto.storage import as_path, as_text, is_remote
+from affetto.storage import absolute, as_path, as_text, is_remote
 from affetto.whole_files import write_whole
 
 
@@ -43,7 +43,7 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
             When a store was deleted, or another run has put other clips into it.
         """
         noted: dict[str, dict[str, str]] = json.loads(self._filepath.read_text("utf-8"))
-        return {name: _read(name, **entry) for name, entry in noted.items()}
+        return {name: _read(name, self._filepath.parent, **entry) for name, entry in noted.items()}
 
     def save(self, data: Mapping[str, ClipFeatures]) -> None:
         """Note where the features lie, which a feature store has given out."""
@@ -51,7 +51,11 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         for name, features in data.items():
             if not isinstance(features.source, ShardSource):
                 raise TypeError(f"{name} lies in no feature store")
-            noted[name] = {"store": _as_given(features.source.folder), "fingerprint": features.fingerprint}
+            store = as_path(features.source.folder).parent
+            noted[name] = {
+                "store": _as_given(store, self._filepath.parent),
+                "fingerprint": features.fingerprint,
+            }
         text = json.dumps(noted, indent=2).encode()
         write_whole(self._filepath, lambda file: file.write(text))
 
@@ -62,22 +66,25 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         return {"filepath": str(self._filepath)}
 
 
-def _as_given(shards: str) -> str:
-    """Write the folder of a store so that it is found again after the project was moved."""
-    store = as_path(shards).parent
-    return as_text(
-        store if is_remote(store) or not store.is_relative_to(Path.cwd()) else store.relative_to(Path.cwd())
-    )
+def _as_given(store: Path, beside: Path) -> str:
+    """Write the folder of a store so that it is found again after both were moved, and from any folder."""
+    if is_remote(store):
+        return as_text(store)
+    store, beside = store.absolute(), absolute(beside)
+    inside = not is_remote(beside) and store.is_relative_to(beside)
+    return as_text(store.relative_to(beside) if inside else store)
 
 
-def _read(name: str, store: str, fingerprint: str) -> ClipFeatures:
+def _read(name: str, beside: Path, store: str, fingerprint: str) -> ClipFeatures:
     root = as_path(store)
+    if not is_remote(root) and not root.is_absolute():
+        root = beside / root
     if not FeatureStore(root).has_plan():
-        raise AffettoError(f"The store of {name}, {store}, is gone: run `kedro run --pipeline=features`.")
+        raise AffettoError(f"The store of {name}, {root}, is gone: run `kedro run --pipeline=features`.")
     found = FeatureStore(root).features()
     if found.fingerprint != fingerprint:
         raise AffettoError(
-            f"Another run has put other clips or parameters of {name} into {store}: run again when that one "
+            f"Another run has put other clips or parameters of {name} into {root}: run again when that one "
             "has ended."
         )
     return found
