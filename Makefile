@@ -50,7 +50,8 @@ ui: $(STAMP)  ## Open the MLflow UI on the local store.
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1
 
 viz: $(STAMP)  ## Open the DAG in Kedro-Viz.
-	$(BIN)/kedro viz run --host 127.0.0.1
+	@echo "The DAG is at http://127.0.0.1:4141"  # kedro viz run itself would leave its server behind when it is stopped
+	@exec $(BIN)/python -c 'from kedro_viz.server import run_server; run_server(host="127.0.0.1", port=4141, project_path=".")'
 
 lock: $(STAMP)  ## Write the installed versions to requirements.lock.
 	$(BIN)/python -m pip freeze --exclude-editable | sort -f > requirements.lock

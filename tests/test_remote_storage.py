@@ -15,15 +15,14 @@ from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.estimator import EstimatorDataset
-from affetto.datasets.feature_store import FeatureStoreDataset
-from affetto.datasets.result_store import FolderDataset, ResultStoreDataset
+from affetto.datasets.features import FeaturesDataset
 from affetto.error_messages import explain
 from affetto.errors import AffettoError
-from affetto.features.extraction import ExtractionPlan, run_plan
+from affetto.features.extraction import ExtractionPlan, extract, run_plan
 from affetto.features.parameters import LogMelParameters
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.results import CacheParameters, ResultStore
 from affetto.storage import as_path
 
 TAXONOMY = yaml.safe_load((Path(__file__).parents[1] / "conf/base/taxonomy.yml").read_text(encoding="utf-8"))[
@@ -207,7 +206,8 @@ def test_what_cannot_be_decoded_elsewhere_has_a_reason(place, request):
 
 @pytest.mark.parametrize("place", ["s3", "memory"])
 def test_results_elsewhere_are_found_again(place, request):
-    store = ResultStoreDataset(filepath=f"{request.getfixturevalue(place)}/results").load()
+    address = request.getfixturevalue(place)
+    store = CacheParameters(features=address, results=f"{address}/results", models="m", degraded="d").store
     assert store.get({"seed": 1}) is None
     store.compute({"seed": 1}, lambda: {"array": np.arange(3), "value": 2.5})
     again = store.compute({"seed": 1}, lambda: pytest.fail("it was there"))
@@ -215,18 +215,25 @@ def test_results_elsewhere_are_found_again(place, request):
     np.testing.assert_array_equal(again["array"], np.arange(3))
 
 
-def test_a_feature_store_elsewhere_is_a_catalog_entry(memory, corpus):
-    dataset = FeatureStoreDataset(filepath=f"{memory}/store")
-    assert not dataset.exists()
+@pytest.mark.parametrize("place", ["s3", "memory"])
+def test_features_in_a_store_elsewhere_are_a_catalog_entry(place, request, corpus, tmp_path):
+    address = request.getfixturevalue(place)
     clips = pd.DataFrame({"clip_id": ["c"], "path": ["sad/0 声 'sad'.wav"]})
-    dataset.save(ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE))
-    assert dataset.exists()
-    assert dataset.load().clip_ids == ("c",)
+    plan = ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE)
+    features = extract(plan, as_path(f"{address}/store"))
+    for note in (f"{address}/voice.json", str(tmp_path / "voice.json")):
+        dataset = FeaturesDataset(filepath=note)
+        assert not dataset.exists()
+        dataset.save({"log_mel": features})
+        assert dataset.exists()
+        assert dataset.load()["log_mel"].fingerprint == features.fingerprint
 
 
 def test_models_stay_on_this_machine():
-    with pytest.raises(AffettoError, match="cannot hold models"):
-        FolderDataset(filepath="s3://bucket/models")
+    for name, what in (("models", "models"), ("degraded", "d")):
+        places = {**dict.fromkeys(("features", "results", "models", "degraded"), what), name: "s3://bucket/x"}
+        with pytest.raises(AffettoError, match="cannot hold what workers write"):
+            CacheParameters.model_validate(places)
     with pytest.raises(AffettoError, match="cannot hold a model"):
         EstimatorDataset(filepath="s3://bucket/model", command="kedro run")
 

@@ -74,32 +74,27 @@ def test_a_task_without_labels_is_named():
 @pytest.mark.parametrize("place", ["folder", "memory:///project"])
 def test_every_run_keeps_its_report_and_predictions(tmp_path, place):
     root = f"{tmp_path if place == 'folder' else place}/08_reporting/data"  # a folder above named alike
+    results = "affetto.datasets.results.ResultsDataset"
     catalog = DataCatalog.from_config(
         {
-            "t.comparison": {
-                "type": "pandas.CSVDataset",
-                "filepath": f"{root}/08_reporting/t/comparison.csv",
-                "save_args": {"index": False},
-            },
-            "m.predictions": {
-                "type": "pandas.ParquetDataset",
-                "filepath": f"{root}/07_model_output/m/predictions.parquet",
-            },
+            "t.tables": {"type": results, "filepath": f"{root}/08_reporting/t", "tables": ".csv"},
+            "t.results": {"type": results, "filepath": f"{root}/07_model_output/t/results"},
         }
     )
-    pipeline = Pipeline([Node(len, ["m.predictions", "params:voice.corpus"], "t.comparison", name="compare")])
+    pipeline = Pipeline([Node(dict, ["t.results", "params:voice.corpus"], "t.tables", name="draw")])
     hook, kept = RunFolderHook(), f"{root}/08_reporting/runs"
     for number, source in enumerate(("demo", "emodb")):
         catalog["params:voice.corpus"] = CorpusParameters(source=source)
         catalog["parameters"] = {"voice": {"corpus": CorpusParameters(source=source)}}
-        catalog.save("m.predictions", pd.DataFrame({"clip_id": [f"{source}/a"]}))
-        catalog.save("t.comparison", pd.DataFrame({"uar": [number]}))
+        catalog.save("t.results", {"predictions": pd.DataFrame({"clip_id": [f"{source}/a"]})})
+        catalog.save("t.tables", {"comparison": pd.DataFrame({"uar": [number]})})
         hook.after_pipeline_run({"run_id": f"2026-0{number}", "pipeline_names": ["voice"]}, pipeline, catalog)
 
     for number, source in enumerate(("demo", "emodb")):
         run = f"{kept}/2026-0{number}-voice-{source}"
-        assert pd.read_parquet(f"{run}/m/predictions.parquet")["clip_id"].tolist() == [f"{source}/a"]
+        predictions = pd.read_parquet(f"{run}/t/results/predictions.parquet")
+        assert predictions["clip_id"].tolist() == [f"{source}/a"]
         assert pd.read_csv(f"{run}/t/comparison.csv")["uar"].tolist() == [number]
         with fsspec.open(f"{run}/settings.json") as file:
             assert json.load(file)["parameters"]["voice"]["corpus"]["source"] == source
-    assert catalog.load("t.comparison")["uar"].tolist() == [1]
+    assert catalog.load("t.tables")["comparison"]["uar"].tolist() == [1]

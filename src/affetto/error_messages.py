@@ -158,8 +158,8 @@ def _namespaces(text: str) -> str | None:
     if not found:
         return None
     return (
-        f"This pipeline has no nodes of {found['names']}, given as --namespaces: use music or voice with "
-        "corpora and features, or leave it out."
+        f"This pipeline has no nodes of {found['names']}, given as --namespaces: for one side of corpora "
+        "or features give --tags=music or --tags=voice, else leave it out."
     )
 
 

@@ -17,7 +17,7 @@ from affetto.errors import AffettoError, name_some
 DEMO = "demo"
 _IN_WORDS = {
     "music.library": "There is no music to choose from yet",
-    "library.tracks": "No library of music has been described yet",
+    "library.library": "No library of music has been described yet",
 }
 _VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
 

@@ -6,11 +6,15 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from affetto.arrays import read_arrays, write_arrays
 from affetto.errors import DamagedFileError
+from affetto.storage import StoragePath, local_path
 from affetto.whole_files import reading, write_whole
 
 Result = dict[str, Any]
@@ -82,3 +86,26 @@ class ResultStore:
     def _path(self, key: Mapping[str, Any]) -> Path:
         name = fingerprint(key)
         return self.root / name[:2] / f"{name}.npz"
+
+
+_LocalPath = Annotated[Path, PlainValidator(partial(local_path, what="what workers write"))]
+
+
+class CacheParameters(BaseModel):
+    """Folders of what is computed once and found again; any of them may be deleted at any time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: StoragePath = Field(
+        description="Feature stores, one a side and feature: a folder or an address."
+    )
+    results: StoragePath = Field(description="Results of fits, audits and probes: a folder or an address.")
+    models: _LocalPath = Field(description="Fitted models; a folder of this machine.")
+    degraded: _LocalPath = Field(
+        description="Feature stores of degraded copies of clips, a folder a side; on this machine."
+    )
+
+    @property
+    def store(self) -> ResultStore:
+        """The results."""
+        return ResultStore(self.results)

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from affetto.configuration import TRAINED
 from affetto.errors import AffettoError
 from affetto.evaluation.wording import comparison_text
+from affetto.storage import as_path
 from affetto.tracking.hook import TrackingHook
+from affetto.whole_files import write_whole
 
-_COMPARISON = ".comparison"
-_PREDICTIONS = ".predictions"
+_TABLES = ".tables"
 _CORPORA = ("params:music.corpus", "params:voice.corpus")
-_IN_LAYER = re.compile(r"(?P<root>.*/)(?P<layer>0[78]_\w+)/(?P<inside>.+)")
 
 
 class RunSummaryHook:
@@ -58,7 +58,7 @@ class RunSummaryHook:
         AffettoError
             When the record of the run in MLflow is not complete.
         """
-        compared = sorted(name for name in pipeline.all_outputs() if name.endswith(_COMPARISON))
+        compared = sorted(name for name in pipeline.all_outputs() if name.endswith(_TABLES))
         if compared:
             self._tell(compared, run_params.get("env"), pipeline, catalog)
         if self._tracking.failure:
@@ -68,9 +68,9 @@ class RunSummaryHook:
         self, compared: list[str], env: str | None, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         for name in compared:
-            task = name.removesuffix(_COMPARISON)
-            told = comparison_text(catalog.load(name), task)
-            click.echo(f"\n{told}\nReport: {_path(catalog, f'{task}.report')}")
+            task = name.removesuffix(_TABLES)
+            told = comparison_text(catalog.load(name)["comparison"], task)
+            click.echo(f"\n{told}\nReport: {as_path(_path(catalog, name)) / 'report.html'}")
         if self._tracking.link is not None:
             click.echo(f"MLflow: {self._tracking.link}")
         for side, before in self._before.items():
@@ -81,12 +81,12 @@ class RunSummaryHook:
             model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
             if _fitted(pipeline, "voice"):
                 click.echo(f"Hear with it: affetto hear RECORDING {model}")
-            if "music.theme.mixtures" in pipeline.all_outputs():
+            if "music.library" in pipeline.all_outputs():
                 click.echo(f"Describe music with it: affetto library FOLDER {model}")
 
 
 class RunFolderHook:
-    """Copies reports, tables, figures and predictions of a run that compares models into a folder of its own.
+    """Copies reports, tables, figures and results of a run that compares models into a folder of its own.
 
     What the catalog names is what the last run made. The copies lie in `08_reporting/runs`, in a folder named
     after the time, the pipeline and the corpora of the run, with its settings; any of them may be deleted.
@@ -98,25 +98,31 @@ class RunFolderHook:
     ) -> None:
         """Copy on the file system that the originals are on."""
         outputs = pipeline.all_outputs()
-        compared = sorted(name for name in outputs if name.endswith(_COMPARISON))
+        compared = sorted(name for name in outputs if name.endswith(_TABLES))
         if not compared:
             return
         corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
         names = run_params["pipeline_names"] or ["__default__"]
         label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
-        run = f"08_reporting/runs/{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
-        for name in sorted(outputs | {name for name in pipeline.inputs() if name.endswith(_PREDICTIONS)}):
-            original = _path(catalog, name)
-            found = _IN_LAYER.fullmatch(original)
-            if found and (found["layer"].startswith("08") or name.endswith(_PREDICTIONS)):
-                file_system, copy = catalog[name]._fs, f"{found['root']}{run}/{found['inside']}"
-                file_system.makedirs(copy.rpartition("/")[0], exist_ok=True)
-                file_system.copy(original, copy, recursive=file_system.isdir(original))
-        folder = _path(catalog, compared[0]).rpartition("08_reporting/")[0] + run
+        run = f"{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
+        folder = as_path(_path(catalog, compared[0])).parent / "runs" / run
+        for name in compared:
+            task = name.removesuffix(_TABLES)
+            _copy(as_path(_path(catalog, name)), folder / task)
+            _copy(as_path(_path(catalog, f"{task}.results")), folder / task / "results")
+        if "music.theme.page" in outputs:
+            _copy(as_path(_path(catalog, "music.theme.page")).parent, folder / "themes")
         settings = {"run": run_params, "parameters": catalog.load("parameters")}
-        with catalog[compared[0]]._fs.open(f"{folder}/settings.json", "w", encoding="utf-8") as file:
-            json.dump(settings, file, indent=2, ensure_ascii=False, default=_plain)
+        text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain).encode()
+        write_whole(folder / "settings.json", lambda file: file.write(text))
         click.echo(f"Kept in: {folder}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = target / file.relative_to(source).as_posix()
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
 
 
 def _plain(value: Any) -> Any:
@@ -146,7 +152,7 @@ def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None
 def _fitted(pipeline: Pipeline, side: str) -> list[str]:
     """Name the emotion models of a side that a pipeline fits."""
     outputs = pipeline.all_outputs()
-    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".fitted")]
+    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".model")]
 
 
 def _replaces(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], side: str) -> bool:

@@ -42,7 +42,7 @@ def as_path(path: str | Path) -> Path:
         raise AffettoError(f"Cannot reach {path!r}: {str(error).rstrip('.')}.") from error
 
 
-def local_path(path: str, *, what: str) -> Path:
+def local_path(path: str | Path, *, what: str) -> Path:
     """Return the path of what only a file system of this machine can hold.
 
     Raises
@@ -50,7 +50,7 @@ def local_path(path: str, *, what: str) -> Path:
     AffettoError
         When it is an address.
     """
-    if _SCHEME in path:
+    if _SCHEME in str(path):
         raise AffettoError(
             f"{path!r} cannot hold {what}: give a folder of this machine, which its workers see too."
         )

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.corpora.figure import audit_figure
 from affetto.corpora.findings import log_summary, notes_of, warnings_of
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.report import render_audit
@@ -171,24 +170,6 @@ def test_the_log_says_size_warnings_and_notes(caplog):
         "c: rejected 2 silent, 1 unreadable"
     ]
     assert "c: clips of another number of channels than the others: 1" in caplog.text
-
-
-def test_the_figure_shows_emotions_and_its_size_does_not_grow_with_the_corpus():
-    clips = table(emotion=pd.Series(["fear", None] * 20, dtype="str"), duration_s=np.arange(40) / 10)
-
-    figure = audit_figure(clips)
-
-    assert [trace.type for trace in figure.data] == ["bar", "box", "box"]
-    assert list(figure.data[0].x) == ["fear", "unlabelled"]
-    assert list(figure.data[0].y) == [20, 20]
-    box = figure.data[1]
-    assert [list(side) for side in (box.lowerfence, box.median, box.upperfence)] == [
-        [0.0, 0.1],
-        [1.9, 2.0],
-        [3.8, 3.9],
-    ]
-    assert "40 clips in 4 groups" in figure.layout.title.text
-    assert len(audit_figure(table(4_000)).to_json()) < len(audit_figure(table(40)).to_json()) + 100
 
 
 class Page(html.parser.HTMLParser):

@@ -6,7 +6,7 @@ from kedro.io import DatasetError
 
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.registry import build_estimator
+from affetto.models.registry import build_estimator, load_estimator
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_saving_replaces_the_model_and_loading_predicts_the_same(tmp_path, featu
         fitted.save(tmp_path / "fits" / str(seed))
         dataset(tmp_path).save(tmp_path / "fits" / str(seed))
 
-    loaded = dataset(tmp_path).load()
+    loaded = load_estimator(dataset(tmp_path).load())
 
     assert loaded.seed == 1
     np.testing.assert_allclose(loaded.predict_proba(features), fitted.predict_proba(features))

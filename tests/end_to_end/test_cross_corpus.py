@@ -78,7 +78,8 @@ def test_every_model_is_tested_on_the_corpus_it_was_not_trained_on(two):
 
 def test_a_protocol_without_training_corpora_is_one_sentence(two):
     outcome = two.kedro(
-        "run", "--pipeline=corpora", "--namespaces=voice", "--params", "voice.split.protocol=cross_corpus"
+        *("run", "--pipeline=voice", "--to-nodes=corpora.split_voice"),
+        *("--params", "voice.split.protocol=cross_corpus"),
     )
 
     assert outcome.returncode == 1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.evaluation.attention import attention_examples, attention_examples_figure, attention_figure
+from affetto.evaluation.attention import attention_examples, attention_examples_figure
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.figures import (
     comparison_figure,
@@ -16,7 +16,6 @@ from affetto.evaluation.figures import (
     reliability_figure,
     training_figure,
 )
-from affetto.evaluation.interactive import interactive_comparison
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 
@@ -94,21 +93,11 @@ def test_reliability_has_a_panel_a_model(models):
     assert all("ECE" in axes.get_title() and "120 clips" in axes.get_title() for axes in figure.axes)
 
 
-def test_attention_is_drawn_over_time_above_the_features():
-    times, weights = np.arange(5) * 0.5, np.full(5, 0.2)
+def test_a_clip_of_one_step_can_be_drawn(models, attention):
+    steps = [[np.full(1, value)] * len(attention) for value in (0.0, 1.0)]
+    single = attention.assign(times=steps[0], weights=steps[1])
 
-    alone = attention_figure(times, weights, title="demo/a")
-    both = attention_figure(times, weights, image=np.zeros((25, 13)), hop_s=0.1, image_label="MFCC")
-
-    assert len(alone.axes) == 1
-    assert alone.axes[0].get_title(loc="left") == "demo/a"
-    assert [axes.get_ylabel() for axes in both.axes] == ["attention", "MFCC"]
-    assert both.axes[1].get_xlabel() == "time (s)"
-    assert both.axes[0].get_xlim() == both.axes[1].get_xlim() == (0.0, 2.5)
-
-
-def test_a_clip_of_one_step_can_be_drawn():
-    assert attention_figure(np.zeros(1), np.ones(1)).axes
+    assert len(attention_examples_figure(single, models["attentive"]).axes) == 4
 
 
 def test_attention_examples_are_the_surest_clip_a_class_and_the_surest_mistake(models, attention):
@@ -177,14 +166,6 @@ def test_a_model_without_attention_leaves_a_note(models, attention):
 
     for table in (empty, attention.iloc[:0]):
         assert "no attention" in attention_examples_figure(table, models["attentive"]).texts[0].get_text()
-
-
-def test_the_interactive_comparison_survives_json(table):
-    figure = interactive_comparison(table, task="music_emotion")
-
-    assert [trace.name for trace in figure.data] == ["proposed", "ablation", "baseline"]
-    assert "Music emotion" in figure.to_json()
-    assert list(figure.layout.yaxis.categoryarray) == list(table["model"])
 
 
 def test_figures_stay_out_of_the_global_list(models):

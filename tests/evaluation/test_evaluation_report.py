@@ -63,8 +63,8 @@ def write_page(models, roles, histories, attention, *, corpus, bare=False, **mor
         if bare
         else {
             **score_illustrations(table, models, n_bins=10),
-            "training_figure": training_illustration(histories),
-            "attention_figure": attention_illustration(attention, models["attentive"]),
+            "training": training_illustration(histories),
+            "attention": attention_illustration(attention, models["attentive"]),
         }
     )
     return render_report(
@@ -83,6 +83,8 @@ def test_the_page_is_well_formed_and_made_for_phones(page):
     outline = Outline(page)
 
     assert outline.open == []
+    anchors = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert sorted(set(anchors)) == sorted(anchors)
     assert any(meta.get("name") == "viewport" for meta in outline.all("meta"))
     assert outline.all("html")[0]["lang"] == "en"
     assert "prefers-color-scheme: dark" in page

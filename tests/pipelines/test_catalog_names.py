@@ -7,7 +7,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import MemoryDataset
 
 WRITTEN = {
-    "hear": {"hear.voices", "hear.timelines", "hear.figures", "hear.summary"},
+    "hear": {"hear.voices", "hear.summary"},
     "recommend": {"recommend.playlists", "recommend.summary"},
 }
 

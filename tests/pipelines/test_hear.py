@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,13 @@ import soundfile as sf
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from affetto.datasets.heard import FigureDataset, HeardVoiceDataset, TimelineDataset
+from affetto.datasets.heard import HeardDataset
 from affetto.errors import AffettoError
 from affetto.features.extractors import describe
 from affetto.features.parameters import MfccParameters
-from affetto.pipelines.hear.pipeline import create_pipeline
+from affetto.pipelines.hear import nodes
+from affetto.pipelines.hear.pipeline import create_pipeline, create_summary_pipeline
+from affetto.recommendation.heard import HeardRecording, HeardVoice
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.pooling import pool_posteriors
 
@@ -83,22 +86,24 @@ def voice(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path):
-    return partial(_run, tmp_path / "voices")
+def run(tmp_path, monkeypatch):
+    return partial(_run, monkeypatch, tmp_path / "voices")
 
 
-def _run(out, voice, model=None, **parameters):
+def _run(monkeypatch, out, voice, model=None, **parameters):
+    """Return what was heard, the steps over time of what has any, and the summary."""
+    given = model or LevelModel()
+    monkeypatch.setattr(nodes, "load_estimator", {Path("fits/level"): given}.__getitem__)
     inputs = {
         "params:recommend": RecommendParameters(voice=str(voice), **parameters),
-        "voice.emotion.level.model": model or LevelModel(),
-        "voice.emotion.level.fitted": "fits/level",
+        "voice.emotion.level.model": Path("fits/level"),
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
-    catalog["hear.voices"] = HeardVoiceDataset(filepath=str(out))
-    catalog["hear.timelines"] = TimelineDataset(filepath=str(out))
-    catalog["hear.figures"] = FigureDataset(filepath=str(out))
-    result = SequentialRunner().run(create_pipeline("level"), catalog)
-    return catalog["hear.voices"].load(), catalog["hear.timelines"].load(), result["hear.summary"].load()
+    catalog["hear.voices"] = HeardDataset(filepath=str(out))
+    result = SequentialRunner().run(create_pipeline("level") + create_summary_pipeline(), catalog)
+    heard = catalog["hear.voices"].load()
+    timelines = {name: one.timeline for name, one in heard.items() if one.timeline is not None}
+    return {name: one.voice for name, one in heard.items()}, timelines, result["hear.summary"].load()
 
 
 def test_what_cannot_be_answered_replaces_the_answer_of_before(run, voice, tmp_path, speech):
@@ -243,8 +248,11 @@ def test_tables_come_back_as_they_were(tmp_path):
             "p_anger": [np.nan, 0.4],
         }
     )
-    dataset = TimelineDataset(filepath=str(tmp_path))
-    dataset.save({"NA": table})
-    pd.testing.assert_frame_equal(dataset.load()["NA"], table)
-    dataset.save({})
-    assert not (tmp_path / "NA.csv").exists()
+    heard = HeardVoice(name="NA", recording="NA.wav", status="ok")
+    dataset = HeardDataset(filepath=str(tmp_path))
+    dataset.save({"NA": HeardRecording(heard, table, b"PNG"), "b": HeardRecording(heard)})
+    found = dataset.load()
+    pd.testing.assert_frame_equal(found["NA"].timeline, table)
+    assert (found["NA"].voice, found["NA"].figure, found["b"]) == (heard, b"PNG", HeardRecording(heard))
+    dataset.save({"NA": HeardRecording(heard)})
+    assert {path.name for path in tmp_path.iterdir()} == {".voices", "NA.json"}

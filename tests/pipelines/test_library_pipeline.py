@@ -1,6 +1,7 @@
 """A small library from files to its table, with a model and themes fitted on synthetic music."""
 
 import json
+import shutil
 from pathlib import Path
 
 import mutagen
@@ -13,15 +14,17 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of
-from affetto.features.parameters import MfccParameters, MidtermParameters
+from affetto.features.parameters import FeatureTable, MfccParameters, MidtermParameters
 from affetto.models.registry import build_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
+from affetto.results import CacheParameters
 from affetto.themes.bags import count_words
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
@@ -101,31 +104,26 @@ def library(tmp_path):
 
 
 def run(trained, library, root, *, write_tags=False):
-    features = "${globals:features,${globals:data}/04_feature}"
     music = "${globals:music,${globals:data}}"
     texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
-    places = (
-        "\n".join(texts)
-        .replace(features, f"{root}/04")
-        .replace(music, str(root))
-        .replace("${globals:data}", str(root))
-    )
+    places = "\n".join(texts).replace(music, str(root)).replace("${globals:data}", str(root))
     entries = yaml.safe_load(places)
     catalog = DataCatalog.from_config(entries)
     fitted, codebook, themes, cards = trained
-    moved = f"/where/the/project/lay/{Path(fitted).name}"
     values = {
         "params:library.corpus": CorpusParameters(source="library", root=str(library)),
         "params:library.audit": AuditParameters(),
         "params:library.export": LibraryExportParameters(write_tags=write_tags),
         "params:taxonomy": yaml.safe_load((CONF / "taxonomy.yml").read_text())["taxonomy"],
         "params:executor": HERE,
-        "music.emotion.m.fitted": moved,
-        "music.emotion.fits": Path(fitted).parent,
+        "music.emotion.m.model": Path(fitted),
+        "params:cache": CacheParameters(
+            **{name: root / name for name in ("features", "results", "models", "degraded")}
+        ),
         "music.theme.codebook": codebook,
         "music.theme.model": themes,
         "music.theme.cards": cards,
-        **{f"params:music.features.{name}": kind for name, kind in KINDS.items()},
+        "params:music.features": FeatureTable(**KINDS),
     }
     for name, value in values.items():
         catalog[name] = MemoryDataset(value, copy_mode="assign")
@@ -145,7 +143,10 @@ def test_every_track_gets_emotion_theme_highlight_and_confidence(trained, librar
         assert 0 < row["confidence"] <= row["emotion_probability"] <= 1
     high = tracks.loc["library/artist/high"]
     assert high["highlight_end_s"] - high["highlight_start_s"] == pytest.approx(15.0)
-    pd.testing.assert_index_equal(pd.read_parquet(folder / "tracks.parquet").columns[1:], tracks.columns)
+    told = ResultsDataset(filepath=str(folder / "tables")).load()
+    pd.testing.assert_index_equal(told["tracks"].columns[1:], tracks.columns)
+    assert set(told["mixtures"]["clip_id"]) == set(tracks.index)
+    assert told["cards"] == trained[3]
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["tracks"] == 2
     assert sum(summary["set_aside"].values()) == 2
@@ -166,10 +167,14 @@ def test_tags_are_written_into_copies(trained, library, tmp_path):
 def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path, monkeypatch):
     _, first = run(trained, library, tmp_path / "data")
     directory, *rest = trained
-    # Its name stands for the model: where answers are known, its files are not read.
-    gone = tmp_path / "gone" / Path(directory).name
-    monkeypatch.setattr("affetto.recommendation.not_music.find_speech", None)
-    _, second = run((str(gone), *rest), library, tmp_path / "data")
+    shutil.copytree(directory, tmp_path / "elsewhere")  # the same model, wherever it lies
+
+    def refuse(*_):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr("affetto.recommendation.not_music.find_speech", refuse)
+    monkeypatch.setattr("affetto.recommendation.description.predict_clips", refuse)
+    _, second = run((str(tmp_path / "elsewhere"), *rest), library, tmp_path / "data")
     pd.testing.assert_frame_equal(first, second)
 
 
@@ -207,13 +212,11 @@ def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(trained, t
 def test_tracks_without_words_have_no_theme(trained):
     _, codebook, themes, _ = trained
     frames = {name: np.empty((0, len(dimensions))) for name, dimensions in codebook.dimensions.items()}
-    features = FeatureSet(
-        {
-            name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
-            for name, empty in frames.items()
-        }
-    )
-    mixtures, wordless = find_themes(codebook, themes, HERE, **features)
+    features = {
+        name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
+        for name, empty in frames.items()
+    }
+    mixtures, wordless = find_themes(codebook, themes, HERE, features)
     assert wordless == ["l/a"]
     assert mixtures.empty
 
@@ -222,4 +225,4 @@ def test_clips_of_other_dimensions_than_the_codebook_are_refused(trained):
     _, codebook, themes, _ = trained
     features = {name: ClipFeatures.from_arrays(name, ["l/a"], [np.zeros((3, 2))]) for name in KINDS}
     with pytest.raises(AffettoError, match="of mfcc, but the clips have 2 others"):
-        find_themes(codebook, themes, HERE, **features)
+        find_themes(codebook, themes, HERE, features)

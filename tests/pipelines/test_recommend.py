@@ -1,5 +1,6 @@
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from affetto.errors import AffettoError
 from affetto.features.extractors import describe
 from affetto.features.parameters import MfccParameters
 from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
-from affetto.pipelines.recommend.pipeline import create_library_pipeline, create_pipeline
+from affetto.pipelines.recommend.pipeline import create_pipeline
+from affetto.pipelines.theme.nodes import assemble_library
 from affetto.recommendation.parameters import RecommendParameters
 
 RATE_HZ = 16_000
@@ -61,37 +63,40 @@ def voice(tmp_path, speech):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr("affetto.pipelines.hear.nodes.load_estimator", lambda _: LevelModel())
     return partial(_run, tmp_path / "playlists")
 
 
-def _run(out, voice, music="music", **parameters):
+def _run(out, voice, **parameters):
     clips = pd.DataFrame(
         {
             "clip_id": ["d/a", "d/b"], "corpus": "d", "path": ["a.wav", "b.wav"],
             "start_s": np.nan, "end_s": np.nan, "duration_s": [20.0, 10.0],
         }
     )  # fmt: skip
+    emotions = pd.DataFrame({"clip_id": ["d/a", "d/b"], "p_calm": [0.9, 0.2], "p_happy": [0.1, 0.8]})
+    mixtures = pd.DataFrame(
+        {"clip_id": ["d/a", "d/b"], "emotion": "calm", "theme": "calm/0", "probability": 1.0}
+    )
+    attention = pd.DataFrame({"clip_id": [], "times": [], "weights": []})
     given = {"voice": str(voice), "bridge": "uplift", "top": 1, "diversity": 0.0, **parameters}
     inputs = {
         "params:recommend": RecommendParameters(**given),
         "params:taxonomy": TAXONOMY,
-        "params:music.corpus": CorpusParameters(root=music),
-        "music.clips": clips,
-        "music.library_emotions": pd.DataFrame(
-            {"clip_id": ["d/a", "d/b"], "p_calm": [0.9, 0.2], "p_happy": [0.1, 0.8]}
+        "music.library": assemble_library(
+            RecommendParameters(voice="voices"),
+            CorpusParameters(root="music"),
+            clips,
+            {"emotions": emotions, "attention": attention},
+            mixtures,
+            [{"theme": "calm/0", "emotion": "calm", "name": "soft"}],
         ),
-        "music.theme.mixtures": pd.DataFrame(
-            {"clip_id": ["d/a", "d/b"], "emotion": "calm", "theme": "calm/0", "probability": 1.0}
-        ),
-        "music.theme.cards": [{"theme": "calm/0", "emotion": "calm", "name": "soft"}],
-        "music.library_attention": pd.DataFrame({"clip_id": [], "times": [], "weights": []}),
-        "voice.emotion.level.model": LevelModel(),
-        "voice.emotion.level.fitted": "fits/level",
+        "voice.emotion.level.model": Path("fits/level"),
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
     catalog["recommend.playlists"] = PlaylistDataset(filepath=str(out))
-    pipeline = create_library_pipeline() + hear_pipeline("level") + create_pipeline()
+    pipeline = hear_pipeline("level") + create_pipeline()
     result = SequentialRunner().run(pipeline, catalog)
     return catalog["recommend.playlists"].load(), result["recommend.summary"].load()
 
@@ -150,6 +155,5 @@ def test_the_pipeline_infers_only():
     assert isinstance(pipeline, Pipeline)
     assert pipeline.inputs() == {
         "params:recommend", "params:taxonomy", "voice.emotion.crnn_lld.model", "music.library",
-        "music.theme.mixtures", "music.theme.cards", "voice.emotion.crnn_lld.fitted",
     }  # fmt: skip
-    assert pipeline.outputs() == {"recommend.summary", "hear.summary"}
+    assert pipeline.outputs() == {"recommend.summary"}

@@ -17,3 +17,14 @@ def test_the_annotations_of_every_node_can_be_resolved(nodes):
     """Kedro reads them to check parameters, and warns at every command where it cannot."""
     for node in nodes:
         assert "return" in get_type_hints(node.func), node.name
+
+
+@pytest.mark.parametrize("side", ["music", "voice"])
+@pytest.mark.parametrize("name", ["corpora", "features"])
+def test_one_side_can_be_run_alone(nodes, name, side):
+    own = pipelines[name].only_nodes_with_tags(side)
+    datasets = {each for each in own.datasets() if "." in each}
+
+    assert own.nodes
+    assert {each.removeprefix("params:").split(".")[0] for each in datasets} == {side}
+    assert {f"{side}.clips"} <= own.all_outputs()

@@ -4,13 +4,15 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.theme_model import AudioWordsDataset, CodebookDataset, ThemeModelDataset
+from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.theme import nodes
 from affetto.pipelines.theme.pipeline import create_pipeline
-from affetto.results import ResultStore
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.results import CacheParameters
 from affetto.themes.parameters import (
     CodebookParameters,
     DescriptorParameters,
@@ -42,24 +44,34 @@ def inputs(tmp_path):
             "group": ids,
             "corpus": "d",
             "path": [f"{i}.wav" for i in range(25)],
+            "start_s": np.nan,
+            "end_s": np.nan,
             "duration_s": 2.0,
         }
     )
     return {
-        "music.mfcc": ClipFeatures.from_arrays("mfcc", ids, arrays, hop_s=0.1),
-        "music.midterm": ClipFeatures.from_arrays("midterm", ids, [a[::8] for a in arrays], hop_s=0.8),
+        "music.features": {
+            "mfcc": ClipFeatures.from_arrays("mfcc", ids, arrays, hop_s=0.1),
+            "midterm": ClipFeatures.from_arrays("midterm", ids, [a[::8] for a in arrays], hop_s=0.8),
+        },
         "music.clips": clips,
         "music.folds": pd.DataFrame({"clip_id": ids[:24], "fold": np.arange(24) // 2 % 3}),
-        "music.library_attention": pd.DataFrame(
-            {"clip_id": ids, "times": [[0.0, 1.0]] * 25, "weights": [[0.5, 0.5]] * 25}
-        ),
-        "music.theme.previous_model": None,
-        "music.theme.previous_themes": None,
+        "music.emotions": {
+            "emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),
+            "attention": pd.DataFrame(
+                {"clip_id": ids, "times": [[0.0, 1.0]] * 25, "weights": [[0.5, 0.5]] * 25}
+            ),
+        },
+        "music.theme.previous": None,
         "params:music.corpus": CorpusParameters(source="demo", root=str(tmp_path)),
-        "music.library_emotions": pd.DataFrame({"clip_id": ids, "p_calm": 0.8, "p_sad": 0.2}),
+        "params:music.split": SplitParameters(protocol="kfold"),
+        "params:evaluation": EvaluationParameters(n_resamples=100, n_permutations=100),
+        "params:recommend": RecommendParameters(voice="voices"),
         "params:music.theme": PARAMETERS,
         "params:executor": ExecutorParameters(n_jobs=1, progress=False),
-        "music.theme.store": ResultStore(tmp_path / "store"),
+        "params:cache": CacheParameters(
+            **{name: tmp_path / name for name in ("features", "results", "models", "degraded")}
+        ),
     }
 
 
@@ -95,12 +107,18 @@ def test_all_outputs_are_made(inputs, tmp_path, labelled):
     themes = catalog.load("music.themes")
     assert len(themes) == 25
     assert set(catalog.load("music.theme.mixtures")["emotion"]) == {"calm", "sad"}
-    metrics = catalog.load("music.theme.lda_audio_words.metrics")
+    results = catalog.load("theme.results")
+    metrics = results["metrics"]["lda_audio_words"]
     assert ("theme_accuracy" in metrics) == ("theme_ami" in metrics) == labelled
     assert "stability_ari" in metrics
     assert "cannot be heard" in catalog.load("music.theme.page")  # no clip has a file here
     assert set(catalog.load("music.theme.inaudible")) <= set(themes["clip_id"])
-    assert len(catalog.load("music.theme.svm_statistics.predictions")) == (24 if labelled else 0)
+    assert len(catalog.load("music.theme.discrimination")["svm_statistics"]) == (24 if labelled else 0)
+    assert list(results["comparison"]["role"][:1]) == (["proposed"] if labelled else [])
+    assert "stability_ari" in results["discovery"]
+    library = catalog.load("music.library")
+    assert list(library["tracks"]["clip_id"]) == list(inputs["music.clips"]["clip_id"])
+    assert set(library["mixtures"]["theme"]) == {card["theme"] for card in library["cards"]}
 
 
 def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
@@ -115,17 +133,9 @@ def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
 
 
 def test_inputs_come_from_the_music_side():
+    made = ("features", "clips", "folds", "emotions", "theme.previous")
+    given = ("music.corpus", "music.split", "music.theme", "evaluation", "recommend", "executor", "cache")
     assert create_pipeline().inputs() == {
-        "music.mfcc",
-        "music.midterm",
-        "music.clips",
-        "music.folds",
-        "music.library_emotions",
-        "music.library_attention",
-        "params:music.corpus",
-        "music.theme.previous_model",
-        "music.theme.previous_themes",
-        "music.theme.store",
-        "params:music.theme",
-        "params:executor",
+        *(f"music.{name}" for name in made),
+        *(f"params:{g}" for g in given),
     }

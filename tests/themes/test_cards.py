@@ -7,8 +7,8 @@ import pytest
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.themes.bags import AudioWords
-from affetto.themes.cards import as_tags, build_cards, cards_table, characteristic_words, over_represented
-from affetto.themes.figures import selection_figures, theme_map, topic_word_figure
+from affetto.themes.cards import as_tags, build_cards, characteristic_words, over_represented
+from affetto.themes.figures import selection_figures
 from affetto.themes.model import ThemeModel, fit_themes
 from affetto.themes.musical import (
     MAJOR_PROFILE,
@@ -109,7 +109,6 @@ def test_cards_describe_the_themes(library):
     assert sum(card["share"] for card in cards if card["emotion"] == "calm") == pytest.approx(1)
     names = [(card["emotion"], card["name"]) for card in cards]
     assert len(set(names)) == len(names)
-    assert len(cards_table(cards)) == len(cards)
 
 
 def test_names_are_unique_even_without_differences(library):
@@ -123,23 +122,13 @@ def test_names_are_unique_even_without_differences(library):
 
 
 def test_figures_draw(library):
-    words, clips, emotions, model, selection = library
-    themes = themes_table(model, words, emotions)
-    cards = build_cards(model, themes, clips, pd.DataFrame(), [f"w/{i}" for i in range(10)], CardParameters())
-    assert theme_map(words, themes, cards).data
+    *_, model, selection = library
     figures = selection_figures(selection, min_stability=0.6)
     assert set(figures) == {f"{emotion}.png" for emotion in model.emotions}
     for emotion, topics in model.emotions.items():
         figure = figures[f"{emotion}.png"]
         assert f"{emotion}: number of topics, {topics.n_topics} chosen" in figure.get_suptitle()
         assert len(figure.axes) == 3
-    assert len(topic_word_figure(model, [f"w/{i}" for i in range(10)], cards).data[0].y) == len(model.themes)
-
-
-def test_figures_of_nothing():
-    empty = AudioWords((), np.zeros((0, 3), np.uint16), (slice(0, 3),))
-    themes = pd.DataFrame(columns=["clip_id", "emotion", "theme"])
-    theme_map(empty, themes, [])
     assert selection_figures(pd.DataFrame(columns=list(COLUMNS)), min_stability=0.6) == {}
 
 

@@ -55,5 +55,4 @@ def _proposed(env: str | None) -> Estimator:
             context = session.load_context()
             use_parameters(context.config_loader["parameters"])
             name = f"voice.emotion.{proposed_model('voice')}.model"
-            loaded: Estimator = context.catalog.load(name)
-    return loaded
+            return _load(context.catalog.load(name))

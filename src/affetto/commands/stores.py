@@ -1,21 +1,23 @@
-"""The feature stores of the project that a command is called in, found through its catalog."""
+"""The feature stores of the project that a command is called in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from affetto.commands.guard import project
+from affetto.features.parameters import FeatureTable
 from affetto.features.status import Wanted
 from affetto.features.store import FeatureStore
 from affetto.pipelines.model_table import SIDES
+from affetto.results import CacheParameters
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A feature store of the catalog.
+    """A feature store of the project.
 
     Attributes
     ----------
@@ -60,42 +62,25 @@ def feature_stores(env: str | None, side: str | None) -> Iterator[list[Entry]]:
         # Kedro looks for the project where a session is created.
         session: KedroSession = KedroSession.create(env=env)
         with session:
-            context = session.load_context()
-            planned = {each: tuple(context.params[each]["features"]) for each in SIDES}
+            catalog = session.load_context().catalog
             sides = SIDES if side is None else (side,)
-            entries = [entry for each in sides for entry in _of_side(context.catalog, each, planned[each])]
-            yield [entry for entry in entries if entry.wanted.parameters or entry.store.root.is_dir()]
+            yield [entry for each in sides for entry in _of_side(catalog, each)]
 
 
-def _of_side(catalog: Any, side: str, planned: Collection[str]) -> list[Entry]:
-    from affetto.datasets.feature_store import FeatureStoreDataset
-
-    prefix = f"{side}."
-    names = sorted(name for name in _names(catalog, side) if name.startswith(prefix))
-    datasets = {name.removeprefix(prefix): catalog.get(name) for name in names}
+def _of_side(catalog: Any, side: str) -> list[Entry]:
     clips = catalog[f"{side}.clips"]
     table = clips.load() if clips.exists() else None
     corpus = catalog.load(f"params:{side}.corpus")
-    parameters = {feature: catalog.load(f"params:{side}.features.{feature}") for feature in planned}
+    parameters = FeatureTable.model_validate(catalog.load(f"params:{side}.features")).named
+    cache = CacheParameters.model_validate(catalog.load("params:cache"))
+    folder = cache.features / side
+    there = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     return [
         Entry(
             side,
             feature,
-            dataset.store,
+            FeatureStore(folder / feature),
             Wanted(parameters.get(feature), table, corpus.root, corpus.other_roots),
         )
-        for feature, dataset in datasets.items()
-        if isinstance(dataset, FeatureStoreDataset)
+        for feature in sorted({*parameters, *there})
     ]
-
-
-def _names(catalog: Any, side: str) -> list[str]:
-    """Return the entries of the catalog that are feature stores, those of patterns included."""
-    resolver = catalog.config_resolver
-    patterns = [pattern.replace("{side}", side) for pattern in resolver.list_patterns()]
-    names = [*catalog.keys(), *(name for name in patterns if "{" not in name)]
-    return [name for name in dict.fromkeys(names) if _is_store(resolver.resolve_pattern(name))]
-
-
-def _is_store(config: dict[str, Any]) -> bool:
-    return str(config.get("type", "")).rstrip("'>").endswith("FeatureStoreDataset")

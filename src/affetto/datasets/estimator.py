@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.storage import local_path
-from affetto.whole_files import new_directory, reading
-
-if TYPE_CHECKING:
-    from affetto.models.base import Estimator
+from affetto.whole_files import new_directory
 
 SIGNATURE = "signature.json"
 
 
-class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
+class EstimatorDataset(AbstractDataset[Path, Path]):
     """A folder that holds one fitted estimator.
 
     Saving takes the folder a model was fitted into and replaces the entry by a copy of it, which is never
-    seen half; loading returns the estimator itself. Nothing is pickled.
+    seen half; loading returns the folder, which `load_estimator` reads. Nothing is pickled.
 
     Parameters
     ----------
@@ -39,8 +36,8 @@ class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
         self._command = command
         self.metadata = metadata
 
-    def load(self) -> Estimator:
-        """Load the estimator.
+    def load(self) -> Path:
+        """Return the folder.
 
         Raises
         ------
@@ -49,10 +46,7 @@ class EstimatorDataset(AbstractDataset[Path, "Estimator"]):
         """
         if not self._exists():
             raise AffettoError(f"There is no fitted model in {self._directory}: run `{self._command}` first.")
-        from affetto.models.registry import load_estimator
-
-        with reading(self._directory, otherwise=f"run `{self._command}` again"):
-            return load_estimator(self._directory)
+        return self._directory
 
     def save(self, data: Path) -> None:
         """Replace the model by a copy of the folder `data`."""

@@ -13,30 +13,34 @@ from affetto.whole_files import storage_fails
 _LOGGER = logging.getLogger(__name__)
 
 
-class PreviousDataset(AbstractDataset[None, Any]):
-    """Loads another entry as the run before left it; None the first time, and where it cannot be read.
+class PreviousDataset(AbstractDataset[None, "dict[str, Any] | None"]):
+    """Loads other entries as the run before left them; None the first time, and where one cannot be read.
 
-    A node that reads it and a node behind that writes the other entry make no circle, as they would with one
-    entry.
+    A node that reads it and a node behind that writes the other entries make no circle, as they would with
+    one entry.
 
     Parameters
     ----------
-    dataset
-        The other entry's configuration: `type`, `filepath`, ….
+    datasets
+        Name → the other entry's configuration: `type`, `filepath`, ….
     metadata
         Ignored here; read by Kedro-Viz.
     """
 
-    def __init__(self, *, dataset: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        self._kept: AbstractDataset[Any, Any] = AbstractDataset.from_config("previous", dataset)
+    def __init__(
+        self, *, datasets: dict[str, dict[str, Any]], metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._kept: dict[str, AbstractDataset[Any, Any]] = {
+            name: AbstractDataset.from_config(f"previous {name}", entry) for name, entry in datasets.items()
+        }
         self.metadata = metadata
 
-    def load(self) -> Any:
-        """Return what is there, or None, with a warning where it is damaged or of another version."""
-        if not self._kept.exists():
+    def load(self) -> dict[str, Any] | None:
+        """Return what is there by name, or None, with a warning where it is damaged or of another version."""
+        if not all(entry.exists() for entry in self._kept.values()):
             return None
         try:
-            return self._kept.load()
+            return {name: entry.load() for name, entry in self._kept.items()}
         except DatasetError as error:  # an interrupted run must not stop all that follow
             cause = error.__cause__
             damaged = isinstance(cause, DamagedFileError) or not isinstance(cause, AffettoError | ImportError)
@@ -56,4 +60,4 @@ class PreviousDataset(AbstractDataset[None, Any]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"dataset": str(self._kept)}
+        return {"datasets": {name: str(entry) for name, entry in self._kept.items()}}

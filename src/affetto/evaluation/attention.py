@@ -19,37 +19,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating]
 
 
-def attention_figure(
-    times_s: Floats,
-    weights: Floats,
-    *,
-    image: Floats | None = None,
-    hop_s: float | None = None,
-    image_label: str = "coefficient",
-    title: str = "",
-) -> Figure:
-    """Draw the attention over one clip, under it on the same time axis the features the model heard.
-
-    Parameters
-    ----------
-    times_s, weights
-        Start time (s) and weight of each step, shape [n_steps].
-    image
-        Features of the clip, shape [n_frames, n_dimensions], for instance MFCC or log-mel; drawn when given
-        with `hop_s`.
-    hop_s
-        Hop between the frames of `image`, s.
-    image_label
-        What the rows of the image are.
-    title
-        Name of the clip.
-    """
-    shown = image is not None and hop_s is not None
-    figure = canvas(6.4, 3.2 if shown else 1.8)
-    _clip(figure, times_s, weights, image if shown else None, hop_s or 0.0, image_label, title)
-    return figure
-
-
 def attention_examples_figure(
     attention: pd.DataFrame, predictions: pd.DataFrame, spectrograms: ClipFeatures | None = None
 ) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from affetto.evaluation.wording import comparison_markdown
 
 __all__ = ["COMPARISON_COLUMNS", "compare", "comparison_markdown", "leakage", "proposed_model"]
 
+_LOGGER = logging.getLogger(__name__)
 COMPARISON_COLUMNS = (
     "task",
     "model",
@@ -125,6 +127,28 @@ def compare(
             row |= _tests(predictions[str(proposed)], table, chosen, n_tests=len(predictions) - 1)
         rows.append(row)
     return _sorted(_judged(pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS)), chosen.alpha))
+
+
+def on_common_clips(predictions: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Keep the clips that all models have scored, as a feature may have failed for some.
+
+    Models without a scored clip are left out.
+    """
+    known = {model: table for model, table in predictions.items() if len(table)}
+    if not known:
+        return {}
+    common = set.intersection(*(set(table["clip_id"]) for table in known.values()))
+    dropped = max(table["clip_id"].nunique() for table in known.values()) - len(common)
+    if dropped:
+        _LOGGER.warning("%d clips are left out of the comparison: not every model could score them.", dropped)
+    return {model: table[table["clip_id"].isin(common)] for model, table in known.items()}
+
+
+def models_below_each_other(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the tables of models, with a column `model` in front; models without rows are left out."""
+    known = [table.assign(model=name) for name, table in tables.items() if len(table)]
+    table = pd.concat(known, ignore_index=True) if known else pd.DataFrame({"model": pd.Series(dtype=str)})
+    return table[["model", *(name for name in table.columns if name != "model")]]
 
 
 def proposed_model(roles: Mapping[str, str]) -> str | None:

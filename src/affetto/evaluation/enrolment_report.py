@@ -48,7 +48,7 @@ def enrolment_figure(table: pd.DataFrame) -> Figure:
 
 def enrolment_illustration(table: pd.DataFrame) -> Illustration:
     """Draw the gain with its heading and a caption that says how to read it."""
-    return Illustration(
+    return Illustration.of(
         enrolment_figure(table),
         "Gain of an enrolment",
         "Points of UAR gained when a model has first heard other clips of the same speaker without their "

@@ -27,7 +27,7 @@ _NOTHING = "No clip with a label was scored."
 def score_illustrations(
     comparison: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], *, n_bins: int
 ) -> dict[str, Illustration]:
-    """Draw what every task has: `comparison_plot`, `confusion_figure` and `reliability_figure`.
+    """Draw what every task has: `comparison`, `confusion` and `reliability`.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ def score_illustrations(
     """
     known = not comparison.empty
     return {
-        "comparison_plot": Illustration(
+        "comparison": Illustration.of(
             comparison_figure(comparison) if known else nothing(_NOTHING),
             "UAR of each model",
             "Filled marks: UAR on grouped folds with its interval over groups. Hollow marks, where drawn: "
             "the same model on random folds.",
         ),
-        "confusion_figure": Illustration(
+        "confusion": Illustration.of(
             confusion_figure(predictions) if known else nothing(_NOTHING),
             "Confusions",
             "Rows are true classes, columns predicted ones; each cell is the percentage of its row.",
         ),
-        "reliability_figure": Illustration(
+        "reliability": Illustration.of(
             reliability_figure(predictions, n_bins=n_bins) if known else nothing(_NOTHING),
             "Reliability",
             "Accuracy of the clips at each confidence. Below the diagonal a model is surer than it may be; "
@@ -62,7 +62,7 @@ def score_illustrations(
 
 def training_illustration(histories: Mapping[str, pd.DataFrame]) -> Illustration:
     """Draw the curves of the models that are trained in epochs."""
-    return Illustration(
+    return Illustration.of(
         training_figure(histories),
         "Training",
         "Means over fits; bands from the lowest to the highest fit. Later epochs are reached by fewer fits.",
@@ -74,7 +74,7 @@ def attention_illustration(
 ) -> Illustration:
     """Draw where the proposed model listens, for one clip of each class and one that it told wrongly."""
     under = " Under it the log-mel spectrogram of the clip." if spectrograms is not None else ""
-    return Illustration(
+    return Illustration.of(
         attention_examples_figure(attention, predictions, spectrograms),
         "Attention",
         "Weight of each moment of the clip that the proposed model recognised most surely in each class, and "
@@ -85,7 +85,7 @@ def attention_illustration(
 
 def group_illustration(scores: pd.DataFrame) -> Illustration:
     """Draw how the UAR differs between speakers, artists or songs."""
-    return Illustration(
+    return Illustration.of(
         groups_figure(scores),
         "UAR of each group",
         "A dot a group (speaker, artist, song) over the classes that it has, their mean as a line; with more "
@@ -95,7 +95,7 @@ def group_illustration(scores: pd.DataFrame) -> Illustration:
 
 def importance_illustration(importance: pd.DataFrame) -> Illustration:
     """Draw what the models lose without each group of descriptors."""
-    return Illustration(
+    return Illustration.of(
         importance_figure(importance),
         "Importance of descriptors",
         "Points of UAR lost when descriptors of a clip are exchanged for those of another test clip of its "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -39,21 +40,42 @@ _LARGE_GAP = 0.02
 
 @dataclass(frozen=True)
 class Illustration:
-    """A figure of the report.
+    """A figure of the report, drawn.
 
     Attributes
     ----------
-    figure
-        What is drawn.
+    png
+        The image, which carries title and caption as its metadata.
     title
         Heading over it.
     caption
         How to read it, in a sentence or two; also its text for readers who cannot see it.
     """
 
-    figure: Figure
+    png: bytes
     title: str
     caption: str
+
+    @classmethod
+    def of(cls, figure: Figure, title: str, caption: str) -> Self:
+        """Draw a figure."""
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=_PNG_DPI, metadata={"Title": title, "Description": caption})
+        return cls(image.getvalue(), title, caption)
+
+    @classmethod
+    def read(cls, png: bytes) -> Self:
+        """Read what `of` drew."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(png)) as image:
+            return cls(png, image.info.get("Title", ""), image.info.get("Description", ""))
+
+    @property
+    def width_px(self) -> int:
+        """Width at which it is shown, pixels."""
+        width: int = struct.unpack(">I", self.png[16:20])[0]  # of the header, which a PNG begins with
+        return round(width * _PIXELS_PER_INCH / _PNG_DPI)
 
 
 def render_report(
@@ -201,12 +223,10 @@ def _cell(name: str, row: pd.Series[Any]) -> str:
 
 
 def _embedded(name: str, illustration: Illustration) -> dict[str, str]:
-    image = io.BytesIO()
-    illustration.figure.savefig(image, format="png", dpi=_PNG_DPI)
     return {
         "name": name,
-        "width": str(round(_PIXELS_PER_INCH * illustration.figure.get_figwidth())),
+        "width": str(illustration.width_px),
         "title": illustration.title,
         "caption": illustration.caption,
-        "data": base64.b64encode(image.getvalue()).decode("ascii"),
+        "data": base64.b64encode(illustration.png).decode("ascii"),
     }

@@ -45,7 +45,7 @@ def robustness_figure(table: pd.DataFrame) -> Figure:
 
 def robustness_illustration(table: pd.DataFrame) -> Illustration:
     """Draw the robustness with its heading and a caption that says how to read it."""
-    return Illustration(
+    return Illustration.of(
         robustness_figure(table),
         "Robustness of each model",
         "Change of the UAR on degraded copies of the test clips, in points, with its paired interval over "

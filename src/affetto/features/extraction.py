@@ -40,7 +40,7 @@ _REASONS_LOGGED = 5
 
 @dataclass(frozen=True, eq=False)
 class ExtractionPlan:
-    """A feature to extract of a table of clips; saving it to a `FeatureStoreDataset` does the work.
+    """A feature to extract of a table of clips.
 
     Parameters
     ----------
@@ -84,6 +84,12 @@ class _Filled:
     reasons: dict[int, str]
     n_reused: int
     index: KeyIndex
+
+
+def extract(plan: ExtractionPlan, store: Path) -> ClipFeatures:
+    """Return the features of a plan's clips, memory-mapped, without those that failed; see `run_plan`."""
+    found = FeatureStore(store)
+    return found.features(run_plan(plan, found).fingerprint)
 
 
 def run_plan(plan: ExtractionPlan, store: FeatureStore) -> ExtractionReport:

@@ -190,3 +190,24 @@ class EncoderParameters(_Parameters):
 FeatureParameters = (
     MfccParameters | LogMelParameters | MidtermParameters | OpenSmileParameters | EncoderParameters
 )
+
+
+class FeatureTable(BaseModel):
+    """The features of a side by name, with their parameters; those that no model reads are not extracted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mfcc: MfccParameters | None = None
+    midterm: MidtermParameters | None = None
+    log_mel: LogMelParameters | None = None
+    functionals: OpenSmileParameters | None = None
+    raw_functionals: OpenSmileParameters | None = None
+    egemaps: OpenSmileParameters | None = None
+    lld: OpenSmileParameters | None = None
+    correlations: OpenSmileParameters | None = None
+    encoder: EncoderParameters | None = None
+
+    @property
+    def named(self) -> dict[str, FeatureParameters]:
+        """The features that have parameters, in the order of the class."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -65,6 +66,15 @@ def copy_calibrated(
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
         write_signature(partial, {**signature, "temperature": temperature, "learnt_from": learnt_from})
+
+
+def model_digest(directory: Path) -> str:
+    """Hash all files of a saved model, wherever it lies."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(directory).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def installed_versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from affetto.errors import AffettoError, validation_sentence
 from affetto.models.base import Estimator
 from affetto.models.model_directory import read_signature
+from affetto.whole_files import reading
 
 ESTIMATORS: dict[str, str] = {
     "attention_lstm_kernel": "affetto.models.attention_lstm_kernel:AttentionLstmKernel",
@@ -99,8 +100,13 @@ def load_estimator(directory: Path) -> Estimator:
     Raises
     ------
     AffettoError
-        When the directory holds no model or one of an unknown kind.
+        When the directory holds no model, one of an unknown kind, or a damaged one.
     """
+    with reading(Path(directory), otherwise="fit the model again"):
+        return _load(Path(directory))
+
+
+def _load(directory: Path) -> Estimator:
     name = read_signature(Path(directory))["estimator"]
     if name not in ESTIMATORS:
         raise AffettoError(

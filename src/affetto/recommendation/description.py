@@ -13,6 +13,7 @@ from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.models.experiment import predict_clips
+from affetto.models.model_directory import model_digest
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
 from affetto.themes.bags import count_words
@@ -42,7 +43,7 @@ def predict_library(
     Parameters
     ----------
     directory
-        Folder of the fitted model; its name stands for all that the model was made of.
+        Folder of the fitted model.
     clips
         `clip_id, duration_s` of the tracks at least.
     features
@@ -84,7 +85,7 @@ def _predict(task: tuple[Path, FeatureSet, pd.DataFrame, float, ResultStore]) ->
     directory, features, clips, highlight_s, store = task
     key = {
         "what": "library_emotions",
-        "model": directory.name,
+        "model": model_digest(directory),
         "features": features.fingerprint,
     }
     told = store.compute(key, lambda: _told(predict_clips(directory, features)))

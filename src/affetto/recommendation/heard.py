@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -97,3 +98,11 @@ def sort_emotions(emotions: Sequence[str], probabilities: np.ndarray) -> tuple[E
 def round_probability(value: float) -> float:
     """Round to what a reader can use, and mend the last bit of a sum."""
     return float(np.clip(round(float(value), 6), 0.0, 1.0))
+
+
+class HeardRecording(NamedTuple):
+    """What was heard in one recording; where there is speech, its steps over time and their figure (PNG)."""
+
+    voice: HeardVoice
+    timeline: pd.DataFrame | None = None
+    figure: bytes | None = None

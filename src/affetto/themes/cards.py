@@ -131,23 +131,6 @@ def _titles_and_highlights(
     }
 
 
-def cards_table(cards: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return the cards as a table of plain values, a row a theme, for previews."""
-    rows = [
-        {
-            "theme": card["theme"],
-            "name": card["name"],
-            "size": card["size"],
-            "share": round(card["share"], 3),
-            "tags": ", ".join(tag["tag"] for tag in card["tags"]),
-            "exemplar": card["exemplars"][0]["clip_id"] if card["exemplars"] else "",
-            **{name: round(value, 2) for name, value in card["differences"].items()},
-        }
-        for card in cards
-    ]
-    return pd.DataFrame(rows)
-
-
 def as_tags(value: object) -> list[str]:
     """Return a clip's tags as a list, whatever Parquet made of them; missing is empty."""
     if isinstance(value, list | tuple | np.ndarray):

@@ -1,24 +1,16 @@
-"""Figures of themes."""
+"""Figures of how many topics an emotion has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from affetto.evaluation.palette import INK, PALETTE, grid, tidy
-from affetto.themes.bags import AudioWords, weigh
-from affetto.themes.model import ThemeModel
-from affetto.themes.parameters import BagParameters
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
-    from plotly.graph_objects import Figure
+    from matplotlib.figure import Figure
 
-MAP_CLIPS = 5000
-HEAT_WORDS = 15
 MEASURES = {
     "held-out perplexity": {"perplexity": ""},
     "coherence (NPMI)": {"coherence_npmi": ""},
@@ -26,46 +18,7 @@ MEASURES = {
 }
 
 
-def theme_map(
-    words: AudioWords, themes: pd.DataFrame, cards: Sequence[dict[str, Any]], *, seed: int = 0
-) -> Figure:
-    """Draw clips by the first two principal components of their bags of audio words, coloured by theme.
-
-    At most 5,000 clips, drawn at random, are shown.
-    """
-    import plotly.express as px
-    from sklearn.decomposition import PCA
-
-    shown = themes.sort_values("theme", kind="stable")
-    if len(shown) > MAP_CLIPS:
-        shown = shown.sample(MAP_CLIPS, random_state=seed).sort_values("theme", kind="stable")
-    names = {card["theme"]: f"{card['theme']} {card['name']}" for card in cards}
-    bags = weigh(words.select(list(shown["clip_id"])), BagParameters())
-    n_components = min(2, *bags.shape) if bags.size else 0
-    points = np.zeros((len(bags), 2))
-    if n_components:
-        points[:, :n_components] = PCA(n_components, svd_solver="full").fit_transform(bags)
-    table = pd.DataFrame(
-        {
-            "component 1": points[:, 0],
-            "component 2": points[:, 1],
-            "theme": [names.get(theme, theme) for theme in shown["theme"]],
-            "emotion": shown["emotion"].to_numpy(),
-            "clip": shown["clip_id"].to_numpy(),
-        }
-    )
-    return px.scatter(
-        table,
-        x="component 1",
-        y="component 2",
-        color="theme",
-        symbol="emotion",
-        hover_name="clip",
-        title="Theme map: bags of audio words, two principal components",
-    )
-
-
-def selection_figures(selection: pd.DataFrame, *, min_stability: float) -> dict[str, MatplotlibFigure]:
+def selection_figures(selection: pd.DataFrame, *, min_stability: float) -> dict[str, Figure]:
     """Draw what each number of topics scores, a figure an emotion.
 
     Parameters
@@ -86,7 +39,7 @@ def selection_figures(selection: pd.DataFrame, *, min_stability: float) -> dict[
     }
 
 
-def _selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) -> MatplotlibFigure:
+def _selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) -> Figure:
     figure, panels = grid(len(MEASURES), columns=len(MEASURES), width=2.6, height=2.4)
     chosen = rows["chosen"].astype(bool)
     for axes, (title, measures) in zip(panels, MEASURES.items(), strict=True):
@@ -105,32 +58,3 @@ def _selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) ->
     number = ", ".join(str(n) for n in rows.loc[chosen, "n_topics"])
     figure.suptitle(f"{emotion}: number of topics, {number} chosen", fontsize=10)
     return figure
-
-
-def topic_word_figure(
-    model: ThemeModel, word_names: Sequence[str], cards: Sequence[dict[str, Any]]
-) -> Figure:
-    """Draw P(word | theme) over the mean of the emotion's themes, in bits, of the most telling words."""
-    from plotly.graph_objects import Figure as PlotlyFigure
-    from plotly.graph_objects import Heatmap
-
-    rows, labels = [], []
-    names = {card["theme"]: card["name"] for card in cards}
-    for emotion, topics in model.emotions.items():
-        p = topics.word_probabilities
-        rows.append(np.log2(p / p.mean(axis=0)))
-        labels += [f"{theme} {names.get(theme, '')}".strip() for theme in model.themes_of(emotion)]
-    lift = np.concatenate(rows) if rows else np.zeros((0, len(word_names)))
-    telling = {int(index) for row in lift for index in np.argsort(-row, kind="stable")[:HEAT_WORDS]}
-    columns = sorted(telling)
-    heat = Heatmap(
-        z=lift[:, columns].round(3).tolist(),
-        x=[word_names[index] for index in columns],
-        y=labels,
-        colorscale="RdBu",
-        zmid=0,
-        colorbar={"title": "lift (bits)"},
-    )
-    return PlotlyFigure(heat).update_layout(
-        title="Audio words that tell themes apart", yaxis={"autorange": "reversed"}
-    )

@@ -31,6 +31,7 @@ def render_page(
     failed: Mapping[str, str],
     *,
     corpus: str,
+    changes: Sequence[str],
     players: int,
     word_players: int,
 ) -> str:
@@ -50,6 +51,8 @@ def render_page(
         MP3 by name, and clips that cannot be heard with the reason (see `listening.listening_material`).
     corpus
         Where the music is from.
+    changes
+        What became of the themes of the training before, in sentences.
     players, word_players
         Exemplars, and words of a theme that have a player.
 
@@ -75,6 +78,7 @@ def render_page(
     ]
     return page_template("affetto.themes", "page.html.j2").render(
         corpus=corpus,
+        changes=changes,
         emotions=emotions,
         n_themes=len(cards),
         n_clips=sum(int(card["size"]) for card in cards),

@@ -19,7 +19,6 @@ import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
@@ -44,21 +43,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
-_REPORTED = (
-    ".comparison",
-    ".enrolment",
-    ".groups",
-    ".highlights",
-    ".importance",
-    ".report",
-    ".robustness",
-    ".strangers",
-)
-_MODEL = re.compile(
-    r"(?P<side>music|voice)\.emotion\.(?P<model>.+)\.(?P<what>predictions|histories|metrics|fitted)"
-    r"|music\.theme\.(?P<theme>.+)\.metrics"
-)
-"""The data sets of a catalog that make up what MLflow keeps of a model."""
+_MODEL = re.compile(r"(?P<side>music|voice)\.emotion\.(?P<model>.+)\.(?P<what>results|model)")
+"""The data sets that make up what MLflow keeps of a model; its scores are in `<task>.results`."""
+_TASK = re.compile(r"(?P<task>\w+)\.(?P<what>results|tables)")
 _WITH_THE_RUN = ("music", "voice", "evaluation", "taxonomy")
 """Groups of parameters that are kept with a run: not whose voice was heard, nor where runs are tracked."""
 _OLDEST_LIMIT = 500
@@ -129,9 +116,7 @@ class TrackingHook:
             theirs.tracking.params.long_params_strategy = "truncate"  # the taxonomy is long
 
     @hook_impl
-    def before_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
-    ) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline) -> None:
         """Start the parent run, after making sure that the store answers.
 
         Raises
@@ -140,13 +125,18 @@ class TrackingHook:
             When the store cannot be used, or the runner is one whose workers cannot be tracked.
         """
         self.link = self.failure = None
-        self._catalog, self._children, self._awaited = catalog, {}, {}
-        for name in pipeline.all_outputs():
+        self._children, self._awaited = {}, {}
+        outputs = pipeline.all_outputs()
+        for name in outputs:
             found = _MODEL.fullmatch(name)
             if found:
-                self._awaited.setdefault(_task_and_model(found), set()).add(name)
+                task = f"{found['side']}_emotion"
+                scores = {f"{task}.results"} & outputs
+                self._awaited.setdefault((task, found["model"]), scores).add(name)
         if not self._awaited:
             return
+        if "theme.results" in outputs:
+            self._awaited |= {("theme", name): {"theme.results"} for name in _theme_roles()}
         if "ParallelRunner" in str(run_params.get("runner")):
             raise AffettoError(
                 "ParallelRunner cannot run pipelines that train: leave --runner out, the steps use all cores "
@@ -175,14 +165,27 @@ class TrackingHook:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Log what is known of a model, and reports, as soon as they are there."""
+        from affetto.tracking.fitted_model import log_fitted_model
+
         with self._lock, self._noting_failure():
             if self._parent is None or self.failure:
                 return
-            found = _MODEL.fullmatch(dataset_name)
-            if found:
-                self._log_part(dataset_name, *_task_and_model(found), found["what"] or "metrics", data)
-            elif dataset_name.endswith(_REPORTED):
-                self._log_report(dataset_name, data)
+            model, task = _MODEL.fullmatch(dataset_name), _TASK.fullmatch(dataset_name)
+            if model:
+                run = self._child(f"{model['side']}_emotion", model["model"])
+                if model["what"] == "results":
+                    self._log_cross_validation(run.info.run_id, model["model"], data)
+                else:
+                    log_fitted_model(run, Path(data), f"{model['side']}_emotion-{model['model']}")
+                self._done(f"{model['side']}_emotion", model["model"], dataset_name)
+            elif task and task["what"] == "results":
+                self._log_scores(task["task"], dataset_name, data)
+            elif task:
+                for name, table in data.items():
+                    self._log_file(f"{task['task']}/{name}.csv", table.to_csv(index=False))
+            elif dataset_name == "reports":
+                for name, page in data.items():
+                    self._log_file(f"{name}.html", page)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -296,28 +299,48 @@ class TrackingHook:
             self._children[task, name] = run
         return self._children[task, name]
 
-    def _log_part(self, dataset: str, task: str, name: str, what: str, data: Any) -> None:
+    def _log_cross_validation(self, run_id: str, name: str, results: Mapping[str, Any]) -> None:
+        """Keep out-of-fold predictions, and how training or the inner search went."""
         from affetto.evaluation.figures import confusion_figure, training_figure
-        from affetto.tracking.fitted_model import log_fitted_model
 
-        run = self._child(task, name)
-        run_id = run.info.run_id
-        if what == "predictions":
-            self._client.log_text(run_id, data.to_csv(index=False), "predictions.csv")
-            self._client.log_figure(run_id, confusion_figure({name: data}), "confusion.png")
-        elif what == "histories" and "epoch" not in data:
-            self._client.log_text(run_id, data.to_csv(index=False), "inner_search.csv")
-        elif what == "histories" and len(data):
-            self._client.log_figure(run_id, training_figure({name: data}), "training.png")
-            self._log_curves(run_id, data)
-        elif what == "metrics":
-            self._log_metrics(run_id, data)
-        elif what == "fitted":
-            log_fitted_model(run, Path(data), f"{task}-{name}")
-        awaited = self._awaited[task, name]
-        awaited.discard(dataset)
-        if not awaited:
-            self._client.set_terminated(run_id, "FINISHED")
+        predictions, histories = results["predictions"], results["histories"]
+        self._client.log_text(run_id, predictions.to_csv(index=False), "predictions.csv")
+        self._client.log_figure(run_id, confusion_figure({name: predictions}), "confusion.png")
+        if "epoch" not in histories:
+            self._client.log_text(run_id, histories.to_csv(index=False), "inner_search.csv")
+        elif len(histories):
+            self._client.log_figure(run_id, training_figure({name: histories}), "training.png")
+            self._log_curves(run_id, histories)
+
+    def _log_scores(self, task: str, dataset: str, results: Mapping[str, Any]) -> None:
+        """Keep the figures of each model of a task with its run, those of the probes too."""
+        from affetto.evaluation.enrolment import enrolment_metrics
+        from affetto.evaluation.robustness import robustness_metrics
+        from affetto.evaluation.strangers import stranger_metrics
+
+        probes = {
+            "robustness": robustness_metrics,
+            "enrolment": enrolment_metrics,
+            "strangers": stranger_metrics,
+        }
+        for name, metrics in results["metrics"].items():
+            if (task, name) in self._awaited:
+                found = dict(metrics)
+                for probe, metrics_of in probes.items():
+                    if probe in results:
+                        found |= metrics_of(results[probe], name)
+                self._log_metrics(self._child(task, name).info.run_id, found)
+                self._done(task, name, dataset)
+
+    def _done(self, task: str, name: str, dataset: str) -> None:
+        """Finish the run of a model when nothing more will be known of it."""
+        self._awaited[task, name].discard(dataset)
+        if not self._awaited[task, name]:
+            self._client.set_terminated(self._children[task, name].info.run_id, "FINISHED")
+
+    def _log_file(self, name: str, text: str) -> None:
+        if self._parent is not None:
+            self._client.log_text(self._parent.info.run_id, text, name)
 
     def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
@@ -337,25 +360,6 @@ class TrackingHook:
             for epoch, value in means[name].dropna().items()
         ]
         self._client.log_batch(run_id, metrics=curves)
-
-    def _log_report(self, dataset: str, data: Any) -> None:
-        """Keep a table or report with the parent run, and what a table says of a model with that model."""
-        from affetto.evaluation.enrolment import enrolment_metrics
-        from affetto.evaluation.robustness import robustness_metrics
-        from affetto.evaluation.strangers import stranger_metrics
-
-        task, _, what = dataset.rpartition(".")
-        path = Path(str(getattr(self._catalog[dataset], "_filepath", "")))
-        if path.is_file() and self._parent is not None:
-            self._client.log_artifact(self._parent.info.run_id, str(path), artifact_path=task)
-        of_models = {
-            "robustness": robustness_metrics,
-            "enrolment": enrolment_metrics,
-            "strangers": stranger_metrics,
-        }
-        for (of_task, name), run in self._children.items():
-            if of_task == task and what in of_models:
-                self._log_metrics(run.info.run_id, of_models[what](data, name))
 
     @contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -423,8 +427,11 @@ def _tags(name: str, parameters: Mapping[str, Any], project: Path, sides: list[s
     return tags
 
 
-def _task_and_model(found: re.Match[str]) -> tuple[str, str]:
-    return ("theme", found["theme"]) if found["theme"] else (f"{found['side']}_emotion", found["model"])
+def _theme_roles() -> dict[str, str]:
+    from affetto.themes.classifiers import DISCRIMINATION_ROLES
+    from affetto.themes.clustering import DISCOVERY_ROLES
+
+    return {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
 
 
 def _role_and_parameters(
@@ -435,7 +442,6 @@ def _role_and_parameters(
 
         entry = model_table(side)[name]
         return entry.role, entry.model_dump(mode="json")
-    from affetto.pipelines.theme.nodes import ROLES
     from affetto.themes.parameters import ThemeParameters
 
-    return ROLES[name], ThemeParameters(**parameters["music"]["theme"]).model_dump(mode="json")
+    return _theme_roles()[name], ThemeParameters(**parameters["music"]["theme"]).model_dump(mode="json")

@@ -6,23 +6,22 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.figure import audit_figure
 from affetto.corpora.findings import log_summary
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.report import render_audit
 from affetto.corpora.several import audit_corpora, index_corpora
-from affetto.corpora.splits import check_protocol, make_folds, make_random_folds
+from affetto.corpora.splits import check_protocol, make_folds
 from affetto.corpora.summary import summarise_audit
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
 
 
 def index(
     corpus: CorpusParameters,
     taxonomy: dict[str, Any],
     executor: ExecutorParameters,
-    store: ResultStore,
+    cache: CacheParameters,
     *,
     side: str,
     kind: str | None = None,
@@ -33,7 +32,7 @@ def index(
     """
     kind = kind or side
     try:
-        return index_corpora(corpus, taxonomy, side=kind, executor=executor, store=store)
+        return index_corpora(corpus, taxonomy, side=kind, executor=executor, store=cache.store)
     except AffettoError as error:
         raise AffettoError(str(error).replace(f"{kind}.corpus.", f"{side}.corpus.")) from error
 
@@ -43,19 +42,24 @@ def audit(
     corpus: CorpusParameters,
     audit: AuditParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], Any, str]:
+    cache: CacheParameters,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Measure all clips, keep those fit for use, and sum up what was found.
 
     Returns
     -------
     tuple
-        Accepted clips, rejected clips, summary, figure, report.
+        Accepted clips, rejected clips, summary.
     """
-    clips, rejected = audit_corpora(raw_clips, corpus, audit, executor, store=store)
+    clips, rejected = audit_corpora(raw_clips, corpus, audit, executor, store=cache.store)
     summary = summarise_audit(clips, rejected, audit)
     log_summary(summary)
-    return clips, rejected, summary, audit_figure(clips), render_audit(summary, clips, rejected)
+    return clips, rejected, summary
+
+
+def report_audit(summary: dict[str, Any], clips: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Write what the audit has found as one HTML page."""
+    return render_audit(summary, clips, rejected)
 
 
 def split(
@@ -64,8 +68,3 @@ def split(
     """Divide the labelled clips by group or by corpus."""
     check_protocol(corpus, split, side=side)
     return make_folds(clips, split, tested=corpus.known_as)
-
-
-def split_at_random(clips: pd.DataFrame, folds: pd.DataFrame, split: SplitParameters) -> pd.DataFrame:
-    """Divide the labelled clips into as many folds regardless of groups, for the leakage gap."""
-    return make_random_folds(clips, folds, seed=split.seed)

@@ -10,7 +10,7 @@ from affetto.pipelines.corpora import nodes
 
 
 def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
-    """Build the corpora pipeline of a side.
+    """Build the corpora pipeline of a side; its nodes are tagged with it.
 
     Parameters
     ----------
@@ -19,46 +19,46 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     kind
         Which of `music` and `voice` the corpus holds, where `side` is neither.
     """
+    index = partial(nodes.index, side=side, kind=kind)
+    split = partial(nodes.split, side=side)
     return Pipeline(
         [
             Node(
-                update_wrapper(partial(nodes.index, side=side, kind=kind), nodes.index),
-                inputs=[f"params:{side}.corpus", "params:taxonomy", "params:executor", f"{side}.audit_store"],
+                update_wrapper(index, nodes.index),
+                inputs=[f"params:{side}.corpus", "params:taxonomy", "params:executor", "params:cache"],
                 outputs=f"{side}.raw_clips",
-                name="index",
-                namespace=f"{side}.corpora",
+                name=f"index_{side}",
+                namespace="corpora",
             ),
             Node(
                 nodes.audit,
-                inputs={
-                    "raw_clips": f"{side}.raw_clips",
-                    "corpus": f"params:{side}.corpus",
-                    "audit": f"params:{side}.audit",
-                    "executor": "params:executor",
-                    "store": f"{side}.audit_store",
-                },
-                outputs=[
-                    f"{side}.{what}"
-                    for what in ("clips", "rejected", "audit_summary", "audit_figure", "audit_report")
+                inputs=[
+                    f"{side}.raw_clips",
+                    f"params:{side}.corpus",
+                    f"params:{side}.audit",
+                    "params:executor",
+                    "params:cache",
                 ],
-                name="audit",
-                namespace=f"{side}.corpora",
+                outputs=[f"{side}.clips", f"{side}.rejected", f"{side}.audit_summary"],
+                name=f"audit_{side}",
+                namespace="corpora",
             ),
             Node(
-                update_wrapper(partial(nodes.split, side=side), nodes.split),
+                nodes.report_audit,
+                inputs=[f"{side}.audit_summary", f"{side}.clips", f"{side}.rejected"],
+                outputs=f"{side}.audit_report",
+                name=f"report_{side}_audit",
+                namespace="corpora",
+            ),
+            Node(
+                update_wrapper(split, nodes.split),
                 inputs=[f"{side}.clips", f"params:{side}.corpus", f"params:{side}.split"],
                 outputs=f"{side}.folds",
-                name="split",
-                namespace=f"{side}.corpora",
+                name=f"split_{side}",
+                namespace="corpora",
             ),
-            Node(
-                nodes.split_at_random,
-                inputs=[f"{side}.clips", f"{side}.folds", f"params:{side}.split"],
-                outputs=f"{side}.random_folds",
-                name="split_at_random",
-                namespace=f"{side}.corpora",
-            ),
-        ]
+        ],
+        tags=side,
     )
 
 
@@ -70,4 +70,4 @@ def create_clips_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     side, kind
         As for `create_pipeline`.
     """
-    return create_pipeline(side, kind=kind).to_outputs(f"{side}.clips")
+    return create_pipeline(side, kind=kind).to_outputs(f"{side}.clips", f"{side}.audit_report")

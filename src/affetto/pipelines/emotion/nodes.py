@@ -12,43 +12,56 @@ import pandas as pd
 from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
-from affetto.corpora.splits import make_folds
+from affetto.corpora.splits import make_folds, make_random_folds
+from affetto.evaluation.comparison import (
+    COMPARISON_COLUMNS,
+    compare,
+    models_below_each_other,
+    on_common_clips,
+    proposed_model,
+)
+from affetto.evaluation.groups import score_groups
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import score_predictions
+from affetto.experiments.probes import PROBES, FittedFolds, ProbedModel, probe
+from affetto.experiments.robustness import Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.calibration import apply_temperature, fit_temperature
 from affetto.models.experiment import cross_validate, fit_on_everything, predict_clips
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
 
 RANDOM_PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 _LIBRARY_FOLDS = 5
 
+Features = Mapping[str, ClipFeatures]
+"""The features of a side by name."""
 Copies = dict[str, FeatureSet]
 """A condition, as `copy_name` writes it → the features of all clips as they sound in it."""
+Results = dict[str, Any]
+"""Tables and other values by name, as `ResultsDataset` keeps them."""
 
 
 def copy_training_clips(
     executor: ExecutorParameters,
     corpus: CorpusParameters,
-    degraded: Path,
+    cache: CacheParameters,
     clips: pd.DataFrame,
+    features: Features,
     *,
+    side: str,
     models: Mapping[str, ModelSpecification],
-    **features: ClipFeatures,
 ) -> Copies:
     """Extract what models also learn from: the labelled clips as they sound in other conditions.
 
     Parameters
     ----------
-    executor, corpus, degraded, clips
-        Where to compute, where the clips are, where the features of the copies are kept; the clip table.
-    models
-        The models, whose specifications name the conditions.
-    features
-        The features that they read, of the clips as they are.
+    executor, corpus, cache, clips, features
+        Where to compute, where the clips are, where features are kept; the clips and their features.
+    side, models
+        The side, and the models, whose specifications name the conditions.
     """
     wanted: dict[str, tuple[str, Condition, set[str]]] = {}
     for specification in models.values():
@@ -63,7 +76,7 @@ def copy_training_clips(
             condition,
             root=corpus.root,
             other_roots=corpus.other_roots,
-            stores=degraded,
+            stores=cache.degraded / side,
             executor=executor,
             name=name,
         )
@@ -74,6 +87,11 @@ def copy_training_clips(
 def copy_name(condition: Condition) -> str:
     """Write a condition as text: two models that name the same one share its copies."""
     return json.dumps(condition.description(), sort_keys=True)
+
+
+def _read_by(specification: ModelSpecification, features: Features) -> FeatureSet:
+    """Return the features that a model reads, of the clips that have them all."""
+    return FeatureSet.align({name: features[name] for name in specification.features})
 
 
 def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
@@ -89,96 +107,84 @@ def cross_validate_model(
     specification: ModelSpecification,
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
-    fits: Path,
+    cache: CacheParameters,
+    split: SplitParameters,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
+    features: Features,
     copies: Copies | None = None,
-    **features: ClipFeatures,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, float]]:
-    """Fit a model on every fold and predict the clips it has not seen."""
-    result = cross_validate(
+) -> Results:
+    """Fit a model on every fold and predict the clips that it has not seen.
+
+    The same is done on random folds, which ignore groups, with one seed: the other end of the leakage gap.
+
+    Returns
+    -------
+    dict
+        `predictions`, `histories`, `attention` and `cost` as in `CrossValidation`, and `random_predictions`.
+    """
+    shared: dict[str, Any] = {
+        "executor": executor,
+        "store": cache.store,
+        "copies": _own_copies(specification, copies),
+    }
+    read = _read_by(specification, features)
+    found = cross_validate(
         specification,
-        FeatureSet.align(features),
+        read,
         clips,
         folds,
         experiment=experiment,
-        executor=executor,
-        store=store,
-        models=fits if experiment.keep_models else None,
+        models=cache.models if experiment.keep_models else None,
         description=specification.estimator,
-        copies=_own_copies(specification, copies),
+        **shared,
     )
-    return result.predictions, result.histories, result.attention, result.cost
-
-
-def cross_validate_on_random_folds(
-    specification: ModelSpecification,
-    experiment: ExperimentParameters,
-    executor: ExecutorParameters,
-    store: ResultStore,
-    clips: pd.DataFrame,
-    random_folds: pd.DataFrame,
-    copies: Copies | None = None,
-    **features: ClipFeatures,
-) -> pd.DataFrame:
-    """Score a model on folds that ignore groups, with one seed: the other end of the leakage gap."""
-    if not experiment.leakage_gap:
-        return pd.DataFrame(columns=list(RANDOM_PREDICTION_COLUMNS))
-    return cross_validate(
-        specification,
-        FeatureSet.align(features),
-        clips,
-        random_folds,
-        experiment=experiment.model_copy(update={"n_seeds": 1}),
-        executor=executor,
-        store=store,
-        description=f"{specification.estimator}, random folds",
-        copies=_own_copies(specification, copies),
-    ).predictions
-
-
-def score_model(
-    predictions: pd.DataFrame, cost: dict[str, float], evaluation: EvaluationParameters
-) -> dict[str, float]:
-    """Compute the figures that all models of a task share."""
-    return {**score_predictions(predictions, evaluation), **cost}
+    random = pd.DataFrame(columns=list(RANDOM_PREDICTION_COLUMNS))
+    if experiment.leakage_gap:
+        random = cross_validate(
+            specification,
+            read,
+            clips,
+            make_random_folds(clips, folds, seed=split.seed),
+            experiment=experiment.model_copy(update={"n_seeds": 1}),
+            description=f"{specification.estimator}, random folds",
+            **shared,
+        ).predictions
+    return {
+        "predictions": found.predictions,
+        "random_predictions": random,
+        "histories": found.histories,
+        "attention": found.attention,
+        "cost": found.cost,
+    }
 
 
 def fit_model(
     specification: ModelSpecification,
     executor: ExecutorParameters,
-    store: ResultStore,
-    fits: Path,
+    cache: CacheParameters,
     corpus: CorpusParameters,
     clips: pd.DataFrame,
-    predictions: pd.DataFrame,
+    features: Features,
+    results: Results,
     copies: Copies | None = None,
     *,
     name: str,
-    **features: ClipFeatures,
-) -> tuple[str, Path]:
-    """Fit the model on all labelled clips, calibrated on its out-of-fold predictions.
-
-    Returns
-    -------
-    tuple
-        Where the fit is kept for later runs, and the same folder for the catalog to copy.
-    """
-    probabilities, labels = _probabilities(predictions)
-    directory = fit_on_everything(
+) -> Path:
+    """Fit the model on all labelled clips, calibrated on its out-of-fold predictions; return its folder."""
+    probabilities, labels = _probabilities(results["predictions"])
+    return fit_on_everything(
         specification,
-        FeatureSet.align(features),
+        _read_by(specification, features),
         clips,
         temperature=fit_temperature(probabilities.to_numpy(), labels.to_numpy()),
         learnt_from=_learnt_from(name, corpus, clips),
         executor=executor,
-        store=store,
-        models=fits,
+        store=cache.store,
+        models=cache.models,
         description=f"{specification.estimator}, all clips",
         copies=_own_copies(specification, copies),
     )
-    return str(directory), directory
 
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
@@ -200,17 +206,16 @@ def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> di
 
 
 def annotate_library(
-    clips: pd.DataFrame,
-    predictions: pd.DataFrame,
-    attention: pd.DataFrame,
-    model: str,
     specification: ModelSpecification,
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
+    cache: CacheParameters,
+    clips: pd.DataFrame,
+    features: Features,
+    results: Results,
+    model: Path,
     copies: Copies | None = None,
-    **features: ClipFeatures,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Results:
     """Give every clip the probabilities of its emotions and its attention.
 
     Labelled clips get the calibrated out-of-fold predictions, mean over seeds, so that no clip is judged by a
@@ -219,13 +224,13 @@ def annotate_library(
 
     Returns
     -------
-    tuple of DataFrame
-        `clip_id, p_<class>…` and `clip_id, times` (s), `weights`.
+    dict
+        `emotions`: `clip_id, p_<class>…`; `attention`: `clip_id, times` (s), `weights`.
     """
-    available = FeatureSet.align(features)
+    available, predictions = _read_by(specification, features), results["predictions"]
     usable = clips[clips["clip_id"].isin(available.clip_ids)]
     labelled = usable[usable["emotion"].notna()]
-    tables, attended = [_calibrated(predictions)], [attention]
+    tables, attended = [_calibrated(predictions)], [results["attention"]]
     if not labelled["clip_id"].isin(predictions["clip_id"]).all():
         rest = cross_validate(
             specification,
@@ -234,7 +239,7 @@ def annotate_library(
             make_folds(labelled, _own_folds(labelled)),
             experiment=experiment.model_copy(update={"n_seeds": 1}),
             executor=executor,
-            store=store,
+            store=cache.store,
             description=f"{specification.estimator}, clips never tested",
             copies=_own_copies(specification, copies),
         )
@@ -242,11 +247,126 @@ def annotate_library(
         attended.append(_without(rest.attention, attended))
     unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
     if unlabelled:
-        fresh = predict_clips(Path(model), available.select(unlabelled))
+        fresh = predict_clips(model, available.select(unlabelled))
         tables.append(fresh.drop(columns=["times", "weights"]))
         attended.append(fresh[["clip_id", "times", "weights"]])
     emotions = pd.concat(tables, ignore_index=True).set_index("clip_id").sort_index(axis=1)
-    return emotions.fillna(0.0).reset_index(), pd.concat(attended, ignore_index=True)
+    return {
+        "emotions": emotions.fillna(0.0).reset_index(),
+        "attention": pd.concat(attended, ignore_index=True),
+    }
+
+
+def run_probes(
+    evaluation: EvaluationParameters,
+    experiment: ExperimentParameters,
+    executor: ExecutorParameters,
+    cache: CacheParameters,
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    features: Features,
+    *,
+    side: str,
+    models: Mapping[str, ModelSpecification],
+    **results: Results,
+) -> Results:
+    """Ask the models of the folds about changed test clips; return a table a probe.
+
+    Parameters
+    ----------
+    evaluation, experiment, executor, cache, corpus, clips, folds, features
+        What to ask; and all as cross-validation had it.
+    side, models
+        The side and its models.
+    results
+        `results__<model>`, what cross-validation found.
+    """
+    probed = {
+        name: ProbedModel(specification, results[f"results__{name}"]["predictions"])
+        for name, specification in models.items()
+    }
+    fitted = FittedFolds(
+        probed,
+        features,
+        Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
+        folds,
+        experiment,
+        cache.store,
+        cache.models,
+        executor,
+    )
+    return {name: probe(fitted, evaluation, name) for name in PROBES[side]}
+
+
+def score_models(
+    evaluation: EvaluationParameters,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+    probes: Results,
+    *,
+    task: str,
+    roles: Mapping[str, str],
+    **inputs: Any,
+) -> Results:
+    """Compare all models of a task, and put together what is known of them.
+
+    Parameters
+    ----------
+    evaluation, corpus, split
+        How to test, and what the models were scored on.
+    probes
+        What probes of the models of the folds found, a table a probe.
+    task, roles
+        Name of the task; model → role.
+    inputs
+        `results__<model>` and `model__<model>`: what cross-validation found, and the folder of the model
+        fitted on everything.
+
+    Returns
+    -------
+    dict
+        `comparison`, a row a model; `groups`, a row a model and group; `metrics`, the figures of each model;
+        `predictions`, `random_predictions` and `histories` of all models with a column `model`; `attention`
+        of the proposed one; and the probes.
+    """
+    of = {name: inputs[f"results__{name}"] for name in roles}
+    predictions = on_common_clips({name: each["predictions"] for name, each in of.items()})
+    comparison = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    if predictions:
+        comparison = compare(
+            predictions,
+            roles,
+            protocol=split.title,
+            corpus=corpus.title,
+            task=task,
+            random_predictions={name: each["random_predictions"] for name, each in of.items()},
+            parameters=evaluation,
+        )
+    proposed = proposed_model(roles)
+    return {
+        "comparison": comparison,
+        "groups": score_groups(predictions),
+        "metrics": {
+            name: {
+                **score_predictions(each["predictions"], evaluation),
+                **each["cost"],
+                "megabytes": _megabytes(inputs[f"model__{name}"]),
+            }
+            for name, each in of.items()
+        },
+        "predictions": models_below_each_other(predictions),
+        "random_predictions": models_below_each_other(
+            {name: each["random_predictions"] for name, each in of.items()}
+        ),
+        "histories": models_below_each_other({name: each["histories"] for name, each in of.items()}),
+        "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
+        **probes,
+    }
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def _own_folds(labelled: pd.DataFrame) -> SplitParameters:

@@ -1,8 +1,9 @@
-"""Wiring of the emotion experiments: the same four nodes for every model of the table."""
+"""Wiring of the emotion experiments: two nodes a model, then probes and scores of all of them."""
 
 from __future__ import annotations
 
 from functools import partial, update_wrapper
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -10,44 +11,82 @@ from affetto.models.specification import ModelSpecification
 from affetto.pipelines.emotion import nodes
 from affetto.pipelines.model_table import model_table, proposed_model
 
+BOXES = {"music": "attention_lstm", "voice": "crnn_lld"}
+"""Side → name of its box in Kedro-Viz: the proposed model of the paper."""
+
 
 def create_pipeline(side: str) -> Pipeline:
-    """Build the experiments of all emotion models of a side.
+    """Build the experiments of all emotion models of a side, up to their scores.
 
     Parameters
     ----------
     side
         `music` or `voice`.
     """
-    experiments = [
-        node for name, entry in model_table(side).items() for node in _experiment(side, name, entry)
-    ]
-    return _copies(side) + Pipeline(experiments)
+    models = [_fits(side, name, entry) for name, entry in model_table(side).items()]
+    return sum(models, start=_copies(side)) + create_scores_pipeline(side)
+
+
+def create_scores_pipeline(side: str) -> Pipeline:
+    """Build the probes and the scores of models that were fitted before."""
+    models = model_table(side)
+    results = {f"results__{name}": f"{side}.emotion.{name}.results" for name in models}
+    task, box = f"{side}_emotion", BOXES[side]
+    probe = partial(nodes.run_probes, side=side, models=dict(models))
+    score = partial(nodes.score_models, task=task, roles={name: entry.role for name, entry in models.items()})
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(probe, nodes.run_probes),
+                inputs={
+                    "evaluation": "params:evaluation",
+                    "experiment": f"params:{side}.emotion.experiment",
+                    "executor": "params:executor",
+                    "cache": "params:cache",
+                    "corpus": f"params:{side}.corpus",
+                    "clips": f"{side}.clips",
+                    "folds": f"{side}.folds",
+                    "features": f"{side}.features",
+                    **results,
+                },
+                outputs=f"{task}.probes",
+                name=f"probe_{task}_models",
+                namespace=box,
+            ),
+            Node(
+                update_wrapper(score, nodes.score_models),
+                inputs={
+                    "evaluation": "params:evaluation",
+                    "corpus": f"params:{side}.corpus",
+                    "split": f"params:{side}.split",
+                    "probes": f"{task}.probes",
+                    **results,
+                    **{f"model__{name}": f"{side}.emotion.{name}.model" for name in models},
+                },
+                outputs=f"{task}.results",
+                name=f"score_{task}_models",
+                namespace=box,
+            ),
+        ]
+    )
 
 
 def create_library_pipeline() -> Pipeline:
     """Build the step that gives every track its emotion, from the proposed music model."""
     name = proposed_model("music")
-    emotion, entry = f"music.emotion.{name}", model_table("music")[name]
     return Pipeline(
         [
             Node(
                 nodes.annotate_library,
                 inputs={
-                    "clips": "music.clips",
-                    "predictions": f"{emotion}.predictions",
-                    "attention": f"{emotion}.attention",
-                    "model": f"{emotion}.fitted",
-                    "specification": f"params:music.emotion.models.{name}",
+                    **_shared("music", name, model_table("music")[name]),
                     "experiment": "params:music.emotion.experiment",
-                    "executor": "params:executor",
-                    "store": "music.emotion.store",
-                    **_copies_of("music", entry),
-                    **_features("music", entry),
+                    "results": f"music.emotion.{name}.results",
+                    "model": f"music.emotion.{name}.model",
                 },
-                outputs=["music.library_emotions", "music.library_attention"],
-                name="annotate_library",
-                namespace="music.emotion",
+                outputs="music.emotions",
+                name="recognise_emotions_of_tracks",
+                namespace=BOXES["music"],
             )
         ]
     )
@@ -58,7 +97,7 @@ def _copies(side: str) -> Pipeline:
     copied = {name: entry for name, entry in model_table(side).items() if entry.conditions}
     if not copied:
         return Pipeline([])
-    copy = partial(nodes.copy_training_clips, models=copied)
+    copy = partial(nodes.copy_training_clips, side=side, models=copied)
     return Pipeline(
         [
             Node(
@@ -66,74 +105,58 @@ def _copies(side: str) -> Pipeline:
                 inputs={
                     "executor": "params:executor",
                     "corpus": f"params:{side}.corpus",
-                    "degraded": f"{side}.degraded",
+                    "cache": "params:cache",
                     "clips": f"{side}.clips",
-                    **{
-                        name: each
-                        for entry in copied.values()
-                        for name, each in _features(side, entry).items()
-                    },
+                    "features": f"{side}.features",
                 },
                 outputs=f"{side}.copies",
-                name="copy_training_clips",
-                namespace=f"{side}.emotion",
+                name="degrade_training_clips",
+                namespace=BOXES[side],
             )
         ]
     )
 
 
-def _features(side: str, entry: ModelSpecification) -> dict[str, str]:
-    return {feature: f"{side}.{feature}" for feature in entry.features}
-
-
-def _copies_of(side: str, entry: ModelSpecification) -> dict[str, str]:
-    return {"copies": f"{side}.copies"} if entry.conditions else {}
-
-
-def _experiment(side: str, name: str, entry: ModelSpecification) -> list[Node]:
-    """Cross-validate, score, and fit on everything."""
+def _fits(side: str, name: str, entry: ModelSpecification) -> Pipeline:
+    """Cross-validate a model, and fit it on everything."""
     emotion = f"{side}.emotion.{name}"
-    shared = {
+    fit = partial(nodes.fit_model, name=name)
+    return Pipeline(
+        [
+            Node(
+                nodes.cross_validate_model,
+                inputs={
+                    **_shared(side, name, entry),
+                    "experiment": f"params:{side}.emotion.experiment",
+                    "split": f"params:{side}.split",
+                    "folds": f"{side}.folds",
+                },
+                outputs=f"{emotion}.results",
+                name=f"cross_validate_{name}",
+                namespace=f"{BOXES[side]}.{name}",
+            ),
+            Node(
+                update_wrapper(fit, nodes.fit_model),
+                inputs={
+                    **_shared(side, name, entry),
+                    "corpus": f"params:{side}.corpus",
+                    "results": f"{emotion}.results",
+                },
+                outputs=f"{emotion}.model",
+                name=f"fit_{name}",
+                namespace=f"{BOXES[side]}.{name}",
+            ),
+        ]
+    )
+
+
+def _shared(side: str, name: str, entry: ModelSpecification) -> dict[str, Any]:
+    """Return the inputs of all steps that fit a model."""
+    return {
         "specification": f"params:{side}.emotion.models.{name}",
         "executor": "params:executor",
-        "store": f"{side}.emotion.store",
+        "cache": "params:cache",
         "clips": f"{side}.clips",
-        **_copies_of(side, entry),
-        **_features(side, entry),
+        "features": f"{side}.features",
+        **({"copies": f"{side}.copies"} if entry.conditions else {}),
     }
-    experiment, fits = f"params:{side}.emotion.experiment", f"{side}.emotion.fits"
-    return [
-        Node(
-            nodes.cross_validate_model,
-            inputs={**shared, "experiment": experiment, "fits": fits, "folds": f"{side}.folds"},
-            outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
-            name="cross_validate",
-            namespace=emotion,
-        ),
-        Node(
-            nodes.cross_validate_on_random_folds,
-            inputs={**shared, "experiment": experiment, "random_folds": f"{side}.random_folds"},
-            outputs=f"{emotion}.random_predictions",
-            name="cross_validate_on_random_folds",
-            namespace=emotion,
-        ),
-        Node(
-            nodes.score_model,
-            inputs=[f"{emotion}.predictions", f"{emotion}.cost", "params:evaluation"],
-            outputs=f"{emotion}.metrics",
-            name="score",
-            namespace=emotion,
-        ),
-        Node(
-            update_wrapper(partial(nodes.fit_model, name=name), nodes.fit_model),
-            inputs={
-                **shared,
-                "fits": fits,
-                "corpus": f"params:{side}.corpus",
-                "predictions": f"{emotion}.predictions",
-            },
-            outputs=[f"{emotion}.fitted", f"{emotion}.model"],
-            name="fit_on_everything",
-            namespace=emotion,
-        ),
-    ]

@@ -1,76 +1,34 @@
-"""Nodes of the feature extraction: each returns a plan, and saving it to the feature store does the work."""
+"""Node of the feature extraction."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.features.extraction import ExtractionPlan
-from affetto.features.parameters import (
-    EncoderParameters,
-    LogMelParameters,
-    MfccParameters,
-    MidtermParameters,
-    OpenSmileParameters,
-)
+from affetto.features.clip_features import ClipFeatures
+from affetto.features.extraction import ExtractionPlan, extract
+from affetto.features.parameters import FeatureTable
 from affetto.parallel import ExecutorParameters
+from affetto.results import CacheParameters
 
 
-def plan_mfcc(
+def extract_features(
     clips: pd.DataFrame,
     corpus: CorpusParameters,
-    parameters: MfccParameters,
+    features: FeatureTable,
     executor: ExecutorParameters,
+    cache: CacheParameters,
     *,
-    name: str,
-) -> ExtractionPlan:
-    """Plan the MFCC of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
-
-
-def plan_log_mel(
-    clips: pd.DataFrame,
-    corpus: CorpusParameters,
-    parameters: LogMelParameters,
-    executor: ExecutorParameters,
-    *,
-    name: str,
-) -> ExtractionPlan:
-    """Plan the log-mel spectrograms of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
-
-
-def plan_midterm(
-    clips: pd.DataFrame,
-    corpus: CorpusParameters,
-    parameters: MidtermParameters,
-    executor: ExecutorParameters,
-    *,
-    name: str,
-) -> ExtractionPlan:
-    """Plan the mid-term features (tempo, modulation, key, chords, notes, lines) of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
-
-
-def plan_opensmile(
-    clips: pd.DataFrame,
-    corpus: CorpusParameters,
-    parameters: OpenSmileParameters,
-    executor: ExecutorParameters,
-    *,
-    name: str,
-) -> ExtractionPlan:
-    """Plan openSMILE's functionals or descriptors of a clip table."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
-
-
-def plan_encoder(
-    clips: pd.DataFrame,
-    corpus: CorpusParameters,
-    parameters: EncoderParameters,
-    executor: ExecutorParameters,
-    *,
-    name: str,
-) -> ExtractionPlan:
-    """Plan the embeddings of a clip table by a pre-trained encoder."""
-    return ExtractionPlan(name, clips, corpus.root, parameters, executor, corpus.other_roots)
+    side: str,
+    names: Sequence[str],
+) -> dict[str, ClipFeatures]:
+    """Extract features of all clips of a side; what the feature stores hold is not computed again."""
+    return {
+        name: extract(
+            ExtractionPlan(name, clips, corpus.root, features.named[name], executor, corpus.other_roots),
+            cache.features / side / name,
+        )
+        for name in names
+    }

@@ -10,8 +10,9 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.models.base import Estimator
+from affetto.models.registry import load_estimator
 from affetto.recommendation.enrolment import enrol, screen_enrolment
-from affetto.recommendation.heard import HeardBy, HeardVoice
+from affetto.recommendation.heard import HeardBy, HeardRecording, HeardVoice
 from affetto.recommendation.listening import Listened, listen
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.recordings import list_recordings, screen_recordings
@@ -24,11 +25,11 @@ _LONG_WINDOWS = 120
 """A progress bar is shown from so many windows on."""
 
 
-def find_speech(parameters: RecommendParameters, model: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_speech(parameters: RecommendParameters, model: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List the recordings, and those of the person's enrolment, and tell where there is speech.
 
-    `model` is the voice model, or where it was fitted: recordings are looked for only when there is one,
-    since those of the demo are made together with its corpus.
+    `model` is the folder of the voice model: recordings are looked for only when there is one, since those of
+    the demo are made together with its corpus.
 
     Raises
     ------
@@ -41,9 +42,10 @@ def find_speech(parameters: RecommendParameters, model: object) -> tuple[pd.Data
 
 
 def recognise_voices(
-    parameters: RecommendParameters, screened: pd.DataFrame, enrolment: pd.DataFrame, model: Estimator
-) -> tuple[dict[str, HeardVoice], dict[str, pd.DataFrame]]:
-    """Say what was heard in every recording, and return the table of the steps of those with speech."""
+    parameters: RecommendParameters, screened: pd.DataFrame, enrolment: pd.DataFrame, folder: Path
+) -> dict[str, HeardRecording]:
+    """Say what was heard in every recording; those with speech come with a table of steps and a figure."""
+    model = load_estimator(folder)
     listened = _listen(parameters, screened, enrolment, model)
     messages = pd.Series(listened.failures, dtype="str")
     failed = screened["name"].isin(messages.index)
@@ -69,22 +71,14 @@ def recognise_voices(
     if not timelines:  # else they stand in the summary
         for sentence in remarks(voices.values()):
             _LOGGER.warning("%s", sentence)
-    return voices, timelines
+    found = {name: HeardRecording(voice) for name, voice in voices.items()}
+    for name, table in timelines.items():
+        figure = draw_timeline(table, voices[name], unsure_below=parameters.unsure_below)
+        found[name] = HeardRecording(voices[name], table, figure)
+    return found
 
 
-def draw_voices(
-    parameters: RecommendParameters, voices: dict[str, HeardVoice], timelines: dict[str, pd.DataFrame]
-) -> dict[str, bytes]:
-    """Draw every recording with speech."""
-    return {
-        name: draw_timeline(table, voices[name], unsure_below=parameters.unsure_below)
-        for name, table in timelines.items()
-    }
-
-
-def describe_voices(
-    parameters: RecommendParameters, voices: dict[str, HeardVoice], _figures: dict[str, bytes]
-) -> str:
+def describe_voices(parameters: RecommendParameters, heard: dict[str, HeardRecording]) -> str:
     """Write what was heard as a text and log it; what could not be answered is saved by now, and says so.
 
     Raises
@@ -92,6 +86,7 @@ def describe_voices(
     AffettoError
         When no recording can be answered.
     """
+    voices = {name: recording.voice for name, recording in heard.items()}
     require_an_answer(voices, parameters.voice)
     text = summarise_voices(voices.values())
     _LOGGER.info("Voices:\n%s", text)

@@ -8,6 +8,8 @@ from affetto.pipelines.hear import nodes
 
 READY_MODEL = "ready.voice_model"
 """The voice model that is part of Affetto."""
+BOX = "playlist"
+"""Name of the box in Kedro-Viz, with the recommendation's."""
 
 
 def create_pipeline(voice_model: str | None = None) -> Pipeline:
@@ -18,40 +20,38 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
     voice_model
         Name of a model in the model table, which `voice` has made; None for the model that is ready.
     """
-    fitted, model = READY_MODEL, READY_MODEL
-    if voice_model is not None:
-        fitted, model = (f"voice.emotion.{voice_model}.{what}" for what in ("fitted", "model"))
+    model = READY_MODEL if voice_model is None else f"voice.emotion.{voice_model}.model"
     parameters = "params:recommend"
     return Pipeline(
         [
             Node(
                 nodes.find_speech,
-                inputs=[parameters, fitted],
+                inputs=[parameters, model],
                 outputs=["hear.recordings", "hear.enrolled"],
                 name="find_speech",
-                namespace="hear",
+                namespace=BOX,
             ),
             Node(
                 nodes.recognise_voices,
                 inputs=[parameters, "hear.recordings", "hear.enrolled", model],
-                outputs=["hear.voices", "hear.timelines"],
+                outputs="hear.voices",
                 name="recognise_voices",
-                namespace="hear",
+                namespace=BOX,
             ),
-            Node(
-                nodes.draw_voices,
-                inputs=[parameters, "hear.voices", "hear.timelines"],
-                outputs="hear.figures",
-                name="draw_voices",
-                namespace="hear",
-            ),
+        ]
+    )
+
+
+def create_summary_pipeline() -> Pipeline:
+    """Build the step that puts what was heard into words."""
+    return Pipeline(
+        [
             Node(
                 nodes.describe_voices,
-                # Not read: whatever comes of it, figures of the run before are gone by then.
-                inputs=[parameters, "hear.voices", "hear.figures"],
+                inputs=["params:recommend", "hear.voices"],
                 outputs="hear.summary",
                 name="describe_voices",
-                namespace="hear",
-            ),
+                namespace=BOX,
+            )
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
+from affetto.pipelines.theme.nodes import read_by_themes
 from affetto.recommendation import description, not_music
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.recommendation.tagging import plan_tags
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 
@@ -25,24 +27,26 @@ _LOGGER = logging.getLogger(__name__)
 def recognise_emotions(
     export: LibraryExportParameters,
     clips: pd.DataFrame,
-    fits: Path,
-    fitted: str,
+    model: Path,
     executor: ExecutorParameters,
-    store: ResultStore,
-    **features: ClipFeatures,
+    cache: CacheParameters,
+    features: Mapping[str, ClipFeatures],
+    *,
+    names: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
-    model = fits / Path(fitted).name  # wherever the project lay when it was fitted
-    return description.predict_library(
-        model, clips, FeatureSet.align(features), export.highlight_s, executor, store
-    )
+    read = FeatureSet.align({name: features[name] for name in names})
+    return description.predict_library(model, clips, read, export.highlight_s, executor, cache.store)
 
 
 def find_themes(
-    codebook: Codebook, model: ThemeModel, executor: ExecutorParameters, **features: ClipFeatures
+    codebook: Codebook,
+    model: ThemeModel,
+    executor: ExecutorParameters,
+    features: Mapping[str, ClipFeatures],
 ) -> tuple[pd.DataFrame, list[str]]:
     """Infer the themes of every track; tracks without audio words get none."""
-    mixtures, wordless = description.find_themes(codebook, model, FeatureSet.align(features), executor)
+    mixtures, wordless = description.find_themes(codebook, model, read_by_themes(features), executor)
     if wordless:
         _LOGGER.warning(
             "%d tracks have no audio words, so their theme is unknown; the first is %s",
@@ -53,10 +57,10 @@ def find_themes(
 
 
 def note_speech(
-    corpus: CorpusParameters, clips: pd.DataFrame, executor: ExecutorParameters, store: ResultStore
+    corpus: CorpusParameters, clips: pd.DataFrame, executor: ExecutorParameters, cache: CacheParameters
 ) -> pd.DataFrame:
     """Tell the tracks that are speech and no music; they stay in the library, with a note."""
-    return not_music.note_speech(clips, corpus.root, corpus.other_roots, executor, store)
+    return not_music.note_speech(clips, corpus.root, corpus.other_roots, executor, cache.store)
 
 
 def describe_tracks(
@@ -69,8 +73,14 @@ def describe_tracks(
     wordless: list[str],
     cards: list[dict[str, Any]],
     notes: pd.DataFrame,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Put together what is known of every track: the table, the same for CSV, and a summary."""
+) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
+    """Put together what is known of every track.
+
+    Returns
+    -------
+    tuple
+        The library (`tracks`, `mixtures` and `cards`), the tracks for a spreadsheet, and a summary.
+    """
     tracks = description.add_confidence(
         build_library(
             clips,
@@ -84,10 +94,11 @@ def describe_tracks(
     ).merge(notes, on="clip_id", validate="one_to_one")
     summary = description.summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
     _LOGGER.info("%s", description.library_sentence(summary))
-    return tracks, description.harmless_in_spreadsheets(tracks), summary
+    library = {"tracks": tracks, "mixtures": mixtures, "cards": cards}
+    return library, description.harmless_in_spreadsheets(tracks), summary
 
 
-def choose_tags(export: LibraryExportParameters, tracks: pd.DataFrame) -> pd.DataFrame:
+def choose_tags(export: LibraryExportParameters, library: dict[str, Any]) -> pd.DataFrame:
     """Plan the tags of copies; nothing is planned unless `library.export.write_tags` asks for it."""
-    plan = plan_tags(tracks)
+    plan = plan_tags(library["tracks"])
     return plan if export.write_tags else plan.iloc[:0]

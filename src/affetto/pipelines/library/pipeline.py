@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
 from affetto.pipelines.corpora.pipeline import create_clips_pipeline
 from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
 from affetto.pipelines.library import nodes
-
-THEME_FEATURES = ("mfcc", "midterm")
+from affetto.pipelines.theme.nodes import FEATURES
 
 
 def create_pipeline(model: str, model_features: Sequence[str]) -> Pipeline:
@@ -23,7 +23,7 @@ def create_pipeline(model: str, model_features: Sequence[str]) -> Pipeline:
     model_features
         What it reads.
     """
-    features = tuple(dict.fromkeys([*model_features, *THEME_FEATURES]))
+    features = tuple(dict.fromkeys([*model_features, *FEATURES]))
     return (
         create_clips_pipeline("library", kind="music")
         + features_pipeline("library", features, parameters_of="music")
@@ -33,18 +33,18 @@ def create_pipeline(model: str, model_features: Sequence[str]) -> Pipeline:
 
 def _description(model: str, model_features: Sequence[str]) -> Pipeline:
     export = "params:library.export"
+    recognise = partial(nodes.recognise_emotions, names=tuple(model_features))
     return Pipeline(
         [
             Node(
-                nodes.recognise_emotions,
+                update_wrapper(recognise, nodes.recognise_emotions),
                 inputs={
                     "export": export,
                     "clips": "library.clips",
-                    "fits": "music.emotion.fits",
-                    "fitted": f"music.emotion.{model}.fitted",
+                    "model": f"music.emotion.{model}.model",
                     "executor": "params:executor",
-                    "store": "library.store",
-                    **{name: f"library.{name}" for name in model_features},
+                    "cache": "params:cache",
+                    "features": "library.features",
                 },
                 outputs=["library.emotions", "library.highlights"],
                 name="recognise_emotions",
@@ -56,7 +56,7 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                     "codebook": "music.theme.codebook",
                     "model": "music.theme.model",
                     "executor": "params:executor",
-                    **{name: f"library.{name}" for name in THEME_FEATURES},
+                    "features": "library.features",
                 },
                 outputs=["library.mixtures", "library.wordless"],
                 name="find_themes",
@@ -64,7 +64,7 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
             ),
             Node(
                 nodes.note_speech,
-                inputs=["params:library.corpus", "library.clips", "params:executor", "library.store"],
+                inputs=["params:library.corpus", "library.clips", "params:executor", "params:cache"],
                 outputs="library.notes",
                 name="note_speech",
                 namespace="library",
@@ -82,13 +82,13 @@ def _description(model: str, model_features: Sequence[str]) -> Pipeline:
                     "music.theme.cards",
                     "library.notes",
                 ],
-                outputs=["library.tracks", "library.tracks_csv", "library.summary"],
+                outputs=["library.library", "library.tracks_csv", "library.summary"],
                 name="describe_tracks",
                 namespace="library",
             ),
             Node(
                 nodes.choose_tags,
-                inputs=[export, "library.tracks"],
+                inputs=[export, "library.library"],
                 outputs="library.tagged",
                 name="choose_tags",
                 namespace="library",

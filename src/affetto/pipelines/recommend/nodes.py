@@ -6,14 +6,10 @@ import logging
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
-from affetto.features.highlight import cut_highlights
 from affetto.pipelines.hear.nodes import require_an_answer
-from affetto.recommendation.heard import HeardVoice
-from affetto.recommendation.library import build_library
+from affetto.recommendation.heard import HeardRecording, HeardVoice
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist
 from affetto.recommendation.recommender import Recommender
@@ -22,49 +18,25 @@ from affetto.recommendation.summary import summarise
 _LOGGER = logging.getLogger(__name__)
 
 
-def assemble_library(
-    parameters: RecommendParameters,
-    corpus: CorpusParameters,
-    clips: pd.DataFrame,
-    emotions: pd.DataFrame,
-    mixtures: pd.DataFrame,
-    cards: list[dict[str, Any]],
-    attention: pd.DataFrame,
-) -> pd.DataFrame:
-    """Put together what is known of every track."""
-    return build_library(
-        clips,
-        corpus.root,
-        emotions,
-        mixtures,
-        cards,
-        cut_highlights(clips, attention, parameters.highlight_s),
-        other_roots=corpus.other_roots,
-    )
-
-
 def make_playlists(
     parameters: RecommendParameters,
     taxonomy: dict[str, Any],
-    voices: dict[str, HeardVoice],
-    library: pd.DataFrame,
-    mixtures: pd.DataFrame,
-    cards: list[dict[str, Any]],
+    heard: dict[str, HeardRecording],
+    library: dict[str, Any],
 ) -> dict[str, Playlist]:
     """Answer every recording, those without speech by a message only.
 
     Raises
     ------
     AffettoError
-        When none can be answered, or the library has other themes than the cards.
+        When none can be answered.
     """
+    voices = {name: recording.voice for name, recording in heard.items()}
     require_an_answer(voices, parameters.voice)
-    if not {*mixtures["theme"].astype(str)} <= {str(card["theme"]) for card in cards}:
-        raise AffettoError(
-            "The themes were trained again since the library was described: run `affetto library` once more."
-        )
     classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
-    recommender = Recommender(library, mixtures, cards, taxonomy, classes, parameters)
+    recommender = Recommender(
+        library["tracks"], library["mixtures"], library["cards"], taxonomy, classes, parameters
+    )
     answers = {name: _answer(recommender, voice) for name, voice in voices.items()}
     if not any(playlist.status == "ok" for playlist in answers.values()):
         raise AffettoError(next(playlist.message or "" for playlist in answers.values()))

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.evaluation.comparison import (
+    COMPARISON_COLUMNS,
+    compare,
+    models_below_each_other,
+    on_common_clips,
+)
+from affetto.evaluation.groups import score_groups
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.highlight import cut_highlights
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.recommendation.library import build_library
+from affetto.recommendation.parameters import RecommendParameters
+from affetto.results import CacheParameters
 from affetto.themes.bags import AudioWords, count_words
-from affetto.themes.cards import build_cards, cards_table
-from affetto.themes.classifiers import CLASSIFIERS, DISCRIMINATION_ROLES
-from affetto.themes.clustering import CLUSTERERS, DISCOVERY_ROLES
+from affetto.themes.cards import build_cards
+from affetto.themes.classifiers import DISCRIMINATION_ROLES
+from affetto.themes.clustering import DISCOVERY_ROLES
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.comparison import compare_discovery
 from affetto.themes.discovery import discover_themes
 from affetto.themes.discrimination import discriminate_themes
 from affetto.themes.evaluation import METHOD
-from affetto.themes.figures import selection_figures, theme_map, topic_word_figure
+from affetto.themes.figures import selection_figures
 from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
 from affetto.themes.listening import Clips, listening_material
 from affetto.themes.model import ThemeModel, fit_themes
@@ -34,60 +45,63 @@ from affetto.themes.tables import emotions_used, mixtures_table, themes_table
 
 log = logging.getLogger(__name__)
 
-DISCOVERY_MODELS = tuple(CLUSTERERS)
-DISCRIMINATION_MODELS = tuple(CLASSIFIERS)
-MODELS = tuple(dict.fromkeys(DISCOVERY_MODELS + DISCRIMINATION_MODELS))
-ROLES = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
+FEATURES = ("mfcc", "midterm")
+"""What audio words are made of."""
+Features = Mapping[str, ClipFeatures]
+Results = dict[str, Any]
 
 
-def learn_codebook(
-    mfcc: ClipFeatures, midterm: ClipFeatures, theme: ThemeParameters, store: ResultStore
-) -> Codebook:
+def learn_codebook(features: Features, theme: ThemeParameters, cache: CacheParameters) -> Codebook:
     """Learn the codebook of the library from the frames of all clips."""
-    features = _joined(mfcc, midterm)
+    frames = read_by_themes(features)
     key = {
         "what": "theme_codebook",
         "method": METHOD,
-        "features": features.fingerprint,
+        "features": frames.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
-    return Codebook.from_state(store.compute(key, lambda: fit_codebook(features, theme.codebook).state()))
+    state = cache.store.compute(key, lambda: fit_codebook(frames, theme.codebook).state())
+    return Codebook.from_state(state)
 
 
 def count_audio_words(
-    mfcc: ClipFeatures,
-    midterm: ClipFeatures,
+    features: Features,
     codebook: Codebook,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
+    cache: CacheParameters,
 ) -> AudioWords:
     """Count the audio words of all clips."""
-    features = _joined(mfcc, midterm)
+    frames = read_by_themes(features)
     key = {
         "what": "theme_library_words",
         "method": METHOD,
-        "features": features.fingerprint,
+        "features": frames.fingerprint,
         "codebook": theme.codebook.model_dump(mode="json"),
     }
-    counted = store.compute(key, lambda: count_words(codebook, features, executor).state())
+    counted = cache.store.compute(key, lambda: count_words(codebook, frames, executor).state())
     return AudioWords.from_state(counted)
 
 
-def _joined(mfcc: ClipFeatures, midterm: ClipFeatures) -> FeatureSet:
-    """Keep the clips that both features have, by `clip_id`: what is fitted must not depend on their order."""
-    return FeatureSet.align({"mfcc": mfcc, "midterm": midterm}, sorted(mfcc.clip_ids))
+def read_by_themes(features: Features) -> FeatureSet:
+    """Return the features that audio words are made of, of the clips that have both.
+
+    Clips are ordered by `clip_id`: what is fitted must not depend on the order of a table.
+    """
+    chosen = {name: features[name] for name in FEATURES}
+    return FeatureSet.align(chosen, sorted(chosen["mfcc"].clip_ids))
 
 
 def fit_theme_model(
     words: AudioWords,
     clips: pd.DataFrame,
-    library_emotions: pd.DataFrame,
+    recognised: Results,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
+    cache: CacheParameters,
 ) -> tuple[ThemeModel, pd.DataFrame]:
-    """Choose and fit the topics of every emotion on all clips, labelled or predicted."""
+    """Choose and fit the topics of every emotion on all clips, labelled or recognised."""
+    library_emotions = recognised["emotions"]
     emotions = emotions_used(clips, library_emotions).reindex(words.clip_ids).dropna()
     chosen = words.select(list(emotions.index))
     groups = list(clips.set_index("clip_id")["group"].reindex(emotions.index))
@@ -108,7 +122,7 @@ def fit_theme_model(
         )
         return {**model.state(), "selection": table.to_dict(orient="list")}
 
-    state = store.compute(key, fit)
+    state = cache.store.compute(key, fit)
     model = ThemeModel.from_state(state)
     for note in model.notes:
         log.info(note)
@@ -125,11 +139,10 @@ def assign_themes(
     fitted: ThemeModel,
     words: AudioWords,
     clips: pd.DataFrame,
-    library_emotions: pd.DataFrame,
+    recognised: Results,
     codebook: Codebook,
     theme: ThemeParameters,
-    previous_model: ThemeModel | None,
-    previous_themes: pd.DataFrame | None,
+    previous: Mapping[str, Any] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
     """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
 
@@ -137,12 +150,12 @@ def assign_themes(
     right after the other: the next training compares itself with both.
     """
     model = replace(fitted, vocabulary=vocabulary_of(codebook))
-    emotions, mixtures = emotions_used(clips, library_emotions), model.mixtures(words)
+    emotions, mixtures = emotions_used(clips, recognised["emotions"]), model.mixtures(words)
     kept, drift = keep_numbers(
         model,
         themes_table(model, words, emotions, mixtures=mixtures)[["clip_id", "emotion", "theme"]],
-        previous_model,
-        None if previous_themes is None else previous_themes[["clip_id", "emotion", "theme"]],
+        previous["model"] if previous else None,
+        previous["themes"][["clip_id", "emotion", "theme"]] if previous else None,
         least_similarity=theme.topics.least_similarity,
     )
     for sentence in drift_sentences(drift):
@@ -155,16 +168,17 @@ def describe_themes(
     model: ThemeModel,
     themes: pd.DataFrame,
     clips: pd.DataFrame,
-    mfcc: ClipFeatures,
+    features: Features,
     codebook: Codebook,
-    attention: pd.DataFrame,
+    recognised: Results,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+) -> list[dict[str, Any]]:
     """Write the theme cards."""
-    measures = clip_measures(mfcc, executor)
-    cards = build_cards(model, themes, clips, measures, codebook.word_names, theme.cards, attention)
-    return cards, cards_table(cards)
+    measures = clip_measures(features["mfcc"], executor)
+    return build_cards(
+        model, themes, clips, measures, codebook.word_names, theme.cards, recognised["attention"]
+    )
 
 
 def record_themes(
@@ -174,23 +188,45 @@ def record_themes(
     codebook: Codebook,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-    mfcc: ClipFeatures,
-    midterm: ClipFeatures,
+    features: Features,
+    cache: CacheParameters,
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Cut what the themes let one listen to: highlights of exemplars, and audio words."""
-    audio, failed = listening_material(
-        cards,
-        Clips(clips, corpus.root, corpus.other_roots),
-        codebook,
-        _joined(mfcc, midterm),
-        players=theme.cards.players,
-        words=theme.cards.word_players,
-        excerpts=theme.cards.word_excerpts,
-        executor=executor,
-    )
-    for clip_id, reason in failed.items():
+    frames = read_by_themes(features)
+    key = {
+        "what": "theme_audio",
+        "method": METHOD,
+        "features": frames.fingerprint,
+        "codebook": vocabulary_of(codebook),
+        "cards": cards,
+        "parameters": theme.cards.model_dump(mode="json"),
+    }
+
+    def cut() -> dict[str, Any]:
+        audio, failed = listening_material(
+            cards,
+            Clips(clips, corpus.root, corpus.other_roots),
+            codebook,
+            frames,
+            players=theme.cards.players,
+            words=theme.cards.word_players,
+            excerpts=theme.cards.word_excerpts,
+            executor=executor,
+        )
+        sizes = [len(content) for content in audio.values()]
+        joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
+        return {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
+
+    found = cache.store.get(key)
+    if found is None:
+        found = cut()
+        if not found["failed"]:  # what failed is tried again by the next run
+            cache.store.put(key, found)
+    for clip_id, reason in found["failed"].items():
         log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
-    return audio, failed
+    parts = np.split(np.asarray(found["audio"]), np.cumsum(found["sizes"])[:-1])
+    audio = {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}
+    return audio, found["failed"]
 
 
 def show_themes(
@@ -199,6 +235,7 @@ def show_themes(
     themes: pd.DataFrame,
     codebook: Codebook,
     selection: pd.DataFrame,
+    drift: pd.DataFrame,
     audio: dict[str, bytes],
     failed: dict[str, str],
     corpus: CorpusParameters,
@@ -214,78 +251,114 @@ def show_themes(
         audio,
         failed,
         corpus=corpus.title,
+        changes=drift_sentences(drift),
         players=theme.cards.players,
         word_players=theme.cards.word_players,
     )
 
 
-def draw_themes(
-    model: ThemeModel,
-    words: AudioWords,
-    themes: pd.DataFrame,
+def assemble_library(
+    parameters: RecommendParameters,
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    recognised: Results,
+    mixtures: pd.DataFrame,
     cards: list[dict[str, Any]],
-    selection: pd.DataFrame,
-    codebook: Codebook,
-    theme: ThemeParameters,
-) -> tuple[Any, dict[str, Any], Any]:
-    """Draw the theme map (Plotly), the choice of topics (Matplotlib) and the words of the themes (Plotly)."""
-    return (
-        theme_map(words, themes, cards),
-        selection_figures(selection, min_stability=theme.topics.min_stability),
-        topic_word_figure(model, codebook.word_names, cards),
+) -> Results:
+    """Put together what is known of every track: `tracks`, `mixtures` and `cards`."""
+    highlights = cut_highlights(clips, recognised["attention"], parameters.highlight_s)
+    tracks = build_library(
+        clips,
+        corpus.root,
+        recognised["emotions"],
+        mixtures,
+        cards,
+        highlights,
+        other_roots=corpus.other_roots,
     )
+    return {"tracks": tracks, "mixtures": mixtures, "cards": cards}
 
 
 def evaluate_discovery(
-    mfcc: ClipFeatures,
-    midterm: ClipFeatures,
+    features: Features,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
-) -> tuple[Any, ...]:
-    """Cluster held-out clips by every discovery model: assignments a model, then all metrics."""
+    cache: CacheParameters,
+) -> Results:
+    """Cluster held-out clips by every discovery model: the assignments of each, and `metrics` of all."""
     if clips["theme"].isna().all():
         log.info("The music has no theme labels: themes are scored by coherence and stability alone.")
     tables, metrics = discover_themes(
-        _joined(mfcc, midterm), clips, folds, theme, executor=executor, store=store
+        read_by_themes(features), clips, folds, theme, executor=executor, store=cache.store
     )
-    return (*(tables[model] for model in DISCOVERY_MODELS), metrics)
+    return {**tables, "metrics": metrics}
 
 
 def evaluate_discrimination(
-    mfcc: ClipFeatures,
-    midterm: ClipFeatures,
+    features: Features,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     theme: ThemeParameters,
     executor: ExecutorParameters,
-    store: ResultStore,
-) -> tuple[Any, ...]:
-    """Predict theme labels of held-out clips by every discrimination model: predictions, then all metrics."""
+    cache: CacheParameters,
+) -> Results:
+    """Predict theme labels of held-out clips: the predictions of every model, and `metrics` of all."""
     tables, metrics = discriminate_themes(
-        _joined(mfcc, midterm), clips, folds, theme, executor=executor, store=store
+        read_by_themes(features), clips, folds, theme, executor=executor, store=cache.store
     )
     if all(table.empty for table in tables.values()):
         log.info("No theme label is frequent enough inside an emotion: theme classification is left out.")
-    return (*(tables[model] for model in DISCRIMINATION_MODELS), metrics)
+    return {**tables, "metrics": metrics}
 
 
-def join_metrics(
-    discovery: dict[str, dict[str, float]], discrimination: dict[str, dict[str, float]]
-) -> tuple[dict[str, float], ...]:
-    """Return the metrics of every model of `MODELS`, both readings together."""
-    return tuple({**discovery.get(model, {}), **discrimination.get(model, {})} for model in MODELS)
+def score_themes(
+    discovery: Results,
+    discrimination: Results,
+    evaluation: EvaluationParameters,
+    corpus: CorpusParameters,
+    split: SplitParameters,
+) -> Results:
+    """Compare the models of theme classification, and those of theme discovery.
+
+    Returns
+    -------
+    dict
+        `comparison`, `groups` and `predictions` as of the emotion models; `discovery`, a row a model that
+        never saw a label; `metrics` of each model.
+    """
+    predictions = on_common_clips({name: discrimination[name] for name in DISCRIMINATION_ROLES})
+    comparison = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    if predictions:
+        comparison = compare(
+            predictions,
+            DISCRIMINATION_ROLES,
+            protocol=split.title,
+            corpus=corpus.title,
+            task="theme",
+            parameters=evaluation,
+        )
+    return {
+        "comparison": comparison,
+        "groups": score_groups(predictions),
+        "predictions": models_below_each_other(predictions),
+        "discovery": _tabulate_discovery(discovery, evaluation),
+        "metrics": {
+            name: {**discovery["metrics"].get(name, {}), **discrimination["metrics"].get(name, {})}
+            for name in {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
+        },
+    }
 
 
-def tabulate_discovery(
-    discovery: dict[str, dict[str, float]], evaluation: EvaluationParameters, *assignments: pd.DataFrame
-) -> pd.DataFrame:
+def _tabulate_discovery(discovery: Results, evaluation: EvaluationParameters) -> pd.DataFrame:
     """Make one row a discovery model: `model, role`, its measures, and the tests of the proposed one."""
     measured = pd.DataFrame(
-        [{"model": model, "role": ROLES[model], **discovery.get(model, {})} for model in DISCOVERY_MODELS]
+        [
+            {"model": model, "role": role, **discovery["metrics"].get(model, {})}
+            for model, role in DISCOVERY_ROLES.items()
+        ]
     )
-    tables = dict(zip(DISCOVERY_MODELS, assignments, strict=True))
-    proposed = next(model for model in DISCOVERY_MODELS if ROLES[model] == "proposed")
+    proposed = next(model for model, role in DISCOVERY_ROLES.items() if role == "proposed")
+    tables = {model: discovery[model] for model in DISCOVERY_ROLES}
     return measured.merge(compare_discovery(tables, proposed, evaluation), on="model")

@@ -2,7 +2,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.robustness.clips import choose_clips
+from affetto.experiments.clips import choose_clips
 
 
 def tables(emotions, fold):

@@ -1,12 +1,12 @@
 import numpy as np
 
+from affetto.experiments import answers
+from affetto.experiments.answers import Asked, ask_models, own_clips
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import FoldModel
 from affetto.models.linear import Linear, LinearParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness import answers
-from affetto.robustness.answers import Asked, ask_models, own_clips
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 

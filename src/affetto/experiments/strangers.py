@@ -14,6 +14,9 @@ from affetto.audio.conditions import AnyCondition, Excerpt
 from affetto.corpora.sources.files import find_recordings
 from affetto.evaluation.parameters import EvaluationParameters, Stranger, StrangeRecordings
 from affetto.evaluation.strangers import STRANGER_COLUMNS, stranger_row, unknown_strangers
+from affetto.experiments.answers import Asked, ask_models, own_clips
+from affetto.experiments.clips import lot
+from affetto.experiments.robustness import Candidate, Recordings
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.features.extractors import parse_description
@@ -21,9 +24,6 @@ from affetto.features.shard_jobs import clip_columns
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness.answers import Asked, ask_models, own_clips
-from affetto.robustness.clips import lot
-from affetto.robustness.measure import Candidate, Recordings
 from affetto.storage import absolute
 
 _LOGGER = logging.getLogger(__name__)

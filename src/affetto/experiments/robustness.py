@@ -13,12 +13,12 @@ import pandas as pd
 from affetto.audio.conditions import Condition
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, robustness_row, unknown_row
+from affetto.experiments.answers import Asked, ask_models, own_clips
 from affetto.features.clip_features import FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.robustness.answers import Asked, ask_models, own_clips
 
 logger = logging.getLogger(__name__)
 

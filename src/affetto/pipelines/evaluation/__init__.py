@@ -1,1 +1,0 @@
-"""Comparison tables, tests, figures and the report."""

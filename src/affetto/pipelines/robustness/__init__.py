@@ -1,1 +1,0 @@
-"""Tests of the voice models on degraded copies of their test clips."""
