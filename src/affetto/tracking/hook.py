@@ -44,15 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
-_REPORTED = (
-    ".comparison",
-    ".enrolment",
-    ".groups",
-    ".highlights",
-    ".importance",
-    ".report",
-    ".robustness",
-    ".strangers",
+_REPORT = re.compile(
+    r"(?P<task>\w+)\."
+    r"(?P<what>comparison|enrolment|groups|highlights|importance|report|robustness|strangers)"
 )
 _MODEL = re.compile(
     r"(?P<side>music|voice)\.emotion\.(?P<model>.+)\.(?P<what>predictions|histories|metrics|fitted)"
@@ -142,8 +136,7 @@ class TrackingHook:
         self.link = self.failure = None
         self._catalog, self._children, self._awaited = catalog, {}, {}
         for name in pipeline.all_outputs():
-            found = _MODEL.fullmatch(name)
-            if found:
+            if found := _MODEL.fullmatch(name):
                 self._awaited.setdefault(_task_and_model(found), set()).add(name)
         if not self._awaited:
             return
@@ -164,6 +157,8 @@ class TrackingHook:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Tag the run with a hash of the clips that it reads: content, emotion and group of every one."""
+        if self._parent is None or dataset_name not in self._unread:
+            return
         with self._lock, self._noting_failure():
             if self._parent is None or self.failure or dataset_name not in self._unread:
                 return
@@ -175,14 +170,15 @@ class TrackingHook:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Log what is known of a model, and reports, as soon as they are there."""
+        if self._parent is None:
+            return
         with self._lock, self._noting_failure():
-            if self._parent is None or self.failure:
+            if self._parent is None or self.failure:  # another thread may have ended it
                 return
-            found = _MODEL.fullmatch(dataset_name)
-            if found:
+            if found := _MODEL.fullmatch(dataset_name):
                 self._log_part(dataset_name, *_task_and_model(found), found["what"] or "metrics", data)
-            elif dataset_name.endswith(_REPORTED):
-                self._log_report(dataset_name, data)
+            elif found := _REPORT.fullmatch(dataset_name):
+                self._log_report(dataset_name, found["task"], found["what"], data)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -336,13 +332,12 @@ class TrackingHook:
         ]
         self._client.log_batch(run_id, metrics=curves)
 
-    def _log_report(self, dataset: str, data: Any) -> None:
+    def _log_report(self, dataset: str, task: str, what: str, data: Any) -> None:
         """Keep a table or report with the parent run, and what a table says of a model with that model."""
         from affetto.evaluation.enrolment import enrolment_metrics
         from affetto.evaluation.robustness import robustness_metrics
         from affetto.evaluation.strangers import stranger_metrics
 
-        task, _, what = dataset.rpartition(".")
         path = Path(str(getattr(self._catalog[dataset], "_filepath", "")))
         if path.is_file() and self._parent is not None:
             self._client.log_artifact(self._parent.info.run_id, str(path), artifact_path=task)
@@ -372,10 +367,10 @@ class TrackingHook:
 
     def _end(self, status: str) -> None:
         """End the parent if it is ours, and the runs of models that are not complete."""
+        if self._parent is None:
+            return
         with self._lock, self._noting_failure():
             parent, self._parent = self._parent, None
-            if parent is None:
-                return
             for key, run in self._children.items():
                 if self._awaited[key]:
                     self._client.set_terminated(run.info.run_id, status)
