@@ -119,6 +119,7 @@ class Project:
         runner: AbstractRunner | None = None,
         metrics: Callable[[], dict[str, float]] = lambda: {"uar": 0.5},
         parameters: dict[str, Any] | None = None,
+        themes: tuple[str, ...] = (),
         **settings: Any,
     ) -> TrackingHook:
         """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
@@ -128,6 +129,7 @@ class Project:
             "split": {},
             "features": {},
             "emotion": {"models": {}},
+            "theme": {},
         }
         voice = {**music, "emotion": {"models": keep}, **(parameters or {})}
         (self.root / "conf/base/parameters.yml").write_text(yaml.safe_dump({"music": music, "voice": voice}))
@@ -139,7 +141,10 @@ class Project:
         manager.hook.after_context_created(
             context=SimpleNamespace(config_loader=loader, project_path=self.root)
         )
-        pipeline = _pipeline(models, self.fitted, metrics)
+        pipeline = _pipeline(models, self.fitted, metrics) + Pipeline(
+            [Node(lambda _: {"theme_ami": 0.5}, "voice.clips", f"music.theme.{name}.metrics", name=name)
+             for name in themes]
+        )  # fmt: skip
         comparison = CSVDataset(filepath=str(self.root / "comparison.csv"))
         catalog = DataCatalog({"voice_emotion.comparison": comparison})
         runner = runner or SequentialRunner()

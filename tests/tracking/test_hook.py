@@ -49,6 +49,16 @@ def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
     assert [file.path for file in reports] == ["voice_emotion/comparison.csv"]
 
 
+def test_theme_models_are_child_runs_too(project):
+    project.run("first", themes=("lda_audio_words", "svm_statistics"))
+    found = {name: run for name, run in project.children().items() if run.data.tags["task"] == "theme"}
+    assert {name: run.data.tags["role"] for name, run in found.items()} == {
+        "lda_audio_words": "proposed",
+        "svm_statistics": "baseline",
+    }
+    assert {run.data.metrics["theme_ami"] for run in found.values()} == {0.5}
+
+
 def test_a_model_is_logged_once_with_signature_and_example(project):
     project.run("first")
     project.run("second")

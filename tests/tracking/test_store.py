@@ -71,6 +71,8 @@ def page():
         "nonsense://me:hunter2@host",
         "{folder}/mlruns",
         "file://{folder}/mlruns",
+        "sqlite://",
+        "sqlite:///:memory:",
         "sqlite:///{folder}/no/folder/mlflow.db",
         "sqlite:///{folder}/text.db",
         "sqlite:///file:{folder}/real.db?mode=ro&uri=true",

@@ -154,6 +154,8 @@ class TrackingHook:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Tag the run with a hash of the clips that it reads: content, emotion and group of every one."""
+        if self._parent is None or dataset_name not in self._unread:
+            return
         with self._lock, self._noting_failure():
             if self._parent is None or self.failure or dataset_name not in self._unread:
                 return
@@ -165,10 +167,12 @@ class TrackingHook:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Log what is known of a model, and reports, as soon as they are there."""
+        if self._parent is None:
+            return
         from affetto.tracking.fitted_model import log_fitted_model
 
         with self._lock, self._noting_failure():
-            if self._parent is None or self.failure:
+            if self._parent is None or self.failure:  # another thread may have ended it
                 return
             model, task = _MODEL.fullmatch(dataset_name), _TASK.fullmatch(dataset_name)
             if model:
@@ -378,10 +382,10 @@ class TrackingHook:
 
     def _end(self, status: str) -> None:
         """End the parent if it is ours, and the runs of models that are not complete."""
+        if self._parent is None:
+            return
         with self._lock, self._noting_failure():
             parent, self._parent = self._parent, None
-            if parent is None:
-                return
             for key, run in self._children.items():
                 if self._awaited[key]:
                     self._client.set_terminated(run.info.run_id, status)

@@ -68,17 +68,17 @@ def in_project(uri: str, project: Path) -> str:
 
 def shown(uri: str) -> str:
     """Write an address without user, password, query and fragment; its scheme alone where it is unclear."""
+    if not re.search("[@?#]", uri):
+        return uri.rstrip("/")
     parts = _PARTS.fullmatch(uri)
-    if parts:
-        return parts["scheme"] + parts["place"].rstrip("/")
     scheme, separator, _ = uri.partition("://")
-    if separator:
-        return f"{scheme}://…"
-    return "…" if re.search(r"[@:?]", uri) else uri
+    return parts["scheme"] + parts["place"].rstrip("/") if parts else f"{scheme}://…" if separator else "…"
 
 
 def without_secrets(text: str, uri: str) -> str:
     """Hide in a message of another library whatever of an address `shown` hides."""
+    if not re.search("[@?#]", uri):
+        return text
     text = text.replace(uri, shown(uri))
     scheme, separator, rest = uri.partition("://")
     rest = rest or uri
@@ -123,34 +123,36 @@ def check_store(uri: str, timeout_s: float) -> None:
     """
     from mlflow import MlflowClient
     from mlflow.store.db.db_types import DATABASE_ENGINES
+    from mlflow.tracking.request_header.registry import resolve_request_headers
     from sqlalchemy import create_engine
 
-    def ask() -> None:
-        database = re.split(r"[:+]", uri, maxsplit=1)[0]
-        if database not in DATABASE_ENGINES:
-            MlflowClient(uri).search_experiments(max_results=1)
-            return
-        patience = {"connect_args": {"timeout": timeout_s / 2}} if database == "sqlite" else {}
-        engine = create_engine(uri, **patience)
-        with engine.connect() as connection:  # not by MLflow, which tries to connect for minutes
-            if database == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                connection.exec_driver_sql("CREATE TABLE writable (whether TEXT)")  # rolled back
-        engine.dispose()
-
+    scheme = re.split(r"[:+]", uri, maxsplit=1)[0]
     answer: list[BaseException | None] = []
 
-    def asked() -> None:
+    def ask() -> None:
         try:
-            ask()
+            if client is not None:
+                client.search_experiments(max_results=1)
+            else:  # not by MLflow, which tries to connect for minutes
+                patience = {"connect_args": {"timeout": timeout_s / 2}} if scheme == "sqlite" else {}
+                engine = create_engine(uri, **patience)
+                with engine.connect() as connection:
+                    if scheme == "sqlite":
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                        connection.exec_driver_sql("CREATE TABLE writable (whether TEXT)")  # rolled back
+                engine.dispose()
             answer.append(None)
         except Exception as error:  # noqa: BLE001  raised again in the thread that waits
             answer.append(error)
 
     patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(timeout_s) + 1)}
     with _environment(patient), refused_in_words(uri):
+        if scheme == "sqlite" and database_file(uri) is None:
+            raise ValueError("it names no file, and what is in memory alone is lost")
+        client = None if scheme in DATABASE_ENGINES else MlflowClient(uri)
+        resolve_request_headers()  # imports for seconds, which are not the store's
         # A driver that waits for ever cannot be stopped, but it can be left waiting.
-        waiting = threading.Thread(target=asked, daemon=True)
+        waiting = threading.Thread(target=ask, daemon=True)
         waiting.start()
         waiting.join(timeout_s)
         if not answer:
