@@ -34,7 +34,7 @@ CONDITIONS = {
 
 
 def evaluation(**changed) -> EvaluationParameters:
-    quick = {"n_resamples": 200, "n_permutations": 200, "robustness": {"conditions": CONDITIONS}}
+    quick = {"n_permutations": 200, "robustness": {"conditions": CONDITIONS}}
     own = {
         "importance": {"n_repeats": 3},
         "enrolment": {"sizes": (4, 8), "repeats": 2},

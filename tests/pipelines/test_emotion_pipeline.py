@@ -71,7 +71,7 @@ def catalog(tmp_path):
                 filepath=str(tmp_path / f"{entry}.model"), command="kedro run"
             )
         catalog[f"{side}_emotion.results"] = ResultsDataset(filepath=str(tmp_path / side))
-    quick = {"n_resamples": 100, "n_permutations": 100, "strangers": {"noise": {"kind": "noise"}}}
+    quick = {"n_permutations": 100, "strangers": {"noise": {"kind": "noise"}}}
     catalog["params:evaluation"] = EvaluationParameters.model_validate(
         {**quick, "robustness": {"conditions": {"noise": NOISE}}}
     )

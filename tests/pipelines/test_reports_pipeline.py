@@ -25,7 +25,7 @@ from affetto.themes.clustering import DISCOVERY_ROLES
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 ROLES = {"crnn": "proposed", "svm": "baseline"}
-QUICK = EvaluationParameters(n_resamples=100, n_permutations=100)
+QUICK = EvaluationParameters(n_permutations=100)
 CORPUS, SPLIT = CorpusParameters(source="demo"), SplitParameters(protocol="kfold")
 NOTHING = pd.DataFrame(columns=["fold", "seed", "epoch"])
 

@@ -65,7 +65,7 @@ def inputs(tmp_path):
         "music.theme.previous": None,
         "params:music.corpus": CorpusParameters(source="demo", root=str(tmp_path)),
         "params:music.split": SplitParameters(protocol="kfold"),
-        "params:evaluation": EvaluationParameters(n_resamples=100, n_permutations=100),
+        "params:evaluation": EvaluationParameters(n_permutations=100),
         "params:recommend": RecommendParameters(voice="voices"),
         "params:music.theme": PARAMETERS,
         "params:executor": ExecutorParameters(n_jobs=1, progress=False),
