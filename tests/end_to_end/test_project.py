@@ -122,7 +122,7 @@ def test_themes_can_be_read_and_heard(demo):
 
     assert page.count('aria-label="Highlight of') == sum(len(card["exemplars"][:3]) for card in cards)
     assert len(list((folder / "audio/words").rglob("*.mp3"))) >= len({card["emotion"] for card in cards})
-    assert all(f"{emotion}: number of topics" in page for emotion in {card["emotion"] for card in cards})
+    assert all(f"of topics for {emotion}" in page for emotion in {card["emotion"] for card in cards})
     assert len(page) < 10_000_000
 
 
