@@ -17,6 +17,8 @@ import pandas as pd
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import enough_groups, holm, signed_interval, swap_test
 
+_TIE = 1e-12
+
 
 def compare_discovery(
     assignments: Mapping[str, pd.DataFrame], proposed: str, parameters: EvaluationParameters
@@ -69,6 +71,7 @@ class _Figures(NamedTuple):
 def _agreement(assignments: pd.DataFrame) -> _Figures:
     """Return the AMI of `discovery_scores`; folds can be swapped."""
     labelled = assignments[assignments["label"].notna()]
+    labelled = labelled.assign(**{name: labelled[name].factorize()[0] for name in ("label", "cluster")})
     by_fold: dict[Any, np.ndarray] = {}
     changes = dict.fromkeys(sorted(set(labelled["group"])), np.zeros(2))
     for (fold, _), block in labelled.groupby(["fold", "emotion"]):
@@ -83,12 +86,22 @@ def _agreement(assignments: pd.DataFrame) -> _Figures:
 
 
 def _summed_ami(label: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return the AMI of a block times its clips, and its clips; zeros where it has one label alone."""
-    from sklearn.metrics import adjusted_mutual_info_score
+    """Return the AMI of a block times its clips, and its clips; zeros where it has one label alone.
+
+    As scikit-learn's `adjusted_mutual_info_score`, whose checks take ten times as long for so few clips.
+    """
+    from scipy.stats import entropy
+    from sklearn.metrics.cluster import expected_mutual_information
 
     if len(set(label)) < 2:  # noqa: PLR2004
         return np.zeros(2)
-    return len(label) * np.array([adjusted_mutual_info_score(label, cluster), 1.0])
+    counts = np.zeros((label.max() + 1, cluster.max() + 1), dtype=np.int64)
+    np.add.at(counts, (label, cluster), 1)
+    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    shannon = entropy(counts.sum(axis=1)), entropy(counts.sum(axis=0))
+    chance = expected_mutual_information(counts, len(label))
+    gained, most = sum(shannon) - entropy(counts.ravel()) - chance, sum(shannon) / 2 - chance
+    return len(label) * np.array([gained / most if most > _TIE else 1.0, 1.0])  # each clip its own cluster: 1
 
 
 def _precision(assignments: pd.DataFrame) -> _Figures:
