@@ -10,6 +10,7 @@ from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters
+from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.extraction import extract_in_memory
 from affetto.features.parameters import MfccParameters
 from affetto.models.registry import build_estimator
@@ -55,6 +56,7 @@ def catalog(tmp_path):
     catalog["voice.random_folds"] = clips.loc[:5, ["clip_id"]].assign(fold=[0, 0, 1, 1, 0, 1])
     catalog["voice.mfcc"] = extract_in_memory(paths, list(clips["clip_id"]), MFCC, name="mfcc")
     catalog["params:executor"] = HERE
+    catalog["params:evaluation"] = EvaluationParameters(n_resamples=100, n_permutations=100)
     catalog["params:voice.corpus"] = CorpusParameters(source="folders", root=tmp_path)
     catalog["params:voice.emotion.experiment"] = ExperimentParameters()
     catalog["voice.degraded"], catalog["voice.emotion.fits"] = tmp_path / "degraded", tmp_path / "fits"

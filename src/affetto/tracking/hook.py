@@ -272,6 +272,9 @@ class TrackingHook:
         from mlflow.tracking.context.registry import resolve_tags
 
         from affetto.corpora.parameters import CorpusParameters, SplitParameters
+        from affetto.pipelines.model_table import model_table
+        from affetto.pipelines.theme.nodes import ROLES
+        from affetto.themes.parameters import ThemeParameters
 
         if (task, name) not in self._children and self._parent is not None:
             parent, side = self._parent.info, task.partition("_")[0].replace("theme", "music")
@@ -280,7 +283,12 @@ class TrackingHook:
                 tags=resolve_tags({"mlflow.parentRunId": parent.run_id}),
                 run_name=name[:_LONGEST_NAME],
             )
-            role, parameters = _role_and_parameters(task, side, name, self._parameters)
+            if task == "theme":
+                theme = ThemeParameters(**self._parameters["music"]["theme"])
+                role, parameters = ROLES[name], theme.model_dump(mode="json")
+            else:
+                entry = model_table(side)[name]
+                role, parameters = entry.role, entry.model_dump(mode="json")
             tags = {
                 "task": task,
                 "model": name,
@@ -379,17 +387,7 @@ class TrackingHook:
 
 
 def run_link(uri: str, opens_in_ui: bool, experiment_id: str, run_id: str) -> str:
-    """Say how to open a run in MLflow; of the address of a store nothing secret is shown.
-
-    Parameters
-    ----------
-    uri
-        Address of the store.
-    opens_in_ui
-        Whether it is the one that `make ui` opens.
-    experiment_id, run_id
-        The run.
-    """
+    """Say how to open a run in MLflow, of whose store nothing secret is shown."""
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
     if uri.startswith(("http://", "https://")):
         return shown(uri) + page
@@ -418,17 +416,3 @@ def _tags(name: str, parameters: Mapping[str, Any], project: Path, sides: list[s
 
 def _task_and_model(found: re.Match[str]) -> tuple[str, str]:
     return ("theme", found["theme"]) if found["theme"] else (f"{found['side']}_emotion", found["model"])
-
-
-def _role_and_parameters(
-    task: str, side: str, name: str, parameters: Mapping[str, Any]
-) -> tuple[str, Mapping[str, Any]]:
-    if task != "theme":
-        from affetto.pipelines.model_table import model_table
-
-        entry = model_table(side)[name]
-        return entry.role, entry.model_dump(mode="json")
-    from affetto.pipelines.theme.nodes import ROLES
-    from affetto.themes.parameters import ThemeParameters
-
-    return ROLES[name], ThemeParameters(**parameters["music"]["theme"]).model_dump(mode="json")

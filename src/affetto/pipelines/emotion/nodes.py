@@ -93,10 +93,11 @@ def cross_validate_model(
     fits: Path,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
+    evaluation: EvaluationParameters,
     copies: Copies | None = None,
     **features: ClipFeatures,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, float]]:
-    """Fit a model on every fold and predict the clips it has not seen."""
+    """Fit a model on every fold, predict the clips it has not seen, and score it as all models of a task."""
     result = cross_validate(
         specification,
         FeatureSet.align(features),
@@ -109,7 +110,8 @@ def cross_validate_model(
         description=specification.estimator,
         copies=_own_copies(specification, copies),
     )
-    return result.predictions, result.histories, result.attention, result.cost
+    metrics = {**score_predictions(result.predictions, evaluation), **result.cost}
+    return result.predictions, result.histories, result.attention, metrics
 
 
 def cross_validate_on_random_folds(
@@ -136,13 +138,6 @@ def cross_validate_on_random_folds(
         description=f"{specification.estimator}, random folds",
         copies=_own_copies(specification, copies),
     ).predictions
-
-
-def score_model(
-    predictions: pd.DataFrame, cost: dict[str, float], evaluation: EvaluationParameters
-) -> dict[str, float]:
-    """Compute the figures that all models of a task share."""
-    return {**score_predictions(predictions, evaluation), **cost}
 
 
 def fit_model(

@@ -1,4 +1,4 @@
-"""Wiring of the emotion experiments: the same four nodes for every model of the table."""
+"""Wiring of the emotion experiments: the same three nodes for every model of the table."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _copies_of(side: str, entry: ModelSpecification) -> dict[str, str]:
 
 
 def _experiment(side: str, name: str, entry: ModelSpecification) -> list[Node]:
-    """Cross-validate, score, and fit on everything."""
+    """Cross-validate, and fit on everything."""
     emotion = f"{side}.emotion.{name}"
     shared = {
         "specification": f"params:{side}.emotion.models.{name}",
@@ -105,8 +105,14 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> list[Node]:
     return [
         Node(
             nodes.cross_validate_model,
-            inputs={**shared, "experiment": experiment, "fits": fits, "folds": f"{side}.folds"},
-            outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "cost")],
+            inputs={
+                **shared,
+                "experiment": experiment,
+                "fits": fits,
+                "folds": f"{side}.folds",
+                "evaluation": "params:evaluation",
+            },
+            outputs=[f"{emotion}.{what}" for what in ("predictions", "histories", "attention", "metrics")],
             name="cross_validate",
             namespace=emotion,
         ),
@@ -115,13 +121,6 @@ def _experiment(side: str, name: str, entry: ModelSpecification) -> list[Node]:
             inputs={**shared, "experiment": experiment, "random_folds": f"{side}.random_folds"},
             outputs=f"{emotion}.random_predictions",
             name="cross_validate_on_random_folds",
-            namespace=emotion,
-        ),
-        Node(
-            nodes.score_model,
-            inputs=[f"{emotion}.predictions", f"{emotion}.cost", "params:evaluation"],
-            outputs=f"{emotion}.metrics",
-            name="score",
             namespace=emotion,
         ),
         Node(
