@@ -304,10 +304,11 @@ class TrackingHook:
         return self._children[task, name]
 
     def _log_cross_validation(self, run_id: str, name: str, results: Mapping[str, Any]) -> None:
-        """Keep out-of-fold predictions, and how training or the inner search went."""
+        """Keep figures, out-of-fold predictions, and how training or the inner search went."""
         from affetto.evaluation.figures import confusion_figure, training_figure
 
         predictions, histories = results["predictions"], results["histories"]
+        self._log_metrics(run_id, results["metrics"])
         self._client.log_text(run_id, predictions.to_csv(index=False), "predictions.csv")
         self._client.log_figure(run_id, confusion_figure({name: predictions}), "confusion.png")
         if "epoch" not in histories:
@@ -394,17 +395,7 @@ class TrackingHook:
 
 
 def run_link(uri: str, opens_in_ui: bool, experiment_id: str, run_id: str) -> str:
-    """Say how to open a run in MLflow; of the address of a store nothing secret is shown.
-
-    Parameters
-    ----------
-    uri
-        Address of the store.
-    opens_in_ui
-        Whether it is the one that `make ui` opens.
-    experiment_id, run_id
-        The run.
-    """
+    """Say how to open a run in MLflow, of whose store nothing secret is shown."""
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
     if uri.startswith(("http://", "https://")):
         return shown(uri) + page

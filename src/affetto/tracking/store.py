@@ -146,7 +146,7 @@ def check_store(uri: str, timeout_s: float) -> None:
             answer.append(error)
 
     patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(timeout_s) + 1)}
-    with _environment(patient), refused_in_words(uri):
+    with environment(patient), refused_in_words(uri):
         if scheme == "sqlite" and database_file(uri) is None:
             raise ValueError("it names no file, and what is in memory alone is lost")
         client = None if scheme in DATABASE_ENGINES else MlflowClient(uri)
@@ -162,7 +162,8 @@ def check_store(uri: str, timeout_s: float) -> None:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -179,7 +180,7 @@ def use_store(uri: str) -> None:
     """Make MLflow use a store; its environment variable, which later sessions would obey, stays as it is."""
     import mlflow
 
-    with _environment({"MLFLOW_TRACKING_URI": uri}):
+    with environment({"MLFLOW_TRACKING_URI": uri}):
         mlflow.set_tracking_uri(uri)
 
 
@@ -233,23 +234,15 @@ def database_file(uri: str) -> Path | None:
 def repair_places(uri: str, project: Path, artifact_folder: str) -> None:
     """Let the store of a project that was moved or copied name the files where they are now.
 
-    Only a database inside the project is changed; files of the place where the project was are not touched.
-    A run whose files were left there alone keeps naming them.
-
-    Parameters
-    ----------
-    uri
-        Address of the store.
-    project
-        Folder of the project.
-    artifact_folder
-        Where the project keeps artifacts, relative to it.
+    Only a database inside the project is changed, and nothing in the folder where the project was. A run
+    whose files were left there keeps naming them.
     """
     database, project = database_file(uri), project.resolve()
     if database is None or not database.is_file() or project not in database.resolve().parents:
         return
     with closing(sqlite3.connect(database)) as connection, connection:
-        columns = [(table, column) for table, column in _PLACES if _has(connection, table, column)]
+        known = connection.execute("SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c")
+        columns = set(_PLACES) & set(known)
         found = {(table, place) for table, column in columns for (place,) in connection.execute(
             f"SELECT DISTINCT {column} FROM {table}")}  # noqa: S608  # fmt: skip
         paths = {place: (table, path) for table, place in found if (path := _local_path(place))}
@@ -272,10 +265,6 @@ def repair_places(uri: str, project: Path, artifact_folder: str) -> None:
             len(moved),
             database.name,
         )
-
-
-def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
-    return any(row[1] == column for row in connection.execute(f"PRAGMA table_info({table})"))
 
 
 def _projects(path: Path, artifact_folder: Path) -> Iterator[Path]:

@@ -111,17 +111,19 @@ def cross_validate_model(
     split: SplitParameters,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
+    evaluation: EvaluationParameters,
     features: Features,
     copies: Copies | None = None,
 ) -> Results:
-    """Fit a model on every fold and predict the clips that it has not seen.
+    """Fit a model on every fold, predict the clips that it has not seen, and score it as all of its task.
 
     The same is done on random folds, which ignore groups, with one seed: the other end of the leakage gap.
 
     Returns
     -------
     dict
-        `predictions`, `histories`, `attention` and `cost` as in `CrossValidation`, and `random_predictions`.
+        `predictions`, `histories` and `attention` as in `CrossValidation`; `random_predictions`; `metrics`,
+        scores and cost.
     """
     shared: dict[str, Any] = {
         "executor": executor,
@@ -155,7 +157,7 @@ def cross_validate_model(
         "random_predictions": random,
         "histories": found.histories,
         "attention": found.attention,
-        "cost": found.cost,
+        "metrics": {**score_predictions(found.predictions, evaluation), **found.cost},
     }
 
 
@@ -348,11 +350,7 @@ def score_models(
         "comparison": comparison,
         "groups": score_groups(predictions),
         "metrics": {
-            name: {
-                **score_predictions(each["predictions"], evaluation),
-                **each["cost"],
-                "megabytes": _megabytes(inputs[f"model__{name}"]),
-            }
+            name: {**each["metrics"], "megabytes": _megabytes(inputs[f"model__{name}"])}
             for name, each in of.items()
         },
         "predictions": models_below_each_other(predictions),

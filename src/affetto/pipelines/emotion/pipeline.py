@@ -128,6 +128,7 @@ def _fits(side: str, name: str, entry: ModelSpecification) -> Pipeline:
                 inputs={
                     **_shared(side, name, entry),
                     "experiment": f"params:{side}.emotion.experiment",
+                    "evaluation": "params:evaluation",
                     "split": f"params:{side}.split",
                     "folds": f"{side}.folds",
                 },
