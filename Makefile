@@ -29,7 +29,7 @@ run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to pl
 	$(BIN)/kedro run
 
 test: $(STAMP)  ## Run the whole test suite.
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python $(COVERAGE) -m pytest -n 2 --dist loadfile
 
 quick: $(STAMP)  ## Run the tests without those that run whole pipelines or build the wheel.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not end_to_end and not package"

@@ -56,13 +56,10 @@ class MissingInputsHook:
             }
             commands = " and ".join(sorted(runs))
             what = _IN_WORDS.get(next(iter(found)), f"{next(iter(found))} has not been made yet")
-            hears = _VOICES in pipeline.all_outputs() and all(map(_is_of_voice_model, found))
+            trained = all(name.startswith("voice.emotion.") for name in found)
+            hears = trained and _VOICES in pipeline.all_outputs()
             ready = ", or hear with the ready model by recommend.ready_model=true" if hears else ""
             raise AffettoError(f"{what}: run {commands} first{ready}.")
-
-
-def _is_of_voice_model(name: str) -> bool:
-    return name.startswith("voice.emotion.")
 
 
 def _borrows(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:

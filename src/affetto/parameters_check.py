@@ -117,16 +117,19 @@ def check_runtime_parameters(
 
 
 def runtime_names(conf_source: str) -> set[str]:
-    """Find the dotted names that a folder or packed file of configuration reads from the command line."""
+    """Find the dotted names that a folder or an archive of configuration reads from the command line."""
     import fsspec
 
+    from affetto.storage import as_path
+
     kind = next((kind for kind in ("tar", "zip") if f".{kind}" in Path(conf_source).suffixes), None)
-    pattern = f"{kind}://**/*.yml::{conf_source}" if kind else f"{conf_source}/**/*.yml"
-    names: set[str] = set()
-    for opened in fsspec.open_files(pattern, "rt", encoding="utf-8", errors="replace"):
-        with opened as file:
-            names.update(_RUNTIME.findall(file.read()))
-    return names
+    if kind is None:
+        contents = [file.read_bytes() for file in sorted(as_path(conf_source).rglob("*.yml"))]
+    else:
+        system = fsspec.filesystem(kind, fo=conf_source)
+        contents = [system.cat_file(name) for name in system.glob("**/*.yml")]
+    texts = (content.decode("utf-8", errors="replace") for content in contents)
+    return {name for text in texts for name in _RUNTIME.findall(text)}
 
 
 def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "") -> dict[str, Any]:
