@@ -13,12 +13,21 @@ from affetto.configuration import TRAINED
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, name_some
+from affetto.recommendation.library import LIBRARY_COLUMNS
 
 DEMO = "demo"
 _IN_WORDS = {
     "music.library": "There is no music to choose from yet",
     "library.library": "No library of music has been described yet",
 }
+_CLIPS = (*CLIP_COLUMNS, *AUDIT_COLUMNS)
+_TABLES = {
+    "music.clips": ("theme", _CLIPS),
+    "voice.clips": ("voice", _CLIPS),
+    "music.library": ("theme", LIBRARY_COLUMNS),
+    "library.tracks": ("library", LIBRARY_COLUMNS),
+}
+"""What pipelines read that another one makes → that pipeline, and the columns that are needed."""
 _VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
 
 
@@ -39,7 +48,7 @@ class MissingInputsHook:
         """
         _check_voice(pipeline, catalog)
         env = run_params.get("env")
-        _check_clips(pipeline, catalog, f"kedro run{f' --env {env}' if env else ''} --pipeline=")
+        _check_tables(pipeline, catalog, f"kedro run{f' --env {env}' if env else ''} --pipeline=")
         if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
                 f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
@@ -83,20 +92,23 @@ def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None
             )
 
 
-def _check_clips(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], command: str) -> None:
-    """Look at the clips of earlier runs: all else that a run reads and does not make is of the same clips."""
-    for name, maker in (("music.clips", "theme"), ("voice.clips", "voice")):
+def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], command: str) -> None:
+    """Look at the tables of earlier runs: another version may have made them, or a run on another corpus."""
+    for name, (maker, columns) in _TABLES.items():
         if name not in pipeline.inputs() or not catalog.exists(name):
             continue
-        clips, setting = catalog.load(name), name.replace("clips", "corpus")
-        lacking = [column for column in (*CLIP_COLUMNS, *AUDIT_COLUMNS) if column not in clips]
+        table = catalog.load(name)
+        lacking = [column for column in columns if column not in table]
         if lacking:
             raise AffettoError(
                 f"{name} was made by another version of Affetto (it lacks {name_some(lacking)}): run "
                 f"`{command}{maker}` first."
             )
+        setting = name.replace("clips", "corpus")
+        if setting == name:
+            continue
         corpus: CorpusParameters = catalog.load(f"params:{setting}")
-        strange = sorted(set(clips["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
+        strange = sorted(set(table["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
         if strange:
             raise AffettoError(
                 f"The last run of this side was on {', '.join(strange)}, but {setting} is {corpus.title}: "

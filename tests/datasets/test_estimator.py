@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from importlib.resources import files
+
 import numpy as np
 import pytest
 from kedro.io import DatasetError
@@ -42,3 +45,12 @@ def test_saving_replaces_the_model_and_loading_predicts_the_same(tmp_path, featu
         ["fits", "model"],
         ["model", "fits"],
     )
+
+
+@pytest.mark.parametrize("file", ["weights.npz", "standardiser.npz", "signature.json"])
+def test_a_model_that_was_cut_short_is_named_with_what_makes_it(tmp_path, file):
+    shutil.copytree(files("affetto") / "ready/voice", tmp_path / "model")
+    damaged = tmp_path / "model" / file
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    with pytest.raises(DatasetError, match=r"model is damaged.*: run `kedro run --pipeline=voice` again\."):
+        dataset(tmp_path).load()

@@ -16,6 +16,11 @@ from affetto.storage import as_text
 from affetto.themes.tables import MIXTURE_COLUMNS
 
 PROBABILITY = "p_"
+LIBRARY_COLUMNS = (
+    *("clip_id", "corpus", "root", "path", "start_s", "end_s", "title", "duration_s", "emotion"),
+    *("theme", "theme_name", "theme_probability", *HIGHLIGHT_COLUMNS),
+)
+"""Columns of a library besides the probabilities of the emotions and, where it is known, `content_hash`."""
 
 
 def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
@@ -89,11 +94,8 @@ def build_library(
     tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
     tracks = _with_highlights(tracks, highlights)
-    file = ["clip_id", "corpus", "root", "path", "start_s", "end_s"]
     content = ["content_hash"] if "content_hash" in tracks else []  # equal recordings are played once
-    kept = [*file, *content, "title", "duration_s", "emotion", *columns]
-    themes = ["theme", "theme_name", "theme_probability"]
-    return tracks[[*kept, *themes, *HIGHLIGHT_COLUMNS]]
+    return tracks[[*LIBRARY_COLUMNS, *content, *columns]]
 
 
 def _with_themes(
