@@ -403,9 +403,7 @@ def main() -> int:
     add("--docs", type=Path, default=PROJECT / "docs", help="folder of the pages and of results/")
     given = parser.parse_args()
     docs, failed = given.docs.resolve(), False
-    corpora = Path(
-        os.path.relpath(given.corpora, PROJECT)
-    )  # no note names a folder of this machine
+    corpora = Path(os.path.relpath(given.corpora, PROJECT))  # no note names a folder of this machine
     for place, name in enumerate([] if given.render else given.only, start=1):
         run, folder = RUNS[name], docs / "results" / name
         head, started = f"[{place}/{len(given.only)}] {name}:", time.monotonic()
