@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -207,7 +208,7 @@ def make(run: Run, corpora: Path, into: Path, extra: str) -> None:
         When the corpus is missing, the run fails, or the code changes while it runs.
     """
     corpus = corpora / run.corpus[0]
-    if not corpus.is_dir():
+    if not (PROJECT / corpus).is_dir():
         raise TableError(f"there is no corpus in {corpus}: say where corpora are (make tables CORPORA=PATH)")
     commit = clean_commit()
     if run.side == "voice" and not (PROJECT / "data/01_raw/demo/music").is_dir():
@@ -402,6 +403,7 @@ def main() -> int:
     add("--docs", type=Path, default=PROJECT / "docs", help="folder of the pages and of results/")
     given = parser.parse_args()
     docs, failed = given.docs.resolve(), False
+    corpora = Path(os.path.relpath(given.corpora, PROJECT))  # no note names a folder of this machine
     for place, name in enumerate([] if given.render else given.only, start=1):
         run, folder = RUNS[name], docs / "results" / name
         head, started = f"[{place}/{len(given.only)}] {name}:", time.monotonic()
@@ -411,7 +413,7 @@ def main() -> int:
             continue
         print(head, f"{run.title}; {run.command(given.params)}", flush=True)
         try:
-            make(run, given.corpora.resolve(), folder, given.params)
+            make(run, corpora, folder, given.params)
             write(docs)
             print(head, f"made in {(time.monotonic() - started) / 60:.0f} min.", flush=True)
         except TableError as error:
