@@ -63,6 +63,9 @@ def test_discrimination_tells_planted_themes(planted, store):
         assert chosen <= set(tables[model])
         assert all(tables[model].groupby(["fold", "emotion"])[name].nunique().eq(1).all() for name in chosen)
         assert {f"chosen_{name}" for name in chosen} <= set(metrics[model])
+    told = tables["svm_statistics"]
+    assert set(told["C"]) <= set(PARAMETERS.evaluation.costs)
+    assert set(told["gamma"]) <= set(PARAMETERS.evaluation.gammas)
 
 
 def test_a_second_run_only_reads(planted, store, monkeypatch):

@@ -83,7 +83,7 @@ def classify(
     -------
     tuple
         Sorted classes of `labels`; scores [n_test, n_classes] whose rows sum to 1; what was chosen: `C` and
-        `gamma`, or `n_neighbors`.
+        `gamma` (a multiple, as in `evaluation.gammas`), or `n_neighbors`.
     """
     classes = sorted(set(labels))
     if len(classes) == 1 or len(test) == 0:
@@ -111,9 +111,11 @@ def _tuned(
     from sklearn.svm import SVC
 
     scaled = kind.startswith("scaled")
+    scale = 1 / (
+        train.shape[1] * (1.0 if scaled else float(train.var()) or 1.0)
+    )  # SVC's own, but of all clips
     if kind.endswith("svm"):
         classifier: Any = SVC()
-        scale = 1 / (train.shape[1] * (1.0 if scaled else float(train.var()) or 1.0))
         grid = {"C": list(evaluation.costs), "gamma": [factor * scale for factor in evaluation.gammas]}
     else:
         classifier = KNeighborsClassifier(weights="distance")
@@ -132,4 +134,7 @@ def _tuned(
         model, middle = search.best_estimator_, search.best_params_
     else:
         model.set_params(**middle).fit(train, list(labels))
-    return model, {name.partition("__")[2]: float(value) for name, value in middle.items()}
+    chosen = {name.partition("__")[2]: float(value) for name, value in middle.items()}
+    if "gamma" in chosen:
+        chosen["gamma"] = round(chosen["gamma"] / scale, 6)
+    return model, chosen
