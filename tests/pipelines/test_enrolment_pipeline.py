@@ -99,7 +99,7 @@ def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypat
     def refuse(directory):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr("affetto.pipelines.evaluation.kept.load_estimator", refuse)
+    monkeypatch.setattr("affetto.pipelines.evaluation.probes.load_estimator", refuse)
     run(make_catalog(corpus, fitted, tmp_path / "again"))
 
     first, again = ((tmp_path / name / FOLDER / "enrolment.csv").read_text() for name in ("first", "again"))
@@ -134,8 +134,8 @@ def test_without_a_model_that_can_be_enrolled_it_says_so(make_catalog, corpus, f
 
     run(make_catalog(corpus, fitted, tmp_path), others)
 
-    assert "no model of the table can be enrolled" in caplog.text
-    assert "no model of the table can be enrolled" in (tmp_path / FOLDER / "report.html").read_text("utf-8")
+    assert "no model can be enrolled" in caplog.text
+    assert "no model can be enrolled" in (tmp_path / FOLDER / "report.html").read_text("utf-8")
 
 
 def test_only_models_that_can_be_enrolled_are_read():

@@ -118,6 +118,7 @@ def test_the_theme_task_shows_discovery_beside_discrimination(catalog, tmp_path)
     SequentialRunner().run(create_theme_pipeline(MODELS), catalog)
 
     page = (tmp_path / "08_reporting/theme/report.html").read_text(encoding="utf-8")
+    page = page.replace("\n[", " [").replace("\N{NO-BREAK SPACE}", " ")  # an interval is below its score
     assert "0.123 [0.111, 0.134]" in page
     assert "<td>+0.078 [+0.060, +0.090]</td><td>&lt; 0.001</td>" in page
     assert '<th scope="col">theme ami: proposed − this</th>' in page

@@ -100,7 +100,7 @@ def test_models_are_asked_once(make_catalog, corpus, fitted, tmp_path, monkeypat
     def refuse(directory):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr("affetto.pipelines.evaluation.kept.load_estimator", refuse)
+    monkeypatch.setattr("affetto.pipelines.evaluation.probes.load_estimator", refuse)
     run(make_catalog(corpus, fitted, tmp_path / "again"))
 
     first, again = (

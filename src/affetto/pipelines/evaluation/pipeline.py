@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -12,10 +12,9 @@ from affetto.evaluation.comparison import proposed_model
 from affetto.evaluation.excerpt_inquiry import FRAMES
 from affetto.models.base import Estimator
 from affetto.models.registry import estimator_class
-from affetto.pipelines.evaluation import importance, nodes
-from affetto.pipelines.evaluation.enrolment import measure_enrolment
-from affetto.pipelines.evaluation.highlights import measure_highlights
+from affetto.pipelines.evaluation import nodes
 from affetto.pipelines.evaluation.nodes import SEPARATOR
+from affetto.pipelines.evaluation.probes import probe_models
 
 _FIGURES = ("confusion_figure", "reliability_figure", "comparison_plot", "comparison_figure", "groups_figure")
 _DESCRIPTORS = ("functionals", "egemaps", "lld", "correlations")
@@ -79,17 +78,17 @@ def create_pipeline(
         figures=figures,
     )
     if readers:
-        evaluation += _asking("importance", importance.measure_importance, task, side, readers)
+        evaluation += _probe("importance", task, side, readers)
     if enrolment:
         able = {name: entry for name, entry in models.items() if _kind(entry).can_enrol}
-        evaluation += _asking("enrolment", measure_enrolment, task, side, able)
+        evaluation += _probe("enrolment", task, side, able)
     if highlights:
         able = {
             name: entry
             for name, entry in models.items()
             if _kind(entry).attends and FRAMES in _features(entry)
         }
-        evaluation += _asking("highlights", measure_highlights, task, side, able)
+        evaluation += _probe("highlights", task, side, able)
     return evaluation
 
 
@@ -162,15 +161,13 @@ def _evaluation(
     )
 
 
-def _asking(
-    name: str, function: Callable[..., Any], task: str, side: str, models: Mapping[str, Any]
-) -> Pipeline:
+def _probe(name: str, task: str, side: str, models: Mapping[str, Any]) -> Pipeline:
     """Build a step that asks the kept models of the folds; its table is `<task>.<name>`."""
-    measure = partial(function, models=tuple(models))
+    measure = partial(probe_models, name=name, models=tuple(models))
     return Pipeline(
         [
             Node(
-                update_wrapper(measure, function),
+                update_wrapper(measure, probe_models),
                 inputs={
                     "evaluation": "params:evaluation",
                     "experiment": f"params:{side}.emotion.experiment",

@@ -16,7 +16,7 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.experiment import fold_models
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
-from affetto.pipelines.evaluation.kept import NOT_KEPT, not_measured
+from affetto.pipelines.evaluation.probes import NOT_KEPT, not_measured
 from affetto.results import ResultStore
 from affetto.robustness.clips import choose_clips
 from affetto.robustness.measure import Candidate, Recordings, measure_robustness
