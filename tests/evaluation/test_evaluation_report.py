@@ -171,7 +171,7 @@ def test_further_tables_are_shown_with_their_notes(models, roles, histories, att
 
 def test_the_calibration_error_has_its_interval(page):
     assert re.search(r"ECE \[interval\]</th>", page)
-    assert re.search(r"<td>0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]</td>", page)
+    assert re.search(r"<td>0\.\d{3}\s\[0\.\d{3},\s0\.\d{3}\]</td>", page)
 
 
 def test_columns_without_a_value_are_left_out(models, roles):
