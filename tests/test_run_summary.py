@@ -81,7 +81,9 @@ def test_every_run_keeps_its_report_and_predictions(tmp_path, place):
             "t.results": {"type": results, "filepath": f"{root}/07_model_output/t/results"},
         }
     )
-    pipeline = Pipeline([Node(dict, ["t.results", "params:voice.corpus"], "t.tables", name="draw")])
+    pipeline = Pipeline(
+        [Node(lambda results, corpus: results, ["t.results", "params:voice.corpus"], "t.tables", name="draw")]
+    )
     hook, kept = RunFolderHook(), f"{root}/08_reporting/runs"
     for number, source in enumerate(("demo", "emodb")):
         catalog["params:voice.corpus"] = CorpusParameters(source=source)

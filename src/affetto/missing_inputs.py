@@ -25,7 +25,7 @@ _TABLES = {
     "music.clips": ("theme", _CLIPS),
     "voice.clips": ("voice", _CLIPS),
     "music.library": ("theme", LIBRARY_COLUMNS),
-    "library.tracks": ("library", LIBRARY_COLUMNS),
+    "library.library": ("library", LIBRARY_COLUMNS),
 }
 """What pipelines read that another one makes → that pipeline, and the columns that are needed."""
 _VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
@@ -97,7 +97,8 @@ def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], comman
     for name, (maker, columns) in _TABLES.items():
         if name not in pipeline.inputs() or not catalog.exists(name):
             continue
-        table = catalog.load(name)
+        found = catalog.load(name)
+        table = found["tracks"] if isinstance(found, dict) else found
         lacking = [column for column in columns if column not in table]
         if lacking:
             raise AffettoError(

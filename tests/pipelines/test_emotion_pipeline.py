@@ -56,7 +56,7 @@ def catalog(tmp_path):
     clips = clips.assign(corpus="toy", side="voice", content_hash=clips["clip_id"])
     paths = [tmp_path / path for path in clips["path"]]
     mfcc = extract_in_memory(paths, list(clips["clip_id"]), MFCC, name="mfcc")
-    experiment = ExperimentParameters(leakage_folds=3, keep_models=True)
+    experiment = ExperimentParameters(keep_models=True)
     catalog = DataCatalog({f"{each}.features": MemoryDataset({"mfcc": mfcc}) for each in ("music", "voice")})
     for side in ("music", "voice"):
         catalog[f"{side}.clips"], catalog[f"{side}.folds"] = clips, clips.loc[:5, ["clip_id", "fold"]]
@@ -121,7 +121,7 @@ def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, 
     for name, conditions in {"plain": [], "noisy": ["noise"], "both": ["hiss", "phone"]}.items():
         everything = LABELLED | {f"{clip}#{each}" for clip in LABELLED for each in conditions}
         assert set().union(*heard[name]) == everything
-        assert len(heard[name]) == 2 + 3 + 1  # grouped folds, random folds, all clips
+        assert len(heard[name]) == 2 + 2 + 1  # grouped folds, random folds, all clips
         assert everything in heard[name]
         for fitted in heard[name]:  # a clip is never learnt from without its copies
             assert fitted == {each for each in everything if each.split("#")[0] in fitted}

@@ -63,7 +63,7 @@ def test_a_model_that_is_no_part_of_the_proposed_one_is_no_ablation(entry, reaso
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"parameters": {"penalti": 1}}, r"voice\.emotion\.models\.mine\.parameters: penalti: Extra inputs"),
+        ({"parameters": {"penalti": 1}}, r"voice\.emotion\.models\.mine\.parameters: penalti: .*penalty"),
         ({"parameters": {"penalty": -1.0}}, r"models\.mine\.parameters: penalty\..* greater than"),
         ({"estimator": "ldd"}, r"no emotion model 'ldd'"),
         ({"role": "winner"}, r"models\.mine: role"),

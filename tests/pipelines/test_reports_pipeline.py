@@ -78,7 +78,7 @@ def scored(folder, **probed):
     }
     names = ("predictions", "random_predictions", "histories", "attention")
     inputs = {
-        f"results__{name}": {**dict(zip(names, tables, strict=True)), "cost": {"seconds": 2.0}}
+        f"results__{name}": {**dict(zip(names, tables, strict=True)), "metrics": {"seconds": 2.0}}
         for name, tables in of.items()
     }
     models = {f"model__{name}": folder / "model" for name in ROLES}
@@ -112,6 +112,7 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
         *(f"{name}.png" for name in figures),
         "comparison.csv",
+        "groups.csv",
         "report.html",
     }
     table = pd.read_csv(folder / "comparison.csv").set_index("model")

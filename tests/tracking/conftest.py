@@ -21,9 +21,9 @@ from kedro.framework.hooks import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner, SequentialRunner
-from kedro_datasets.pandas import CSVDataset
 
 from affetto.configuration import CONFIG_LOADER_ARGS
+from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.registry import build_estimator
 from affetto.pipelines import model_table
@@ -120,6 +120,7 @@ class Project:
         metrics: Callable[[], dict[str, float]] = lambda: {"uar": 0.5},
         parameters: dict[str, Any] | None = None,
         themes: tuple[str, ...] = (),
+        at_the_last_fit: Callable[[], object] = lambda: None,
         **settings: Any,
     ) -> TrackingHook:
         """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
@@ -132,7 +133,9 @@ class Project:
             "theme": {},
         }
         voice = {**music, "emotion": {"models": keep}, **(parameters or {})}
-        (self.root / "conf/base/parameters.yml").write_text(yaml.safe_dump({"music": music, "voice": voice}))
+        (self.root / "conf/base/parameters.yml").write_text(
+            yaml.safe_dump({"music": music, "voice": voice, "recommend": {"top": 1}})
+        )
         (self.root / "conf/local/tracking.yml").write_text(yaml.safe_dump(settings))
         loader = OmegaConfigLoader(conf_source=str(self.root / "conf"), **CONFIG_LOADER_ARGS)
         model_table.use_parameters(loader["parameters"])
@@ -141,12 +144,12 @@ class Project:
         manager.hook.after_context_created(
             context=SimpleNamespace(config_loader=loader, project_path=self.root)
         )
-        pipeline = _pipeline(models, self.fitted, metrics) + Pipeline(
-            [Node(lambda _: {"theme_ami": 0.5}, "voice.clips", f"music.theme.{name}.metrics", name=name)
-             for name in themes]
-        )  # fmt: skip
-        comparison = CSVDataset(filepath=str(self.root / "comparison.csv"))
-        catalog = DataCatalog({"voice_emotion.comparison": comparison})
+        pipeline = _pipeline(models, self.fitted, metrics, at_the_last_fit)
+        if themes:
+            scores = {"metrics": {name: {"theme_ami": 0.5} for name in themes}}
+            pipeline += Pipeline([Node(lambda _: scores, "voice.clips", "theme.results", name="themes")])
+        tables = ResultsDataset(filepath=str(self.root / "tables"), tables=".csv")
+        catalog = DataCatalog({"voice_emotion.tables": tables})
         runner = runner or SequentialRunner()
         told = {"run_params": {"pipeline_names": ["voice"], "runner": str(runner)}, "pipeline": pipeline}
         manager.hook.before_pipeline_run(**told, catalog=catalog)
@@ -159,22 +162,40 @@ class Project:
         return hook
 
 
-def _pipeline(models: tuple[str, ...], fitted: Path, metrics: Callable[[], dict[str, float]]) -> Pipeline:
+def _pipeline(
+    models: tuple[str, ...],
+    fitted: Path,
+    metrics: Callable[[], dict[str, float]],
+    at_the_last_fit: Callable[[], object],
+) -> Pipeline:
+    found = {"predictions": PREDICTIONS, "histories": HISTORIES}
+
+    def fit_last(_: object) -> Path:
+        at_the_last_fit()
+        return fitted
+
     nodes = [Node(lambda: CLIPS, None, "voice.clips", name="clips")]
     before = "voice.clips"
     for number, name in enumerate(models):
         emotion = f"voice.emotion.{name}"
         last = name == models[-1]
         nodes += [
-            Node(lambda _: (PREDICTIONS, HISTORIES), before,
-                 [f"{emotion}.predictions", f"{emotion}.histories"], name=f"validate_{number}"),
-            Node((lambda _: metrics()) if last else (lambda _: {"uar": 0.5}),
-                 f"{emotion}.predictions", f"{emotion}.metrics", name=f"score_{number}"),
-            Node(lambda _: str(fitted), f"{emotion}.metrics", f"{emotion}.fitted", name=f"fit_{number}"),
+            Node((lambda _: {**found, "metrics": metrics()}) if last
+                 else (lambda _: {**found, "metrics": {"uar": 0.5}}),
+                 before, f"{emotion}.results", name=f"cross_validate_{number}"),
+            Node(fit_last if last else (lambda _: fitted),
+                 f"{emotion}.results", f"{emotion}.model", name=f"fit_{number}"),
         ]  # fmt: skip
-        before = f"{emotion}.fitted"
-    report = Node(lambda _: pd.DataFrame({"model": ["x"]}), before, "voice_emotion.comparison", name="report")
-    return Pipeline([*nodes, report])
+        before = f"{emotion}.model"
+    scores = {"metrics": {name: {"megabytes": 1.0} for name in models}}
+    return Pipeline(
+        [
+            *nodes,
+            Node(lambda _: scores, before, "voice_emotion.results", name="score"),
+            Node(lambda _: {"comparison": pd.DataFrame({"model": ["x"]})},
+                 "voice_emotion.results", "voice_emotion.tables", name="draw"),
+        ]
+    )  # fmt: skip
 
 
 @pytest.fixture

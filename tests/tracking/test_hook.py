@@ -28,7 +28,7 @@ def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
     assert parent.info.run_id in hook.link
     assert "data.voice" in parent.data.tags
     assert {name: run.data.metrics for name, run in project.children().items()} == {
-        name: {"uar": 0.5, "epoch_loss": 1.5} for name in ("first", "v1.2")
+        name: {"uar": 0.5, "epoch_loss": 1.5, "megabytes": 1.0} for name in ("first", "v1.2")
     }
     for run in project.children().values():
         assert run.info.status == "FINISHED"
@@ -98,7 +98,7 @@ def test_a_run_that_is_stopped_keeps_the_models_that_were_finished(project):
         raise ValueError("out of memory")
 
     with pytest.raises(ValueError, match="out of memory"):
-        project.run("first", "second", metrics=fail)
+        project.run("first", "second", at_the_last_fit=fail)
 
     (parent,) = project.parents()
     assert (parent.info.status, parent.data.tags["error"]) == ("FAILED", "ValueError: out of memory")
@@ -277,7 +277,7 @@ def test_a_server_that_dies_midway_costs_no_fit_and_is_told(project, tmp_path, e
             return {"uar": 0.5}
 
         hook = project.run("first", tracking_uri=f"http://me:hunter2@127.0.0.1:{server.port}", metrics=die)
-    assert (project.root / "comparison.csv").exists()
+    assert (project.root / "tables/comparison.csv").exists()
     assert hook.failure.startswith("Not everything of this run is in MLflow.")
     assert "hunter2" not in hook.failure
 

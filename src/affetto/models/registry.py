@@ -102,7 +102,7 @@ def load_estimator(directory: Path) -> Estimator:
     AffettoError
         When the directory holds no model, one of an unknown kind, or a damaged one.
     """
-    with reading(Path(directory), otherwise="fit the model again"):
+    with reading(Path(directory), otherwise="run the pipeline that fits it again"):
         return _load(Path(directory))
 
 

@@ -144,6 +144,6 @@ def _row(
 
 def _ends(name: str, values: np.ndarray, n_clips: int, parameters: EvaluationParameters) -> dict[str, float]:
     low, high = np.nan, np.nan
-    if len(values):
+    if len(values) and n_clips:
         low, high = signed_interval(values, n_clips=n_clips, confidence=parameters.confidence)
     return {f"{name}_ci_low": low, f"{name}_ci_high": high}

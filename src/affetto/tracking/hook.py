@@ -130,9 +130,7 @@ class TrackingHook:
         for name in outputs:
             found = _MODEL.fullmatch(name)
             if found:
-                task = f"{found['side']}_emotion"
-                scores = {f"{task}.results"} & outputs
-                self._awaited.setdefault((task, found["model"]), scores).add(name)
+                self._awaited.setdefault((f"{found['side']}_emotion", found["model"]), set()).add(name)
         if not self._awaited:
             return
         if "theme.results" in outputs:

@@ -1,1 +1,0 @@
-"""The voice side from raw audio to its models."""
