@@ -88,7 +88,9 @@ def differences(before: Path, after: Path, tolerance: float) -> list[str]:
             continue
         reader = {".json": _answers, ".csv": _scores, ".parquet": _predictions}[Path(name).suffix]
         found += [f"{name}: {what}" for what in reader(before / name, after / name, tolerance)]
-    print("\n".join([*found, f"{len(names)} files compared, {len(found)} differences."]))
+    alone = [what for what in found if ": only in " in what]
+    print("\n".join(found))
+    print(f"{len(names) - len(alone)} files are in both, {len(found) - len(alone)} of them differ.")
     return found
 
 
