@@ -112,7 +112,7 @@ def test_latency_is_told_step_by_step() -> None:
 
 
 def test_coverage_sets_every_method_beside_the_others() -> None:
-    printed = run("coverage.py", "--repeats", "4")
+    printed = run("interval_coverage.py", "--repeats", "4")
     assert printed.returncode == 0, printed.stderr
     rows = [line for line in printed.stdout.splitlines() if " groups " in line]
     assert len(rows) == 2 * 8

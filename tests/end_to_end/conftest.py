@@ -30,7 +30,7 @@ class Project:
     def _run(
         self, command: Sequence[str], timeout: float, environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        inherited = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         return subprocess.run(
             command,

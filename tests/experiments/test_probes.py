@@ -218,7 +218,11 @@ def test_every_model_is_tested_in_every_condition(toned, monkeypatch):
     told = probe(toned, evaluation(), "robustness").set_index(["model", "condition"])
 
     assert list(told.index) == [(name, condition) for condition in CONDITIONS for name in TONE_MODELS]
-    assert told.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [0.0, "yes", 12]
+    assert told.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [
+        0.0,
+        "no",
+        12,
+    ]
     clean = toned.models["svm"].predictions
     recall = (clean["label"] == clean["predicted"]).groupby(clean["label"]).mean()
     assert told.loc[("svm", "flac"), "uar_clean"] == pytest.approx(recall.mean())
@@ -328,7 +332,7 @@ def test_a_model_that_is_missing_stops_the_probe(request, name):
         ("strangers", {"strangers": {"noise": None}}, None, "names none"),
     ],
 )
-def test_nothing_to_ask_is_said_once_and_gives_a_table_without_rows(
+def test_nothing_to_ask_is_said_once_and_gives_the_reason_as_its_table(
     request, caplog, name, changed, models, reason
 ):
     fitted = request.getfixturevalue(ASKED[name])
@@ -338,11 +342,12 @@ def test_nothing_to_ask_is_said_once_and_gives_a_table_without_rows(
 
     told = probe(fitted, evaluation(**changed), name)
 
-    assert told.empty
-    assert tuple(told.columns) == COLUMNS[name]
+    assert told["model"].isna().tolist() == [True]
+    assert tuple(told.columns) == tuple(dict.fromkeys([*COLUMNS[name], "note"]))
     (message,) = caplog.messages
-    assert message.startswith(f"{name.capitalize()} is left out: ")
+    assert message.startswith(f"{name.capitalize()} is not measured: ")
     assert reason in message
+    assert told["note"].tolist() == [message]
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -350,7 +355,7 @@ def test_without_kept_models_nobody_is_asked(request, caplog, name):
     fitted = replace(request.getfixturevalue(ASKED[name]), experiment=ExperimentParameters())
     caplog.set_level("INFO", logger="affetto")
 
-    assert probe(fitted, evaluation(), name).empty
+    assert probe(fitted, evaluation(), name)["model"].isna().tolist() == [True]
     (message,) = caplog.messages
     assert "keep_models is false" in message
     assert not fitted.recordings.degraded.exists()

@@ -25,7 +25,7 @@ from affetto.themes.clustering import DISCOVERY_ROLES
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 ROLES = {"crnn": "proposed", "svm": "baseline"}
-QUICK = EvaluationParameters(n_permutations=100)
+QUICK = EvaluationParameters(n_permutations=1000)
 CORPUS, SPLIT = CorpusParameters(source="demo"), SplitParameters(protocol="kfold")
 NOTHING = pd.DataFrame(columns=["fold", "seed", "epoch"])
 
@@ -35,7 +35,7 @@ def predictions(skill):
     right = rng.random(30) < skill
     told = np.where(right, label, "anger")
     table = pd.DataFrame({"clip_id": [f"demo/{i}" for i in range(30)], "label": label, "predicted": told})
-    table = table.assign(group=[f"0{i % 6}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
+    table = table.assign(group=[f"0{i % 10}" for i in range(30)], fold=np.arange(30) % 3, seed=0)
     return table.assign(**{f"p_{name}": np.where(told == name, 0.8, 0.1) for name in sorted(set(label))})
 
 
@@ -126,7 +126,7 @@ def test_an_emotion_task_leaves_table_figures_and_report(catalog, tmp_path):
     assert all(f'id="{name}_figure"' in page for name in figures)
     assert results["metrics"]["crnn"]["megabytes"] == 0.5
     assert results["metrics"]["crnn"]["seconds"] == 2.0
-    assert results["groups"].groupby("model").size().to_dict() == {"crnn": 6, "svm": 6}
+    assert results["groups"].groupby("model").size().to_dict() == {"crnn": 10, "svm": 10}
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -89,7 +89,17 @@ def page(made):
     audio |= {f"words/{word['word']}": b"mp3" for card in cards for word in card["words"][:1]}
     failed = {shown[-1]: f"{NASTY} is gone"}
     return render_page(
-        cards, model, themes, WORDS, choices, audio, failed, corpus="toy & co", players=1, word_players=1
+        cards,
+        model,
+        themes,
+        WORDS,
+        choices,
+        audio,
+        failed,
+        corpus="toy & co",
+        changes=[],
+        players=1,
+        word_players=1,
     )
 
 

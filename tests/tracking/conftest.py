@@ -74,6 +74,9 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
     while mlflow.active_run() is not None:
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
+    for name in [*os.environ]:
+        if name.startswith("MLFLOW_"):  # set by MLflow itself, and read by every process started from here
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

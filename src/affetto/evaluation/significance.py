@@ -6,9 +6,9 @@ chance? A paired permutation test ("approximate randomisation", Noreen 1989) tha
 groups. Swapping clips takes them for independent: where a model suits one speaker and not another it finds a
 difference that is not there in a quarter of the comparisons over four to seven groups, at a level of 0.05.
 
-`benchmarks/coverage.py` simulates how often intervals of 95 % hold the truth: least and greatest share over
-five worlds of 4 to 7 classes with groups of unequal size and difficulty, %, and mean width of the interval of
-the UAR. docs/experiments.md has the other methods that were tried.
+`benchmarks/interval_coverage.py` simulates how often intervals of 95 % hold the truth: least and greatest
+share over five worlds of 4 to 7 classes with groups of unequal size and difficulty, %, and mean width of the
+interval of the UAR. docs/experiments.md has the other methods that were tried.
 
     groups   these intervals   percentile bootstrap
          2   100; 0.94         40-52; 0.11

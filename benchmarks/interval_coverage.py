@@ -1,6 +1,6 @@
 """How often 95 % intervals of the UAR hold its true value when few groups (speakers, artists) were tested.
 
-    python benchmarks/coverage.py [--repeats 2000]
+    python benchmarks/interval_coverage.py [--repeats 2000]
 
 Worlds have groups of unequal size, mixture of classes and difficulty; the truth is the UAR over very many
 groups. Every method sees the same draws. Figures depend on the seed alone, not on the machine.
