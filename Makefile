@@ -9,6 +9,9 @@ CORPORA ?= ../shared/data
 unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# Three workers for two cores, as many tests wait for processes; whole runs come early, not when all else is done.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help install run test quick package-test lint tables ui viz lock clean
 
 help:  ## Show the targets.
@@ -29,10 +32,10 @@ run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to pl
 	$(BIN)/kedro run
 
 test: $(STAMP)  ## Run the whole test suite.
-	$(BIN)/python $(COVERAGE) -m pytest -n 2 --dist loadfile
+	$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL)
 
 quick: $(STAMP)  ## Run the tests without those that run whole pipelines or build the wheel.
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not end_to_end and not package"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not end_to_end and not package"
 
 package-test: $(STAMP)  ## Build the wheel and run it in an empty folder; with VENV=.venv312 PYTHON=python3.12 for another Python.
 	$(BIN)/python -m pytest -m package
