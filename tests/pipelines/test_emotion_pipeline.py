@@ -13,6 +13,7 @@ from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.experiments import robustness
 from affetto.experiments.probes import PROBES
 from affetto.features.extraction import extract_in_memory
 from affetto.features.parameters import MfccParameters
@@ -84,7 +85,7 @@ def catalog(tmp_path):
 
 def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, catalog, monkeypatch):
     made, heard, running = [], {}, []
-    extract, validate, fit_all = nodes.extract_degraded, nodes.cross_validate, nodes.fit_on_everything
+    extract, validate, fit_all = robustness.extract_degraded, nodes.cross_validate, nodes.fit_on_everything
 
     def note_extraction(*arguments, **named):
         made.append(named["name"])
@@ -108,7 +109,7 @@ def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, 
 
         return run
 
-    monkeypatch.setattr(nodes, "extract_degraded", note_extraction)
+    monkeypatch.setattr(robustness, "extract_degraded", note_extraction)
     monkeypatch.setattr(nodes, "cross_validate", note_model(validate))
     monkeypatch.setattr(nodes, "fit_on_everything", note_model(fit_all))
     monkeypatch.setattr("affetto.models.fold_fit.build_estimator", note_fit)

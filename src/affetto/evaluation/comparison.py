@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.evaluation.counts import MetricName
+from affetto.evaluation.groups import score_groups
 from affetto.evaluation.metrics import SeedMetric, macro_f1, per_seed, summarise, uar, wa
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import intervals
@@ -129,11 +130,33 @@ def compare(
     return _sorted(_judged(pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS)), chosen.alpha))
 
 
-def on_common_clips(predictions: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Keep the clips that all models have scored, as a feature may have failed for some.
+def score_task(
+    predictions: Mapping[str, pd.DataFrame], roles: Mapping[str, str], **compared: Any
+) -> dict[str, pd.DataFrame]:
+    """Compare all models of a task on the clips that all have scored.
 
-    Models without a scored clip are left out.
+    Parameters
+    ----------
+    predictions, roles, compared
+        As for `compare`; models without a scored clip are left out.
+
+    Returns
+    -------
+    dict
+        `comparison` of `compare`, empty where nothing was scored; `groups` of `score_groups`; `predictions`
+        of all models with a column `model`.
     """
+    common = _on_common_clips(predictions)
+    nothing = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    return {
+        "comparison": compare(common, roles, **compared) if common else nothing,
+        "groups": score_groups(common),
+        "predictions": models_below_each_other(common),
+    }
+
+
+def _on_common_clips(predictions: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Keep the clips that all models have scored, as a feature may have failed for some."""
     known = {model: table for model, table in predictions.items() if len(table)}
     if not known:
         return {}

@@ -108,7 +108,7 @@ class FittedFolds:
             for name, model in self.models.items()
         }
 
-    @property
+    @cached_property
     def together(self) -> FeatureSet:
         """All features that a model reads, of the clips that have them all."""
         names = dict.fromkeys(name for model in self.models.values() for name in model.specification.features)
@@ -118,6 +118,12 @@ class FittedFolds:
     def truth(self) -> Truth:
         """Emotion and group of the clips."""
         return Truth.of(self.recordings.clips)
+
+    def changed_clips(self, evaluation: EvaluationParameters) -> list[str]:
+        """Return the tested clips that are heard in other conditions, of those that have all features."""
+        known = set(self.together.clip_ids)
+        chosen = choose_clips(self.recordings.clips, self.folds, evaluation.robustness.max_clips_per_fold)
+        return [clip_id for clip_id in chosen if clip_id in known]
 
     def read_by(self, model: str) -> FeatureSet:
         """Return the features that a model reads, of the clips that have them all."""
@@ -202,13 +208,9 @@ def probe(fitted: FittedFolds, evaluation: EvaluationParameters, name: str) -> p
 def _robustness(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
     if not evaluation.robustness.chosen:
         return "evaluation.robustness.conditions names none"
-    clips = fitted.recordings.clips
-    chosen = choose_clips(clips, fitted.folds, evaluation.robustness.max_clips_per_fold)
-    every = fitted.together
-    known = set(every.clip_ids)
     table = measure_robustness(
         fitted.candidates,
-        every.select([clip_id for clip_id in chosen if clip_id in known]),
+        fitted.together.select(fitted.changed_clips(evaluation)),
         fitted.recordings,
         evaluation,
         store=fitted.store,
@@ -220,13 +222,10 @@ def _robustness(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.Dat
 def _strangers(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
     if not any(evaluation.strangers.values()):
         return "evaluation.strangers names none"
-    clips, every = fitted.recordings.clips, fitted.together
-    known = set(every.clip_ids)
-    changed = choose_clips(clips, fitted.folds, evaluation.robustness.max_clips_per_fold)
     return measure_strangers(
         fitted.candidates,
-        every,
-        [clip_id for clip_id in changed if clip_id in known],
+        fitted.together,
+        fitted.changed_clips(evaluation),
         fitted.recordings,
         evaluation,
         store=fitted.store,

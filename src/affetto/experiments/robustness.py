@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.conditions import Condition
+from affetto.audio.conditions import AnyCondition, Condition
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, robustness_row, unknown_row
 from affetto.experiments.answers import Asked, ask_models, own_clips
@@ -66,6 +66,21 @@ class Recordings:
     root: Path
     other_roots: Mapping[str, Path]
     degraded: Path
+
+    def heard_in(
+        self, condition: AnyCondition, features: FeatureSet, executor: ExecutorParameters, name: str
+    ) -> FeatureSet:
+        """Return the features of clips as they sound in a condition; `name` labels the progress bar."""
+        return extract_degraded(
+            features,
+            self.clips,
+            condition,
+            root=self.root,
+            other_roots=self.other_roots,
+            stores=self.degraded,
+            executor=executor,
+            name=name,
+        )
 
 
 def measure_robustness(
@@ -124,16 +139,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     reasons = {name: condition.unavailable() for name, condition in conditions.items()}
     copies = {
-        name: extract_degraded(
-            features,
-            recordings.clips,
-            condition,
-            root=recordings.root,
-            other_roots=recordings.other_roots,
-            stores=recordings.degraded,
-            executor=executor,
-            name=f"robustness, {name}",
-        )
+        name: recordings.heard_in(condition, features, executor, f"robustness, {name}")
         for name, condition in conditions.items()
         if reasons[name] is None
     }

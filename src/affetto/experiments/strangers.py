@@ -18,7 +18,6 @@ from affetto.experiments.answers import Asked, ask_models, own_clips
 from affetto.experiments.clips import lot
 from affetto.experiments.robustness import Candidate, Recordings
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
-from affetto.features.degraded import extract_degraded
 from affetto.features.extractors import parse_description
 from affetto.features.shard_jobs import clip_columns
 from affetto.models.experiment import FoldModel
@@ -114,18 +113,7 @@ def _find(
     executor: ExecutorParameters,
 ) -> _Found:
     if isinstance(kind, AnyCondition):
-        tested = features.select(changed)
-        copies = extract_degraded(
-            tested,
-            recordings.clips,
-            kind,
-            root=recordings.root,
-            other_roots=recordings.other_roots,
-            stores=recordings.degraded,
-            executor=executor,
-            name=f"strangers, {name}",
-        )
-        return _Found(copies)
+        return _Found(recordings.heard_in(kind, features.select(changed), executor, f"strangers, {name}"))
     if isinstance(kind, StrangeRecordings):
         return _find_recordings(name, kind, features, recordings, executor)
     clips = recordings.clips
@@ -160,16 +148,9 @@ def _find_recordings(
             for each, feature in features.items()
         }
     )
-    heard = extract_degraded(
-        wanted,
-        table,
-        Excerpt(seconds=kind.seconds, of="recording"),
-        root=root,
-        other_roots={},
-        stores=recordings.degraded,
-        executor=executor,
-        name=f"strangers, {name}",
-    )
+    excerpt = Excerpt(seconds=kind.seconds, of="recording")
+    others = replace(recordings, clips=table, root=root, other_roots={})
+    heard = others.heard_in(excerpt, wanted, executor, f"strangers, {name}")
     return _Found(heard, from_elsewhere=True)
 
 

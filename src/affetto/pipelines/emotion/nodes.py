@@ -13,20 +13,12 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
-from affetto.evaluation.comparison import (
-    COMPARISON_COLUMNS,
-    compare,
-    models_below_each_other,
-    on_common_clips,
-    proposed_model,
-)
-from affetto.evaluation.groups import score_groups
+from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_task
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import score_predictions
 from affetto.experiments.probes import PROBES, FittedFolds, ProbedModel, probe
 from affetto.experiments.robustness import Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.degraded import extract_degraded
 from affetto.models.calibration import apply_temperature, fit_temperature
 from affetto.models.experiment import cross_validate, fit_on_everything, predict_clips
 from affetto.models.specification import ExperimentParameters, ModelSpecification
@@ -69,16 +61,13 @@ def copy_training_clips(
             _, _, read = wanted.setdefault(copy_name(condition), (name, condition, set()))
             read.update(specification.features)
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
+    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
-        key: extract_degraded(
-            FeatureSet.align({each: features[each] for each in sorted(read)}, labelled),
-            clips,
+        key: recordings.heard_in(
             condition,
-            root=corpus.root,
-            other_roots=corpus.other_roots,
-            stores=cache.degraded / side,
-            executor=executor,
-            name=name,
+            FeatureSet.align({each: features[each] for each in sorted(read)}, labelled),
+            executor,
+            name,
         )
         for key, (name, condition, read) in wanted.items()
     }
@@ -333,30 +322,23 @@ def score_models(
         of the proposed one; and the probes.
     """
     of = {name: inputs[f"results__{name}"] for name in roles}
-    predictions = on_common_clips({name: each["predictions"] for name, each in of.items()})
-    comparison = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    if predictions:
-        comparison = compare(
-            predictions,
+    random = {name: each["random_predictions"] for name, each in of.items()}
+    proposed = proposed_model(roles)
+    return {
+        **score_task(
+            {name: each["predictions"] for name, each in of.items()},
             roles,
             protocol=split.title,
             corpus=corpus.title,
             task=task,
-            random_predictions={name: each["random_predictions"] for name, each in of.items()},
+            random_predictions=random,
             parameters=evaluation,
-        )
-    proposed = proposed_model(roles)
-    return {
-        "comparison": comparison,
-        "groups": score_groups(predictions),
+        ),
         "metrics": {
             name: {**each["metrics"], "megabytes": _megabytes(inputs[f"model__{name}"])}
             for name, each in of.items()
         },
-        "predictions": models_below_each_other(predictions),
-        "random_predictions": models_below_each_other(
-            {name: each["random_predictions"] for name, each in of.items()}
-        ),
+        "random_predictions": models_below_each_other(random),
         "histories": models_below_each_other({name: each["histories"] for name, each in of.items()}),
         "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
         **probes,

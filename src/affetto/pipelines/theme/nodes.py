@@ -11,13 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.evaluation.comparison import (
-    COMPARISON_COLUMNS,
-    compare,
-    models_below_each_other,
-    on_common_clips,
-)
-from affetto.evaluation.groups import score_groups
+from affetto.evaluation.comparison import score_task
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import cut_highlights
@@ -328,21 +322,15 @@ def score_themes(
         `comparison`, `groups` and `predictions` as of the emotion models; `discovery`, a row a model that
         never saw a label; `metrics` of each model.
     """
-    predictions = on_common_clips({name: discrimination[name] for name in DISCRIMINATION_ROLES})
-    comparison = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    if predictions:
-        comparison = compare(
-            predictions,
+    return {
+        **score_task(
+            {name: discrimination[name] for name in DISCRIMINATION_ROLES},
             DISCRIMINATION_ROLES,
             protocol=split.title,
             corpus=corpus.title,
             task="theme",
             parameters=evaluation,
-        )
-    return {
-        "comparison": comparison,
-        "groups": score_groups(predictions),
-        "predictions": models_below_each_other(predictions),
+        ),
         "discovery": _tabulate_discovery(discovery, evaluation),
         "metrics": {
             name: {**discovery["metrics"].get(name, {}), **discrimination["metrics"].get(name, {})}
