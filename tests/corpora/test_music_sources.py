@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import files
-from affetto.corpora.sources.tables import join_titles, leading_tags, read_ragged
-from affetto.corpora.sources.valence_arousal import QUADRANTS, label_ratings, quadrant
+from affetto.corpora.sources.music_tags import JAMENDO_THEMES
+from affetto.corpora.sources.tables import (
+    QUADRANTS,
+    join_titles,
+    label_ratings,
+    leading_tags,
+    quadrant,
+    read_ragged,
+)
 from affetto.errors import AffettoError
 from affetto.storage import as_path
 
@@ -86,10 +93,12 @@ def test_no_rating_no_quadrant(rating):
 
 @pytest.mark.parametrize("rating", ["9.5", "0", "high"])
 def test_a_rating_outside_its_scale_is_named_with_its_table(tmp_path, rating):
-    valence = pd.Series(["5", rating, None], name="valence_mean")
+    table = pd.DataFrame({"valence_mean": ["5", rating, None]})
 
     with pytest.raises(AffettoError, match=f"v.csv has a valence_mean of '{rating}'.* from 1 to 9"):
-        label_ratings(valence, valence, low=1, high=9, middle=0, table=tmp_path / "v.csv")
+        label_ratings(
+            table, tmp_path / "v.csv", valence="valence_mean", arousal="valence_mean", low=1, high=9, middle=0
+        )
 
 
 def test_the_leading_tag_is_the_most_frequent_of_the_corpus():
@@ -197,11 +206,9 @@ def test_mtg_jamendo(corpus):
 
 
 def test_no_theme_of_mtg_jamendo_carries_an_emotion(taxonomy):
-    from affetto.corpora.sources.mtg_jamendo import THEMES
-
     meanings = taxonomy["labels"]["mtg_jamendo"]
     assert len(meanings) == 59
-    assert {meanings[theme] for theme in THEMES} == {None}
+    assert {meanings[theme] for theme in JAMENDO_THEMES} == {None}
 
 
 def test_gtzan_has_genres_and_no_emotions(corpus):

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.annotated import keep_recorded, told_in_a_sentence
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names
+from affetto.corpora.sources.tables import keep_recorded, told_in_a_sentence
 from affetto.errors import AffettoError
 from affetto.storage import absolute, is_remote
 
@@ -136,8 +136,6 @@ SOURCE = Source(
     title="Any loader of mirdata",
     sides=("music",),
     licence="that of the data set",
-    citation="",
-    home_page="",
     labels="generic",
     group_rule="the attribute corpus.group_column, else the artist or performer; without it each clip is its "
     "own",
