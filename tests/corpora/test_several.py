@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affetto.corpora.audit import audit_corpora, keep_shared_emotions
 from affetto.corpora.clips import CLIP_COLUMNS
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
-from affetto.corpora.several import audit_corpora, index_corpora, keep_shared_emotions
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore

@@ -80,11 +80,6 @@ def without_suffix(paths: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series([PurePosixPath(path).with_suffix("").as_posix() for path in paths], index=paths.index)
 
 
-def count_without_group(clips: pd.DataFrame) -> int:
-    """Count the labelled clips whose source gave them no group."""
-    return int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum())
-
-
 def own_groups(clips: pd.DataFrame) -> set[str]:
     """Return how groups are called that a source did not give: after a clip or a recording."""
     names = pd.concat([clips["clip_id"], clips["corpus"] + "/" + without_suffix(clips["path"])])

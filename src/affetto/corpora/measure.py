@@ -155,36 +155,39 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
     try:
         with open_recording(path) as recording:
             header = recording.header
-            reason, duration_s = _unfit_header(header, start, end, audit)
-            if reason:
-                return _rejected(header, reason, duration_s)
-            meter = Meter(header)
-            for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
-                meter.add(block)
+            duration_s = min(end, header.duration_s) - start
+            reason = _unfit_header(header, duration_s, audit)
+            if not reason:
+                meter = Meter(header)
+                for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
+                    meter.add(block)
+                measured = replace(meter.measurement(), note="; ".join(recording.notes))
+                duration_s = measured.duration_s
+                reason = _unfit_samples(meter, measured, audit)
     except NotFiniteError as error:
         return Measurement(reason=f"not finite: {error}")
     except DecodeError as error:
         return Measurement(reason=f"unreadable: {error}", passing=isinstance(error, UnreachableError))
-    measured = replace(meter.measurement(), note="; ".join(recording.notes))
-    reason = _unfit_samples(meter, measured, audit)
-    return _rejected(header, reason, measured.duration_s) if reason else measured
+    if not reason:
+        return measured
+    known_s = duration_s if math.isfinite(duration_s) else math.nan
+    return Measurement(known_s, header.sample_rate_hz, header.channels, reason=reason)
 
 
-def _unfit_header(
-    header: AudioHeader, start_s: float, end_s: float, audit: AuditParameters
-) -> tuple[str, float]:
-    """Return why a clip need not be decoded (empty: it must be), and its length as its header tells it, s."""
-    announced_s = min(end_s, header.duration_s) - start_s
+def _unfit_header(header: AudioHeader, announced_s: float, audit: AuditParameters) -> str:
+    """Return why a clip need not be decoded, going by what its header tells; empty when it must be."""
     if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-        return f"odd rate: its header says {header.sample_rate_hz} samples a second", announced_s
+        return f"odd rate: its header says {header.sample_rate_hz} samples a second"
     if math.isfinite(announced_s) and announced_s > audit.max_duration_s:
-        return _too_long(announced_s, audit), announced_s
-    return "", announced_s
+        return _too_long(announced_s, audit)
+    return ""
 
 
 def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
     """Return why a decoded clip is not fit for use; empty when it is."""
-    findings = (
+    silence = f"audit.silence_dbfs is {audit.silence_dbfs:g}"
+    swing_dbfs, share = meter.swing_dbfs, clip.clipped_share
+    faults = (
         (meter.n_frames == 0, "empty: there are no samples in this part of the file"),
         (
             clip.duration_s < audit.min_duration_s,
@@ -193,25 +196,19 @@ def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> s
         (clip.duration_s > audit.max_duration_s, _too_long(clip.duration_s, audit)),
         (
             clip.peak_dbfs < audit.silence_dbfs,
-            f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, audit.silence_dbfs is {audit.silence_dbfs:g}",
+            f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}",
         ),
         (
-            meter.swing_dbfs < audit.silence_dbfs,
-            f"silent: nothing but an offset, around which it swings by {meter.swing_dbfs:.1f} dBFS, "
-            f"audit.silence_dbfs is {audit.silence_dbfs:g}",
+            swing_dbfs < audit.silence_dbfs,
+            f"silent: nothing but an offset, around which it swings by {swing_dbfs:.1f} dBFS, {silence}",
         ),
         (
-            clip.clipped_share > audit.max_clipped_share,
-            f"clipped: {clip.clipped_share:.1%} of it is at full scale, audit.max_clipped_share is "
+            share > audit.max_clipped_share,
+            f"clipped: {share:.1%} of it is at full scale, audit.max_clipped_share is "
             f"{audit.max_clipped_share:.1%}",
         ),
     )
-    return next((reason for unfit, reason in findings if unfit), "")
-
-
-def _rejected(header: AudioHeader, reason: str, duration_s: float) -> Measurement:
-    duration_s = duration_s if math.isfinite(duration_s) else math.nan
-    return Measurement(duration_s, header.sample_rate_hz, header.channels, reason=reason)
+    return next((reason for unfit, reason in faults if unfit), "")
 
 
 def _too_long(duration_s: float, audit: AuditParameters) -> str:

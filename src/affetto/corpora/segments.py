@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import DecodeError, Recording, UnreachableError, open_recording
-from affetto.corpora.sweep import Part, sweep_clips
-from affetto.isolation import Lost
+from affetto.corpora.scan import Part, scan_clips
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.storage import as_path
@@ -89,7 +88,19 @@ def cut_segments(
         own `start_s` and `end_s`, and the id `<id of the clip>@<start>-<end>`. A clip whose file cannot be
         read, or is said to be longer than a day, stays as it is for the audit to judge.
     """
-    duration_s = _durations(clips, root, executor, store).to_numpy()
+    lengths = scan_clips(
+        _length,
+        clips,
+        root,
+        executor,
+        columns={"duration_s": np.float64},
+        lost=lambda *_: {"duration_s": math.nan},
+        key={"what": "length", "version": _LENGTH_VERSION},
+        description=f"lengths of {clips['corpus'].iloc[0]}",
+        limit_s=_LIMIT_S,
+        store=store,
+    )
+    duration_s = lengths["duration_s"].to_numpy()
     starts = clips["start_s"].fillna(0.0).to_numpy()
     plans = [
         plan_segments(length, segment_s, hop_s) if length <= LONGEST_S else [(0.0, length)]
@@ -115,26 +126,8 @@ def cut_segments(
     return segments.sort_values("clip_id", ignore_index=True)
 
 
-def _durations(
-    clips: pd.DataFrame, root: Path, executor: ExecutorParameters, store: ResultStore | None
-) -> pd.Series[Any]:
-    """Return the length of each clip, s; NaN where its file cannot be read."""
-    lengths = sweep_clips(
-        _length,
-        clips,
-        root,
-        executor,
-        columns={"duration_s": np.float64},
-        lost=_lost,
-        key={"what": "length", "version": _LENGTH_VERSION},
-        description=f"lengths of {clips['corpus'].iloc[0]}",
-        limit_s=_LIMIT_S,
-        store=store,
-    )
-    return lengths["duration_s"]
-
-
 def _length(part: Part) -> dict[str, Any]:
+    """Return the length of a clip, s; NaN where its file cannot be read."""
     path, start_s, end_s = part
     start_s, end_s = np.nan_to_num(start_s), math.inf if math.isnan(end_s) else end_s
     try:
@@ -151,7 +144,3 @@ def _decoded_s(recording: Recording) -> float:
     """Return the length of a stream whose header does not tell it, s."""
     n_frames: int = sum(block.shape[1] for block in recording.blocks(0.0, LONGEST_S + 1))
     return n_frames / recording.header.sample_rate_hz
-
-
-def _lost(part: Part, lost: Lost) -> dict[str, float]:
-    return {"duration_s": math.nan}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affetto.file_listing import stat_files
-from affetto.isolation import Lost, Selected, map_items
+from affetto.isolation import Lost, map_items
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.storage import absolute, as_path
@@ -23,7 +23,7 @@ _CLIPS_A_SHARD = 32
 _STRETCH_S = 600.0  # parts of a long recording that are dealt together
 
 
-def sweep_clips(
+def scan_clips(
     function: Callable[[Part], Mapping[str, Any]],
     clips: pd.DataFrame,
     root: Path,
@@ -67,67 +67,55 @@ def sweep_clips(
     pandas.DataFrame
         A row a clip, with the index of `clips`.
     """
-    shards = _Shards(clips, root)
+    shards = _deal(clips)
+    paths = (str(root / path) for path in clips["path"])
+    parts: list[Part] = list(zip(paths, clips["start_s"], clips["end_s"], strict=True))
+    stats = stat_files(root, clips["path"].tolist())
     values = {name: np.empty(len(clips), dtype=kind) for name, kind in columns.items()}
+
+    def key_of(rows: NDArray[np.intp]) -> dict[str, Any]:
+        where = [[str(absolute(as_path(path))), *bounds] for path, *bounds in (parts[row] for row in rows)]
+        return {**key, "parts": where, "stats": stats[rows].tolist()}
+
+    def fill(rows: NDArray[np.intp], found: Mapping[str, Any]) -> None:
+        for name, column in values.items():
+            column[rows] = found[name]
+
     missing = []
-    for index, rows in enumerate(shards.rows):
-        found = store.get({**key, **shards.state(index)}) if store else None
+    for rows in shards:
+        found = store.get(key_of(rows)) if store else None
         if found is None:
-            missing.append(index)
+            missing.append(rows)
         else:
-            _fill(values, rows, found)
-    swept = map_items(
+            fill(rows, found)
+    scanned = map_items(
         function,
-        Selected(shards, missing),
+        [[parts[row] for row in rows] for rows in missing],
         executor,
         description=description,
-        total_units=[len(shards.rows[index]) for index in missing],
+        total_units=list(map(len, missing)),
         limit_s=limit_s,
     )
-    for position, results in swept:
-        index = missing[position]
-        pairs = zip(shards[index], results, strict=True)
+    for position, results in scanned:
+        rows = missing[position]
+        pairs = zip((parts[row] for row in rows), results, strict=True)
         said = [lost(part, result) if isinstance(result, Lost) else result for part, result in pairs]
-        by_column = {name: [row[name] for row in said] for name in columns}
+        found = {name: [row[name] for row in said] for name in columns}
         # A clip that was lost may fare better next time: with more memory, more time, or its disk back.
         if store and not any(isinstance(result, Lost) or result.get("passing") for result in results):
-            store.put({**key, **shards.state(index)}, by_column)
-        _fill(values, shards.rows[index], by_column)
+            store.put(key_of(rows), found)
+        fill(rows, found)
     return pd.DataFrame(values, index=clips.index)
 
 
-def _fill(
-    values: Mapping[str, NDArray[Any]], rows: NDArray[np.intp], found: Mapping[str, Sequence[Any]]
-) -> None:
-    for name, column in values.items():
-        column[rows] = found[name]
-
-
-class _Shards(Sequence[Any]):
-    """Clips dealt to shards by a hash of their path, so that a new file changes one shard only.
+def _deal(clips: pd.DataFrame) -> list[NDArray[np.intp]]:
+    """Deal rows to shards by a hash of their path, so that a new file changes one shard only.
 
     The number of shards is a power of two: when it doubles, all are dealt anew.
     """
-
-    def __init__(self, clips: pd.DataFrame, root: Path) -> None:
-        n_shards = 1 << max(0, (len(clips) // _CLIPS_A_SHARD).bit_length() - 1)
-        stretches = np.nan_to_num(clips["start_s"].to_numpy() // _STRETCH_S)
-        names = (f"{path}@{stretch:g}" for path, stretch in zip(clips["path"], stretches, strict=True))
-        shard_of = np.fromiter((zlib.crc32(name.encode()) % n_shards for name in names), np.intp, len(clips))
-        order = np.argsort(shard_of, kind="stable")
-        self._root = root
-        self._parts = clips[["path", "start_s", "end_s"]]
-        self._stats = stat_files(root, clips["path"].tolist())
-        self.rows = [rows for rows in np.split(order, np.cumsum(np.bincount(shard_of))[:-1]) if len(rows)]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> list[Part]:
-        parts = self._parts.iloc[self.rows[index]].itertuples(index=False, name=None)
-        return [(str(self._root / path), start_s, end_s) for path, start_s, end_s in parts]
-
-    def state(self, index: int) -> dict[str, Any]:
-        """Return what tells a shard and the state of its files from all others."""
-        parts = [[str(absolute(as_path(path))), start_s, end_s] for path, start_s, end_s in self[index]]
-        return {"parts": parts, "stats": self._stats[self.rows[index]].tolist()}
+    n_shards = 1 << max(0, (len(clips) // _CLIPS_A_SHARD).bit_length() - 1)
+    stretches = np.nan_to_num(clips["start_s"].to_numpy() // _STRETCH_S)
+    names = (f"{path}@{stretch:g}" for path, stretch in zip(clips["path"], stretches, strict=True))
+    shard_of = np.fromiter((zlib.crc32(name.encode()) % n_shards for name in names), np.intp, len(clips))
+    order = np.argsort(shard_of, kind="stable")
+    return [rows for rows in np.split(order, np.cumsum(np.bincount(shard_of))[:-1]) if len(rows)]
