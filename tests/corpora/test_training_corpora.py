@@ -1,4 +1,4 @@
-"""Several corpora as one: whose groups they are, which emotions they share, where their clips lie."""
+"""A corpus with training corpora: whose groups they are, which emotions they share, where their clips lie."""
 
 from __future__ import annotations
 
