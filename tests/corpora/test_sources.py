@@ -9,7 +9,7 @@ import pytest
 
 from affetto.corpora.clips import CLIP_COLUMNS
 from affetto.corpora.index import draw_clips
-from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.parameters import READ_BY_ALL, CorpusParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.sources.files import find_recordings
 from affetto.corpora.taxonomy import source_labels
@@ -342,6 +342,18 @@ def test_a_source_of_the_other_side_or_of_a_mistyped_name(corpus):
         corpus("emodb", "music")
     with pytest.raises(AffettoError, match="did you mean 'emodb'"):
         corpus("emo-db", "voice", files={})
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_a_source_says_which_parameters_it_reads(source):
+    assert set(source.options) <= set(CorpusParameters.model_fields) - READ_BY_ALL
+
+
+def test_a_parameter_that_a_source_does_not_read_is_named(corpus):
+    with pytest.raises(AffettoError, match=r"voice.corpus.middle is set, but .* emodb .*: leave it out"):
+        corpus("emodb", middle=0.5)
+    with pytest.raises(AffettoError, match="folders does not read it: it takes group_pattern, second_"):
+        corpus("folders", group_column="speaker")
 
 
 def test_the_same_clip_in_two_folders_is_named(corpus):

@@ -113,9 +113,16 @@ def read_rows(corpus: CorpusParameters, *, side: str) -> pd.DataFrame:
     Raises
     ------
     AffettoError
-        When the source is unknown or of the other side, or its folder is missing, empty or without clips.
+        When the source is unknown, of the other side or given a parameter that it does not read, or its
+        folder is missing, empty or without clips.
     """
     source = _find_source(corpus.source, side)
+    unread = [name for name in corpus.options if name not in source.options]
+    if unread:
+        raise AffettoError(
+            f"{side}.corpus.{unread[0]} is set, but the source {source.name} does not read it: "
+            + (f"it takes {', '.join(source.options)}." if source.options else "leave it out.")
+        )
     if source.is_made is None:
         check_root(corpus.root, source, setting=f"{side}.corpus.root")
     rows = source.index(corpus.root, corpus, side)

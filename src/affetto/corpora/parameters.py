@@ -16,6 +16,10 @@ Protocol = Literal[
 ]
 SECOND = "_and_second_group"
 """What the name of a protocol ends with that keeps second groups apart, too."""
+READ_BY_ALL = frozenset(
+    {"source", "root", "name", "label_map", "limit", "seed", "segment_s", "segment_hop_s", "training_corpora"}
+)
+"""Parameters of a corpus that every source reads; others are read by those that name them as options."""
 CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
@@ -139,9 +143,19 @@ class CorpusParameters(BaseModel):
         named = (f" ({each.known_as})" if each.known_as != each.source else "" for each in corpora)
         return " + ".join(each.source + name for each, name in zip(corpora, named, strict=True))
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Parameters that were given and that only some sources read."""
+        return tuple(name for name in self.model_dump(exclude_defaults=True) if name not in READ_BY_ALL)
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        """What tells the clips of this corpus from those of any other."""
+        return (self.source, str(absolute(self.root)), self.database, self.version, self.table)
+
     @model_validator(mode="after")
     def _training_corpora_differ(self) -> Self:
-        seen = {_place(self): self.known_as}
+        seen = {self._place: self.known_as}
         for name, other in self.training_corpora.items():
             if other.training_corpora or other.name not in (None, name):
                 raise ValueError(
@@ -151,12 +165,12 @@ class CorpusParameters(BaseModel):
                 raise ValueError(
                     f"training_corpora.{name} has the name of the corpus itself: name it otherwise"
                 )
-            if _place(other) in seen:
+            if other._place in seen:
                 raise ValueError(
-                    f"training_corpora.{name} is the same corpus as {seen[_place(other)]}: remove it, or "
+                    f"training_corpora.{name} is the same corpus as {seen[other._place]}: remove it, or "
                     "correct its source and root"
                 )
-            seen[_place(other)] = name
+            seen[other._place] = name
         return self
 
     @model_validator(mode="after")
@@ -173,17 +187,6 @@ class CorpusParameters(BaseModel):
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
-
-
-def _place(corpus: CorpusParameters) -> tuple[Any, ...]:
-    """Return what tells the clips of a corpus from those of any other."""
-    return (
-        corpus.source,
-        str(absolute(corpus.root)),
-        corpus.database,
-        corpus.version,
-        corpus.table,
-    )
 
 
 class AuditParameters(BaseModel):
@@ -256,7 +259,7 @@ class SplitParameters(BaseModel):
 
     @field_validator("second_folds", mode="before")
     @classmethod
-    def _are_several(cls, folds: Any) -> Any:
+    def _are_two_or_more(cls, folds: Any) -> Any:
         if folds not in (None, "each") and (type(folds) is not int or folds < 2):  # noqa: PLR2004
             raise ValueError("must be a number from 2, each, or null")
         return folds

@@ -243,6 +243,7 @@ SOURCE = Source(
     group_rule="the column corpus.group_column, else speaker or artist of any table; without it each clip is "
     "its own",
     index=index_audb,
+    options=("database", "version", "table", "emotion_column", "group_column", "split_column"),
     layout="db.yaml, db.<table>.csv or .parquet and the media files of an audformat database; where there "
     "are none, audb fetches corpus.database there (pip install 'affetto[audb]')",
     official_split="the splits of the tables, else the column corpus.split_column",

@@ -92,5 +92,6 @@ SOURCE = Source(
     group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
     second_group_rule="what corpus.second_group_pattern finds in path or name",
     index=index_folders,
+    options=("group_pattern", "second_group_pattern"),
     layout="<emotion>/….wav; files beside the folders are unlabelled",
 )

@@ -25,6 +25,7 @@ GROUPS = ("artist", "artist_id", "artists", "performer", "player_id")
 TAGS = ("tags", "genre", "genres", "style")
 TITLES = ("title", "name")
 SPLITS = ("train", "validation", "test")
+_ATTRIBUTES = ("emotion_column", "group_column", "tags_column", "title_column")
 
 
 def index_mirdata(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
@@ -105,8 +106,7 @@ def _words(value: Any) -> list[str]:
 
 
 def _check_attributes(tracks: Mapping[str, Any], corpus: CorpusParameters, side: str) -> None:
-    named = {"emotion_column", "group_column", "tags_column", "title_column"}
-    for parameter in sorted(named):
+    for parameter in _ATTRIBUTES:
         name, track = getattr(corpus, parameter), next(iter(tracks.values()))
         if name is not None and not hasattr(track, name):
             known = ", ".join(attribute for attribute in dir(track) if not attribute.startswith("_"))
@@ -140,6 +140,7 @@ SOURCE = Source(
     group_rule="the attribute corpus.group_column, else the artist or performer; without it each clip is its "
     "own",
     index=index_mirdata,
+    options=("database", "version", *_ATTRIBUTES),
     layout="what the loader corpus.database expects (pip install 'affetto[mirdata]'); its index, too, where "
     "mirdata has not fetched it",
     official_split="the loader's, where it has one of train, validation and test",

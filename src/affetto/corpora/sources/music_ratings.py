@@ -48,6 +48,7 @@ VGMIDI = Source(
     home_page="https://github.com/lucasnfe/vgmidi",
     group_rule="the game, whose pieces share composer and motifs",
     index=index_vgmidi,
+    options=("middle",),
     layout="labelled/phrases/Mana_SNES_Secret of Mana_Danger_0.mid beside vgmidi_labelled.csv",
     expected=Expected(204, 30, {"Q1": 76, "Q2": 39, "Q3": 27, "Q4": 62}),
 )
@@ -126,6 +127,7 @@ DEAM = Source(
     home_page="https://cvml.unige.ch/databases/DEAM/",
     group_rule="the artist of the metadata; a song of unknown artist is its own",
     index=index_deam,
+    options=("middle",),
     layout="MEMD_audio/2.mp3 beside static_annotations_averaged_songs_*.csv and metadata_201*.csv",
     expected=Expected(1802),
 )
@@ -179,6 +181,7 @@ PMEMO = Source(
     home_page="https://github.com/HuiZhangDB/PMEmo",
     group_rule="the artist of the metadata; a song of unknown artist is its own",
     index=index_pmemo,
+    options=("middle",),
     layout="chorus/1.mp3 beside annotations/static_annotations.csv and metadata.csv",
     expected=Expected(794),
 )

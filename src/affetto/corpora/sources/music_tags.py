@@ -98,6 +98,7 @@ PANDA_4Q = Source(
     home_page="http://mir.dei.uc.pt/downloads.html",
     group_rule="the artist of the metadata; a clip of unknown artist is its own",
     index=index_panda_4q,
+    options=("theme_column",),
     layout="Q1/MT0000004637.mp3 beside the tables *annotations*.csv and *metadata*.csv",
     expected=Expected(900, labels=dict.fromkeys(QUADRANTS, 225)),
 )

@@ -91,6 +91,8 @@ class Source:
         What `affetto corpora fetch` may fetch; empty where the licence asks for a request or a login.
     people_of
         Name of the source whose groups these are as well: the same people speak in both. None: its own.
+    options
+        Parameters of a corpus that it reads besides those that all sources read.
     is_made
         Of a source that makes or fetches its clips where they are missing: called with root and side, tells
         whether they are there as `index` would make them. None: the clips must be there.
@@ -112,6 +114,7 @@ class Source:
     expected: Expected | None = None
     downloads: tuple[Download, ...] = ()
     people_of: str | None = None
+    options: tuple[str, ...] = ()
     is_made: Callable[[Path, str], bool] | None = None
 
     def labels_key(self, side: str) -> str:

@@ -157,6 +157,7 @@ MELD = Source(
     group_rule="the speaker's name; the main characters speak in all three splits, so that the official "
     "training part loses them; corpus.group_column=Dialogue_ID keeps it whole, as publications do",
     index=index_meld,
+    options=("group_column",),
     speech="English dialogues of a television series",
     layout="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv beside train_splits/dia0_utt0.wav, "
     "dev_splits_complete/… and output_repeated_splits_test/…, sound extracted from the videos",
