@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from affetto.corpora import fetch as fetch_module
-from affetto.corpora.fetch import DOWNLOAD_FOLDER, ResumingDownload, fetch_source, unpack
+from affetto.corpora.fetch import DOWNLOAD_FOLDER, fetch_source, unpack
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.sources.source import Download
 from affetto.errors import AffettoError
@@ -144,7 +144,7 @@ def test_a_cut_download_goes_on_in_the_next_call(fetch, server, tmp_path):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 def test_ctrl_c_and_a_full_disk_keep_what_arrived(fetch, server, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(ResumingDownload, "_bar", lambda *_: StoppingBar(kind, after=2))
+    monkeypatch.setattr(fetch_module, "_bar", lambda *_: StoppingBar(kind, after=2))
     expected = KeyboardInterrupt if kind is KeyboardInterrupt else AffettoError
     with pytest.raises(expected) as caught:
         fetch()

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -144,98 +145,6 @@ def unpack(archive: Path, folder: Path) -> Fetched:
     return Fetched(written, tuple(sorted(different)))
 
 
-@dataclass(frozen=True)
-class ResumingDownload:
-    """A downloader for `pooch.retrieve` that keeps what has arrived, and asks the server for the rest.
-
-    What has arrived is in `<name>.partial`. Whether the parts belong together is told by the checksum, which
-    `pooch` compares at the end.
-
-    Parameters
-    ----------
-    target
-        The file that is to be made; the partial file lies beside it.
-    attempts, pause_s, progress
-        As for `fetch_source`.
-    """
-
-    target: Path
-    attempts: int
-    pause_s: float
-    progress: bool
-
-    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        """Download `url` and move it to `output_file`, as `pooch` asks of a downloader.
-
-        Raises
-        ------
-        AffettoError
-            When the server refuses the file, or does not deliver it within `attempts`.
-        """
-        import requests
-
-        failed = 0
-        while True:
-            before = self._size()
-            try:
-                self._attempt(url)
-                break
-            except requests.RequestException as error:
-                failed = 0 if self._size() > before else failed + 1
-                if failed >= self.attempts:
-                    raise AffettoError(
-                        f"{url} cannot be downloaded: {_reason(error)}; what has arrived is kept, run the "
-                        "same command again to go on."
-                    ) from error
-                logger.info("%s: %s; trying again", url, _reason(error))
-                time.sleep(self.pause_s * 2 ** max(failed - 1, 0))
-        self._partial.replace(output_file)
-
-    @property
-    def _partial(self) -> Path:
-        return self.target.with_name(self.target.name + PARTIAL_SUFFIX)
-
-    def _size(self) -> int:
-        return self._partial.stat().st_size if self._partial.is_file() else 0
-
-    def _attempt(self, url: str) -> None:
-        """Append what is missing; from the beginning where the server knows no ranges."""
-        import requests
-
-        start = self._size()
-        # As it is: lengths and ranges then count the bytes of the file, not those of its gzip.
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
-            said = f"the server answers {response.status_code} {response.reason}"
-            if start and response.status_code == _BEYOND_END:  # nothing is missing
-                return
-            if response.status_code in _PASSING:
-                raise requests.ConnectionError(said)
-            if not response.ok:
-                raise AffettoError(f"{url} cannot be downloaded: {said}; get the corpus from its home page.")
-            start = start if response.status_code == _RESUMED else 0
-            length = response.headers.get("Content-Length")
-            total = start + int(length) if length else None
-            with self._partial.open("ab" if start else "wb") as file, self._bar(start, total) as bar:
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-
-    def _bar(self, start: int, total: int | None) -> Any:
-        from tqdm import tqdm
-
-        return tqdm(
-            desc=self.target.name,
-            initial=start,
-            total=total,
-            unit="B",
-            unit_scale=True,
-            disable=not self.progress,
-            dynamic_ncols=True,
-            mininterval=bar_interval_s(),
-        )
-
-
 def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float, progress: bool) -> Path:
     """Return the file of a download, which is fetched unless it is there."""
     import pooch
@@ -250,15 +159,93 @@ def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float
             f"{target} is there, but is not what {download.url} should be: move it away and fetch again."
         )
     pooch.get_logger().setLevel(logging.WARNING)
-    resuming = ResumingDownload(target, attempts, pause_s, progress)
+    arrived = target.with_name(name + PARTIAL_SUFFIX)
+    downloader = partial(_download, arrived=arrived, attempts=attempts, pause_s=pause_s, progress=progress)
     try:
-        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=resuming)
+        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=downloader)
     except ValueError as error:  # of a checksum; what was downloaded is deleted by then
         raise AffettoError(
             f"{download.url} is not the file that was published ({download.checksum} is its checksum), so it "
             "was deleted: fetch it again, or get the corpus from its home page."
         ) from error
     return target
+
+
+def _download(
+    url: str,
+    output_file: str,
+    _pooch: object,
+    *,
+    arrived: Path,
+    attempts: int,
+    pause_s: float,
+    progress: bool,
+) -> None:
+    """Download a file for `pooch.retrieve`: what has arrived is kept, and the server is asked for the rest.
+
+    Whether the parts belong together is told by the checksum, which `pooch` compares at the end.
+    """
+    import requests
+
+    failed = 0
+    while True:
+        before = _size(arrived)
+        try:
+            _receive(url, arrived, progress)
+            break
+        except requests.RequestException as error:
+            failed = 0 if _size(arrived) > before else failed + 1
+            if failed >= attempts:
+                raise AffettoError(
+                    f"{url} cannot be downloaded: {_reason(error)}; what has arrived is kept, run the same "
+                    "command again to go on."
+                ) from error
+            logger.info("%s: %s; trying again", url, _reason(error))
+            time.sleep(pause_s * 2 ** max(failed - 1, 0))
+    arrived.replace(output_file)
+
+
+def _receive(url: str, arrived: Path, progress: bool) -> None:
+    """Append what is missing; from the beginning where the server knows no ranges."""
+    import requests
+
+    start = _size(arrived)
+    # As it is: lengths and ranges then count the bytes of the file, not those of its gzip.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+        said = f"the server answers {response.status_code} {response.reason}"
+        if start and response.status_code == _BEYOND_END:  # nothing is missing
+            return
+        if response.status_code in _PASSING:
+            raise requests.ConnectionError(said)
+        if not response.ok:
+            raise AffettoError(f"{url} cannot be downloaded: {said}; get the corpus from its home page.")
+        start = start if response.status_code == _RESUMED else 0
+        length = response.headers.get("Content-Length")
+        bar = _bar(arrived, start, start + int(length) if length else None, progress)
+        with bar, arrived.open("ab" if start else "wb") as file:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+def _size(arrived: Path) -> int:
+    return arrived.stat().st_size if arrived.is_file() else 0
+
+
+def _bar(arrived: Path, start: int, total: int | None, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=arrived.stem,
+        initial=start,
+        total=total,
+        unit="B",
+        unit_scale=True,
+        disable=not progress,
+        dynamic_ncols=True,
+        mininterval=bar_interval_s(),
+    )
 
 
 def _reason(error: BaseException) -> str:

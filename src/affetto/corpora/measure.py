@@ -86,24 +86,22 @@ class Meter:
     @property
     def peak(self) -> float:
         """Largest magnitude of the mono samples; 0 without samples."""
-        return _largest(self._lowest, self._highest)
+        return max(self._highest, -self._lowest, 0.0)
 
     @property
     def swing_dbfs(self) -> float:
         """Half of the distance from the lowest to the highest sample, dB re full scale."""
-        swing = (self._highest - self._lowest) / 2
-        return 20 * math.log10(swing) if swing > 0 else _LOWEST_DBFS
+        return _dbfs((self._highest - self._lowest) / 2)
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
         mono = mix(block, self._header.channel)
         self.n_frames += len(mono)
         self._hash.update(mono)
-        lowest, highest = _extremes(mono)
-        peak = _largest(lowest, highest)
-        self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
+        self._lowest = min(self._lowest, float(mono.min(initial=np.inf)))
+        self._highest = max(self._highest, float(mono.max(initial=-np.inf)))
         # The mean of channels can hide that one of them is clipped.
-        loudest = peak if len(block) == 1 else _largest(*_extremes(block))
+        loudest = max(block.max(initial=0.0), -block.min(initial=0.0))
         self._count_clipped(block if loudest >= self._header.full_scale else block[:, :0], len(mono))
 
     def _count_clipped(self, block: NDArray[np.float32], n_frames: int) -> None:
@@ -125,7 +123,7 @@ class Meter:
             duration_s=self.n_frames / self._header.sample_rate_hz,
             sample_rate_hz=self._header.sample_rate_hz,
             channels=self._header.channels,
-            peak_dbfs=20 * math.log10(self.peak) if self.peak > 0 else _LOWEST_DBFS,
+            peak_dbfs=_dbfs(self.peak),
             clipped_share=self.n_clipped / max(1, self.n_frames),
             content_hash=self._hash.hexdigest(),
         )
@@ -215,13 +213,5 @@ def _too_long(duration_s: float, audit: AuditParameters) -> str:
     return f"too long: {duration_s:.0f} s, audit.max_duration_s is {audit.max_duration_s:g}"
 
 
-def _extremes(samples: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the lowest and the highest sample: (inf, -inf) without samples."""
-    if samples.size == 0:
-        return math.inf, -math.inf
-    return float(samples.min()), float(samples.max())
-
-
-def _largest(lowest: float, highest: float) -> float:
-    """Return the largest magnitude between two samples."""
-    return max(highest, -lowest, 0.0)
+def _dbfs(amplitude: float) -> float:
+    return 20 * math.log10(amplitude) if amplitude > 0 else _LOWEST_DBFS

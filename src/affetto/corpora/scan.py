@@ -36,36 +36,23 @@ def scan_clips(
     limit_s: float,
     store: ResultStore | None = None,
 ) -> pd.DataFrame:
-    """Return what a function says of every clip.
+    """Return what a function says of every clip, a row each with the index of `clips`.
 
     Parameters
     ----------
     function
         Importable by name, or a `functools.partial` of such a function; returns a value a column, and, where
         the storage rather than the clip may be at fault, `passing`, true.
-    clips
-        `path, start_s, end_s`.
-    root
-        Folder that the paths are relative to.
-    executor
-        Where to run.
+    clips, root
+        `path, start_s, end_s`, and the folder that the paths are relative to.
+    executor, description
+        Where to run, and the words before the progress bar.
     columns
         The columns and their types.
-    lost
-        What stands for a clip that crashed the decoder or took longer than `limit_s`, s.
-    key
-        What the result depends on besides the clip and the state of its file.
-    description
-        Words before the progress bar.
-    limit_s
-        See `lost`.
-    store
-        Memo of earlier results.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a clip, with the index of `clips`.
+    lost, limit_s
+        What stands for a clip that crashed the decoder or took longer, s.
+    key, store
+        What the result depends on besides the clip and the state of its file; memo of earlier results.
     """
     shards = _deal(clips)
     paths = (str(root / path) for path in clips["path"])
