@@ -17,6 +17,11 @@ from affetto.corpora.sources.source import Expected
 from affetto.corpora.taxonomy import map_labels, source_labels
 from affetto.errors import AffettoError
 
+_DESCRIBED = (
+    *("name", "title", "licence", "home_page", "layout"),
+    *("group_rule", "second_group_rule", "official_split", "citation"),
+)
+
 
 def find_source(name: str) -> Source:
     """Return the source of that name.
@@ -90,19 +95,11 @@ def describe_source(source: Source, taxonomy: Mapping[str, Any] | None) -> dict[
     if taxonomy is not None:
         labels = {side: source_labels(taxonomy, source.labels_key(side), side) for side in source.sides}
     return {
-        "name": source.name,
-        "title": source.title,
+        **{name: getattr(source, name) for name in _DESCRIBED},
         "sides": list(source.sides),
-        "licence": source.licence,
-        "home_page": source.home_page,
-        "layout": source.layout,
-        "group_rule": source.group_rule,
-        "second_group_rule": source.second_group_rule,
-        "official_split": source.official_split,
         "expected": source.expected and asdict(source.expected),
         "labels": labels,
         "downloads": [download.url for download in source.downloads],
-        "citation": source.citation,
     }
 
 

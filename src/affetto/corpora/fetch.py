@@ -8,8 +8,6 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,13 +75,19 @@ def fetch_source(
     """
     check_fetchable(source)
     written, different = 0, list[str]()
-    with _storage_errors(folder):
+    try:
         for download in source.downloads:
             file = _retrieve(download, folder, attempts=attempts, pause_s=pause_s, progress=progress)
             if file.suffix == _ARCHIVE:
                 unpacked = unpack(file, folder)
                 written += unpacked.written
                 different += unpacked.different
+    except OSError as error:
+        remedy = "make room" if error.errno in _FULL else "choose a folder that can be written"
+        raise AffettoError(
+            f"Cannot write below {folder} ({error.strerror or error}): {remedy} and run the same command "
+            "again; what has arrived is kept."
+        ) from error
     return Fetched(written, tuple(different))
 
 
@@ -253,16 +257,3 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-@contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    """Say what the disk refuses in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        remedy = "make room" if error.errno in _FULL else "choose a folder that can be written"
-        raise AffettoError(
-            f"Cannot write below {folder} ({error.strerror or error}): {remedy} and run the same command "
-            "again; what has arrived is kept."
-        ) from error
