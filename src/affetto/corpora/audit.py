@@ -162,17 +162,9 @@ def _lost(part: Part, lost: Lost) -> dict[str, Any]:
 
 
 def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
-    """Give clips of the same content, and all clips of their groups, one group.
+    """Give clips of the same `content_hash`, and all clips of their groups, one group.
 
-    Parameters
-    ----------
-    clips
-        With `group` and `content_hash`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A copy; a united group bears the first of its names in the alphabet, of those that the source gave.
+    It bears the first of the names in the alphabet, of those that the source gave.
     """
     parent = {group: group for group in clips["group"]}
 
@@ -197,21 +189,19 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Set aside the clips whose emotion a corpus and its training corpora do not share.
+    """Set aside the clips whose emotion a corpus and its training corpora, which count as one, do not share.
 
     Parameters
     ----------
     clips
         Clip table of more than one corpus.
     tested
-        Name of the corpus; the others are its training corpora, which count as one.
+        Name of the corpus; the others are its training corpora.
 
     Returns
     -------
-    clips
-        Those without emotion, and those of an emotion that occurs on both sides.
-    rejected
-        `clip_id, corpus, path, reason` of the others.
+    clips, rejected
+        As of `audit_clips`; clips without emotion are accepted.
 
     Raises
     ------

@@ -8,6 +8,7 @@ import shutil
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,9 +76,10 @@ def fetch_source(
     """
     check_fetchable(source)
     written, different = 0, list[str]()
+    downloader = partial(_download, attempts=attempts, pause_s=pause_s, progress=progress)
     try:
         for download in source.downloads:
-            file = _retrieve(download, folder, attempts=attempts, pause_s=pause_s, progress=progress)
+            file = _retrieve(download, folder, downloader)
             if file.suffix == _ARCHIVE:
                 unpacked = unpack(file, folder)
                 written += unpacked.written
@@ -149,7 +151,7 @@ def unpack(archive: Path, folder: Path) -> Fetched:
     return Fetched(written, tuple(sorted(different)))
 
 
-def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float, progress: bool) -> Path:
+def _retrieve(download: Download, folder: Path, downloader: Callable[..., None]) -> Path:
     """Return the file of a download, which is fetched unless it is there."""
     import pooch
 
@@ -163,10 +165,9 @@ def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float
             f"{target} is there, but is not what {download.url} should be: move it away and fetch again."
         )
     pooch.get_logger().setLevel(logging.WARNING)
-    arrived = target.with_name(name + PARTIAL_SUFFIX)
-    downloader = partial(_download, arrived=arrived, attempts=attempts, pause_s=pause_s, progress=progress)
+    keeping = partial(downloader, arrived=target.with_name(name + PARTIAL_SUFFIX))
     try:
-        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=downloader)
+        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=keeping)
     except ValueError as error:  # of a checksum; what was downloaded is deleted by then
         raise AffettoError(
             f"{download.url} is not the file that was published ({download.checksum} is its checksum), so it "

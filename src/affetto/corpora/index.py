@@ -177,22 +177,7 @@ def check_root(root: Path, source: Source, *, setting: str) -> None:
 
 
 def draw_clips(clips: pd.DataFrame, limit: int, *, seed: int) -> pd.DataFrame:
-    """Draw clips in proportion to the emotions (unlabelled clips count as one more).
-
-    Parameters
-    ----------
-    clips
-        Clip table.
-    limit
-        How many to keep.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The drawn rows in their old order.
-    """
+    """Draw so many clips in proportion to the emotions, of which unlabelled clips count as one more."""
     shuffled = clips.sample(frac=1, random_state=np.random.default_rng(seed))
     strata = shuffled.groupby(shuffled["emotion"].fillna(""))["clip_id"]
     # Evenly spaced positions in each stratum: any prefix of the merged order holds every stratum's share.

@@ -23,6 +23,11 @@ READ_BY_ALL = frozenset(
 CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
+def _option(description: str) -> Any:
+    """Declare a parameter that only some sources read."""
+    return Field(default=None, description=description)
+
+
 class CorpusParameters(BaseModel):
     """Which corpus, and where it lies. What only some sources read is said with each parameter."""
 
@@ -59,61 +64,44 @@ class CorpusParameters(BaseModel):
         description="Corpora rated on valence and arousal: clips whose rating lies nearer than this to the "
         "centre on either axis stay unlabelled; 0: none, 1 would be the end of the scale.",
     )
-    database: str | None = Field(default=None, description="audb, mirdata: name of the database or loader.")
-    version: str | None = Field(default=None, description="audb, mirdata: version; null: the latest.")
-    group_pattern: str | None = Field(
-        default=None,
-        description="folders: regular expression searched in a clip's path, or in the file's name where "
-        "paths do not have it, or have it in the class alone; its first bracket (else the whole match) is "
-        "the group; null: every clip is its own group.",
+    database: str | None = _option("audb, mirdata: name of the database or loader.")
+    version: str | None = _option("audb, mirdata: version; null: the latest.")
+    group_pattern: str | None = _option(
+        "folders: regular expression searched in a clip's path, or in the file's name where paths do not "
+        "have it, or have it in the class alone; its first bracket (else the whole match) is the group; "
+        "null: every clip is its own group."
     )
-    second_group_pattern: str | None = Field(
-        default=None,
-        description="folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as "
-        "the sentence; null: nothing.",
+    second_group_pattern: str | None = _option(
+        "folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as the sentence; "
+        "null: nothing."
     )
-    table: str | None = Field(
-        default=None,
-        description="table: CSV or Parquet file inside root; null: the only one there. audb: table of the "
-        "database, or several by `*`; null: the only one with an emotion.",
+    table: str | None = _option(
+        "table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or "
+        "several by `*`; null: the only one with an emotion."
     )
     path_column: str = Field(default="path", description="table: column of the path, relative to root.")
-    emotion_column: str | None = Field(
-        default=None,
-        description="table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a "
-        "similar one.",
+    emotion_column: str | None = _option(
+        "table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."
     )
-    group_column: str | None = Field(
-        default=None,
-        description="table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. "
-        "meld: Speaker (null) or Dialogue_ID.",
+    group_column: str | None = _option(
+        "table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. meld: Speaker "
+        "(null) or Dialogue_ID."
     )
-    second_group_column: str | None = Field(
-        default=None,
-        description="table: what `split.second_folds` keeps apart; null: `second_group`, where there.",
+    second_group_column: str | None = _option(
+        "table: what `split.second_folds` keeps apart; null: `second_group`, where there."
     )
-    theme_column: str | None = Field(
-        default=None,
-        description="table: null: `theme`, where there is one. panda_4q: genres (null) or moods.",
+    theme_column: str | None = _option(
+        "table: null: `theme`, where there is one. panda_4q: genres (null) or moods."
     )
-    tags_column: str | None = Field(
-        default=None,
-        description="table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and "
-        "genre.",
+    tags_column: str | None = _option(
+        "table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and genre."
     )
-    title_column: str | None = Field(
-        default=None, description="table, mirdata: null: `title`, where there is one."
+    title_column: str | None = _option("table, mirdata: null: `title`, where there is one.")
+    split_column: str | None = _option(
+        "table, audb: official split (train, validation, test); null: `split`, where there."
     )
-    split_column: str | None = Field(
-        default=None,
-        description="table, audb: official split (train, validation, test); null: `split`, where there.",
-    )
-    start_column: str | None = Field(
-        default=None, description="table: start in s; null: `start_s`, where there."
-    )
-    end_column: str | None = Field(
-        default=None, description="table: end in s; null: `end_s`, where there is one."
-    )
+    start_column: str | None = _option("table: start in s; null: `start_s`, where there.")
+    end_column: str | None = _option("table: end in s; null: `end_s`, where there is one.")
     training_corpora: dict[CorpusName, CorpusParameters] = Field(
         default_factory=dict,
         description="Other corpora by the name that they are to have, for the protocols cross_corpus and "

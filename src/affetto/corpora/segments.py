@@ -26,23 +26,12 @@ _LIMIT_S = 300.0  # a header takes milliseconds; a recording whose header tells 
 def plan_segments(
     duration_s: float, segment_s: float, hop_s: float | None = None
 ) -> list[tuple[float, float]]:
-    """Say where to cut a recording.
+    """Return start and end, in s, of the segments that a recording is cut into, in order.
 
-    Parameters
-    ----------
-    duration_s
-        Its length, s.
-    segment_s
-        Length of the segments, s.
-    hop_s
-        From the start of a segment to the next, s; None: `segment_s`. A longer one leaves gaps.
-
-    Returns
-    -------
-    list of (start, end)
-        In s from the start of the recording, in order. The last stretch is a segment of its own when it is
-        at least half as long as the others; a shorter one is added to the segment before (after a gap: left
-        out). One segment, of the whole, when there is nothing to cut.
+    From the start of a segment to the next it is `hop_s` (None: `segment_s`); a longer one leaves gaps. The
+    last stretch is a segment of its own when it is at least half as long as the others; a shorter one is
+    added to the segment before (after a gap: left out). There is one segment, of the whole, when there is
+    nothing to cut.
     """
     hop_s = segment_s if hop_s is None else hop_s
     segments = [(0.0, min(segment_s, duration_s))]
