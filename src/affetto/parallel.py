@@ -22,6 +22,7 @@ R = TypeVar("R")
 _WATCH_INTERVAL_S = 1.0
 _BAR_INTERVAL_S = 0.1
 _LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
+_WORKER_GROWTH_BYTES = int(2.5e9)
 _watched = threading.Event()
 
 
@@ -149,7 +150,7 @@ def _joblib_results(
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    # loky replaces a worker whose memory has grown, as TensorFlow's does: nothing that a user should act on.
+    # loky replaces a worker whose memory has grown by 2.5 GB: nothing that a user should act on.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
     calls = (
@@ -169,7 +170,20 @@ def _call(function: Callable[[T], R], index: int, shard: T, *, parent: int | Non
     os.environ.setdefault("AFFETTO_TF_THREADS", "1")
     if parent is not None:
         watch_parent(parent)
+        _let_worker_grow()
     return index, function(shard)
+
+
+def _let_worker_grow() -> None:
+    """Tell this loky worker that TensorFlow and a few traced networks are no memory leak.
+
+    loky replaces a worker that has grown by 300 MB since its first task, and has no public setting for it.
+    The new worker would import TensorFlow and trace its networks again: in a run of the demo that was a
+    quarter of all processor time.
+    """
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = _WORKER_GROWTH_BYTES
 
 
 def watch_parent(parent: int) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.corpora.demo_performance import CUES, STYLES, Performance, draw_cues, perform
-from affetto.corpora.demo_scores import SCORES, ScoreNotes, read_score
-from affetto.corpora.demo_signal import (
+from affetto.corpora.demo.performance import CUES, STYLES, Performance, draw_cues, perform
+from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score
+from affetto.corpora.demo.signal import (
     SAMPLE_RATE_HZ,
     add_room_noise,
     clip_generator,
@@ -23,12 +23,12 @@ from affetto.corpora.demo_signal import (
 if TYPE_CHECKING:
     from affetto.parallel import ExecutorParameters
 
-DURATION_S = (11.2, 12.8)
+DURATION_S = (28.0, 32.0)
 MIDDLE_LEVEL_DBFS = -24.0
 NOISE_DBFS = (-66.0, -56.0)
 TILT_DB_PER_OCTAVE = 1.0
 FADE_S = 0.05
-SCORES_A_SHARD = 6
+SCORES_A_SHARD = 2
 
 ORIGIN_TAGS: dict[str, tuple[str, ...]] = {
     "chorale": ("bach", "baroque", "sacred"),
@@ -51,7 +51,7 @@ def build_demo_music(
     Parameters
     ----------
     folder
-        Where to; files are ``<family>/<score>-<emotion>.flac``, 22.05 kHz, mono, 16 bit, about 12 s.
+        Where to; files are ``<family>/<score>-<emotion>.flac``, 22.05 kHz, mono, 16 bit, about 30 s.
     seed
         Seed of the variation between performances.
     scores
@@ -87,10 +87,10 @@ def music_recipe() -> str:
         Text that changes with scores, cues, styles and the rendering.
     """
     from affetto.audio.midi import RENDERING_VERSION
-    from affetto.corpora import demo_performance
+    from affetto.corpora.demo import performance
 
     levels = (DURATION_S, MIDDLE_LEVEL_DBFS, NOISE_DBFS, TILT_DB_PER_OCTAVE, FADE_S, ORIGIN_TAGS)
-    styles = (STYLES, demo_performance.SPREAD, demo_performance.BACKING_PROBABILITY)
+    styles = (STYLES, performance.SPREAD, performance.BACKING_PROBABILITY)
     return repr((SCORES, CUES, styles, levels, RENDERING_VERSION))
 
 

@@ -60,7 +60,7 @@ def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
     AffettoError
         eSpeak NG cannot be started or refuses an utterance.
     """
-    script = Path(__file__).with_name("demo_espeak.py")
+    script = Path(__file__).with_name("espeak.py")
     request = json.dumps([astuple(utterance) for utterance in utterances]).encode()
     # -P: the script's folder must not come before the standard library in the path.
     command = [sys.executable, "-P", str(script)]

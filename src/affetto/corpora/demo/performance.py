@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.corpora.demo_scores import ON_BAR, ON_BEAT, ScoreNotes
+from affetto.corpora.demo.scores import ON_BAR, ON_BEAT, ScoreNotes
 
 TICKS_PER_QUARTER = 480
 TICKS_PER_SECOND = 960  # at symusic's default tempo of 120 quarters a minute

@@ -79,20 +79,20 @@ def is_current(side: str, root: Path, *, seed: int = 0) -> bool:
 
 def _digest(side: str, seed: int) -> str:
     if side == "music":
-        from affetto.corpora.demo_music import music_recipe as recipe
+        from affetto.corpora.demo.music import music_recipe as recipe
     else:
-        from affetto.corpora.demo_voice import voice_recipe as recipe
+        from affetto.corpora.demo.voice import voice_recipe as recipe
     text = f"{GENERATOR_VERSION} {side} {seed} {recipe()}"
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _build(side: str, folder: Path, seed: int, executor: "ExecutorParameters | None") -> None:
     if side == "music":
-        from affetto.corpora.demo_music import build_demo_music
+        from affetto.corpora.demo.music import build_demo_music
 
         _write_metadata(folder / METADATA, build_demo_music(folder, seed=seed, executor=executor))
         return
-    from affetto.corpora.demo_voice import HELD_OUT_SPEAKERS, SENTENCES, build_demo_voice
+    from affetto.corpora.demo.voice import HELD_OUT_SPEAKERS, SENTENCES, build_demo_voice
 
     _write_metadata(folder / METADATA, build_demo_voice(folder, seed=seed))
     rows = build_demo_voice(

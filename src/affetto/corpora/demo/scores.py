@@ -24,27 +24,13 @@ def _paths(pattern: str, names: str) -> tuple[str, ...]:
 
 
 SCORES: dict[str, tuple[str, ...]] = {
-    "chorale": _paths("bach/bwv{}.mxl", "260 271 291 301 312 323 334 346 358 367 378 389"),
-    "motet": _paths(
-        "palestrina/{}.krn",
-        "Agnus_III_b Benedictus_20_b Benedictus_57_b Benedictus_87_b Credo_10_h Credo_32_b Credo_66_g "
-        "Gloria_17_e Gloria_68_h Kyrie_06_b Sanctus_03_b Sanctus_62_b",
-    ),
-    "reel": _paths(
-        "ryansMammoth/{}Reel.abc",
-        "Acacia BennetsFavorite BuckleysFavorite DanBackusFavorite FirstOfMay IrishRovers KittyClydes "
-        "LordDalhousies MissBrowns NewBedford RakishHighlander YorkshireBite",
-    ),
-    "jig": _paths(
-        "ryansMammoth/{}Jig.abc",
-        "BottleOfBrandy CatholicBills ComeUnderMyPladdie DevilsOwnShot GarryOwen HighwayToDublin "
-        "JoeKennedys LarryGrogans LittleHouseRoundTheCorner MorganRattler PanderDance Tempest",
-    ),
+    "chorale": _paths("bach/bwv{}.mxl", "260 291 323 358 389"),
+    "motet": _paths("palestrina/{}.krn", "Agnus_III_b Benedictus_57_b Credo_10_h Gloria_17_e Sanctus_62_b"),
+    "reel": _paths("ryansMammoth/{}Reel.abc", "Acacia FirstOfMay IrishRovers NewBedford YorkshireBite"),
+    "jig": _paths("ryansMammoth/{}Jig.abc", "DevilsOwnShot GarryOwen JoeKennedys LarryGrogans Tempest"),
     "strathspey": _paths(
         "ryansMammoth/{}Strathspey.abc",
-        "42dHighlandRegiment BellesOfCampbelltown BonniestLassInAyer Carmichaels Garthlands "
-        "LadyAmiStewarts LadyLoudens LochNaGar LordByronsFavorite MissDrummondOfPerth RoysWife "
-        "Strathearn",
+        "42dHighlandRegiment BonniestLassInAyer LochNaGar MissDrummondOfPerth RoysWife",
     ),
 }
 """Tune family → scores, as paths inside music21's corpus."""
