@@ -44,13 +44,6 @@ def test_the_pool_is_used_again_by_the_next_call():
     assert len(first | second) <= 2
 
 
-def test_workers_may_grow_by_what_tensorflow_takes():
-    """Replacing them would import TensorFlow again. The limit is a private name of loky's, which may go."""
-    ask = "__import__('sys').modules['joblib.externals.loky.process_executor']._MAX_MEMORY_LEAK_SIZE"
-    assert eval(f"__import__('joblib.externals.loky.process_executor') and {ask}") == 3e8
-    assert map_shards(eval, [ask, ask], POOL, description="limit") == [2.5e9] * 2
-
-
 def test_workers_use_one_thread_each():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "AFFETTO_TF_THREADS"]
     assert map_shards(os.getenv, names, POOL, description="threads") == ["1", "1", "1"]
