@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kedro_datasets._typing import HTMLPreview
 
 
-class HtmlDataset(TextDataset):
+class HtmlDataset(TextDataset):  # type: ignore[misc]
     """An HTML page in UTF-8; parameters are those of `kedro_datasets.text.TextDataset`."""
 
     def preview(self) -> HTMLPreview:
