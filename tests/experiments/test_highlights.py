@@ -1,11 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from affetto.evaluation.asking import NOT_ASKED, Answers, Truth
-from affetto.evaluation.excerpt_inquiry import ExcerptInquiry, ask_excerpts, cut, long_clips
 from affetto.evaluation.highlight_report import highlight_tables
-from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
+from affetto.experiments.highlights import HIGHLIGHT_COLUMNS, Excerpts, cut_excerpts, highlight_rows
+from affetto.experiments.probes import NOT_PREDICTED, Outcome
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 
 PARAMETERS = HighlightTestParameters(length_s=3.0, n_random=4)
@@ -49,29 +49,21 @@ class Listener:
 
 def test_stretches_are_cut_from_all_features():
     features, _ = clips_with_a_loud_second(2)
-    found = cut(features, [2.0, 6.95], 3.0)
+    found = cut_excerpts(features, [2.0, 6.95], 3.0)
     assert found["mfcc"][0][:, 0].tolist() == list(range(20, 50))
     assert found["mfcc"][1][0, 0] == 70
     assert found["midterm"][0][:, 0].tolist() == [20.0, 30.0, 40.0]
-    beyond = cut(features, [9.99, 9.99], 0.01)
+    beyond = cut_excerpts(features, [9.99, 9.99], 0.01)
     assert [len(clip) for clip in beyond["midterm"]] == [1, 1]
-
-
-def test_clips_that_leave_no_choice_are_left_out():
-    features, _ = clips_with_a_loud_second(3)
-    assert long_clips(features, HighlightTestParameters(length_s=8.0)).tolist() == [0, 1, 2]
-    assert long_clips(features, HighlightTestParameters(length_s=9.0)).tolist() == []
 
 
 def test_attention_that_knows_where_to_listen_beats_chance():
     features, labels = clips_with_a_loud_second(40)
-    told = ExcerptInquiry(PARAMETERS, fold=0).ask(Listener(), features)
-    answers = Answers(0, 0, features.clip_ids, Listener.classes_, told)
-    truth = Truth(
-        dict(zip(features.clip_ids, labels, strict=True)),
-        {clip: f"g{i // 2}" for i, clip in enumerate(features.clip_ids)},
-    )
-    table = worth_of("attentive", [answers], truth, QUICK)
+    told = Excerpts(PARAMETERS, fold=0).predict(Listener(), features)
+    answers = Outcome(0, 0, features.clip_ids, Listener.classes_, told)
+    groups = [f"g{i // 2}" for i in range(len(labels))]
+    truth = pd.DataFrame({"emotion": labels, "group": groups}, index=list(features.clip_ids))
+    table = highlight_rows("attentive", [answers], truth, QUICK)
     row = table.iloc[0]
     assert tuple(table.columns) == HIGHLIGHT_COLUMNS
     assert (row["uar_whole"], row["uar_highlight"]) == (1, 1)
@@ -86,15 +78,20 @@ def test_attention_that_knows_where_to_listen_beats_chance():
 def test_draws_depend_on_the_seed_alone():
     features, _ = clips_with_a_loud_second()
     parameters = [HighlightTestParameters(length_s=3.0, n_random=20, seed=seed) for seed in (0, 0, 1)]
-    first, again, other = (ask_excerpts(Listener(), features, each, fold=0)["random"] for each in parameters)
+    first, again, other = (
+        Excerpts(each, fold=0).predict(Listener(), features)["random"] for each in parameters
+    )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_nothing_long_enough_is_an_empty_table():
-    features, _ = clips_with_a_loud_second(3)
-    told = ExcerptInquiry(HighlightTestParameters(length_s=9.0, n_random=4), fold=0).ask(Listener(), features)
-    assert all((each == NOT_ASKED).all() for each in told.values())
-    answers = Answers(0, 0, features.clip_ids, Listener.classes_, told)
-    assert worth_of("m", [answers], Truth({}, {}), QUICK).empty
-    assert highlight_tables(worth_of("m", [answers], Truth({}, {}), QUICK)) == []
+def test_clips_that_leave_no_choice_are_left_out():
+    features, labels = clips_with_a_loud_second(3)
+    groups = pd.DataFrame({"emotion": labels, "group": "g"}, index=list(features.clip_ids))
+    for length_s, predicted in ((8.0, True), (9.0, False)):
+        parameters = HighlightTestParameters(length_s=length_s, n_random=4)
+        found = Excerpts(parameters, fold=0).predict(Listener(), features)
+        assert all(((each != NOT_PREDICTED) == predicted).all() for each in found.values())
+    table = highlight_rows("m", [Outcome(0, 0, features.clip_ids, Listener.classes_, found)], groups, QUICK)
+    assert table.empty
+    assert highlight_tables(table) == []

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.strangers import (
+from affetto.evaluation.report_tables import stranger_tables
+from affetto.experiments.novelty import (
     STRANGER_COLUMNS,
     stranger_metrics,
     stranger_row,
-    stranger_tables,
     unknown_strangers,
 )
 

@@ -1,24 +1,24 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.asking import NOT_ASKED, Answers, Question, Truth, ask_all
-from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, enrolment_metrics, gain_of
-from affetto.evaluation.enrolment_inquiry import EnrolmentInquiry, ask_enrolled, draw
 from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_tables
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
+from affetto.experiments.enrolment import (
+    ENROLMENT_COLUMNS,
+    Enrolment,
+    draw_order,
+    enrolment_metrics,
+    enrolment_rows,
+)
+from affetto.experiments.probes import NOT_PREDICTED, Outcome
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
 
 CLASSES = ("calm", "tense")
-HERE = ExecutorParameters(n_jobs=1, progress=False)
 ENROLMENT = EnrolmentParameters(sizes=(2, 4, 8), repeats=3)
 QUICK = EvaluationParameters(n_permutations=100, enrolment=ENROLMENT)
 N_SPEAKERS, N_CLIPS = 4, 12
@@ -42,14 +42,6 @@ class Toy:
         return np.stack([values < 0, values > 0], axis=1).astype(float)
 
 
-def load(_):
-    return Toy()
-
-
-def refuse(_):
-    raise AssertionError("asked again")
-
-
 @pytest.fixture(scope="module")
 def clips():
     """Each speaker has as many calm as tense clips, around an offset that outweighs all emotion."""
@@ -66,24 +58,20 @@ def features_of(clips):
     return FeatureSet({"pitch": ClipFeatures.from_arrays("pitch", list(clips["clip_id"]), arrays)})
 
 
-def questions_of(clips, root, parameters=ENROLMENT, load=load, seeds=(0, 1)):
-    return [
-        Question(
-            directory=root / f"model_{fold}_{seed}",
-            load=load,
-            fold=fold,
-            seed=seed,
-            features=features_of(tested),
-            inquiry=EnrolmentInquiry(tuple(tested["group"]), parameters),
-            store=ResultStore(root),
-        )
-        for seed in seeds
-        for fold, tested in enumerate([clips.iloc[:24], clips.iloc[24:]])
-    ]
+def table_of(clips, enrolment=ENROLMENT):
+    """What models of two folds and seeds gain, each with the clips of two speakers."""
+    outcomes = []
+    for seed in (0, 1):
+        for fold, tested in enumerate([clips.iloc[:24], clips.iloc[24:]]):
+            features = features_of(tested)
+            found = Enrolment(tuple(tested["group"]), enrolment).predict(Toy(), features)
+            outcomes.append(Outcome(fold, seed, features.clip_ids, CLASSES, found))
+    parameters = QUICK.model_copy(update={"enrolment": enrolment})
+    return enrolment_rows("toy", outcomes, clips.set_index("clip_id"), parameters)
 
 
-def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
-    table = gain_of("toy", ask_all(questions_of(clips, tmp_path), HERE, "enrolment"), Truth.of(clips), QUICK)
+def test_an_offset_that_the_enrolment_removes_is_the_gain(clips):
+    table = table_of(clips)
 
     assert tuple(table.columns) == ENROLMENT_COLUMNS
     assert list(table["n_enrolled"]) == [2, 4, 8]
@@ -97,10 +85,10 @@ def test_an_offset_that_the_enrolment_removes_is_the_gain(clips, tmp_path):
     assert (table["n_clips"] <= N_SPEAKERS * N_CLIPS).all()
 
 
-def test_a_model_that_gains_nothing_is_said_to(clips, tmp_path):
+def test_a_model_that_gains_nothing_is_said_to(clips):
     near = clips.assign(value=np.where(clips["emotion"] == "calm", -1.0, 1.0))
 
-    table = gain_of("toy", ask_all(questions_of(near, tmp_path), HERE, "enrolment"), Truth.of(near), QUICK)
+    table = table_of(near)
 
     assert (table["gain"] == 0).all()
     assert (table["gain_ci_low"] == -table["gain_ci_high"]).all()
@@ -108,19 +96,20 @@ def test_a_model_that_gains_nothing_is_said_to(clips, tmp_path):
 
 def test_enrolled_clips_are_never_scored(clips):
     asked, groups = [], dict(zip(clips["clip_id"], clips["group"], strict=True))
-    told = ask_enrolled(Toy(asked), features_of(clips), list(clips["group"]), ENROLMENT)
+    probe = Enrolment(tuple(clips["group"]), ENROLMENT)
+    told = probe.predict(Toy(asked), features_of(clips))["enrolled"]
 
     assert len(asked) == N_SPEAKERS * 3 * ENROLMENT.repeats
     for scored, enrolled in asked:
         assert not set(scored) & set(enrolled)
         assert len({groups[clip_id] for clip_id in (*scored, *enrolled)}) == 1
         assert len(scored) + len(enrolled) == N_CLIPS
-    assert (told == NOT_ASKED).sum(axis=2).tolist() == [[N_SPEAKERS * size] * 3 for size in (2, 4, 8)]
+    assert (told == NOT_PREDICTED).sum(axis=2).tolist() == [[N_SPEAKERS * size] * 3 for size in (2, 4, 8)]
 
 
 def test_larger_enrolments_hold_the_smaller_ones_and_draws_differ(clips):
     asked = []
-    ask_enrolled(Toy(asked), features_of(clips.iloc[:N_CLIPS]), ["s0"] * N_CLIPS, ENROLMENT)
+    Enrolment(("s0",) * N_CLIPS, ENROLMENT).predict(Toy(asked), features_of(clips.iloc[:N_CLIPS]))
     enrolled = [set(enrolled) for _, enrolled in asked]
 
     for two, four, eight in (enrolled[:3], enrolled[3:6], enrolled[6:]):
@@ -128,25 +117,21 @@ def test_larger_enrolments_hold_the_smaller_ones_and_draws_differ(clips):
     assert len({frozenset(eight) for eight in enrolled[2::3]}) == 3
 
 
-def test_speakers_with_too_few_clips_are_left_out(clips, tmp_path):
+def test_speakers_with_too_few_clips_are_left_out(clips):
     few = clips.drop(index=clips.index[3:N_CLIPS])  # three of the first speaker stay
-    table = gain_of("toy", ask_all(questions_of(few, tmp_path), HERE, "enrolment"), Truth.of(few), QUICK)
+    table = table_of(few)
 
     assert list(table["n_speakers"]) == [N_SPEAKERS, N_SPEAKERS - 1, N_SPEAKERS - 1]
-
-    none = EnrolmentParameters(sizes=(N_CLIPS, 100))
-    answers = ask_all(questions_of(clips, tmp_path, none), HERE, "enrolment")
-    parameters = QUICK.model_copy(update={"enrolment": none})
-    assert gain_of("toy", answers, Truth.of(clips), parameters).empty
+    assert table_of(clips, EnrolmentParameters(sizes=(N_CLIPS, 100))).empty
 
 
 @given(st.permutations([f"c{i}" for i in range(9)]), st.integers(0, 99), st.integers(0, 9))
 @settings(max_examples=25)
 def test_draws_do_not_depend_on_the_order_of_the_clips(clip_ids, seed, repeat):
     ordered = sorted(clip_ids)
-    drawn = [clip_ids[i] for i in draw(clip_ids, "s", seed, repeat)]
+    drawn = [clip_ids[i] for i in draw_order(clip_ids, "s", seed, repeat)]
 
-    assert drawn == [ordered[i] for i in draw(ordered, "s", seed, repeat)]
+    assert drawn == [ordered[i] for i in draw_order(ordered, "s", seed, repeat)]
     assert sorted(drawn) == ordered
 
 
@@ -156,7 +141,7 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
     rng, n = np.random.default_rng(random), len(clips)
     truth = (clips["emotion"] == "tense").to_numpy().astype(int)
     answers = [
-        Answers(
+        Outcome(
             0,
             seed,
             tuple(clips["clip_id"]),
@@ -164,7 +149,9 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
             {
                 "anyone": rng.integers(2, size=n),
                 "enrolled": np.where(
-                    rng.random((1, n_repeats, n)) < 0.2, NOT_ASKED, rng.integers(2, size=(1, n_repeats, n))
+                    rng.random((1, n_repeats, n)) < 0.2,
+                    NOT_PREDICTED,
+                    rng.integers(2, size=(1, n_repeats, n)),
                 ),
             },
         )
@@ -176,27 +163,14 @@ def test_gains_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
 
     enrolment = EnrolmentParameters(sizes=(5,), repeats=n_repeats)
     parameters = QUICK.model_copy(update={"enrolment": enrolment})
-    (row,) = gain_of("m", answers, Truth.of(clips), parameters).to_dict("records")
+    (row,) = enrolment_rows("m", answers, clips.set_index("clip_id"), parameters).to_dict("records")
 
-    pairs = [(one, told, told != NOT_ASKED) for one in answers for told in one.told["enrolled"][0]]
-    assert row["uar_anyone"] == pytest.approx(np.mean([uar(one.told["anyone"], of) for one, _, of in pairs]))
+    pairs = [(one, told, told != NOT_PREDICTED) for one in answers for told in one.values["enrolled"][0]]
+    assert row["uar_anyone"] == pytest.approx(
+        np.mean([uar(one.values["anyone"], of) for one, _, of in pairs])
+    )
     assert row["uar_enrolled"] == pytest.approx(np.mean([uar(told, of) for _, told, of in pairs]))
     assert row["gain"] == pytest.approx(100 * (row["uar_enrolled"] - row["uar_anyone"]))
-
-
-def test_answers_are_kept_and_the_same_again(clips, tmp_path):
-    measure = partial(gain_of, "toy", truth=Truth.of(clips), parameters=QUICK)
-    first = measure(ask_all(questions_of(clips, tmp_path / "a"), HERE, "enrolment"))
-
-    kept = ask_all(questions_of(clips, tmp_path / "a", load=refuse), HERE, "enrolment")
-    pd.testing.assert_frame_equal(measure(kept), first)
-    pd.testing.assert_frame_equal(
-        measure(ask_all(questions_of(clips, tmp_path / "b"), HERE, "enrolment")), first
-    )
-
-    other = ENROLMENT.model_copy(update={"seed": 1})
-    with pytest.raises(AssertionError, match="asked again"):
-        ask_all(questions_of(clips, tmp_path / "a", other, refuse), HERE, "enrolment")
 
 
 @pytest.fixture

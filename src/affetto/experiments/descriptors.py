@@ -80,7 +80,7 @@ def group_of(dimension: str) -> LldGroup:
     if descriptor not in _GROUP_OF:
         raise AffettoError(
             f"The column {dimension!r} belongs to no known group of LLD: add its descriptor to "
-            "affetto.evaluation.lld_groups."
+            "affetto.experiments.descriptors."
         )
     return _GROUP_OF[descriptor]
 

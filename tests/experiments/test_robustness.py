@@ -3,21 +3,27 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import (
-    ROBUSTNESS_COLUMNS,
-    judged,
-    robustness_cells,
-    robustness_metrics,
-    robustness_row,
-    robustness_sentences,
-    unknown_row,
-)
+from affetto.evaluation.robustness import robustness_cells, robustness_sentences
 from affetto.evaluation.robustness_figure import robustness_figure
 from affetto.evaluation.significance import difference_interval
+from affetto.experiments.robustness import (
+    ROBUSTNESS_COLUMNS,
+    judge,
+    robustness_metrics,
+    robustness_row,
+    unknown_row,
+)
 
 QUICK = EvaluationParameters()
 LABELS = ["calm", "sad"] * 10
 GROUPS = [f"g{i // 4}" for i in range(20)]
+
+
+def predictions_of(labels, predicted):
+    ids = [f"toy/{i:02d}" for i in range(len(labels))]
+    return pd.DataFrame(
+        {"clip_id": ids, "group": GROUPS, "fold": 0, "seed": 0, "label": labels, "predicted": predicted}
+    )
 
 
 def answers(predictions, predicted):
@@ -28,7 +34,7 @@ def rows(changes):
     """A table of `condition, model, change`, tolerance 2."""
     shared = {"family": "packaging", "role": "proposed", "tolerance": 2.0, "trained_on": "no"}
     scores = {"uar": 0.5, "n_clips": 9}
-    return judged(
+    return judge(
         pd.DataFrame(
             [
                 {**unknown_row("not decodable here"), **shared, "condition": condition, "model": model}
@@ -51,8 +57,8 @@ def rows(changes):
     )
 
 
-def test_equal_answers_change_nothing(make_predictions):
-    clean = make_predictions(LABELS, LABELS[::-1], group=GROUPS)
+def test_equal_answers_change_nothing():
+    clean = predictions_of(LABELS, LABELS[::-1])
 
     row = robustness_row(answers(clean, clean["predicted"]), clean, QUICK)
 
@@ -61,8 +67,8 @@ def test_equal_answers_change_nothing(make_predictions):
     assert row["n_clips"] == 20
 
 
-def test_the_change_is_in_points_and_paired(make_predictions):
-    clean = make_predictions(LABELS, LABELS, group=GROUPS)
+def test_the_change_is_in_points_and_paired():
+    clean = predictions_of(LABELS, LABELS)
     told = np.array(LABELS, dtype=object)
     told[:2] = ["sad", "calm"]  # one of ten clips of each class
 
@@ -74,9 +80,9 @@ def test_the_change_is_in_points_and_paired(make_predictions):
     assert (row["change_ci_low"], row["change_ci_high"]) == pytest.approx((100 * whole.low, 100 * whole.high))
 
 
-def test_only_degraded_clips_count_for_the_clean_score(make_predictions):
+def test_only_degraded_clips_count_for_the_clean_score():
     predicted = LABELS[:10] + ["calm"] * 10
-    clean = make_predictions(LABELS, predicted, group=GROUPS)
+    clean = predictions_of(LABELS, predicted)
 
     row = robustness_row(answers(clean, predicted).iloc[:10], clean, QUICK)
 
@@ -84,10 +90,10 @@ def test_only_degraded_clips_count_for_the_clean_score(make_predictions):
     assert row["n_clips"] == 10
 
 
-def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judged():
+def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judge():
     """The change of b is within the two points of tolerance, its interval [0.5, 2.5] is not."""
     table = rows([("a", "m", -1.0), ("b", "m", 1.5), ("c", "m", None)])
-    alone = judged(table.assign(change_ci_low=np.nan, change_ci_high=np.nan))
+    alone = judge(table.assign(change_ci_low=np.nan, change_ci_high=np.nan))
 
     assert list(table["within_tolerance"]) == ["yes", "no", ""]
     assert list(alone["within_tolerance"]) == ["no", "no", ""]

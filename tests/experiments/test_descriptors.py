@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.evaluation.lld_groups import LLD_GROUPS, columns_by_group, group_of
+from affetto.experiments.descriptors import LLD_GROUPS, columns_by_group, group_of
 from affetto.features.extractors import dimensions_of
 from affetto.features.parameters import OpenSmileParameters
 

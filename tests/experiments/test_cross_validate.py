@@ -8,20 +8,26 @@ from affetto.corpora.parameters import SplitParameters
 from affetto.corpora.splits import make_folds, make_random_folds
 from affetto.errors import AffettoError
 from affetto.evaluation.metrics import confusion_matrix
+from affetto.experiments.cross_validate import (
+    ExperimentParameters,
+    ModelSpecification,
+    calibrated_model,
+    cross_validate,
+    fold_models,
+    temperature_of,
+)
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
-from affetto.models.fold_fit import plan_fits
 from affetto.models.registry import (
     build_estimator,
     describe_estimator,
     estimator_class,
     load_estimator,
+    predict_clips,
 )
-from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
 
-from .test_crnn_lld import TINY, toy
+from ..models.test_crnn_lld import TINY, toy
 
 SVM = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",))
 NOISY = {"kind": "pink_noise", "snr_db": 20.0}
@@ -48,8 +54,16 @@ def corpus():
     return FeatureSet({"mfcc": features}), clips, folds
 
 
+ONCE = ExperimentParameters()
+KEPT = ExperimentParameters(keep_models=True)
+
+
+def cached(folder):
+    return CacheParameters(**{name: folder / name for name in ("features", "results", "models", "degraded")})
+
+
 def where(folder):
-    return {"executor": HERE, "store": ResultStore(folder), "models": folder, "description": "toy"}
+    return {"executor": HERE, "cache": cached(folder), "description": "toy"}
 
 
 def run(corpus, tmp_path, *, features=None, folds=None, seeds=1):
@@ -59,10 +73,15 @@ def run(corpus, tmp_path, *, features=None, folds=None, seeds=1):
         corpus[1],
         corpus[2] if folds is None else folds,
         experiment=ExperimentParameters(n_seeds=seeds),
-        executor=HERE,
-        store=ResultStore(tmp_path),
-        description="toy",
+        **where(tmp_path),
     )
+
+
+def fit_all(specification, features, clips, folder, **named):
+    """Cross-validate a model in three folds, and fit it on all clips."""
+    folds = pd.DataFrame({"clip_id": clips["clip_id"], "fold": [(i // 4) % 3 for i in range(len(clips))]})
+    arguments = {"experiment": ONCE, "on_all_clips": True, **where(folder), **named}
+    return cross_validate(specification, features, clips, folds, **arguments)
 
 
 def test_every_clip_is_predicted_once_by_a_model_that_has_not_seen_its_group(corpus, tmp_path):
@@ -107,16 +126,19 @@ def test_the_order_of_rows_changes_nothing(corpus, tmp_path, name):
         shuffled = clips.iloc[first]
         grouped = make_folds(shuffled, SplitParameters(n_folds=3))
         random = make_random_folds(shuffled, grouped, seed=0)
-        arguments = {"experiment": ExperimentParameters(), **where(tmp_path / str(number))}
-        features = frames.take(second)
-        tables = [
-            cross_validate(specification, features, shuffled, each.iloc[third], **arguments).predictions
-            for each in (grouped, random)
-        ]
-        everything = fit_on_everything(
-            specification, features, shuffled, temperature=1.0, **where(tmp_path / str(number))
+        yielded = cross_validate(
+            specification,
+            frames.take(second),
+            shuffled,
+            grouped.iloc[third],
+            random_folds=random.iloc[third],
+            on_all_clips=True,
+            experiment=ONCE,
+            **where(tmp_path / str(number)),
         )
-        tables.append(predict_clips(everything, frames).drop(columns=["times", "weights"]))
+        everything = calibrated_model(yielded, {})
+        answers = predict_clips(yielded.fitted, frames).drop(columns=["times", "weights"])
+        tables = [yielded.predictions, yielded.random_predictions, answers]
         found.append([table.set_index("clip_id").sort_index() for table in tables])
         assert load_estimator(everything).classes_ == EMOTIONS
         assert tuple(confusion_matrix(tables[0]).index) == EMOTIONS
@@ -127,32 +149,20 @@ def test_the_order_of_rows_changes_nothing(corpus, tmp_path, name):
             pd.testing.assert_frame_equal(mine, theirs, check_exact=False, rtol=0, atol=1e-12)
 
 
-def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(corpus, tmp_path):
+def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(corpus, heard, tmp_path):
     features, clips, _ = corpus
     clips = clips.assign(corpus="toy", side="voice", second_group=[f"s{i // 2 % 2}" for i in range(24)])
     folds = make_folds(clips, SplitParameters(n_folds=3, second_folds=2))
 
-    fits = plan_fits(
-        SVM, features, clips.merge(folds), ExperimentParameters(), ResultStore(tmp_path), models=None
-    )
-    predictions = cross_validate(
-        SVM, features, clips, folds, experiment=ExperimentParameters(), **where(tmp_path)
-    ).predictions
-    kept = fold_models(
-        SVM,
-        features,
-        clips,
-        folds,
-        experiment=ExperimentParameters(),
-        store=ResultStore(tmp_path),
-        models=tmp_path,
-    )
+    predictions = cross_validate(SVM, features, clips, folds, experiment=KEPT, **where(tmp_path)).predictions
+    kept = fold_models(SVM, features, clips, folds, experiment=KEPT, cache=cached(tmp_path))
 
     assert sorted(predictions["clip_id"]) == sorted(clips["clip_id"])
     assert sorted(name for model in kept for name in model.test) == sorted(clips["clip_id"])
-    assert len(fits) == predictions["fold"].nunique() == 6
-    for fit in fits:
-        tested, trained = clips.iloc[list(fit.test)], clips.iloc[list(fit.train)]
+    assert len(heard) == predictions["fold"].nunique() == 6
+    known = clips.set_index("clip_id")
+    for model, (fitted, *_) in zip(kept, heard, strict=True):
+        tested, trained = known.loc[list(model.test)], known.loc[list(fitted.clip_ids)]
         assert len(trained) == 8
         for name in ("group", "second_group"):
             assert not set(tested[name]) & set(trained[name])
@@ -164,7 +174,7 @@ def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", refuse)
+    monkeypatch.setattr("affetto.experiments.cross_validate.build_estimator", refuse)
     again = run(corpus, tmp_path)
 
     pd.testing.assert_frame_equal(again.predictions, first.predictions)
@@ -192,13 +202,11 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
 
     def predict(specification, folder):
         own = FeatureSet({name: x[name] for name in specification.features})
-        arguments = {"experiment": ExperimentParameters(), "store": ResultStore(folder), "models": folder}
         found = cross_validate(
-            specification, own, clips, folds, executor=HERE, description="toy", **arguments
+            specification, own, clips, folds, experiment=KEPT, on_all_clips=True, **where(folder)
         )
-        models = [model.directory for model in fold_models(specification, own, clips, folds, **arguments)]
-        everything = fit_on_everything(specification, own, clips, temperature=2.0, **where(folder))
-        return found, [*models, everything]
+        models = fold_models(specification, own, clips, folds, experiment=KEPT, cache=cached(folder))
+        return found, [*(model.directory for model in models), found.fitted]
 
     fitted = {name: predict(each, tmp_path / "alone") for name, each in alone.items()}
     together, _ = predict(joined, tmp_path / "joined")
@@ -208,7 +216,7 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
     afterwards, _ = predict(joined, tmp_path / "alone")
     pd.testing.assert_frame_equal(afterwards.predictions, together.predictions)
     assert afterwards.cost["fit_seconds"] > max(found.cost["fit_seconds"] for found, _ in fitted.values())
-    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", None)
+    monkeypatch.setattr("affetto.experiments.cross_validate.build_estimator", None)
 
     for name, (expected, models) in fitted.items():
         found, kept = predict(alone[name], tmp_path / "joined")
@@ -218,19 +226,14 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
         for directory, other in zip(kept, models, strict=True):
             own = FeatureSet({feature: x[feature] for feature in alone[name].features})
             pd.testing.assert_frame_equal(predict_clips(directory, own), predict_clips(other, own))
-        assert load_estimator(kept[-1]).temperature == 2.0
 
 
 def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus, tmp_path):
     features, clips, folds = corpus
-    arguments = {
-        "experiment": ExperimentParameters(n_seeds=2),
-        "store": ResultStore(tmp_path / "results"),
-        "models": tmp_path / "models",
-    }
-    predictions = cross_validate(SVM, features, clips, folds, executor=HERE, description="toy", **arguments)
+    twice = ExperimentParameters(n_seeds=2, keep_models=True)
+    predictions = cross_validate(SVM, features, clips, folds, experiment=twice, **where(tmp_path))
 
-    kept = fold_models(SVM, features, clips, folds, **arguments)
+    kept = fold_models(SVM, features, clips, folds, experiment=twice, cache=cached(tmp_path))
 
     assert [(model.seed, model.fold) for model in kept] == [(s, f) for s in range(2) for f in range(3)]
     for model in kept:
@@ -244,13 +247,7 @@ def test_a_model_that_was_not_kept_is_asked_for_in_one_sentence(corpus, tmp_path
     run(corpus, tmp_path)
 
     with pytest.raises(AffettoError, match="keep_models"):
-        fold_models(
-            SVM,
-            *corpus,
-            experiment=ExperimentParameters(),
-            store=ResultStore(tmp_path),
-            models=tmp_path / "models",
-        )
+        fold_models(SVM, *corpus, experiment=KEPT, cache=cached(tmp_path))
 
 
 def test_holdout_tests_fold_zero_only(corpus, tmp_path):
@@ -274,32 +271,46 @@ def test_folds_without_test_clips_are_refused(corpus, tmp_path):
         run(corpus, tmp_path, folds=corpus[2].assign(fold=-1))
 
 
-def test_a_fitted_model_predicts_new_clips_and_is_found_again(corpus, tmp_path):
+def test_the_model_of_all_clips_is_calibrated_and_found_again(corpus, tmp_path):
     features, clips, _ = corpus
-    arguments = {"temperature": 2.0, **where(tmp_path)}
+    found = fit_all(SVM, features, clips, tmp_path)
 
-    directory = fit_on_everything(SVM, features, clips, **arguments)
+    directory = calibrated_model(found, {"name": "toy"})
     written = (directory / "signature.json").stat().st_mtime_ns
 
-    assert fit_on_everything(SVM, features, clips, **arguments) == directory
+    again = fit_all(SVM, features, clips, tmp_path)
+    assert again.fitted == found.fitted
+    assert calibrated_model(again, {"name": "toy"}) == directory
     assert (directory / "signature.json").stat().st_mtime_ns == written
+    assert calibrated_model(found, {"name": "other"}) != directory
     table = predict_clips(directory, features)
     np.testing.assert_allclose(table[["p_calm", "p_tense"]].sum(axis=1), 1)
-    assert load_estimator(directory).temperature == 2.0
+    model = load_estimator(directory)
+    assert model.temperature == temperature_of(found.predictions) != 1.0
+    assert model.learnt_from_ == {"name": "toy"}
+    assert load_estimator(found.fitted).temperature == 1.0
 
 
-def test_the_temperature_softens_what_a_loaded_model_says(corpus, tmp_path):
-    features, clips, _ = corpus
-    sharp, soft = (
-        predict_clips(
-            fit_on_everything(SVM, features, clips, temperature=t, **where(tmp_path)),
-            features,
-        )[["p_calm", "p_tense"]].to_numpy()
-        for t in (1.0, 4.0)
-    )
+def test_without_the_model_of_all_clips_there_is_nothing_to_calibrate(corpus, tmp_path):
+    with pytest.raises(ValueError, match="not fitted on all clips"):
+        calibrated_model(run(corpus, tmp_path), {})
 
-    assert (sharp.argmax(axis=1) == soft.argmax(axis=1)).all()
-    assert soft.max(axis=1).mean() < sharp.max(axis=1).mean()
+
+def test_all_fits_of_a_model_go_to_one_pool_the_longest_first(corpus, tmp_path, monkeypatch):
+    pools = []
+
+    def note(function, shards, *_, **__):
+        pools.append([(fit.fold, len(fit.train)) for fit in shards])
+        for fit in shards:
+            function(fit)
+
+    monkeypatch.setattr("affetto.experiments.cross_validate.map_shards", note)
+    random = corpus[2].assign(fold=[i // 2 % 2 for i in range(24)])
+    found = fit_all(SVM, corpus[0], corpus[1], tmp_path, random_folds=random)
+
+    assert pools == [[(-1, 24), (0, 16), (1, 16), (2, 16), (0, 12), (1, 12)]]
+    assert set(found.predictions["fold"]) == {0, 1, 2}
+    assert set(found.random_predictions["fold"]) == {0, 1}
 
 
 @pytest.fixture
@@ -328,7 +339,7 @@ def heard(monkeypatch):
         estimator.fit = listen
         return estimator
 
-    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", build)
+    monkeypatch.setattr("affetto.experiments.cross_validate.build_estimator", build)
     return fits
 
 
@@ -349,47 +360,38 @@ def check_what_was_heard(heard, corpus, trained):
 
 def test_models_hear_copies_of_their_training_clips_and_never_of_test_clips(corpus, copies, heard, tmp_path):
     features, clips, folds = corpus
-    arguments = {"experiment": ExperimentParameters(), "store": ResultStore(tmp_path / "results")}
-    arguments["models"] = tmp_path / "models"
-    found = cross_validate(
-        COPIED, features, clips, folds, executor=HERE, description="toy", copies=copies, **arguments
-    )
+    named = {"experiment": KEPT, "on_all_clips": True, "copies": copies, **where(tmp_path)}
+    found = cross_validate(COPIED, features, clips, folds, **named)
 
-    check_what_was_heard(heard, corpus, [folds["clip_id"][folds["fold"] != fold] for fold in range(3)])
+    trained = [clips["clip_id"], *(folds["clip_id"][folds["fold"] != fold] for fold in range(3))]
+    check_what_was_heard(heard, corpus, trained)
     assert sorted(found.predictions["clip_id"]) == sorted(clips["clip_id"])
     # They are found again without their copies, which follow from the clips and the conditions.
-    kept = fold_models(COPIED, features, clips, folds, **arguments)
+    known = {"experiment": KEPT, "cache": cached(tmp_path)}
+    kept = fold_models(COPIED, features, clips, folds, **known)
     assert [model.fold for model in kept] == [0, 1, 2]
     with pytest.raises(AffettoError, match="not kept"):
-        fold_models(SVM, features, clips, folds, **arguments)
+        fold_models(SVM, features, clips, folds, **known)
 
 
-def test_the_model_of_all_clips_hears_their_copies_too(corpus, copies, heard, tmp_path):
-    features, clips, _ = corpus
-    arguments = {"temperature": 1.0, **where(tmp_path)}
-    plain = fit_on_everything(SVM, features, clips, **arguments)
-    heard.clear()
-
-    assert fit_on_everything(COPIED, features, clips, copies=copies, **arguments) != plain
-    check_what_was_heard(heard, corpus, [clips["clip_id"]])
-
-
-def keys(corpus, tmp_path, **conditions):
-    features, clips, folds = corpus
-    table = folds.merge(clips, on="clip_id")
+def fits(corpus, tmp_path, **conditions):
+    """Return the names that the fits of a model with copies in these conditions are found by."""
     specification = SVM.model_validate({**SVM.model_dump(), "copies": conditions})
-    plan = plan_fits(specification, features, table, ExperimentParameters(), ResultStore(tmp_path), None)
-    return [fit.key() for fit in plan]
+    copies = dict.fromkeys(specification.conditions, corpus[0])
+    named = {"experiment": KEPT, "copies": copies, **where(tmp_path)}
+    cross_validate(specification, *corpus, **named)
+    known = fold_models(specification, *corpus, experiment=KEPT, cache=cached(tmp_path))
+    return [model.directory.name for model in known]
 
 
 def test_a_fit_is_found_by_the_conditions_of_its_copies(corpus, tmp_path):
-    plain = keys(corpus, tmp_path)
-    noisy = keys(corpus, tmp_path, noisy=NOISY)
-    assert plain == keys(corpus, tmp_path, noisy=None)
-    assert noisy == keys(corpus, tmp_path, noisy={**NOISY, "tolerance": 3.0}, other=None)
+    plain = fits(corpus, tmp_path)
+    noisy = fits(corpus, tmp_path, noisy=NOISY)
+    assert plain == fits(corpus, tmp_path, noisy=None)
+    assert noisy == fits(corpus, tmp_path, noisy={**NOISY, "tolerance": 3.0}, other=None)
     others = [
-        keys(corpus, tmp_path, noisy={**NOISY, "snr_db": 10.0}),
-        keys(corpus, tmp_path, noisy=NOISY, telephone={"kind": "telephone"}),
+        fits(corpus, tmp_path, noisy={**NOISY, "snr_db": 10.0}),
+        fits(corpus, tmp_path, noisy=NOISY, telephone={"kind": "telephone"}),
     ]
     for i, found in enumerate([plain, noisy, *others]):
         assert all(found != other for other in [plain, noisy, *others][:i])
