@@ -18,8 +18,7 @@ from affetto.features.extraction import ExtractionPlan, run_plan
 from affetto.features.parameters import LogMelParameters
 from affetto.features.shards import SHARD_FOLDER
 from affetto.features.store import FeatureStore
-from affetto.isolation import Lost, map_items
-from affetto.parallel import ExecutorParameters, iterate_shards, map_shards
+from affetto.parallel import ExecutorParameters, Lost, iterate_shards, map_items, map_shards
 
 pytest.importorskip("distributed")
 ALONE = ExecutorParameters(n_jobs=1, progress=False)

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affetto.file_listing import stat_files
-from affetto.isolation import Lost, map_items
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost, map_items
 from affetto.results import ResultStore
 from affetto.storage import absolute, as_path
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from affetto.audio.conditions import AnyCondition
 from affetto.audio.decode import UnreachableError, read_audio
-from affetto.audio.packaging import write_copy
+from affetto.audio.encode import write_copy
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.extractors import check_available, parse_description

@@ -26,8 +26,7 @@ from affetto.features.plan_file import Description, StoredPlan
 from affetto.features.shard_jobs import ClipColumns, clip_columns, make_shards
 from affetto.features.store import FeatureStore
 from affetto.features.workers import ShardJob, ShardResult, decode_for, extract_shard, single_clips
-from affetto.isolation import Lost, map_divisible
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost, map_divisible
 from affetto.storage import absolute
 
 if TYPE_CHECKING:
