@@ -15,9 +15,8 @@ import yaml
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names, with_stems
-from affetto.corpora.sources.tables import keep_recorded, told_in_a_sentence
+from affetto.corpora.sources.tables import keep_recorded, reader_package, told_in_a_sentence
 from affetto.errors import AffettoError
-from affetto.storage import is_remote
 
 HEADER = "db.yaml"
 # Names of columns, or of their schemes, looked for where the parameter is null.
@@ -132,23 +131,9 @@ def _aligned(
 
 
 def _open_database(root: Path, corpus: CorpusParameters, side: str) -> Any:
-    """Read the database below a folder; fetch it first where the folder holds none.
+    """Read the header of the database below a folder; fetch it first where the folder holds none.
 
     audb writes the header last: a fetch that was interrupted goes on where it stopped.
-
-    Parameters
-    ----------
-    root
-        Folder of the database.
-    corpus
-        `database` and `version` say what to fetch.
-    side
-        For messages.
-
-    Returns
-    -------
-    audformat.Database
-        Header; tables are read when they are asked for.
 
     Raises
     ------
@@ -156,14 +141,7 @@ def _open_database(root: Path, corpus: CorpusParameters, side: str) -> Any:
         When there is no database and none is named, it cannot be fetched or read, it is not on this machine,
         or reading it would execute what is in it.
     """
-    if is_remote(root):
-        raise AffettoError(f"{side}.corpus.root is {root}, but audformat reads folders of this machine only.")
-    try:
-        import audformat
-    except ImportError as error:
-        raise AffettoError(
-            f"{side}.corpus.source is audb, which needs a package: pip install 'affetto[audb]'."
-        ) from error
+    audformat = reader_package("audformat", root, corpus, side)
     if not (root / HEADER).is_file():
         _fetch(root, corpus, side)
     _check_harmless(root)

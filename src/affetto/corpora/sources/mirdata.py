@@ -14,9 +14,9 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names
-from affetto.corpora.sources.tables import keep_recorded, told_in_a_sentence
+from affetto.corpora.sources.tables import keep_recorded, reader_package, told_in_a_sentence
 from affetto.errors import AffettoError
-from affetto.storage import absolute, is_remote
+from affetto.storage import absolute
 
 # Attributes of tracks, in the order in which they are looked for.
 RECORDINGS = ("audio_path", "midi_path")
@@ -46,14 +46,7 @@ def index_mirdata(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
 
 
 def _open_dataset(root: Path, corpus: CorpusParameters, side: str) -> Any:
-    if is_remote(root):
-        raise AffettoError(f"{side}.corpus.root is {root}, but mirdata reads folders of this machine only.")
-    try:
-        import mirdata
-    except ImportError as error:
-        raise AffettoError(
-            f"{side}.corpus.source is mirdata, which needs a package: pip install 'affetto[mirdata]'."
-        ) from error
+    mirdata = reader_package("mirdata", root, corpus, side)
     if corpus.database not in mirdata.list_datasets():
         raise AffettoError(
             f"{side}.corpus.database is {corpus.database!r}, which is no loader of mirdata: use one of "

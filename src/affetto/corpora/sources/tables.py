@@ -9,13 +9,16 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_recordings, find_table, read_table, relative
 from affetto.errors import AffettoError, first_line, name_some
+from affetto.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +126,25 @@ def keep_recorded(rows: pd.DataFrame, root: Path, *, what: str, remedy: str) -> 
             name_some(missing.tolist()),
         )
     return rows[rows["path"].notna()].reset_index(drop=True)
+
+
+def reader_package(name: str, root: Path, corpus: CorpusParameters, side: str) -> Any:
+    """Import the package that reads a corpus of this machine.
+
+    Raises
+    ------
+    AffettoError
+        When it is not installed, or the corpus is elsewhere.
+    """
+    if is_remote(root):
+        raise AffettoError(f"{side}.corpus.root is {root}, but {name} reads folders of this machine only.")
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise AffettoError(
+            f"{side}.corpus.source is {corpus.source}, which needs a package: pip install "
+            f"'affetto[{corpus.source}]'."
+        ) from error
 
 
 @contextmanager
