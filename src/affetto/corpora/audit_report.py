@@ -35,7 +35,7 @@ _LISTS = {
     "odd_channels": "clips of another number of channels than the others",
     "duration_outliers": "clips far longer or shorter than the others",
     "level_outliers": "clips far from the usual level",
-    "clipped": "clips that are clipped for more than 0.1 % of their length, worst first",
+    "clipped": "clips that are clipped for more than 0.1 % of their length",
     "damaged": "clips whose file is damaged or cut off, of which what can be decoded is used",
     "groups_lacking_emotions": "groups without a clip of some emotion",
 }
