@@ -39,27 +39,26 @@ from timing import heading, least, row
 from affetto.audio.decode import read_audio
 from affetto.audio.formats import AUDIO_EXTENSIONS, MIDI_EXTENSIONS
 from affetto.audio.midi import render_score
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.lld import extract_opensmile
+from affetto.features.extract import extract
+from affetto.features.log_mel import extract_log_mel
 from affetto.features.mfcc import extract_mfcc
-from affetto.features.midterm import extract_midterm
-from affetto.features.parameters import (
+from affetto.features.midterm.extract import extract_midterm
+from affetto.features.opensmile import extract_opensmile
+from affetto.features.table import (
     LogMelParameters,
     MfccParameters,
     MidtermParameters,
     OpenSmileParameters,
 )
-from affetto.features.spectrogram import extract_log_mel
-from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
 
 PROJECT = Path(__file__).resolve().parents[1]
 NKULULEKO = PROJECT / ".nkululeko/bin/python"
 FIRST_CALL = """
 import numpy as np
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import {kind}
-extract_in_memory([(np.full(48_000, 0.01, np.float32), 16_000)], ["a"], {kind}())
+from affetto.features.extract import extract_one
+from affetto.features.table import {kind}
+extract_one(np.full(48_000, 0.01, np.float32), 16_000, {kind}())
 """
 KINDS = {"mfcc": MfccParameters, "log_mel": LogMelParameters, "functionals": OpenSmileParameters}
 RATE_HZ, WORKERS = 16_000, 2
@@ -182,12 +181,12 @@ def time_files(
     """Time whole extractions of files by so many workers and return affetto's, s."""
     clips = pd.DataFrame({"clip_id": [path.stem for path in paths], "path": [path.name for path in paths]})
     executor = ExecutorParameters(n_jobs=n_workers, progress=False)
-    plan = ExtractionPlan("functionals", clips, paths[0].parent, OpenSmileParameters(), executor)
+    wanted = {"functionals": OpenSmileParameters()}
     smile = smile_of("ComParE_2016", n_workers)
 
     def affetto() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            run_plan(plan, FeatureStore(Path(folder)))
+            extract(clips, paths[0].parent, wanted, Path(folder), executor)
 
     affetto()  # starts the workers
     functions = [affetto, lambda: smile.process_files(paths)]

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from affetto.features.lld import extract_levels, extract_opensmile
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.opensmile import extract_levels, extract_opensmile
+from affetto.features.table import OpenSmileParameters
 from affetto.interrupts import uninterrupted
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")

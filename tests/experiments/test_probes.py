@@ -22,8 +22,8 @@ from affetto.experiments import probes
 from affetto.experiments.probes import FittedFolds, ProbedModel, probe
 from affetto.experiments.robustness import Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import MfccParameters
+from affetto.features.extract import extract
+from affetto.features.mfcc import MfccParameters
 from affetto.models.experiment import cross_validate
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
@@ -167,8 +167,8 @@ def tones(tmp_path_factory):
     clips = table([f"toy/{i}" for i in range(12)], ["calm", "tense"] * 6, 3)
     clips = clips.assign(path=[f"{i}.wav" for i in range(12)], fold=np.arange(12) // 6)
     kind = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160)
-    paths = [root / path for path in clips["path"]]
-    return root, clips, {"mfcc": extract_in_memory(paths, list(clips["clip_id"]), kind, name="mfcc")}
+    stores = tmp_path_factory.mktemp("stores")
+    return root, clips, {"mfcc": extract(clips, root, {"mfcc": kind}, stores, HERE)["mfcc"].features}
 
 
 TONE_MODELS = {
@@ -302,7 +302,7 @@ def test_models_are_asked_once(request, monkeypatch, name):
 
     monkeypatch.setattr(probes, "load_estimator", refuse)
     monkeypatch.setattr("affetto.experiments.answers.load_estimator", refuse)
-    monkeypatch.setattr("affetto.features.degraded.extract_together", refuse)
+    monkeypatch.setattr("affetto.features.extract.extract_together", refuse)
 
     pd.testing.assert_frame_equal(probe(fitted, evaluation(), name), first)
 

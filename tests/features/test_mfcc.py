@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.features.mfcc import delta, dimensions_mfcc, extract_mfcc
-from affetto.features.parameters import MfccParameters
+from affetto.features.mfcc import delta, extract_mfcc
 from affetto.features.spectrum import prepare_samples
+from affetto.features.table import MfccParameters
 
 ALL = ("chroma", "contrast", "spectral", "onset")
 
@@ -56,7 +56,7 @@ def test_delta_of_a_ramp_and_of_a_parabola():
 
 
 def columns(found, parameters, prefix):
-    names = dimensions_mfcc(parameters)
+    names = parameters.dimensions()
     return found[:, [i for i, name in enumerate(names) if name.startswith(prefix)]]
 
 
@@ -105,7 +105,7 @@ def test_any_length_and_rate_gives_finite_columns_as_named(n, rate, order):
     parameters = MfccParameters(delta_order=order, extras=ALL)
     found = extract_mfcc(samples, rate, parameters)
     expected_frames = 1 + len(prepare_samples(samples, rate, 22_050)) // 512
-    assert found.shape == (expected_frames, len(dimensions_mfcc(parameters)))
+    assert found.shape == (expected_frames, len(parameters.dimensions()))
     assert np.isfinite(found).all()
 
 

@@ -3,11 +3,18 @@ import opensmile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from affetto.audio.decode import resample
 from affetto.errors import AffettoError
-from affetto.features.lld import dimensions_opensmile, extract_opensmile
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.extract import extract_one
+from affetto.features.opensmile import (
+    OpenSmileParameters,
+    correlation_names,
+    extract_opensmile,
+    rank_correlations,
+)
+from affetto.features.table import parse_description
 
 KINDS = [
     ("ComParE_2016", "functionals", 6_373),
@@ -28,7 +35,7 @@ def test_equal_to_opensmile_called_directly(signal, feature_set, level, n):
     found = extract_opensmile(samples, 48_000, parameters)
     assert found.dtype == np.float32
     assert found.shape[1] == n
-    assert dimensions_opensmile(parameters) == tuple(expected.columns)
+    assert parameters.dimensions() == tuple(expected.columns)
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=1e-6)
 
 
@@ -37,7 +44,7 @@ def test_full_scale_does_not_wrap(signal):
     full = samples / np.abs(samples).max()
     nearly = extract_opensmile(full * np.float32(0.999), 16_000, EGEMAPS)
     found = extract_opensmile(full, 16_000, EGEMAPS)
-    names = dimensions_opensmile(EGEMAPS)
+    names = EGEMAPS.dimensions()
     pitch = names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
     assert abs(found[0, pitch] - nearly[0, pitch]) < 0.05
 
@@ -60,3 +67,36 @@ def test_50_ms_of_everything():
 def test_a_clip_of_over_ten_minutes_is_refused():
     with pytest.raises(AffettoError, match="segment_s"):
         extract_opensmile(np.zeros(16_000 * 601, dtype=np.float32), 16_000, EGEMAPS)
+
+
+def test_they_are_spearmans_with_shared_ranks():
+    values = np.random.default_rng(0).normal(size=(50, 4)).round(1)  # rounding makes ties
+    expected = spearmanr(values).statistic[np.triu_indices(4, 1)]
+    np.testing.assert_allclose(rank_correlations(values)[0], expected, atol=1e-6)
+
+
+def test_a_monotone_change_of_a_descriptor_changes_nothing():
+    values = np.random.default_rng(1).normal(size=(30, 3))
+    np.testing.assert_array_equal(rank_correlations(values), rank_correlations(np.exp(3 * values) - 5))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 7])
+def test_constant_descriptors_and_single_frames_give_zeros(n_frames):
+    values = np.column_stack([np.arange(n_frames), np.ones(n_frames), -np.arange(n_frames)])
+    found = rank_correlations(values)[0]
+    moving = -1.0 if n_frames > 1 else 0.0
+    np.testing.assert_allclose(found, [0.0, moving, 0.0], atol=1e-6)
+
+
+def test_names_are_in_the_order_of_the_values():
+    assert correlation_names(["a", "b", "c"]) == ("a~b", "a~c", "b~c")
+
+
+def test_opensmile_yields_them_as_a_level_of_its_own():
+    samples = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
+    parameters = OpenSmileParameters(level="correlations")
+    lld = extract_one(samples, 16_000, OpenSmileParameters(level="lld"))
+    found = extract_one(samples, 16_000, parameters)
+    np.testing.assert_array_equal(found, rank_correlations(lld))
+    assert found.shape == (1, len(parameters.dimensions())) == (1, 2080)
+    assert parse_description(parameters.describe()) == parameters

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from affetto.audio.decode import read_audio
 from affetto.errors import AffettoError
-from affetto.features.extraction import extract_in_memory
-from affetto.features.lld import extract_levels, extract_opensmile
-from affetto.features.parameters import LogMelParameters, MfccParameters, OpenSmileParameters
-from affetto.features.recording import extract_recording
+from affetto.features.extract import extract_one, extract_recording
+from affetto.features.opensmile import extract_levels, extract_opensmile
+from affetto.features.table import LogMelParameters, MfccParameters, OpenSmileParameters
 
 
 def buzz(n_samples, rate=16_000, *, peak=0.4):
@@ -39,9 +39,9 @@ def test_a_recording_is_described_as_by_feature(tmp_path):
     found = extract_recording(tmp_path / "a.wav", "a", wanted)
     assert list(found) == list(wanted)
     for name, parameters in wanted.items():
-        alone = extract_in_memory([tmp_path / "a.wav"], ["a"], parameters, name=name)
-        assert found[name] == alone
-        np.testing.assert_array_equal(found[name][0], alone[0])
+        samples, rate = read_audio(tmp_path / "a.wav", sample_rate_hz=parameters.rate_hz)
+        np.testing.assert_array_equal(found[name][0], extract_one(samples, rate, parameters))
+        assert (found[name].clip_ids, found[name].parameters) == (("a",), parameters.describe())
 
 
 def test_what_is_too_long_is_refused_in_one_sentence():

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import LogMelParameters
+from affetto.features.extract import extract as extract_clips
+from affetto.features.log_mel import LogMelParameters
 from affetto.features.status import Wanted, store_status
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
@@ -29,8 +29,10 @@ def store(tmp_path):
 
 
 def extract(store, wanted):
-    executor = ExecutorParameters(n_jobs=1, progress=False)
-    run_plan(ExtractionPlan("log_mel", wanted.clips, wanted.root, wanted.parameters, executor), store)
+    executor, parameters = ExecutorParameters(n_jobs=1, progress=False), {store.root.name: wanted.parameters}
+    extract_clips(
+        wanted.clips, wanted.root, parameters, store.root.parent, executor, other_roots=wanted.other_roots
+    )
 
 
 def test_a_store_that_was_never_filled(store, few):
@@ -93,7 +95,7 @@ def test_unused_rows_are_those_a_collection_removes(store, few):
     extract(store, fewer)
     usage = store_status(store, fewer).usage
     assert (usage.rows_used, usage.rows_unused) == (2, 4)
-    assert store.collect().rows == 4
+    assert store.collect()[0] == 4
     assert store_status(store, fewer).usage.rows_unused == 0
     assert store_status(store, fewer).state == "fresh"
 
@@ -102,8 +104,7 @@ def test_reasons_of_another_corpus_are_without_its_paths(store, few, tmp_path):
     (tmp_path / "a.wav").touch()
     clips = few.clips[:2].assign(corpus=["other", "c"], path=["a.wav", few.clips["path"][1]])
     wanted = Wanted(MEL, clips, few.root, {"other": tmp_path})
-    executor = ExecutorParameters(n_jobs=1, progress=False)
-    run_plan(ExtractionPlan("log_mel", clips, few.root, MEL, executor, wanted.other_roots), store)
+    extract(store, wanted)
     status = store_status(store, wanted)
     assert status.set_aside == {"Cannot decode …: the file is empty (0 bytes).": 1}
     assert status.state == "fresh"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from affetto.commands.guard import project
-from affetto.features.parameters import FeatureTable
 from affetto.features.status import Wanted
 from affetto.features.store import FeatureStore
+from affetto.features.table import FeatureTable
 from affetto.pipelines.model_table import SIDES
 from affetto.results import CacheParameters
 

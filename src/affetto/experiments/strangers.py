@@ -18,8 +18,8 @@ from affetto.experiments.answers import Asked, ask_models, own_clips
 from affetto.experiments.clips import lot
 from affetto.experiments.robustness import Candidate, Recordings
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
-from affetto.features.extractors import parse_description
-from affetto.features.shard_jobs import clip_columns
+from affetto.features.extract import clip_keys
+from affetto.features.table import parse_description
 from affetto.models.experiment import FoldModel
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -142,9 +142,7 @@ def _find_recordings(
     table = pd.DataFrame({"clip_id": [f"{name}/{path}" for path in paths], "path": paths})
     wanted = FeatureSet(
         {
-            each: _described(
-                feature, table, clip_columns(table, root, parse_description(feature.parameters)).keys
-            )
+            each: _described(feature, table, clip_keys(table, root, parse_description(feature.parameters)))
             for each, feature in features.items()
         }
     )

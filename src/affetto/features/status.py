@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affetto.features.collection import StoreUsage
-from affetto.features.extractors import describe
+from affetto.features.extract import clip_folders, clip_keys
 from affetto.features.parameters import FeatureParameters
-from affetto.features.plan_file import PLAN_FILE, StoredPlan, read_plan
-from affetto.features.shard_jobs import clip_columns, clip_folders
-from affetto.features.store import FeatureStore
+from affetto.features.store import PLAN_FILE, FeatureStore, Plan, StoreUsage
 from affetto.file_listing import list_files
 
 if TYPE_CHECKING:
@@ -98,14 +95,13 @@ def store_status(store: FeatureStore, wanted: Wanted) -> StoreStatus:
     StoreStatus
         Counts, and what is not of today.
     """
-    usage = store.usage()
-    plan = read_plan(store.root)
+    usage, plan = store.usage(), store.plan()
     if plan is None:
         return StoreStatus(0, 0, {}, usage, None, (NEVER_EXTRACTED,))
     saved_s = list_files(store.root)[PLAN_FILE].modified_s
     return StoreStatus(
         planned=len(plan.clip_ids),
-        extracted=int(plan.places.known.sum()),
+        extracted=len(plan.clip_ids) - len(plan.reasons),
         set_aside=dict(Counter(_reasons(plan, wanted)).most_common()),
         usage=usage,
         planned_at=datetime.fromtimestamp(saved_s, tz=UTC),
@@ -113,22 +109,24 @@ def store_status(store: FeatureStore, wanted: Wanted) -> StoreStatus:
     )
 
 
-def _findings(plan: StoredPlan, wanted: Wanted) -> list[str]:
+def _findings(plan: Plan, wanted: Wanted) -> list[str]:
     if wanted.parameters is None:
         return [NOT_IN_PARAMETERS]
-    same = plan.description.parameters == describe(wanted.parameters)
+    same = plan.description.parameters == wanted.parameters.describe()
     findings = [] if same else [PARAMETERS_CHANGED]
     if wanted.clips is None:
         return [*findings, NO_CLIPS]
-    columns = clip_columns(wanted.clips, wanted.root, wanted.parameters, wanted.other_roots)
     # Keys hold parameters and versions of libraries, too: of other parameters only names can be compared.
-    same_clips = list(plan.clip_ids) == columns.ids.tolist() and (
-        not same or np.array_equal(plan.keys, columns.keys)
+    same_clips = plan.clip_ids == wanted.clips["clip_id"].tolist() and (
+        not same
+        or np.array_equal(
+            plan.keys, clip_keys(wanted.clips, wanted.root, wanted.parameters, wanted.other_roots)
+        )
     )
     return findings if same_clips else [*findings, CLIPS_CHANGED]
 
 
-def _reasons(plan: StoredPlan, wanted: Wanted) -> list[str]:
+def _reasons(plan: Plan, wanted: Wanted) -> list[str]:
     """Return the reason of every clip that was set aside, without the path of the clip."""
     files: Mapping[str, str] = {}
     if plan.reasons and wanted.clips is not None:
@@ -138,7 +136,5 @@ def _reasons(plan: StoredPlan, wanted: Wanted) -> list[str]:
         files = dict(zip(wanted.clips["clip_id"], names, strict=True))
     return [
         reason.replace(files[clip_id], "…") if clip_id in files else reason
-        for clip_id, reason in (
-            (plan.clip_ids[position], reason) for position, reason in plan.reasons.items()
-        )
+        for clip_id, reason in plan.reasons.items()
     ]

@@ -13,7 +13,7 @@ from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.silero import SAMPLE_RATE_HZ
 from affetto.audio.speech import PREPARATION_VERSION, find_speech
 from affetto.errors import AffettoError
-from affetto.features.shard_jobs import clip_folders
+from affetto.features.extract import clip_folders
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
 

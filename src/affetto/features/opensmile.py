@@ -1,37 +1,72 @@
-"""openSMILE's low-level descriptors and functionals, the hand-made features of speech emotion."""
+"""openSMILE's low-level descriptors, their functionals and correlations: features of speech emotion."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from affetto.audio.decode import LARGEST_SAMPLE
 from affetto.errors import AffettoError
-from affetto.features.correlations import correlation_names, rank_correlations
-from affetto.features.parameters import FeatureSetName, Level, OpenSmileParameters
+from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples
 from affetto.interrupts import uninterrupted
 from affetto.native_libraries import require_safe_opensmile
 
-OPENSMILE_VERSION = 1
 OPENSMILE_RATE_HZ = 16_000
 OPENSMILE_HOP_S = 0.01
 MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
+PAIR = "~"
+"""Between the names of two descriptors, in the name of their correlation."""
+FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
+Level = Literal["functionals", "lld", "correlations"]
 _SOURCE = "extsource"
 Run = Literal["functionals", "lld"]
 """What openSMILE itself yields."""
 _SINKS: dict[Run, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
 
 
-def dimensions_opensmile(parameters: OpenSmileParameters) -> tuple[str, ...]:
-    """Return openSMILE's own names, e.g. `F0final_sma`, and those of pairs for correlations."""
-    if parameters.level == "correlations":
-        return correlation_names(dimensions_opensmile(_as_lld(parameters)))
-    return tuple(_smile(parameters.feature_set, parameters.level).feature_names)
+class OpenSmileParameters(FeatureParameters):
+    """Low-level descriptors (LLD) of openSMILE, or statistics of them over a clip; at 16 kHz."""
+
+    extractor = "opensmile"
+    version = 1
+    libraries = ("soxr", "opensmile")
+
+    feature_set: FeatureSetName = Field(
+        default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
+    )
+    level: Level = Field(
+        default="functionals",
+        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a "
+        "clip, the rank correlation of each pair of LLD.",
+    )
+
+    @property
+    def rate_hz(self) -> int:
+        """16 kHz: the descriptors change with the rate."""
+        return OPENSMILE_RATE_HZ
+
+    @property
+    def frame_s(self) -> float | None:
+        """10 ms for LLD; functionals and correlations are one vector a clip."""
+        return OPENSMILE_HOP_S if self.level == "lld" else None
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Return openSMILE's own names, e.g. `F0final_sma`; of correlations `<first>~<second>`."""
+        if self.level == "correlations":
+            return correlation_names(_smile(self.feature_set, "lld").feature_names)
+        return tuple(_smile(self.feature_set, self.level).feature_names)
+
+    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Run openSMILE; see `extract_opensmile`."""
+        return extract_opensmile(samples, sample_rate_hz, self)
 
 
 def extract_opensmile(
@@ -65,17 +100,17 @@ def extract_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
-    if parameters.level == "correlations":
-        return rank_correlations(extract_opensmile(samples, sample_rate_hz, _as_lld(parameters)))
     padded = _prepare(samples, sample_rate_hz)
+    level: Run = "functionals" if parameters.level == "functionals" else "lld"
     try:
-        smile = _smile(parameters.feature_set, parameters.level)
+        smile = _smile(parameters.feature_set, level)
         with warnings.catch_warnings(), uninterrupted():
             warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
             values = smile(padded, OPENSMILE_RATE_HZ)
     except _opensmile_error() as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
-    return _finite(values[0].T)
+    found = _finite(values[0].T)
+    return rank_correlations(found) if parameters.level == "correlations" else found
 
 
 def extract_levels(
@@ -122,8 +157,38 @@ def extract_levels(
     return {"functionals": functionals, "lld": lld, "correlations": rank_correlations(lld)}
 
 
-def _as_lld(parameters: OpenSmileParameters) -> OpenSmileParameters:
-    return parameters.model_copy(update={"level": "lld"})
+def correlation_names(descriptors: Sequence[str]) -> tuple[str, ...]:
+    """Return the name of each pair, `<first>~<second>`, in the order of `rank_correlations`."""
+    return tuple(f"{first}{PAIR}{second}" for first, second in combinations(descriptors, 2))
+
+
+def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
+    """Correlate each pair of descriptors over the frames of a clip (Spearman; equal values share a rank).
+
+    Statistics of single descriptors depend on the speaker and the microphone, the order of their values in
+    time hardly does: rank correlation keeps that alone. Correlations between the channels of a voice were
+    found to tell states of the speaker by Williamson et al., "Vocal and facial biomarkers of depression based
+    on motor incoordination and timing", AVEC 2014.
+
+    Parameters
+    ----------
+    descriptors
+        Finite, [n_frames, n_descriptors].
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [1, n_descriptors * (n_descriptors - 1) / 2] in [-1, 1]; 0 where a descriptor is constant.
+    """
+    from scipy.stats import rankdata
+
+    ranks = rankdata(descriptors, axis=0)
+    centred = ranks - ranks.mean(axis=0)
+    lengths = np.sqrt(np.einsum("ij,ij->j", centred, centred))
+    unit = centred / np.where(lengths > 0, lengths, 1.0)
+    correlations = np.clip(unit.T @ unit, -1.0, 1.0)[np.triu_indices(descriptors.shape[1], 1)]
+    found: np.ndarray = correlations[None, :].astype(np.float32)
+    return found
 
 
 def _two_sinks(extractor: Any) -> dict[str, object]:

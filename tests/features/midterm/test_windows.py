@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affetto.features.extractors import describe, extract_one, parse_description
-from affetto.features.midterm import dimensions_midterm, extract_midterm
-from affetto.features.parameters import MidtermParameters
-from affetto.features.rhythm import TEMPI_BPM
+from affetto.features.extract import extract_one
+from affetto.features.midterm.extract import extract_midterm
+from affetto.features.midterm.rhythm import TEMPI_BPM
+from affetto.features.table import MidtermParameters, parse_description
 
 RATE = 22_050
 
@@ -28,7 +28,7 @@ def progression(mode, tonic):
 def named(samples, **parameters):
     """Columns by name."""
     wanted = MidtermParameters(**parameters)
-    return dict(zip(dimensions_midterm(wanted), extract_midterm(samples, RATE, wanted).T, strict=True))
+    return dict(zip(wanted.dimensions(), extract_midterm(samples, RATE, wanted).T, strict=True))
 
 
 @pytest.mark.parametrize("tonic", [57, 60, 66])
@@ -90,7 +90,7 @@ def test_any_recording_has_finite_rows(n_samples, kind):
     parameters = MidtermParameters(hop_s=1.0)
     found = extract_midterm(samples, RATE, parameters)
     whole_frames = n_samples // 512
-    assert found.shape == (1 + int(whole_frames * 512 / RATE), len(dimensions_midterm(parameters)))
+    assert found.shape == (1 + int(whole_frames * 512 / RATE), len(parameters.dimensions()))
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
 
@@ -112,7 +112,7 @@ def test_groups_are_columns_of_the_whole(signal):
 
 def test_descriptions_are_read_back(signal):
     parameters = MidtermParameters(window_s=4.0, groups=("tempo", "key"))
-    assert parse_description(describe(parameters)) == parameters
+    assert parse_description(parameters.describe()) == parameters
     samples = signal(16_000, 2.0)
     np.testing.assert_array_equal(
         extract_one(samples, 16_000, parameters), extract_midterm(samples, 16_000, parameters)

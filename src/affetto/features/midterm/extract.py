@@ -9,21 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, Self, get_args
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from affetto.features.mfcc import dimensions_mfcc, extract_mfcc
-from affetto.features.note_statistics import (
+from affetto.features.mfcc import MfccParameters, extract_mfcc
+from affetto.features.midterm.notes import (
+    PITCHES,
+    NoteEvents,
+    note_onsets,
+    note_salience,
+    semitone_spectrum,
+    transcribe,
+)
+from affetto.features.midterm.performance import (
     EVENT_DIMENSIONS,
     LINE_DIMENSIONS,
     event_statistics,
     line_statistics,
 )
-from affetto.features.parameters import MIDTERM_RATE_HZ, MfccParameters, MidtermGroup, MidtermParameters
-from affetto.features.rhythm import MODULATION_EDGES_HZ, TEMPI_BPM, modulation_energies, tempo_profile
-from affetto.features.semitones import PITCHES, note_onsets, note_salience, semitone_spectrum
-from affetto.features.spectrum import prepare_samples
-from affetto.features.tonality import (
+from affetto.features.midterm.rhythm import (
+    MODULATION_EDGES_HZ,
+    TEMPI_BPM,
+    modulation_energies,
+    tempo_profile,
+)
+from affetto.features.midterm.tonality import (
     CHORDS,
     N_PITCH_CLASSES,
     chord_matches,
@@ -32,13 +44,18 @@ from affetto.features.tonality import (
     key_correlations,
     tonic_of,
 )
-from affetto.features.transcription import NoteEvents, transcribe
+from affetto.features.parameters import FeatureParameters
+from affetto.features.spectrum import prepare_samples
 
-MIDTERM_VERSION = 2
+MidtermGroup = Literal[
+    "tempo", "modulation", "key", "chroma", "chords", "notes", "semitones", "events", "lines"
+]
+MIDTERM_RATE_HZ = 22_050
+"""Sample rate that mid-term features are measured at."""
 _FRAMES = MfccParameters(
     sample_rate_hz=MIDTERM_RATE_HZ, delta_order=0, extras=("contrast", "spectral", "onset")
 )
-_HOP_S = _FRAMES.hop_s
+_HOP_S = _FRAMES.frame_s
 _SEGMENT = 16  # frames, 0.37 s: the shortest chord
 _BASS, _TREBLE = PITCHES < 55, PITCHES >= 60  # below G3, from C4  # noqa: PLR2004
 _PITCH_CLASS = np.eye(N_PITCH_CLASSES)[PITCHES % N_PITCH_CLASSES]
@@ -46,9 +63,45 @@ _NOTE_NAMES = ("height", "spread", "count", "onsets_bass", "onsets_treble", "ons
 _KEY_NAMES = ("major", "minor", "mode", "tonic_major", "tonic_minor", "tonic_mode", "in_key")
 
 
-def dimensions_midterm(parameters: MidtermParameters) -> tuple[str, ...]:
-    """Return the names of the columns, group after group."""
-    return tuple(name for group in parameters.groups for name in _DIMENSIONS[group])
+class MidtermParameters(FeatureParameters):
+    """Descriptors of music over windows of some seconds; at 22,050 Hz, from frames 23.2 ms apart."""
+
+    extractor = "midterm"
+    version = 2
+
+    window_s: float = Field(default=6.0, ge=0.5, le=60.0, description="Length of a window, seconds.")
+    hop_s: float = Field(default=0.8, ge=0.1, le=60.0, description="Seconds from a window to the next.")
+    groups: tuple[MidtermGroup, ...] = Field(
+        default=get_args(MidtermGroup),
+        min_length=1,
+        description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
+        "chroma (36, from the tonic), chords (23), notes (12), semitones (136), events (50, how notes are "
+        "played), lines (24, how melody and bass line move).",
+    )
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the feature is measured at, Hz."""
+        return MIDTERM_RATE_HZ
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from a window to the next."""
+        return self.hop_s
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Return the names of the columns, group after group."""
+        return tuple(name for group in self.groups for name in _DIMENSIONS[group])
+
+    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Describe the windows of a recording; see `extract_midterm`."""
+        return extract_midterm(samples, sample_rate_hz, self)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError(f"groups names one twice: {list(self.groups)}")
+        return self
 
 
 def extract_midterm(samples: np.ndarray, sample_rate_hz: int, parameters: MidtermParameters) -> np.ndarray:
@@ -66,8 +119,8 @@ def extract_midterm(samples: np.ndarray, sample_rate_hz: int, parameters: Midter
     Returns
     -------
     numpy.ndarray
-        float32 [n_windows, n_dimensions], columns as `dimensions_midterm` says. Row i describes the window
-        around i · hop, up to the end of the recording; the windows at both ends are moved inside, and a
+        float32 [n_windows, n_dimensions], columns as `dimensions` says. Row i describes the window around
+        i · hop, up to the end of the recording; the windows at both ends are moved inside, and a
         clip shorter than the window has one for all rows.
     """
     music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), parameters)
@@ -224,9 +277,7 @@ _GROUPS: dict[MidtermGroup, Callable[[_Music], np.ndarray]] = {
 _DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
     "tempo": tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM),
     "modulation": tuple(
-        f"modulation_{low:g}_hz_{name}"
-        for low in MODULATION_EDGES_HZ[:-1]
-        for name in dimensions_mfcc(_FRAMES)
+        f"modulation_{low:g}_hz_{name}" for low in MODULATION_EDGES_HZ[:-1] for name in _FRAMES.dimensions()
     ),
     "key": tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")),
     "chroma": tuple(

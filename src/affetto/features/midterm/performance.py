@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from affetto.features.semitones import PITCHES
-from affetto.features.transcription import NoteEvents
+from affetto.features.midterm.notes import PITCHES, NoteEvents
 
 _LOW_BELOW, _HIGH_FROM = 52, 67  # E3, G4
 _REGISTERS = ("low", "middle", "high")

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affetto.features.parameters import LogMelParameters
-from affetto.features.spectrogram import dimensions_log_mel, extract_log_mel
+from affetto.features.log_mel import extract_log_mel
+from affetto.features.table import LogMelParameters
 
 
 @pytest.mark.parametrize("seconds", [0.05, 3.0])
@@ -30,7 +30,7 @@ def test_level_is_kept_and_silence_is_the_floor(signal):
 
 def test_other_rates_are_resampled(signal):
     found = extract_log_mel(signal(48_000, 1.0), 48_000, LogMelParameters())
-    assert found.shape == (1 + 16_000 // 256, len(dimensions_log_mel(LogMelParameters())))
+    assert found.shape == (1 + 16_000 // 256, len(LogMelParameters().dimensions()))
 
 
 def test_bands_above_the_nyquist_frequency_are_refused():

@@ -1,0 +1,562 @@
+"""Features of one recording in memory, and of many clips, where only what the stores lack is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affetto.audio.conditions import AnyCondition
+from affetto.audio.decode import UnreachableError, read_audio
+from affetto.audio.formats import MIDI_EXTENSIONS
+from affetto.audio.midi import RENDERING_VERSION
+from affetto.audio.packaging import write_copy
+from affetto.audio.speech import SpeechParameters
+from affetto.errors import AffettoError
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
+from affetto.features.opensmile import Level, OpenSmileParameters, extract_levels
+from affetto.features.parameters import FeatureParameters
+from affetto.features.store import Description, FeatureStore, Plan
+from affetto.isolation import Lost, map_divisible
+from affetto.parallel import ExecutorParameters
+from affetto.storage import absolute
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+MAX_SHARD_CLIPS = 64
+MIN_SHARD_CLIPS = 8
+MAX_SHARD_S = 1_800.0  # 19 MB of MFCC with deltas, 47 MB of ComParE descriptors
+MAX_SHARD_BYTES = 64 << 20
+_SHARDS_A_WORKER = 4
+_CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
+_TYPICAL_CLIP_S = 10.0
+_CLIPS_AT_ONCE = 16_384
+_REASONS_LOGGED = 5
+_CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
+_TIMES = ("start_s", "end_s", "duration_s")
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A feature of many clips.
+
+    Attributes
+    ----------
+    features
+        Memory-mapped, without the clips that failed.
+    computed, reused
+        How many clips were computed, and how many were there.
+    failures
+        Clip → why it failed.
+    """
+
+    features: ClipFeatures
+    computed: int
+    reused: int
+    failures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """A clip to extract: where it is, and under which key each feature that is missing will be found."""
+
+    clip_id: str
+    path: Path
+    start_s: float
+    end_s: float | None
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A feature, and where it goes."""
+
+    store: FeatureStore
+    description: Description
+    parameters: FeatureParameters
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """Clips that one worker extracts and writes, as they are or as they sound in a condition."""
+
+    clips: tuple[ClipJob, ...]
+    targets: Mapping[str, Target]
+    condition: AnyCondition | None = None
+
+
+def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters) -> np.ndarray:
+    """Compute a feature of a recording.
+
+    Parameters
+    ----------
+    samples
+        [n_samples], mono, full scale 1.0.
+    sample_rate_hz
+        Its sample rate; the extractor resamples.
+    parameters
+        Their type says which feature.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n_frames, n_dimensions]; one row where the feature is a vector.
+
+    Raises
+    ------
+    AffettoError
+        When the recording is empty, not finite, or too long for openSMILE.
+    """
+    return parameters.extract(*parameters.prepare(samples, sample_rate_hz))
+
+
+def extract_together(
+    samples: Mapping[int, np.ndarray], parameters: Mapping[str, FeatureParameters]
+) -> dict[str, np.ndarray]:
+    """Compute several features of a recording: speech is looked for once, and openSMILE runs once.
+
+    Parameters
+    ----------
+    samples
+        Sample rate, Hz → mono samples [n_samples] at it; every rate of the features.
+    parameters
+        Name of each feature → its parameters.
+
+    Returns
+    -------
+    dict
+        Name → float32 [n_frames, n_dimensions], what `extract_one` gives.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    found: dict[str, np.ndarray] = {}
+    prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
+
+    def once(wanted: FeatureParameters) -> tuple[np.ndarray, int]:
+        key = wanted.rate_hz, wanted.speech
+        if key not in prepared:
+            prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
+        return prepared[key]
+
+    with threadpool_limits(1, user_api="blas"):  # for matrices this small, threads only wait
+        for run, levels in _runs_of_opensmile(parameters).items():
+            values = extract_levels(*once(run), run.feature_set)
+            found |= {name: values[level] for level, name in levels.items()}
+        for name, wanted in parameters.items():
+            if name not in found:
+                found[name] = wanted.extract(*once(wanted))
+    return found
+
+
+def extract_recording(
+    path: Path, clip_id: str, parameters: Mapping[str, FeatureParameters]
+) -> dict[str, ClipFeatures]:
+    """Extract features of an audio file.
+
+    Parameters
+    ----------
+    path
+        Audio file.
+    clip_id
+        Its name.
+    parameters
+        Name of each feature → its parameters; see `table.parse_description` for those that a model was
+        fitted with.
+
+    Raises
+    ------
+    AffettoError
+        When it cannot be decoded or is not fit for a feature.
+    """
+    arrays = extract_together(_decode(path, rates_of(parameters)), parameters)
+    return {
+        name: ClipFeatures.from_arrays(
+            name,
+            [clip_id],
+            [arrays[name]],
+            dimensions=values.dimensions(),
+            hop_s=values.frame_s,
+            parameters=values.describe(),
+        )
+        for name, values in parameters.items()
+    }
+
+
+def rates_of(parameters: Mapping[str, FeatureParameters]) -> list[int]:
+    """Return the sample rates that features work at, Hz, ascending."""
+    return sorted({values.rate_hz for values in parameters.values()})
+
+
+def extract(
+    clips: pd.DataFrame,
+    root: Path,
+    parameters: Mapping[str, FeatureParameters],
+    stores: Path,
+    executor: ExecutorParameters,
+    *,
+    other_roots: Mapping[str, Path] = MappingProxyType({}),
+) -> dict[str, Extracted]:
+    """Compute what the stores lack of the features of clips, and make the clips the plans of the stores.
+
+    Workers write their own shards as they go: what is done when a run is interrupted is not computed again.
+    Clips with the same content are computed once. Failed clips are tried again by the next run.
+
+    Parameters
+    ----------
+    clips
+        Clip table: `clip_id, path`, and where known `corpus, start_s, end_s, content_hash, duration_s`.
+    root
+        Folder that `path` is relative to.
+    parameters
+        Name of each feature → its parameters.
+    stores
+        Folder of the feature stores, one a feature.
+    executor
+        Where to compute.
+    other_roots
+        Folder of each corpus that does not lie below `root`, by the `corpus` of its clips.
+
+    Returns
+    -------
+    dict
+        Name → the feature, as its store now has it.
+
+    Raises
+    ------
+    AffettoError
+        When there are no clips, or all of them failed.
+    """
+    if clips.empty:
+        raise AffettoError(
+            f"There are no clips to extract {', '.join(parameters)} from; check the corpus in the parameters."
+        )
+    targets = {name: _target(name, values, absolute(stores) / name) for name, values in parameters.items()}
+    keys = {name: clip_keys(clips, root, values, other_roots) for name, values in parameters.items()}
+    reasons, there = fill(clips, root, other_roots, targets, keys, executor, what=", ".join(parameters))
+    ids = clips["clip_id"].astype("str").tolist()
+    return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
+
+
+def fill(
+    clips: pd.DataFrame,
+    root: Path,
+    other_roots: Mapping[str, Path],
+    targets: Mapping[str, Target],
+    keys: Mapping[str, np.ndarray],
+    executor: ExecutorParameters,
+    *,
+    what: str,
+    condition: AnyCondition | None = None,
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Compute the rows that stores lack.
+
+    Parameters
+    ----------
+    clips, root, other_roots, executor
+        As for `extract`.
+    targets
+        Name of each feature → the feature.
+    keys
+        Name of each feature → bytes [n_clips], what its rows are found by.
+    what
+        Words before the progress bar.
+    condition
+        What is done to each clip before; then a fault that is not the clip's own is an error.
+
+    Returns
+    -------
+    tuple
+        Key → why it could not be computed, and name of each feature → which clips were there, bool [n_clips].
+    """
+    there, wanted = {}, {}
+    for name, target in targets.items():
+        target.store.sweep()
+        there[name] = target.store.rows().find(keys[name]) >= 0
+        missing = np.flatnonzero(~there[name])
+        wanted[name] = np.zeros(len(clips), dtype=bool)
+        wanted[name][missing[np.unique(keys[name][missing], return_index=True)[1]]] = True
+        if len(missing):
+            target.parameters.check_available()
+    positions = np.flatnonzero(np.any(list(wanted.values()), axis=0))
+    template = ShardJob((), targets, condition)
+    jobs = _Jobs(clips, root, other_roots, positions, keys, wanted, template, executor)
+    done = map_divisible(
+        extract_shard, jobs, executor, divide=single_clips, description=what, total_units=jobs.sizes
+    )
+    reasons: dict[str, str] = {}
+    for number, results in done:
+        for i, result in enumerate(results):
+            if not isinstance(result, Lost):
+                reasons |= result
+                continue
+            clip = jobs[number].clips[i]  # what is lost is a clip that was repeated alone
+            if condition is not None:
+                raise AffettoError(f"The process that copied {clip.clip_id} {result.reason}.")
+            reasons |= dict.fromkeys(clip.keys.values(), f"The process that extracted it {result.reason}.")
+    return reasons, there
+
+
+def extract_shard(job: ShardJob) -> dict[str, str]:
+    """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
+    writers = {name: _Writer(target) for name, target in job.targets.items()}
+    reasons: dict[str, str] = {}
+    for clip in job.clips:
+        wanted = {name: job.targets[name].parameters for name in clip.keys}
+        for name, found in _extract_clip(clip, wanted, job.condition):
+            if isinstance(found, str):
+                reasons[clip.keys[name]] = found
+            else:
+                writers[name].add(clip.clip_id, clip.keys[name], found)
+    for writer in writers.values():
+        writer.write()
+    return reasons
+
+
+def single_clips(job: ShardJob) -> list[ShardJob]:
+    """Return a job of each clip of a job."""
+    return [replace(job, clips=(clip,)) for clip in job.clips]
+
+
+def clip_keys(
+    clips: pd.DataFrame,
+    root: Path,
+    parameters: FeatureParameters,
+    other_roots: Mapping[str, Path] = MappingProxyType({}),
+) -> np.ndarray:
+    """Return what the rows of clips are found by, bytes [n_clips]: a hash of all that their values depend on.
+
+    Parameters
+    ----------
+    clips, root, parameters, other_roots
+        As for `extract`.
+    """
+    described = json.dumps([parameters.describe(), parameters.library_versions()], sort_keys=True)
+    columns = clips.reindex(columns=["path", "content_hash", "start_s", "end_s"])
+    folders, folder_of = clip_folders(clips, root, other_roots)
+    keys = np.empty(len(clips), dtype=KEY_DTYPE)
+    for start in range(0, len(clips), _CLIPS_AT_ONCE):  # strings of all clips at once would fill memory
+        part = columns.iloc[start : start + _CLIPS_AT_ONCE]
+        times = part[["start_s", "end_s"]].to_numpy(dtype=np.float64, na_value=np.nan)
+        rows = zip(part["path"], part["content_hash"], times.tolist(), strict=True)
+        for i, (path, content, (start_s, end_s)) in enumerate(rows, start=start):
+            # Without an audit the file's name, size and date say what the audio is.
+            audio = content if isinstance(content, str) else _file_identity(folders[folder_of[i]] / str(path))
+            identity = json.dumps([audio, *_part(start_s, end_s), described])
+            keys[i] = key_of(identity.encode())
+    return keys
+
+
+def clip_folders(
+    clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path]
+) -> tuple[Sequence[Path], np.ndarray]:
+    """Return the folders of the corpora, absolute, and which of them holds each clip, int16 [n_clips]."""
+    folders = [absolute(folder) for folder in (root, *other_roots.values())]
+    if not other_roots:
+        return folders, np.zeros(len(clips), dtype=np.int16)
+    names = clips["corpus"].astype("category").cat.set_categories(list(other_roots))
+    return folders, names.cat.codes.to_numpy(dtype=np.int16) + np.int16(1)  # a corpus of no other root is -1
+
+
+def key_of(identity: bytes) -> bytes:
+    """Return the key of what values depend on: a hash in hexadecimal digits."""
+    return hashlib.blake2b(identity, digest_size=KEY_DTYPE.itemsize // 2).hexdigest().encode()
+
+
+class _Jobs(Sequence[Any]):
+    """The jobs of the clips at `positions`: bounded in length, several a worker, each made when asked for."""
+
+    def __init__(
+        self,
+        clips: pd.DataFrame,
+        root: Path,
+        other_roots: Mapping[str, Path],
+        positions: np.ndarray,
+        keys: Mapping[str, np.ndarray],
+        wanted: Mapping[str, np.ndarray],
+        template: ShardJob,
+        executor: ExecutorParameters,
+    ) -> None:
+        self._clips = clips.reindex(columns=["clip_id", "path", *_TIMES])
+        self._folders, self._folder_of = clip_folders(clips, root, other_roots)
+        self._positions, self._keys, self._wanted, self._template = positions, keys, wanted, template
+        most = len(positions) // (_SHARDS_A_WORKER * _n_workers(executor))
+        most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
+        durations_s = self._clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[positions]
+        bounds, n_clips, length_s = [], most, 0.0
+        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S).tolist()):
+            if n_clips == most or length_s + duration_s > MAX_SHARD_S:
+                bounds.append(place)
+                n_clips, length_s = 0, 0.0
+            n_clips, length_s = n_clips + 1, length_s + duration_s
+        self._bounds = [*bounds, len(positions)]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of clips of each job."""
+        sizes: list[int] = np.diff(self._bounds).tolist()
+        return sizes
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        where = range(len(self))[index]
+        part = self._positions[self._bounds[where] : self._bounds[where + 1]]
+        table = self._clips.iloc[part]
+        times = table[list(_TIMES)].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
+        rows = zip(part.tolist(), table["clip_id"], table["path"], times, strict=True)
+        return replace(
+            self._template,
+            clips=tuple(
+                ClipJob(
+                    str(clip_id),
+                    self._folders[self._folder_of[i]] / str(path),
+                    *_part(start_s, end_s),
+                    {name: self._keys[name][i].decode() for name in self._keys if self._wanted[name][i]},
+                )
+                for i, clip_id, path, (start_s, end_s, _) in rows
+            ),
+        )
+
+
+class _Writer:
+    """Writes rows as shards of at most `MAX_SHARD_BYTES`; a clip larger than that has one of its own."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._rows: list[tuple[str, str, np.ndarray]] = []
+
+    def add(self, clip_id: str, key: str, array: np.ndarray) -> None:
+        """Take a row."""
+        if sum(held.nbytes for *_, held in self._rows) + array.nbytes > MAX_SHARD_BYTES:
+            self.write()
+        self._rows.append((clip_id, key, array))
+
+    def write(self) -> None:
+        """Write what is held."""
+        if self._rows:
+            ids, keys, arrays = zip(*self._rows, strict=True)
+            self._target.store.add(ids, keys, arrays, self._target.description)
+            self._rows.clear()
+
+
+def _extract_clip(
+    clip: ClipJob, wanted: Mapping[str, FeatureParameters], condition: AnyCondition | None
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Yield the name of each feature, and its values or why there are none."""
+    try:
+        yield from extract_together(_decode_clip(clip, rates_of(wanted), condition), wanted).items()
+    except _CLIP_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        if condition is not None and not _fails_always(error):
+            raise AffettoError(
+                f"{clip.clip_id} cannot be copied ({reason}): mend that and run again, what was finished is "
+                "kept."
+            ) from error
+        if len(wanted) == 1:
+            yield next(iter(wanted)), reason
+        else:  # what one feature does not take may be fit for the others
+            for name, parameters in wanted.items():
+                yield from _extract_clip(clip, {name: parameters}, condition)
+
+
+def _decode_clip(
+    clip: ClipJob, rates: Sequence[int], condition: AnyCondition | None
+) -> dict[int, np.ndarray]:
+    if condition is None:
+        return _decode(clip.path, rates, clip.start_s, clip.end_s)
+    samples, rate = read_audio(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+    with TemporaryDirectory(prefix="affetto_") as folder:
+        return _decode(write_copy(condition.degrade(samples, rate), Path(folder)), rates)
+
+
+def _decode(
+    path: Path, rates: Sequence[int], start_s: float = 0.0, end_s: float | None = None
+) -> dict[int, np.ndarray]:
+    """Decode a recording, or a part of it, at several sample rates: rate, Hz → mono samples."""
+    return {rate: read_audio(path, sample_rate_hz=rate, start_s=start_s, end_s=end_s)[0] for rate in rates}
+
+
+def _fails_always(error: BaseException) -> bool:
+    """Tell whether a copy is missing for the clip's own reason.
+
+    Fits are kept under the names of clips and conditions: one without a copy that the disk was too full for
+    would be found again when there is space.
+    """
+    if isinstance(error, UnreachableError):
+        return isinstance(error.__cause__, FileNotFoundError)
+    return isinstance(error, (AffettoError, ValueError, ArithmeticError))
+
+
+def _target(name: str, parameters: FeatureParameters, root: Path) -> Target:
+    """Describe a feature, with the columns of the last plan where they fit: asking openSMILE costs 2 s."""
+    store, described = FeatureStore(root), parameters.describe()
+    last = store.description()
+    if last is not None and last.parameters == described:
+        return Target(store, replace(last, name=name), parameters)
+    description = Description(name, parameters.dimensions(), parameters.frame_s, described)
+    return Target(store, description, parameters)
+
+
+def _finish(
+    target: Target, ids: Sequence[str], keys: np.ndarray, reason_of: Mapping[str, str], there: np.ndarray
+) -> Extracted:
+    """Make clips the plan of a store, and say what became of them."""
+    missing = [(ids[i], keys[i].decode()) for i in np.flatnonzero(~there).tolist()]
+    failures = {clip_id: reason_of[key] for clip_id, key in missing if key in reason_of}
+    name, n_reused = target.description.name, int(there.sum())
+    found = (len(ids) - n_reused - len(failures), n_reused, failures)
+    logger.info("%s: computed %d, reused %d, failed %d", name, *found[:2], len(failures))
+    for clip_id, reason in list(failures.items())[:_REASONS_LOGGED]:
+        logger.warning("%s of %s is set aside: %s", name, clip_id, reason)
+    if len(failures) == len(ids):
+        clip_id, reason = next(iter(failures.items()))
+        raise AffettoError(f"{name} failed for all {len(ids)} clips, first for {clip_id}: {reason}")
+    plan = Plan(ids, keys, failures, target.description)
+    features = target.store.features(plan)
+    target.store.write_plan(plan)
+    return Extracted(features, *found)
+
+
+def _runs_of_opensmile(
+    parameters: Mapping[str, FeatureParameters],
+) -> dict[OpenSmileParameters, dict[Level, str]]:
+    """Return the runs that yield several features, as parameters of one level, and the name of each."""
+    runs: dict[OpenSmileParameters, dict[Level, str]] = {}
+    for name, values in parameters.items():
+        if isinstance(values, OpenSmileParameters):
+            run = values.model_copy(update={"level": "functionals"})
+            runs.setdefault(run, {})[values.level] = name
+    return {run: levels for run, levels in runs.items() if len(levels) > 1}
+
+
+def _file_identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:  # extracting it will say so
+        return f"{path}"
+    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
+
+
+def _part(start_s: float, end_s: float) -> tuple[float, float | None]:
+    """Return where a clip begins and ends in its file, s; NaN: at its beginning and end."""
+    return 0.0 if np.isnan(start_s) else start_s, None if np.isnan(end_s) else end_s
+
+
+def _n_workers(executor: ExecutorParameters) -> int:
+    if executor.scheduler is not None:
+        return _CLUSTER_WORKERS
+    return executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
