@@ -40,10 +40,6 @@ from affetto.audio.decode import read_audio
 from affetto.audio.formats import AUDIO_EXTENSIONS, MIDI_EXTENSIONS
 from affetto.audio.midi import render_score
 from affetto.features.extract import extract
-from affetto.features.log_mel import extract_log_mel
-from affetto.features.mfcc import extract_mfcc
-from affetto.features.midterm.extract import extract_midterm
-from affetto.features.opensmile import extract_opensmile
 from affetto.features.table import (
     LogMelParameters,
     MfccParameters,
@@ -114,7 +110,7 @@ def time_spectra(paths: list[Path], audio_s: float, repeat: int) -> None:
 
     def ours(path: Path) -> tuple[np.ndarray, np.ndarray]:
         first, second = (read_audio(path, sample_rate_hz=kind.sample_rate_hz) for kind in (mfcc, log_mel))
-        return extract_mfcc(*first, mfcc), extract_log_mel(*second, log_mel)
+        return mfcc.extract(*first), log_mel.extract(*second)
 
     def theirs(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return librosa_mfcc(path, mfcc), librosa_log_mel(path, log_mel)
@@ -134,14 +130,12 @@ def time_music(paths: list[Path], repeat: int) -> None:
     """Time what the music models read, with decoding: frames of MFCC and more, and mid-term features."""
     mfcc = MfccParameters(**_configured("music", "mfcc"))
     midterm = MidtermParameters(**_configured("music", "midterm"))
-    extract_midterm(*read_audio(paths[0], sample_rate_hz=midterm.sample_rate_hz), midterm)
+    midterm.extract(*read_audio(paths[0], sample_rate_hz=midterm.rate_hz))
     audio_s = sum(soundfile.info(path).duration for path in paths)
     frames_cpu, midterm_cpu = least(
         [
-            lambda: [extract_mfcc(*read_audio(p, sample_rate_hz=mfcc.sample_rate_hz), mfcc) for p in paths],
-            lambda: [
-                extract_midterm(*read_audio(p, sample_rate_hz=midterm.sample_rate_hz), midterm) for p in paths
-            ],
+            lambda: [mfcc.extract(*read_audio(p, sample_rate_hz=mfcc.rate_hz)) for p in paths],
+            lambda: [midterm.extract(*read_audio(p, sample_rate_hz=midterm.rate_hz)) for p in paths],
         ],
         repeat=repeat,
     )
@@ -155,11 +149,11 @@ def time_opensmile(paths: list[Path], audio_s: float, arguments: argparse.Namesp
     signals = [read_audio(path)[0] for path in paths]
     smile, parameters = smile_of("ComParE_2016"), OpenSmileParameters()
     run_cpp(smile, signals[0], RATE_HZ)
-    extract_opensmile(signals[0], RATE_HZ, parameters)
+    parameters.extract(signals[0], RATE_HZ)
     cpp, ours, package = least(
         [
             lambda: [run_cpp(smile, signal, RATE_HZ) for signal in signals],
-            lambda: [extract_opensmile(signal, RATE_HZ, parameters) for signal in signals],
+            lambda: [parameters.extract(signal, RATE_HZ) for signal in signals],
             lambda: [smile.process_signal(signal, RATE_HZ) for signal in signals],
         ],
         repeat=arguments.repeat,
@@ -170,7 +164,7 @@ def time_opensmile(paths: list[Path], audio_s: float, arguments: argparse.Namesp
     row("affetto, time over that of the C++ code", ours / cpp, "x", at_most=1.1)
     row("opensmile package, process_signal", audio_s / package, "x real time")
     heading("ComParE_2016 functionals of files, stored (wall time)")
-    values = [extract_opensmile(signal, RATE_HZ, parameters)[0] for signal in signals]
+    values = [parameters.extract(signal, RATE_HZ)[0] for signal in signals]
     walls = {n: time_files(paths, n, audio_s, values, arguments) for n in (1, WORKERS)}
     row(f"affetto, {WORKERS} workers over one", walls[1] / walls[WORKERS], "x", at_least=1.8)
 

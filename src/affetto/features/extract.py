@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from affetto.audio.packaging import write_copy
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
-from affetto.features.opensmile import Level, OpenSmileParameters, extract_levels
+from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
 from affetto.isolation import Lost, map_divisible
@@ -139,24 +140,21 @@ def extract_together(
     dict
         Name → float32 [n_frames, n_dimensions], what `extract_one` gives.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
-
-    def once(wanted: FeatureParameters) -> tuple[np.ndarray, int]:
-        key = wanted.rate_hz, wanted.speech
-        if key not in prepared:
-            prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
-        return prepared[key]
-
-    with threadpool_limits(1, user_api="blas"):  # for matrices this small, threads only wait
-        for run, levels in _runs_of_opensmile(parameters).items():
-            values = extract_levels(*once(run), run.feature_set)
-            found |= {name: values[level] for level, name in levels.items()}
+    runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
+    with _blas().limit(limits=1):  # for matrices this small, threads only wait
         for name, wanted in parameters.items():
-            if name not in found:
-                found[name] = wanted.extract(*once(wanted))
+            key = wanted.rate_hz, wanted.speech
+            if key not in prepared:
+                prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
+            if isinstance(wanted, OpenSmileParameters):
+                run = wanted.feature_set, wanted.speech
+                if run not in runs:
+                    runs[run] = run_opensmile(*prepared[key], wanted.feature_set)
+                found[name] = wanted.of_run(*runs[run])
+            else:
+                found[name] = wanted.extract(*prepared[key])
     return found
 
 
@@ -530,16 +528,12 @@ def _finish(
     return Extracted(features, *found)
 
 
-def _runs_of_opensmile(
-    parameters: Mapping[str, FeatureParameters],
-) -> dict[OpenSmileParameters, dict[Level, str]]:
-    """Return the runs that yield several features, as parameters of one level, and the name of each."""
-    runs: dict[OpenSmileParameters, dict[Level, str]] = {}
-    for name, values in parameters.items():
-        if isinstance(values, OpenSmileParameters):
-            run = values.model_copy(update={"level": "functionals"})
-            runs.setdefault(run, {})[values.level] = name
-    return {run: levels for run, levels in runs.items() if len(levels) > 1}
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    """Return what limits the threads of NumPy's BLAS; to look for the library takes a millisecond."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _file_identity(path: Path) -> str:

@@ -44,8 +44,17 @@ class LogMelParameters(FeatureParameters):
         return tuple(f"mel_{band}" for band in range(self.n_mels))
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Compute the spectrogram; see `extract_log_mel`."""
-        return extract_log_mel(samples, sample_rate_hz, self)
+        """Compute the log-mel spectrogram, float32 [1 + n_samples // hop, n_mels], in dB.
+
+        It does not depend on the recording's peak: unlike a spectrogram relative to its maximum, it keeps the
+        level of the voice.
+        """
+        mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
+        filters = mel_filters(self.rate_hz, self.n_fft, self.n_mels, self.fmin, self.fmax).T.copy()
+        blocks = frame_blocks(mono, n_fft=self.n_fft, hop=self.hop)
+        return np.concatenate(
+            [decibels(power_spectrum(frames) @ filters, floor_db=self.floor_db) for frames in blocks]
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,33 +64,3 @@ class LogMelParameters(FeatureParameters):
                 f"needs fmin < fmax <= sample_rate_hz / 2, not {self.fmin:g}, {self.fmax:g}, {nyquist:g}"
             )
         return self
-
-
-def extract_log_mel(samples: np.ndarray, sample_rate_hz: int, parameters: LogMelParameters) -> np.ndarray:
-    """Compute the log-mel spectrogram of a recording.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0; any length from one sample.
-    sample_rate_hz
-        Resampled to `parameters.sample_rate_hz` when it differs.
-    parameters
-        Window, hop, bands and floor.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1 + n_samples // hop, n_mels], power in dB relative to 1.0, at least `floor_db`. It does
-        not depend on the recording's peak: unlike a spectrogram relative to its maximum, it keeps the level
-        of the voice.
-    """
-    mono = prepare_samples(samples, sample_rate_hz, parameters.sample_rate_hz)
-    filters = mel_filters(
-        parameters.sample_rate_hz, parameters.n_fft, parameters.n_mels, parameters.fmin, parameters.fmax
-    ).T.copy()
-    blocks = frame_blocks(mono, n_fft=parameters.n_fft, hop=parameters.hop)
-    floor_db = parameters.floor_db
-    return np.concatenate(
-        [decibels(power_spectrum(frames) @ filters, floor_db=floor_db) for frames in blocks]
-    )

@@ -94,8 +94,24 @@ class MfccParameters(FeatureParameters):
         return static + tuple(name for extra in extras for name in EXTRA_DIMENSIONS[extra])
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Compute coefficients, derivatives and extras; see `extract_mfcc`."""
-        return extract_mfcc(samples, sample_rate_hz, self)
+        """Compute coefficients, derivatives and extras, float32 [1 + n_samples // hop, n_dimensions].
+
+        Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.
+        """
+        mono, rate = prepare_samples(samples, sample_rate_hz, self.rate_hz), self.rate_hz
+        filters = mel_filters(rate, self.n_fft, self.n_mels, 0.0, rate / 2).T.copy()
+        mel, extras = [], []
+        for frames in frame_blocks(mono, n_fft=self.n_fft, hop=self.hop):
+            power = power_spectrum(frames)
+            mel.append(power @ filters)
+            extras.append(_extras(frames, power, rate, self.extras))
+        bands_db = decibels(np.concatenate(mel))
+        clipped = np.maximum(bands_db, bands_db.max() - np.float32(_DYNAMIC_RANGE_DB))
+        static = clipped @ dct_matrix(self.n_mfcc, self.n_mels).T
+        orders = range(1, self.delta_order + 1)
+        deltas = [delta(static, order=order, width=self.delta_width) for order in orders]
+        onset = [onset_strength(clipped)] if "onset" in self.extras else []
+        return np.concatenate([static, *deltas, np.concatenate(extras), *onset], axis=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -113,47 +129,6 @@ class MfccParameters(FeatureParameters):
                 f"{_CONTRAST_RATE_HZ} and n_fft of at least {_CONTRAST_N_FFT}"
             )
         return self
-
-
-def extract_mfcc(samples: np.ndarray, sample_rate_hz: int, parameters: MfccParameters) -> np.ndarray:
-    """Compute MFCC, their derivatives and the extras of a recording.
-
-    Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0; any length from one sample.
-    sample_rate_hz
-        Resampled to `parameters.sample_rate_hz` when it differs.
-    parameters
-        Window, hop, coefficients, derivatives and extras.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1 + n_samples // hop, n_dimensions], columns as `MfccParameters.dimensions` says.
-    """
-    mono = prepare_samples(samples, sample_rate_hz, parameters.sample_rate_hz)
-    rate = parameters.sample_rate_hz
-    filters = mel_filters(rate, parameters.n_fft, parameters.n_mels, 0.0, rate / 2).T.copy()
-    mel, extras = [], []
-    for frames in frame_blocks(mono, n_fft=parameters.n_fft, hop=parameters.hop):
-        power = power_spectrum(frames)
-        mel.append(power @ filters)
-        extras.append(_extras(frames, power, rate, parameters.extras))
-    bands_db = decibels(np.concatenate(mel))
-    clipped = np.maximum(bands_db, bands_db.max() - np.float32(_DYNAMIC_RANGE_DB))
-    static = clipped @ dct_matrix(parameters.n_mfcc, parameters.n_mels).T
-    parts = [static]
-    parts += [
-        delta(static, order=order, width=parameters.delta_width)
-        for order in range(1, parameters.delta_order + 1)
-    ]
-    parts.append(np.concatenate(extras))
-    if "onset" in parameters.extras:
-        parts.append(onset_strength(clipped))
-    return np.concatenate(parts, axis=1)
 
 
 def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -65,14 +64,20 @@ class OpenSmileParameters(FeatureParameters):
         return tuple(_smile(self.feature_set, self.level).feature_names)
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Run openSMILE; see `extract_opensmile`."""
-        return extract_opensmile(samples, sample_rate_hz, self)
+        """Run openSMILE, and keep what the level wants; see `run_opensmile`."""
+        return self.of_run(*run_opensmile(samples, sample_rate_hz, self.feature_set))
+
+    def of_run(self, functionals: np.ndarray, lld: np.ndarray) -> np.ndarray:
+        """Return the feature from both results of a run."""
+        if self.level == "correlations":
+            return rank_correlations(lld)
+        return functionals if self.level == "functionals" else lld
 
 
-def extract_opensmile(
-    samples: np.ndarray, sample_rate_hz: int, parameters: OpenSmileParameters
-) -> np.ndarray:
-    """Run openSMILE on a recording.
+def run_opensmile(
+    samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run openSMILE on a recording, once for functionals and LLD: each costs nearly as much alone.
 
     The samples are brought to 16 kHz (the descriptors change with the rate) and clipped to [-1,
     32767/32768]: openSMILE converts to 16-bit integers, where a sample of 1.0 would wrap to -1. A recording
@@ -85,14 +90,14 @@ def extract_opensmile(
         [n_samples], mono, full scale 1.0.
     sample_rate_hz
         Resampled to 16 kHz when it differs.
-    parameters
-        Feature set and level.
+    feature_set
+        Of both.
 
     Returns
     -------
-    numpy.ndarray
-        float32 [1, n_dimensions] for functionals and correlations, [n_frames, n_dimensions] with a frame
-        every 10 ms for LLD; values that openSMILE leaves undefined are 0.
+    tuple of numpy.ndarray
+        Functionals, float32 [1, n_functionals], and LLD, float32 [n_frames, n_descriptors], a frame every
+        10 ms, exactly as the package `opensmile` gives them; values that openSMILE leaves undefined are 0.
 
     Raises
     ------
@@ -101,43 +106,8 @@ def extract_opensmile(
         over so much speech say little about one emotion.
     """
     padded = _prepare(samples, sample_rate_hz)
-    level: Run = "functionals" if parameters.level == "functionals" else "lld"
-    try:
-        smile = _smile(parameters.feature_set, level)
-        with warnings.catch_warnings(), uninterrupted():
-            warnings.simplefilter("ignore", UserWarning)  # its name for "too short", which padding rules out
-            values = smile(padded, OPENSMILE_RATE_HZ)
-    except _opensmile_error() as error:
-        raise AffettoError(f"openSMILE refused the clip: {error}.") from error
-    found = _finite(values[0].T)
-    return rank_correlations(found) if parameters.level == "correlations" else found
-
-
-def extract_levels(
-    samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
-) -> dict[Level, np.ndarray]:
-    """Run openSMILE once for all levels of a recording: functionals and LLD each cost nearly as much alone.
-
-    Parameters
-    ----------
-    samples, sample_rate_hz
-        As in `extract_opensmile`.
-    feature_set
-        Feature set of all.
-
-    Returns
-    -------
-    dict
-        Level -> exactly what `extract_opensmile` returns for it.
-
-    Raises
-    ------
-    AffettoError
-        When the recording is longer than 10 minutes.
-    """
-    padded = _prepare(samples, sample_rate_hz)
     extractor = _smile(feature_set, "functionals")
-    from opensmile.core.lib import OpenSMILE
+    from opensmile.core.lib import OpenSMILE, OpenSmileException
 
     found: dict[Run, list[np.ndarray]] = {level: [] for level in _SINKS}
     run = OpenSMILE()
@@ -149,12 +119,11 @@ def extract_levels(
         run.external_audio_source_set_eoi(_SOURCE)
         with uninterrupted():
             run.run()
-    except _opensmile_error() as error:
+    except OpenSmileException as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     finally:
         run.free()
-    functionals, lld = (_finite(np.vstack(found[level])) for level in ("functionals", "lld"))
-    return {"functionals": functionals, "lld": lld, "correlations": rank_correlations(lld)}
+    return _finite(np.vstack(found["functionals"])), _finite(np.vstack(found["lld"]))
 
 
 def correlation_names(descriptors: Sequence[str]) -> tuple[str, ...]:
@@ -244,10 +213,3 @@ def _smile(feature_set: FeatureSetName, level: Run) -> Any:
         feature_level=levels[level],
         num_workers=1,
     )
-
-
-def _opensmile_error() -> type[Exception]:
-    from opensmile.core.lib import OpenSmileException
-
-    error: type[Exception] = OpenSmileException
-    return error

@@ -60,8 +60,23 @@ class EncoderParameters(FeatureParameters):
         return tuple(f"{kind}_{number}" for kind in kinds for number in numbers)
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Run the encoder; see `extract_encoder`."""
-        return extract_encoder(samples, sample_rate_hz, self)
+        """Run the encoder on a recording.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [n_frames, n_layers * width]; for statistics [1, 2 * n_layers * width], the mean of the
+            frames, then their standard deviation.
+        """
+        mono = prepare_samples(samples, sample_rate_hz, SAMPLE_RATE_HZ)
+        if self.level_dbfs is not None:
+            rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
+            gain = 10 ** (self.level_dbfs / 20) / max(rms, _SMALLEST_RMS)
+            mono = np.clip(mono * np.float32(gain), -1.0, LARGEST_SAMPLE)
+        frames = embed(mono, encoder_weights(self.name), self.layers)
+        if self.level == "frames":
+            return frames
+        return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])[None]
 
     def describe(self) -> dict[str, Any]:
         """Return what values depend on, the digest of the weights included."""
@@ -81,40 +96,6 @@ class EncoderParameters(FeatureParameters):
         if len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers names one twice: {list(self.layers)}")
         return self
-
-
-def extract_encoder(samples: np.ndarray, sample_rate_hz: int, parameters: EncoderParameters) -> np.ndarray:
-    """Run an encoder on a recording.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0.
-    sample_rate_hz
-        Resampled to 16 kHz when it differs.
-    parameters
-        Encoder, layers, what is wanted of their frames, and the level the recording is brought to before.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_frames, n_layers * width] with a frame every 20 ms; for statistics
-        [1, 2 * n_layers * width], the mean of the frames, then their standard deviation.
-
-    Raises
-    ------
-    AffettoError
-        When the weights are not on this machine or damaged, or the recording is empty or not finite.
-    """
-    mono = prepare_samples(samples, sample_rate_hz, SAMPLE_RATE_HZ)
-    if parameters.level_dbfs is not None:
-        rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
-        gain = 10 ** (parameters.level_dbfs / 20) / max(rms, _SMALLEST_RMS)
-        mono = np.clip(mono * np.float32(gain), -1.0, LARGEST_SAMPLE)
-    frames = embed(mono, encoder_weights(parameters.name), parameters.layers)
-    if parameters.level == "frames":
-        return frames
-    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])[None]
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.features.mfcc import MfccParameters, extract_mfcc
+from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.notes import (
     PITCHES,
     NoteEvents,
@@ -94,38 +94,20 @@ class MidtermParameters(FeatureParameters):
         return tuple(name for group in self.groups for name in _DIMENSIONS[group])
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Describe the windows of a recording; see `extract_midterm`."""
-        return extract_midterm(samples, sample_rate_hz, self)
+        """Describe the windows of a recording, float32 [n_windows, n_dimensions].
+
+        Row i describes the window around i · hop, up to the end of the recording; the windows at both ends
+        are moved inside, and a clip shorter than the window has one for all rows.
+        """
+        music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), self)
+        columns = [_GROUPS[group](music) for group in self.groups]
+        return np.concatenate(columns, axis=1).astype(np.float32)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.groups)) != len(self.groups):
             raise ValueError(f"groups names one twice: {list(self.groups)}")
         return self
-
-
-def extract_midterm(samples: np.ndarray, sample_rate_hz: int, parameters: MidtermParameters) -> np.ndarray:
-    """Describe music over windows of some seconds.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0; any length from one sample.
-    sample_rate_hz
-        Resampled to 22,050 Hz when it differs.
-    parameters
-        Window, hop and groups of descriptors.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_windows, n_dimensions], columns as `dimensions` says. Row i describes the window around
-        i · hop, up to the end of the recording; the windows at both ends are moved inside, and a
-        clip shorter than the window has one for all rows.
-    """
-    music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), parameters)
-    columns = [_GROUPS[group](music) for group in parameters.groups]
-    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -137,7 +119,7 @@ class _Music:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        return extract_mfcc(self.mono, MIDTERM_RATE_HZ, _FRAMES).astype(np.float64)
+        return _FRAMES.extract(self.mono, MIDTERM_RATE_HZ).astype(np.float64)
 
     @cached_property
     def semitones(self) -> np.ndarray:
