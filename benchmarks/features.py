@@ -52,9 +52,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 NKULULEKO = PROJECT / ".nkululeko/bin/python"
 FIRST_CALL = """
 import numpy as np
-from affetto.features.extract import extract_one
 from affetto.features.table import {kind}
-extract_one(np.full(48_000, 0.01, np.float32), 16_000, {kind}())
+{kind}().extract(np.full(48_000, 0.01, np.float32), 16_000)
 """
 KINDS = {"mfcc": MfccParameters, "log_mel": LogMelParameters, "functionals": OpenSmileParameters}
 RATE_HZ, WORKERS = 16_000, 2

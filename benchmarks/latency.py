@@ -21,7 +21,7 @@ from timing import heading, row, spread
 from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extract import extract_one, extract_recording, extract_together
+from affetto.features.extract import extract_recording, extract_together
 from affetto.features.table import (
     FeatureParameters,
     LogMelParameters,
@@ -77,7 +77,7 @@ def print_latency(recording: Path, model: Estimator, runs: int) -> None:
     _print_spread(steps, runs)
     if len(opensmile) > 1:
         heading("openSMILE, a run for each feature, for comparison")
-        alone = {name: lambda p=p: extract_one(samples[RATE_HZ], RATE_HZ, p) for name, p in opensmile.items()}
+        alone = {name: lambda p=p: p.extract(samples[RATE_HZ], RATE_HZ) for name, p in opensmile.items()}
         _print_spread(alone, runs)
 
 

@@ -16,7 +16,7 @@ from affetto.audio.decode import read_audio
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
-from affetto.features.extract import extract, extract_one
+from affetto.features.extract import extract
 from affetto.features.table import FeatureParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -81,7 +81,7 @@ def _extract(root: Path, paths: pd.Series, features: Sequence[FeatureParameters]
     for parameters in features:
         for path in paths:
             samples, rate = read_audio(root / path, sample_rate_hz=parameters.rate_hz)
-            extract_one(samples, rate, parameters)
+            parameters.extract(samples, rate)
 
 
 def _fill(folder: Path, clips: pd.DataFrame, root: Path, features: Mapping[str, FeatureParameters]) -> None:

@@ -89,7 +89,6 @@ def test_align_keeps_common_clips_in_order():
     aligned = FeatureSet.align(features, ["c/4", "c/0", "c/2"])
     assert aligned.clip_ids == ("c/4", "c/2")
     assert (len(aligned), aligned.n_clips, list(aligned)) == (2, 2, ["a", "b"])
-    assert aligned.parameters == {"a": {"n": 2}, "b": {"n": 2}}
 
 
 def test_a_set_of_other_clips_is_refused():

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
-from affetto.features.extract import extract, extract_one, extract_shard
+from affetto.features.extract import extract, extract_shard
 from affetto.features.store import SHARD_FOLDER, FeatureStore
 from affetto.features.table import (
     FeatureTable,
@@ -61,7 +61,7 @@ def test_stored_features_equal_direct_extraction(corpus, store, tmp_path, n_jobs
     assert features.clip_ids == tuple(clips["clip_id"])
     assert features.parameters == MEL.describe()
     for i in (0, 17, 29):
-        expected = extract_one(*read_audio(root / f"{i:02d}.wav"), MEL)
+        expected = MEL.extract(*read_audio(root / f"{i:02d}.wav"))
         np.testing.assert_array_equal(features[i], expected)
 
 
@@ -79,7 +79,7 @@ def test_several_features_are_extracted_at_once_and_each_computes_what_it_lacks(
     for name, parameters in wanted.items():
         for path, values in zip(clips["path"], found[name].features, strict=True):
             samples, rate = read_audio(root / path, sample_rate_hz=parameters.rate_hz)
-            np.testing.assert_array_equal(values, extract_one(samples, rate, parameters))
+            np.testing.assert_array_equal(values, parameters.extract(samples, rate))
 
 
 def test_what_one_feature_does_not_take_is_extracted_for_the_others(corpus, tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_clips_of_another_corpus_are_read_below_its_own_root(corpus, tmp_path, a
     *found, features = run((clips, root), tmp_path, other_roots=roots)
     assert found == [4, 0, 0]
     for i, file in enumerate(["00.wav", "20.wav", "02.wav", "20.wav"]):
-        np.testing.assert_array_equal(features[i], extract_one(*read_audio(root / file), MEL))
+        np.testing.assert_array_equal(features[i], MEL.extract(*read_audio(root / file)))
     assert run((clips, root), tmp_path, other_roots=roots)[:3] == (0, 4, 0)
 
 
@@ -195,7 +195,7 @@ def test_a_clip_that_crashes_its_worker_costs_itself_only(corpus, store, tmp_pat
     assert "c/07" in caplog.text
     assert features.clip_ids == tuple(clip_id for clip_id in clips["clip_id"] if clip_id != "c/07")
     for i, name in ((6, "06"), (7, "08"), (28, "29")):
-        np.testing.assert_array_equal(features[i], extract_one(*read_audio(root / f"{name}.wav"), MEL))
+        np.testing.assert_array_equal(features[i], MEL.extract(*read_audio(root / f"{name}.wav")))
     assert run(corpus, tmp_path, executor=two)[:3] == (0, 29, 1)  # alone now, and still not in this process
 
 
@@ -293,7 +293,7 @@ def test_two_processes_fill_one_store(corpus, tmp_path):
     assert [process.wait(timeout=100) for process in processes] == [0, 0]
     *found, features = run(corpus, tmp_path)
     assert found == [0, 30, 0]
-    np.testing.assert_array_equal(features[7], extract_one(*read_audio(corpus[1] / "07.wav"), MEL))
+    np.testing.assert_array_equal(features[7], MEL.extract(*read_audio(corpus[1] / "07.wav")))
     assert not list(tmp_path.rglob(f"*{PARTIAL_SUFFIX}"))
 
 
@@ -340,7 +340,7 @@ def test_shards_are_bounded_in_clips_seconds_and_bytes(corpus, store, tmp_path, 
         assert sum(sizes) <= 40_000 or len(ids) == 1  # a clip larger than the bound is alone
         assert sum(clip_id < "c/05" for clip_id in ids) <= 1
     assert features.clip_ids == tuple(clips["clip_id"])
-    np.testing.assert_array_equal(features[29], extract_one(*read_audio(root / "29.wav"), MEL))
+    np.testing.assert_array_equal(features[29], MEL.extract(*read_audio(root / "29.wav")))
 
 
 @pytest.fixture

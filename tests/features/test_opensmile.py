@@ -7,7 +7,6 @@ from scipy.stats import spearmanr
 
 from affetto.audio.decode import resample
 from affetto.errors import AffettoError
-from affetto.features.extract import extract_one
 from affetto.features.opensmile import (
     OpenSmileParameters,
     correlation_names,
@@ -95,8 +94,8 @@ def test_names_are_in_the_order_of_the_values():
 def test_opensmile_yields_them_as_a_level_of_its_own():
     samples = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
     parameters = OpenSmileParameters(level="correlations")
-    lld = extract_one(samples, 16_000, OpenSmileParameters(level="lld"))
-    found = extract_one(samples, 16_000, parameters)
+    lld = OpenSmileParameters(level="lld").extract(samples, 16_000)
+    found = parameters.extract(samples, 16_000)
     np.testing.assert_array_equal(found, rank_correlations(lld))
     assert found.shape == (1, len(parameters.dimensions())) == (1, 2080)
     assert parse_description(parameters.describe()) == parameters

@@ -4,7 +4,7 @@ import numpy as np
 import soundfile
 
 from affetto.audio.decode import read_audio
-from affetto.features.extract import extract_one, extract_recording
+from affetto.features.extract import extract_recording
 from affetto.features.table import LogMelParameters, MfccParameters, OpenSmileParameters
 
 
@@ -27,5 +27,5 @@ def test_a_recording_is_described_as_by_feature(tmp_path):
     assert list(found) == list(wanted)
     for name, parameters in wanted.items():
         samples, rate = read_audio(tmp_path / "a.wav", sample_rate_hz=parameters.rate_hz)
-        np.testing.assert_array_equal(found[name][0], extract_one(samples, rate, parameters))
+        np.testing.assert_array_equal(found[name][0], parameters.extract(samples, rate))
         assert (found[name].clip_ids, found[name].parameters) == (("a",), parameters.describe())

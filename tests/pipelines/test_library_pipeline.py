@@ -17,7 +17,6 @@ from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extract import extract_one
 from affetto.features.table import FeatureTable, MfccParameters, MidtermParameters
 from affetto.models.registry import build_estimator
 from affetto.parallel import ExecutorParameters
@@ -58,7 +57,7 @@ def trained(tmp_path_factory):
             name: ClipFeatures.from_arrays(
                 name,
                 ids,
-                [extract_one(piece, RATE, kind) for piece in pieces],
+                [kind.extract(piece, RATE) for piece in pieces],
                 dimensions=kind.dimensions(),
                 hop_s=kind.frame_s,
                 parameters=kind.describe(),

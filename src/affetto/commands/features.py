@@ -33,7 +33,7 @@ def status(side: str | None, env: str | None, as_json: bool) -> None:
     from affetto.features.status import store_status
 
     with one_sentence(), feature_stores(env, side) as entries:
-        found = [(entry, store_status(entry.store, entry.wanted)) for entry in entries]
+        found = [(entry, store_status(entry.store, *entry.wanted)) for entry in entries]
     if as_json:
         echo_json([_json(entry, status) for entry, status in found])
     else:

@@ -281,11 +281,6 @@ class FeatureSet(Mapping[str, ClipFeatures]):
         """Hash of what all values depend on."""
         return _digest(*(f"{name}:{self[name].fingerprint}".encode() for name in sorted(self)))
 
-    @property
-    def parameters(self) -> dict[str, dict[str, Any]]:
-        """Parameters of each feature by name."""
-        return {name: feature.parameters for name, feature in self.items()}
-
     def take(self, indices: Sequence[int] | np.ndarray) -> FeatureSet:
         """Return the clips at `indices`, in that order."""
         return FeatureSet({name: feature.take(indices) for name, feature in self.items()})

@@ -98,31 +98,6 @@ class ShardJob:
     condition: AnyCondition | None = None
 
 
-def extract_one(samples: np.ndarray, sample_rate_hz: int, parameters: FeatureParameters) -> np.ndarray:
-    """Compute a feature of a recording.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0.
-    sample_rate_hz
-        Its sample rate; the extractor resamples.
-    parameters
-        Their type says which feature.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_frames, n_dimensions]; one row where the feature is a vector.
-
-    Raises
-    ------
-    AffettoError
-        When the recording is empty, not finite, or too long for openSMILE.
-    """
-    return parameters.extract(*parameters.prepare(samples, sample_rate_hz))
-
-
 def extract_together(
     samples: Mapping[int, np.ndarray], parameters: Mapping[str, FeatureParameters]
 ) -> dict[str, np.ndarray]:
@@ -138,7 +113,7 @@ def extract_together(
     Returns
     -------
     dict
-        Name → float32 [n_frames, n_dimensions], what `extract_one` gives.
+        Name → float32 [n_frames, n_dimensions], what `FeatureParameters.extract` gives.
     """
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
@@ -154,7 +129,7 @@ def extract_together(
                     runs[run] = run_opensmile(*prepared[key], wanted.feature_set)
                 found[name] = wanted.of_run(*runs[run])
             else:
-                found[name] = wanted.extract(*prepared[key])
+                found[name] = wanted.measure(*prepared[key])
     return found
 
 
@@ -278,18 +253,17 @@ def fill(
     tuple
         Key → why it could not be computed, and name of each feature → which clips were there, bool [n_clips].
     """
-    there, wanted = {}, {}
+    there, missing = {}, {}
     for name, target in targets.items():
         target.store.sweep()
         there[name] = target.store.rows().find(keys[name]) >= 0
-        missing = np.flatnonzero(~there[name])
-        wanted[name] = np.zeros(len(clips), dtype=bool)
-        wanted[name][missing[np.unique(keys[name][missing], return_index=True)[1]]] = True
-        if len(missing):
+        lacking = np.flatnonzero(~there[name])
+        lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
+        missing[name] = np.zeros_like(keys[name])
+        missing[name][lacking] = keys[name][lacking]
+        if len(lacking):
             target.parameters.check_available()
-    positions = np.flatnonzero(np.any(list(wanted.values()), axis=0))
-    template = ShardJob((), targets, condition)
-    jobs = _Jobs(clips, root, other_roots, positions, keys, wanted, template, executor)
+    jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
     done = map_divisible(
         extract_shard, jobs, executor, divide=single_clips, description=what, total_units=jobs.sizes
     )
@@ -341,30 +315,25 @@ def clip_keys(
         As for `extract`.
     """
     described = json.dumps([parameters.describe(), parameters.library_versions()], sort_keys=True)
-    columns = clips.reindex(columns=["path", "content_hash", "start_s", "end_s"])
-    folders, folder_of = clip_folders(clips, root, other_roots)
     keys = np.empty(len(clips), dtype=KEY_DTYPE)
     for start in range(0, len(clips), _CLIPS_AT_ONCE):  # strings of all clips at once would fill memory
-        part = columns.iloc[start : start + _CLIPS_AT_ONCE]
-        times = part[["start_s", "end_s"]].to_numpy(dtype=np.float64, na_value=np.nan)
-        rows = zip(part["path"], part["content_hash"], times.tolist(), strict=True)
-        for i, (path, content, (start_s, end_s)) in enumerate(rows, start=start):
+        part = clips.iloc[start : start + _CLIPS_AT_ONCE]
+        columns = part.reindex(columns=["content_hash", "start_s", "end_s"])
+        times = columns[["start_s", "end_s"]].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
+        rows = zip(columns["content_hash"], clip_paths(part, root, other_roots), times, strict=True)
+        for i, (content, path, (start_s, end_s)) in enumerate(rows, start=start):
             # Without an audit the file's name, size and date say what the audio is.
-            audio = content if isinstance(content, str) else _file_identity(folders[folder_of[i]] / str(path))
-            identity = json.dumps([audio, *_part(start_s, end_s), described])
-            keys[i] = key_of(identity.encode())
+            audio = content if isinstance(content, str) else _file_identity(path)
+            keys[i] = key_of(json.dumps([audio, *_part(start_s, end_s), described]).encode())
     return keys
 
 
-def clip_folders(
-    clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path]
-) -> tuple[Sequence[Path], np.ndarray]:
-    """Return the folders of the corpora, absolute, and which of them holds each clip, int16 [n_clips]."""
-    folders = [absolute(folder) for folder in (root, *other_roots.values())]
-    if not other_roots:
-        return folders, np.zeros(len(clips), dtype=np.int16)
-    names = clips["corpus"].astype("category").cat.set_categories(list(other_roots))
-    return folders, names.cat.codes.to_numpy(dtype=np.int16) + np.int16(1)  # a corpus of no other root is -1
+def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path]) -> Iterator[Path]:
+    """Yield where each clip of a table is; relative are its `path`s to the root of its `corpus`."""
+    own, others = absolute(root), {corpus: absolute(folder) for corpus, folder in other_roots.items()}
+    columns = clips.reindex(columns=["corpus", "path"])
+    for corpus, path in zip(columns["corpus"], columns["path"], strict=True):
+        yield others.get(corpus, own) / str(path)
 
 
 def key_of(identity: bytes) -> bytes:
@@ -373,32 +342,34 @@ def key_of(identity: bytes) -> bytes:
 
 
 class _Jobs(Sequence[Any]):
-    """The jobs of the clips at `positions`: bounded in length, several a worker, each made when asked for."""
+    """Jobs of bounded length, several a worker, each made when it is asked for.
+
+    `missing` says under which key the rows that are to be computed will be found, bytes [n_clips] a feature,
+    empty where there is nothing to do; the other parameters are those of `fill`.
+    """
 
     def __init__(
         self,
         clips: pd.DataFrame,
         root: Path,
         other_roots: Mapping[str, Path],
-        positions: np.ndarray,
-        keys: Mapping[str, np.ndarray],
-        wanted: Mapping[str, np.ndarray],
+        missing: Mapping[str, np.ndarray],
         template: ShardJob,
         executor: ExecutorParameters,
     ) -> None:
-        self._clips = clips.reindex(columns=["clip_id", "path", *_TIMES])
-        self._folders, self._folder_of = clip_folders(clips, root, other_roots)
-        self._positions, self._keys, self._wanted, self._template = positions, keys, wanted, template
-        most = len(positions) // (_SHARDS_A_WORKER * _n_workers(executor))
+        self._clips = clips.reindex(columns=["clip_id", "path", "corpus", *_TIMES])
+        self._roots, self._missing, self._template = (root, other_roots), missing, template
+        self._positions = np.flatnonzero(np.any([keys != b"" for keys in missing.values()], axis=0))
+        most = len(self._positions) // (_SHARDS_A_WORKER * _n_workers(executor))
         most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
-        durations_s = self._clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[positions]
+        durations_s = self._clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._positions]
         bounds, n_clips, length_s = [], most, 0.0
         for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S).tolist()):
             if n_clips == most or length_s + duration_s > MAX_SHARD_S:
                 bounds.append(place)
                 n_clips, length_s = 0, 0.0
             n_clips, length_s = n_clips + 1, length_s + duration_s
-        self._bounds = [*bounds, len(positions)]
+        self._bounds = [*bounds, len(self._positions)]
 
     @property
     def sizes(self) -> list[int]:
@@ -414,19 +385,12 @@ class _Jobs(Sequence[Any]):
         part = self._positions[self._bounds[where] : self._bounds[where + 1]]
         table = self._clips.iloc[part]
         times = table[list(_TIMES)].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        rows = zip(part.tolist(), table["clip_id"], table["path"], times, strict=True)
-        return replace(
-            self._template,
-            clips=tuple(
-                ClipJob(
-                    str(clip_id),
-                    self._folders[self._folder_of[i]] / str(path),
-                    *_part(start_s, end_s),
-                    {name: self._keys[name][i].decode() for name in self._keys if self._wanted[name][i]},
-                )
-                for i, clip_id, path, (start_s, end_s, _) in rows
-            ),
-        )
+        paths = clip_paths(table, *self._roots)
+        clips = []
+        for i, clip_id, path, (start_s, end_s, _) in zip(part, table["clip_id"], paths, times, strict=True):
+            keys = {name: keys[i].decode() for name, keys in self._missing.items() if keys[i]}
+            clips.append(ClipJob(str(clip_id), path, *_part(start_s, end_s), keys))
+        return replace(self._template, clips=tuple(clips))
 
 
 class _Writer:
@@ -514,9 +478,8 @@ def _finish(
     """Make clips the plan of a store, and say what became of them."""
     missing = [(ids[i], keys[i].decode()) for i in np.flatnonzero(~there).tolist()]
     failures = {clip_id: reason_of[key] for clip_id, key in missing if key in reason_of}
-    name, n_reused = target.description.name, int(there.sum())
-    found = (len(ids) - n_reused - len(failures), n_reused, failures)
-    logger.info("%s: computed %d, reused %d, failed %d", name, *found[:2], len(failures))
+    computed, reused, name = len(missing) - len(failures), int(there.sum()), target.description.name
+    logger.info("%s: computed %d, reused %d, failed %d", name, computed, reused, len(failures))
     for clip_id, reason in list(failures.items())[:_REASONS_LOGGED]:
         logger.warning("%s of %s is set aside: %s", name, clip_id, reason)
     if len(failures) == len(ids):
@@ -525,7 +488,7 @@ def _finish(
     plan = Plan(ids, keys, failures, target.description)
     features = target.store.features(plan)
     target.store.write_plan(plan)
-    return Extracted(features, *found)
+    return Extracted(features, computed, reused, failures)
 
 
 @lru_cache(maxsize=1)

@@ -43,7 +43,7 @@ class LogMelParameters(FeatureParameters):
         """Return `mel_0`, `mel_1`, …, from low to high."""
         return tuple(f"mel_{band}" for band in range(self.n_mels))
 
-    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Compute the log-mel spectrogram, float32 [1 + n_samples // hop, n_mels], in dB.
 
         It does not depend on the recording's peak: unlike a spectrogram relative to its maximum, it keeps the

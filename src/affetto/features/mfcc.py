@@ -93,7 +93,7 @@ class MfccParameters(FeatureParameters):
         extras = sorted(self.extras, key=lambda extra: extra == "onset")
         return static + tuple(name for extra in extras for name in EXTRA_DIMENSIONS[extra])
 
-    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Compute coefficients, derivatives and extras, float32 [1 + n_samples // hop, n_dimensions].
 
         Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.

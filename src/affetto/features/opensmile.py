@@ -63,7 +63,7 @@ class OpenSmileParameters(FeatureParameters):
             return correlation_names(_smile(self.feature_set, "lld").feature_names)
         return tuple(_smile(self.feature_set, self.level).feature_names)
 
-    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Run openSMILE, and keep what the level wants; see `run_opensmile`."""
         return self.of_run(*run_opensmile(samples, sample_rate_hz, self.feature_set))
 

@@ -50,8 +50,11 @@ class FeatureParameters(BaseModel):
         """Return the name of each column."""
 
     @abstractmethod
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Compute the feature of a recording that was prepared; as `extract`."""
+
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Compute the feature of a recording that was prepared.
+        """Compute the feature of a recording.
 
         Parameters
         ----------
@@ -70,15 +73,10 @@ class FeatureParameters(BaseModel):
         AffettoError
             When the recording is empty, not finite, or not fit for the feature.
         """
+        return self.measure(*self.prepare(samples, sample_rate_hz))
 
     def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, int]:
-        """Do what `speech` wants done to a recording before the feature is measured.
-
-        Returns
-        -------
-        tuple
-            Samples and their rate: what was given where nothing is wanted, else at `rate_hz`.
-        """
+        """Do what `speech` wants done to a recording; return samples and their rate."""
         if self.speech is None:
             return samples, sample_rate_hz
         mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)

@@ -10,7 +10,6 @@ import pytest
 from affetto.errors import AffettoError
 from affetto.features.encoder.extract import EncoderParameters, encoder_weights
 from affetto.features.encoder.whisper import embed, log_mel
-from affetto.features.extract import extract_one
 from affetto.features.table import parse_description
 
 _SHARED = Path(__file__).parents[4] / "shared"
@@ -93,7 +92,7 @@ def test_an_encoder_that_is_not_here_names_the_command(
     encoder_weights.cache_clear()
     monkeypatch.setenv("AFFETTO_ENCODERS", str(tmp_path))
     with pytest.raises(AffettoError, match=r"affetto encoders fetch whisper-tiny\.en"):
-        extract_one(noise(0.5), 16_000, EncoderParameters())
+        EncoderParameters().extract(noise(0.5), 16_000)
 
 
 def test_the_key_of_the_features_has_the_digest_of_the_weights() -> None:

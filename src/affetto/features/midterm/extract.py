@@ -93,7 +93,7 @@ class MidtermParameters(FeatureParameters):
         """Return the names of the columns, group after group."""
         return tuple(name for group in self.groups for name in _DIMENSIONS[group])
 
-    def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Describe the windows of a recording, float32 [n_windows, n_dimensions].
 
         Row i describes the window around i · hop, up to the end of the recording; the windows at both ends
@@ -119,7 +119,7 @@ class _Music:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        return _FRAMES.extract(self.mono, MIDTERM_RATE_HZ).astype(np.float64)
+        return _FRAMES.measure(self.mono, MIDTERM_RATE_HZ).astype(np.float64)
 
     @cached_property
     def semitones(self) -> np.ndarray:
