@@ -27,9 +27,8 @@ import yaml
 
 from affetto.evaluation.enrolment_report import enrolment_tables
 from affetto.evaluation.highlight_report import highlight_tables
-from affetto.evaluation.report_tables import importance_tables
+from affetto.evaluation.report_tables import importance_tables, stranger_tables
 from affetto.evaluation.robustness import robustness_cells
-from affetto.evaluation.strangers import stranger_tables
 from affetto.evaluation.wording import MISSING, p_value, score
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -17,8 +17,7 @@ from affetto.errors import AffettoError
 from affetto.features.extract import extract
 from affetto.features.log_mel import LogMelParameters
 from affetto.features.store import SHARD_FOLDER
-from affetto.isolation import Lost, map_items
-from affetto.parallel import ExecutorParameters, iterate_shards, map_shards
+from affetto.parallel import ExecutorParameters, Lost, iterate_shards, map_items, map_shards
 
 pytest.importorskip("distributed")
 ALONE = ExecutorParameters(n_jobs=1, progress=False)

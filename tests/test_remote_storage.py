@@ -21,7 +21,7 @@ from affetto.errors import AffettoError
 from affetto.features.extract import extract
 from affetto.features.log_mel import LogMelParameters
 from affetto.features.store import FeatureStore
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, end_workers
 from affetto.results import CacheParameters, ResultStore
 from affetto.storage import as_path
 
@@ -37,13 +37,12 @@ ALONE = ExecutorParameters(n_jobs=1, progress=False)
 def s3(tmp_path_factory):
     """Address of a bucket; the environment tells this process and its workers how to get there."""
     pytest.importorskip("s3fs")
-    from joblib.externals.loky import get_reusable_executor
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    get_reusable_executor(max_workers=1).shutdown()  # its workers were started without the environment below
+    end_workers()  # its workers were started without the environment below
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -55,7 +54,7 @@ def s3(tmp_path_factory):
         as_path("s3://bucket").fs.mkdir("bucket")
         yield "s3://bucket"
         _forget_clients()
-    get_reusable_executor(max_workers=1).shutdown()
+    end_workers()
     server.stop()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from affetto import __version__
+from affetto.commands.cache import cache
 from affetto.commands.corpora import corpora
 from affetto.commands.encoders import encoders
 from affetto.commands.export import export
@@ -150,6 +151,7 @@ def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
         click.echo(library_sentence(described["library.summary"].load()))
 
 
+cli.add_command(cache)
 cli.add_command(corpora)
 cli.add_command(encoders)
 cli.add_command(export)

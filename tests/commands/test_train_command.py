@@ -13,7 +13,7 @@ from affetto.commands.guard import project as in_project
 from affetto.commands.train import LARGE, find_corpus, prepare, train_command
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.corpora.parameters import SplitParameters
-from affetto.models.specification import ExperimentParameters
+from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.pipelines.model_table import read_tables
 
 

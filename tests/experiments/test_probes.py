@@ -10,24 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
-from affetto.evaluation.enrolment import ENROLMENT_COLUMNS
-from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS
-from affetto.evaluation.importance import IMPORTANCE_COLUMNS
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS
-from affetto.evaluation.strangers import STRANGER_COLUMNS
 from affetto.experiments import probes
-from affetto.experiments.probes import FittedFolds, ProbedModel, probe
-from affetto.experiments.robustness import Recordings
+from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification, cross_validate
+from affetto.experiments.enrolment import ENROLMENT_COLUMNS
+from affetto.experiments.highlights import HIGHLIGHT_COLUMNS
+from affetto.experiments.importance import IMPORTANCE_COLUMNS
+from affetto.experiments.novelty import STRANGER_COLUMNS
+from affetto.experiments.probe_tables import probe_table
+from affetto.experiments.probes import Experiment, Recordings, choose_clips
+from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
-from affetto.models.experiment import cross_validate
-from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.results import CacheParameters
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 KEPT = ExperimentParameters(keep_models=True)
@@ -78,28 +79,25 @@ def fit(
     root: Path,
     experiment: ExperimentParameters = KEPT,
     recordings: Path = Path(),
-) -> FittedFolds:
+) -> Experiment:
     """Cross-validate models and keep them, as the pipeline does."""
-    store, folds = ResultStore(root / "results"), clips.loc[clips["emotion"].notna(), ["clip_id", "fold"]]
-    probed = {
-        name: ProbedModel(
+    folds = clips.loc[clips["emotion"].notna(), ["clip_id", "fold"]]
+    cache = CacheParameters(**{name: root / name for name in ("features", "results", "models", "degraded")})
+    predictions = {
+        name: cross_validate(
             each,
-            cross_validate(
-                each,
-                FeatureSet({feature: features[feature] for feature in each.features}),
-                clips,
-                folds,
-                experiment=experiment,
-                executor=HERE,
-                store=store,
-                models=root / "models",
-                description=name,
-            ).predictions,
-        )
+            FeatureSet({feature: features[feature] for feature in each.features}),
+            clips,
+            folds,
+            experiment=experiment,
+            cache=cache,
+            executor=HERE,
+            description=name,
+        ).predictions
         for name, each in models.items()
     }
     where = Recordings(clips, recordings, {}, root / "degraded")
-    return FittedFolds(probed, features, where, folds, experiment, store, root / "models", HERE)
+    return Experiment(models, predictions, features, where, folds, experiment, cache, HERE)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +183,7 @@ def toned(tones, tmp_path):
 
 
 def test_models_that_read_descriptors_are_asked_which_they_need(voiced):
-    told = probe(voiced, evaluation(), "importance")
+    told = probe_table(voiced, evaluation(), "importance")
 
     assert list(told["model"].unique()) == ["lld", "svm"]
     assert (told["uar"] == 1).all()
@@ -195,7 +193,7 @@ def test_models_that_read_descriptors_are_asked_which_they_need(voiced):
 
 
 def test_speakers_are_enrolled_with_the_models_that_can(speakers):
-    told = probe(speakers, evaluation(), "enrolment")
+    told = probe_table(speakers, evaluation(), "enrolment")
 
     assert told[["model", "n_enrolled", "n_speakers"]].to_numpy().tolist() == [["lld", 4, 9], ["lld", 8, 9]]
     assert (told["uar_anyone"] < 0.8).all()
@@ -205,7 +203,7 @@ def test_speakers_are_enrolled_with_the_models_that_can(speakers):
 
 
 def test_models_that_attend_are_asked_about_their_highlights(moments):
-    (row,) = probe(moments, evaluation(), "highlights").to_dict("records")
+    (row,) = probe_table(moments, evaluation(), "highlights").to_dict("records")
 
     assert (row["model"], row["n_clips"], row["length_s"]) == ("lstm", 36, 1.5)
     assert row["uar_highlight"] > row["uar_random"] + 0.1
@@ -215,7 +213,7 @@ def test_models_that_attend_are_asked_about_their_highlights(moments):
 def test_every_model_is_tested_in_every_condition(toned, monkeypatch):
     monkeypatch.setattr("av.codecs_available", frozenset())  # as if this FFmpeg had no AAC
 
-    told = probe(toned, evaluation(), "robustness").set_index(["model", "condition"])
+    told = probe_table(toned, evaluation(), "robustness").set_index(["model", "condition"])
 
     assert list(told.index) == [(name, condition) for condition in CONDITIONS for name in TONE_MODELS]
     assert told.loc[("svm", "flac"), ["change", "within_tolerance", "n_clips"]].tolist() == [
@@ -223,7 +221,7 @@ def test_every_model_is_tested_in_every_condition(toned, monkeypatch):
         "no",
         12,
     ]
-    clean = toned.models["svm"].predictions
+    clean = toned.predictions["svm"]
     recall = (clean["label"] == clean["predicted"]).groupby(clean["label"]).mean()
     assert told.loc[("svm", "flac"), "uar_clean"] == pytest.approx(recall.mean())
     assert told.loc[("svm", "drowned"), "change"] < -20
@@ -245,7 +243,7 @@ def test_strangers_are_heard_by_the_models_of_all_folds(toned, tmp_path):
         "unlabelled": {"kind": "unlabelled"},
     }
 
-    told = probe(
+    told = probe_table(
         toned, evaluation(strangers=strangers, robustness={"max_clips_per_fold": 2}), "strangers"
     ).set_index(["model", "strangers"])
 
@@ -264,7 +262,7 @@ def test_unlabelled_clips_are_strangers_to_the_model_that_did_not_hear_their_gro
     clips = clips.copy()
     clips.loc[[0, 7], "emotion"] = None  # one of each fold
 
-    told = probe(
+    told = probe_table(
         fit(features, clips, TONE_MODELS, tmp_path, TWICE, root),
         evaluation(strangers={"unlabelled": {"kind": "unlabelled"}}),
         "strangers",
@@ -295,26 +293,25 @@ COLUMNS = {
 @pytest.mark.parametrize("name", ASKED)
 def test_models_are_asked_once(request, monkeypatch, name):
     fitted = request.getfixturevalue(ASKED[name])
-    first = probe(fitted, evaluation(), name)
+    first = probe_table(fitted, evaluation(), name)
 
     def refuse(*_):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(probes, "load_estimator", refuse)
-    monkeypatch.setattr("affetto.experiments.answers.load_estimator", refuse)
     monkeypatch.setattr("affetto.features.extract.extract_together", refuse)
 
-    pd.testing.assert_frame_equal(probe(fitted, evaluation(), name), first)
+    pd.testing.assert_frame_equal(probe_table(fitted, evaluation(), name), first)
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_a_model_that_is_missing_stops_the_probe(request, name):
+def test_a_model_that_is_missing_stops_the_probe_table(request, name):
     fitted = replace(
-        request.getfixturevalue(ASKED[name]), experiment=ExperimentParameters(keep_models=True, n_seeds=3)
+        request.getfixturevalue(ASKED[name]), parameters=ExperimentParameters(keep_models=True, n_seeds=3)
     )
 
     with pytest.raises(AffettoError, match="is not kept"):
-        probe(fitted, evaluation(), name)
+        probe_table(fitted, evaluation(), name)
 
 
 @pytest.mark.parametrize(
@@ -337,10 +334,10 @@ def test_nothing_to_ask_is_said_once_and_gives_the_reason_as_its_table(
 ):
     fitted = request.getfixturevalue(ASKED[name])
     if models is not None:
-        fitted = replace(fitted, models={each: ProbedModel(models[each], pd.DataFrame()) for each in models})
+        fitted = replace(fitted, models=models)
     caplog.set_level("INFO", logger="affetto")
 
-    told = probe(fitted, evaluation(**changed), name)
+    told = probe_table(fitted, evaluation(**changed), name)
 
     assert told["model"].isna().tolist() == [True]
     assert tuple(told.columns) == tuple(dict.fromkeys([*COLUMNS[name], "note"]))
@@ -352,10 +349,36 @@ def test_nothing_to_ask_is_said_once_and_gives_the_reason_as_its_table(
 
 @pytest.mark.parametrize("name", ASKED)
 def test_without_kept_models_nobody_is_asked(request, caplog, name):
-    fitted = replace(request.getfixturevalue(ASKED[name]), experiment=ExperimentParameters())
+    fitted = replace(request.getfixturevalue(ASKED[name]), parameters=ExperimentParameters())
     caplog.set_level("INFO", logger="affetto")
 
-    assert probe(fitted, evaluation(), name)["model"].isna().tolist() == [True]
+    assert probe_table(fitted, evaluation(), name)["model"].isna().tolist() == [True]
     (message,) = caplog.messages
     assert "keep_models is false" in message
     assert not fitted.recordings.degraded.exists()
+
+
+def tables(emotions, fold):
+    ids = [f"c/{i}" for i in range(len(emotions))]
+    return pd.DataFrame({"clip_id": ids, "emotion": emotions}), pd.DataFrame({"clip_id": ids, "fold": fold})
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), min_size=1), st.integers(1, 9))
+def test_no_fold_has_more_clips_than_asked_for_and_emotions_are_balanced(drawn, most):
+    clips, folds = tables(*map(list, zip(*drawn, strict=True)))
+
+    chosen = folds.merge(clips, on="clip_id").set_index("clip_id").loc[choose_clips(clips, folds, most)]
+
+    assert -1 not in set(chosen["fold"])
+    for fold, of_fold in folds[folds["fold"] >= 0].groupby("fold"):
+        assert (chosen["fold"] == fold).sum() == min(most, len(of_fold))
+        whole = clips[clips["clip_id"].isin(of_fold["clip_id"])]["emotion"].value_counts()
+        taken = chosen[chosen["fold"] == fold]["emotion"].value_counts().reindex(whole.index, fill_value=0)
+        short = taken[taken < whole]  # an emotion that has clips left has no fewer than any other, but one
+        assert short.empty or taken.max() - short.min() <= 1
+
+
+def test_without_a_limit_all_tested_clips_are_taken():
+    clips, folds = tables(["a"] * 4, [0, -1, 1, 1])
+
+    assert choose_clips(clips, folds, None) == ["c/0", "c/2", "c/3"]

@@ -10,9 +10,9 @@ from kedro.config import OmegaConfigLoader
 from affetto.audio.speech import SpeechParameters
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.features.table import FeatureTable
 from affetto.models.registry import build_estimator
-from affetto.models.specification import ExperimentParameters
 from affetto.pipelines.model_table import SIDES, read_tables
 
 CONF = Path(__file__).parents[2] / "conf"

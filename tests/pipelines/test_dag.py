@@ -100,14 +100,14 @@ def test_layers_are_in_the_order_of_the_data(graphs, name):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_model_is_two_nodes_and_a_side_is_scored_by_one(graphs, name):
+def test_a_model_is_one_node_and_a_side_is_scored_by_one(graphs, name):
     tasks = [node for node in graphs[name]["nodes"] if node["type"] == "task"]
     # The modular pipelines of a step are its box and the boxes around it: the longest is its own.
     own = Counter(max(task["modular_pipelines"], key=len) for task in tasks)
     models = {box: count for box, count in own.items() if "." in box}
 
     assert models
-    assert max(models.values()) <= 2
+    assert set(models.values()) == {1}
     scoring = Counter(task["name"] for task in tasks if task["name"].startswith("score_"))
     sides = {"theme": {"music"}, "voice": {"voice"}}.get(name, {"music", "voice"})
     assert {task for task in scoring if task.endswith("emotion_models")} == {

@@ -13,12 +13,12 @@ from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments import robustness
-from affetto.experiments.probes import PROBES
+from affetto.experiments import probes
+from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentParameters, ModelSpecification
+from affetto.experiments.probe_tables import PROBES
 from affetto.features.extract import extract
-from affetto.features.table import MfccParameters
+from affetto.features.mfcc import MfccParameters
 from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.emotion import nodes, pipeline
 from affetto.results import CacheParameters
@@ -84,7 +84,7 @@ def catalog(tmp_path):
 
 def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, catalog, monkeypatch):
     made, heard, running = [], {}, []
-    extract, validate, fit_all = robustness.extract_degraded, nodes.cross_validate, nodes.fit_on_everything
+    extract, validate = probes.extract_degraded, nodes.cross_validate
 
     def note_extraction(*arguments, **named):
         made.append(named["name"])
@@ -101,17 +101,13 @@ def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, 
         estimator.fit = listen
         return estimator
 
-    def note_model(step):
-        def run(specification, *arguments, **named):
-            running.append(next(name for name, each in MODELS.items() if each == specification))
-            return step(specification, *arguments, **named)
+    def note_model(specification, *arguments, **named):
+        running.append(next(name for name, each in MODELS.items() if each == specification))
+        return validate(specification, *arguments, **named)
 
-        return run
-
-    monkeypatch.setattr(robustness, "extract_degraded", note_extraction)
-    monkeypatch.setattr(nodes, "cross_validate", note_model(validate))
-    monkeypatch.setattr(nodes, "fit_on_everything", note_model(fit_all))
-    monkeypatch.setattr("affetto.models.fold_fit.build_estimator", note_fit)
+    monkeypatch.setattr(probes, "extract_degraded", note_extraction)
+    monkeypatch.setattr(nodes, "cross_validate", note_model)
+    monkeypatch.setattr("affetto.experiments.cross_validate.build_estimator", note_fit)
 
     fits = [node for node in pipeline.create_pipeline("voice").nodes if node.name.endswith(tuple(MODELS))]
     names = [node.name for node in fits]
@@ -153,7 +149,7 @@ def test_random_folds_are_left_out_where_nobody_asks_for_the_gap(models, catalog
 
     random = catalog.load("voice.emotion.plain.results")["random_predictions"]
     assert random.empty
-    assert list(random.columns) == list(nodes.RANDOM_PREDICTION_COLUMNS)
+    assert list(random.columns) == list(PREDICTION_COLUMNS)
 
 
 def test_no_track_is_judged_by_a_model_that_was_trained_on_it(models, catalog, tmp_path):
@@ -177,8 +173,6 @@ def test_nothing_is_copied_where_no_model_learns_from_copies(models, monkeypatch
 
 def test_every_fit_of_a_model_that_learns_from_copies_gets_them(models, monkeypatch):
     readers = {node.name for node in pipeline.create_pipeline("voice").nodes if "voice.copies" in node.inputs}
-    assert readers == {
-        f"crnn_lld.{name}.{step}_{name}" for name in ("noisy", "both") for step in ("cross_validate", "fit")
-    }
+    assert readers == {f"crnn_lld.{name}.cross_validate_{name}" for name in ("noisy", "both")}
     monkeypatch.setattr(pipeline, "proposed_model", lambda _: "noisy")
     assert "music.copies" in pipeline.create_library_pipeline().inputs()  # clips never tested, in folds

@@ -12,10 +12,10 @@ from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.evaluation.enrolment import ENROLMENT_COLUMNS
-from affetto.evaluation.importance import IMPORTANCE_COLUMNS
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS
+from affetto.experiments.enrolment import ENROLMENT_COLUMNS
+from affetto.experiments.importance import IMPORTANCE_COLUMNS
+from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.emotion.nodes import score_models
 from affetto.pipelines.reports.pipeline import create_pipeline

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -171,26 +172,22 @@ def _pipeline(
     metrics: Callable[[], dict[str, float]],
     at_the_last_fit: Callable[[], object],
 ) -> Pipeline:
-    found = {"predictions": PREDICTIONS, "histories": HISTORIES}
-
-    def fit_last(_: object) -> Path:
-        at_the_last_fit()
-        return fitted
+    def cross_validate(name: str) -> tuple[dict[str, Any], Path]:
+        found = {"predictions": PREDICTIONS, "histories": HISTORIES, "metrics": {"uar": 0.5}}
+        if name == models[-1]:
+            at_the_last_fit()
+            found["metrics"] = metrics()
+        return found, fitted
 
     nodes = [Node(lambda: CLIPS, None, "voice.clips", name="clips")]
     before = "voice.clips"
     for number, name in enumerate(models):
-        emotion = f"voice.emotion.{name}"
-        last = name == models[-1]
-        nodes += [
-            Node((lambda _: {**found, "metrics": metrics()}) if last
-                 else (lambda _: {**found, "metrics": {"uar": 0.5}}),
-                 before, f"{emotion}.results", name=f"cross_validate_{number}"),
-            Node(fit_last if last else (lambda _: fitted),
-                 f"{emotion}.results", f"{emotion}.model", name=f"fit_{number}"),
-        ]  # fmt: skip
-        before = f"{emotion}.model"
-    scores = {"metrics": {name: {"megabytes": 1.0} for name in models}}
+        outputs = [f"voice.emotion.{name}.results", f"voice.emotion.{name}.model"]
+        run = partial(cross_validate, name)
+        nodes.append(Node(lambda _, run=run: run(), before, outputs, name=f"cross_validate_{number}"))
+        before = outputs[1]
+    enrolment = pd.DataFrame({"model": models, "n_enrolled": 5, "gain": 2.5})
+    scores = {"metrics": {name: {"uar": 0.5, "megabytes": 1.0} for name in models}, "enrolment": enrolment}
     return Pipeline(
         [
             *nodes,

@@ -42,15 +42,8 @@ class Entry:
 
 
 @contextmanager
-def feature_stores(env: str | None, side: str | None) -> Iterator[list[Entry]]:
-    """Yield the feature stores that are on disk or that the parameters plan, working in the project's folder.
-
-    Parameters
-    ----------
-    env
-        Kedro environment; None: the default one.
-    side
-        Only those of a side; None: of both.
+def project_catalog(env: str | None) -> Iterator[Any]:
+    """Yield the catalog of the project in an environment (None: the default one), working in its folder.
 
     Raises
     ------
@@ -63,9 +56,23 @@ def feature_stores(env: str | None, side: str | None) -> Iterator[list[Entry]]:
         # Kedro looks for the project where a session is created.
         session: KedroSession = KedroSession.create(env=env)
         with session:
-            catalog = session.load_context().catalog
-            sides = SIDES if side is None else (side,)
-            yield [entry for each in sides for entry in _of_side(catalog, each)]
+            yield session.load_context().catalog
+
+
+@contextmanager
+def feature_stores(env: str | None, side: str | None) -> Iterator[list[Entry]]:
+    """Yield the feature stores that are on disk or that the parameters plan; see `project_catalog`.
+
+    Parameters
+    ----------
+    env
+        Kedro environment; None: the default one.
+    side
+        Only those of a side; None: of both.
+    """
+    with project_catalog(env) as catalog:
+        sides = SIDES if side is None else (side,)
+        yield [entry for each in sides for entry in _of_side(catalog, each)]
 
 
 def _of_side(catalog: Any, side: str) -> list[Entry]:

@@ -17,8 +17,7 @@ from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.sweep import Part, sweep_clips
 from affetto.errors import AffettoError, name_some, one_line
-from affetto.isolation import Lost
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost
 from affetto.results import ResultStore
 from affetto.storage import as_path
 

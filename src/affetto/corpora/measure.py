@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.audio.content import ContentHash
 from affetto.audio.decode import (
     AudioHeader,
+    ContentHash,
     DecodeError,
     NotFiniteError,
     UnreachableError,

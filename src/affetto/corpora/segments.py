@@ -12,8 +12,7 @@ import pandas as pd
 
 from affetto.audio.decode import DecodeError, Recording, UnreachableError, open_recording
 from affetto.corpora.sweep import Part, sweep_clips
-from affetto.isolation import Lost
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost
 from affetto.results import ResultStore
 from affetto.storage import as_path
 

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from affetto.file_listing import stat_files
-from affetto.isolation import Lost, Selected, map_items
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost, map_items
 from affetto.results import ResultStore
 from affetto.storage import absolute, as_path
 
@@ -78,7 +77,7 @@ def sweep_clips(
             _fill(values, rows, found)
     swept = map_items(
         function,
-        Selected(shards, missing),
+        _Selected(shards, missing),
         executor,
         description=description,
         total_units=[len(shards.rows[index]) for index in missing],
@@ -101,6 +100,27 @@ def _fill(
 ) -> None:
     for name, column in values.items():
         column[rows] = found[name]
+
+
+class _Selected(Sequence[Any]):
+    """Some items of a sequence, taken from it when they are asked for.
+
+    Parameters
+    ----------
+    items
+        The sequence.
+    indices
+        Which of them, in which order.
+    """
+
+    def __init__(self, items: Sequence[Any], indices: Sequence[int]) -> None:
+        self._items, self._indices = items, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._items[self._indices[position]]
 
 
 class _Shards(Sequence[Any]):

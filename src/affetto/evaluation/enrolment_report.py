@@ -24,7 +24,7 @@ def enrolment_figure(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        What `affetto.evaluation.enrolment.gain_of` returned, of all models; may be empty.
+        What `affetto.experiments.enrolment.enrolment_rows` returned, of all models; may be empty.
     """
     if table.empty:
         return nothing("No speaker was enrolled.")

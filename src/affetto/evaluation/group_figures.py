@@ -49,7 +49,7 @@ def importance_figure(importance: pd.DataFrame) -> Figure:
     Parameters
     ----------
     importance
-        What `affetto.evaluation.importance.importance_of` returned, of all models; may be empty.
+        What `affetto.experiments.importance.importance_rows` returned, of all models; may be empty.
     """
     if importance.empty:
         return nothing("The importance of descriptors was not measured.")

@@ -18,6 +18,13 @@ _SELECTIVE = (
     "coverage): a model that knows when it errs gains much. The UAR is over the classes in that half."
 )
 
+_MEASURES = ("novelty", "doubt")
+_STRANGERS = (
+    "AUROC of what a model cannot know against the clips that its folds held out: by its novelty, where it "
+    "learnt one, and by its doubt (1 − its largest probability). 1: every stranger is told, 0.5: chance. "
+    "Intervals are over groups of held-out clips and over strange recordings."
+)
+
 
 @dataclass(frozen=True)
 class ReportTable:
@@ -95,7 +102,7 @@ def importance_tables(importance: pd.DataFrame) -> list[ReportTable]:
     Parameters
     ----------
     importance
-        What `affetto.evaluation.importance.importance_of` returned, of all models.
+        What `affetto.experiments.importance.importance_rows` returned, of all models.
     """
     if importance.empty:
         return []
@@ -168,3 +175,28 @@ def _lost(row: pd.Series[Any]) -> str:
 
 def _points(value: float) -> str:
     return f"{value:.1f}".replace("-", "−")
+
+
+def stranger_tables(table: pd.DataFrame) -> list[ReportTable]:
+    """Write for the report how well models tell strangers; nothing when it was not measured."""
+    if table.empty:
+        return []
+    columns = [
+        (model, measure)
+        for model in dict.fromkeys(table["model"])
+        for measure in _MEASURES
+        if table.loc[table["model"] == model, f"auroc_{measure}"].notna().any()
+    ]
+    rows = []
+    for kind, of_kind in table.groupby("strangers", sort=False):
+        by_model = {row["model"]: row for _, row in of_kind.iterrows()}
+        cells = (_auroc_cell(by_model.get(model), measure) for model, measure in columns)
+        rows.append((str(kind).replace("_", " "), str(of_kind["n_strangers"].max()), *cells))
+    missing = table.loc[table["n_strangers"] == 0, ["strangers", "note"]].drop_duplicates()
+    notes = [f"{str(row.strangers).replace('_', ' ')}: {row.note}." for row in missing.itertuples()]
+    header = ("Strangers", "Clips", *(f"{model}: {measure}" for model, measure in columns))
+    return [ReportTable("strangers", "Strangers", " ".join([_STRANGERS, *notes]), header, tuple(rows))]
+
+
+def _auroc_cell(row: pd.Series[Any] | None, measure: str) -> str:
+    return MISSING if row is None else score(row, f"auroc_{measure}")

@@ -1,1 +1,1 @@
-"""What models make of degraded copies of the clips they were tested with."""
+"""Cross-validation of emotion models, and probes of the models of its folds."""

@@ -1,88 +1,272 @@
-"""Probes: questions put to the fitted model of each fold about changed test clips.
+"""The mechanism of all probes: change test clips, predict with the fold's model, compare.
 
-Robustness (clips as they sound in other conditions), strangers (clips that no model can know), importance
-(descriptors exchanged between clips), enrolment (clips of the same speaker), highlights (excerpts).
-Nothing is fitted; predictions are kept and asked for once.
+Nothing is fitted. A probe puts a question to the model of each fold about its own test clips, or about copies
+of them; predictions are cached, and models that answered before are not even loaded.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
-from affetto.evaluation.asking import Answers, Inquiry, Question, Truth, ask_all
-from affetto.evaluation.enrolment import ENROLMENT_COLUMNS, gain_of
-from affetto.evaluation.enrolment_inquiry import EnrolmentInquiry
-from affetto.evaluation.excerpt_inquiry import FRAMES, ExcerptInquiry
-from affetto.evaluation.exchange_inquiry import ExchangeInquiry
-from affetto.evaluation.highlights import HIGHLIGHT_COLUMNS, worth_of
-from affetto.evaluation.importance import IMPORTANCE_COLUMNS, descriptor_columns, importance_of
+from affetto.audio.conditions import AnyCondition
+from affetto.corpora.splits import ALWAYS_TRAINING
+from affetto.errors import AffettoError
+from affetto.evaluation.metrics import per_seed, uar
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, judged
-from affetto.evaluation.strangers import STRANGER_COLUMNS
-from affetto.experiments.clips import choose_clips
-from affetto.experiments.robustness import Candidate, Recordings, measure_robustness
-from affetto.experiments.strangers import measure_strangers
+from affetto.evaluation.significance import difference_interval
+from affetto.experiments.cross_validate import (
+    ExperimentParameters,
+    FoldModel,
+    ModelSpecification,
+    fold_models,
+    read_features,
+)
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import FoldModel, fold_models
-from affetto.models.registry import estimator_class, load_estimator
-from affetto.models.speakers import several_labels
-from affetto.models.specification import ExperimentParameters, ModelSpecification
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.features.degraded import extract_degraded
+from affetto.models.registry import load_estimator
+from affetto.parallel import ExecutorParameters, map_shards
+from affetto.results import CacheParameters, ResultStore
+from affetto.whole_files import reading
 
-PROBES = {
-    "music": ("importance", "highlights"),
-    "voice": ("robustness", "strangers", "importance", "enrolment"),
-}
-"""Side → the probes of its models."""
-DESCRIPTORS = ("functionals", "egemaps", "lld", "correlations")
-"""Features whose columns have the names of descriptors."""
-_LOGGER = logging.getLogger(__name__)
+VERSION = 1
+"""Of how probes predict. Raise it with every change that gives other predictions of the same model."""
+NOT_PREDICTED = -1
+"""Stands for the class of a clip that the model did not predict."""
+PREDICTION_COLUMNS = ("clip_id", "fold", "seed", "predicted", "probability", "novelty")
+POINTS = 100.0
+"""Points in a UAR of 1: differences in the tables of probes are in points."""
+
+
+class Probe(Protocol):
+    """What the model of a fold does with clips."""
+
+    def description(self) -> dict[str, Any]:
+        """Return all that the result depends on besides the model and the clips, `what` among it."""
+        ...
+
+    def predict(self, model: Any, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Return arrays [..., n_clips] by name; of emotions, positions of classes or `NOT_PREDICTED`."""
+        ...
 
 
 @dataclass(frozen=True)
-class ProbedModel:
-    """A model of the comparison: what it is, and its out-of-fold predictions."""
+class Prediction:
+    """The plain probe: which class, how sure the model is, and how new the clips are to it."""
 
-    specification: ModelSpecification
-    predictions: pd.DataFrame
+    def description(self) -> dict[str, Any]:
+        """Return its name."""
+        return {"what": "prediction"}
+
+    def predict(self, model: Any, features: FeatureSet) -> dict[str, np.ndarray]:
+        """Return `predicted`, its `probability`, and `novelty` (NaN where the model has none)."""
+        probabilities, novelty = model.predict_proba(features), model.novelty(features)
+        return {
+            "predicted": probabilities.argmax(axis=1).astype(np.int64),
+            "probability": probabilities.max(axis=1),
+            "novelty": np.full(features.n_clips, np.nan) if novelty is None else novelty,
+        }
 
 
 @dataclass(frozen=True)
-class FittedFolds:
-    """The models that a cross-validation kept of every fold and seed, and all that it had.
+class Outcome:
+    """What a probe found with the model of one fold.
 
     Attributes
     ----------
-    models
-        By name.
+    fold, seed
+        Which model it was.
+    clip_ids, classes
+        The clips, and the classes of the model.
+    values
+        What `Probe.predict` returned.
+    """
+
+    fold: int
+    seed: int
+    clip_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    values: Mapping[str, np.ndarray]
+
+    def rows(self, predicted: np.ndarray, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
+        """Make a row for each predicted clip.
+
+        Parameters
+        ----------
+        predicted
+            int64 [n_clips], positions of classes; clips that were not predicted have no row.
+        clips
+            `emotion, group`, indexed by `clip_id`.
+        seed
+            A model that predicts again counts as a model of another seed, hence the argument.
+
+        Returns
+        -------
+        DataFrame
+            `clip_id, group, fold, seed, label, predicted`.
+        """
+        chosen = np.flatnonzero(predicted != NOT_PREDICTED)
+        clip_ids = [self.clip_ids[i] for i in chosen]
+        known = clips.loc[clip_ids]
+        return pd.DataFrame(
+            {
+                "clip_id": clip_ids,
+                "group": list(known["group"]),
+                "fold": self.fold,
+                "seed": seed,
+                "label": list(known["emotion"]),
+                "predicted": np.array(self.classes, dtype=object)[predicted[chosen]],
+            }
+        )
+
+    def predictions(self) -> pd.DataFrame:
+        """Return what `Prediction` found: `PREDICTION_COLUMNS`, a row for each clip."""
+        return pd.DataFrame(
+            {
+                "clip_id": list(self.clip_ids),
+                "fold": self.fold,
+                "seed": self.seed,
+                "predicted": np.array(self.classes, dtype=object)[np.asarray(self.values["predicted"])],
+                "probability": np.asarray(self.values["probability"]),
+                "novelty": np.asarray(self.values["novelty"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """A probe, the model of one fold, and the clips; cheap to send to a worker."""
+
+    model: FoldModel
+    features: FeatureSet
+    probe: Probe
+    store: ResultStore
+
+    def key(self) -> dict[str, Any]:
+        """Return all that the result depends on; the name of a model stands for all that it is made of."""
+        return {
+            "version": VERSION,
+            "model": self.model.directory.name,
+            "features": self.features.fingerprint,
+            **self.probe.description(),
+        }
+
+    def outcome(self) -> Outcome | None:
+        """Return what was found earlier; None when the model was not asked yet."""
+        found = self.store.get(self.key())
+        if found is None:
+            return None
+        values = {name: value for name, value in found.items() if name != "classes"}
+        classes = tuple(found["classes"])
+        return Outcome(self.model.fold, self.model.seed, self.features.clip_ids, classes, values)
+
+
+def run_requests(
+    requests: Sequence[Request], executor: ExecutorParameters, description: str
+) -> list[Outcome]:
+    """Run what is not cached yet, and return the outcomes of all requests in order.
+
+    Parameters
+    ----------
+    requests
+        Any number for each model, which is loaded once for all of them.
+    executor
+        Where the models run.
+    description
+        Label of the progress bar.
+
+    Raises
+    ------
+    AffettoError
+        When a result vanishes from the cache meanwhile.
+    """
+    missing: dict[Path, list[Request]] = {}
+    for request in requests:
+        if request.outcome() is None:
+            missing.setdefault(request.model.directory, []).append(request)
+    if missing:
+        shards = list(missing.values())
+        units = [len(each) for each in shards]
+        map_shards(_run_model, shards, executor, description=description, total_units=units, unit="answer")
+    outcomes = [request.outcome() for request in requests]
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if outcome is None:
+            raise AffettoError(
+                f"The answers of fold {request.model.fold} vanished from {request.store.root}: run again."
+            )
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _run_model(requests: Sequence[Request]) -> None:
+    """Run all requests to one model."""
+    directory = requests[0].model.directory
+    with reading(directory, otherwise="delete that folder and run the pipeline of its side again"):
+        model = load_estimator(directory)
+    for request in requests:
+        found = request.probe.predict(model, request.features)
+        request.store.put(request.key(), {"classes": list(model.classes_), **found})
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Where the clips are, and where the features of their degraded copies are cached."""
+
+    clips: pd.DataFrame
+    root: Path
+    other_roots: Mapping[str, Path]
+    degraded: Path
+
+    def in_condition(
+        self, condition: AnyCondition, features: FeatureSet, executor: ExecutorParameters, name: str
+    ) -> FeatureSet:
+        """Return the features of clips as they sound in a condition; `name` labels the progress bar."""
+        return extract_degraded(
+            features,
+            self.clips,
+            condition,
+            root=self.root,
+            other_roots=self.other_roots,
+            stores=self.degraded,
+            executor=executor,
+            name=name,
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The models of a task with those of their folds, and all that cross-validation had.
+
+    Attributes
+    ----------
+    models, predictions
+        Specification and out-of-fold predictions of each model, by name.
     features
         The features of all clips, by name.
     recordings, folds
         Where the clips are; in which fold each is tested.
-    experiment, store, fits, executor
-        As the cross-validation had them.
+    parameters, cache, executor
+        As cross-validation had them.
     """
 
-    models: Mapping[str, ProbedModel]
+    models: Mapping[str, ModelSpecification]
+    predictions: Mapping[str, pd.DataFrame]
     features: Mapping[str, ClipFeatures]
     recordings: Recordings
     folds: pd.DataFrame
-    experiment: ExperimentParameters
-    store: ResultStore
-    fits: Path
+    parameters: ExperimentParameters
+    cache: CacheParameters
     executor: ExecutorParameters
 
     @cached_property
-    def candidates(self) -> dict[str, Candidate]:
-        """The models with those of their folds.
+    def fold_models(self) -> dict[str, list[FoldModel]]:
+        """The models of all folds and seeds, by name.
 
         Raises
         ------
@@ -90,211 +274,158 @@ class FittedFolds:
             When one of them is missing, as in an evaluation long after the models were fitted.
         """
         return {
-            name: Candidate(
-                model.specification.role,
-                model.specification.features,
-                fold_models(
-                    model.specification,
-                    self.read_by(name),
-                    self.recordings.clips,
-                    self.folds,
-                    experiment=self.experiment,
-                    store=self.store,
-                    models=self.fits,
-                ),
-                model.predictions,
-                tuple(model.specification.conditions.values()),
+            name: fold_models(
+                specification,
+                self.read_by(name),
+                self.recordings.clips,
+                self.folds,
+                experiment=self.parameters,
+                cache=self.cache,
             )
-            for name, model in self.models.items()
+            for name, specification in self.models.items()
         }
 
     @cached_property
-    def together(self) -> FeatureSet:
-        """All features that a model reads, of the clips that have them all."""
-        names = dict.fromkeys(name for model in self.models.values() for name in model.specification.features)
-        return FeatureSet.align({name: self.features[name] for name in names})
+    def clips(self) -> pd.DataFrame:
+        """Emotion and group of the clips, indexed by `clip_id`."""
+        return self.recordings.clips.set_index("clip_id")[["emotion", "group"]]
 
-    @property
-    def truth(self) -> Truth:
-        """Emotion and group of the clips."""
-        return Truth.of(self.recordings.clips)
-
-    def changed_clips(self, evaluation: EvaluationParameters) -> list[str]:
-        """Return the tested clips that are heard in other conditions, of those that have all features."""
-        known = set(self.together.clip_ids)
-        chosen = choose_clips(self.recordings.clips, self.folds, evaluation.robustness.max_clips_per_fold)
-        return [clip_id for clip_id in chosen if clip_id in known]
+    @cached_property
+    def all_features(self) -> FeatureSet:
+        """All features that some model reads, of the clips that have them all."""
+        names = dict.fromkeys(name for each in self.models.values() for name in each.features)
+        return read_features(self.features, tuple(names))
 
     def read_by(self, model: str) -> FeatureSet:
         """Return the features that a model reads, of the clips that have them all."""
-        return FeatureSet.align(
-            {name: self.features[name] for name in self.models[model].specification.features}
-        )
+        return read_features(self.features, self.models[model].features)
 
-    def ask(
-        self,
-        name: str,
-        models: Sequence[str],
-        inquire: Callable[[FoldModel, FeatureSet], Inquiry],
-        score: Callable[..., pd.DataFrame],
-        evaluation: EvaluationParameters,
-    ) -> pd.DataFrame:
-        """Ask models about their own test clips, and put the rows of their scores below each other.
+    def changed_clips(self, most: int | None) -> list[str]:
+        """Return the tested clips that are changed, at most so many of each fold; see `choose_clips`."""
+        known = set(self.all_features.clip_ids)
+        chosen = choose_clips(self.recordings.clips, self.folds, most)
+        return [clip_id for clip_id in chosen if clip_id in known]
+
+    def predict(
+        self, changed: Iterable[tuple[str, str, FoldModel, FeatureSet]], description: str
+    ) -> dict[tuple[str, str], pd.DataFrame]:
+        """Predict changed clips.
 
         Parameters
         ----------
-        name
-            Of the probe; label of the progress bar.
+        changed
+            Name of a model, name of the change, model of one fold, and the features of the clips that it
+            reads; where there are no clips, nothing is predicted.
+        description
+            Label of the progress bar.
+
+        Returns
+        -------
+        dict
+            Model and change → `PREDICTION_COLUMNS`, a row for each clip and model of a fold.
+        """
+        wanted = [each for each in changed if each[3].n_clips]
+        store = self.cache.store
+        requests = [Request(fold, features, Prediction(), store) for _, _, fold, features in wanted]
+        rows: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        outcomes = run_requests(requests, self.executor, description)
+        for (name, change, *_), outcome in zip(wanted, outcomes, strict=True):
+            rows.setdefault((name, change), []).append(outcome.predictions())
+        return {each: pd.concat(tables, ignore_index=True) for each, tables in rows.items()}
+
+    def probe(
+        self,
+        models: Sequence[str],
+        make: Callable[[FoldModel, FeatureSet], Probe],
+        compare: Callable[..., pd.DataFrame],
+        evaluation: EvaluationParameters,
+        description: str,
+    ) -> pd.DataFrame:
+        """Put a probe to models about the test clips of their folds, and join the rows of its table.
+
+        Parameters
+        ----------
         models
-            The models to ask.
-        inquire
-            Makes the question for the model of a fold from it and the features of its test clips.
-        score
-            Makes the rows of a model from its name and the answers of all its folds and seeds.
+            Names of the models.
+        make
+            Makes the probe of one fold from its model and the features of its test clips.
+        compare
+            Makes the rows of a model from its name, the outcomes of all its folds and seeds, `clips` and
+            `evaluation`.
         evaluation
             How to score.
+        description
+            Label of the progress bar.
         """
-        questions: dict[str, list[Question]] = {model: [] for model in models}
-        for model in models:
-            features = self.read_by(model)
-            for kept in self.candidates[model].kept:
-                tested = features.select(kept.test)
-                questions[model].append(
-                    Question(
-                        kept.directory,
-                        load_estimator,
-                        kept.fold,
-                        kept.seed,
-                        tested,
-                        inquire(kept, tested),
-                        self.store,
-                    )
-                )
-        every = [question for asked in questions.values() for question in asked]
-        answers = iter(ask_all(every, self.executor, name))
-        told: dict[str, list[Answers]] = {
-            model: [next(answers) for _ in asked] for model, asked in questions.items()
-        }
-        rows = [score(model, each, truth=self.truth, parameters=evaluation) for model, each in told.items()]
-        known = [table for table in rows if len(table)]
+        requests: dict[str, list[Request]] = {}
+        for name in models:
+            features = self.read_by(name)
+            for fold in self.fold_models[name]:
+                tested = features.select(fold.test)
+                request = Request(fold, tested, make(fold, tested), self.cache.store)
+                requests.setdefault(name, []).append(request)
+        every = [request for each in requests.values() for request in each]
+        outcomes = iter(run_requests(every, self.executor, description))
+        found = {name: [next(outcomes) for _ in each] for name, each in requests.items()}
+        tables = [compare(name, each, self.clips, evaluation) for name, each in found.items()]
+        known = [table for table in tables if len(table)]
         return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
 
 
-def probe(fitted: FittedFolds, evaluation: EvaluationParameters, name: str) -> pd.DataFrame:
-    """Run a probe.
+def subset(features: FeatureSet, names: Sequence[str]) -> FeatureSet:
+    """Return the features of these names."""
+    return FeatureSet({name: features[name] for name in names})
 
-    Where there is nothing to ask, that is logged, and the table has one row: the reason as its `note`,
-    without a model.
 
-    Raises
-    ------
-    AffettoError
-        When a model of the folds is missing or cannot be asked.
+def tested_clips(model: FoldModel, features: FeatureSet) -> FeatureSet:
+    """Return those of the clips, or of their copies, that the model of a fold was tested with."""
+    tested = set(model.test)
+    return features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])
+
+
+def choose_clips(clips: pd.DataFrame, folds: pd.DataFrame, most: int | None) -> list[str]:
+    """Choose tested clips of every fold, in turn from each of its emotions.
+
+    Parameters
+    ----------
+    clips
+        Clip table with `clip_id, emotion`.
+    folds
+        `clip_id, fold`; those of fold -1 are never tested.
+    most
+        Clips of each fold; None: all.
+
+    Returns
+    -------
+    list of str
+        Their ids, in the order of `folds`. The choice depends on the ids alone.
     """
-    run, columns = _PROBES[name]
-    found: pd.DataFrame | str
-    if not fitted.experiment.keep_models:
-        found = "emotion.experiment.keep_models is false, and the models of the folds would be asked"
-    else:
-        found = run(fitted, evaluation)
-    if isinstance(found, pd.DataFrame) and len(found):
-        return found
-    reason = found if isinstance(found, str) else "no model has clips that it can be asked about"
-    sentence = f"{name.capitalize()} is not measured: {reason}."
-    _LOGGER.info("%s", sentence)
-    return pd.DataFrame([{"note": sentence}], columns=list(dict.fromkeys([*columns, "note"])))
+    tested = folds[folds["fold"] != ALWAYS_TRAINING].merge(clips[["clip_id", "emotion"]], on="clip_id")
+    if most is None:
+        return list(tested["clip_id"])
+    order = tested.assign(lot=[lot(clip_id) for clip_id in tested["clip_id"]]).sort_values("lot")
+    order["turn"] = order.groupby(["fold", "emotion"]).cumcount()
+    chosen = order.sort_values(["turn", "lot"]).groupby("fold").head(most)
+    return list(tested.loc[tested["clip_id"].isin(chosen["clip_id"]), "clip_id"])
 
 
-def _robustness(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    if not evaluation.robustness.chosen:
-        return "evaluation.robustness.conditions names none"
-    table = measure_robustness(
-        fitted.candidates,
-        fitted.together.select(fitted.changed_clips(evaluation)),
-        fitted.recordings,
-        evaluation,
-        store=fitted.store,
-        executor=fitted.executor,
-    )
-    return judged(table)
+def lot(clip_id: str) -> str:
+    """Return the lot that a name draws, the same always: who sorts by it chooses as if at random."""
+    return hashlib.blake2b(clip_id.encode(), digest_size=8).hexdigest()
 
 
-def _strangers(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    if not any(evaluation.strangers.values()):
-        return "evaluation.strangers names none"
-    return measure_strangers(
-        fitted.candidates,
-        fitted.together,
-        fitted.changed_clips(evaluation),
-        fitted.recordings,
-        evaluation,
-        store=fitted.store,
-        executor=fitted.executor,
-    )
+def difference_in_points(
+    name: str, first: pd.DataFrame, second: pd.DataFrame, evaluation: EvaluationParameters
+) -> dict[str, float]:
+    """Return UAR(first) - UAR(second) as `name`, and its paired interval over groups as `name_ci_…`.
+
+    Both tables have a row for each clip and seed; all three values are points.
+    """
+    low, high = difference_interval(first, second, confidence=evaluation.confidence)
+    value = mean_uar(first) - mean_uar(second)
+    return {name: POINTS * value, f"{name}_ci_low": POINTS * low, f"{name}_ci_high": POINTS * high}
 
 
-def _importance(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    parameters = evaluation.importance
-    if not parameters.n_repeats:
-        return "evaluation.importance.n_repeats is 0"
-    readers = [
-        name for name, model in fitted.models.items() if {*model.specification.features} & {*DESCRIPTORS}
-    ]
-    if not readers:
-        return "no model of the table reads descriptors"
-
-    def inquire(_: FoldModel, features: FeatureSet) -> Inquiry:
-        return ExchangeInquiry(descriptor_columns(features), parameters.n_repeats, parameters.seed)
-
-    return fitted.ask("importance", readers, inquire, importance_of, evaluation)
-
-
-def _enrolment(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    if not evaluation.enrolment.sizes:
-        return "evaluation.enrolment.sizes names none"
-    able = [name for name in fitted.models if _kind(fitted, name).can_enrol]
-    if not able:
-        return "no model of the table can be enrolled"
-    clips = fitted.recordings.clips
-    labelled = clips[clips["emotion"].notna()]
-    if not several_labels(labelled["emotion"].to_numpy(), labelled["group"].to_numpy()):
-        return "no speaker was heard in several emotions"
-    groups = fitted.truth.groups
-
-    def inquire(_: FoldModel, features: FeatureSet) -> Inquiry:
-        speakers = tuple(str(groups[clip_id]) for clip_id in features.clip_ids)
-        return EnrolmentInquiry(speakers, evaluation.enrolment)
-
-    return fitted.ask("enrolment", able, inquire, gain_of, evaluation)
-
-
-def _highlights(fitted: FittedFolds, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    if evaluation.highlights.length_s is None:
-        return "evaluation.highlights.length_s is null"
-    able = [
-        name
-        for name, model in fitted.models.items()
-        if _kind(fitted, name).attends and FRAMES in model.specification.features
-    ]
-    if not able:
-        return "no model of the table attends"
-
-    def inquire(kept: FoldModel, _: FeatureSet) -> Inquiry:
-        return ExcerptInquiry(evaluation.highlights, kept.fold)
-
-    return fitted.ask("highlights", able, inquire, worth_of, evaluation)
-
-
-def _kind(fitted: FittedFolds, name: str) -> Any:
-    return estimator_class(fitted.models[name].specification.estimator)
-
-
-_PROBES: dict[
-    str, tuple[Callable[[FittedFolds, EvaluationParameters], pd.DataFrame | str], Sequence[str]]
-] = {
-    "robustness": (_robustness, ROBUSTNESS_COLUMNS),
-    "strangers": (_strangers, STRANGER_COLUMNS),
-    "importance": (_importance, IMPORTANCE_COLUMNS),
-    "enrolment": (_enrolment, ENROLMENT_COLUMNS),
-    "highlights": (_highlights, HIGHLIGHT_COLUMNS),
-}
+def mean_uar(rows: pd.DataFrame) -> float:
+    """Return the UAR of the pooled folds, mean over seeds."""
+    return float(per_seed(rows, uar).mean())

@@ -1,123 +1,57 @@
-"""The robustness table: every model of a task, in every condition."""
+"""Robustness: how far degraded copies of the test clips move the UAR of each model."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from affetto.audio.conditions import AnyCondition, Condition
+from affetto.audio.conditions import Condition
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import ROBUSTNESS_COLUMNS, robustness_row, unknown_row
-from affetto.experiments.answers import Asked, ask_models, own_clips
+from affetto.experiments.cross_validate import ModelSpecification
+from affetto.experiments.probes import Experiment, difference_in_points, mean_uar, subset, tested_clips
 from affetto.features.clip_features import FeatureSet
-from affetto.features.degraded import extract_degraded
-from affetto.models.experiment import FoldModel
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
 
-logger = logging.getLogger(__name__)
-
+ROBUSTNESS_COLUMNS = (
+    "condition",
+    "family",
+    "model",
+    "role",
+    "uar",
+    "uar_clean",
+    "change",
+    "change_ci_low",
+    "change_ci_high",
+    "tolerance",
+    "within_tolerance",
+    "trained_on",
+    "n_clips",
+    "note",
+)
+"""Columns of the table; `change`, its interval and `tolerance` are points: hundredths of UAR. `trained_on` is
+yes where the model has learnt from copies of its training clips in this condition, else no."""
+_DIGITS = 6
+_TIE = 1e-9
 _COPIES_AT_ONCE = 200_000  # places of as many copies are in memory at a time, some 200 bytes each
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A model of the comparison.
-
-    Attributes
-    ----------
-    role
-        `proposed`, `ablation` or `baseline`.
-    features
-        Names of the features it reads.
-    kept
-        Its models of all folds and seeds.
-    predictions
-        What these answered to the clips as they are: a row a clip and seed.
-    learnt
-        Conditions of the copies of training clips that they have learnt from.
-    """
-
-    role: str
-    features: tuple[str, ...]
-    kept: Sequence[FoldModel]
-    predictions: pd.DataFrame
-    learnt: Sequence[Condition] = ()
-
-    def reads(self, features: FeatureSet) -> FeatureSet:
-        """Return those of the features that it reads."""
-        return FeatureSet({name: features[name] for name in self.features})
-
-    def has_learnt(self, condition: Condition) -> bool:
-        """Tell whether copies in the same condition, whatever its name, were among the training clips."""
-        return condition.description() in [each.description() for each in self.learnt]
-
-
-@dataclass(frozen=True)
-class Recordings:
-    """Where the clips are, and where features of their copies are kept."""
-
-    clips: pd.DataFrame
-    root: Path
-    other_roots: Mapping[str, Path]
-    degraded: Path
-
-    def heard_in(
-        self, condition: AnyCondition, features: FeatureSet, executor: ExecutorParameters, name: str
-    ) -> FeatureSet:
-        """Return the features of clips as they sound in a condition; `name` labels the progress bar."""
-        return extract_degraded(
-            features,
-            self.clips,
-            condition,
-            root=self.root,
-            other_roots=self.other_roots,
-            stores=self.degraded,
-            executor=executor,
-            name=name,
-        )
-
-
-def measure_robustness(
-    models: Mapping[str, Candidate],
-    features: FeatureSet,
-    recordings: Recordings,
-    evaluation: EvaluationParameters,
-    *,
-    store: ResultStore,
-    executor: ExecutorParameters,
-) -> pd.DataFrame:
+def measure_robustness(experiment: Experiment, evaluation: EvaluationParameters) -> pd.DataFrame | str:
     """Test models again on degraded copies of their test clips.
-
-    Parameters
-    ----------
-    models
-        By name.
-    features
-        All features that the models read, of the clips to degrade as they are.
-    recordings
-        Where the clips are.
-    evaluation
-        Conditions and tolerances; how intervals are made.
-    store
-        Answers of models are found here and never asked for again.
-    executor
-        Where to extract and predict.
 
     Returns
     -------
     DataFrame
-        `ROBUSTNESS_COLUMNS`, a row a condition and model.
+        `ROBUSTNESS_COLUMNS`, a row for each condition and model; or why nothing was measured.
     """
-    rows = []
-    for part in _parts(evaluation.robustness.chosen, features.n_clips):
-        rows += _rows(part, models, features, recordings, evaluation, store, executor)
-    return pd.DataFrame(rows, columns=list(ROBUSTNESS_COLUMNS))
+    conditions = evaluation.robustness.chosen
+    if not conditions:
+        return "evaluation.robustness.conditions names none"
+    chosen = experiment.changed_clips(evaluation.robustness.max_clips_per_fold)
+    features, rows = experiment.all_features.select(chosen), []
+    for part in _parts(conditions, len(chosen)):
+        rows += _rows(part, features, experiment, evaluation)
+    return judge(pd.DataFrame(rows, columns=list(ROBUSTNESS_COLUMNS)))
 
 
 def _parts(conditions: Mapping[str, Condition], n_clips: int) -> Iterator[dict[str, Condition]]:
@@ -130,41 +64,119 @@ def _parts(conditions: Mapping[str, Condition], n_clips: int) -> Iterator[dict[s
 
 def _rows(
     conditions: Mapping[str, Condition],
-    models: Mapping[str, Candidate],
     features: FeatureSet,
-    recordings: Recordings,
+    experiment: Experiment,
     evaluation: EvaluationParameters,
-    store: ResultStore,
-    executor: ExecutorParameters,
 ) -> list[dict[str, Any]]:
     reasons = {name: condition.unavailable() for name, condition in conditions.items()}
     copies = {
-        name: recordings.heard_in(condition, features, executor, f"robustness, {name}")
+        name: experiment.recordings.in_condition(
+            condition, features, experiment.executor, f"robustness, {name}"
+        )
         for name, condition in conditions.items()
         if reasons[name] is None
     }
-    heard = {name: each for name, each in copies.items() if each.n_clips}
-    asked = [
-        Asked(name, condition, kept, own_clips(kept, model.reads(features)))
-        for name, model in models.items()
-        for kept in model.kept
-        for condition, features in heard.items()
-    ]
-    answers = ask_models(asked, store=store, executor=executor, description="robustness")
+    changed = (
+        (model, name, fold, tested_clips(fold, subset(copy, specification.features)))
+        for model, specification in experiment.models.items()
+        for fold in experiment.fold_models[model]
+        for name, copy in copies.items()
+    )
+    predicted = experiment.predict(changed, "robustness")
     rows = []
-    for condition, parameters in conditions.items():
-        for name, model in models.items():
-            shared = {
-                "condition": condition,
-                "family": parameters.family,
-                "model": name,
-                "role": model.role,
-                "tolerance": evaluation.robustness.tolerance_of(parameters),
-                "trained_on": "yes" if model.has_learnt(parameters) else "no",
+    for name, condition in conditions.items():
+        for model, specification in experiment.models.items():
+            row = {
+                "condition": name,
+                "family": condition.family,
+                "model": model,
+                "role": specification.role,
+                "tolerance": evaluation.robustness.tolerance_of(condition),
+                "trained_on": "yes" if _learnt(specification, condition) else "no",
             }
-            if (name, condition) in answers:
-                answer = answers[name, condition]
-                rows.append({**shared, **robustness_row(answer, model.predictions, evaluation)})
+            if (model, name) in predicted:
+                clean = experiment.predictions[model]
+                row |= robustness_row(predicted[model, name], clean, evaluation)
             else:
-                rows.append({**shared, **unknown_row(reasons[condition] or "no clip could be degraded")})
+                row |= unknown_row(reasons[name] or "no clip could be degraded")
+            rows.append(row)
     return rows
+
+
+def _learnt(specification: ModelSpecification, condition: Condition) -> bool:
+    """Tell whether copies in the same condition, whatever its name, were among the training clips."""
+    learnt = [each.description() for each in specification.conditions.values()]
+    return condition.description() in learnt
+
+
+def robustness_row(
+    changed: pd.DataFrame, predictions: pd.DataFrame, evaluation: EvaluationParameters
+) -> dict[str, Any]:
+    """Score what a model predicts of degraded copies beside what it predicts of the clips themselves.
+
+    Parameters
+    ----------
+    changed
+        A row for each copied clip and seed: `clip_id, seed, predicted`.
+    predictions
+        Out-of-fold predictions of the same model; only clips and seeds that both have are scored.
+    evaluation
+        How the interval is made.
+
+    Returns
+    -------
+    dict
+        `uar, uar_clean, change, change_ci_low, change_ci_high, n_clips, note`; the change and its interval
+        (paired, over groups) in points.
+    """
+    key = ["clip_id", "seed"]
+    clean = predictions.merge(changed[key], on=key, validate="one_to_one")
+    degraded = clean.drop(columns="predicted")
+    degraded = degraded.merge(changed[[*key, "predicted"]], on=key, validate="one_to_one")
+    row = {"uar": mean_uar(degraded), "uar_clean": mean_uar(clean)}
+    row |= difference_in_points("change", degraded, clean, evaluation)
+    row["change"] = round(row["change"], _DIGITS)
+    return {**row, "n_clips": clean["clip_id"].nunique(), "note": ""}
+
+
+def unknown_row(note: str) -> dict[str, Any]:
+    """Return the scores of a condition that could not be made, with the reason."""
+    unknown = ("uar", "uar_clean", "change", "change_ci_low", "change_ci_high")
+    return {**dict.fromkeys(unknown, float("nan")), "n_clips": 0, "note": note}
+
+
+def judge(table: pd.DataFrame) -> pd.DataFrame:
+    """Say in `within_tolerance` whether each change is shown to be small enough: with its whole interval.
+
+    It is yes, no (also where so few groups have no interval), or empty where nothing was measured.
+    """
+    farthest = table[["change_ci_low", "change_ci_high"]].abs().max(axis=1, skipna=False)
+    small = farthest <= table["tolerance"] + _TIE
+    verdict = small.map({True: "yes", False: "no"}).where(table["change"].notna(), "")
+    return table.assign(within_tolerance=verdict)[list(ROBUSTNESS_COLUMNS)]
+
+
+def robustness_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return what is tracked of a model.
+
+    Parameters
+    ----------
+    table
+        The robustness table of the task.
+    model
+        Name of the model.
+
+    Returns
+    -------
+    dict
+        `robustness_<condition>_change` in points, and `robustness_within`: the share of conditions in which
+        it is shown to stay within the tolerance. Nothing for a table without rows.
+    """
+    known = table[(table["model"] == model) & table["change"].notna()]
+    if known.empty:
+        return {}
+    changes = {
+        f"robustness_{condition}_change": float(change)
+        for condition, change in zip(known["condition"], known["change"], strict=True)
+    }
+    return {**changes, "robustness_within": float((known["within_tolerance"] == "yes").mean())}

@@ -18,17 +18,16 @@ import numpy as np
 
 from affetto.audio.conditions import AnyCondition
 from affetto.audio.decode import UnreachableError, read_audio
+from affetto.audio.encode import write_copy
 from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.midi import RENDERING_VERSION
-from affetto.audio.packaging import write_copy
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
-from affetto.isolation import Lost, map_divisible
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost, map_divisible
 from affetto.storage import absolute
 
 if TYPE_CHECKING:

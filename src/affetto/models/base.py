@@ -26,6 +26,13 @@ Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndar
 _MIN_CLASSES = 2
 
 
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list of parameters that names something twice."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"something is named twice: {list(names)}")
+    return names
+
+
 class Estimator(abc.ABC):
     """A classifier of clips: features in, a probability for each emotion out.
 

@@ -14,10 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator, Native
+from affetto.models.base import Estimator, Native, each_once
 from affetto.models.calibration import apply_temperature, softmax
 from affetto.models.inner_folds import choose
-from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from affetto.models.base import Estimator
+from affetto.models.base import Estimator, each_once
 from affetto.models.baselines import Positive, clip_statistics
 from affetto.models.calibration import softmax
 from affetto.models.inner_folds import choose
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
-from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:

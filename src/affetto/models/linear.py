@@ -19,13 +19,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator
+from affetto.models.base import Estimator, each_once
 from affetto.models.calibration import softmax
 from affetto.models.inner_folds import choose
 from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import less_group_means, relevance, several_labels
-from affetto.models.specification import each_once
 from affetto.models.standardiser import Standardiser
 from affetto.models.voice_types import VoiceTypeCount, VoiceTypes
 

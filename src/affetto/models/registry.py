@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.models.base import Estimator
 from affetto.models.model_directory import read_signature
 from affetto.whole_files import reading
+
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
 
 ESTIMATORS: dict[str, str] = {
     "attention_lstm_kernel": "affetto.models.attention_lstm_kernel:AttentionLstmKernel",
@@ -104,6 +109,26 @@ def load_estimator(directory: Path) -> Estimator:
     """
     with reading(Path(directory), otherwise="run the pipeline that fits it again"):
         return _load(Path(directory))
+
+
+def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
+    """Apply a saved model to clips.
+
+    Returns
+    -------
+    DataFrame
+        `clip_id, p_<class>…, times, weights`; the last two are empty lists for models without attention.
+    """
+    estimator = load_estimator(directory)
+    table = pd.DataFrame(
+        estimator.predict_proba(features), columns=[f"p_{name}" for name in estimator.classes_]
+    )
+    table.insert(0, "clip_id", list(features.clip_ids))
+    weights, times = estimator.attention(features), estimator.attention_times(features)
+    nothing = [np.empty(0)] * len(table)
+    table["times"] = pd.Series(times or nothing, dtype=object)
+    table["weights"] = pd.Series(weights or nothing, dtype=object)
+    return table
 
 
 def _load(directory: Path) -> Estimator:

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.errors import AffettoError, validation_sentence
+from affetto.experiments.cross_validate import ModelSpecification
 from affetto.models.base import Estimator
 from affetto.models.registry import build_estimator, estimator_class
-from affetto.models.specification import ModelSpecification
 
 SIDES = ("music", "voice")
 Table = dict[str, ModelSpecification]

@@ -87,6 +87,7 @@ class TrackingHook:
         self._unread: set[str] = set()
         self._children: dict[tuple[str, str], Run] = {}
         self._awaited: dict[tuple[str, str], set[str]] = {}
+        self._logged: dict[str, set[str]] = {}
 
     @hook_impl(wrapper=True)  # around kedro-mlflow, where it is installed as well
     def after_context_created(self, context: KedroContext) -> Generator[None]:
@@ -125,7 +126,7 @@ class TrackingHook:
             When the store cannot be used, or the runner is one whose workers cannot be tracked.
         """
         self.link = self.failure = None
-        self._children, self._awaited = {}, {}
+        self._children, self._awaited, self._logged = {}, {}, {}
         outputs = pipeline.all_outputs()
         for name in outputs:
             found = _MODEL.fullmatch(name)
@@ -317,19 +318,12 @@ class TrackingHook:
 
     def _log_scores(self, task: str, dataset: str, results: Mapping[str, Any]) -> None:
         """Keep the figures of each model of a task with its run, those of the probes too."""
-        from affetto.evaluation.enrolment import enrolment_metrics
-        from affetto.evaluation.robustness import robustness_metrics
-        from affetto.evaluation.strangers import stranger_metrics
+        from affetto.experiments.probe_tables import PROBE_METRICS
 
-        probes = {
-            "robustness": robustness_metrics,
-            "enrolment": enrolment_metrics,
-            "strangers": stranger_metrics,
-        }
         for name, metrics in results["metrics"].items():
             if (task, name) in self._awaited:
                 found = dict(metrics)
-                for probe, metrics_of in probes.items():
+                for probe, metrics_of in PROBE_METRICS.items():
                     if probe in results:
                         found |= metrics_of(results[probe], name)
                 self._log_metrics(self._child(task, name).info.run_id, found)
@@ -346,10 +340,13 @@ class TrackingHook:
             self._client.log_text(self._parent.info.run_id, text, name)
 
     def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Log the figures that a run does not have yet: those of cross-validation come again with scores."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        logged = [Metric(name, float(value), now, 0) for name, value in named(metrics).items()]
+        now, known = int(time.time() * 1000), self._logged.setdefault(run_id, set())
+        new = {name: value for name, value in named(metrics).items() if name not in known}
+        known.update(new)
+        logged = [Metric(name, float(value), now, 0) for name, value in new.items()]
         self._client.log_batch(run_id, metrics=logged)
 
     def _log_curves(self, run_id: str, histories: pd.DataFrame) -> None:

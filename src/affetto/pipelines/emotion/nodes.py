@@ -16,16 +16,22 @@ from affetto.corpora.splits import make_folds, make_random_folds
 from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_task
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.scores import score_predictions
-from affetto.experiments.probes import PROBES, FittedFolds, ProbedModel, probe
-from affetto.experiments.robustness import Recordings
+from affetto.experiments.cross_validate import (
+    ExperimentParameters,
+    ModelSpecification,
+    calibrated_model,
+    cross_validate,
+    read_features,
+    temperature_of,
+)
+from affetto.experiments.probe_tables import PROBES, probe_table
+from affetto.experiments.probes import Experiment, Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.calibration import apply_temperature, fit_temperature
-from affetto.models.experiment import cross_validate, fit_on_everything, predict_clips
-from affetto.models.specification import ExperimentParameters, ModelSpecification
+from affetto.models.calibration import apply_temperature
+from affetto.models.registry import predict_clips
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters
 
-RANDOM_PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 _LIBRARY_FOLDS = 5
 
 Features = Mapping[str, ClipFeatures]
@@ -63,9 +69,9 @@ def copy_training_clips(
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
     recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
-        key: recordings.heard_in(
+        key: recordings.in_condition(
             condition,
-            FeatureSet.align({each: features[each] for each in sorted(read)}, labelled),
+            read_features(features, sorted(read), labelled),
             executor,
             name,
         )
@@ -76,11 +82,6 @@ def copy_training_clips(
 def copy_name(condition: Condition) -> str:
     """Write a condition as text: two models that name the same one share its copies."""
     return json.dumps(condition.description(), sort_keys=True)
-
-
-def _read_by(specification: ModelSpecification, features: Features) -> FeatureSet:
-    """Return the features that a model reads, of the clips that have them all."""
-    return FeatureSet.align({name: features[name] for name in specification.features})
 
 
 def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
@@ -97,85 +98,51 @@ def cross_validate_model(
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
+    corpus: CorpusParameters,
     split: SplitParameters,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     evaluation: EvaluationParameters,
     features: Features,
     copies: Copies | None = None,
-) -> Results:
-    """Fit a model on every fold, predict the clips that it has not seen, and score it as all of its task.
+    *,
+    name: str,
+) -> tuple[Results, Path]:
+    """Fit a model on every fold, predict the clips that it has not seen, score it, and fit it on all clips.
 
-    The same is done on random folds, which ignore groups, with one seed: the other end of the leakage gap.
+    Random folds, which ignore groups, are fitted with one seed: the other end of the leakage gap. The model
+    that was fitted on all labelled clips is calibrated on the out-of-fold predictions.
 
     Returns
     -------
-    dict
-        `predictions`, `histories` and `attention` as in `CrossValidation`; `random_predictions`; `metrics`,
-        scores and cost.
+    tuple
+        `predictions`, `random_predictions`, `histories` and `attention` as in `CrossValidation`, and
+        `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
-    shared: dict[str, Any] = {
-        "executor": executor,
-        "store": cache.store,
-        "copies": _own_copies(specification, copies),
-    }
-    read = _read_by(specification, features)
+    gap = experiment.leakage_gap
     found = cross_validate(
         specification,
-        read,
+        read_features(features, specification.features),
         clips,
         folds,
         experiment=experiment,
-        models=cache.models if experiment.keep_models else None,
-        description=specification.estimator,
-        **shared,
-    )
-    random = pd.DataFrame(columns=list(RANDOM_PREDICTION_COLUMNS))
-    if experiment.leakage_gap:
-        random = cross_validate(
-            specification,
-            read,
-            clips,
-            make_random_folds(clips, folds, seed=split.seed),
-            experiment=experiment.model_copy(update={"n_seeds": 1}),
-            description=f"{specification.estimator}, random folds",
-            **shared,
-        ).predictions
-    return {
-        "predictions": found.predictions,
-        "random_predictions": random,
-        "histories": found.histories,
-        "attention": found.attention,
-        "metrics": {**score_predictions(found.predictions, evaluation), **found.cost},
-    }
-
-
-def fit_model(
-    specification: ModelSpecification,
-    executor: ExecutorParameters,
-    cache: CacheParameters,
-    corpus: CorpusParameters,
-    clips: pd.DataFrame,
-    features: Features,
-    results: Results,
-    copies: Copies | None = None,
-    *,
-    name: str,
-) -> Path:
-    """Fit the model on all labelled clips, calibrated on its out-of-fold predictions; return its folder."""
-    probabilities, labels = _probabilities(results["predictions"])
-    return fit_on_everything(
-        specification,
-        _read_by(specification, features),
-        clips,
-        temperature=fit_temperature(probabilities.to_numpy(), labels.to_numpy()),
-        learnt_from=_learnt_from(name, corpus, clips),
+        cache=cache,
         executor=executor,
-        store=cache.store,
-        models=cache.models,
-        description=f"{specification.estimator}, all clips",
+        description=name,
+        random_folds=make_random_folds(clips, folds, seed=split.seed) if gap else None,
+        on_all_clips=True,
         copies=_own_copies(specification, copies),
     )
+    model = calibrated_model(found, _learnt_from(name, corpus, clips))
+    scores = score_predictions(found.predictions, evaluation)
+    results = {
+        "predictions": found.predictions,
+        "random_predictions": found.random_predictions,
+        "histories": found.histories,
+        "attention": found.attention,
+        "metrics": {**scores, **found.cost},
+    }
+    return results, model
 
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
@@ -218,7 +185,8 @@ def annotate_library(
     dict
         `emotions`: `clip_id, p_<class>…`; `attention`: `clip_id, times` (s), `weights`.
     """
-    available, predictions = _read_by(specification, features), results["predictions"]
+    available = read_features(features, specification.features)
+    predictions = results["predictions"]
     usable = clips[clips["clip_id"].isin(available.clip_ids)]
     labelled = usable[usable["emotion"].notna()]
     tables, attended = [_calibrated(predictions)], [results["attention"]]
@@ -228,9 +196,9 @@ def annotate_library(
             available,
             labelled,
             make_folds(labelled, _own_folds(labelled)),
-            experiment=experiment.model_copy(update={"n_seeds": 1}),
+            experiment=experiment.model_copy(update={"n_seeds": 1, "keep_models": False}),
+            cache=cache,
             executor=executor,
-            store=cache.store,
             description=f"{specification.estimator}, clips never tested",
             copies=_own_copies(specification, copies),
         )
@@ -262,7 +230,7 @@ def run_probes(
     models: Mapping[str, ModelSpecification],
     **results: Results,
 ) -> Results:
-    """Ask the models of the folds about changed test clips; return a table a probe.
+    """Let the models of the folds predict changed test clips; return a table for each probe.
 
     Parameters
     ----------
@@ -273,21 +241,17 @@ def run_probes(
     results
         `results__<model>`, what cross-validation found.
     """
-    probed = {
-        name: ProbedModel(specification, results[f"results__{name}"]["predictions"])
-        for name, specification in models.items()
-    }
-    fitted = FittedFolds(
-        probed,
+    fitted = Experiment(
+        models,
+        {name: results[f"results__{name}"]["predictions"] for name in models},
         features,
         Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
         folds,
         experiment,
-        cache.store,
-        cache.models,
+        cache,
         executor,
     )
-    return {name: probe(fitted, evaluation, name) for name in PROBES[side]}
+    return {name: probe_table(fitted, evaluation, name) for name in PROBES[side]}
 
 
 def score_models(
@@ -360,16 +324,8 @@ def _without(table: pd.DataFrame, known: Sequence[pd.DataFrame]) -> pd.DataFrame
 
 
 def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
-    probabilities, labels = _probabilities(predictions)
-    temperature = fit_temperature(probabilities.to_numpy(), labels.to_numpy())
+    probabilities = predictions.filter(regex="^p_")
     calibrated = probabilities.copy()
-    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature)
+    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
     calibrated.insert(0, "clip_id", predictions["clip_id"])
     return calibrated.groupby("clip_id", sort=False).mean().reset_index()
-
-
-def _probabilities(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[Any]]:
-    """Split predictions into the probabilities and the index of the true class of each row."""
-    probabilities = predictions.filter(regex="^p_")
-    classes = [column.removeprefix("p_") for column in probabilities.columns]
-    return probabilities, predictions["label"].map(classes.index)

@@ -1,4 +1,4 @@
-"""Wiring of the emotion experiments: two nodes a model, then probes and scores of all of them."""
+"""Wiring of the emotion experiments: one node a model, then probes and scores of all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from affetto.models.specification import ModelSpecification
+from affetto.experiments.cross_validate import ModelSpecification
 from affetto.pipelines.emotion import nodes
 from affetto.pipelines.model_table import model_table, proposed_model
 
@@ -23,8 +23,8 @@ def create_pipeline(side: str) -> Pipeline:
     side
         `music` or `voice`.
     """
-    models = [_fits(side, name, entry) for name, entry in model_table(side).items()]
-    return sum(models, start=_copies(side)) + create_scores_pipeline(side)
+    models = [_cross_validation(side, name, entry) for name, entry in model_table(side).items()]
+    return _copies(side) + Pipeline(models) + create_scores_pipeline(side)
 
 
 def create_scores_pipeline(side: str) -> Pipeline:
@@ -117,37 +117,22 @@ def _copies(side: str) -> Pipeline:
     )
 
 
-def _fits(side: str, name: str, entry: ModelSpecification) -> Pipeline:
-    """Cross-validate a model, and fit it on everything."""
-    emotion = f"{side}.emotion.{name}"
-    fit = partial(nodes.fit_model, name=name)
-    return Pipeline(
-        [
-            Node(
-                nodes.cross_validate_model,
-                inputs={
-                    **_shared(side, name, entry),
-                    "experiment": f"params:{side}.emotion.experiment",
-                    "evaluation": "params:evaluation",
-                    "split": f"params:{side}.split",
-                    "folds": f"{side}.folds",
-                },
-                outputs=f"{emotion}.results",
-                name=f"cross_validate_{name}",
-                namespace=f"{BOXES[side]}.{name}",
-            ),
-            Node(
-                update_wrapper(fit, nodes.fit_model),
-                inputs={
-                    **_shared(side, name, entry),
-                    "corpus": f"params:{side}.corpus",
-                    "results": f"{emotion}.results",
-                },
-                outputs=f"{emotion}.model",
-                name=f"fit_{name}",
-                namespace=f"{BOXES[side]}.{name}",
-            ),
-        ]
+def _cross_validation(side: str, name: str, entry: ModelSpecification) -> Node:
+    """Return the step that cross-validates a model and fits it on all clips."""
+    run = partial(nodes.cross_validate_model, name=name)
+    return Node(
+        update_wrapper(run, nodes.cross_validate_model),
+        inputs={
+            **_shared(side, name, entry),
+            "experiment": f"params:{side}.emotion.experiment",
+            "evaluation": "params:evaluation",
+            "corpus": f"params:{side}.corpus",
+            "split": f"params:{side}.split",
+            "folds": f"{side}.folds",
+        },
+        outputs=[f"{side}.emotion.{name}.results", f"{side}.emotion.{name}.model"],
+        name=f"cross_validate_{name}",
+        namespace=f"{BOXES[side]}.{name}",
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.experiments.cross_validate import read_features
+from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.theme.nodes import read_by_themes
 from affetto.recommendation import description, not_music
@@ -35,7 +36,7 @@ def recognise_emotions(
     names: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
-    read = FeatureSet.align({name: features[name] for name in names})
+    read = read_features(features, names)
     return description.predict_library(model, clips, read, export.highlight_s, executor, cache.store)
 
 

@@ -20,10 +20,9 @@ from affetto.evaluation.illustrations import (
 )
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import Illustration, render_report
-from affetto.evaluation.report_tables import group_tables, importance_tables, measure_tables
+from affetto.evaluation.report_tables import group_tables, importance_tables, measure_tables, stranger_tables
 from affetto.evaluation.robustness import robustness_cells
 from affetto.evaluation.robustness_figure import robustness_illustration
-from affetto.evaluation.strangers import stranger_tables
 from affetto.features.clip_features import ClipFeatures
 
 _DRAWN = {

@@ -13,6 +13,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import score_task
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.experiments.cross_validate import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import cut_highlights
 from affetto.parallel import ExecutorParameters
@@ -82,8 +83,7 @@ def read_by_themes(features: Features) -> FeatureSet:
 
     Clips are ordered by `clip_id`: what is fitted must not depend on the order of a table.
     """
-    chosen = {name: features[name] for name in FEATURES}
-    return FeatureSet.align(chosen, sorted(chosen["mfcc"].clip_ids))
+    return read_features(features, FEATURES, sorted(features["mfcc"].clip_ids))
 
 
 def fit_theme_model(

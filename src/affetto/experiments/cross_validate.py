@@ -1,0 +1,524 @@
+"""Cross-validation of one emotion model: folds in, out-of-fold predictions and the deployed model out.
+
+All fits of a model go to one pool of workers: those on grouped folds, those on random folds, and the one on
+all labelled clips. Each is found again by what it depends on, so that a run repeats only what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from affetto.audio.conditions import Condition
+from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet, join_copies
+from affetto.models.base import Estimator
+from affetto.models.calibration import fit_temperature
+from affetto.models.model_directory import copy_calibrated, holds_model, installed_versions
+from affetto.models.registry import build_estimator, describe_estimator, load_estimator
+from affetto.parallel import ExecutorParameters, map_shards
+from affetto.results import CacheParameters, fingerprint
+
+PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+
+
+class ModelSpecification(BaseModel):
+    """One row of the model table: what to fit and what it stands for in a comparison."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimator: str = Field(description="Name in the registry of estimators.")
+    role: Literal["proposed", "ablation", "baseline", "pretrained"] = Field(
+        description="Role in the comparison; pretrained: it reads an encoder that was trained on other data, "
+        "and stands apart from those that saw the corpus alone."
+    )
+    features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
+    copies: dict[str, Condition | None] = Field(
+        default_factory=dict,
+        description="Conditions in which training clips are heard as well, each as one more copy of them; "
+        "a condition set to null is left out. Test clips are never copied.",
+    )
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """The conditions of the copies that are not left out."""
+        return {name: condition for name, condition in self.copies.items() if condition is not None}
+
+
+class ExperimentParameters(BaseModel):
+    """How often each model is fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_seeds: int = Field(default=1, ge=1, description="Every fold is fitted with the seeds 0 … n_seeds - 1.")
+    leakage_gap: bool = Field(
+        default=True, description="Also score each model on as many random folds that ignore groups."
+    )
+    keep_models: bool = Field(
+        default=False, description="Keep the model of every fold and seed, for questions asked of it later."
+    )
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What cross-validation of one model yields.
+
+    Attributes
+    ----------
+    predictions
+        A row for each tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`.
+    random_predictions
+        The same on random folds, which ignore groups; no rows without such folds.
+    histories
+        A row for each fit and epoch: `fold, seed, epoch, loss, …`, or for each fit and candidate of its inner
+        search: `fold, seed, …, inner_uar, inner_log_loss, chosen`; empty for models with neither.
+    attention
+        A row for each tested clip of seed 0: `clip_id, times` (s), `weights`; empty for models without.
+    cost
+        `fit_seconds` (mean of a fit), `predict_ms_per_clip`, `n_parameters`.
+    fitted
+        Folder of the model that was fitted on all labelled clips, not calibrated yet; None: it was not
+        asked for.
+    """
+
+    predictions: pd.DataFrame
+    random_predictions: pd.DataFrame
+    histories: pd.DataFrame
+    attention: pd.DataFrame
+    cost: dict[str, float]
+    fitted: Path | None
+
+
+def read_features(
+    features: Mapping[str, ClipFeatures], names: Sequence[str], clip_ids: Sequence[str] | None = None
+) -> FeatureSet:
+    """Return the features of these names, of the clips that have them all.
+
+    Parameters
+    ----------
+    features
+        Name → feature.
+    names
+        What a model reads.
+    clip_ids
+        The clips wanted, in this order; None: those of the first feature.
+    """
+    return FeatureSet.align({name: features[name] for name in names}, clip_ids)
+
+
+def cross_validate(
+    specification: ModelSpecification,
+    features: FeatureSet,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    experiment: ExperimentParameters,
+    cache: CacheParameters,
+    executor: ExecutorParameters,
+    description: str,
+    random_folds: pd.DataFrame | None = None,
+    on_all_clips: bool = False,
+    copies: Mapping[str, FeatureSet] | None = None,
+) -> CrossValidation:
+    """Fit a model once for each fold and seed, and predict the clips it has not seen.
+
+    Parameters
+    ----------
+    specification
+        The model.
+    features
+        Features of all clips the estimator reads.
+    clips
+        Clip table with `clip_id, emotion, group`.
+    folds
+        Of `make_folds`: the fold in which a clip is tested, -1 for those that are not, and what its models
+        are fitted on. Clips without features (extraction failed) are left out.
+    experiment
+        Number of seeds, and whether the models of the folds are saved for `fold_models`.
+    cache
+        Finished fits are found here and never repeated.
+    executor
+        Where the fits run.
+    description
+        Label of the progress bar.
+    random_folds
+        Folds that ignore groups, fitted with one seed: the other end of the leakage gap.
+    on_all_clips
+        Whether the model is also fitted on all labelled clips.
+    copies
+        Name of each condition of `specification.copies` → the features of all clips as they sound in it; a
+        model is fitted on the copies of its training clips as well.
+
+    Raises
+    ------
+    AffettoError
+        When no fold has both training and test clips.
+    """
+    plan = _Plan(specification, features, clips, cache, copies or {})
+    grouped = plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=experiment.keep_models)
+    random = [] if random_folds is None else plan.of_folds(random_folds)
+    if not grouped or (random_folds is not None and not random):
+        raise AffettoError(
+            f"{description}: no fold has both training and test clips; check the split's protocol."
+        )
+    everything = [plan.of_all_clips()] if on_all_clips else []
+    fits = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
+    found = dict(zip(fits, _run(fits, executor, description), strict=True))
+    results = [(fit, found[fit]) for fit in grouped]
+    return CrossValidation(
+        predictions=_concat(_predictions(fit, result) for fit, result in results),
+        random_predictions=_concat((_predictions(fit, found[fit]) for fit in random), PREDICTION_COLUMNS),
+        histories=_concat(_history(fit, result) for fit, result in results),
+        attention=_concat(
+            (_attention(fit, result) for fit, result in results if fit.seed == 0),
+            ("clip_id", "times", "weights"),
+        ),
+        cost=_cost(results),
+        fitted=everything[0].directory if everything else None,
+    )
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The saved model of one fold and seed.
+
+    Attributes
+    ----------
+    fold, seed
+        Which fit it is of.
+    directory
+        Where it is; `affetto.models.registry.load_estimator` reads it.
+    test
+        Clips that it was not fitted on and was tested with.
+    """
+
+    fold: int
+    seed: int
+    directory: Path
+    test: tuple[str, ...]
+
+
+def fold_models(
+    specification: ModelSpecification,
+    features: FeatureSet,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    experiment: ExperimentParameters,
+    cache: CacheParameters,
+) -> list[FoldModel]:
+    """Find the models that `cross_validate` saved for the same data and parameters, one a seed and fold.
+
+    Raises
+    ------
+    AffettoError
+        When one of them is missing.
+    """
+    plan = _Plan(specification, features, clips, cache)
+    found = []
+    for fit in plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=True):
+        if fit.result() is None:
+            raise AffettoError(
+                f"The model {specification.estimator} of fold {fit.fold} is not kept in {cache.models}, "
+                "because <side>.emotion.experiment.keep_models was false or it was fitted by other code or "
+                "on other data: run the pipeline of its side again."
+            )
+        test = tuple(fit.features.clip_ids[i] for i in fit.test)
+        found.append(FoldModel(fit.fold, fit.seed, fit.directory, test))
+    return found
+
+
+def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> Path:
+    """Copy the model of all clips, calibrated on the out-of-fold predictions; return the folder of the copy.
+
+    Parameters
+    ----------
+    found
+        What cross-validation yielded, the model of all clips among it.
+    learnt_from
+        What the model says of its training clips in its answers (`Estimator.learnt_from_`), JSON values.
+    """
+    if found.fitted is None:
+        raise ValueError("the model was not fitted on all clips")
+    temperature = temperature_of(found.predictions)
+    key = {
+        "what": "calibrated model",
+        "fit": found.fitted.name,
+        "temperature": round(temperature, 6),
+        "learnt_from": dict(learnt_from),
+    }
+    directory = found.fitted.with_name(fingerprint(key))
+    if not holds_model(directory):
+        copy_calibrated(found.fitted, directory, temperature, learnt_from)
+    return directory
+
+
+def temperature_of(predictions: pd.DataFrame) -> float:
+    """Return the temperature that makes the true classes of out-of-fold predictions most likely."""
+    probabilities = predictions.filter(regex="^p_")
+    classes = [column.removeprefix("p_") for column in probabilities.columns]
+    labels = predictions["label"].map(classes.index)
+    return fit_temperature(probabilities.to_numpy(), labels.to_numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One fit: all that a worker needs; cheap to send to it, as features are memory-mapped.
+
+    Attributes
+    ----------
+    specification
+        The model.
+    features, table
+        All clips of the experiment, and their `emotion` and `group` in the same order.
+    train, test
+        Indices of the clips that the model is fitted on, and of those it then predicts, if any.
+    fold, seed
+        Which fit this is.
+    cache
+        Where its result and its model are saved.
+    keep
+        Whether the model is saved at all.
+    copies
+        Name of each condition of the specification → the features of the clips as they sound in it. What is
+        in them follows from the clips and the condition (`extract_degraded` fails where this machine is the
+        reason that there is no copy), so the key names these alone.
+    """
+
+    specification: ModelSpecification
+    features: FeatureSet
+    table: pd.DataFrame
+    train: np.ndarray
+    test: np.ndarray
+    fold: int
+    seed: int
+    cache: CacheParameters
+    keep: bool
+    copies: Mapping[str, FeatureSet] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """All that the result depends on."""
+        conditions = self.specification.conditions
+        copied = {name: condition.description() for name, condition in conditions.items()}
+        return {
+            "what": "fold",
+            "libraries": installed_versions(),
+            **describe_estimator(self.specification.estimator, self.specification.parameters),
+            "seed": self.seed,
+            "train": self._data(self.train),
+            "test": self._data(self.test),
+            **({"copies": copied} if copied else {}),
+        }
+
+    def _data(self, indices: np.ndarray) -> dict[str, Any]:
+        chosen = self.table.iloc[indices]
+        return {
+            "features": self.features.take(indices).fingerprint,
+            "labels": list(chosen["emotion"]),
+            "groups": list(chosen["group"]),
+        }
+
+    @property
+    def directory(self) -> Path:
+        """Folder of the fitted model, where it is kept."""
+        return self.cache.models / fingerprint(self.key)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what an earlier run found; None where the fit, or the model to be kept, is missing."""
+        if self.keep and not holds_model(self.directory):
+            return None
+        return self.cache.store.get(self.key)
+
+    def run(self) -> None:
+        """Fit, predict and store the result, and those of the branches the model is joined from.
+
+        A branch alone is a model of its own, an ablation perhaps, and is not fitted again, whichever of the
+        two comes first.
+        """
+        estimator = build_estimator(self.specification.estimator, self.specification.parameters, self.seed)
+        adopted_s = self._adopt_branches(estimator)
+        # A copy has the label and the group of its clip.
+        clips, originals = join_copies(self.features.take(self.train), self.copies)
+        known = self.table.iloc[self.train[originals]]
+        estimator.fit(clips, list(known["emotion"]), list(known["group"]))
+        estimator.fit_seconds_ += adopted_s
+        self._store(estimator)
+        for branch in estimator.branches.values():
+            alone = self._alone(branch)
+            if alone.result() is None:
+                alone._store(branch)
+
+    def _adopt_branches(self, estimator: Estimator) -> float:
+        """Hand to a model the branches that were fitted and kept before; return how long that took, s."""
+        adopted, seconds = {}, 0.0
+        for name, branch in estimator.branches.items():
+            alone = self._alone(branch)
+            result = alone.result()
+            if result is not None and self.keep:
+                adopted[name] = load_estimator(alone.directory)
+                seconds += float(result["fit_seconds"])
+        if adopted:
+            estimator.adopt(adopted)
+        return seconds
+
+    def _alone(self, branch: Estimator) -> Fit:
+        """Return the fit of a branch, as if it had been asked for alone."""
+        specification = self.specification.model_copy(
+            update={
+                "estimator": branch.name,
+                "features": branch.features,
+                "parameters": branch.parameters.model_dump(mode="json"),
+            }
+        )
+        features = FeatureSet({feature: self.features[feature] for feature in branch.features})
+        return replace(self, specification=specification, features=features, copies={})
+
+    def _store(self, estimator: Estimator) -> None:
+        unseen = self.features.take(self.test)
+        started = time.perf_counter()
+        probabilities = estimator.predict_proba(unseen)
+        predict_seconds = time.perf_counter() - started
+        weights = estimator.attention(unseen) if len(self.test) else None
+        times = estimator.attention_times(unseen) if len(self.test) else None
+        if self.keep:
+            estimator.save(self.directory)
+        result = {
+            "classes": list(estimator.classes_),
+            "probabilities": probabilities,
+            "history": estimator.history_,
+            "fit_seconds": estimator.fit_seconds_,
+            "predict_seconds": predict_seconds,
+            "n_parameters": int(estimator.n_parameters),
+            "attention": _flat(weights),
+            "attention_times": _flat(times),
+            "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
+        }
+        self.cache.store.put(self.key, result)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all fits of a model have in common, and the lists of them."""
+
+    specification: ModelSpecification
+    features: FeatureSet
+    clips: pd.DataFrame
+    cache: CacheParameters
+    copies: Mapping[str, FeatureSet] = field(default_factory=dict)
+
+    def of_folds(self, folds: pd.DataFrame, *, n_seeds: int = 1, keep: bool = False) -> list[Fit]:
+        """List the fits of folds: one for each seed and fold in which both training and test have clips."""
+        clips = self.clips[["clip_id", "emotion", "group"]]
+        table = self._with_features(folds.merge(clips, on="clip_id", validate="one_to_one"))
+        make = self._maker(table, keep=keep)
+        fold_of = table["fold"].to_numpy()
+        parts = {
+            int(fold): (np.flatnonzero(trained_on(table, fold)), np.flatnonzero(fold_of == fold))
+            for fold in sorted(set(fold_of) - {ALWAYS_TRAINING})
+        }
+        return [
+            make(train=train, test=test, fold=fold, seed=seed)
+            for seed in range(n_seeds)
+            for fold, (train, test) in parts.items()
+            if len(train) and len(test)
+        ]
+
+    def of_all_clips(self) -> Fit:
+        """Return the fit of the model that is deployed, on all labelled clips."""
+        table = self._with_features(self.clips[self.clips["emotion"].notna()])
+        train, test = np.arange(len(table)), np.empty(0, dtype=np.int64)
+        return self._maker(table, keep=True)(train=train, test=test, fold=ALWAYS_TRAINING, seed=0)
+
+    def _with_features(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Order by `clip_id`: the order of a table must change no shuffle and no sum."""
+        return table[table["clip_id"].isin(self.features.clip_ids)].sort_values("clip_id", ignore_index=True)
+
+    def _maker(self, table: pd.DataFrame, *, keep: bool) -> Callable[..., Fit]:
+        """Return what makes a fit of the clips of a table; features are selected once for all of them."""
+        return partial(
+            Fit,
+            specification=self.specification,
+            features=self.features.select(list(table["clip_id"])),
+            table=table[["emotion", "group"]],
+            cache=self.cache,
+            keep=keep,
+            copies=self.copies,
+        )
+
+
+def _run(fits: list[Fit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:
+    missing = [fit for fit in fits if fit.result() is None]
+    if missing:
+        units = [1] * len(missing)
+        map_shards(Fit.run, missing, executor, description=description, total_units=units, unit="fit")
+    results = [fit.result() for fit in fits]
+    for fit, result in zip(fits, results, strict=True):
+        if result is None:
+            raise AffettoError(f"The result of fold {fit.fold} vanished from {fit.cache.results}: run again.")
+    return [result for result in results if result is not None]
+
+
+def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+    classes, tested = sorted(set(fit.table["emotion"])), fit.table.iloc[fit.test]
+    probabilities = pd.DataFrame(result["probabilities"], columns=result["classes"])
+    probabilities = probabilities.reindex(columns=classes, fill_value=0.0)
+    rows = pd.DataFrame(
+        {
+            "clip_id": [fit.features.clip_ids[i] for i in fit.test],
+            "group": list(tested["group"]),
+            "fold": fit.fold,
+            "seed": fit.seed,
+            "label": list(tested["emotion"]),
+            "predicted": np.array(classes)[probabilities.to_numpy().argmax(axis=1)],
+        }
+    )
+    return pd.concat([rows, probabilities.add_prefix("p_")], axis=1)
+
+
+def _history(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame([{"fold": fit.fold, "seed": fit.seed, **epoch} for epoch in result["history"]])
+
+
+def _attention(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
+    steps = result["attention_steps"]
+    if not len(steps):
+        return pd.DataFrame()
+    ends = np.cumsum(steps)[:-1]
+    return pd.DataFrame(
+        {
+            "clip_id": [fit.features.clip_ids[i] for i in fit.test],
+            "times": np.split(result["attention_times"], ends),
+            "weights": np.split(result["attention"], ends),
+        }
+    )
+
+
+def _concat(frames: Any, columns: Sequence[str] = ("fold", "seed", "epoch")) -> pd.DataFrame:
+    known = [frame for frame in frames if len(frame)]
+    return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=list(columns))
+
+
+def _cost(results: Sequence[tuple[Fit, Mapping[str, Any]]]) -> dict[str, float]:
+    n_tested = sum(len(fit.test) for fit, _ in results)
+    return {
+        "fit_seconds": float(np.mean([result["fit_seconds"] for _, result in results])),
+        "predict_ms_per_clip": 1000 * sum(result["predict_seconds"] for _, result in results) / n_tested,
+        "n_parameters": float(np.mean([result["n_parameters"] for _, result in results])),
+    }
+
+
+def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
+    return (
+        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
+    )

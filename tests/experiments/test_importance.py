@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affetto.evaluation.group_figures import importance_figure
+from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.report_tables import importance_tables
+from affetto.experiments.importance import (
+    AS_IS,
+    IMPORTANCE_COLUMNS,
+    Permutation,
+    descriptor_columns,
+    draw_donors,
+    exchange_columns,
+    importance_rows,
+    same_moments,
+)
+from affetto.experiments.probes import Outcome
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+
+QUICK = EvaluationParameters(n_permutations=100)
+NAMES = ("pcm_RMSenergy_sma_amean", "F0final_sma_amean", "audSpec_Rfilt_sma[0]_amean", "mfcc_sma[1]_amean")
+CLASSES = ("calm", "tense")
+N_CLIPS, N_FOLDS, N_REPEATS = 24, 3, 5
+
+
+class OneColumn:
+    """Tells the emotion from the sign of one column and from nothing else."""
+
+    classes_ = CLASSES
+
+    def __init__(self, column):
+        self._column = column
+
+    def predict_proba(self, x):
+        values = np.concatenate(list(x["functionals"]))[:, self._column]
+        return np.stack([values < 0, values > 0], axis=1).astype(float)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return pd.DataFrame(
+        {
+            "clip_id": [f"toy/{i:02d}" for i in range(N_CLIPS)],
+            "emotion": [CLASSES[i % 2] for i in range(N_CLIPS)],
+            "group": [f"s{i // 4}" for i in range(N_CLIPS)],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def features(clips):
+    """Every column alone tells the emotion."""
+    sign = np.where(clips["emotion"] == "tense", 1.0, -1.0)
+    vectors = [np.full(4, value) for value in sign]
+    functionals = ClipFeatures.from_arrays(
+        "functionals",
+        list(clips["clip_id"]),
+        vectors,
+        dimensions=NAMES,
+        parameters={"extractor": "opensmile"},
+    )
+    return FeatureSet({"functionals": functionals})
+
+
+def outcomes_of(features, column):
+    """What the models of three folds of eight clips predict, which look at one column."""
+    model, probe = OneColumn(column), Permutation(descriptor_columns(features), N_REPEATS, seed=0)
+    folds = [features.take(range(8 * fold, 8 * fold + 8)) for fold in range(N_FOLDS)]
+    return [
+        Outcome(fold, 0, tested.clip_ids, CLASSES, probe.predict(model, tested))
+        for fold, tested in enumerate(folds)
+    ]
+
+
+def indexed(clips):
+    return clips.set_index("clip_id")
+
+
+def by_hand(clips):
+    """Loss in points when a clip is told as its donor: UAR is the mean of both classes' shares."""
+    label = clips["emotion"].to_numpy()
+    losses = []
+    for donors in draw_donors(8, N_REPEATS, 0):
+        told = np.concatenate([label[8 * fold : 8 * fold + 8][donors] for fold in range(N_FOLDS)])
+        losses.append(100 * (1 - np.mean([np.mean(told[label == name] == name) for name in CLASSES])))
+    return np.array(losses)
+
+
+def test_a_model_of_one_column_needs_that_group_alone(features, clips):
+    table = importance_rows("m", outcomes_of(features, 1), indexed(clips), QUICK)
+    table = table.set_index("descriptors")
+
+    assert list(table.index) == ["energy", "voicing", "spectral", "cepstral"]
+    losses = by_hand(clips)
+    assert table.loc["voicing", "loss"] == pytest.approx(losses.mean())
+    assert table.loc["voicing", "loss_sd"] == pytest.approx(losses.std(ddof=1))
+    assert table.loc["voicing", "loss_ci_low"] <= losses.mean() <= table.loc["voicing", "loss_ci_high"]
+    others = table.drop(index="voicing")
+    assert (others[["loss", "loss_sd"]] == 0).all(axis=None)
+    assert (others["loss_ci_low"] == -others["loss_ci_high"]).all()
+    assert set(table["uar"]) == {1.0}
+    assert set(table["n_clips"]) == {N_CLIPS}
+
+
+def test_a_full_exchange_between_two_classes_loses_everything(clips):
+    wrong = np.array([[1 - i % 2 for i in range(N_CLIPS)]])
+    right = 1 - wrong
+    answers = Outcome(0, 0, tuple(clips["clip_id"]), CLASSES, {AS_IS: right, "energy": wrong})
+
+    (row,) = importance_rows("m", [answers], indexed(clips), QUICK).to_dict("records")
+
+    assert (row["loss"], row["loss_ci_high"]) == (100, 100)
+    assert 50 < row["loss_ci_low"] < 100  # so few clips
+    assert np.isnan(row["loss_sd"])
+    assert row["n_repeats"] == 1
+
+
+@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 3))
+@settings(max_examples=15)
+def test_losses_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
+    rng = np.random.default_rng(random)
+    answers = [
+        Outcome(
+            0,
+            seed,
+            tuple(clips["clip_id"]),
+            CLASSES,
+            {AS_IS: rng.integers(2, size=(1, N_CLIPS)), "energy": rng.integers(2, size=(n_repeats, N_CLIPS))},
+        )
+        for seed in range(n_seeds)
+    ]
+    truth = (clips["emotion"] == "tense").to_numpy().astype(int)
+
+    def uar(told):
+        return np.mean([(told[truth == code] == code).mean() for code in (0, 1)])
+
+    (row,) = importance_rows("m", answers, indexed(clips), QUICK).to_dict("records")
+
+    whole = np.array([uar(one.values[AS_IS][0]) for one in answers])
+    parts = np.array([[uar(told) for told in one.values["energy"]] for one in answers])
+    assert row["uar"] == pytest.approx(whole.mean())
+    assert row["loss"] == pytest.approx(100 * (whole.mean() - parts.mean()))
+    if n_repeats > 1:
+        assert row["loss_sd"] == pytest.approx(100 * parts.mean(axis=0).std(ddof=1))
+
+
+def test_the_spectrogram_is_exchanged_as_a_whole(features):
+    spectrograms = ClipFeatures.from_arrays(
+        "log_mel",
+        list(features.clip_ids),
+        [np.zeros((3, 5))] * N_CLIPS,
+        hop_s=0.016,
+        parameters={"extractor": "log_mel"},
+    )
+    columns = descriptor_columns(FeatureSet({"log_mel": spectrograms, **features}))
+
+    assert list(columns) == ["energy", "voicing", "spectral", "cepstral", "spectrogram"]
+    np.testing.assert_array_equal(columns["spectrogram"]["log_mel"], np.arange(5))
+
+
+def test_features_of_other_extractors_are_not_exchanged():
+    mfcc = ClipFeatures.from_arrays("mfcc", ["a"], [np.zeros(3)], parameters={"extractor": "mfcc"})
+
+    assert descriptor_columns(FeatureSet({"mfcc": mfcc})) == {}
+
+
+@pytest.fixture
+def table():
+    rows = [
+        ("both", "energy", 0.8, 12.34, 1.0, 10.0, 15.0, 24, 2),
+        ("both", "spectrogram", 0.8, -0.5, 0.2, -1.0, 0.1, 24, 2),
+        ("flat", "energy", 0.7, 3.0, np.nan, np.nan, np.nan, 24, 1),
+    ]
+    return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
+
+
+def test_the_figure_has_a_bar_a_model_and_group(table):
+    (axes,) = importance_figure(table).axes
+
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["energy", "spectrogram"]
+    assert [bar.get_width() for bars in axes.containers for bar in bars] == [12.34, -0.5, 3.0]
+
+
+def test_the_table_has_a_row_a_model(table):
+    (written,) = importance_tables(table)
+
+    assert written.header == ("Model", "energy", "spectrogram")
+    assert written.rows == (
+        ("both", "12.3 ± 1.0 [10.0, 15.0]", "−0.5 ± 0.2 [−1.0, 0.1]"),
+        ("flat", "3.0", "–"),
+    )
+
+
+def test_nothing_measured_is_said(table):
+    assert "not measured" in importance_figure(table.iloc[:0]).texts[0].get_text()
+    assert importance_tables(table.iloc[:0]) == []
+
+
+IDS = ("a", "b", "c")
+
+
+@pytest.fixture
+def three():
+    vectors = [np.array([10.0 * i, 10.0 * i + 1]) for i in range(3)]
+    lengths = (2, 4, 3)
+    frames = [
+        np.stack([100.0 * i + np.arange(n), -np.arange(float(n))], axis=1) for i, n in enumerate(lengths)
+    ]
+    return FeatureSet(
+        {
+            "functionals": ClipFeatures.from_arrays("functionals", IDS, vectors),
+            "lld": ClipFeatures.from_arrays("lld", IDS, frames, hop_s=0.01),
+        }
+    )
+
+
+def test_columns_come_from_the_same_donor_in_all_features(three):
+    swapped = exchange_columns(
+        three, {"functionals": np.array([1]), "lld": np.array([0])}, donors=np.array([1, 2, 0])
+    )
+
+    np.testing.assert_array_equal(np.concatenate(list(swapped["functionals"])), [[0, 11], [10, 21], [20, 1]])
+    # Two frames of a from the four of b, four of b from the three of c, three of c from the two of a.
+    np.testing.assert_array_equal(swapped["lld"][0], [[101, 0], [103, -1]])
+    np.testing.assert_array_equal(swapped["lld"][1][:, 0], [200, 201, 201, 202])
+    np.testing.assert_array_equal(swapped["lld"][2][:, 0], [0, 1, 1])
+    np.testing.assert_array_equal(swapped["lld"][1][:, 1], three["lld"][1][:, 1])
+
+
+def test_the_clips_themselves_stay_as_they_are(three):
+    exchange_columns(three, {"lld": np.array([0, 1])}, np.array([2, 0, 1]))["lld"][0][:] = 0
+
+    assert three["lld"][0][1, 0] == 1
+
+
+def test_what_is_not_named_is_the_very_same(three):
+    assert (
+        exchange_columns(three, {"lld": np.array([0])}, np.array([0, 1, 2]))["functionals"]
+        is three["functionals"]
+    )
+
+
+def test_exchanged_clips_have_a_fingerprint_of_their_own(three):
+    columns = {"functionals": np.array([0])}
+    fingerprints = {
+        three.fingerprint,
+        *(exchange_columns(three, columns, np.roll(np.arange(3), shift)).fingerprint for shift in (1, 2)),
+        exchange_columns(three, {"functionals": np.array([1])}, np.array([1, 2, 0])).fingerprint,
+    }
+
+    assert len(fingerprints) == 4
+
+
+def test_exchanged_clips_can_be_selected(three):
+    swapped = exchange_columns(three, {"functionals": np.array([0])}, np.array([1, 2, 0])).select(["c", "a"])
+
+    np.testing.assert_array_equal(np.concatenate(list(swapped["functionals"])), [[0, 21], [10, 1]])
+
+
+@given(st.integers(1, 50), st.integers(1, 50))
+def test_moments_are_in_order_and_of_the_donor(n_frames, n_donor_frames):
+    moments = same_moments(n_frames, n_donor_frames)
+
+    assert len(moments) == n_frames
+    assert np.all(np.diff(moments) >= 0)
+    assert moments.min() >= 0
+    assert moments.max() < n_donor_frames
+    if n_frames == n_donor_frames:
+        np.testing.assert_array_equal(moments, np.arange(n_frames))
+    # As far from the start as from the end, to a frame.
+    assert abs(moments[0] - (n_donor_frames - 1 - moments[-1])) <= 1
+
+
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 9))
+def test_deals_are_permutations_that_the_seed_decides(n_clips, n_repeats, seed):
+    donors = draw_donors(n_clips, n_repeats, seed)
+
+    assert donors.shape == (n_repeats, n_clips)
+    for row in donors:
+        assert sorted(row) == list(range(n_clips))
+    np.testing.assert_array_equal(donors, draw_donors(n_clips, n_repeats, seed))
+    np.testing.assert_array_equal(donors[:1], draw_donors(n_clips, 1, seed))
+
+
+def test_answers_in_one_go_are_those_of_each_repeat(three, monkeypatch):
+    def predict(x):
+        return np.stack([clip[0] for clip in x["functionals"]]) * [1, -1]
+
+    columns = {"first": {"functionals": np.array([0])}, "both": {"functionals": np.array([0, 1])}}
+    model, probe = SimpleNamespace(predict_proba=predict), Permutation(columns, 4, seed=1)
+    together = probe.predict(model, three)
+    monkeypatch.setattr("affetto.experiments.importance._CLIPS_AT_ONCE", 1)
+    alone = probe.predict(model, three)
+
+    assert {name: told.shape for name, told in together.items()} == {
+        AS_IS: (1, 3),
+        "first": (4, 3),
+        "both": (4, 3),
+    }
+    for name, told in together.items():
+        np.testing.assert_array_equal(told, alone[name])
