@@ -21,7 +21,7 @@ from timing import heading, row, spread
 from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extract import extract_recording, extract_together
+from affetto.features.recording import extract_recording, extract_together
 from affetto.features.table import (
     FeatureParameters,
     LogMelParameters,

@@ -10,7 +10,9 @@ import soundfile
 from affetto.features.clip_features import as_keys
 from affetto.features.store import Description, FeatureStore, Plan
 
-DESCRIPTION = Description("x", ("a", "b"), 0.01, {"extractor": "x", "version": 1})
+DESCRIPTION = Description(
+    name="x", dimensions=("a", "b"), hop_s=0.01, parameters={"extractor": "x", "version": 1}
+)
 
 
 def make_signal(sample_rate_hz: int, seconds: float, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import soundfile
 
 from affetto.audio.decode import read_audio
-from affetto.features.extract import extract_recording
+from affetto.features.recording import extract_recording
 from affetto.features.table import LogMelParameters, MfccParameters, OpenSmileParameters
 
 

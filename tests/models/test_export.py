@@ -10,7 +10,7 @@ import soundfile
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extract import extract_recording
+from affetto.features.recording import extract_recording
 from affetto.features.table import LogMelParameters, MidtermParameters, OpenSmileParameters
 from affetto.models import graph_steps
 from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter

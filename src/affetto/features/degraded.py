@@ -71,7 +71,12 @@ def extract_degraded(
     targets = {
         each: Target(
             FeatureStore(absolute(stores) / each),
-            Description(feature.name, feature.dimensions, feature.hop_s, feature.parameters),
+            Description(
+                name=feature.name,
+                dimensions=feature.dimensions,
+                hop_s=feature.hop_s,
+                parameters=feature.parameters,
+            ),
             parse_description(feature.parameters),
         )
         for each, feature in features.items()

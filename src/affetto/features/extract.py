@@ -1,4 +1,4 @@
-"""Features of one recording in memory, and of many clips, where only what the stores lack is computed."""
+"""Features of many clips: only what the stores lack is computed, and clips that fail are set aside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -21,11 +20,10 @@ from affetto.audio.decode import UnreachableError, read_audio
 from affetto.audio.encode import write_copy
 from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.midi import RENDERING_VERSION
-from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
-from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
+from affetto.features.recording import decode, extract_together, rates_of
 from affetto.features.store import Description, FeatureStore, Plan
 from affetto.parallel import ExecutorParameters, Lost, map_divisible
 from affetto.storage import absolute
@@ -97,80 +95,6 @@ class ShardJob:
     condition: AnyCondition | None = None
 
 
-def extract_together(
-    samples: Mapping[int, np.ndarray], parameters: Mapping[str, FeatureParameters]
-) -> dict[str, np.ndarray]:
-    """Compute several features of a recording: speech is looked for once, and openSMILE runs once.
-
-    Parameters
-    ----------
-    samples
-        Sample rate, Hz → mono samples [n_samples] at it; every rate of the features.
-    parameters
-        Name of each feature → its parameters.
-
-    Returns
-    -------
-    dict
-        Name → float32 [n_frames, n_dimensions], what `FeatureParameters.extract` gives.
-    """
-    found: dict[str, np.ndarray] = {}
-    prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
-    runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
-    with _blas().limit(limits=1):  # for matrices this small, threads only wait
-        for name, wanted in parameters.items():
-            key = wanted.rate_hz, wanted.speech
-            if key not in prepared:
-                prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
-            if isinstance(wanted, OpenSmileParameters):
-                run = wanted.feature_set, wanted.speech
-                if run not in runs:
-                    runs[run] = run_opensmile(*prepared[key], wanted.feature_set)
-                found[name] = wanted.of_run(*runs[run])
-            else:
-                found[name] = wanted.measure(*prepared[key])
-    return found
-
-
-def extract_recording(
-    path: Path, clip_id: str, parameters: Mapping[str, FeatureParameters]
-) -> dict[str, ClipFeatures]:
-    """Extract features of an audio file.
-
-    Parameters
-    ----------
-    path
-        Audio file.
-    clip_id
-        Its name.
-    parameters
-        Name of each feature → its parameters; see `table.parse_description` for those that a model was
-        fitted with.
-
-    Raises
-    ------
-    AffettoError
-        When it cannot be decoded or is not fit for a feature.
-    """
-    arrays = extract_together(_decode(path, rates_of(parameters)), parameters)
-    return {
-        name: ClipFeatures.from_arrays(
-            name,
-            [clip_id],
-            [arrays[name]],
-            dimensions=values.dimensions(),
-            hop_s=values.frame_s,
-            parameters=values.describe(),
-        )
-        for name, values in parameters.items()
-    }
-
-
-def rates_of(parameters: Mapping[str, FeatureParameters]) -> list[int]:
-    """Return the sample rates that features work at, Hz, ascending."""
-    return sorted({values.rate_hz for values in parameters.values()})
-
-
 def extract(
     clips: pd.DataFrame,
     root: Path,
@@ -216,7 +140,7 @@ def extract(
         )
     targets = {name: _target(name, values, absolute(stores) / name) for name, values in parameters.items()}
     keys = {name: clip_keys(clips, root, values, other_roots) for name, values in parameters.items()}
-    reasons, there = fill(clips, root, other_roots, targets, keys, executor, what=", ".join(parameters))
+    reasons, there = fill(clips, root, other_roots, targets, keys, executor, what=f"{stores.name} features")
     ids = clips["clip_id"].astype("str").tolist()
     return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
 
@@ -437,17 +361,10 @@ def _decode_clip(
     clip: ClipJob, rates: Sequence[int], condition: AnyCondition | None
 ) -> dict[int, np.ndarray]:
     if condition is None:
-        return _decode(clip.path, rates, clip.start_s, clip.end_s)
+        return decode(clip.path, rates, clip.start_s, clip.end_s)
     samples, rate = read_audio(clip.path, start_s=clip.start_s, end_s=clip.end_s)
     with TemporaryDirectory(prefix="affetto_") as folder:
-        return _decode(write_copy(condition.degrade(samples, rate), Path(folder)), rates)
-
-
-def _decode(
-    path: Path, rates: Sequence[int], start_s: float = 0.0, end_s: float | None = None
-) -> dict[int, np.ndarray]:
-    """Decode a recording, or a part of it, at several sample rates: rate, Hz → mono samples."""
-    return {rate: read_audio(path, sample_rate_hz=rate, start_s=start_s, end_s=end_s)[0] for rate in rates}
+        return decode(write_copy(condition.degrade(samples, rate), Path(folder)), rates)
 
 
 def _fails_always(error: BaseException) -> bool:
@@ -465,9 +382,11 @@ def _target(name: str, parameters: FeatureParameters, root: Path) -> Target:
     """Describe a feature, with the columns of the last plan where they fit: asking openSMILE costs 2 s."""
     store, described = FeatureStore(root), parameters.describe()
     last = store.description()
-    if last is not None and last.parameters == described:
-        return Target(store, replace(last, name=name), parameters)
-    description = Description(name, parameters.dimensions(), parameters.frame_s, described)
+    known = last is not None and last.parameters == described
+    dimensions = last.dimensions if last and known else parameters.dimensions()
+    description = Description(
+        name=name, dimensions=dimensions, hop_s=parameters.frame_s, parameters=described
+    )
     return Target(store, description, parameters)
 
 
@@ -488,14 +407,6 @@ def _finish(
     features = target.store.features(plan)
     target.store.write_plan(plan)
     return Extracted(features, computed, reused, failures)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> Any:
-    """Return what limits the threads of NumPy's BLAS; to look for the library takes a millisecond."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
-    return ThreadpoolController().select(user_api="blas")
 
 
 def _file_identity(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import uuid
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError, DamagedFileError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, as_keys
@@ -32,24 +32,15 @@ _REMOTE_THREADS = 16
 _PARTIAL_LIFE_S = 3_600.0
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(BaseModel):
     """What the columns of a feature are, and what made them."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     dimensions: tuple[str, ...]
     hop_s: float | None
     parameters: dict[str, Any]
-
-    def to_json(self) -> str:
-        """Return the description as JSON."""
-        return json.dumps(vars(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Description:
-        """Read what `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "dimensions": tuple(fields["dimensions"])})
 
 
 @dataclass(frozen=True)
@@ -231,7 +222,7 @@ class FeatureStore:
             "n_frames": pa.array([len(array) for array in arrays], pa.int64()),
             "values": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, pa.float32())),
         }
-        metadata = {_METADATA_KEY: description.to_json()}
+        metadata = {_METADATA_KEY: description.model_dump_json()}
         _write_shard(self.root / SHARD_FOLDER, pa.RecordBatch.from_pydict(columns, metadata=metadata))
 
     def write_plan(self, plan: Plan) -> None:
@@ -244,7 +235,7 @@ class FeatureStore:
             "key": pa.array(plan.keys).cast(pa.string()),
             "reason": pa.array((plan.reasons.get(clip_id) for clip_id in plan.clip_ids), pa.string()),
         }
-        table = pa.table(columns, metadata={_METADATA_KEY: plan.description.to_json()})
+        table = pa.table(columns, metadata={_METADATA_KEY: plan.description.model_dump_json()})
         write_whole(self.root / PLAN_FILE, lambda file: pq.write_table(table, file))
 
     def plan(self) -> Plan | None:
@@ -262,7 +253,7 @@ class FeatureStore:
             table["clip_id"].to_pylist(),
             _as_bytes(table["key"].combine_chunks()) if len(table) else as_keys([]),
             dict(zip(failed["clip_id"].to_pylist(), failed["reason"].to_pylist(), strict=True)),
-            Description.from_json(table.schema.metadata[_METADATA_KEY.encode()]),
+            Description.model_validate_json(table.schema.metadata[_METADATA_KEY.encode()]),
         )
 
     def description(self) -> Description | None:
@@ -271,7 +262,7 @@ class FeatureStore:
 
         try:
             with reading(self.root / PLAN_FILE), (self.root / PLAN_FILE).open("rb") as file:
-                return Description.from_json(pq.read_schema(file).metadata[_METADATA_KEY.encode()])
+                return Description.model_validate_json(pq.read_schema(file).metadata[_METADATA_KEY.encode()])
         except FileNotFoundError:
             return None
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extract import extract_together, rates_of
 from affetto.features.parameters import FeatureParameters
+from affetto.features.recording import extract_together, rates_of
 from affetto.features.table import parse_description
 from affetto.recommendation.blocks import cut_windows, read_blocks
 from affetto.recommendation.steps import Step

@@ -91,7 +91,7 @@ class MidtermParameters(FeatureParameters):
 
     def dimensions(self) -> tuple[str, ...]:
         """Return the names of the columns, group after group."""
-        return tuple(name for group in self.groups for name in _DIMENSIONS[group])
+        return tuple(name for group in self.groups for name in _GROUPS[group][0])
 
     def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Describe the windows of a recording, float32 [n_windows, n_dimensions].
@@ -100,7 +100,7 @@ class MidtermParameters(FeatureParameters):
         are moved inside, and a clip shorter than the window has one for all rows.
         """
         music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), self)
-        columns = [_GROUPS[group](music) for group in self.groups]
+        columns = [_GROUPS[group][1](music) for group in self.groups]
         return np.concatenate(columns, axis=1).astype(np.float32)
 
     @model_validator(mode="after")
@@ -223,18 +223,6 @@ def _notes(music: _Music) -> np.ndarray:
     return music.means_and_deviations(np.column_stack([height, spread, *counts, onsets.any(axis=1)]))
 
 
-def _semitones(music: _Music) -> np.ndarray:
-    return music.means_and_deviations(music.semitones)
-
-
-def _events(music: _Music) -> np.ndarray:
-    return event_statistics(music.notes, *music.windows, _HOP_S)
-
-
-def _lines(music: _Music) -> np.ndarray:
-    return line_statistics(music.notes, *music.windows, _HOP_S)
-
-
 def _means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, np.newaxis]
@@ -245,34 +233,42 @@ def _statistics_of(names: tuple[str, ...]) -> tuple[str, ...]:
     return names + tuple(f"{name}_deviation" for name in names)
 
 
-_GROUPS: dict[MidtermGroup, Callable[[_Music], np.ndarray]] = {
-    "tempo": _tempo,
-    "modulation": _modulation,
-    "key": _key,
-    "chroma": _chroma,
-    "chords": _chords,
-    "notes": _notes,
-    "semitones": _semitones,
-    "events": _events,
-    "lines": _lines,
-}
-_DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
-    "tempo": tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM),
-    "modulation": tuple(
-        f"modulation_{low:g}_hz_{name}" for low in MODULATION_EDGES_HZ[:-1] for name in _FRAMES.dimensions()
+_GROUPS: dict[MidtermGroup, tuple[tuple[str, ...], Callable[[_Music], np.ndarray]]] = {
+    "tempo": (tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM), _tempo),
+    "modulation": (
+        tuple(
+            f"modulation_{low:g}_hz_{name}"
+            for low in MODULATION_EDGES_HZ[:-1]
+            for name in _FRAMES.dimensions()
+        ),
+        _modulation,
     ),
-    "key": tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")),
-    "chroma": tuple(
-        f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)
+    "key": (tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")), _key),
+    "chroma": (
+        tuple(f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)),
+        _chroma,
     ),
     "chords": (
-        *(f"chord_{kind}_match" for kind in CHORDS),
-        *(f"chord_{kind}_share" for kind in CHORDS),
-        "chord_changes",
-        *(f"interval_{k}" for k in range(1, 7)),
+        (
+            *(f"chord_{kind}_match" for kind in CHORDS),
+            *(f"chord_{kind}_share" for kind in CHORDS),
+            "chord_changes",
+            *(f"interval_{k}" for k in range(1, 7)),
+        ),
+        _chords,
     ),
-    "notes": _statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)),
-    "semitones": _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
-    "events": tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
-    "lines": tuple(f"line_{name}" for name in LINE_DIMENSIONS),
+    "notes": (_statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)), _notes),
+    "semitones": (
+        _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
+        lambda music: music.means_and_deviations(music.semitones),
+    ),
+    "events": (
+        tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
+        lambda music: event_statistics(music.notes, *music.windows, _HOP_S),
+    ),
+    "lines": (
+        tuple(f"line_{name}" for name in LINE_DIMENSIONS),
+        lambda music: line_statistics(music.notes, *music.windows, _HOP_S),
+    ),
 }
+"""Names of the columns of each group, and what computes them."""
