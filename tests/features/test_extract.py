@@ -14,7 +14,7 @@ from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.extract import extract, extract_shard
-from affetto.features.store import SHARD_FOLDER, FeatureStore
+from affetto.features.store import PLAN_FILE, SHARD_FOLDER, FeatureStore
 from affetto.features.table import (
     FeatureTable,
     LogMelParameters,
@@ -326,6 +326,16 @@ def test_a_damaged_shard_is_computed_again(corpus, store, tmp_path):
     assert found == [8, 8, 0]
     assert features.fingerprint == first.fingerprint
     assert len(list(features)) == 16
+
+
+def test_a_damaged_plan_is_told_and_the_next_run_replaces_it(corpus, store, tmp_path):
+    few = corpus[0][:9], corpus[1]
+    run(few, tmp_path)
+    (store.root / PLAN_FILE).write_bytes(b"rubbish")
+    with pytest.raises(AffettoError, match=r"is damaged, .* run its pipeline again"):
+        store.features()
+    assert run(few, tmp_path)[:3] == (0, 9, 0)
+    assert len(store.features()) == 9
 
 
 def test_shards_are_bounded_in_clips_seconds_and_bytes(corpus, store, tmp_path, monkeypatch):

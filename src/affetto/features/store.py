@@ -28,6 +28,7 @@ SHARD_SUFFIX = ".arrow"
 PLAN_FILE = "plan.parquet"
 _METADATA_KEY = "affetto"
 _OPEN_SHARDS = 128
+_KNOWN_SHARDS = 4_096  # whose keys take 10 MB
 _REMOTE_THREADS = 16
 _PARTIAL_LIFE_S = 3_600.0
 
@@ -177,11 +178,10 @@ class FeatureStore:
 
     def rows(self) -> Rows:
         """Return the rows of all shards; damaged shards are passed over."""
-        folder = absolute(self.root) / SHARD_FOLDER
+        folder, files = absolute(self.root) / SHARD_FOLDER, sorted(self._shard_files().items())
         with ThreadPoolExecutor(_REMOTE_THREADS if is_remote(folder) else 1) as threads:
-            names = sorted(self._shard_files())
-            read = dict(zip(names, threads.map(lambda name: _read_keys(folder / name), names), strict=True))
-        found = {name: part for name, part in read.items() if part is not None}
+            read = list(threads.map(lambda file: _read_keys(str(folder), *file), files))
+        found = {name: part for (name, _), part in zip(files, read, strict=True) if part is not None}
         lengths = [len(keys) for keys, _ in found.values()]
         keys = np.concatenate([np.zeros(0, KEY_DTYPE), *(keys for keys, _ in found.values())])
         order = np.argsort(keys, kind="stable")
@@ -263,7 +263,7 @@ class FeatureStore:
         try:
             with reading(self.root / PLAN_FILE), (self.root / PLAN_FILE).open("rb") as file:
                 return Description.model_validate_json(pq.read_schema(file).metadata[_METADATA_KEY.encode()])
-        except FileNotFoundError:
+        except (FileNotFoundError, DamagedFileError):  # the next run replaces it
             return None
 
     def features(self, plan: Plan | None = None) -> ClipFeatures:
@@ -308,13 +308,12 @@ class FeatureStore:
 
     def usage(self) -> StoreUsage:
         """Count rows and bytes, and how many of them the last plan does not use."""
-        files = self._shard_files()
         shards = self._count()
         return StoreUsage(
             rows_used=sum(int(shard.used.sum()) for shard in shards),
             rows_unused=sum(shard.rows_unused for shard in shards),
-            shards=len(files),
-            bytes_total=sum(status.size for status in files.values()),
+            shards=len(shards),
+            bytes_total=sum(shard.status.size for shard in shards),
             bytes_unused=sum(shard.bytes_unused for shard in shards),
             partial_files=len(self._partial_files()),
         )
@@ -429,10 +428,15 @@ def _open_shard(folder: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     return values.offsets.to_numpy(), values.values.to_numpy()
 
 
-def _read_keys(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return keys (bytes [n]) and numbers of frames (int64 [n]) of a shard; None when it cannot be read."""
+@lru_cache(maxsize=_KNOWN_SHARDS)
+def _read_keys(folder: str, name: str, status: FileStatus) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return keys (bytes [n]) and numbers of frames (int64 [n]) of a shard; None when it cannot be read.
+
+    They are remembered as long as the file is as its `status` says: every node of a pipeline asks for them.
+    """
     import pyarrow as pa
 
+    path = as_path(folder) / name
     try:
         with reading(path, otherwise="its clips are computed again"):
             if is_remote(path):  # which need not send the values
