@@ -70,16 +70,16 @@ def test_a_pickle_is_small_and_reads_the_same(tmp_path, stores):
     np.testing.assert_array_equal(pickle.loads(data).take([3, 0])[0], features[3])
 
 
-def test_what_a_killed_writer_left_does_not_count_and_is_swept_later(tmp_path, stores):
+def test_what_a_killed_writer_left_does_not_count_and_is_removed_later(tmp_path, stores):
     store = FeatureStore(tmp_path)
     stores.fill(store, [3], 1)
     partial = tmp_path / SHARD_FOLDER / f"dead.arrow{PARTIAL_SUFFIX}"
     partial.write_bytes(b"ARROW1 and then nothing")
     assert len(store.rows()) == 1
-    store.sweep()
+    store.remove_partial_files()
     assert partial.exists()  # its writer may be alive
     os.utime(partial, (time.time() - 7_200,) * 2)
-    store.sweep()
+    store.remove_partial_files()
     assert not partial.exists()
 
 

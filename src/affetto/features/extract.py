@@ -178,7 +178,7 @@ def fill(
     """
     there, missing = {}, {}
     for name, target in targets.items():
-        target.store.sweep()
+        target.store.remove_partial_files()
         there[name] = target.store.rows().find(keys[name]) >= 0
         lacking = np.flatnonzero(~there[name])
         lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
@@ -205,17 +205,19 @@ def fill(
 
 def extract_shard(job: ShardJob) -> dict[str, str]:
     """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
-    writers = {name: _Writer(target) for name, target in job.targets.items()}
+    rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
     reasons: dict[str, str] = {}
     for clip in job.clips:
         wanted = {name: job.targets[name].parameters for name in clip.keys}
         for name, found in _extract_clip(clip, wanted, job.condition):
             if isinstance(found, str):
                 reasons[clip.keys[name]] = found
-            else:
-                writers[name].add(clip.clip_id, clip.keys[name], found)
-    for writer in writers.values():
-        writer.write()
+                continue
+            if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
+                _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
+            rows[name].append((clip.clip_id, clip.keys[name], found))
+    for name, target in job.targets.items():
+        _write(target, rows[name])
     return reasons
 
 
@@ -316,25 +318,12 @@ class _Jobs(Sequence[Any]):
         return replace(self._template, clips=tuple(clips))
 
 
-class _Writer:
-    """Writes rows as shards of at most `MAX_SHARD_BYTES`; a clip larger than that has one of its own."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._rows: list[tuple[str, str, np.ndarray]] = []
-
-    def add(self, clip_id: str, key: str, array: np.ndarray) -> None:
-        """Take a row."""
-        if sum(held.nbytes for *_, held in self._rows) + array.nbytes > MAX_SHARD_BYTES:
-            self.write()
-        self._rows.append((clip_id, key, array))
-
-    def write(self) -> None:
-        """Write what is held."""
-        if self._rows:
-            ids, keys, arrays = zip(*self._rows, strict=True)
-            self._target.store.add(ids, keys, arrays, self._target.description)
-            self._rows.clear()
+def _write(target: Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
+    """Write rows, if any, as a shard, and forget them."""
+    if rows:
+        ids, keys, arrays = zip(*rows, strict=True)
+        target.store.add(ids, keys, arrays, target.description)
+        rows.clear()
 
 
 def _extract_clip(

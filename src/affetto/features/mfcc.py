@@ -132,23 +132,11 @@ class MfccParameters(FeatureParameters):
 
 
 def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:
-    """Compute the first or second derivative over frames by local polynomial fits (Savitzky-Golay).
+    """Compute the first or second derivative of values, [n_frames, n_dimensions], in units a frame.
 
-    Parameters
-    ----------
-    values
-        float32 [n_frames, n_dimensions].
-    order
-        1: slope of a line; 2: second derivative of a parabola.
-    width
-        Frames under the fit, odd.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shaped like `values`, in units a frame. Within half a width of the ends the fit of the
-        outermost whole window holds; a recording shorter than `width` is extended by its outermost frames
-        instead.
+    By local polynomial fits (Savitzky-Golay) over `width` frames, odd: the slope of a line, or the second
+    derivative of a parabola. Within half a width of the ends the fit of the outermost whole window holds;
+    a recording shorter than `width` is extended by its outermost frames instead.
     """
     half, n_frames = width // 2, len(values)
     offsets = np.arange(-half, half + 1, dtype=np.float64)

@@ -132,22 +132,18 @@ def correlation_names(descriptors: Sequence[str]) -> tuple[str, ...]:
 
 
 def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
-    """Correlate each pair of descriptors over the frames of a clip (Spearman; equal values share a rank).
+    """Correlate each pair of finite descriptors, [n_frames, n_descriptors], over the frames of a clip.
 
     Statistics of single descriptors depend on the speaker and the microphone, the order of their values in
     time hardly does: rank correlation keeps that alone. Correlations between the channels of a voice were
     found to tell states of the speaker by Williamson et al., "Vocal and facial biomarkers of depression based
     on motor incoordination and timing", AVEC 2014.
 
-    Parameters
-    ----------
-    descriptors
-        Finite, [n_frames, n_descriptors].
-
     Returns
     -------
     numpy.ndarray
-        float32 [1, n_descriptors * (n_descriptors - 1) / 2] in [-1, 1]; 0 where a descriptor is constant.
+        float32 [1, n_pairs], Spearman's coefficients, equal values sharing a rank; 0 where a descriptor is
+        constant.
     """
     from scipy.stats import rankdata
 

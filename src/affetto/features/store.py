@@ -357,11 +357,11 @@ class FeatureStore:
             path.unlink(missing_ok=True)
         return n_rows, before - self._size()
 
-    def sweep(self) -> None:
+    def remove_partial_files(self) -> None:
         """Delete what writers that were killed an hour ago or longer left behind."""
         for partial, status in self._partial_files().items():
             if time.time() - status.modified_s > _PARTIAL_LIFE_S:
-                partial.unlink(missing_ok=True)  # another process may have swept it
+                partial.unlink(missing_ok=True)  # another process may have done so
 
     def _count(self) -> list[_Shard]:
         """Return every shard and which of its rows the plan uses; a damaged one has no rows."""

@@ -55,16 +55,8 @@ def semitone_spectrum(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.nda
 
     The recording is brought to a quarter of its rate, where a window of 2048 samples (372 ms at 22.05 kHz)
     tells semitones apart from 55 Hz; a triangle a semitone wide on each side sums the power around a note.
-    Tuned to 440 Hz, like `chroma`.
-
-    Parameters
-    ----------
-    mono
-        float32 [n_samples], full scale 1.0.
-    sample_rate_hz
-        Its sample rate; at least 11,025 Hz, so that E7 is still below half of the reduced rate.
-    hop
-        Samples from a frame to the next, a multiple of 4.
+    Tuned to 440 Hz, like `chroma`. The sample rate is at least 11,025 Hz, so that E7 is still below half of
+    the reduced rate, and the hop a multiple of 4.
 
     Returns
     -------
@@ -89,21 +81,9 @@ def note_power(
     lowest: int = 33,
     highest: int = 100,
 ) -> np.ndarray:
-    """Sum the power around each note of a range of MIDI numbers, at a reduced rate.
+    """Sum the power around each note of a range of MIDI numbers, float32 [1 + n_samples // hop, n_notes].
 
-    Parameters
-    ----------
-    mono, sample_rate_hz, hop
-        As for `semitone_spectrum`; the hop is a multiple of the decimation.
-    decimation
-        Sample rate over the reduced one.
-    lowest, highest
-        The range.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1 + n_samples // hop, n_notes].
+    `decimation` is the sample rate over the reduced one that is measured at, a divisor of the hop.
     """
     n_frames = 1 + len(mono) // hop
     reduced = resample(mono, decimation, 1) if decimation > 1 else mono
@@ -115,18 +95,10 @@ def note_power(
 
 
 def note_salience(semitones: np.ndarray) -> np.ndarray:
-    """Keep the notes that stand out, weighted by how far they do and by how loud they are.
+    """Keep the notes of a semitone spectrum that stand out, weighted by how far and by how loud they are.
 
-    Parameters
-    ----------
-    semitones
-        [n_frames, 68], dB, as `semitone_spectrum` gives.
-
-    Returns
-    -------
-    numpy.ndarray
-        [n_frames, 68], 0 for what is no local maximum, is below the mean of the octave around it or more
-        than 50 dB below the loudest note.
+    What is no local maximum, is below the mean of the octave around it or more than 50 dB below the loudest
+    note becomes 0.
     """
     padded = np.pad(semitones, ((0, 0), (1, 1)), constant_values=-np.inf)
     is_peak = (semitones >= padded[:, :-2]) & (semitones >= padded[:, 2:])
@@ -137,12 +109,9 @@ def note_salience(semitones: np.ndarray) -> np.ndarray:
 
 
 def note_onsets(semitones: np.ndarray) -> np.ndarray:
-    """Find where notes begin: a rise of 6 dB within three frames, to no less than 50 dB below the loudest.
+    """Find where notes begin, bool [n_frames, 68], true in the first frame of each rise.
 
-    Returns
-    -------
-    numpy.ndarray
-        bool [n_frames, 68], true in the first frame of each rise.
+    It is one of 6 dB within three frames, to no less than 50 dB below the loudest note.
     """
     rise = np.zeros(semitones.shape, dtype=bool)
     rise[3:] = (semitones[3:] - semitones[:-3] > 6.0) & (semitones[3:] > _AUDIBLE_DB)  # noqa: PLR2004
@@ -211,21 +180,9 @@ class NoteEvents:
 
 
 def transcribe(mono: np.ndarray, sample_rate_hz: int, hop: int) -> NoteEvents:
-    """Estimate the notes of a recording.
+    """Estimate the notes of a recording from A1 (55 Hz) to E7 (2637 Hz); none in silence.
 
-    Parameters
-    ----------
-    mono
-        float32 [n_samples], full scale 1.0.
-    sample_rate_hz
-        Its sample rate; at least 16,000 Hz.
-    hop
-        Samples from a frame to the next, a multiple of 4.
-
-    Returns
-    -------
-    NoteEvents
-        From A1 (55 Hz) to E7 (2637 Hz) in 1 + n_samples // hop frames; none in silence.
+    The sample rate is at least 16,000 Hz, and the hop a multiple of 4.
     """
     compressed = _amplitudes(mono, sample_rate_hz, hop) ** _COMPRESSION
     weights = _factorise(compressed, note_templates(sample_rate_hz) ** _COMPRESSION)
