@@ -28,17 +28,9 @@ _TINY = 1e-9
 def key_correlations(chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlate distributions of pitch classes with the profile of every major and every minor key.
 
-    Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, with Temperley's profiles.
-
-    Parameters
-    ----------
-    chroma
-        [n, 12], weight of each pitch class from C.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        [n, 12] each, -1 to 1, tonic from C: major, minor; 0 for a flat distribution.
+    Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, with Temperley's profiles. Given the weight of
+    each pitch class from C, [n, 12], returns major and minor, [n, 12] each, -1 to 1, tonic from C; 0 for
+    a flat distribution.
     """
     scores = _standardise(np.asarray(chroma, dtype=np.float64))
     major, minor = (scores @ profiles.T / N_PITCH_CLASSES for profiles in _key_profiles())

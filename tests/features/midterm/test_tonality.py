@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from affetto.features.tonality import (
+from affetto.features.midterm.tonality import (
     CHORDS,
     chord_matches,
     from_tonic,

@@ -17,20 +17,8 @@ _SMALLEST_POWER = 1e-10
 def tempo_profile(onset: np.ndarray, hop_s: float) -> np.ndarray:
     """Correlate a window's onset strength with itself, a beat later, for each tempo.
 
-    The autocorrelation tempogram (Grosche, Müller & Kurth, ICASSP 2010) on a logarithmic axis of tempo.
-
-    Parameters
-    ----------
-    onset
-        [n_frames], onset strength.
-    hop_s
-        Seconds from a frame to the next.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [24], at most 1; 0 for tempi whose beat is longer than the window and for windows without
-        onsets.
+    The autocorrelation tempogram (Grosche, Müller & Kurth, ICASSP 2010) on a logarithmic axis of tempo:
+    float64 [24], at most 1; 0 for tempi whose beat is longer than the window and for windows without onsets.
     """
     centred = onset - onset.mean()
     spectrum = np.fft.rfft(centred, 2 * len(centred))
@@ -45,20 +33,8 @@ def modulation_energies(frames: np.ndarray, hop_s: float) -> np.ndarray:
     """Measure how strongly each frame feature of a window is modulated in each band of rates.
 
     Modulation spectral features (Lee, Shih, Yu & Lin, IEEE Trans. Multimedia 11(4), 2009) without their
-    contrast.
-
-    Parameters
-    ----------
-    frames
-        [n_frames, n_dimensions].
-    hop_s
-        Seconds from a frame to the next.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [6, n_dimensions], natural logarithm of the mean power; bands that the window is too short
-        or the hop too long for hold the smallest power.
+    contrast: float64 [6, n_dimensions], natural logarithm of the mean power. Bands that the window is too
+    short or the hop too long for hold the smallest power.
     """
     centred = (frames - frames.mean(axis=0)) * np.hanning(len(frames))[:, np.newaxis]
     power = np.abs(np.fft.rfft(centred, axis=0)) ** 2 / len(frames)

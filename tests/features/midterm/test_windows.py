@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affetto.features.extractors import describe, extract_one, parse_description
-from affetto.features.midterm import dimensions_midterm, extract_midterm
-from affetto.features.parameters import MidtermParameters
-from affetto.features.rhythm import TEMPI_BPM
+from affetto.features.midterm.rhythm import TEMPI_BPM
+from affetto.features.table import MidtermParameters, parse_description
 
 RATE = 22_050
 
@@ -28,7 +26,7 @@ def progression(mode, tonic):
 def named(samples, **parameters):
     """Columns by name."""
     wanted = MidtermParameters(**parameters)
-    return dict(zip(dimensions_midterm(wanted), extract_midterm(samples, RATE, wanted).T, strict=True))
+    return dict(zip(wanted.dimensions(), wanted.extract(samples, RATE).T, strict=True))
 
 
 @pytest.mark.parametrize("tonic", [57, 60, 66])
@@ -88,9 +86,9 @@ def test_any_recording_has_finite_rows(n_samples, kind):
         "constant": np.full(n_samples, 0.5, np.float32),
     }[kind]
     parameters = MidtermParameters(hop_s=1.0)
-    found = extract_midterm(samples, RATE, parameters)
+    found = parameters.extract(samples, RATE)
     whole_frames = n_samples // 512
-    assert found.shape == (1 + int(whole_frames * 512 / RATE), len(dimensions_midterm(parameters)))
+    assert found.shape == (1 + int(whole_frames * 512 / RATE), len(parameters.dimensions()))
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
 
@@ -98,8 +96,8 @@ def test_any_recording_has_finite_rows(n_samples, kind):
 def test_level_and_rate_hardly_matter(signal):
     samples = signal(44_100, 8.0)
     parameters = MidtermParameters(groups=("tempo", "key", "chroma", "chords", "notes", "semitones"))
-    reference = extract_midterm(samples, 44_100, parameters)
-    np.testing.assert_allclose(extract_midterm(0.1 * samples, 44_100, parameters), reference, atol=0.05)
+    reference = parameters.extract(samples, 44_100)
+    np.testing.assert_allclose(parameters.extract(0.1 * samples, 44_100), reference, atol=0.05)
 
 
 def test_groups_are_columns_of_the_whole(signal):
@@ -112,11 +110,9 @@ def test_groups_are_columns_of_the_whole(signal):
 
 def test_descriptions_are_read_back(signal):
     parameters = MidtermParameters(window_s=4.0, groups=("tempo", "key"))
-    assert parse_description(describe(parameters)) == parameters
+    assert parse_description(parameters.describe()) == parameters
     samples = signal(16_000, 2.0)
-    np.testing.assert_array_equal(
-        extract_one(samples, 16_000, parameters), extract_midterm(samples, 16_000, parameters)
-    )
+    np.testing.assert_array_equal(parameters.extract(samples, 16_000), parameters.extract(samples, 16_000))
 
 
 @pytest.mark.parametrize("wrong", [{"groups": ()}, {"groups": ("key", "key")}, {"hop_s": 0.0}])

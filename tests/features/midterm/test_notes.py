@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 
 from affetto.audio.midi import render_score
-from affetto.features.note_statistics import (
+from affetto.features.midterm.notes import PITCHES, note_templates, transcribe
+from affetto.features.midterm.performance import (
     EVENT_DIMENSIONS,
     LINE_DIMENSIONS,
     event_statistics,
     line_statistics,
 )
-from affetto.features.semitones import PITCHES
-from affetto.features.transcription import note_templates, transcribe
 
 RATE, HOP = 22_050, 512
 FRAME_S = HOP / RATE

@@ -9,21 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, Self, get_args
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from affetto.features.mfcc import dimensions_mfcc, extract_mfcc
-from affetto.features.note_statistics import (
+from affetto.features.mfcc import MfccParameters
+from affetto.features.midterm.notes import (
+    PITCHES,
+    NoteEvents,
+    note_onsets,
+    note_salience,
+    semitone_spectrum,
+    transcribe,
+)
+from affetto.features.midterm.performance import (
     EVENT_DIMENSIONS,
     LINE_DIMENSIONS,
     event_statistics,
     line_statistics,
 )
-from affetto.features.parameters import MIDTERM_RATE_HZ, MfccParameters, MidtermGroup, MidtermParameters
-from affetto.features.rhythm import MODULATION_EDGES_HZ, TEMPI_BPM, modulation_energies, tempo_profile
-from affetto.features.semitones import PITCHES, note_onsets, note_salience, semitone_spectrum
-from affetto.features.spectrum import prepare_samples
-from affetto.features.tonality import (
+from affetto.features.midterm.rhythm import (
+    MODULATION_EDGES_HZ,
+    TEMPI_BPM,
+    modulation_energies,
+    tempo_profile,
+)
+from affetto.features.midterm.tonality import (
     CHORDS,
     N_PITCH_CLASSES,
     chord_matches,
@@ -32,13 +44,18 @@ from affetto.features.tonality import (
     key_correlations,
     tonic_of,
 )
-from affetto.features.transcription import NoteEvents, transcribe
+from affetto.features.parameters import FeatureParameters
+from affetto.features.spectrum import prepare_samples
 
-MIDTERM_VERSION = 2
+MidtermGroup = Literal[
+    "tempo", "modulation", "key", "chroma", "chords", "notes", "semitones", "events", "lines"
+]
+MIDTERM_RATE_HZ = 22_050
+"""Sample rate that mid-term features are measured at."""
 _FRAMES = MfccParameters(
     sample_rate_hz=MIDTERM_RATE_HZ, delta_order=0, extras=("contrast", "spectral", "onset")
 )
-_HOP_S = _FRAMES.hop_s
+_HOP_S = _FRAMES.frame_s
 _SEGMENT = 16  # frames, 0.37 s: the shortest chord
 _BASS, _TREBLE = PITCHES < 55, PITCHES >= 60  # below G3, from C4  # noqa: PLR2004
 _PITCH_CLASS = np.eye(N_PITCH_CLASSES)[PITCHES % N_PITCH_CLASSES]
@@ -46,33 +63,51 @@ _NOTE_NAMES = ("height", "spread", "count", "onsets_bass", "onsets_treble", "ons
 _KEY_NAMES = ("major", "minor", "mode", "tonic_major", "tonic_minor", "tonic_mode", "in_key")
 
 
-def dimensions_midterm(parameters: MidtermParameters) -> tuple[str, ...]:
-    """Return the names of the columns, group after group."""
-    return tuple(name for group in parameters.groups for name in _DIMENSIONS[group])
+class MidtermParameters(FeatureParameters):
+    """Descriptors of music over windows of some seconds; at 22,050 Hz, from frames 23.2 ms apart."""
 
+    extractor = "midterm"
+    version = 2
 
-def extract_midterm(samples: np.ndarray, sample_rate_hz: int, parameters: MidtermParameters) -> np.ndarray:
-    """Describe music over windows of some seconds.
+    window_s: float = Field(default=6.0, ge=0.5, le=60.0, description="Length of a window, seconds.")
+    hop_s: float = Field(default=0.8, ge=0.1, le=60.0, description="Seconds from a window to the next.")
+    groups: tuple[MidtermGroup, ...] = Field(
+        default=get_args(MidtermGroup),
+        min_length=1,
+        description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
+        "chroma (36, from the tonic), chords (23), notes (12), semitones (136), events (50, how notes are "
+        "played), lines (24, how melody and bass line move).",
+    )
 
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0; any length from one sample.
-    sample_rate_hz
-        Resampled to 22,050 Hz when it differs.
-    parameters
-        Window, hop and groups of descriptors.
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the feature is measured at, Hz."""
+        return MIDTERM_RATE_HZ
 
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_windows, n_dimensions], columns as `dimensions_midterm` says. Row i describes the window
-        around i · hop, up to the end of the recording; the windows at both ends are moved inside, and a
-        clip shorter than the window has one for all rows.
-    """
-    music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), parameters)
-    columns = [_GROUPS[group](music) for group in parameters.groups]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    @property
+    def frame_s(self) -> float:
+        """Seconds from a window to the next."""
+        return self.hop_s
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Return the names of the columns, group after group."""
+        return tuple(name for group in self.groups for name in _GROUPS[group][0])
+
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Describe the windows of a recording, float32 [n_windows, n_dimensions].
+
+        Row i describes the window around i · hop, up to the end of the recording; the windows at both ends
+        are moved inside, and a clip shorter than the window has one for all rows.
+        """
+        music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), self)
+        columns = [_GROUPS[group][1](music) for group in self.groups]
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError(f"groups names one twice: {list(self.groups)}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -84,7 +119,7 @@ class _Music:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        return extract_mfcc(self.mono, MIDTERM_RATE_HZ, _FRAMES).astype(np.float64)
+        return _FRAMES.measure(self.mono, MIDTERM_RATE_HZ).astype(np.float64)
 
     @cached_property
     def semitones(self) -> np.ndarray:
@@ -188,18 +223,6 @@ def _notes(music: _Music) -> np.ndarray:
     return music.means_and_deviations(np.column_stack([height, spread, *counts, onsets.any(axis=1)]))
 
 
-def _semitones(music: _Music) -> np.ndarray:
-    return music.means_and_deviations(music.semitones)
-
-
-def _events(music: _Music) -> np.ndarray:
-    return event_statistics(music.notes, *music.windows, _HOP_S)
-
-
-def _lines(music: _Music) -> np.ndarray:
-    return line_statistics(music.notes, *music.windows, _HOP_S)
-
-
 def _means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
     means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, np.newaxis]
@@ -210,36 +233,42 @@ def _statistics_of(names: tuple[str, ...]) -> tuple[str, ...]:
     return names + tuple(f"{name}_deviation" for name in names)
 
 
-_GROUPS: dict[MidtermGroup, Callable[[_Music], np.ndarray]] = {
-    "tempo": _tempo,
-    "modulation": _modulation,
-    "key": _key,
-    "chroma": _chroma,
-    "chords": _chords,
-    "notes": _notes,
-    "semitones": _semitones,
-    "events": _events,
-    "lines": _lines,
-}
-_DIMENSIONS: dict[MidtermGroup, tuple[str, ...]] = {
-    "tempo": tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM),
-    "modulation": tuple(
-        f"modulation_{low:g}_hz_{name}"
-        for low in MODULATION_EDGES_HZ[:-1]
-        for name in dimensions_mfcc(_FRAMES)
+_GROUPS: dict[MidtermGroup, tuple[tuple[str, ...], Callable[[_Music], np.ndarray]]] = {
+    "tempo": (tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM), _tempo),
+    "modulation": (
+        tuple(
+            f"modulation_{low:g}_hz_{name}"
+            for low in MODULATION_EDGES_HZ[:-1]
+            for name in _FRAMES.dimensions()
+        ),
+        _modulation,
     ),
-    "key": tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")),
-    "chroma": tuple(
-        f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)
+    "key": (tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")), _key),
+    "chroma": (
+        tuple(f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)),
+        _chroma,
     ),
     "chords": (
-        *(f"chord_{kind}_match" for kind in CHORDS),
-        *(f"chord_{kind}_share" for kind in CHORDS),
-        "chord_changes",
-        *(f"interval_{k}" for k in range(1, 7)),
+        (
+            *(f"chord_{kind}_match" for kind in CHORDS),
+            *(f"chord_{kind}_share" for kind in CHORDS),
+            "chord_changes",
+            *(f"interval_{k}" for k in range(1, 7)),
+        ),
+        _chords,
     ),
-    "notes": _statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)),
-    "semitones": _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
-    "events": tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
-    "lines": tuple(f"line_{name}" for name in LINE_DIMENSIONS),
+    "notes": (_statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)), _notes),
+    "semitones": (
+        _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
+        lambda music: music.means_and_deviations(music.semitones),
+    ),
+    "events": (
+        tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
+        lambda music: event_statistics(music.notes, *music.windows, _HOP_S),
+    ),
+    "lines": (
+        tuple(f"line_{name}" for name in LINE_DIMENSIONS),
+        lambda music: line_statistics(music.notes, *music.windows, _HOP_S),
+    ),
 }
+"""Names of the columns of each group, and what computes them."""

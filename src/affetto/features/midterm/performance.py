@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from affetto.features.semitones import PITCHES
-from affetto.features.transcription import NoteEvents
+from affetto.features.midterm.notes import PITCHES, NoteEvents
 
 _LOW_BELOW, _HIGH_FROM = 52, 67  # E3, G4
 _REGISTERS = ("low", "middle", "high")
@@ -48,21 +47,10 @@ duration (log10 s) and number a second; shares of intervals by size and directio
 
 
 def event_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray, frame_s: float) -> np.ndarray:
-    """Describe the notes that begin in each window, and how many sound.
+    """Describe the notes that begin in each window, and how many sound: float64 [n_windows, n_dimensions].
 
-    Parameters
-    ----------
-    notes
-        Of the recording.
-    starts, ends
-        First frame of each window and the one after its last, int64 [n_windows].
-    frame_s
-        Duration of a frame, s.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_windows, n_dimensions], columns as `EVENT_DIMENSIONS` says.
+    Columns are those of `EVENT_DIMENSIONS`; `starts` and `ends` are the first frame of each window and the
+    one after its last.
     """
     sounding = np.isfinite(notes.levels_db).sum(axis=1)
     change = np.abs(np.diff(sounding, prepend=sounding[:1]))
@@ -82,15 +70,7 @@ def event_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray, fr
 
 
 def line_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray, frame_s: float) -> np.ndarray:
-    """Describe how melody and bass line move in each window.
-
-    Parameters and windows are those of `event_statistics`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_windows, n_dimensions], columns as `LINE_DIMENSIONS` says.
-    """
+    """Describe how melody and bass line move in each window, with the columns of `LINE_DIMENSIONS`."""
     heard = notes.levels_db > notes.levels_db.max(axis=1, keepdims=True) - _LINE_RANGE_DB
     any_heard = heard.any(axis=1)
     highest = np.where(any_heard, PITCHES[len(PITCHES) - 1 - heard[:, ::-1].argmax(axis=1)], 0)
