@@ -19,7 +19,6 @@ import click
 from affetto import __version__
 from affetto.commands.corpora import corpora
 from affetto.commands.encoders import encoders
-from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
 from affetto.commands.train import train
@@ -152,7 +151,6 @@ def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
 
 cli.add_command(corpora)
 cli.add_command(encoders)
-cli.add_command(export)
 cli.add_command(features)
 cli.add_command(train)
 

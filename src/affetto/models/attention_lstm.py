@@ -116,29 +116,6 @@ class AttentionLstm(KerasEstimator):
             "steps": sequences.standardise(steps, self.statistics_["mean"], self.statistics_["deviation"])
         }
 
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        sizes = self.statistics_["sizes"]
-        return {name: (None, int(size)) for name, size in zip(self.features, sizes, strict=True)}
-
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        from affetto.models import graph_steps
-
-        steps, learnt = features["mfcc"], self.statistics_
-        frame_s = self._described_hop_s("mfcc")
-        if self.parameters.window_s > 0:
-            steps = graph_steps.texture_windows(steps, *self._window(frame_s))
-        if self.parameters.midterm:
-            layout = self._layout(frame_s, self._described_hop_s("midterm"))
-            steps = graph_steps.rows_beside(steps, features["midterm"], **layout)
-        return {"steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)}
-
-    def _described_hop_s(self, feature: str) -> float:
-        """Return the hop of a feature that the model was fitted on, from its description."""
-        described = self.feature_parameters_[feature]
-        if "hop" in described and "sample_rate_hz" in described:
-            return float(described["hop"] / described["sample_rate_hz"])
-        return float(described.get("hop_s", _DEFAULT_HOP_S))
-
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         parameters, steps = self.parameters, batch["steps"]
         if parameters.crop_fraction < 1:

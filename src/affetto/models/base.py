@@ -19,7 +19,6 @@ from affetto.whole_files import new_directory
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
@@ -208,13 +207,6 @@ class Estimator(abc.ABC):
         The model is what the library itself would serve: it takes prepared input (standardised windows,
         statistics), not clips, and is not calibrated. Of an ensemble it is the first member. None for a model
         that is not one model of one library.
-        """
-        return None
-
-    def inference_graph(self) -> InferenceGraph | None:
-        """Return the whole model, features to uncalibrated probabilities, as one graph of one clip.
-
-        None for a model that is no network or matrix; the others can be exported (`affetto.models.export`).
         """
         return None
 

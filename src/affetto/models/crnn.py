@@ -7,7 +7,6 @@ shape, which convolutions do not learn from the few clips of an emotion corpus, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -130,38 +129,6 @@ class Crnn(KerasEstimator):
             )
             for clip, n_steps in zip(x["lld"], self._n_steps(x), strict=True)
         ]
-
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        spectrogram = {"log_mel": (None, len(self.statistics_["mean"]))}
-        if self.parameters.lld_windows is None:
-            return {**spectrogram}
-        return {**spectrogram, "lld": (None, len(self.statistics_["window_mean"]) // 3)}
-
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow as tf
-
-        from affetto.models import graph_steps
-
-        chosen, learnt = self.parameters.lld_windows, self.statistics_
-        if chosen is None:
-            return {"log_mel": features["log_mel"]}
-        windows = graph_steps.lld_windows(
-            features["lld"],
-            features["log_mel"],
-            frames_per_step=self._frames_per_step,
-            step_s=float(learnt["hop_s"]) * self._frames_per_step,
-            hop_s=_DEFAULT_LLD_HOP_S,
-            window_s=chosen.window_s,
-        )
-        standardised = graph_steps.standardise(
-            windows, learnt["window_mean"], learnt["window_scale"], chosen.limit
-        )
-        moments = tf.concat(
-            [tf.reduce_mean(standardised, axis=1), tf.math.reduce_std(standardised, axis=1)], axis=1
-        )
-        offset = graph_steps.voice_type_offset(moments, VoiceTypes.from_arrays(learnt))
-        relative = standardised - offset[:, None, : standardised.shape[2]]
-        return {"log_mel": features["log_mel"], "lld_windows": relative}
 
     def _build(self, example: Batch, n_classes: int) -> Any:
         from affetto.models.crnn_network import build_crnn

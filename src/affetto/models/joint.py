@@ -15,7 +15,6 @@ from affetto.models.fusion import fuse
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
 _FUSION_FILE = "fusion.json"
 
@@ -78,14 +77,6 @@ class JointEstimator(Estimator):
     def native(self) -> Native | None:
         """Return that of the first branch, a Keras model; the others stand beside it."""
         return self._first.native()
-
-    def inference_graph(self) -> InferenceGraph | None:
-        """Return all branches and their fusion; None where one has no graph."""
-        from affetto.models.graph import product_graph
-
-        graphs = [graph for branch in self.branches_.values() if (graph := branch.inference_graph())]
-        complete = len(graphs) == len(self.branches_)
-        return product_graph(graphs, self.exponents_.tolist()) if complete else None
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the first branch's weights over the steps of each clip, [n_steps]; they sum to 1."""

@@ -27,7 +27,6 @@ from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
 _STANDARDISER_FILE = "standardiser.npz"
 _WEIGHTS_FILE = "weights.npz"
@@ -116,16 +115,6 @@ class KernelLogistic(Estimator):
     def n_parameters(self) -> int:
         """Numbers of the landmarks, the weights and the biases."""
         return int(self.landmarks_.size + self.weights_.size + self.bias_.size)
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return statistics, standardisation, comparison with the landmarks and softmax."""
-        from affetto.models.graph import kernel_graph
-
-        self._require_fitted()
-        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
-        return kernel_graph(
-            sizes, self.standardiser_, self.scale_, self.landmarks_, self.weights_, self.bias_
-        )
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)

@@ -33,7 +33,6 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     def __init__(self, units: int, *, bidirectional: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.supports_jit = False  # XLA knows no BlockLSTM
-        self.portable = False  # nor does TensorFlow Lite: set for its conversion
         self.units = units
         self.bidirectional = bidirectional
 
@@ -56,16 +55,13 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, sequences: Any, lengths: Any) -> Any:
         """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, units or 2 units]."""
-        run = run_lstm
-        if self.portable:
-            from affetto.models.graph_steps import loop_lstm as run
         kernels, recurrents, biases = zip(*self.weights_of, strict=True)
         gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1) + tf.concat(biases, axis=0)
         forward, *backward = tf.split(gates, len(self.weights_of), axis=2)
-        outputs = [run(forward, recurrents[0])]
+        outputs = [run_lstm(forward, recurrents[0])]
         if backward:
             turned = tf.reverse_sequence(backward[0], lengths, seq_axis=1, batch_axis=0)
-            output = run(turned, recurrents[1])
+            output = run_lstm(turned, recurrents[1])
             outputs.append(tf.reverse_sequence(output, lengths, seq_axis=1, batch_axis=0))
         mask = step_mask(lengths, tf.shape(sequences)[1])
         return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)

@@ -31,7 +31,6 @@ from affetto.models.voice_types import VoiceTypeCount, VoiceTypes
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
 _STANDARDISER_FILE = "standardiser.npz"
 _WEIGHTS_FILE = "weights.npz"
@@ -135,14 +134,6 @@ class Linear(Estimator):
     def n_parameters(self) -> int:
         """Weights, biases and offsets that answer without an enrolment."""
         return int(self.anyone_.weights.size + self.anyone_.bias.size) + self.types_.n_parameters
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return standardisation, weights and softmax."""
-        from affetto.models.graph import linear_graph
-
-        self._require_fitted()
-        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
-        return linear_graph(sizes, self.standardiser_, self.types_, self.anyone_.weights, self.anyone_.bias)
 
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
         """Return how far clips lie from the training clips; see `Estimator.novelty`."""

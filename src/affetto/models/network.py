@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
 _STATISTICS_FILE = "statistics.npz"
 
@@ -56,14 +54,6 @@ class KerasEstimator(Estimator):
         The outputs are `logits`, perhaps `attention` [n_clips, n_steps] and heads named `auxiliary_...`.
         """
 
-    @abc.abstractmethod
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Return the shape of each feature, see `InferenceGraph.inputs`."""
-
-    @abc.abstractmethod
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what `_inputs` does on tensors [1, n_frames, n_dimensions] of one clip."""
-
     def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """Change a training batch at random; does nothing here."""
         return batch
@@ -77,13 +67,6 @@ class KerasEstimator(Estimator):
         """Return the first member and a batch of one clip of zeros."""
         self._require_fitted()
         return "keras", self.members_[0], example_batch(self.members_[0])
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return preparation, members and the mean of their probabilities."""
-        from affetto.models.graph import network_graph
-
-        self._require_fitted()
-        return network_graph(self.members_, self._graph_shapes(), self._graph_inputs)
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         shared.configure_tensorflow()
