@@ -31,9 +31,8 @@ from affetto.features.extractors import (
 )
 from affetto.features.parameters import FeatureParameters, LogMelParameters, OpenSmileParameters
 from affetto.features.recording import extract_recording, extract_together
-from affetto.models.base import Estimator
-from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.training import THREADS_VARIABLE
+from affetto.models.estimator import Estimator, build_estimator, load_estimator
+from affetto.models.network import THREADS_VARIABLE
 
 BUDGET_MS, BUDGET_MB, BUDGET_PARAMETERS = 150.0, 5.0, 1e6
 DURATION_S, RATE_HZ = 3, 16_000

@@ -9,14 +9,14 @@ from affetto.corpora.splits import make_folds, make_random_folds
 from affetto.errors import AffettoError
 from affetto.evaluation.metrics import confusion_matrix
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
-from affetto.models.fold_fit import plan_fits
-from affetto.models.registry import (
+from affetto.models.estimator import (
     build_estimator,
     describe_estimator,
     estimator_class,
     load_estimator,
 )
+from affetto.models.experiment import cross_validate, fit_on_everything, fold_models, predict_clips
+from affetto.models.fold_fit import plan_fits
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore

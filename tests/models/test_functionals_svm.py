@@ -4,9 +4,9 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.inner_folds import inner_folds
-from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.standardiser import Standardiser
+from affetto.models.calibration import inner_folds
+from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.logistic import Standardiser
 
 
 def toy(n=60, n_classes=4, n_dimensions=30, seed=0, feature="functionals"):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from affetto.models.calibration import softmax
-from affetto.models.fusion import fit_exponents, fuse
+from affetto.models.fusion import fit_exponents, fuse, validation_split
 
 ROWS = arrays(np.float64, (4, 3), elements=st.floats(0.01, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
 
@@ -86,3 +86,22 @@ def test_branches_that_are_never_wrong_do_not_get_exponents_without_bound():
     found = fit_exponents([sure, softmax(3 * np.eye(3)[labels])], labels, start=[0.5, 1.0])
     assert np.isfinite(found).all()
     assert (found <= 5).all()
+
+
+@given(st.integers(2, 12), st.floats(0.1, 0.5), st.integers(0, 99))
+def test_validation_keeps_groups_whole(n_groups, fraction, seed):
+    rng = np.random.default_rng(seed)
+    groups = np.array([f"g{i}" for i in rng.integers(0, n_groups, 40)], dtype=object)
+    labels = rng.integers(0, 3, 40)
+    kept, held = validation_split(labels, groups, fraction, rng)
+    assert not set(groups[kept]) & set(groups[held])
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(40))
+    if len(set(groups)) > 1:
+        assert len(kept)
+        assert len(held)
+
+
+def test_one_group_or_no_fraction_validates_on_nothing():
+    labels, rng = np.array([0, 1, 0]), np.random.default_rng(0)
+    assert not len(validation_split(labels, np.array(["a"] * 3), 0.3, rng)[1])
+    assert not len(validation_split(labels, np.array(list("abc")), 0.0, rng)[1])

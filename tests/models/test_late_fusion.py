@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.estimator import build_estimator, load_estimator
 
 CLASSES = ("anger", "neutral", "sadness")
 BRANCHES = {

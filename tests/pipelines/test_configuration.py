@@ -12,7 +12,7 @@ from affetto.audio.speech import SpeechParameters
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.parameters import FeatureParameters
-from affetto.models.registry import build_estimator
+from affetto.models.estimator import build_estimator
 from affetto.models.specification import ExperimentParameters
 from affetto.pipelines.model_table import SIDES, read_tables
 

@@ -17,7 +17,7 @@ from affetto.experiments import robustness
 from affetto.experiments.probes import PROBES
 from affetto.features.extraction import extract_in_memory
 from affetto.features.parameters import MfccParameters
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.emotion import nodes, pipeline

@@ -19,7 +19,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of
 from affetto.features.parameters import FeatureTable, MfccParameters, MidtermParameters
-from affetto.models.registry import build_estimator
+from affetto.models.estimator import build_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline

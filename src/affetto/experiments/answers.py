@@ -11,13 +11,13 @@ import pandas as pd
 
 from affetto.evaluation.asking import Answers, Question, ask_all
 from affetto.features.clip_features import FeatureSet
+from affetto.models.estimator import load_estimator
 from affetto.models.experiment import FoldModel
-from affetto.models.registry import load_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
 if TYPE_CHECKING:
-    from affetto.models.base import Estimator
+    from affetto.models.estimator import Estimator
 
 ANSWER_COLUMNS = ("clip_id", "fold", "seed", "predicted", "probability", "novelty")
 

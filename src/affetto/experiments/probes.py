@@ -30,8 +30,8 @@ from affetto.experiments.clips import choose_clips
 from affetto.experiments.robustness import Candidate, Recordings, measure_robustness
 from affetto.experiments.strangers import measure_strangers
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.estimator import estimator_class, load_estimator
 from affetto.models.experiment import FoldModel, fold_models
-from affetto.models.registry import estimator_class, load_estimator
 from affetto.models.speakers import several_labels
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters

@@ -12,9 +12,8 @@ import pandas as pd
 
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
+from affetto.models.estimator import copy_calibrated, holds_model, load_estimator
 from affetto.models.fold_fit import FoldFit, plan_fits
-from affetto.models.model_directory import copy_calibrated, holds_model
-from affetto.models.registry import load_estimator
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore, fingerprint
@@ -126,7 +125,7 @@ class FoldModel:
     fold, seed
         Which fit it is of.
     directory
-        Where it is; `affetto.models.registry.load_estimator` reads it.
+        Where it is; `affetto.models.estimator.load_estimator` reads it.
     test
         Clips that it has not been fitted on and was tested with.
     """

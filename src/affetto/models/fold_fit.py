@@ -14,9 +14,14 @@ import pandas as pd
 from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
 from affetto.features.clip_features import FeatureSet
 from affetto.features.joining import join_copies
-from affetto.models.base import Estimator
-from affetto.models.model_directory import holds_model, installed_versions
-from affetto.models.registry import build_estimator, describe_estimator, load_estimator
+from affetto.models.estimator import (
+    Estimator,
+    build_estimator,
+    describe_estimator,
+    holds_model,
+    installed_versions,
+    load_estimator,
+)
 from affetto.models.specification import ExperimentParameters, ModelSpecification
 from affetto.results import ResultStore, fingerprint
 

@@ -12,8 +12,8 @@ import pandas as pd
 from affetto.corpora.summary import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
+from affetto.models.estimator import model_digest
 from affetto.models.experiment import predict_clips
-from affetto.models.model_directory import model_digest
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
 from affetto.themes.bags import count_words
