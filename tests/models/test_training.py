@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.utils.class_weight import compute_sample_weight
 
 from affetto.models import training
 from affetto.models.estimator import build_estimator
@@ -41,13 +40,6 @@ def test_padding_is_zero_and_lengths_are_true():
 def test_input_lengths_are_those_of_the_longest_sequence():
     two = {"a": [np.zeros((n, 1)) for n in (1, 5)], "b": [np.zeros((n, 1)) for n in (3, 2)]}
     np.testing.assert_array_equal(training.input_lengths(two), [3, 5])
-
-
-def test_class_weights_equal_scikit_learn():
-    labels = np.array([0, 0, 0, 2, 2, 3])
-    found = training.balanced_weights(labels, 5)
-    np.testing.assert_allclose(found, compute_sample_weight("balanced", labels), rtol=1e-6)
-    assert found.mean() == pytest.approx(1)
 
 
 def test_rate_rises_then_falls_as_a_cosine():

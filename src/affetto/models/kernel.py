@@ -76,7 +76,7 @@ class KernelLogistic(Estimator):
     """
 
     name: ClassVar[str] = "kernel_logistic"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 2
     Parameters: ClassVar[type[BaseModel]] = KernelLogisticParameters
     parameters: KernelLogisticParameters
 
@@ -199,7 +199,9 @@ def fit_pairs(
         both = np.flatnonzero(np.isin(labels, pair))
         of_pair = fit_logistic(coordinates[both], (labels[both] == pair[1]).astype(np.int64), penalty=penalty)
         for total, found in zip((weights, bias), of_pair, strict=True):
-            total[..., pair] += 2 * found / n_classes
+            difference = (found[..., 1] - found[..., 0]) / n_classes
+            total[..., pair[1]] += difference
+            total[..., pair[0]] -= difference
     return weights, bias
 
 

@@ -88,7 +88,7 @@ class Linear(Estimator):
     """
 
     name: ClassVar[str] = "linear"
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 2
     can_enrol: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = LinearParameters
     parameters: LinearParameters

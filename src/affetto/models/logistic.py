@@ -10,12 +10,13 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from affetto.models.calibration import softmax
+
 Statistic = Literal["mean", "std", "percentiles"]
 Positive = Annotated[float, Field(gt=0)]
 Lift = Callable[[np.ndarray], np.ndarray]
 _PERCENTILES = (5, 25, 50, 75, 95)
 _RELATIVE_TINY = 1e-6
-_TOLERANCE = 1e-7
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,15 +134,25 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
     return coordinates, lift
 
 
+def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(weights[labels], dtype=np.float32)
+
+
 def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-    """Fit scikit-learn's multinomial logistic regression, in the span of the vectors where that is smaller.
+    """Fit a multinomial logistic regression with an L2 penalty on the weights, not on the biases.
+
+    It is scikit-learn's with balanced classes, but in the span of the vectors, where this may be small, and
+    in the same time ten times nearer to the minimum.
 
     Parameters
     ----------
     vectors
         float64 [n_clips, n_dimensions].
     labels
-        int64 [n_clips], 0 … n_classes - 1, each of them at least once; every class counts the same.
+        int64 [n_clips], 0 … n_classes - 1; every class counts the same.
     penalty
         Minimised is the sum of the clips' losses + penalty / 2 * sum of the squared weights.
 
@@ -150,16 +161,21 @@ def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> 
     tuple of numpy.ndarray
         Weights [n_dimensions, n_classes] and biases [n_classes].
     """
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize
 
     coordinates, lift = span(vectors)
-    n_classes = int(labels.max()) + 1
-    if not coordinates.shape[1]:
-        return np.zeros((vectors.shape[1], n_classes)), np.zeros(n_classes)
-    # Of two classes scikit-learn has one vector of weights; ours are its halves, with half the squares.
-    two = n_classes == 2  # noqa: PLR2004
-    regression = LogisticRegression(
-        C=(2 if two else 1) / penalty, class_weight="balanced", tol=_TOLERANCE, max_iter=1_000
-    ).fit(coordinates, labels)
-    shares = np.array([[-0.5, 0.5]]) if two else np.eye(n_classes)
-    return lift(regression.coef_.T @ shares), regression.intercept_ @ shares
+    n_classes, rows = int(labels.max()) + 1, np.arange(len(labels))
+    targets = np.eye(n_classes)[labels]
+    importance = balanced_weights(labels, n_classes).astype(np.float64)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, bias = flat[:-n_classes].reshape(-1, n_classes), flat[-n_classes:]
+        probabilities = softmax(coordinates @ weights + bias)
+        errors = importance[:, None] * (probabilities - targets)
+        surprise = -np.log(np.maximum(probabilities[rows, labels], np.finfo(np.float64).tiny))
+        gradient = np.concatenate([(coordinates.T @ errors + penalty * weights).ravel(), errors.sum(axis=0)])
+        return float(importance @ surprise + penalty / 2 * (weights**2).sum()), gradient
+
+    start = np.zeros((coordinates.shape[1] + 1) * n_classes)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    return lift(found[:-n_classes].reshape(-1, n_classes)), found[-n_classes:]

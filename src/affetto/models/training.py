@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import balanced_weights
 
 Inputs = Mapping[str, Sequence[np.ndarray]]
 """What a network reads: name -> a list of [n_steps, ...] arrays."""
@@ -145,13 +146,6 @@ def mix(values: Batch, share: float | np.ndarray, rng: np.random.Generator) -> B
         name: np.maximum(value, value[other]) if name.endswith("_lengths") else blend(value)
         for name, value in values.items()
     }
-
-
-def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
-    counts = np.bincount(labels, minlength=n_classes)
-    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.asarray(weights[labels], dtype=np.float32)
 
 
 def learning_rates(peak: float, n_steps: int) -> np.ndarray:
