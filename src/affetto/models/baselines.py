@@ -84,12 +84,11 @@ class Baseline(Estimator):
         def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
             return self._answers(candidates, vectors[train], labels[train], vectors[test])
 
-        choice = choose(
+        chosen, temperature, self.history_ = choose(
             self.parameters, self.tuned, answer, labels, groups, seed=self.seed, calibrate=self.ranks_only
         )
-        self.history_ = choice.search
-        self.temperature_ = choice.temperature if self.ranks_only else 1.0
-        self._fit_classifier(choice.parameters, vectors, labels)
+        self.temperature_ = temperature if self.ranks_only else 1.0
+        self._fit_classifier(chosen, vectors, labels)
 
     def _answers(
         self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray

@@ -8,7 +8,6 @@ folds divide the training clips and keep groups whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -67,26 +66,6 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What inner folds chose.
-
-    Attributes
-    ----------
-    parameters
-        Those that were given, with one value for each that had several.
-    temperature
-        What calibrates the probabilities of that choice; 1 without inner folds.
-    search
-        A row a candidate, for `Estimator.history_`: the values of what was chosen, `inner_uar`,
-        `inner_log_loss` (nats, calibrated) and `chosen`; empty where there was nothing to choose.
-    """
-
-    parameters: Any
-    temperature: float = 1.0
-    search: list[dict[str, Any]] = field(default_factory=list)
-
-
 def choose(
     parameters: BaseModel,
     names: Sequence[str],
@@ -97,7 +76,7 @@ def choose(
     seed: int,
     by: Literal["uar", "log_loss"] = "uar",
     calibrate: bool = True,
-) -> Choice:
+) -> tuple[Any, float, list[dict[str, Any]]]:
     """Choose parameters, and a temperature, by predictions for training clips of unseen groups.
 
     Parameters
@@ -117,6 +96,13 @@ def choose(
         is taken, and the first of all where no inner fold can be made: list what is held back most first.
     calibrate
         Whether a temperature is wanted where there is nothing to choose.
+
+    Returns
+    -------
+    tuple
+        The parameters, with one value for each that had several; what calibrates their probabilities, 1
+        without inner folds; and a row a candidate for `Estimator.history_`: the values of what was chosen,
+        `inner_uar`, `inner_log_loss` (nats, calibrated) and `chosen`, none where there was nothing to choose.
     """
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import ParameterGrid
@@ -126,7 +112,7 @@ def choose(
     candidates = [parameters.model_copy(update=values) for values in grid]
     searched = [name for name, value in given.items() if isinstance(value, tuple)]
     if len(candidates) == 1 and not calibrate:
-        return Choice(candidates[0])
+        return candidates[0], 1.0, []
     answers: list[list[np.ndarray]] = [[] for _ in candidates]
     tested = []
     for train, test in inner_folds(labels, groups, _INNER_FOLDS, seed):
@@ -134,7 +120,7 @@ def choose(
         for found, probabilities in zip(answers, answer(candidates, train, test), strict=True):
             found.append(probabilities)
     if not tested:
-        return Choice(candidates[0])
+        return candidates[0], 1.0, []
     truth = labels[np.concatenate(tested)]
     pooled = [np.concatenate(found) for found in answers]
     temperatures = [fit_temperature(found, truth) for found in pooled]
@@ -151,7 +137,7 @@ def choose(
         }
         for i, values in enumerate(grid)
     ]
-    return Choice(candidates[best], temperatures[best], search if searched else [])
+    return candidates[best], temperatures[best], search if searched else []
 
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Iterator[Fold]:

@@ -46,7 +46,6 @@ ESTIMATORS: dict[str, str] = {
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
-_MIN_CLASSES = 2
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
 
@@ -78,7 +77,7 @@ class Estimator(abc.ABC):
         How long the fit took, s.
     history_ : list of dict
         One dict an epoch (`epoch`, `loss`, and what else the model measures), or one dict a candidate of the
-        search that chose parameters (`inner_folds.Choice.search`); empty for models with neither.
+        search that chose parameters (`affetto.models.calibration.choose`); empty for models with neither.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     learnt_from_ : dict
@@ -176,16 +175,19 @@ class Estimator(abc.ABC):
         """
         started = time.perf_counter()
         self._require_features(x)
-        _check_lengths(self.name, len(x.clip_ids), len(y), len(groups))
-        self.classes_ = tuple(sorted({str(label) for label in y}))
-        if len(self.classes_) < _MIN_CLASSES:
+        if not len(x.clip_ids) == len(y) == len(groups):
+            raise AffettoError(
+                f"{self.name} was given {len(x.clip_ids)} clips, {len(y)} labels and {len(groups)} groups; "
+                "give one label and one group a clip."
+            )
+        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
+        self.classes_ = tuple(classes.tolist())
+        if len(classes) < 2:  # noqa: PLR2004
             found = ", ".join(self.classes_) or "none"
             raise AffettoError(
                 f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
             )
         self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
-        index = {label: i for i, label in enumerate(self.classes_)}
-        labels = np.array([index[str(label)] for label in y], dtype=np.int64)
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         self.fit_seconds_ = time.perf_counter() - started
@@ -209,6 +211,11 @@ class Estimator(abc.ABC):
         """
         self._require_compatible(x)
         if enrolment is not None:
+            if not self.can_enrol:
+                raise AffettoError(
+                    f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a "
+                    "voice model that makes use of it."
+                )
             self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
@@ -289,11 +296,8 @@ class Estimator(abc.ABC):
         """Return probabilities [n_clips, n_classes] for one clip or more."""
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] given clips of the same person; few models can."""
-        raise AffettoError(
-            f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a voice model "
-            "that makes use of it."
-        )
+        """Return probabilities [n_clips, n_classes] given clips of the same person, where `can_enrol`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def _save_state(self, directory: Path) -> None:
@@ -333,10 +337,12 @@ class Estimator(abc.ABC):
         self._require_fitted()
         self._require_features(x)
         for name in self.features:
-            difference = _difference(self.feature_parameters_[name], _plain(x[name].parameters))
-            if difference:
+            fitted, given = self.feature_parameters_[name], _plain(x[name].parameters)
+            keys = sorted(key for key in {*fitted, *given} if fitted.get(key) != given.get(key))
+            if keys:
+                found = "; ".join(f"{key} {fitted.get(key)!r}, not {given.get(key)!r}" for key in keys)
                 raise AffettoError(
-                    f"{self.name} was fitted on {name} with {difference}; extract the clips with the "
+                    f"{self.name} was fitted on {name} with {found}; extract the clips with the "
                     "parameters of the model, or fit the model again."
                 )
 
@@ -489,21 +495,7 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:
-    if not n_clips == n_labels == n_groups:
-        raise AffettoError(
-            f"{name} was given {n_clips} clips, {n_labels} labels and {n_groups} groups; "
-            "give one label and one group a clip."
-        )
-
-
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
     plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
     return plain
-
-
-def _difference(fitted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Say where two parameter sets differ, "" where they do not."""
-    keys = sorted(key for key in {*fitted, *given} if fitted.get(key) != given.get(key))
-    return "; ".join(f"{key} {fitted.get(key)!r}, not {given.get(key)!r}" for key in keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
-from affetto.models.calibration import inner_folds, softmax
+from affetto.models.calibration import Fold, inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
 from affetto.models.estimator import Estimator, ModelParameters, Native, build_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
@@ -30,7 +30,7 @@ _TINY = 1e-12
 _CHOICES = 32
 
 
-def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """Multiply probabilities, each to the power of its weight, and normalise.
 
     The "product of experts" (Hinton 2002), also known as logarithmic opinion pool: a softmax of the
@@ -137,9 +137,9 @@ def validation_split(
 class JointEstimator(Estimator):
     """Classifiers fitted in turn on the same clips, joined by a weighted product of their probabilities.
 
-    Trained by one optimiser, a network and a penalised convex model spoil each other: they need opposite
-    treatment. Both speak the same language in their probabilities. Attention and training curve are those of
-    the first branch.
+    Attention and training curve are those of the first branch, the novelty of a clip that of the first branch
+    that learnt it. The exponents are those that the parameters give, or learnt on inner folds: their size
+    calibrates the product, and their ratio says which branch is worth more.
 
     Attributes
     ----------
@@ -162,6 +162,10 @@ class JointEstimator(Estimator):
     @abc.abstractmethod
     def _given_exponents(self) -> tuple[float, ...]:
         """Return the exponents that the parameters give."""
+
+    def _inner_folds(self, labels: np.ndarray, groups: np.ndarray) -> Iterable[Fold]:
+        """Return what the exponents are learnt on; no folds leave them as given."""
+        return ()
 
     @property
     def branches(self) -> dict[str, Estimator]:
@@ -203,21 +207,44 @@ class JointEstimator(Estimator):
         self._require_compatible(x)
         return self._first.attention_times(x)
 
+    def novelty(self, x: FeatureSet) -> np.ndarray | None:
+        """Return that of the first branch that learnt it; see `Estimator.novelty`."""
+        self._require_compatible(x)
+        answers = (branch.novelty(x) for branch in self.branches_.values())
+        return next((found for found in answers if found is not None), None)
+
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        self.exponents_ = self._learn_exponents(x, labels, groups)
         for name, branch in self.branches_.items():
             if name not in self._adopted:
                 self._fit_branch(branch, x, labels, groups)
         self._adopted = set()
         self.history_ = self._first.history_
 
+    def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Fit all branches without some clips and weigh what they say of these."""
+        start = self._given_exponents()
+        opinions: list[list[np.ndarray]] = [[] for _ in start]
+        tested: list[np.ndarray] = []
+        for train, test in self._inner_folds(labels, groups):
+            tested.append(labels[test])
+            for found, branch in zip(opinions, self._build_branches().values(), strict=True):
+                self._fit_branch(branch, x.take(train), labels[train], groups[train])
+                found.append(branch.predict_proba(x.take(test)))
+        if not tested:
+            return np.array(start)
+        return fit_exponents([np.concatenate(found) for found in opinions], np.concatenate(tested), start)
+
     def _fit_branch(self, branch: Estimator, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         branch.fit(x, [self.classes_[label] for label in labels], list(groups))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        return self._fuse([branch.predict_proba(x) for branch in self.branches_.values()])
+        return fuse([branch.predict_proba(x) for branch in self.branches_.values()], self.exponents_)
 
-    def _fuse(self, opinions: list[np.ndarray]) -> np.ndarray:
-        return fuse(opinions, self.exponents_.tolist())
+    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+        branches = self.branches_.values()
+        opinions = [branch.predict_proba(x, enrolment if branch.can_enrol else None) for branch in branches]
+        return fuse(opinions, self.exponents_)
 
     def _save_state(self, directory: Path) -> None:
         for name, branch in self.branches_.items():
@@ -300,26 +327,11 @@ class CrnnLld(JointEstimator):
     def _given_exponents(self) -> tuple[float, ...]:
         return self.parameters.crnn_weight, self.parameters.lld_weight
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.exponents_ = self._learn_exponents(x, labels, groups)
-        super()._fit(x, labels, groups)
-
-    def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Fit both branches without some speakers and weigh what they say of these."""
-        given = np.array(self._given_exponents())
-        share, rng = self.parameters.calibration_share, np.random.default_rng(self.seed)
-        kept, held = validation_split(labels, groups, share, rng)
-        if not len(held) or len(np.unique(labels[kept])) < len(self.classes_):
-            return given
-        seen, unseen, branches = x.take(kept), x.take(held), self._build_branches().values()
-        for branch in branches:
-            self._fit_branch(branch, seen, labels[kept], groups[kept])
-        opinions = [branch.predict_proba(unseen) for branch in branches]
-        return fit_exponents(opinions, labels[held], start=given.tolist())
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        crnn, lld = self.branches_.values()
-        return self._fuse([crnn.predict_proba(x), lld.predict_proba(x, enrolment)])
+    def _inner_folds(self, labels: np.ndarray, groups: np.ndarray) -> Iterable[Fold]:
+        rng = np.random.default_rng(self.seed)
+        kept, held = validation_split(labels, groups, self.parameters.calibration_share, rng)
+        known = len(np.unique(labels[kept])) == len(self.classes_)
+        return [(kept, held)] if len(held) and known else []
 
 
 class BranchParameters(ModelParameters):
@@ -344,10 +356,9 @@ class LateFusionParameters(ModelParameters):
 
 
 class LateFusion(JointEstimator):
-    """A weighted product of the probabilities of several models, with weights from inner folds.
+    """A weighted product of the probabilities of any models, with weights from inner folds.
 
-    The size of the weights calibrates the product, and their ratio says which model is worth more; a model
-    that adds nothing gets the weight 0.
+    A model that adds nothing gets the weight 0.
     """
 
     name: ClassVar[str] = "late_fusion"
@@ -364,33 +375,5 @@ class LateFusion(JointEstimator):
     def _given_exponents(self) -> tuple[float, ...]:
         return (1.0 / len(self.parameters.branches),) * len(self.parameters.branches)
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        self.exponents_ = self._learn_exponents(x, labels, groups)
-        super()._fit(x, labels, groups)
-
-    def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        start = self._given_exponents()
-        opinions: list[list[np.ndarray]] = [[] for _ in start]
-        tested: list[np.ndarray] = []
-        for train, test in inner_folds(labels, groups, self.parameters.inner_folds, self.seed):
-            tested.append(labels[test])
-            for found, branch in zip(opinions, self._build_branches().values(), strict=True):
-                self._fit_branch(branch, x.take(train), labels[train], groups[train])
-                found.append(branch.predict_proba(x.take(test)))
-        if not tested:  # a single group: nothing to learn the weights on
-            return np.array(start)
-        return fit_exponents([np.concatenate(found) for found in opinions], np.concatenate(tested), start)
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        return self._fuse(
-            [
-                branch.predict_proba(x, enrolment if branch.can_enrol else None)
-                for branch in self.branches_.values()
-            ]
-        )
-
-    def novelty(self, x: FeatureSet) -> np.ndarray | None:
-        """Return that of the first branch that learnt it; see `Estimator.novelty`."""
-        self._require_compatible(x)
-        answers = (branch.novelty(x) for branch in self.branches_.values())
-        return next((found for found in answers if found is not None), None)
+    def _inner_folds(self, labels: np.ndarray, groups: np.ndarray) -> Iterable[Fold]:
+        return inner_folds(labels, groups, self.parameters.inner_folds, self.seed)

@@ -111,13 +111,12 @@ class KernelLogistic(Estimator):
                         found[i] = self._answer(vectors[test])
             return found
 
-        choice = choose(
+        chosen, temperature, self.history_ = choose(
             self.parameters, ("penalty", "width"), answer, labels, groups,
             seed=self.seed, by="log_loss", calibrate=False,
         )  # fmt: skip
-        self.history_ = choice.search
-        space = self._learn_space(vectors, labels, groups, choice.parameters.width)
-        self._regress(*space, labels, choice.parameters.penalty, choice.temperature)
+        space = self._learn_space(vectors, labels, groups, chosen.width)
+        self._regress(*space, labels, chosen.penalty, temperature)
 
     def _learn_space(
         self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, width: float

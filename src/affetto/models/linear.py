@@ -126,7 +126,7 @@ class Linear(Estimator):
                 self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty, 1.0)
                 yield self._answer(vectors[test])
 
-        choice = choose(
+        chosen, temperature, self.history_ = choose(
             self.parameters,
             ("penalty",),
             answer,
@@ -136,8 +136,7 @@ class Linear(Estimator):
             by="log_loss",
             calibrate=isinstance(self.parameters.penalty, tuple),
         )
-        self.history_ = choice.search
-        penalty, temperature = choice.parameters.penalty, choice.temperature
+        penalty = chosen.penalty
         self._fit_vectors(vectors, labels, groups, penalty, temperature)
         self.enrolled_ = self.novelty_ = None
         standardised = self.standardiser_(vectors)
