@@ -1,10 +1,14 @@
+"""Products of probabilities, and the models that are joined by them."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
+from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.fusion import fit_exponents, fuse, validation_split
 
 ROWS = arrays(np.float64, (4, 3), elements=st.floats(0.01, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
@@ -105,3 +109,173 @@ def test_one_group_or_no_fraction_validates_on_nothing():
     labels, rng = np.array([0, 1, 0]), np.random.default_rng(0)
     assert not len(validation_split(labels, np.array(["a"] * 3), 0.3, rng)[1])
     assert not len(validation_split(labels, np.array(list("abc")), 0.0, rng)[1])
+
+
+CRNN_LLD_TINY = {
+    "epochs": 3,
+    "channels": (4, 6),
+    "n_time_strides": 2,
+    "lstm_units": 4,
+    "crop_s": 0.3,
+    "batch_size": 8,
+}
+CRNN_LLD_TINY |= {"lld_windows": {"units": 4}}
+CRNN_LLD_WEIGHTS = {"crnn_weight": 0.4, "lld_weight": 1.2}
+
+
+def crnn_lld_toy(n=24, labels=("anger", "joy", "sad"), *, seed=0):
+    rng = np.random.default_rng(seed)
+    y = [labels[i % len(labels)] for i in range(n)]
+    spectra = [rng.normal(-50, 5, (int(rng.integers(4, 40)), 16)).astype(np.float32) for _ in y]
+    llds = [rng.normal(size=(len(clip) + 3, 6)).astype(np.float32) for clip in spectra]
+    vectors, pairs = rng.normal(size=(n, 50)), np.tanh(rng.normal(size=(n, 15)))
+    for i, label in enumerate(y):
+        vectors[i, sorted(labels).index(label)] += 4
+    ids = [f"crnn_lld_toy/{i}" for i in range(n)]
+    log_mel = ClipFeatures.from_arrays("log_mel", ids, spectra, hop_s=0.016)
+    lld = ClipFeatures.from_arrays("lld", ids, llds, hop_s=0.01)
+    functionals = ClipFeatures.from_arrays("functionals", ids, list(vectors))
+    correlations = ClipFeatures.from_arrays("correlations", ids, list(pairs))
+    features = {"log_mel": log_mel, "lld": lld, "functionals": functionals, "correlations": correlations}
+    return FeatureSet(features), y, [f"g{i // 4}" for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def crnn_lld_fitted():
+    x, y, groups = crnn_lld_toy()
+    parameters = {"crnn": CRNN_LLD_TINY, **CRNN_LLD_WEIGHTS, "calibration_share": 0.25}
+    return build_estimator("crnn_lld", parameters, seed=2).fit(x, y, groups), x, y, groups
+
+
+def test_crnn_lld_joined_model_is_the_product_of_its_branches(crnn_lld_fitted):
+    model, x, y, groups = crnn_lld_fitted
+    crnn = build_estimator("crnn", CRNN_LLD_TINY, seed=2).fit(x, y, groups)
+    lld = build_estimator("linear").fit(x, y, groups)
+    expected = fuse([crnn.predict_proba(x), lld.predict_proba(x)], model.exponents_.tolist())
+    np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-6)
+    np.testing.assert_allclose(model.attention(x)[0], crnn.attention(x)[0], atol=1e-6)
+    np.testing.assert_allclose([weights.sum() for weights in model.attention(x)], 1, atol=1e-5)
+    assert model.n_parameters == crnn.n_parameters + lld.n_parameters
+    assert model.history_ == crnn.history_
+
+
+def test_crnn_lld_saved_model_predicts_the_same(crnn_lld_fitted, tmp_path):
+    model, x, _, _ = crnn_lld_fitted
+    model.save(tmp_path / "joined")
+    found = load_estimator(tmp_path / "joined")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    own = x.take([0, 1, 2, 3])
+    np.testing.assert_array_equal(found.predict_proba(x, own), model.predict_proba(x, own))
+    np.testing.assert_array_equal(found.exponents_, model.exponents_)
+    for row, starts in zip(found.attention(x), found.attention_times(x), strict=True):
+        assert row.shape == starts.shape
+    assert found.native()[0] == "keras"
+
+
+def test_crnn_lld_features_of_both_branches_are_needed(crnn_lld_fitted):
+    every = ("log_mel", "lld", "functionals", "correlations")
+    assert crnn_lld_fitted[0].features == build_estimator("crnn_lld").features == every
+    plain = build_estimator("crnn_lld", {"crnn": {"lld_windows": None}, "lld": {"features": ["functionals"]}})
+    assert plain.features == ("log_mel", "functionals")
+
+
+def test_crnn_lld_exponents_are_learnt_on_speakers_that_both_branches_have_not_heard(crnn_lld_fitted):
+    model, x, y, groups = crnn_lld_fitted
+    labels = np.array([model.classes_.index(label) for label in y])
+    kept, held = validation_split(labels, np.array(groups), 0.25, np.random.default_rng(2))
+    assert not set(np.array(groups)[kept]) & set(np.array(groups)[held])
+    seen, unseen = x.take(kept), x.take(held)
+    of_kept = [y[i] for i in kept], [groups[i] for i in kept]
+    opinions = [
+        build_estimator(name, values, seed=2).fit(seen, *of_kept).predict_proba(unseen)
+        for name, values in (("crnn", CRNN_LLD_TINY), ("linear", {}))
+    ]
+    expected = fit_exponents(opinions, labels[held], start=[0.4, 1.2])
+    np.testing.assert_allclose(model.exponents_, expected, atol=0.02)
+    assert model.exponents_.tolist() != [0.4, 1.2]
+
+
+@pytest.mark.parametrize("why", ["one speaker", "no share", "a class of one speaker"])
+def test_crnn_lld_exponents_stay_as_given_where_nothing_can_be_held_back(why):
+    x, y, groups = crnn_lld_toy(12)
+    groups = ["g"] * 12 if why == "one speaker" else groups
+    share = 0.0 if why == "no share" else 0.25
+    if why == "a class of one speaker":
+        y, groups = ["anger", "joy"] * 6, ["a", "b"] * 6  # who is held back takes a class along
+    parameters = {"crnn": {**CRNN_LLD_TINY, "epochs": 1}, **CRNN_LLD_WEIGHTS, "calibration_share": share}
+    model = build_estimator("crnn_lld", parameters).fit(x, y, groups)
+    assert model.exponents_.tolist() == [0.4, 1.2]
+
+
+def test_crnn_lld_enrolment_reaches_the_lld_branch_and_leaves_the_network_alone(crnn_lld_fitted):
+    model, x, _, _ = crnn_lld_fitted
+    own = x.take([0, 1, 2, 3])
+    opinions = [model.branches["crnn"].predict_proba(x), model.branches["lld"].predict_proba(x, own)]
+    expected = fuse(opinions, model.exponents_.tolist())
+    np.testing.assert_allclose(model.predict_proba(x, own), expected, atol=1e-6)
+    assert np.abs(expected - model.predict_proba(x)).max() > 1e-4
+
+
+def test_crnn_lld_twelve_clips_of_which_a_class_has_one():
+    x, y, groups = crnn_lld_toy(12, ("anger", "joy", "sad"))
+    y[-1] = "boredom"
+    model = build_estimator("crnn_lld", {"crnn": {**CRNN_LLD_TINY, "epochs": 1}}).fit(x, y, groups)
+    probabilities = model.predict_proba(x.take([0]))
+    assert probabilities.shape == (1, 4)
+    np.testing.assert_allclose(probabilities.sum(), 1)
+
+
+LATE_CLASSES = ("anger", "neutral", "sadness")
+LATE_BRANCHES = {
+    "good": {"estimator": "linear", "parameters": {"features": ["functionals"], "penalty": 1.0}},
+    "useless": {"estimator": "linear", "parameters": {"features": ["egemaps"], "penalty": 1.0}},
+}
+
+
+def late_toy(seed=0, n_groups=8, n_each=9):
+    """Clips whose functionals tell the emotion and whose eGeMAPS are noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.tile(np.arange(3), n_groups * n_each // 3)
+    groups = np.repeat([f"s{i}" for i in range(n_groups)], n_each)
+    ids = [f"late_toy/{i}" for i in range(len(labels))]
+    vectors = {
+        "functionals": rng.normal(size=(len(labels), 10)),
+        "egemaps": rng.normal(size=(len(labels), 10)),
+    }
+    vectors["functionals"][np.arange(len(labels)), labels] += 2.0
+    x = FeatureSet({name: ClipFeatures.from_arrays(name, ids, list(each)) for name, each in vectors.items()})
+    return x, [LATE_CLASSES[label] for label in labels], list(groups)
+
+
+@pytest.fixture(scope="module")
+def late_fitted():
+    return build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(*late_toy())
+
+
+def test_late_a_model_that_knows_nothing_weighs_nothing(late_fitted):
+    good, useless = late_fitted.exponents_
+    assert good > 0.3
+    assert useless < 0.2 * good
+
+
+def test_late_it_is_the_weighted_product_of_its_branches(late_fitted):
+    x, *_ = late_toy(seed=1)
+    opinions = [branch.predict_proba(x) for branch in late_fitted.branches.values()]
+    product = np.prod([p**w for p, w in zip(opinions, late_fitted.exponents_, strict=True)], axis=0)
+    np.testing.assert_allclose(
+        late_fitted.predict_proba(x), product / product.sum(axis=1, keepdims=True), atol=1e-9
+    )
+
+
+def test_late_a_saved_fusion_answers_the_same(late_fitted, tmp_path):
+    x, *_ = late_toy(seed=1)
+    late_fitted.save(tmp_path / "fusion")
+    np.testing.assert_allclose(
+        load_estimator(tmp_path / "fusion").predict_proba(x), late_fitted.predict_proba(x)
+    )
+
+
+def test_late_a_single_speaker_leaves_all_weights_equal():
+    x, y, _ = late_toy()
+    fused = build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(x, y, ["one"] * len(y))
+    assert fused.exponents_.tolist() == [0.5, 0.5]

@@ -130,21 +130,9 @@ def draw_crops(
 
 
 def cut(clips: Sequence[np.ndarray], crops: Crops, width: int) -> np.ndarray:
-    """Cut crops out of their clips, linearly interpolated where they lie between frames.
+    """Cut crops out of clips [n_frames, n] each: float32 [n_clips, width, n].
 
-    Parameters
-    ----------
-    clips
-        float32 [n_frames, n_dimensions] each.
-    crops
-        Where they lie.
-    width
-        Frames of the result; shorter crops are padded on the right with their mean.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_clips, width, n_dimensions].
+    Between frames they are interpolated; shorter crops are padded on the right with their mean.
     """
     found = np.empty((len(clips), width, clips[0].shape[1]), dtype=np.float32)
     for row, clip, first, rate, length in zip(
@@ -192,15 +180,10 @@ def borrow_spectra(
 ) -> np.ndarray:
     """Move the mean and the deviation of each band towards those of another clip of the same emotion.
 
-    What is said and how stays, the voice and the room change: Freq-MixStyle (Kim et al., DCASE 2022; after
-    Zhou et al., "Domain generalization with MixStyle", ICLR 2021) on the input.
-
-    Parameters
-    ----------
-    own, other
-        [n_clips, 2, n_bands]: mean and deviation of each band of the clip itself and of the other one.
-    probability
-        Share of the crops that change, each by a share of the difference drawn uniformly from 0 … 1.
+    What is said and how stays, the voice and the room change: Freq-MixStyle (Kim et al., DCASE 2022;
+    after Zhou et al., "Domain generalization with MixStyle", ICLR 2021) on the input. `own` and `other`
+    are [n_clips, 2, n_bands]: mean and deviation of each band of the clip itself and of the other one.
+    Crops change with the given probability, each by a share of the difference drawn uniformly from 0 … 1.
     """
     share = _drawn_shares(len(crops), probability, generator)
     aimed = own + share[:, None, None] * (other - own)
@@ -220,16 +203,8 @@ def borrow_means(
 ) -> np.ndarray:
     """Move the mean of each dimension towards that of another clip of the same emotion, then at random.
 
-    Parameters
-    ----------
-    windows
-        float32 [n_clips, n_steps, n_dimensions], standardised.
-    own, other
-        [n_clips, n_dimensions]: the mean of the clip itself and of the other one.
-    probability
-        As of `borrow_spectra`.
-    offset
-        Deviation of the normal offset that each dimension of each crop gets.
+    Windows are standardised, [n_clips, n_steps, n]; `own` and `other`, [n_clips, n], are the means of both
+    clips. Each dimension of each crop gets a normal offset as well, whose deviation is `offset`.
     """
     share = _drawn_shares(len(windows), probability, generator)
     moved = share[:, None] * (other - own) + offset * generator.normal(size=own.shape)

@@ -141,23 +141,10 @@ def choose(
 
 
 def inner_folds(labels: np.ndarray, groups: np.ndarray, n_folds: int, seed: int) -> Iterator[Fold]:
-    """Divide training clips into folds that keep groups whole.
+    """Divide training clips into folds that keep groups whole; `seed` decides which groups they hold.
 
-    Parameters
-    ----------
-    labels
-        int64 [n_clips]; a fold without which some class has no clip left is passed over.
-    groups
-        [n_clips].
-    n_folds
-        Number of folds; with fewer groups there are as many folds as groups.
-    seed
-        Of the order in which groups are dealt to the folds.
-
-    Yields
-    ------
-    Fold
-        Both parts hold clips.
+    With fewer groups than folds there are as many folds as groups, and a fold without which some class of
+    `labels` has no clip left is passed over: both parts that are yielded hold clips.
     """
     order = np.random.default_rng(seed).permutation(np.unique(groups.astype(str)))
     fold_of = {group: i % n_folds for i, group in enumerate(order)}

@@ -98,24 +98,11 @@ def fit_exponents(opinions: Sequence[np.ndarray], labels: np.ndarray, start: Seq
 def validation_split(
     labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hold back whole groups, whose classes are spread much as in all clips.
+    """Hold back whole groups, a share of the clips, whose classes are spread much as in all clips.
 
     Of 32 random choices of groups the one whose class shares are closest to those of all clips is kept.
-
-    Parameters
-    ----------
-    labels, groups
-        [n_clips].
-    fraction
-        Share of the clips to hold back.
-    rng
-        Source of the choices.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Indices of the training and of the validation clips; the second is empty with a fraction of 0 or one
-        group.
+    What comes back are indices of the clips to fit on and of those held back: none with a share of 0 or
+    one group.
     """
     everyone = np.arange(len(labels))
     names, members = np.unique(groups.astype(str), return_inverse=True)

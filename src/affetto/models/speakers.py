@@ -42,20 +42,9 @@ def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return how far the vectors of each group lie from those of all groups with the same label.
 
-    Parameters
-    ----------
-    vectors
-        float64 [n_clips, n_dimensions].
-    labels
-        [n_clips].
-    groups
-        int64 [n_clips], 0 … n_groups - 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_groups, n_dimensions]: mean over the labels that a group has in common with another, so
-        that a group is not told by which labels it has; zeros where it has none in common.
+    Vectors are [n_clips, n], groups 0 … n_groups - 1, the offsets float64 [n_groups, n]: the mean over
+    the labels that a group has in common with another, so that a group is not told by which labels it
+    has; zeros where it has none in common.
     """
     offsets = np.zeros((int(groups.max()) + 1, vectors.shape[1]))
     n_labels = np.zeros((len(offsets), 1))
@@ -79,18 +68,9 @@ def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:
 def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return how much each number says about the emotion, compared with what it says about the speaker.
 
-    Parameters
-    ----------
-    vectors
-        Standardised, float64 [n_clips, n_dimensions].
-    labels, groups
-        Emotion and speaker of each clip, [n_clips].
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_dimensions]: variance of the emotions' means, over the variance of the speakers' means
-        inside an emotion, averaged over the emotions (a Fisher ratio whose denominator is of speakers only).
+    Of standardised vectors [n_clips, n] it is, float64 [n], the variance of the emotions' means over the
+    variance of the speakers' means inside an emotion, averaged over the emotions (a Fisher ratio whose
+    denominator is of speakers only).
     """
     means, between_speakers = [], []
     for label in np.unique(labels):

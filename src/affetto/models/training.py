@@ -53,22 +53,10 @@ class TrainingParameters(ModelParameters):
 
 
 def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarray] | None = None) -> Batch:
-    """Pad the clips at `indices` on the right with zeros.
+    """Pad the clips at `indices` on the right with zeros: float32 [n_clips, width, ...], and lengths.
 
-    Parameters
-    ----------
-    inputs
-        Inputs of all clips.
-    indices
-        int [n_batch].
-    widths
-        Ascending widths to choose from for each input; without them, and beyond the largest, the longest
-        clip's.
-
-    Returns
-    -------
-    dict
-        float32 [n_batch, width, ...] an input, and its `<name>_lengths`.
+    The width is the first of the ascending `widths` of the input that holds all of them; without widths,
+    and beyond the largest, that of the longest clip.
     """
     batch: Batch = {}
     for name, values in inputs.items():
@@ -97,21 +85,9 @@ def input_lengths(inputs: Inputs) -> np.ndarray:
 def bucket_order(
     lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None
 ) -> list[np.ndarray]:
-    """Cut the clips into batches of similar length; with `rng`, other batches in another order each time.
+    """Cut the clips into batches of similar length, indices [n_clips]; the last may be smaller.
 
-    Parameters
-    ----------
-    lengths
-        int [n_clips].
-    batch_size
-        Clips a batch; the last may be smaller.
-    rng
-        Shuffles clips of similar length (within 10 %) and the order of the batches.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        Indices; together each clip exactly once.
+    With `rng`, clips of similar length (within 10 %) and the order of the batches are shuffled.
     """
     keys = np.log(np.maximum(lengths, 1).astype(np.float64))
     if rng is not None:

@@ -16,33 +16,16 @@ _SLOPE_REACH = 2
 def window_starts(n_frames: int, window: int, hop: int) -> np.ndarray:
     """Return the first frame of each texture window, int64 [n_windows], at least one.
 
-    Only whole windows count; frames after the last whole window are left out. A clip shorter than a window
-    has one window, of all its frames.
-
-    Parameters
-    ----------
-    n_frames
-        Frames of the clip.
-    window, hop
-        Frames of a window and between the starts of two windows.
+    Windows of `window` frames begin every `hop` frames. Only whole windows count; frames after the last
+    one are left out. A clip shorter than a window has one window, of all its frames.
     """
     return np.arange(0, max(1, n_frames - window + 1), hop, dtype=np.int64)
 
 
 def texture_windows(frames: np.ndarray, window: int, hop: int) -> np.ndarray:
-    """Describe each texture window by the mean and the standard deviation of its frames.
+    """Describe each texture window of frames [n_frames, n] by their means, then their standard deviations.
 
-    Parameters
-    ----------
-    frames
-        [n_frames, n_dimensions].
-    window, hop
-        Frames of a window and between the starts of two windows.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_windows, 2 * n_dimensions]: means, then (population) standard deviations.
+    Windows lie as `window_starts` says; what comes back is float32 [n_windows, 2 n].
     """
     if not len(frames):
         return np.zeros((1, 2 * frames.shape[1]), np.float32)
@@ -66,19 +49,8 @@ def window_statistics(
     """Return the mean and the (population) standard deviation of the frames of each window.
 
     Both come from cumulative sums of the centred frames and their squares, in double precision: one pass,
-    whatever the overlap of the windows.
-
-    Parameters
-    ----------
-    frames
-        [n_frames, n_dimensions], at least one frame.
-    starts, ends
-        int [n_windows]: the first frame of each window and the one after its last; no window is empty.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        float64 [n_windows, n_dimensions] each.
+    whatever the overlap of the windows. Window i holds the frames `starts[i]` to `ends[i] - 1` of
+    [n_frames, n], at least one; what comes back is float64 [n_windows, n], twice.
     """
     counts = (ends - starts)[:, None]
     centre = frames.mean(axis=0, dtype=np.float64)
