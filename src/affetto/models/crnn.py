@@ -191,9 +191,8 @@ class Crnn(KerasEstimator):
             steps = layers.Concatenate(name="joined")([steps, windows])
         steps = SequenceLstm(chosen.lstm_units, name="lstm")(steps, lengths)
         pooled, attention = AttentionPooling(deviation=True, name="pooling")(steps, lengths)
-        logits = layers.Dense(n_classes, name="logits")(
-            layers.Dropout(chosen.dropout, name="dropout")(pooled)
-        )
+        pooled = layers.Dropout(chosen.dropout, name="dropout")(pooled)
+        logits = layers.Dense(n_classes, name="logits")(pooled)
         return keras.Model(inputs, {"logits": logits, "attention": attention}, name=self.name)
 
     def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> CropLoop:
