@@ -83,6 +83,7 @@ class Crnn(KerasEstimator):
     """The network alone, without the functionals."""
 
     name: ClassVar[str] = "crnn"
+    VERSION: ClassVar[int] = 2
     attends: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = CrnnParameters
     parameters: CrnnParameters
