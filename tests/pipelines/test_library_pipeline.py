@@ -25,10 +25,10 @@ from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.results import CacheParameters
-from affetto.themes.bags import count_words
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
+from affetto.themes.words import count_words
 
 RATE = 22_050
 HERE = ExecutorParameters(n_jobs=1, progress=False)

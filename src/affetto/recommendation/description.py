@@ -16,10 +16,9 @@ from affetto.models.experiment import predict_clips
 from affetto.models.model_directory import model_digest
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
-from affetto.themes.bags import count_words
 from affetto.themes.codebook import Codebook
-from affetto.themes.model import ThemeModel
-from affetto.themes.tables import mixtures_table
+from affetto.themes.model import ThemeModel, mixtures_table
+from affetto.themes.words import count_words
 
 SHARD_CLIPS = 64
 NO_FEATURES = "no features"
@@ -116,7 +115,9 @@ def find_themes(
     words = count_words(codebook, features, executor)
     silent = np.asarray(words.counts.sum(axis=1) == 0)
     known = words.take(np.flatnonzero(~silent))
-    return mixtures_table(model, known), [words.clip_ids[i] for i in np.flatnonzero(silent)]
+    return mixtures_table(model, known, model.mixtures(known)), [
+        words.clip_ids[i] for i in np.flatnonzero(silent)
+    ]
 
 
 def harmless_in_spreadsheets(tracks: pd.DataFrame) -> pd.DataFrame:

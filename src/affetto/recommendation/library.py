@@ -13,7 +13,7 @@ import pandas as pd
 from affetto.errors import AffettoError
 from affetto.features.highlight import HIGHLIGHT_COLUMNS
 from affetto.storage import as_text
-from affetto.themes.tables import MIXTURE_COLUMNS
+from affetto.themes.model import MIXTURE_COLUMNS
 
 PROBABILITY = "p_"
 LIBRARY_COLUMNS = (
