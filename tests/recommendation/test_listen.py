@@ -7,7 +7,7 @@ import pytest
 from affetto.audio.decode import DecodeError
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
-from affetto.recommendation.recordings import list_recordings, screen_recordings
+from affetto.recommendation.listen import list_recordings, screen_recordings
 
 
 def touch(folder, *names):
@@ -104,7 +104,7 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path, voice_of):
 
     screened = screen_recordings(list_recordings(tmp_path), SpeechParameters(), reader=reader)
     assert screened["duration_s"].tolist() == [pytest.approx(np.nan, nan_ok=True), 2.0, 2.0]
-    assert [len(steps) for steps in screened["steps"]] == [0, 1, 0]
+    assert [len(windows) for windows in screened["windows"]] == [0, 1, 0]
     assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]
     assert screened["message"].tolist() == [
         "a.wav cannot be read: it is empty.",
