@@ -23,7 +23,6 @@ from affetto.themes.selection import (
     top_words,
 )
 from affetto.themes.topics import (
-    TopicModel,
     document_bound,
     expected_log,
     fit_topics,
@@ -63,12 +62,6 @@ def test_planted_topics_are_recovered(corpus, initialisation, chunk_clips):
 def test_fits_are_deterministic(corpus):
     one, other = (fit_topics(corpus[2], 4, PARAMETERS, seed=1) for _ in range(2))
     np.testing.assert_array_equal(one.topic_words, other.topic_words)
-
-
-def test_restored_models_infer_the_same(corpus):
-    model = fit_topics(corpus[2], 3, PARAMETERS, seed=0)
-    restored = TopicModel.from_state(model.state())
-    np.testing.assert_allclose(restored.mixtures(corpus[2]), model.mixtures(corpus[2]), atol=1e-6)
 
 
 def test_inference_does_not_depend_on_the_company(corpus):

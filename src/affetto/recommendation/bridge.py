@@ -50,23 +50,16 @@ def bridge_matrix(
     *,
     key: str = "taxonomy.bridges",
 ) -> np.ndarray:
-    """Write a bridge as a matrix of conditional probabilities.
+    """Write a bridge as `P(music emotion wanted | voice emotion)`, float64 [n_voice, n_music].
 
     Parameters
     ----------
     bridge
         Voice emotion → music emotion → weight (not negative; a row need not sum to 1).
-    voice_classes
-        Emotions of the voice, the rows.
-    music_classes
-        Emotions of the music, the columns.
+    voice_classes, music_classes
+        Emotions of the voice, the rows, and of the music, the columns.
     key
         Where the bridge stands in the configuration, for messages.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_voice, n_music], `P(music emotion wanted | voice emotion)`; rows sum to 1.
 
     Raises
     ------

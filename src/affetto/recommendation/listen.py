@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +29,7 @@ from affetto.features.extractors import (
 from affetto.features.parameters import FeatureParameters
 from affetto.features.recording import extract_together, rates_of
 from affetto.recommendation.parameters import RecommendParameters, TimelineParameters
-from affetto.recommendation.windows import Samples, Window, cut_windows, plan_windows, read_chunks
+from affetto.recommendation.windows import Window, cut_windows, plan_windows, read_chunks
 
 if TYPE_CHECKING:
     from affetto.models.base import Estimator
@@ -39,21 +39,15 @@ _NAME_BYTES = 200
 _MOST_ENROLLED = 200
 """Clips of a person beyond these say nothing new, and cost time with every batch."""
 
-Reader = Callable[[Path, Sequence[int], list[str]], Iterable[Samples]]
 Features = dict[str, np.ndarray]
 
 
 def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFrame:
     """List the recordings at a path.
 
-    Parameters
-    ----------
-    path
-        A file with sound, or a folder of them, searched to any depth. Whether a file can be decoded is found
-        when it is screened; only hidden files are left out, and those that cannot be named in a table, of
-        which the log tells.
-    what
-        What is looked for, for messages.
+    The path is a file with sound, or a folder of them, searched to any depth; `what` names them in messages.
+    Whether a file can be decoded is found when it is screened; only hidden files are left out, and those that
+    cannot be named in a table, of which the log tells.
 
     Returns
     -------
@@ -108,9 +102,7 @@ def _unique_names(files: Sequence[Path]) -> list[str]:
 def screen_recordings(
     recordings: pd.DataFrame,
     parameters: SpeechParameters,
-    timeline: TimelineParameters | None = None,
-    *,
-    reader: Reader = read_chunks,
+    timeline: TimelineParameters,
 ) -> pd.DataFrame:
     """Tell recordings with speech from those without and from unreadable ones, and where the speech is.
 
@@ -122,8 +114,6 @@ def screen_recordings(
         What counts as speech.
     timeline
         How recordings are divided into windows.
-    reader
-        How to read a file as chunks of mono samples at some rates; see `read_chunks`.
 
     Returns
     -------
@@ -134,22 +124,21 @@ def screen_recordings(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    chosen = timeline or TimelineParameters()
     with threadpool_limits(1, user_api="blas"):  # for matrices this small, threads only wait
-        verdicts = [_screen(Path(path), parameters, chosen, reader) for path in recordings["path"]]
+        verdicts = [_screen(Path(path), parameters, timeline) for path in recordings["path"]]
     found = pd.DataFrame(verdicts, recordings.index, ["status", "message", "duration_s", "windows"])
     return recordings.join(found.astype({"status": "str", "message": "str", "duration_s": "float64"}))
 
 
 def _screen(
-    path: Path, parameters: SpeechParameters, timeline: TimelineParameters, reader: Reader
+    path: Path, parameters: SpeechParameters, timeline: TimelineParameters
 ) -> tuple[str, str, float, list[Window]]:
     notes: list[str] = []
     try:
         with path.open("rb") as file:
             if is_midi(file.read(HEAD_BYTES)):
                 return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
-        chunks = (chunk[SAMPLE_RATE_HZ] for chunk in reader(path, [SAMPLE_RATE_HZ], notes))
+        chunks = (chunk[SAMPLE_RATE_HZ] for chunk in read_chunks(path, [SAMPLE_RATE_HZ], notes))
         found = find_speech_in_blocks(chunks, parameters)
     except DecodeError as error:
         return "unreadable", str(error), np.nan, []
@@ -198,17 +187,10 @@ def screen_enrolment(parameters: RecommendParameters) -> pd.DataFrame:
 def enrol(model: Estimator, screened: pd.DataFrame) -> FeatureSet | None:
     """Compute the features of enrolment recordings, and make sure that the model can use them.
 
-    Parameters
-    ----------
-    model
-        Fitted voice model.
-    screened
-        What `screen_enrolment` returned.
-
     Returns
     -------
     FeatureSet or None
-        At most 200 clips; None when nobody is enrolled.
+        At most 200 clips; None when `screened`, of `screen_enrolment`, is empty.
 
     Raises
     ------

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.recommendation.voice import (
+    Data,
     EmotionProbability,
     LearntFrom,
     Timeline,
@@ -26,10 +27,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _SHOWN_EMOTIONS = 3
 
 
-class Track(BaseModel):
+class Track(Data):
     """A track of a playlist."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(ge=1, description="Place in the playlist, from 1.")
     clip_id: str
@@ -63,10 +62,8 @@ class Track(BaseModel):
     )
 
 
-class Playlist(BaseModel):
+class Playlist(Data):
     """The answer to one recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = 2
     name: str = Field(description="Name of the answer, unique in its run: the stem of the recording.")

@@ -57,11 +57,13 @@ class LibraryIndex:
     def library_shares(self) -> np.ndarray:
         """Share of each theme in the music of its emotion, float64 [n_pairs]; sums to 1 in each emotion."""
         mass = self.mixtures.sum(axis=0)
-        totals = np.bincount(self.emotion_of_pair, weights=mass, minlength=len(self.emotions))
-        counts = np.bincount(self.emotion_of_pair, minlength=len(self.emotions))
-        total = totals[self.emotion_of_pair]
-        even: np.ndarray = 1.0 / counts[self.emotion_of_pair]
-        return np.where(total > 0, mass / np.where(total > 0, total, 1.0), even)
+        total, number = (self.sum_by_emotion(values) for values in (mass, np.ones(len(mass))))
+        return np.where(total > 0, mass / np.where(total > 0, total, 1.0), 1.0 / number)
+
+    def sum_by_emotion(self, values: np.ndarray) -> np.ndarray:
+        """Sum over the pairs of each emotion, and give every pair the sum of its own, [n_pairs]."""
+        sums: np.ndarray = np.bincount(self.emotion_of_pair, weights=values)[self.emotion_of_pair]
+        return sums
 
 
 def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> LibraryIndex:
@@ -83,15 +85,50 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
     emotions = emotions_of(library)
     clip_ids = library["clip_id"].to_numpy(dtype=object)
     probabilities = library[[f"{PROBABILITY}{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
-    pairs = _pairs(emotions, theme_mixtures)
+    pairs = []
+    for emotion in emotions:
+        themes = set(theme_mixtures.loc[theme_mixtures["emotion"] == emotion, "theme"].astype(str))
+        pairs += [(emotion, theme) for theme in sorted(themes, key=_natural) or [NO_THEME]]
     emotion_of_pair = np.array([emotions.index(emotion) for emotion, _ in pairs], dtype=np.int64)
-    conditional = _conditional(clip_ids, pairs, emotion_of_pair, theme_mixtures)
     order = np.empty(len(clip_ids), dtype=np.int64)
     order[np.argsort(clip_ids.astype(str), kind="stable")] = np.arange(len(clip_ids))
-    mixtures = probabilities[:, emotion_of_pair] * conditional
+    conditional = _conditional(clip_ids, pairs, emotion_of_pair, theme_mixtures)
     return LibraryIndex(
-        clip_ids, emotions, pairs, emotion_of_pair, probabilities, mixtures, order, _recordings(library)
+        clip_ids=clip_ids,
+        emotions=emotions,
+        pairs=tuple(pairs),
+        emotion_of_pair=emotion_of_pair,
+        probabilities=probabilities,
+        mixtures=probabilities[:, emotion_of_pair] * conditional,
+        tie_order=order,
+        recordings=_recordings(library),
     )
+
+
+def _natural(theme: str) -> list[tuple[bool, int, str]]:
+    """Sort calm/2 before calm/10, and numbers before names."""
+    parts = re.split(r"([0-9]+)", theme)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _conditional(
+    clip_ids: np.ndarray,
+    pairs: list[tuple[str, str]],
+    emotion_of_pair: np.ndarray,
+    mixtures: pd.DataFrame,
+) -> np.ndarray:
+    """Return P(theme | emotion, track), float64 [n_tracks, n_pairs]; sums to 1 in each emotion."""
+    keys = pd.MultiIndex.from_arrays([mixtures["emotion"], mixtures["theme"].astype(str)])
+    columns = pd.MultiIndex.from_tuples(pairs).get_indexer(keys)
+    rows = pd.Index(clip_ids).get_indexer(pd.Index(mixtures["clip_id"]))
+    known = (rows >= 0) & (columns >= 0)
+    given = np.zeros((len(clip_ids), len(pairs)))
+    np.add.at(given, (rows[known], columns[known]), mixtures["probability"].to_numpy(dtype=np.float64)[known])
+    for emotion in np.unique(emotion_of_pair):
+        own = emotion_of_pair == emotion
+        total = given[:, own].sum(axis=1, keepdims=True)
+        given[:, own] = np.where(total > 0, given[:, own] / np.where(total > 0, total, 1.0), 1.0 / own.sum())
+    return given
 
 
 def _recordings(library: pd.DataFrame) -> np.ndarray:
@@ -108,48 +145,6 @@ def _recordings(library: pd.DataFrame) -> np.ndarray:
     links = coo_array((np.ones(len(files)), (files, places)), shape=(size, size))
     _, component = connected_components(links, directed=False)
     return np.asarray(pd.factorize(component[files])[0])
-
-
-def _pairs(emotions: tuple[str, ...], mixtures: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    found = mixtures[["emotion", "theme"]].drop_duplicates()
-    pairs = []
-    for emotion in emotions:
-        themes = sorted(
-            {str(theme) for theme in found.loc[found["emotion"] == emotion, "theme"]}, key=_natural
-        )
-        pairs += [(emotion, theme) for theme in themes or [NO_THEME]]
-    return tuple(pairs)
-
-
-def _natural(theme: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort calm/2 before calm/10, and numbers before names."""
-    parts = re.split(r"([0-9]+)", theme)
-    return tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts)
-
-
-def _conditional(
-    clip_ids: np.ndarray,
-    pairs: tuple[tuple[str, str], ...],
-    emotion_of_pair: np.ndarray,
-    mixtures: pd.DataFrame,
-) -> np.ndarray:
-    """Return P(theme | emotion, track), float64 [n_tracks, n_pairs]; sums to 1 in each emotion."""
-    keys = pd.MultiIndex.from_tuples(pairs)
-    columns = keys.get_indexer(
-        pd.MultiIndex.from_arrays([mixtures["emotion"], mixtures["theme"].astype(str)])
-    )
-    rows = pd.Index(clip_ids).get_indexer(pd.Index(mixtures["clip_id"]))
-    known = (rows >= 0) & (columns >= 0)
-    given = np.zeros((len(clip_ids), len(pairs)))
-    np.add.at(given, (rows[known], columns[known]), mixtures["probability"].to_numpy(dtype=np.float64)[known])
-    for emotion in np.unique(emotion_of_pair):
-        of_emotion = emotion_of_pair == emotion
-        total = given[:, of_emotion].sum(axis=1, keepdims=True)
-        even = 1.0 / of_emotion.sum()
-        given[:, of_emotion] = np.where(
-            total > 0, given[:, of_emotion] / np.where(total > 0, total, 1.0), even
-        )
-    return given
 
 
 class Ranking(NamedTuple):
@@ -171,6 +166,35 @@ class Ranking(NamedTuple):
     places: np.ndarray
 
 
+def rank_tracks(
+    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
+) -> Ranking:
+    """Choose the tracks of a playlist.
+
+    Parameters
+    ----------
+    index
+        The library.
+    wanted
+        float [n_emotions], P(emotion wanted), in the order of `index.emotions`.
+    parameters
+        `top`, `pool` and `diversity` are read.
+    weights
+        float [n_pairs] of `theme_weights`.
+
+    Returns
+    -------
+    Ranking
+        `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
+    """
+    scores = score_tracks(index, wanted, weights)
+    best = best_parts(scores, index)
+    pool = best[best_tracks(scores[best], index.tie_order[best], max(parameters.pool, parameters.top))]
+    taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
+    tracks = pool[taken]
+    return Ranking(tracks, scores[tracks], taken + 1)
+
+
 def theme_weights(
     index: LibraryIndex,
     *,
@@ -178,7 +202,7 @@ def theme_weights(
     preferred: np.ndarray | None = None,
     preference: float = 0.8,
 ) -> np.ndarray:
-    """Say how much each theme counts inside its emotion.
+    """Say how much each theme counts inside its emotion, float64 [n_pairs].
 
     Let `L(t | m)` be the share of theme t in the library's music of emotion m. The wanted shares `q(t | m)`
     are `L` itself (`library`: typical music first) or even (`uniform`). In an emotion with preferred themes
@@ -196,83 +220,43 @@ def theme_weights(
         bool [n_pairs], the themes to favour; None for none.
     preference
         Part of the weight for preferred themes, 0 … 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_pairs].
     """
-    groups = index.emotion_of_pair
     shares = index.library_shares
-    counts = np.bincount(groups, minlength=len(index.emotions))
-    wanted = shares if weighting == "library" else 1.0 / counts[groups]
+    wanted = shares if weighting == "library" else 1.0 / index.sum_by_emotion(np.ones(len(shares)))
     if preferred is not None and preferred.any():
-        wanted = _favour(wanted, preferred, groups, preference)
-    agreement = np.bincount(groups, weights=shares * wanted, minlength=len(index.emotions))[groups]
+        onto = np.where(preferred, wanted, 0.0)
+        total, number = index.sum_by_emotion(onto), index.sum_by_emotion(preferred)
+        even = preferred / np.where(number > 0, number, 1.0)
+        focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
+        wanted = np.where(number > 0, (1.0 - preference) * wanted + preference * focus, wanted)
+    agreement = index.sum_by_emotion(shares * wanted)
     return np.where(agreement > 0, wanted / np.where(agreement > 0, agreement, 1.0), 1.0)
 
 
 def score_tracks(index: LibraryIndex, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`.
+    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, float64 [n_tracks].
 
-    Parameters
-    ----------
-    index
-        The library.
-    wanted
-        float [n_emotions], P(emotion wanted).
-    weights
-        float [n_pairs] of `theme_weights`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_tracks], rounded to 12 decimals so that equal tracks tie whatever the order of summation.
+    Scores are rounded to 12 decimals so that equal tracks tie whatever the order of summation.
     """
     scores: np.ndarray = index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights)
     return np.round(scores, _DECIMALS)
 
 
 def best_tracks(scores: np.ndarray, tie_order: np.ndarray, n: int) -> np.ndarray:
-    """Return the n best tracks, best first; ties go by `tie_order`.
-
-    Parameters
-    ----------
-    scores
-        float [n_tracks].
-    tie_order
-        int [n_tracks], all different.
-    n
-        Number of tracks; fewer come back from a smaller library.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 [min(n, n_tracks)].
-    """
+    """Return the rows of the n best tracks, best first; ties go by `tie_order`, [n_tracks], all different."""
+    pool = np.arange(len(scores))
     if n < len(scores):
         last = np.partition(scores, len(scores) - n)[len(scores) - n]
-        above = np.flatnonzero(scores > last)
-        level = np.flatnonzero(scores == last)
+        above, level = np.flatnonzero(scores > last), np.flatnonzero(scores == last)
         missing = n - len(above)
         level = level[np.argpartition(tie_order[level], missing - 1)[:missing]]
         pool = np.concatenate([above, level])
-    else:
-        pool = np.arange(len(scores))
     order: np.ndarray = pool[np.lexsort((tie_order[pool], -scores[pool]))]
     return order
 
 
 def best_parts(scores: np.ndarray, index: LibraryIndex) -> np.ndarray:
-    """Return the best track of each recording, int64 [n_recordings]; ties go to the earlier clip id.
-
-    Parameters
-    ----------
-    scores
-        float [n_tracks].
-    index
-        The library.
-    """
+    """Return the row of the best track of each recording; ties go to the earlier clip id."""
     best = np.full(index.recordings.max(initial=-1) + 1, -np.inf)
     if len(best) == len(scores):
         return np.arange(len(scores))
@@ -323,39 +307,10 @@ def diversify(scores: np.ndarray, mixtures: np.ndarray, n: int, *, diversity: fl
     return taken
 
 
-def rank_tracks(
-    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
-) -> Ranking:
-    """Choose the tracks of a playlist.
-
-    Parameters
-    ----------
-    index
-        The library.
-    wanted
-        float [n_emotions], P(emotion wanted), in the order of `index.emotions`.
-    parameters
-        `top`, `pool` and `diversity` are read.
-    weights
-        float [n_pairs] of `theme_weights`.
-
-    Returns
-    -------
-    Ranking
-        `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
-    """
-    scores = score_tracks(index, wanted, weights)
-    best = best_parts(scores, index)
-    pool = best[best_tracks(scores[best], index.tie_order[best], max(parameters.pool, parameters.top))]
-    taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
-    tracks = pool[taken]
-    return Ranking(tracks, scores[tracks], taken + 1)
-
-
 def find_themes(
     index: LibraryIndex, names: dict[tuple[str, str], str], preferred: tuple[str, ...]
 ) -> np.ndarray:
-    """Find the themes that a user named.
+    """Find the themes that a user named, bool [n_pairs].
 
     Parameters
     ----------
@@ -366,37 +321,21 @@ def find_themes(
     preferred
         Readable names, themes as the library numbers them, or `<emotion>/<theme>`; case does not matter.
 
-    Returns
-    -------
-    numpy.ndarray
-        bool [n_pairs].
-
     Raises
     ------
     AffettoError
         When no theme of the library has such a name.
     """
     chosen = np.zeros(len(index.pairs), dtype=bool)
-    labels = [
-        {t.casefold(), f"{e}/{t}".casefold(), names.get((e, t), f"{e}/{t}").casefold()}
-        for e, t in index.pairs
-    ]
     for wanted in preferred:
-        hits = np.array([wanted.casefold() in label for label in labels])
-        if not hits.any():
+        hits = []
+        for emotion, theme in index.pairs:
+            labels = {theme, f"{emotion}/{theme}", names.get((emotion, theme), theme)}
+            hits.append(wanted.casefold() in {label.casefold() for label in labels})
+        if not any(hits):
             known = ", ".join(sorted(t if "/" in t else f"{e}/{t}" for e, t in index.pairs if t))
             raise AffettoError(
                 f"recommend.preferred_themes names {wanted!r}, which the library does not have: {known}."
             )
-        chosen |= hits
+        chosen |= np.array(hits)
     return chosen
-
-
-def _favour(wanted: np.ndarray, preferred: np.ndarray, groups: np.ndarray, preference: float) -> np.ndarray:
-    """Move the part `preference` of each emotion's weight onto its preferred themes."""
-    onto = np.where(preferred, wanted, 0.0)
-    total = np.bincount(groups, weights=onto)[groups]
-    counts = np.bincount(groups, weights=preferred)[groups]
-    even = preferred / np.where(counts > 0, counts, 1.0)
-    focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
-    return np.where(counts > 0, (1.0 - preference) * wanted + preference * focus, wanted)

@@ -178,16 +178,11 @@ def smooth_posteriors(posteriors: np.ndarray, speech_s: np.ndarray, *, steps: fl
     Parameters
     ----------
     posteriors
-        float [n_steps, n_classes]; rows sum to 1, NaN in steps without speech.
+        float [n_steps, n_classes]; rows sum to 1, NaN in steps without speech, and so is what is returned.
     speech_s
         float [n_steps], speech of each step, s.
     steps
         Distance at which the weight has fallen to 1/e, steps; 0 changes nothing.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_steps, n_classes]; rows sum to 1, NaN where `posteriors` is.
     """
     known = ~np.isnan(posteriors).any(axis=1)
     if steps <= 0 or known.sum() <= 1:
@@ -210,14 +205,9 @@ def pool_posteriors(posteriors: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     posteriors
-        float [n_steps, n_classes]; NaN in steps without speech, which weigh nothing.
+        float [n_steps, n_classes]; NaN in steps without speech, which weigh nothing. All such give NaN.
     speech_s
         float [n_steps], speech of each step, s; above 0 where there are posteriors.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_classes], summing to 1; NaN where no step has any.
     """
     known = ~np.isnan(posteriors).any(axis=1)
     if not known.any():
@@ -246,10 +236,8 @@ def draw_timeline(table: pd.DataFrame, voice: VoiceEmotion, *, unsure_below: flo
 
     Parameters
     ----------
-    table
-        What `timeline_table` made.
-    voice
-        The recording as a whole.
+    table, voice
+        What `timeline_table` and `summarise_timeline` made.
     unsure_below
         Drawn as a line across the summary: no bar that reaches it means unsure.
 

@@ -19,19 +19,21 @@ _HEADER = ("recording", "emotion", "probability", "note", "speech")
 _CAUTION = "In speech of another language or kind, expect more errors than these probabilities say."
 
 
-class EmotionProbability(BaseModel):
-    """An emotion and how likely it is."""
+class Data(BaseModel):
+    """A value that is written as JSON: it is never changed, and has no other fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmotionProbability(Data):
+    """An emotion and how likely it is."""
 
     emotion: str
     probability: float = Field(ge=0, le=1)
 
 
-class LearntFrom(BaseModel):
+class LearntFrom(Data):
     """Which model analysed a recording, and what it has learnt from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Name in the table of models.")
     corpus: str = Field(description="The corpus of its training clips.")
@@ -40,10 +42,8 @@ class LearntFrom(BaseModel):
     groups: int = Field(ge=0, description="Number of speakers, or of whatever the groups are.")
 
 
-class Span(BaseModel):
+class Span(Data):
     """A stretch of a recording with one emotion, or without speech."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start_s: float = Field(ge=0)
     end_s: float = Field(ge=0)
@@ -55,20 +55,16 @@ class Span(BaseModel):
     unsure: bool = Field(description="That mean is below `recommend.unsure_below`.")
 
 
-class Timeline(BaseModel):
+class Timeline(Data):
     """How the emotion changes, in stretches; every step of it is in the table of the recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hop_s: float = Field(gt=0, description="One step, s.")
     window_s: float = Field(gt=0, description="What is listened to for one step, s.")
     spans: tuple[Span, ...]
 
 
-class VoiceEmotion(BaseModel):
+class VoiceEmotion(Data):
     """The emotion of the voice in one recording: how likely, how sure, and how it changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = 2
     name: str = Field(description="Name of the recording, unique in its run: its stem.")

@@ -59,11 +59,6 @@ def plan_windows(duration_s: float, speech: np.ndarray, parameters: TimelinePara
         float [n, 2], start and end of each stretch of speech, s, increasing.
     parameters
         Lengths of hops and windows.
-
-    Returns
-    -------
-    list of Window
-        One after the other, from 0 to the end.
     """
     speech = np.clip(speech, 0.0, duration_s)
     if not len(speech):
@@ -100,21 +95,10 @@ def _length(speech: np.ndarray) -> float:
 
 
 def read_chunks(path: Path, rates: Collection[int], notes: list[str] | None = None) -> Iterator[Samples]:
-    """Decode a recording once and yield its mono samples in chunks at some sample rates.
+    """Decode a recording once and yield its mono samples in chunks, at each of some sample rates (Hz).
 
-    Parameters
-    ----------
-    path
-        Audio file.
-    rates
-        Sample rates wanted, Hz (soxr, high quality, no seams between chunks).
-    notes
-        Receives what is wrong with the file although it can be used, once it has been read.
-
-    Yields
-    ------
-    Mapping
-        Samples at each rate. Chunks of different rates need not cover the same time.
+    There are no seams between chunks (soxr, high quality); those of different rates need not cover the same
+    time. `notes` receives what is wrong with the file although it can be used, once it has been read.
 
     Raises
     ------
@@ -148,17 +132,10 @@ def cut_windows(
 
     Parameters
     ----------
-    chunks
-        What `read_chunks` yields.
+    chunks, rates
+        What `read_chunks` yields, and its sample rates, Hz.
     spans
         Start and end of each span, s; starts do not decrease. An end behind the recording is its end.
-    rates
-        The sample rates of the chunks, Hz.
-
-    Yields
-    ------
-    dict
-        Samples of each span at each rate.
     """
     first = dict.fromkeys(rates, 0)
     latest = {rate: np.zeros(0, dtype=np.float32) for rate in rates}

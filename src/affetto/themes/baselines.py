@@ -247,13 +247,7 @@ def classifier_views(
 
 
 def clip_statistics(features: ClipFeatures, columns: Sequence[int]) -> np.ndarray:
-    """Return mean and standard deviation over frames of some dimensions.
-
-    Returns
-    -------
-    np.ndarray
-        float64 [n_clips, 2 × n_columns]; zeros for a clip without frames.
-    """
+    """Return mean and deviation over frames of some columns, [n_clips, 2 × n_columns]; zeros without any."""
     rows = np.zeros((len(features), 2 * len(columns)))
     for index, clip in enumerate(features):
         frames = clip[:, columns]

@@ -84,18 +84,9 @@ class Codebook:
         return standardised
 
     def count(self, clip: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Count the words of one clip.
+        """Count the words of one clip, int64 [n_words], in its frames by feature, [n_frames, n_dimensions].
 
-        Parameters
-        ----------
-        clip
-            Frames as extracted, by feature, each [n_frames, n_dimensions].
-
-        Returns
-        -------
-        np.ndarray
-            int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without
-            frames.
+        Each descriptor's counts sum to its frames × assignments, to 0 for a clip without frames.
         """
         counts = []
         for name, vocabulary in self.vocabularies.items():
@@ -201,14 +192,7 @@ def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> lis
 def resolve_descriptors(
     dimensions: Mapping[str, Sequence[str]], descriptors: Mapping[str, DescriptorParameters]
 ) -> dict[str, list[int]]:
-    """Find each descriptor's dimensions in its feature; descriptors without any are left out.
-
-    Parameters
-    ----------
-    dimensions
-        Names of the dimensions by feature.
-    descriptors
-        By name.
+    """Find each descriptor's dimensions among those of its feature; descriptors without any are left out.
 
     Raises
     ------
@@ -233,22 +217,9 @@ def descriptor_frames(
 ) -> np.ndarray:
     """Choose a descriptor's dimensions, subsample frames, join them into texture windows.
 
-    Frames that are not finite are dropped.
-
-    Parameters
-    ----------
-    frames
-        Shape [n_frames, n_dimensions].
-    columns
-        The descriptor's dimensions.
-    descriptor
-        `frame_step` and `texture_frames` are read.
-
-    Returns
-    -------
-    np.ndarray
-        float32 [n_kept, n_columns], or [n_windows, 2 × n_columns] (means, then standard deviations) of
-        texture windows that overlap by half. A clip shorter than a window gives one window.
+    Frames that are not finite are dropped. What is returned is float32 [n_kept, n_columns], or
+    [n_windows, 2 × n_columns] (means, then standard deviations) of texture windows that overlap by half. A
+    clip shorter than a window gives one window.
     """
     kept = frames[:: descriptor.frame_step, columns].astype(np.float32, copy=False)
     kept = kept[np.isfinite(kept).all(axis=1)]
@@ -267,14 +238,9 @@ def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
 def sample_frames(
     features: FeatureSet, columns: Mapping[str, Sequence[int]], parameters: CodebookParameters
 ) -> dict[str, np.ndarray]:
-    """Draw a bounded, seeded sample of every descriptor's frames, about as many from every clip.
+    """Draw a seeded sample of every descriptor's frames, some `sample_frames`, about as many from every clip.
 
     A clip's draw depends on the seed and on the clip's name alone, not on the other clips.
-
-    Returns
-    -------
-    dict
-        By descriptor, float32 [at most about `sample_frames`, its columns after `descriptor_frames`].
     """
     order = np.random.default_rng(parameters.seed).permutation(features.n_clips)
     chosen = np.sort(order[: parameters.sample_frames])
@@ -312,11 +278,6 @@ def learn_words(
         Words wanted; there are fewer when there are fewer distinct frames.
     seeding, iterations, seed
         As in `CodebookParameters`.
-
-    Returns
-    -------
-    np.ndarray
-        float32 [n_words, n_columns].
     """
     from sklearn.cluster import KMeans, kmeans_plusplus
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]

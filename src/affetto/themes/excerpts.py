@@ -145,25 +145,9 @@ def nearest_excerpts(
 ) -> dict[str, list[Excerpt]]:
     """Find where audio words are heard most purely: the frames nearest to them, one a clip.
 
-    Clips are read shard by shard, and only the nearest frame of each is kept.
-
-    Parameters
-    ----------
-    codebook
-        The words.
-    features
-        Clips to look through.
-    words
-        Names `descriptor/number`.
-    number
-        Excerpts a word, at most.
-    executor
-        Where the shards run.
-
-    Returns
-    -------
-    dict
-        Word → excerpts, nearest first: 0.4 s around a frame, 2 s around a texture or mid-term window.
+    Clips are read shard by shard, and only the nearest frame of each is remembered. Of every word
+    (`descriptor/number`) there are at most `number` excerpts, nearest first: 0.4 s around a frame, 2 s around
+    a texture or mid-term window.
     """
     if not words:
         return {}

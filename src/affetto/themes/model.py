@@ -86,7 +86,7 @@ class ThemeModel:
     def from_state(cls, state: Mapping[str, Any]) -> ThemeModel:
         """Restore a model from its `state`."""
         emotions = {
-            emotion: TopicModel.from_state({**rest, "topic_words": state[f"{emotion}/topic_words"]})
+            emotion: TopicModel(state[f"{emotion}/topic_words"], np.array(rest["alpha"], float), rest["note"])
             for emotion, rest in state["emotions"].items()
         }
         return cls(
@@ -200,13 +200,7 @@ def themes_table(
 
 
 def mixtures_table(model: ThemeModel, words: AudioWords, mixtures: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Return P(theme | emotion, clip) of every clip for every emotion, in long form.
-
-    Returns
-    -------
-    DataFrame
-        `clip_id, emotion, theme, probability`; the probabilities of a clip and emotion sum to 1.
-    """
+    """Return `clip_id, emotion, theme, probability`: P(theme | emotion, clip) of all clips and emotions."""
     parts = [
         pd.DataFrame(
             {

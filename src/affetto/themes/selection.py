@@ -88,13 +88,7 @@ def candidate_numbers(n_clips: int, parameters: TopicParameters) -> list[int]:
 
 
 def held_out_mask(groups: Sequence[str], fraction: float, *, seed: int = 0) -> np.ndarray:
-    """Choose whole groups, at random, until about `fraction` of the clips are held out.
-
-    Returns
-    -------
-    np.ndarray
-        bool [n_clips]; all False when there is one group only.
-    """
+    """Choose whole groups, at random, until about `fraction` of the clips are held out; none of one group."""
     names = sorted(set(groups))
     held: np.ndarray = np.zeros(len(groups), dtype=bool)
     of_clip = np.asarray(groups, dtype=object)
@@ -185,7 +179,7 @@ def npmi_coherence(words: Sequence[np.ndarray], presence: np.ndarray) -> float:
     NPMI = log(p_ij / (p_i p_j)) / −log p_ij (Bouma, 2009), with probabilities over whole clips. This is
     gensim's `CoherenceModel(coherence="c_npmi")` with a window at least as long as a document: audio words of
     a bag have no order for a sliding window to slide over. Pairs that every clip has are left out, where
-    gensim has -1: they say nothing (0 / 0).
+    gensim has -1: they say nothing (0 / 0). NaN without topics, clips or pairs.
 
     Parameters
     ----------
@@ -193,11 +187,6 @@ def npmi_coherence(words: Sequence[np.ndarray], presence: np.ndarray) -> float:
         Word indices of every topic.
     presence
         Whether a clip has a word, bool [n_clips, n_words].
-
-    Returns
-    -------
-    float
-        Between −1 and 1; NaN without topics, clips or pairs.
     """
     scores = []
     for topic in words if len(presence) else ():

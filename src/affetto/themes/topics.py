@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import gammaln, psi
@@ -48,17 +46,9 @@ class TopicModel:
         return weights
 
     def mixtures(self, documents: Documents | np.ndarray) -> np.ndarray:
-        """Infer topic mixtures; the same document gives the same mixture whatever stands beside it.
+        """Infer topic mixtures, float64 [n_clips, n_topics]; the prior for a clip without words.
 
-        Parameters
-        ----------
-        documents
-            Word weights, [n_clips, n_words].
-
-        Returns
-        -------
-        np.ndarray
-            float64 [n_clips, n_topics], rows sum to 1; the prior for a clip without words.
+        The same document gives the same mixture whatever stands beside it.
         """
         beta, found = np.exp(expected_log(self.topic_words)), [np.empty((0, self.n_topics))]
         with threadpool_limits(limits=1):
@@ -83,15 +73,6 @@ class TopicModel:
         order = np.argsort(-self.mixtures(documents).sum(axis=0), kind="stable")
         return TopicModel(self.topic_words[order], self.alpha[order], self.note)
 
-    def state(self) -> dict[str, Any]:
-        """Return arrays and JSON values from which `from_state` makes an equal model."""
-        return {"topic_words": self.topic_words, "alpha": self.alpha.tolist(), "note": self.note}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> TopicModel:
-        """Restore a model from its `state`."""
-        return cls(state["topic_words"], np.array(state["alpha"], dtype=np.float64), str(state["note"]))
-
 
 def single_topic(
     documents: Documents | np.ndarray, parameters: TopicParameters, note: str = ""
@@ -114,12 +95,8 @@ def fit_topics(
     ----------
     documents
         Word weights, float32 [n_clips, n_words], all at once or made when asked for.
-    n_topics
-        Number of topics.
-    parameters
-        Priors, passes and start.
-    seed
-        Seed of the start.
+    n_topics, parameters, seed
+        Number of topics; priors, passes and start; seed of the start.
     """
     if n_topics == 1 or len(documents) == 0:
         return single_topic(documents, parameters)

@@ -123,21 +123,16 @@ def inverse_document_frequency(counts: np.ndarray) -> np.ndarray:
 
 
 def weigh(words: AudioWords, parameters: BagParameters, *, idf: np.ndarray | None = None) -> np.ndarray:
-    """Turn counts into bags of audio words.
+    """Turn counts into bags of audio words, float64 [n_clips, n_words].
 
     Parameters
     ----------
     words
-        Counts of clips.
+        Counts of clips; one without words has zeros in its bag, too.
     parameters
         Term frequency and normalisation; each descriptor is normalised on its own.
     idf
         Weights of words from training clips, [n_words]; None weighs all alike.
-
-    Returns
-    -------
-    np.ndarray
-        float64 [n_clips, n_words]; a clip without words keeps zeros.
     """
     bags = damp(words.counts, parameters.term_frequency)
     if idf is not None:
