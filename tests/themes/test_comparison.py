@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import signed_interval
+from affetto.evaluation.uncertainty import signed_interval
 from affetto.themes.comparison import _summed_ami, compare_discovery
 from affetto.themes.scores import discovery_scores, retrieval_precision
 

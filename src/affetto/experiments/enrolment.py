@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
-from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
+from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points
 from affetto.features.clip_features import FeatureSet
 from affetto.models.registry import estimator_class
 from affetto.models.speakers import several_labels
@@ -150,8 +151,8 @@ def enrolment_rows(
             row = {
                 "model": model,
                 "n_enrolled": size,
-                "uar_anyone": mean_uar(anyone),
-                "uar_enrolled": mean_uar(enrolled),
+                "uar_anyone": mean_score(anyone),
+                "uar_enrolled": mean_score(enrolled),
                 **difference_in_points("gain", enrolled, anyone, evaluation),
                 "n_clips": enrolled["clip_id"].nunique(),
                 "n_speakers": enrolled["group"].nunique(),

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
-from affetto.evaluation.significance import permutation_test
+from affetto.evaluation.uncertainty import permutation_test
 from affetto.experiments.cross_validate import FoldModel
-from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
+from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
 from affetto.models.registry import estimator_class
@@ -191,7 +192,7 @@ def highlight_rows(
     row = {
         "model": model,
         "length_s": evaluation.highlights.length_s,
-        **{f"uar_{name}": mean_uar(table) for name, table in found.items()},
+        **{f"uar_{name}": mean_score(table) for name, table in found.items()},
         **difference_in_points("gain", first, second, evaluation),
         "p_value": p_value,
         "n_clips": first["clip_id"].nunique(),

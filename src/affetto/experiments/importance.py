@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.counts import class_names, count_by_group, uar
+from affetto.evaluation.metrics import mean_score, seed_scores
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.descriptors import columns_by_group
@@ -249,21 +249,16 @@ def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, evaluation: EvaluationPa
     first, second = (
         table.assign(seed=table["seed"] * n_repeats + table["repeat"]) for table in (alone, exchanged)
     )
-    losses = POINTS * (_pooled(first) - _pooled(second)).reshape(-1, n_repeats)
+    losses = POINTS * (seed_scores(first) - seed_scores(second)).to_numpy().reshape(-1, n_repeats)
     by_repeat = losses.mean(axis=0)
     return {
-        "uar": float(_pooled(whole).mean()),
+        "uar": mean_score(whole),
         **difference_in_points("loss", first, second, evaluation),
         "loss": float(by_repeat.mean()),
         "loss_sd": float(by_repeat.std(ddof=1)) if n_repeats > 1 else math.nan,
         "n_clips": whole["clip_id"].nunique(),
         "n_repeats": n_repeats,
     }
-
-
-def _pooled(table: pd.DataFrame) -> np.ndarray:
-    """UAR of the pooled folds of each seed, shape [n_seeds]."""
-    return uar(count_by_group(table, class_names(table)).matrices.sum(axis=0))
 
 
 def _rows(outcomes: Sequence[Outcome], name: str, clips: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ import pandas as pd
 from affetto.audio.conditions import AnyCondition, Excerpt
 from affetto.corpora.sources.files import find_recordings
 from affetto.evaluation.parameters import EvaluationParameters, Stranger, StrangeRecordings
-from affetto.evaluation.significance import share_interval
+from affetto.evaluation.uncertainty import share_interval
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import Experiment, lot, subset, tested_clips
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet

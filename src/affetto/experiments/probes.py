@@ -19,9 +19,9 @@ import pandas as pd
 from affetto.audio.conditions import AnyCondition
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
-from affetto.evaluation.metrics import per_seed, uar
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import difference_interval
+from affetto.evaluation.uncertainty import difference_interval
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
     FoldModel,
@@ -422,10 +422,5 @@ def difference_in_points(
     Both tables have a row for each clip and seed; all three values are points.
     """
     low, high = difference_interval(first, second, confidence=evaluation.confidence)
-    value = mean_uar(first) - mean_uar(second)
+    value = mean_score(first) - mean_score(second)
     return {name: POINTS * value, f"{name}_ci_low": POINTS * low, f"{name}_ci_high": POINTS * high}
-
-
-def mean_uar(rows: pd.DataFrame) -> float:
-    """Return the UAR of the pooled folds, mean over seeds."""
-    return float(per_seed(rows, uar).mean())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from affetto.evaluation.palette import INK, PALETTE, grid, tidy
+from affetto.evaluation.figures import INK, PALETTE, grid, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

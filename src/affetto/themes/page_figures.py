@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.palette import PALETTE, canvas, tidy
+from affetto.evaluation.figures import PALETTE, canvas, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
-from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_task
+from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_model, score_task
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.scores import score_predictions
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
     ModelSpecification,
@@ -134,13 +134,14 @@ def cross_validate_model(
         copies=_own_copies(specification, copies),
     )
     model = calibrated_model(found, _learnt_from(name, corpus, clips))
-    scores = score_predictions(found.predictions, evaluation)
+    scores = score_model(found.predictions, evaluation)
+    known = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
     results = {
         "predictions": found.predictions,
         "random_predictions": found.random_predictions,
         "histories": found.histories,
         "attention": found.attention,
-        "metrics": {**scores, **found.cost},
+        "metrics": {**known, **found.cost},
     }
     return results, model
 
