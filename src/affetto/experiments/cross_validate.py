@@ -7,11 +7,11 @@ all labelled clips. Each is found again by what it depends on, so that a run rep
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -117,6 +117,90 @@ def read_features(
     return FeatureSet.align({name: features[name] for name in names}, clip_ids)
 
 
+def join_folds(
+    features: FeatureSet, clips: pd.DataFrame, folds: pd.DataFrame, columns: Sequence[str] = ()
+) -> tuple[FeatureSet, pd.DataFrame]:
+    """Join folds with what is known of their clips, of those that have features and an emotion.
+
+    Parameters
+    ----------
+    features, clips, folds
+        Features of clips, clip table, and the columns of `make_folds`.
+    columns
+        Of the clip table, besides `emotion` and `group`.
+
+    Returns
+    -------
+    tuple
+        Features and table in the order of `clip_id`: the order of a table must change no shuffle and no sum.
+    """
+    known = clips[["clip_id", "emotion", "group", *columns]]
+    table = folds.merge(known, on="clip_id", validate="one_to_one")
+    table = table[table["emotion"].notna() & table["clip_id"].isin(features.clip_ids)]
+    table = table.sort_values("clip_id", ignore_index=True)
+    return features.select(list(table["clip_id"])), table
+
+
+def fold_parts(table: pd.DataFrame) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Return the rows that each fold is fitted on and tests, of the folds that have both."""
+    fold_of = table["fold"].to_numpy()
+    parts = {
+        int(fold): (np.flatnonzero(trained_on(table, fold)), np.flatnonzero(fold_of == fold))
+        for fold in sorted(set(fold_of) - {ALWAYS_TRAINING})
+    }
+    return {fold: (train, test) for fold, (train, test) in parts.items() if len(train) and len(test)}
+
+
+class Cached(Protocol):
+    """Work whose result is cached."""
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what an earlier run found, or None."""
+        ...
+
+    def run(self) -> None:
+        """Do the work, and cache its result."""
+        ...
+
+
+def run_missing(
+    work: Sequence[Cached],
+    executor: ExecutorParameters,
+    description: str,
+    *,
+    units: Sequence[int],
+    unit: str = "clip",
+) -> list[dict[str, Any]]:
+    """Run in one pool what has no result yet, and return the results of all in order.
+
+    Parameters
+    ----------
+    work
+        What to run; it is sent to workers.
+    executor
+        Where to run.
+    description, units, unit
+        Of the progress bar: its label, how many units each piece of work counts, and their name.
+
+    Raises
+    ------
+    AffettoError
+        When a result vanishes from the cache meanwhile.
+    """
+    missing = [place for place, each in enumerate(work) if each.result() is None]
+    if missing:
+        chosen, sizes = [work[place] for place in missing], [units[place] for place in missing]
+        map_shards(_run, chosen, executor, description=description, total_units=sizes, unit=unit)
+    results = [result for each in work if (result := each.result()) is not None]
+    if len(results) < len(work):
+        raise AffettoError(f"{description}: results vanished from the cache meanwhile; run again.")
+    return results
+
+
+def _run(work: Cached) -> None:
+    work.run()
+
+
 def cross_validate(
     specification: ModelSpecification,
     features: FeatureSet,
@@ -174,7 +258,8 @@ def cross_validate(
         )
     everything = [plan.of_all_clips()] if on_all_clips else []
     fits = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
-    found = dict(zip(fits, _run(fits, executor, description), strict=True))
+    outcomes = run_missing(fits, executor, description, units=[1] * len(fits), unit="fit")
+    found = dict(zip(fits, outcomes, strict=True))
     results = [(fit, found[fit]) for fit in grouped]
     return CrossValidation(
         predictions=_concat(_predictions(fit, result) for fit, result in results),
@@ -419,55 +504,36 @@ class _Plan:
     copies: Mapping[str, FeatureSet] = field(default_factory=dict)
 
     def of_folds(self, folds: pd.DataFrame, *, n_seeds: int = 1, keep: bool = False) -> list[Fit]:
-        """List the fits of folds: one for each seed and fold in which both training and test have clips."""
-        clips = self.clips[["clip_id", "emotion", "group"]]
-        table = self._with_features(folds.merge(clips, on="clip_id", validate="one_to_one"))
-        make = self._maker(table, keep=keep)
-        fold_of = table["fold"].to_numpy()
-        parts = {
-            int(fold): (np.flatnonzero(trained_on(table, fold)), np.flatnonzero(fold_of == fold))
-            for fold in sorted(set(fold_of) - {ALWAYS_TRAINING})
-        }
+        """List the fits of folds, one for each seed and fold."""
+        features, table = join_folds(self.features, self.clips, folds)
+        parts = fold_parts(table)
         return [
-            make(train=train, test=test, fold=fold, seed=seed)
+            self._fit(features, table, train, test, fold, seed, keep=keep)
             for seed in range(n_seeds)
             for fold, (train, test) in parts.items()
-            if len(train) and len(test)
         ]
 
     def of_all_clips(self) -> Fit:
         """Return the fit of the model that is deployed, on all labelled clips."""
-        table = self._with_features(self.clips[self.clips["emotion"].notna()])
+        labelled = self.clips.loc[self.clips["emotion"].notna(), ["clip_id"]]
+        features, table = join_folds(self.features, self.clips, labelled.assign(fold=ALWAYS_TRAINING))
         train, test = np.arange(len(table)), np.empty(0, dtype=np.int64)
-        return self._maker(table, keep=True)(train=train, test=test, fold=ALWAYS_TRAINING, seed=0)
+        return self._fit(features, table, train, test, ALWAYS_TRAINING, 0, keep=True)
 
-    def _with_features(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Order by `clip_id`: the order of a table must change no shuffle and no sum."""
-        return table[table["clip_id"].isin(self.features.clip_ids)].sort_values("clip_id", ignore_index=True)
-
-    def _maker(self, table: pd.DataFrame, *, keep: bool) -> Callable[..., Fit]:
-        """Return what makes a fit of the clips of a table; features are selected once for all of them."""
-        return partial(
-            Fit,
-            specification=self.specification,
-            features=self.features.select(list(table["clip_id"])),
-            table=table[["emotion", "group"]],
-            cache=self.cache,
-            keep=keep,
-            copies=self.copies,
-        )
-
-
-def _run(fits: list[Fit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:
-    missing = [fit for fit in fits if fit.result() is None]
-    if missing:
-        units = [1] * len(missing)
-        map_shards(Fit.run, missing, executor, description=description, total_units=units, unit="fit")
-    results = [fit.result() for fit in fits]
-    for fit, result in zip(fits, results, strict=True):
-        if result is None:
-            raise AffettoError(f"The result of fold {fit.fold} vanished from {fit.cache.results}: run again.")
-    return [result for result in results if result is not None]
+    def _fit(
+        self,
+        features: FeatureSet,
+        table: pd.DataFrame,
+        train: np.ndarray,
+        test: np.ndarray,
+        fold: int,
+        seed: int,
+        *,
+        keep: bool,
+    ) -> Fit:
+        labels = table[["emotion", "group"]]
+        where = self.cache, keep, self.copies
+        return Fit(self.specification, features, labels, train, test, fold, seed, *where)
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:

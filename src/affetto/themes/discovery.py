@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,7 +153,7 @@ def _rows(fold: Fold, result: Mapping[str, Any], model: str, labels: pd.Series) 
     )
 
 
-def _own_scores(results: list[Mapping[str, Any]], model: str) -> dict[str, float]:
+def _own_scores(results: Sequence[Mapping[str, Any]], model: str) -> dict[str, float]:
     rows = pd.DataFrame([row for result in results for row in result["scores"] if row["model"] == model])
     scores = {}
     for name in ("coherence_npmi", "stability_ari", "n_themes"):
