@@ -304,7 +304,7 @@ def test_all_fits_of_a_model_go_to_one_pool_the_longest_first(corpus, tmp_path, 
         for fit in shards:
             function(fit)
 
-    monkeypatch.setattr("affetto.experiments.cross_validate.map_shards", note)
+    monkeypatch.setattr("affetto.experiments.folds.map_shards", note)
     random = corpus[2].assign(fold=[i // 2 % 2 for i in range(24)])
     found = fit_all(SVM, corpus[0], corpus[1], tmp_path, random_folds=random)
 

@@ -27,8 +27,8 @@ from affetto.experiments.cross_validate import (
     FoldModel,
     ModelSpecification,
     fold_models,
-    read_features,
 )
+from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.registry import load_estimator

@@ -12,7 +12,7 @@ import pandas as pd
 
 from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
-from affetto.experiments.cross_validate import fold_parts, join_folds, run_missing
+from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh

@@ -21,9 +21,9 @@ from affetto.experiments.cross_validate import (
     ModelSpecification,
     calibrated_model,
     cross_validate,
-    read_features,
     temperature_of,
 )
+from affetto.experiments.folds import read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
 from affetto.experiments.probes import Experiment, Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
