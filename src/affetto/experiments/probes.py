@@ -96,21 +96,9 @@ class Outcome:
     values: Mapping[str, np.ndarray]
 
     def rows(self, predicted: np.ndarray, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
-        """Make a row for each predicted clip.
+        """Make a row `clip_id, group, fold, seed, label, predicted` for each clip that was predicted.
 
-        Parameters
-        ----------
-        predicted
-            int64 [n_clips], positions of classes; clips that were not predicted have no row.
-        clips
-            `emotion, group`, indexed by `clip_id`.
-        seed
-            A model that predicts again counts as a model of another seed, hence the argument.
-
-        Returns
-        -------
-        DataFrame
-            `clip_id, group, fold, seed, label, predicted`.
+        `predicted` int64 [n_clips] are positions of classes; `clips` has `emotion` and `group` by `clip_id`.
         """
         chosen = np.flatnonzero(predicted != NOT_PREDICTED)
         clip_ids = [self.clip_ids[i] for i in chosen]
@@ -138,6 +126,11 @@ class Outcome:
                 "novelty": np.asarray(self.values["novelty"]),
             }
         )
+
+
+Compare = Callable[[str, Sequence[Outcome], pd.DataFrame, EvaluationParameters], pd.DataFrame]
+"""Makes the rows of a model in the table of a probe, from its name, what the probe found with the models of
+all its folds and seeds, `emotion` and `group` of the clips by `clip_id`, and how to score."""
 
 
 @dataclass(frozen=True)
@@ -337,7 +330,7 @@ class Experiment:
         self,
         models: Sequence[str],
         make: Callable[[FoldModel, FeatureSet], Probe],
-        compare: Callable[..., pd.DataFrame],
+        compare: Compare,
         evaluation: EvaluationParameters,
         description: str,
     ) -> pd.DataFrame:
@@ -350,8 +343,7 @@ class Experiment:
         make
             Makes the probe of one fold from its model and the features of its test clips.
         compare
-            Makes the rows of a model from its name, the outcomes of all its folds and seeds, `clips` and
-            `evaluation`.
+            Makes the rows of a model.
         evaluation
             How to score.
         description
@@ -412,6 +404,22 @@ def choose_clips(clips: pd.DataFrame, folds: pd.DataFrame, most: int | None) -> 
 def lot(clip_id: str) -> str:
     """Return the lot that a name draws, the same always: who sorts by it chooses as if at random."""
     return hashlib.blake2b(clip_id.encode(), digest_size=8).hexdigest()
+
+
+def rows_of_draws(
+    outcomes: Sequence[Outcome], clips: pd.DataFrame, draws: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Make a row for each predicted clip, seed and draw; see `Outcome.rows`.
+
+    `draws` has for each outcome the positions of classes, [n_draws, n_clips]. A draw stands for a seed of its
+    own, as the same model predicts again.
+    """
+    tables = [
+        outcome.rows(predicted, clips, outcome.seed * len(of_outcome) + draw)
+        for outcome, of_outcome in zip(outcomes, draws, strict=True)
+        for draw, predicted in enumerate(of_outcome)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def difference_in_points(
