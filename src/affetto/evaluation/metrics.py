@@ -66,7 +66,8 @@ def count_by_group(predictions: pd.DataFrame, classes: Sequence[str]) -> Array:
     Returns
     -------
     ndarray
-        Shape [n_groups, n_seeds, n_classes, n_classes]: clips of a true class (row) told as a class (column).
+        Shape [n_groups, n_seeds, n_classes, n_classes]: clips of a true class (row) by predicted class
+        (column).
     """
     groups, seeds = sorted(set(predictions["group"])), sorted(set(predictions["seed"]))
     where = (
@@ -97,7 +98,7 @@ def uar(matrices: Array) -> Array:
 
 
 def wa(matrices: Array) -> Array:
-    """Weighted accuracy: the share of clips told correctly; shapes as for `uar`."""
+    """Weighted accuracy: the share of clips predicted correctly; shapes as for `uar`."""
     return _ratio(_diagonal(matrices).sum(axis=-1), matrices.sum(axis=(-2, -1)))
 
 
@@ -166,7 +167,7 @@ def per_class_recall(predictions: pd.DataFrame) -> pd.Series[float]:
 
 
 def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Count clips of each true class (index) told as each class (columns), mean over seeds."""
+    """Count clips of each true class (index) predicted as each class (columns), mean over seeds."""
     classes = class_names(predictions)
     mean = count_by_group(predictions, classes).sum(axis=0).mean(axis=0)
     return pd.DataFrame(

@@ -199,7 +199,7 @@ def attention_examples_figure(
     """Draw the attention over a few test clips.
 
     They are the clip of each class that was recognised with the highest probability, and the clip that was
-    told wrongly with the highest one.
+    recognised wrongly with the highest one.
 
     Parameters
     ----------
@@ -218,12 +218,12 @@ def attention_examples_figure(
     figure = canvas(3.7 * across, (1.5 if spectrograms is None else 2.5) * down)
     panels = np.asarray(figure.subfigures(down, across, squeeze=False)).ravel()
     for panel, (_, clip) in zip(panels, clips.iterrows(), strict=False):
-        heard, name = rows.loc[clip["clip_id"]], str(clip["clip_id"])
+        weighed, name = rows.loc[clip["clip_id"]], str(clip["clip_id"])
         image, hop_s = _image(spectrograms, name)
         _attended_clip(
             panel,
-            np.asarray(heard["times"]),
-            np.asarray(heard["weights"]),
+            np.asarray(weighed["times"]),
+            np.asarray(weighed["weights"]),
             image,
             hop_s,
             "band",
@@ -241,9 +241,9 @@ def attention_examples(attention: pd.DataFrame, predictions: pd.DataFrame) -> pd
         `clip_id, label, predicted, posterior` (of the predicted class): a row a class, sorted, then the
         surest mistake, where there is one.
     """
-    heard = attention.loc[[len(weights) > 0 for weights in attention["weights"]], "clip_id"]
+    attended = attention.loc[[len(weights) > 0 for weights in attention["weights"]], "clip_id"]
     known = predictions[
-        predictions["clip_id"].isin(heard) & (predictions["seed"] == predictions["seed"].min())
+        predictions["clip_id"].isin(attended) & (predictions["seed"] == predictions["seed"].min())
     ]
     posterior = known.filter(regex="^p_").max(axis=1)
     known = known[["clip_id", "label", "predicted"]].assign(posterior=posterior)
@@ -255,8 +255,8 @@ def attention_examples(attention: pd.DataFrame, predictions: pd.DataFrame) -> pd
 
 
 def _title(clip: pd.Series[Any]) -> str:
-    told = f"true {clip['label']}, told {clip['predicted']} ({clip['posterior']:.2f})"
-    return f"{told}\n{clip['clip_id']}"
+    labels = f"true {clip['label']}, told {clip['predicted']} ({clip['posterior']:.2f})"
+    return f"{labels}\n{clip['clip_id']}"
 
 
 def _image(spectrograms: ClipFeatures | None, clip_id: str) -> tuple[Floats | None, float]:

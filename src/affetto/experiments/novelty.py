@@ -195,7 +195,8 @@ def stranger_row(
     -------
     dict
         `auroc_novelty`, `auroc_doubt`, with `_ci_low` and `_ci_high` (jackknife), `n_strangers`,
-        `n_held_out` and an empty `note`. NaN where nothing is told, intervals also where there is one group.
+        `n_held_out` and an empty `note`. NaN where a model has no such value, intervals also where there is
+        one group.
     """
     found: dict[str, Any] = {}
     for measure in MEASURES:

@@ -152,7 +152,7 @@ class Request:
         }
 
     def outcome(self) -> Outcome | None:
-        """Return what was found earlier; None when the model was not asked yet."""
+        """Return what was found earlier; None when the model has not run yet."""
         found = self.store.get(self.key())
         if found is None:
             return None

@@ -236,7 +236,7 @@ def run_probes(
     Parameters
     ----------
     evaluation, experiment, executor, cache, corpus, clips, folds, features
-        What to ask; and all as cross-validation had it.
+        What is changed, and how it is scored; all else as cross-validation had it.
     side, models
         The side and its models.
     results
