@@ -31,6 +31,7 @@ from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters, fingerprint
 
 PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+MODEL_COLUMNS = ("fold", "seed", "folder")
 
 
 class ModelSpecification(BaseModel):
@@ -88,6 +89,9 @@ class CrossValidation:
         A row for each tested clip of seed 0: `clip_id, times` (s), `weights`; empty for models without.
     cost
         `fit_seconds` (mean of a fit), `predict_ms_per_clip`, `n_parameters`.
+    models
+        `MODEL_COLUMNS`, a row for each saved model of a fold and seed: name of its folder in `cache.models`;
+        no rows unless `experiment.keep_models`.
     fitted
         Folder of the model that was fitted on all labelled clips, not calibrated yet; None: it was not
         asked for.
@@ -98,6 +102,7 @@ class CrossValidation:
     histories: pd.DataFrame
     attention: pd.DataFrame
     cost: dict[str, float]
+    models: pd.DataFrame
     fitted: Path | None
 
 
@@ -170,6 +175,10 @@ def cross_validate(
             ("clip_id", "times", "weights"),
         ),
         cost=_cost(results),
+        models=pd.DataFrame(
+            [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep],
+            columns=list(MODEL_COLUMNS),
+        ),
         fitted=everything[0].directory if everything else None,
     )
 
@@ -194,33 +203,35 @@ class FoldModel:
     test: tuple[str, ...]
 
 
-def fold_models(
-    specification: ModelSpecification,
-    features: FeatureSet,
-    clips: pd.DataFrame,
-    folds: pd.DataFrame,
-    *,
-    experiment: ExperimentParameters,
-    cache: CacheParameters,
-) -> list[FoldModel]:
-    """Find the models that `cross_validate` saved for the same data and parameters, one a seed and fold.
+def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
+    """Find the models of all folds and seeds that cross-validation saved.
+
+    Parameters
+    ----------
+    name
+        Of the model, for messages.
+    results
+        `predictions` and `models`, as in `CrossValidation`.
+    cache
+        As cross-validation had it.
 
     Raises
     ------
     AffettoError
-        When one of them is missing.
+        When one of them is missing, as in an evaluation long after the models were fitted.
     """
-    plan = _Plan(specification, features, clips, cache)
+    saved = results.get("models", pd.DataFrame(columns=list(MODEL_COLUMNS)))
+    folders = {(row.fold, row.seed): cache.models / row.folder for row in saved.itertuples()}
     found = []
-    for fit in plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=True):
-        if fit.result() is None:
+    for (seed, fold), rows in results["predictions"].groupby(["seed", "fold"], sort=True):
+        directory = folders.get((fold, seed))
+        if directory is None or not holds_model(directory):
             raise AffettoError(
-                f"The model {specification.estimator} of fold {fit.fold} is not kept in {cache.models}, "
-                "because <side>.emotion.experiment.keep_models was false or it was fitted by other code or "
-                "on other data: run the pipeline of its side again."
+                f"The model {name} of fold {fold} is not kept in {cache.models}: "
+                "<side>.emotion.experiment.keep_models was false, or the cache was cleared since; run the "
+                "pipeline of its side again."
             )
-        test = tuple(fit.features.clip_ids[i] for i in fit.test)
-        found.append(FoldModel(fit.fold, fit.seed, fit.directory, test))
+        found.append(FoldModel(int(fold), int(seed), directory, tuple(rows["clip_id"])))
     return found
 
 

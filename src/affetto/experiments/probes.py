@@ -238,8 +238,8 @@ class Experiment:
 
     Attributes
     ----------
-    models, predictions
-        Specification and out-of-fold predictions of each model, by name.
+    models, results
+        Specification of each model, and what its cross-validation found, by name.
     features
         The features of all clips, by name.
     recordings, folds
@@ -249,7 +249,7 @@ class Experiment:
     """
 
     models: Mapping[str, ModelSpecification]
-    predictions: Mapping[str, pd.DataFrame]
+    results: Mapping[str, Mapping[str, Any]]
     features: Mapping[str, ClipFeatures]
     recordings: Recordings
     folds: pd.DataFrame
@@ -259,24 +259,8 @@ class Experiment:
 
     @cached_property
     def fold_models(self) -> dict[str, list[FoldModel]]:
-        """The models of all folds and seeds, by name.
-
-        Raises
-        ------
-        AffettoError
-            When one of them is missing, as in an evaluation long after the models were fitted.
-        """
-        return {
-            name: fold_models(
-                specification,
-                self.read_by(name),
-                self.recordings.clips,
-                self.folds,
-                experiment=self.parameters,
-                cache=self.cache,
-            )
-            for name, specification in self.models.items()
-        }
+        """The models of all folds and seeds, by name; an error where one is missing."""
+        return {name: fold_models(name, each, self.cache) for name, each in self.results.items()}
 
     @cached_property
     def clips(self) -> pd.DataFrame:

@@ -96,7 +96,7 @@ def _rows(
                 "trained_on": "yes" if _learnt(specification, condition) else "no",
             }
             if (model, name) in predicted:
-                clean = experiment.predictions[model]
+                clean = experiment.results[model]["predictions"]
                 row |= robustness_row(predicted[model, name], clean, evaluation)
             else:
                 row |= unknown_row(reasons[name] or "no clip could be degraded")

@@ -116,8 +116,8 @@ def cross_validate_model(
     Returns
     -------
     tuple
-        `predictions`, `random_predictions`, `histories` and `attention` as in `CrossValidation`, and
-        `metrics`, scores and cost; folder of the model that was fitted on all clips.
+        `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
+        and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
     gap = experiment.leakage_gap
     found = cross_validate(
@@ -141,6 +141,7 @@ def cross_validate_model(
         "random_predictions": found.random_predictions,
         "histories": found.histories,
         "attention": found.attention,
+        "models": found.models,
         "metrics": {**known, **found.cost},
     }
     return results, model
@@ -244,7 +245,7 @@ def run_probes(
     """
     fitted = Experiment(
         models,
-        {name: results[f"results__{name}"]["predictions"] for name in models},
+        {name: results[f"results__{name}"] for name in models},
         features,
         Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
         folds,
