@@ -70,6 +70,8 @@ def record(folder: Path, project: Path, corpora: Path | None) -> None:
         for file in sorted((project / "data").glob(pattern)) + sorted(
             (project / "data/benchmark").glob(pattern)
         ):
+            if "runs" in file.relative_to(project / "data").parts:  # copies in folders named after the time
+                continue
             target = folder / file.relative_to(project / "data")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)

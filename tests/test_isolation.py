@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from affetto.isolation import Lost, Selected, map_items
-from affetto.parallel import ExecutorParameters
+from affetto.parallel import ExecutorParameters, Lost, map_items
 
 TWO = ExecutorParameters(n_jobs=2, progress=False)
 LIMIT_S = 3.0
@@ -54,21 +53,7 @@ def test_a_single_shard_is_protected_too():
     assert run([[13, 1]]) == {0: [Lost("crashed"), 2]}
 
 
-def test_the_last_shard_is_protected_when_others_were_repeated(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    monkeypatch.setattr("affetto.isolation._SUSPECTS_A_CORE", 1)
-    assert run([[13], [13, 4]]) == {0: [Lost("crashed")], 1: [Lost("crashed"), 8]}
-
-
 def test_a_mistake_in_the_function_comes_through():
     for shards in ([[1], [None], [2]], [[None]]):
         with pytest.raises(TypeError):
             run(shards)
-
-
-def test_selected_items_are_taken_when_asked_for():
-    class Lazy(list):
-        def __getitem__(self, index):
-            return f"made {index}"
-
-    assert list(Selected(Lazy([0] * 9), [7, 2])) == ["made 7", "made 2"]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from affetto.errors import AffettoError, WorkerKilledError
+from affetto.errors import AffettoError
 
 T = TypeVar("T")
 R = TypeVar("R")
+L = TypeVar("L")
 
 logger = logging.getLogger(__name__)
 
@@ -24,57 +27,66 @@ _SHARDS_A_THREAD = 3  # one at work, the others on their way
 
 
 def dask_results(
-    call: Callable[[int, T], tuple[int, R]], shards: Sequence[T], scheduler: str
-) -> Generator[tuple[int, R]]:
-    """Yield what `call(index, shard)` returns as it finishes on the workers of a cluster.
+    function: Callable[[T], R], shards: Sequence[T], scheduler: str, lost: Callable[[str], L]
+) -> Generator[tuple[int, R | L]]:
+    """Yield (index of the shard, what `function` returns of it) as they finish on the workers of a cluster.
 
     What a dead worker had is given to others, which Dask does three times; closing the generator cancels what
     has not started.
 
     Parameters
     ----------
-    call
+    function
         Importable by name on the workers.
     shards
         Taken one at a time, shortly before they are sent.
     scheduler
         Address, `tcp://host:port`.
+    lost
+        Makes what stands for a shard that ended several workers from the reason, the end of a sentence.
 
     Raises
     ------
     AffettoError
-        When the scheduler does not answer, has no workers (for a minute) or is lost, when a worker lacks
-        this version of Affetto, or when a shard ended several workers.
+        When the scheduler does not answer, has no workers (for a minute) or is lost, or when a worker lacks
+        this version of Affetto.
     """
     with _client(scheduler) as client, _loss_is_told(scheduler):
         _check_workers(client, scheduler)
-        yield from _stream(client, call, shards, scheduler)
+        yield from _stream(client, function, shards, scheduler, lost)
 
 
 def _stream(
-    client: Any, call: Callable[[int, T], tuple[int, R]], shards: Sequence[T], scheduler: str
-) -> Generator[tuple[int, R]]:
-    waiting, under_way = iter(range(len(shards))), set[Any]()
-    finished = SimpleQueue[Any]()
+    client: Any, function: Callable[[T], R], shards: Sequence[T], scheduler: str, lost: Callable[[str], L]
+) -> Generator[tuple[int, R | L]]:
+    from distributed import KilledWorker
 
-    def send() -> None:
-        for index in _up_to(waiting, _SHARDS_A_THREAD * _n_threads(client) - len(under_way)):
-            # Every shard is a task of its own, whatever Dask thinks of its arguments.
-            future = client.submit(call, index, shards[index], pure=False)
-            under_way.add(future)
-            future.add_done_callback(finished.put)
-
+    waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
+    under_way: dict[Any, int] = {}
     try:
-        send()
-        while under_way:
+        while True:
+            for index in islice(waiting, max(0, _SHARDS_A_THREAD * _n_threads(client) - len(under_way))):
+                # Every shard is a task of its own, whatever Dask thinks of its arguments.
+                future = client.submit(_in_worker, function, shards[index], pure=False)
+                under_way[future] = index
+                future.add_done_callback(finished.put)
+            if not under_way:
+                return
             future = _next(finished, client, scheduler)
-            under_way.remove(future)
-            result = _result(future)
+            index = under_way.pop(future)
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = lost("ended several Dask workers, one after the other")
             future.release()
-            send()
-            yield result
+            yield index, result
     finally:
         client.cancel(list(under_way))
+
+
+def _in_worker(function: Callable[[T], R], shard: T) -> R:
+    os.environ.setdefault("AFFETTO_TF_THREADS", "1")
+    return function(shard)
 
 
 def _next(finished: SimpleQueue[Any], client: Any, scheduler: str) -> Any:
@@ -98,26 +110,6 @@ def _no_workers(scheduler: str) -> AffettoError:
     return AffettoError(
         f"The Dask scheduler at {scheduler!r} has no workers; start some with `dask worker {scheduler}`."
     )
-
-
-def _up_to(waiting: Iterator[int], n: int) -> Iterator[int]:
-    for _ in range(n):
-        index = next(waiting, None)
-        if index is None:
-            return
-        yield index
-
-
-def _result(future: Any) -> Any:
-    from distributed import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        raise WorkerKilledError(
-            "A shard ended several Dask workers, one after the other, most likely because memory ran out: "
-            "give the workers more memory or fewer threads."
-        ) from error
 
 
 @contextmanager

@@ -1,20 +1,32 @@
-"""One way to spread work: shards over a process pool of this machine, or over a Dask cluster."""
+"""One way to spread work: shards over a process pool of this machine, or over a Dask cluster.
+
+`map_shards` and `iterate_shards` are for work that ends, `map_items` and `map_divisible` for work on any
+recordings, of which one may crash or hang its process: it costs itself, never the others.
+"""
 
 from __future__ import annotations
 
+import faulthandler
+import logging
+import multiprocessing
 import os
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import WorkerKilledError
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,7 +34,32 @@ R = TypeVar("R")
 _WATCH_INTERVAL_S = 1.0
 _BAR_INTERVAL_S = 0.1
 _LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
+_AHEAD = 2  # shards a worker that are taken before it is free
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "AFFETTO_TF_THREADS",
+)
 _watched = threading.Event()
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Stands for the result of work whose process died or hung.
+
+    Attributes
+    ----------
+    reason
+        What happened, as the end of a sentence about the work.
+    """
+
+    reason: str
 
 
 class ExecutorParameters(BaseModel):
@@ -57,7 +94,7 @@ def map_shards(
 ) -> list[R]:
     """Apply `function` to every shard and return the results in the order of the shards.
 
-    Workers are processes that stay alive between calls (loky), each with one thread for BLAS, OpenMP and
+    Workers are processes that stay alive between calls (pebble), each with one thread for BLAS, OpenMP and
     TensorFlow. A single shard, or `n_jobs` 1, runs in this process. With `executor.scheduler` the shards go
     to that Dask cluster, whose workers must have the same Affetto installed and see the same files; shards of
     a worker that dies are done by others. An exception in a shard, or Ctrl-C, cancels the shards that have
@@ -121,55 +158,225 @@ def iterate_shards(
         closing(_results(function, shards, executor)) as finished,
     ):
         for index, result in finished:
+            if isinstance(result, Lost):
+                raise WorkerKilledError(
+                    f"A worker process {result.reason}, most likely because memory ran out; lower "
+                    "executor.n_jobs, or give the workers of the cluster more memory."
+                )
             yield index, result
             bar.update(units[index])
 
 
+def map_items(
+    function: Callable[[T], R],
+    shards: Sequence[Sequence[T]],
+    executor: ExecutorParameters,
+    *,
+    description: str,
+    total_units: Sequence[int],
+    limit_s: float,
+) -> Generator[tuple[int, list[R | Lost]]]:
+    """Apply `function` to every item of every shard and yield (index of the shard, results) as they finish.
+
+    As `iterate_shards`; but the items of a shard that ended its process are repeated one by one, and the item
+    that ends its process again is `Lost`. With `n_jobs` 1 everything runs in this process, unprotected.
+
+    Parameters
+    ----------
+    function
+        Importable by name (module level, or a `functools.partial` of such a function).
+    shards
+        Items that are worked on in one go.
+    executor
+        Where to run.
+    description, total_units
+        As for `iterate_shards`.
+    limit_s
+        Seconds that an item may take before its process is ended. Dask tries the shard on four workers, and
+        of a worker with several threads only the item that was begun last is timed.
+    """
+    driver = None if executor.scheduler is not None else os.getpid()
+    return _isolated(
+        partial(_run_shard, function=function, limit_s=limit_s, driver=driver),
+        lambda items: [_alone(function, item, executor, limit_s) for item in items],
+        shards,
+        executor,
+        description,
+        total_units,
+    )
+
+
+def map_divisible(
+    function: Callable[[T], R],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    *,
+    divide: Callable[[T], Sequence[T]],
+    description: str,
+    total_units: Sequence[int],
+) -> Generator[tuple[int, list[R | Lost]]]:
+    """Apply `function` to every shard and yield (index of the shard, results) as they finish.
+
+    As `map_items`, for shards that are best worked on as a whole: there is one result, or, where a shard
+    ended its process, one for each of the parts that `divide` makes of it. There is no limit of time.
+    """
+    return _isolated(
+        partial(_run_whole, function=function),
+        lambda shard: [_alone(function, part, executor, None) for part in divide(shard)],
+        shards,
+        executor,
+        description,
+        total_units,
+    )
+
+
+def _isolated(
+    work: Callable[[T], list[R]],
+    repeat: Callable[[T], list[R | Lost]],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    description: str,
+    total_units: Sequence[int],
+) -> Generator[tuple[int, list[R | Lost]]]:
+    with (
+        _progress_bar(description, sum(total_units), "clip", executor) as bar,
+        closing(_results(work, shards, executor, here=executor.n_jobs == 1)) as finished,
+    ):
+        for index, result in finished:
+            if isinstance(result, Lost):
+                _LOGGER.warning(
+                    "%s: a process %s; its work is repeated piece by piece", description, result.reason
+                )
+                yield index, repeat(shards[index])
+            else:
+                yield index, list(result)
+            bar.update(total_units[index])
+
+
+def _run_shard(
+    items: Sequence[T], *, function: Callable[[T], R], limit_s: float, driver: int | None
+) -> list[R]:
+    """Run the items of a shard; one that takes too long ends its process, unless that is the driver's."""
+    if os.getpid() == driver:
+        return [function(item) for item in items]
+    results = []
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a path
+        try:
+            for item in items:
+                faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+                results.append(function(item))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    return results
+
+
+def _run_whole(shard: T, *, function: Callable[[T], R]) -> list[R]:
+    return [function(shard)]
+
+
+def _alone(
+    function: Callable[[T], R], item: T, executor: ExecutorParameters, limit_s: float | None
+) -> R | Lost:
+    """Run one item in a worker of this machine, which may end with it."""
+    future = _pool(executor.n_jobs).schedule(function, args=(item,), timeout=limit_s)
+    found: R | Lost = _outcome(future, limit_s)
+    return found
+
+
 def _results(
-    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters
-) -> Generator[tuple[int, R]]:
-    """Yield (index of the shard, result) as they finish."""
+    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters, *, here: bool | None = None
+) -> Generator[tuple[int, R | Lost]]:
+    """Yield (index of the shard, result) as they finish; `here`: in this process."""
     if executor.scheduler is not None:
         from affetto.dask_cluster import dask_results
 
-        yield from dask_results(partial(_call, function, parent=None), shards, executor.scheduler)
-    elif executor.n_jobs == 1 or len(shards) <= 1:
+        yield from dask_results(function, shards, executor.scheduler, Lost)
+    elif executor.n_jobs == 1 or len(shards) <= 1 if here is None else here:
         for index, shard in enumerate(shards):
             yield index, function(shard)
     else:
-        import joblib
-
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            yield from _joblib_results(function, shards, n_jobs=executor.n_jobs, parent=os.getpid())
+        yield from _pool_results(function, shards, executor.n_jobs)
 
 
-def _joblib_results(
-    function: Callable[[T], R], shards: Sequence[T], *, n_jobs: int, parent: int | None
-) -> Generator[tuple[int, R]]:
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    # loky replaces a worker whose memory has grown, as TensorFlow's does: nothing that a user should act on.
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-    pool = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
-    calls = (
-        joblib.delayed(_call)(function, index, shard, parent=parent) for index, shard in enumerate(shards)
-    )
+def _pool_results(
+    function: Callable[[T], R], shards: Sequence[T], n_jobs: int
+) -> Generator[tuple[int, R | Lost]]:
+    waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
+    under_way: dict[Any, int] = {}
+    n_ahead = _AHEAD * _n_workers(n_jobs)
     try:
-        with closing(pool(calls)) as finished:
-            yield from finished
-    except TerminatedWorkerError as error:
-        raise WorkerKilledError(
-            "A worker process was killed, most likely because memory ran out; lower executor.n_jobs."
-        ) from error
+        while True:
+            for index in islice(waiting, n_ahead - len(under_way)):
+                future = _pool(n_jobs).schedule(function, args=(shards[index],))
+                under_way[future] = index
+                future.add_done_callback(finished.put)
+            if not under_way:
+                return
+            future = finished.get()
+            index = under_way.pop(future)
+            yield index, _outcome(future)
+    except BaseException:
+        end_workers()
+        raise
 
 
-def _call(function: Callable[[T], R], index: int, shard: T, *, parent: int | None) -> tuple[int, R]:
-    """Run one shard inside a worker."""
-    os.environ.setdefault("AFFETTO_TF_THREADS", "1")
-    if parent is not None:
-        watch_parent(parent)
-    return index, function(shard)
+def _outcome(future: Any, limit_s: float | None = None) -> Any:
+    """Return the result of a future, or `Lost`."""
+    from pebble import ProcessExpired
+
+    try:
+        return future.result()
+    except ProcessExpired:
+        return Lost("crashed")
+    except TimeoutError:
+        if limit_s is None:  # the function raised it
+            raise
+        return Lost(f"did not end within {limit_s:g} s")
+
+
+_pools: dict[int, ProcessPool] = {}
+_starting = threading.Lock()
+
+
+def _n_workers(n_jobs: int) -> int:
+    import joblib
+
+    return joblib.cpu_count() if n_jobs < 0 else n_jobs
+
+
+def _pool(n_jobs: int) -> ProcessPool:
+    """Return the workers of this process, started once."""
+    from pebble import ProcessPool
+
+    with _starting:
+        if n_jobs not in _pools or not _pools[n_jobs].active:
+            end_workers()
+            context = multiprocessing.get_context("spawn")
+            # A pool starts its workers with the first task, and others where these have ended.
+            _pools[n_jobs] = ProcessPool(
+                _n_workers(n_jobs), initializer=_begin_worker, initargs=(os.getpid(),), context=context
+            )
+            before = {name: os.environ.get(name) for name in _ONE_THREAD}
+            os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+            try:
+                _pools[n_jobs].schedule(os.getpid).result()
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name) if value is None else os.environ.update({name: value})
+        return _pools[n_jobs]
+
+
+def end_workers() -> None:
+    """End the workers of this machine, whatever they are at."""
+    for pool in _pools.values():
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+    _pools.clear()
+
+
+def _begin_worker(parent: int) -> None:
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    watch_parent(parent)
 
 
 def watch_parent(parent: int) -> None:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.conditions import Condition, Excerpt, NoiseAlone
 from affetto.audio.decode import read_audio
-from affetto.audio.packaging import Copy, write_copy
+from affetto.audio.encode import Copy, write_copy
 from affetto.audio.speech import FoundSpeech
 from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from affetto.audio.content import ContentHash
-from affetto.audio.decode import DecodeError, mix, once_a_folder, open_recording, read_audio
+from affetto.audio.decode import ContentHash, DecodeError, mix, once_a_folder, open_recording, read_audio
 from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters
 

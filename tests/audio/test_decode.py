@@ -11,8 +11,8 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.audio.content import ContentHash
 from affetto.audio.decode import (
+    ContentHash,
     DecodeError,
     UnreachableError,
     open_recording,

@@ -3,20 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.audio.degradation import (
-    active_power,
-    add_offset,
-    add_pink_noise,
-    add_sound,
-    insert_pause,
-    pink_noise,
-    seed_of,
-    set_peak,
-    surround_with,
-    surround_with_silence,
-    telephone_band,
-    two_channels,
+from affetto.audio.conditions import (
+    Background,
+    Level,
+    Offset,
+    Pause,
+    PinkNoise,
+    Silence,
+    Stereo,
+    Surround,
+    Telephone,
 )
+from affetto.audio.level import active_power, pink_noise, seed_of
 
 RATE = 16_000
 
@@ -24,6 +22,10 @@ RATE = 16_000
 def tone(hz, seconds=1.0, peak=0.5):
     time = np.arange(round(seconds * RATE)) / RATE
     return (peak * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def degraded(condition, samples):
+    return condition.degrade(samples, RATE).samples
 
 
 def decibels(power):
@@ -34,7 +36,7 @@ def decibels(power):
 def test_the_peak_is_the_one_asked_for_and_the_shape_stays(peak_dbfs, peak):
     samples = tone(440, 0.1, peak)
 
-    scaled = set_peak(samples, peak_dbfs)
+    scaled = degraded(Level(peak_dbfs=peak_dbfs), samples)
 
     assert 20 * np.log10(np.abs(scaled).max()) == pytest.approx(peak_dbfs, abs=1e-3)
     np.testing.assert_allclose(scaled / scaled[10], samples / samples[10], rtol=1e-4, atol=1e-5)
@@ -44,7 +46,7 @@ def test_the_peak_is_the_one_asked_for_and_the_shape_stays(peak_dbfs, peak):
 def test_an_offset_moves_a_clip_inside_full_scale(offset, peak):
     clip = tone(440, 0.1, peak)
 
-    moved = add_offset(clip, offset)
+    moved = degraded(Offset(offset=offset), clip)
 
     assert np.abs(moved).max() <= 1.0
     np.testing.assert_allclose(moved, np.ptp(moved) / np.ptp(clip) * (clip + offset), atol=1e-4)
@@ -52,18 +54,18 @@ def test_an_offset_moves_a_clip_inside_full_scale(offset, peak):
 
 def test_the_noise_beside_a_voice_does_not_grow_with_its_offset():
     clip, moved = tone(200), tone(200) + np.float32(0.3)
-    noises = [add_pink_noise(samples, RATE, 20.0) - samples for samples in (clip, moved)]
+    noises = [degraded(PinkNoise(snr_db=20.0), samples) - samples for samples in (clip, moved)]
 
     assert np.std(noises[1]) == pytest.approx(np.std(noises[0]), rel=0.05)
 
 
 def test_silence_has_no_level_to_change():
-    assert not set_peak(np.zeros(10, np.float32), -30.0).any()
-    assert set_peak(np.zeros(0, np.float32), -30.0).size == 0
+    assert not degraded(Level(peak_dbfs=-30.0), np.zeros(10, np.float32)).any()
+    assert degraded(Level(peak_dbfs=-30.0), np.zeros(0, np.float32)).size == 0
 
 
 def test_the_second_channel_is_softer_by_what_was_asked():
-    first, second = two_channels(tone(440), -6.0)
+    first, second = degraded(Stereo(second_db=-6.0), tone(440))
 
     np.testing.assert_array_equal(first, tone(440))
     assert decibels(np.mean(second**2) / np.mean(first**2)) == pytest.approx(-6.0, abs=1e-3)
@@ -73,7 +75,7 @@ def test_the_second_channel_is_softer_by_what_was_asked():
 def test_silence_lengthens_a_clip_on_both_sides_and_leaves_it_as_it_is(seconds, n):
     samples = np.full(n, 0.25, np.float32)
 
-    longer = surround_with_silence(samples, RATE, seconds=seconds)
+    longer = degraded(Silence(seconds=seconds), samples)
 
     side = round(seconds * RATE)
     assert len(longer) == n + 2 * side
@@ -82,7 +84,7 @@ def test_silence_lengthens_a_clip_on_both_sides_and_leaves_it_as_it_is(seconds, 
 
 
 def test_the_floor_of_the_silence_has_the_level_asked_for():
-    longer = surround_with_silence(tone(440), RATE, seconds=2.0, floor_dbfs=-60.0)
+    longer = degraded(Silence(seconds=2.0, floor_dbfs=-60.0), tone(440))
 
     assert decibels(np.mean(longer[: 2 * RATE] ** 2)) == pytest.approx(-60.0, abs=0.2)
 
@@ -100,16 +102,16 @@ def test_pink_noise_falls_by_3_db_an_octave():
 @pytest.mark.parametrize("snr_db", [0.0, 20.0, 40.0])
 def test_the_snr_is_that_of_active_speech_and_pauses_do_not_change_it(snr_db):
     speech = tone(440, 1.0, 0.1)
-    with_pauses = surround_with_silence(speech, RATE, seconds=2.0)
+    with_pauses = degraded(Silence(seconds=2.0), speech)
 
-    noise = add_pink_noise(with_pauses, RATE, snr_db) - with_pauses
+    noise = degraded(PinkNoise(snr_db=snr_db), with_pauses) - with_pauses
 
     measured = decibels(np.mean(speech**2) / np.mean(noise**2))
     assert measured == pytest.approx(snr_db, abs=0.1)
 
 
 def test_a_clip_meets_the_same_noise_each_time_and_another_clip_another():
-    first, again, other = (add_pink_noise(tone(hz), RATE, 10.0) - tone(hz) for hz in (440, 440, 450))
+    first, again, other = (degraded(PinkNoise(snr_db=10.0), tone(hz)) - tone(hz) for hz in (440, 440, 450))
 
     np.testing.assert_array_equal(first, again)
     assert abs(np.corrcoef(first, other)[0, 1]) < 0.5
@@ -117,27 +119,29 @@ def test_a_clip_meets_the_same_noise_each_time_and_another_clip_another():
 
 
 def test_noise_never_clips_a_loud_clip():
-    noisy = add_pink_noise(tone(440, peak=1.0), RATE, 0.0)
+    noisy = degraded(PinkNoise(snr_db=0.0), tone(440, peak=1.0))
 
     assert np.abs(noisy).max() <= 32_767 / 32_768 + 1e-6  # a step of float32
-    assert not add_pink_noise(np.zeros(100, np.float32), RATE, 20.0).any()
-    assert add_pink_noise(np.zeros(0, np.float32), RATE, 20.0).size == 0
+    assert not degraded(PinkNoise(snr_db=20.0), np.zeros(100, np.float32)).any()
+    assert degraded(PinkNoise(snr_db=20.0), np.zeros(0, np.float32)).size == 0
 
 
 @pytest.mark.parametrize("sound", ["clicks", "beep", "knocks", "handling", "hum", "music"])
 def test_other_sounds_lie_around_a_clip_or_below_it(sound):
     speech = tone(440, 1.0, 0.1)
 
-    around = surround_with(speech, RATE, sound, before_s=1.0, behind_s=2.0, level_db=6.0)
-    below = add_sound(speech, RATE, sound, 10.0) - speech
+    around = degraded(Surround(sound=sound, before_s=1.0, behind_s=2.0, level_db=6.0), speech)
+    below = degraded(Background(sound=sound, snr_db=10.0), speech) - speech
 
     np.testing.assert_array_equal(around[RATE : -2 * RATE], speech)
     for side in (around[:RATE], around[-2 * RATE :]):
         assert np.abs(side).max() == pytest.approx(0.2, rel=0.01)
     assert decibels(np.mean(speech**2) / np.mean(below**2)) == pytest.approx(10.0, abs=0.1)
-    again = surround_with(speech, RATE, sound, before_s=1.0, behind_s=2.0, level_db=6.0)
+    again = degraded(Surround(sound=sound, before_s=1.0, behind_s=2.0, level_db=6.0), speech)
     np.testing.assert_array_equal(again, around)
-    assert surround_with(speech, RATE, sound, before_s=0.0, behind_s=0.0, level_db=0.0).size == speech.size
+    assert (
+        degraded(Surround(sound=sound, before_s=0.0, behind_s=0.0, level_db=0.0), speech).size == speech.size
+    )
 
 
 def test_a_pause_lies_at_the_softest_moment_in_the_middle():
@@ -145,19 +149,19 @@ def test_a_pause_lies_at_the_softest_moment_in_the_middle():
     at = round(0.4 * RATE)
     speech[at : at + 1_600] *= 0.01
 
-    paused = insert_pause(speech, RATE, seconds=2.0, floor_dbfs=-70.0)
+    paused = degraded(Pause(seconds=2.0, floor_dbfs=-70.0), speech)
 
     start = int(np.flatnonzero(paused[: len(speech)] != speech)[0])
     assert at <= start <= at + 1_600
     assert decibels(np.mean(paused[start : start + 2 * RATE] ** 2)) == pytest.approx(-70.0, abs=0.2)
     np.testing.assert_array_equal(np.delete(paused, np.s_[start : start + 2 * RATE]), speech)
-    assert insert_pause(speech[:10], RATE, seconds=1.0, floor_dbfs=-70.0).size == 10 + RATE
+    assert degraded(Pause(seconds=1.0, floor_dbfs=-70.0), speech[:10]).size == 10 + RATE
 
 
 def test_active_power_leaves_pauses_out():
     speech = tone(500, 1.0)
 
-    paused = active_power(surround_with_silence(speech, RATE, seconds=1.0), RATE)
+    paused = active_power(degraded(Silence(seconds=1.0), speech), RATE)
 
     assert paused == pytest.approx(0.125, rel=0.01)
     assert active_power(speech, RATE) == pytest.approx(0.125, rel=0.01)
@@ -165,14 +169,14 @@ def test_active_power_leaves_pauses_out():
 
 @pytest.mark.parametrize("hz", [400, 1_000, 2_000, 3_300])
 def test_the_telephone_lets_its_band_through(hz):
-    passed = telephone_band(tone(hz), RATE)[2_000:6_000]
+    passed = degraded(Telephone(), tone(hz))[2_000:6_000]
 
-    assert len(telephone_band(tone(hz), RATE)) == 8_000
+    assert len(degraded(Telephone(), tone(hz))) == 8_000
     assert decibels(np.mean(passed**2) / 0.125) == pytest.approx(0.0, abs=0.3)
 
 
 @pytest.mark.parametrize("hz", [50, 100, 200, 3_700, 3_900, 5_000, 7_000])
 def test_the_telephone_takes_away_what_is_outside_its_band(hz):
-    passed = telephone_band(tone(hz), RATE)[2_000:6_000]
+    passed = degraded(Telephone(), tone(hz))[2_000:6_000]
 
     assert decibels(np.mean(passed**2) / 0.125) < -35.0

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.audio.decode import DecodeError, UnreachableError
-from affetto.audio.dynamics import played_tracks
-from affetto.audio.midi import PEAK_LIMIT, limit_peak, render_midi, render_score
+from affetto.audio.midi import PEAK_LIMIT, limit_peak, played_tracks, render_midi, render_score
 
 
 def midi_bytes(*, pitch: int = 69, seconds: float = 2.0, program: int = 73, velocity: int = 80) -> bytes:

@@ -7,16 +7,9 @@ from hypothesis import strategies as st
 from scipy.signal import chirp
 from soxr import resample
 
-from affetto.audio.degradation import (
-    active_power,
-    add_pink_noise,
-    add_sound,
-    insert_pause,
-    pink_noise,
-    surround_with,
-    telephone_band,
-)
+from affetto.audio.conditions import Background, Pause, PinkNoise, Surround, Telephone
 from affetto.audio.interference import make_sound
+from affetto.audio.level import active_power, pink_noise
 from affetto.audio.silero import CHUNK, speech_probability
 from affetto.audio.speech import SpeechParameters, find_speech, find_speech_in_blocks, prepare_speech
 
@@ -26,6 +19,10 @@ SECONDS = 5
 TIME = np.arange(SECONDS * RATE_HZ) / RATE_HZ
 NOISE = np.random.default_rng(0).standard_normal(len(TIME))
 SOUNDS = ("clicks", "beep", "knocks", "handling", "hum", "music")
+
+
+def degraded(condition, samples):
+    return condition.degrade(samples, RATE_HZ).samples
 
 
 def decibels(power):
@@ -103,9 +100,9 @@ def test_synthetic_voices_are_speech_from_beginning_to_end(voice_of, voice):
         lambda x: np.clip(20 * x, -1, 1),
         lambda x: x + 0.2,
         lambda x: resample(resample(x, RATE_HZ, 8_000), 8_000, RATE_HZ),
-        lambda x: resample(telephone_band(x, RATE_HZ), 8_000, RATE_HZ),
-        lambda x: add_pink_noise(x, RATE_HZ, 10.0),
-        lambda x: add_sound(x, RATE_HZ, "hum", 10.0),
+        lambda x: resample(degraded(Telephone(), x), 8_000, RATE_HZ),
+        lambda x: degraded(PinkNoise(snr_db=10.0), x),
+        lambda x: degraded(Background(sound="hum", snr_db=10.0), x),
     ],
     ids=["soft", "clipped", "offset", "8 kHz", "telephone", "noise", "hum"],
 )
@@ -124,7 +121,7 @@ def test_stretches_are_in_seconds_at_any_rate(voice_of, rate_hz):
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_what_is_left_is_the_speech_whatever_is_around_it(voice_of, sound):
     samples = voice_of(3.0)
-    around = surround_with(samples, RATE_HZ, sound, before_s=2.0, behind_s=2.0, level_db=0.0)
+    around = degraded(Surround(sound=sound, before_s=2.0, behind_s=2.0, level_db=0.0), samples)
     ((start, end),) = find_speech(around, RATE_HZ).stretches
     assert start == pytest.approx(2.0, abs=0.2)
     assert end == pytest.approx(5.0, abs=0.5)
@@ -133,7 +130,7 @@ def test_what_is_left_is_the_speech_whatever_is_around_it(voice_of, sound):
 @pytest.mark.parametrize("pause_s", [1.0, 5.0])
 def test_a_long_pause_is_cut(voice_of, pause_s):
     whole = prepared(voice_of(3.0))
-    paused = prepared(insert_pause(voice_of(3.0), RATE_HZ, seconds=pause_s, floor_dbfs=-70.0))
+    paused = prepared(degraded(Pause(seconds=pause_s, floor_dbfs=-70.0), voice_of(3.0)))
     assert len(paused) == pytest.approx(len(whole), abs=0.15 * RATE_HZ)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from affetto.corpora import demo, demo_music, demo_voice
+from affetto.corpora import demo
+from affetto.corpora.demo import music as demo_music
+from affetto.corpora.demo import voice as demo_voice
 from affetto.errors import AffettoError
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from affetto.corpora.demo_voice import SENTENCES, SPEAKERS, build_demo_voice
+from affetto.corpora.demo.voice import SENTENCES, SPEAKERS, build_demo_voice
 
 from .conftest import make_project
 

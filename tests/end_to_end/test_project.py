@@ -130,7 +130,7 @@ def test_attention_is_put_to_the_test(demo):
     table = pd.read_parquet(demo.root / "data/07_model_output/music_emotion/probes/highlights.parquet")
     (row,) = table.to_dict("records")
     assert row["model"] == "attention_lstm_kernel"
-    assert row["n_clips"] == 240
+    assert row["n_clips"] == 100
     assert 0 < row["p_value"] <= 1
 
 
@@ -209,8 +209,8 @@ def test_a_second_run_repeats_nothing(demo):
 
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     computed = re.findall(r"(\w+): computed (\d+), reused (\d+), failed 0", outcome.stdout + outcome.stderr)
-    assert len(computed) == 7
-    assert {(number, reused) for _, number, reused in computed} == {("0", "240")}
+    music, voice = [("0", "100")] * 2, [("0", "160")] * 5
+    assert sorted((number, reused) for _, number, reused in computed) == music + voice
     assert costly(demo) == before
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from affetto.corpora.demo_voice import SENTENCES, SPEAKERS, build_demo_voice
+from affetto.corpora.demo.voice import SENTENCES, SPEAKERS, build_demo_voice
 
 pytestmark = pytest.mark.end_to_end
 

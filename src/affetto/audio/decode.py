@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.formats import HEAD_BYTES, is_midi, what_else
-from affetto.audio.lying_headers import Lie, find_lie, put_right
+from affetto.audio.headers import Lie, find_lie, put_right
 from affetto.errors import AffettoError
 from affetto.storage import as_path, is_remote
 
@@ -276,6 +276,32 @@ def cut_off(present_s: float, announced_s: float) -> str:
     """Say that the end of a recording is missing, and how much where that is known."""
     of = f" of {announced_s:.1f}" if math.isfinite(announced_s) else ""
     return f"it is cut off after {present_s:.1f}{of} s"
+
+
+class ContentHash:
+    """Hash of decoded audio: equal for files that sound the same sample by sample, whatever their container.
+
+    XXH3 (https://xxhash.com), 128 bits, because a cryptographic hash costs a third of the decoding. Whoever
+    forges equal hashes only makes his own clips one group.
+
+    Parameters
+    ----------
+    sample_rate_hz
+        Rate of the samples, Hz; a part of the content.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        import xxhash
+
+        self._digest = xxhash.xxh3_128(f"{sample_rate_hz} ".encode())
+
+    def update(self, samples: NDArray[np.float32]) -> None:
+        """Add mono samples, float32 [n]; it does not matter in which blocks they come."""
+        self._digest.update(np.ascontiguousarray(samples, dtype="<f4").data)
+
+    def hexdigest(self) -> str:
+        """Return the hash of all samples so far, 32 hexadecimal digits."""
+        return self._digest.hexdigest()
 
 
 def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:

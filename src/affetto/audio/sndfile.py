@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.decode import AudioHeader, DecodeError, UnreachableError, cut_off
-from affetto.audio.lying_headers import Lie
+from affetto.audio.headers import Lie
 from affetto.interrupts import uninterrupted
 
 _BLOCK_SAMPLES = 1 << 20

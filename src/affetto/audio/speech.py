@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.audio.decode import LARGEST_SAMPLE, resample
-from affetto.audio.degradation import ACTIVE_DB, active_power, pink_noise
+from affetto.audio.level import ACTIVE_DB, active_power, pink_noise
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
 
 PREPARATION_VERSION = 4

@@ -21,8 +21,7 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
-from affetto.features.clip_features import FeatureSet
-from affetto.features.joining import join_copies
+from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.models.base import Estimator
 from affetto.models.calibration import fit_temperature
 from affetto.models.model_directory import copy_calibrated, holds_model, installed_versions

@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def model_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
+@cache
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages a saved model depends on."""
     found = {}
