@@ -22,10 +22,16 @@ from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.features.clip_features import FeatureSet, join_copies
-from affetto.models.base import Estimator
 from affetto.models.calibration import fit_temperature
-from affetto.models.model_directory import copy_calibrated, holds_model, installed_versions
-from affetto.models.registry import build_estimator, describe_estimator, load_estimator
+from affetto.models.estimator import (
+    Estimator,
+    build_estimator,
+    copy_calibrated,
+    describe_estimator,
+    holds_model,
+    installed_versions,
+    load_estimator,
+)
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters, fingerprint
 
@@ -191,7 +197,7 @@ class FoldModel:
     fold, seed
         Which fit it is of.
     directory
-        Where it is; `affetto.models.registry.load_estimator` reads it.
+        Where it is; `affetto.models.estimator.load_estimator` reads it.
     test
         Clips that it was not fitted on and was tested with.
     """

@@ -26,7 +26,7 @@ from affetto.experiments.probes import (
     rows_of_draws,
 )
 from affetto.features.clip_features import FeatureSet
-from affetto.models.registry import estimator_class
+from affetto.models.estimator import estimator_class
 from affetto.models.speakers import several_labels
 
 ENROLMENT_COLUMNS = (

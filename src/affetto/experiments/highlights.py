@@ -28,7 +28,7 @@ from affetto.experiments.probes import (
 )
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
-from affetto.models.registry import estimator_class
+from affetto.models.estimator import estimator_class
 
 FRAMES = "mfcc"
 """The feature whose frames say how long a clip is."""
