@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
-from affetto.evaluation.significance import share_interval, signed_interval
+from affetto.evaluation.uncertainty import share_interval, signed_interval
 
 GROUPS = (2, 3, 4, 6, 8, 10, 20, 30)
 N_RESAMPLES = 500

@@ -25,10 +25,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from affetto.evaluation.enrolment_report import enrolment_tables
-from affetto.evaluation.highlight_report import highlight_tables
-from affetto.evaluation.report_tables import importance_tables, stranger_tables
-from affetto.evaluation.robustness import robustness_cells
+from affetto.evaluation.tables import (
+    enrolment_tables,
+    highlight_tables,
+    importance_tables,
+    robustness_tables,
+    stranger_tables,
+)
 from affetto.evaluation.wording import MISSING, p_value, score
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -333,10 +336,9 @@ def _table(run: Run, folder: Path) -> Iterator[str]:
     if "themes_discovery.csv" in files:
         yield "**Theme discovery**\n\n" + _columns(files["themes_discovery.csv"], DISCOVERED)
         yield "**Theme classification**\n\n" + _columns(files["themes_comparison.csv"], COMPARED)
-    cells = robustness_cells(files["robustness.csv"]) if "robustness.csv" in files else None
-    if cells:
-        head = ("condition", "allowed", *cells["models"])
-        yield f"**Robustness**: change of the UAR, points\n\n{markdown(head, cells['rows'])}"
+    for table in robustness_tables(files["robustness.csv"]) if "robustness.csv" in files else []:
+        head = ("condition", "allowed", *table.header[2:])
+        yield f"**Robustness**: change of the UAR, points\n\n{markdown(head, list(table.rows))}"
     for file, write_down in _FURTHER.items():
         for table in write_down(files[file]) if file in files else []:
             yield f"**{table.title}**. {table.note}\n\n{markdown(table.header, list(table.rows))}"

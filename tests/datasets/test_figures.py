@@ -5,7 +5,7 @@ import base64
 from matplotlib.figure import Figure
 
 from affetto.datasets.figures import FiguresDataset
-from affetto.evaluation.report import Illustration
+from affetto.evaluation.figures import Illustration
 
 
 def drawn(title):

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.evaluation.attention import attention_examples, attention_examples_figure
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.figures import (
     comparison_figure,
@@ -17,6 +16,7 @@ from affetto.evaluation.figures import (
     training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.probe_figures import attention_examples, attention_examples_figure
 from affetto.features.clip_features import ClipFeatures
 
 CLASSES = ["calm", "happy", "sad"]

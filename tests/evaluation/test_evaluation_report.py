@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare
-from affetto.evaluation.illustrations import (
-    attention_illustration,
-    score_illustrations,
-    training_illustration,
+from affetto.evaluation.figures import (
+    comparison_figure,
+    confusion_figure,
+    illustrate,
+    reliability_figure,
+    training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
+from affetto.evaluation.probe_figures import attention_examples_figure
 from affetto.evaluation.report import render_report
-from affetto.evaluation.report_tables import ReportTable
+from affetto.evaluation.tables import ReportTable
 
 QUICK = EvaluationParameters(n_permutations=100)
 VOID = {"meta", "img", "br", "link", "input"}
@@ -62,9 +65,14 @@ def write_page(models, roles, histories, attention, *, corpus, bare=False, **mor
         {}
         if bare
         else {
-            **score_illustrations(table, models, n_bins=10),
-            "training": training_illustration(histories),
-            "attention": attention_illustration(attention, models["attentive"]),
+            name: illustrate(name, figure)
+            for name, figure in {
+                "comparison": comparison_figure(table),
+                "confusion": confusion_figure(models),
+                "reliability": reliability_figure(models, n_bins=10),
+                "training": training_figure(histories),
+                "attention": attention_examples_figure(attention, models["attentive"]),
+            }.items()
         }
     )
     return render_report(
@@ -184,9 +192,13 @@ def test_columns_without_a_value_are_left_out(models, roles):
 
 def test_nothing_labelled_is_a_short_page():
     empty = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    page = render_report(
-        empty, {}, score_illustrations(empty, {}, n_bins=5), task="theme", corpus="demo", protocol="kfold"
-    )
+    drawn = {
+        "comparison": comparison_figure(empty),
+        "confusion": confusion_figure({}),
+        "reliability": reliability_figure({}),
+    }
+    figures = {name: illustrate(name, figure) for name, figure in drawn.items()}
+    page = render_report(empty, {}, figures, task="theme", corpus="demo", protocol="kfold")
 
     assert "No clip with a label was scored." in page
     assert Outline(page).open == []

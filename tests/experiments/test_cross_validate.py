@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,8 +156,8 @@ def test_models_are_fitted_on_clips_that_share_neither_group_nor_second_group(co
     clips = clips.assign(corpus="toy", side="voice", second_group=[f"s{i // 2 % 2}" for i in range(24)])
     folds = make_folds(clips, SplitParameters(n_folds=3, second_folds=2))
 
-    predictions = cross_validate(SVM, features, clips, folds, experiment=KEPT, **where(tmp_path)).predictions
-    kept = fold_models(SVM, features, clips, folds, experiment=KEPT, cache=cached(tmp_path))
+    found = cross_validate(SVM, features, clips, folds, experiment=KEPT, **where(tmp_path))
+    predictions, kept = found.predictions, fold_models("svm", vars(found), cached(tmp_path))
 
     assert sorted(predictions["clip_id"]) == sorted(clips["clip_id"])
     assert sorted(name for model in kept for name in model.test) == sorted(clips["clip_id"])
@@ -205,7 +207,7 @@ def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_pa
         found = cross_validate(
             specification, own, clips, folds, experiment=KEPT, on_all_clips=True, **where(folder)
         )
-        models = fold_models(specification, own, clips, folds, experiment=KEPT, cache=cached(folder))
+        models = fold_models("toy", vars(found), cached(folder))
         return found, [*(model.directory for model in models), found.fitted]
 
     fitted = {name: predict(each, tmp_path / "alone") for name, each in alone.items()}
@@ -233,7 +235,7 @@ def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus
     twice = ExperimentParameters(n_seeds=2, keep_models=True)
     predictions = cross_validate(SVM, features, clips, folds, experiment=twice, **where(tmp_path))
 
-    kept = fold_models(SVM, features, clips, folds, experiment=twice, cache=cached(tmp_path))
+    kept = fold_models("svm", vars(predictions), cached(tmp_path))
 
     assert [(model.seed, model.fold) for model in kept] == [(s, f) for s in range(2) for f in range(3)]
     for model in kept:
@@ -243,11 +245,16 @@ def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus
         np.testing.assert_allclose(again, own[["p_calm", "p_tense"]], atol=1e-6)
 
 
-def test_a_model_that_was_not_kept_is_asked_for_in_one_sentence(corpus, tmp_path):
-    run(corpus, tmp_path)
+def test_a_model_that_was_not_kept_or_is_gone_is_asked_for_in_one_sentence(corpus, tmp_path):
+    none = vars(run(corpus, tmp_path))
+    kept = vars(cross_validate(SVM, *corpus, experiment=KEPT, **where(tmp_path)))
+    shutil.rmtree(cached(tmp_path).models / kept["models"]["folder"].iloc[1])
 
-    with pytest.raises(AffettoError, match="keep_models"):
-        fold_models(SVM, *corpus, experiment=KEPT, cache=cached(tmp_path))
+    for found in (none, {"predictions": none["predictions"]}, kept):
+        with pytest.raises(AffettoError, match="keep_models was false, or the cache was cleared"):
+            fold_models("svm", found, cached(tmp_path))
+    again = vars(cross_validate(SVM, *corpus, experiment=KEPT, **where(tmp_path)))
+    assert len(fold_models("svm", again, cached(tmp_path))) == 3
 
 
 def test_holdout_tests_fold_zero_only(corpus, tmp_path):
@@ -304,7 +311,7 @@ def test_all_fits_of_a_model_go_to_one_pool_the_longest_first(corpus, tmp_path, 
         for fit in shards:
             function(fit)
 
-    monkeypatch.setattr("affetto.experiments.cross_validate.map_shards", note)
+    monkeypatch.setattr("affetto.experiments.folds.map_shards", note)
     random = corpus[2].assign(fold=[i // 2 % 2 for i in range(24)])
     found = fit_all(SVM, corpus[0], corpus[1], tmp_path, random_folds=random)
 
@@ -367,11 +374,10 @@ def test_models_hear_copies_of_their_training_clips_and_never_of_test_clips(corp
     check_what_was_heard(heard, corpus, trained)
     assert sorted(found.predictions["clip_id"]) == sorted(clips["clip_id"])
     # They are found again without their copies, which follow from the clips and the conditions.
-    known = {"experiment": KEPT, "cache": cached(tmp_path)}
-    kept = fold_models(COPIED, features, clips, folds, **known)
-    assert [model.fold for model in kept] == [0, 1, 2]
-    with pytest.raises(AffettoError, match="not kept"):
-        fold_models(SVM, features, clips, folds, **known)
+    fitted = len(heard)
+    again = cross_validate(COPIED, features, clips, folds, **{**named, "copies": None})
+    assert len(heard) == fitted
+    assert again.models.equals(found.models)
 
 
 def fits(corpus, tmp_path, **conditions):
@@ -379,9 +385,7 @@ def fits(corpus, tmp_path, **conditions):
     specification = SVM.model_validate({**SVM.model_dump(), "copies": conditions})
     copies = dict.fromkeys(specification.conditions, corpus[0])
     named = {"experiment": KEPT, "copies": copies, **where(tmp_path)}
-    cross_validate(specification, *corpus, **named)
-    known = fold_models(specification, *corpus, experiment=KEPT, cache=cached(tmp_path))
-    return [model.directory.name for model in known]
+    return list(cross_validate(specification, *corpus, **named).models["folder"])
 
 
 def test_a_fit_is_found_by_the_conditions_of_its_copies(corpus, tmp_path):

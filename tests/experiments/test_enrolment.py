@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.enrolment_report import enrolment_figure, enrolment_tables
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
+from affetto.evaluation.probe_figures import enrolment_figure
+from affetto.evaluation.tables import enrolment_tables
 from affetto.experiments.enrolment import (
     ENROLMENT_COLUMNS,
     Enrolment,

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.evaluation.highlight_report import highlight_tables
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
+from affetto.evaluation.tables import highlight_tables
 from affetto.experiments.highlights import HIGHLIGHT_COLUMNS, Excerpts, cut_excerpts, highlight_rows
 from affetto.experiments.probes import NOT_PREDICTED, Outcome
 from affetto.features.clip_features import ClipFeatures, FeatureSet

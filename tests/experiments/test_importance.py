@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affetto.evaluation.group_figures import importance_figure
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.report_tables import importance_tables
+from affetto.evaluation.probe_figures import importance_figure
+from affetto.evaluation.tables import importance_tables
 from affetto.experiments.importance import (
     AS_IS,
     IMPORTANCE_COLUMNS,

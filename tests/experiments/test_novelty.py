@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.report_tables import stranger_tables
+from affetto.evaluation.tables import stranger_tables
 from affetto.experiments.novelty import (
     STRANGER_COLUMNS,
     stranger_metrics,

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.robustness import robustness_cells, robustness_sentences
-from affetto.evaluation.robustness_figure import robustness_figure
-from affetto.evaluation.significance import difference_interval
+from affetto.evaluation.probe_figures import robustness_figure
+from affetto.evaluation.tables import robustness_tables
+from affetto.evaluation.uncertainty import difference_interval
 from affetto.experiments.robustness import (
     ROBUSTNESS_COLUMNS,
     judge,
@@ -108,21 +108,21 @@ def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judge():
 def test_the_report_says_where_a_model_is_beyond_the_tolerance():
     table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("rate_9_khz", "m", 0.5), ("m4a", "m", None)])
 
-    laid_out = robustness_cells(table)
+    (written,) = robustness_tables(table)
 
-    assert robustness_sentences(table) == [
+    assert written.sentences == (
         "m is shown to stay within the tolerance in 2 of 3 conditions (1 of the 2 that it was trained on), "
-        "but not in rate 8 khz (−5.0 [−6.0, −4.0])."
-    ]
-    assert laid_out["rows"][0] == ["rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †"]
-    assert laid_out["rows"][3][2] == "–"
-    assert laid_out["notes"] == ["m4a: not decodable here."]
+        "but not in rate 8 khz (−5.0 [−6.0, −4.0]).",
+        "m4a: not decodable here.",
+    )
+    assert written.rows[0] == ("rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †")
+    assert written.rows[3][2] == "–"
 
 
 def test_a_table_without_rows_is_nothing_to_report_and_draws_as_such():
     empty = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
 
-    assert robustness_cells(empty) is None
+    assert robustness_tables(empty) == []
     assert robustness_metrics(empty, "m") == {}
     assert len(robustness_figure(empty).texts) == 1
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import signed_interval
+from affetto.evaluation.uncertainty import signed_interval
 from affetto.themes.comparison import compare_discovery, discovery_scores, retrieval_precision
 
 QUICK = EvaluationParameters(n_permutations=300)

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from affetto.datasets.named_files import NamedFilesDataset
-from affetto.evaluation.report import Illustration
+from affetto.evaluation.figures import Illustration
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import ImagePreview

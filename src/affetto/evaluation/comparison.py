@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.evaluation.counts import MetricName
-from affetto.evaluation.groups import score_groups
-from affetto.evaluation.metrics import SeedMetric, macro_f1, per_seed, summarise, uar, wa
+from affetto.evaluation.metrics import METRICS, MetricName, mean_score, score_groups, summarise
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.scores import intervals
-from affetto.evaluation.significance import difference_interval, holm, paired, permutation_test
-from affetto.evaluation.wording import comparison_markdown
-
-__all__ = ["COMPARISON_COLUMNS", "compare", "comparison_markdown", "leakage", "proposed_model"]
+from affetto.evaluation.uncertainty import (
+    difference_interval,
+    ece_interval,
+    holm,
+    paired,
+    permutation_test,
+    score_interval,
+)
 
 _LOGGER = logging.getLogger(__name__)
 COMPARISON_COLUMNS = (
@@ -67,12 +68,34 @@ COMPARISON_COLUMNS = (
     "macro_f1_p_permutation_holm",
 )
 _ROLES = ("proposed", "ablation", "baseline", "pretrained")
-_TESTED: Mapping[MetricName, tuple[str, SeedMetric]] = {
-    "uar": ("", uar),
-    "wa": ("wa_", wa),
-    "macro_f1": ("macro_f1_", macro_f1),
-}
-"""Measure → how the columns of its tests begin, and its score of the rows of a seed."""
+_TESTED: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
+"""Measure → how the columns of its tests begin."""
+
+
+def score_model(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
+    """Compute the scores that all models of a task share, and their intervals over groups.
+
+    Parameters
+    ----------
+    predictions
+        A row for each clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`.
+    parameters
+        How the intervals are computed.
+
+    Returns
+    -------
+    dict
+        What `summarise` returns, and `<score>_ci_low, <score>_ci_high` of UAR, WA, macro F1 and ECE; NaN is
+        what cannot be known: intervals of a single group, deviations over a single seed.
+    """
+    scores, confidence = summarise(predictions, n_bins=parameters.n_bins), parameters.confidence
+    intervals = {
+        str(metric): score_interval(predictions, metric=metric, confidence=confidence) for metric in METRICS
+    }
+    intervals["ece"] = ece_interval(predictions, n_bins=parameters.n_bins, confidence=confidence)
+    for name, (low, high) in intervals.items():
+        scores |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
+    return scores
 
 
 def compare(
@@ -122,7 +145,7 @@ def compare(
     rows: list[dict[str, Any]] = []
     for model, table in predictions.items():
         row: dict[str, Any] = {"task": task, "model": model, "role": roles[model]}
-        row |= {"corpus": corpus, "protocol": protocol, **_scores(table, chosen)}
+        row |= {"corpus": corpus, "protocol": protocol, **score_model(table, chosen)}
         row |= leakage(table, (random_predictions or {}).get(model))
         if proposed in predictions and model != proposed:
             row |= _tests(predictions[str(proposed)], table, chosen, n_tests=len(predictions) - 1)
@@ -190,13 +213,8 @@ def leakage(grouped: pd.DataFrame, random: pd.DataFrame | None) -> dict[str, flo
     """
     if random is None or random.empty:
         return {"uar_random": math.nan, "leakage_gap": math.nan}
-    ours, theirs = (float(per_seed(table, uar).mean()) for table in paired(grouped, random))
+    ours, theirs = map(mean_score, paired(grouped, random))
     return {"uar_random": theirs, "leakage_gap": theirs - ours}
-
-
-def _scores(table: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
-    summary = summarise(table, n_bins=parameters.n_bins)
-    return {**summary, **intervals(table, parameters)}
 
 
 def _tests(
@@ -204,7 +222,7 @@ def _tests(
 ) -> dict[str, float]:
     ours, theirs = paired(proposed, other)
     found: dict[str, float] = {}
-    for metric, (prefix, score) in _TESTED.items():
+    for metric, prefix in _TESTED.items():
         interval = difference_interval(proposed, other, metric=metric, confidence=parameters.confidence)
         p = permutation_test(
             proposed,
@@ -216,8 +234,7 @@ def _tests(
             seed=parameters.seed,
         )
         found |= {
-            f"{prefix}difference": float(per_seed(ours, score).mean())
-            - float(per_seed(theirs, score).mean()),
+            f"{prefix}difference": mean_score(ours, metric) - mean_score(theirs, metric),
             f"{prefix}difference_ci_low": interval.low,
             f"{prefix}difference_ci_high": interval.high,
             f"{prefix}p_permutation": p,
@@ -226,7 +243,7 @@ def _tests(
 
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    for test in (f"{prefix}p_permutation" for prefix, _ in _TESTED.values()):
+    for test in (f"{prefix}p_permutation" for prefix in _TESTED.values()):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
     table["verdict"] = [
         _verdict(difference, p, alpha)

@@ -1,9 +1,15 @@
-"""Figures on the models of a task; each function returns a Matplotlib figure and touches no global state."""
+"""Figures on the models of a task, and what all figures share: colours, canvas, captions.
+
+Each function returns a Matplotlib figure and touches no global state.
+"""
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,29 +17,160 @@ import pandas as pd
 from affetto.evaluation.metrics import (
     confusion_matrix,
     expected_calibration_error,
-    per_seed,
+    mean_score,
     reliability,
-    uar,
-)
-from affetto.evaluation.palette import (
-    FAINT,
-    INK,
-    PALETTE,
-    ROLE_COLOURS,
-    ROLE_MARKERS,
-    SEQUENTIAL,
-    grid,
-    nothing,
-    tidy,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# Okabe & Ito's colours, told apart with any colour vision: jfly.uni-koeln.de/color (2008).
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6B6B6B", "#F0E442")
+ROLE_COLOURS = {"proposed": "#0072B2", "ablation": "#E69F00", "baseline": "#6B6B6B", "pretrained": "#009E73"}
+ROLE_MARKERS = {"proposed": "o", "ablation": "s", "baseline": "D", "pretrained": "^"}
+SEQUENTIAL = "Blues"
+INK = "#222222"
+FAINT = "#D0D0D0"
+MANY_GROUPS = 30
+"""With more groups their distribution is shown instead of each of them."""
+CAPTIONS = {
+    "comparison": (
+        "UAR of each model",
+        "Filled marks: UAR on grouped folds with its interval over groups. Hollow marks, where drawn: "
+        "the same model on random folds.",
+    ),
+    "confusion": (
+        "Confusions",
+        "Rows are true classes, columns predicted ones; each cell is the percentage of its row.",
+    ),
+    "reliability": (
+        "Reliability",
+        "Accuracy of the clips at each confidence. Below the diagonal a model is surer than it may be; "
+        "larger marks stand for more clips.",
+    ),
+    "training": (
+        "Training",
+        "Means over fits; bands from the lowest to the highest fit. Later epochs are reached by fewer fits.",
+    ),
+    "attention": (
+        "Attention",
+        "Weight of each moment of the clip that the proposed model recognised most surely in each class, and "
+        "of its surest mistake, with the true emotion, what was told and its probability.{under} The dotted "
+        "line is the weight of a model without preference.",
+    ),
+    "groups": (
+        "UAR of each group",
+        "A dot a group (speaker, artist, song) over the classes that it has, their mean as a line; with more "
+        f"than {MANY_GROUPS} groups, how many reach which UAR.",
+    ),
+    "importance": (
+        "Importance of descriptors",
+        "Points of UAR lost when descriptors of a clip are exchanged for those of another test clip of its "
+        "fold, in the functionals and the sequences together, with the interval over groups; nothing is "
+        "fitted again. What two kinds of descriptors say alike neither loses alone.",
+    ),
+    "enrolment": (
+        "Gain of an enrolment",
+        "Points of UAR gained when a model has first heard other clips of the same speaker without their "
+        "labels, with the paired interval over speakers.",
+    ),
+    "robustness": (
+        "Robustness of each model",
+        "Change of the UAR on degraded copies of the test clips, in points, with its paired interval over "
+        "groups. Grey bands are the tolerances, hollow marks conditions that the model has learnt from.",
+    ),
+}
+"""Figure → its heading, and how to read it."""
+_PNG_DPI = 130
+_PIXELS_PER_INCH = 62  # the narrowest at which the small print of a figure is legible
 _DARK = 0.55
 _MANY_CLASSES = 9
 _HALVES = (0.0, 0.5, 1.0)
+_NOTHING = "No clip with a label was scored."
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure of the report, drawn.
+
+    Attributes
+    ----------
+    png
+        The image, which carries title and caption as its metadata.
+    title
+        Heading over it.
+    caption
+        How to read it, in a sentence or two; also its text for readers who cannot see it.
+    """
+
+    png: bytes
+    title: str
+    caption: str
+
+    @classmethod
+    def of(cls, figure: Figure, title: str, caption: str) -> Self:
+        """Draw a figure."""
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=_PNG_DPI, metadata={"Title": title, "Description": caption})
+        return cls(image.getvalue(), title, caption)
+
+    @classmethod
+    def read(cls, png: bytes) -> Self:
+        """Read what `of` drew."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(png)) as image:
+            return cls(png, image.info.get("Title", ""), image.info.get("Description", ""))
+
+    @property
+    def width_px(self) -> int:
+        """Width at which it is shown, pixels."""
+        width: int = struct.unpack(">I", self.png[16:20])[0]  # of the header, which a PNG begins with
+        return round(width * _PIXELS_PER_INCH / _PNG_DPI)
+
+
+def illustrate(name: str, figure: Figure, *, under: str = "") -> Illustration:
+    """Draw a figure of `CAPTIONS` with its heading and caption; `under` is put into that of the attention."""
+    title, caption = CAPTIONS[name]
+    return Illustration.of(figure, title, caption.format(under=under))
+
+
+def canvas(width: float, height: float) -> Figure:
+    """Make an empty figure (sizes in inches) that needs no display and is in no global list."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid(n_panels: int, *, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure of `n_panels` panels of a size in inches, at most `columns` beside each other."""
+    across = max(1, min(n_panels, columns))
+    down = max(1, -(-n_panels // across))
+    figure = canvas(width * across, height * down)
+    panels = [figure.add_subplot(down, across, position + 1) for position in range(n_panels)]
+    return figure, panels
+
+
+def tidy(axes: Axes, *, lines: str | None = None) -> None:
+    """Take away what carries no data; `lines` draws faint guides along `x` or `y`."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    axes.set_axisbelow(True)
+    if lines == "x":
+        axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    elif lines == "y":
+        axes.grid(axis="y", color=FAINT, linewidth=0.6)
+
+
+def nothing(message: str) -> Figure:
+    """Make a small figure that says why there is nothing to draw."""
+    figure = canvas(5.0, 1.2)
+    figure.text(0.5, 0.5, message, ha="center", va="center", fontsize=10, color=INK)
+    return figure
 
 
 def confusion_figure(predictions: Mapping[str, pd.DataFrame]) -> Figure:
@@ -42,14 +179,16 @@ def confusion_figure(predictions: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     predictions
-        Model → out-of-fold predictions; counts are means over seeds.
+        Model → out-of-fold predictions, perhaps none; counts are means over seeds.
     """
+    if not predictions:
+        return nothing(_NOTHING)
     n_classes = max(len(confusion_matrix(table)) for table in predictions.values())
     size = 1.6 + 0.42 * min(n_classes, 2 * _MANY_CLASSES)
     figure, panels = grid(len(predictions), columns=3, width=max(size, 3.0), height=max(size, 3.0))
     for axes, (model, table) in zip(panels, predictions.items(), strict=True):
         _confusion(axes, confusion_matrix(table))
-        score = float(per_seed(table, uar).mean())
+        score = mean_score(table)
         axes.set_title(f"{model}\nUAR {score:.3f}", fontsize=9, color=INK)
     return figure
 
@@ -85,8 +224,10 @@ def comparison_figure(comparison: pd.DataFrame) -> Figure:
     Parameters
     ----------
     comparison
-        What `affetto.evaluation.comparison.compare` returned.
+        What `affetto.evaluation.comparison.compare` returned; may be empty.
     """
+    if comparison.empty:
+        return nothing(_NOTHING)
     figure, (axes,) = grid(1, columns=1, width=6.4, height=1.1 + 0.42 * len(comparison))
     for place, (_, row) in enumerate(comparison.iterrows()):
         _score(axes, place, row)
@@ -109,6 +250,8 @@ def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int =
     n_bins
         Bins of equal width; the area of a mark is the share of the clips in its bin.
     """
+    if not predictions:
+        return nothing(_NOTHING)
     figure, panels = grid(len(predictions), columns=3, width=2.6, height=2.7)
     for axes, (model, table) in zip(panels, predictions.items(), strict=True):
         bins = reliability(table, n_bins=n_bins)
@@ -120,7 +263,7 @@ def reliability_figure(predictions: Mapping[str, pd.DataFrame], *, n_bins: int =
         axes.set(xlim=(0, 1.03), ylim=(0, 1.03), xticks=_HALVES, yticks=_HALVES, aspect="equal")
         axes.set_xlabel("confidence", fontsize=8)
         axes.set_ylabel("accuracy", fontsize=8)
-        error = float(per_seed(table, lambda rows: expected_calibration_error(rows, n_bins=n_bins)).mean())
+        error = expected_calibration_error(table, n_bins=n_bins)
         n_clips = table["clip_id"].nunique()
         axes.set_title(f"{model}\nECE {error:.3f}, {n_clips} clips", fontsize=9, color=INK)
     return figure

@@ -1,4 +1,4 @@
-"""A comparison in words: numbers as text, sentences on the tests, a Markdown table."""
+"""A comparison in words: numbers as text, and sentences on the tests."""
 
 from __future__ import annotations
 
@@ -25,18 +25,6 @@ _PROTOCOLS = {
 _BOTH_APART = (
     "Each of the {folds} folds tests clips of some groups and second groups (such as the sentence) by models "
     "that saw no clip of these groups and none of these second groups."
-)
-_HEADER = (
-    "Model",
-    "Role",
-    "UAR [interval]",
-    "WA",
-    "Macro F1",
-    "ECE [interval]",
-    "UAR, random folds",
-    "Leakage gap",
-    "Proposed − this [interval]",
-    "p permutation (Holm)",
 )
 
 
@@ -105,43 +93,6 @@ def protocol_sentence(protocol: str, *, n_folds: int) -> str:
     if protocol.endswith(SECOND):
         return _BOTH_APART.format(folds=n_folds)
     return _PROTOCOLS.get(protocol, f"Protocol: {protocol}.").format(folds=n_folds)
-
-
-def cells(row: pd.Series[Any]) -> tuple[str, ...]:
-    """Write one row of a comparison as the texts of its columns."""
-    return (
-        str(row["model"]),
-        str(row["role"]),
-        score(row, "uar"),
-        number(row["wa"]),
-        number(row["macro_f1"]),
-        score(row, "ece"),
-        number(row["uar_random"]),
-        number(row["leakage_gap"], signed=True),
-        score(row, "difference", signed=True),
-        tested(row),
-    )
-
-
-def comparison_header() -> tuple[str, ...]:
-    """Return the column heads that belong to `cells`."""
-    return _HEADER
-
-
-def comparison_markdown(table: pd.DataFrame) -> str:
-    """Write a comparison as a Markdown table, the proposed model in bold.
-
-    Parameters
-    ----------
-    table
-        What `compare` returned.
-    """
-    lines = ["| " + " | ".join(_HEADER) + " |", "|" + " --- |" * len(_HEADER)]
-    for _, row in table.iterrows():
-        model, *rest = cells(row)
-        name = f"**{model}**" if row["role"] == "proposed" else model
-        lines.append("| " + " | ".join([name, *rest]) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def comparison_text(table: pd.DataFrame, task: str) -> str:

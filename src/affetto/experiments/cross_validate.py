@@ -7,9 +7,9 @@ all labelled clips. Each is found again by what it depends on, so that a run rep
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.audio.conditions import Condition
-from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
+from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
-from affetto.features.clip_features import ClipFeatures, FeatureSet, join_copies
+from affetto.experiments.folds import fold_parts, join_folds, run_missing
+from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.models.calibration import fit_temperature
 from affetto.models.estimator import (
     Estimator,
@@ -31,10 +32,11 @@ from affetto.models.estimator import (
     installed_versions,
     load_estimator,
 )
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters, fingerprint
 
 PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+MODEL_COLUMNS = ("fold", "seed", "folder")
 
 
 class ModelSpecification(BaseModel):
@@ -92,6 +94,9 @@ class CrossValidation:
         A row for each tested clip of seed 0: `clip_id, times` (s), `weights`; empty for models without.
     cost
         `fit_seconds` (mean of a fit), `predict_ms_per_clip`, `n_parameters`.
+    models
+        `MODEL_COLUMNS`, a row for each saved model of a fold and seed: name of its folder in `cache.models`;
+        no rows unless `experiment.keep_models`.
     fitted
         Folder of the model that was fitted on all labelled clips, not calibrated yet; None: it was not
         asked for.
@@ -102,24 +107,8 @@ class CrossValidation:
     histories: pd.DataFrame
     attention: pd.DataFrame
     cost: dict[str, float]
+    models: pd.DataFrame
     fitted: Path | None
-
-
-def read_features(
-    features: Mapping[str, ClipFeatures], names: Sequence[str], clip_ids: Sequence[str] | None = None
-) -> FeatureSet:
-    """Return the features of these names, of the clips that have them all.
-
-    Parameters
-    ----------
-    features
-        Name → feature.
-    names
-        What a model reads.
-    clip_ids
-        The clips wanted, in this order; None: those of the first feature.
-    """
-    return FeatureSet.align({name: features[name] for name in names}, clip_ids)
 
 
 def cross_validate(
@@ -179,7 +168,8 @@ def cross_validate(
         )
     everything = [plan.of_all_clips()] if on_all_clips else []
     fits = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
-    found = dict(zip(fits, _run(fits, executor, description), strict=True))
+    outcomes = run_missing(fits, executor, description, units=[1] * len(fits), unit="fit")
+    found = dict(zip(fits, outcomes, strict=True))
     results = [(fit, found[fit]) for fit in grouped]
     return CrossValidation(
         predictions=_concat(_predictions(fit, result) for fit, result in results),
@@ -190,6 +180,10 @@ def cross_validate(
             ("clip_id", "times", "weights"),
         ),
         cost=_cost(results),
+        models=pd.DataFrame(
+            [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep],
+            columns=list(MODEL_COLUMNS),
+        ),
         fitted=everything[0].directory if everything else None,
     )
 
@@ -214,33 +208,35 @@ class FoldModel:
     test: tuple[str, ...]
 
 
-def fold_models(
-    specification: ModelSpecification,
-    features: FeatureSet,
-    clips: pd.DataFrame,
-    folds: pd.DataFrame,
-    *,
-    experiment: ExperimentParameters,
-    cache: CacheParameters,
-) -> list[FoldModel]:
-    """Find the models that `cross_validate` saved for the same data and parameters, one a seed and fold.
+def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
+    """Find the models of all folds and seeds that cross-validation saved.
+
+    Parameters
+    ----------
+    name
+        Of the model, for messages.
+    results
+        `predictions` and `models`, as in `CrossValidation`.
+    cache
+        As cross-validation had it.
 
     Raises
     ------
     AffettoError
-        When one of them is missing.
+        When one of them is missing, as in an evaluation long after the models were fitted.
     """
-    plan = _Plan(specification, features, clips, cache)
+    saved = results.get("models", pd.DataFrame(columns=list(MODEL_COLUMNS)))
+    folders = {(row.fold, row.seed): cache.models / row.folder for row in saved.itertuples()}
     found = []
-    for fit in plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=True):
-        if fit.result() is None:
+    for (seed, fold), rows in results["predictions"].groupby(["seed", "fold"], sort=True):
+        directory = folders.get((fold, seed))
+        if directory is None or not holds_model(directory):
             raise AffettoError(
-                f"The model {specification.estimator} of fold {fit.fold} is not kept in {cache.models}, "
-                "because <side>.emotion.experiment.keep_models was false or it was fitted by other code or "
-                "on other data: run the pipeline of its side again."
+                f"The model {name} of fold {fold} is not kept in {cache.models}: "
+                "<side>.emotion.experiment.keep_models was false, or the cache was cleared since; run the "
+                "pipeline of its side again."
             )
-        test = tuple(fit.features.clip_ids[i] for i in fit.test)
-        found.append(FoldModel(fit.fold, fit.seed, fit.directory, test))
+        found.append(FoldModel(int(fold), int(seed), directory, tuple(rows["clip_id"])))
     return found
 
 
@@ -424,55 +420,36 @@ class _Plan:
     copies: Mapping[str, FeatureSet] = field(default_factory=dict)
 
     def of_folds(self, folds: pd.DataFrame, *, n_seeds: int = 1, keep: bool = False) -> list[Fit]:
-        """List the fits of folds: one for each seed and fold in which both training and test have clips."""
-        clips = self.clips[["clip_id", "emotion", "group"]]
-        table = self._with_features(folds.merge(clips, on="clip_id", validate="one_to_one"))
-        make = self._maker(table, keep=keep)
-        fold_of = table["fold"].to_numpy()
-        parts = {
-            int(fold): (np.flatnonzero(trained_on(table, fold)), np.flatnonzero(fold_of == fold))
-            for fold in sorted(set(fold_of) - {ALWAYS_TRAINING})
-        }
+        """List the fits of folds, one for each seed and fold."""
+        features, table = join_folds(self.features, self.clips, folds)
+        parts = fold_parts(table)
         return [
-            make(train=train, test=test, fold=fold, seed=seed)
+            self._fit(features, table, train, test, fold, seed, keep=keep)
             for seed in range(n_seeds)
             for fold, (train, test) in parts.items()
-            if len(train) and len(test)
         ]
 
     def of_all_clips(self) -> Fit:
         """Return the fit of the model that is deployed, on all labelled clips."""
-        table = self._with_features(self.clips[self.clips["emotion"].notna()])
+        labelled = self.clips.loc[self.clips["emotion"].notna(), ["clip_id"]]
+        features, table = join_folds(self.features, self.clips, labelled.assign(fold=ALWAYS_TRAINING))
         train, test = np.arange(len(table)), np.empty(0, dtype=np.int64)
-        return self._maker(table, keep=True)(train=train, test=test, fold=ALWAYS_TRAINING, seed=0)
+        return self._fit(features, table, train, test, ALWAYS_TRAINING, 0, keep=True)
 
-    def _with_features(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Order by `clip_id`: the order of a table must change no shuffle and no sum."""
-        return table[table["clip_id"].isin(self.features.clip_ids)].sort_values("clip_id", ignore_index=True)
-
-    def _maker(self, table: pd.DataFrame, *, keep: bool) -> Callable[..., Fit]:
-        """Return what makes a fit of the clips of a table; features are selected once for all of them."""
-        return partial(
-            Fit,
-            specification=self.specification,
-            features=self.features.select(list(table["clip_id"])),
-            table=table[["emotion", "group"]],
-            cache=self.cache,
-            keep=keep,
-            copies=self.copies,
-        )
-
-
-def _run(fits: list[Fit], executor: ExecutorParameters, description: str) -> list[dict[str, Any]]:
-    missing = [fit for fit in fits if fit.result() is None]
-    if missing:
-        units = [1] * len(missing)
-        map_shards(Fit.run, missing, executor, description=description, total_units=units, unit="fit")
-    results = [fit.result() for fit in fits]
-    for fit, result in zip(fits, results, strict=True):
-        if result is None:
-            raise AffettoError(f"The result of fold {fit.fold} vanished from {fit.cache.results}: run again.")
-    return [result for result in results if result is not None]
+    def _fit(
+        self,
+        features: FeatureSet,
+        table: pd.DataFrame,
+        train: np.ndarray,
+        test: np.ndarray,
+        fold: int,
+        seed: int,
+        *,
+        keep: bool,
+    ) -> Fit:
+        labels = table[["emotion", "group"]]
+        where = self.cache, keep, self.copies
+        return Fit(self.specification, features, labels, train, test, fold, seed, *where)
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:

@@ -15,9 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
-from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
+from affetto.experiments.probes import (
+    NOT_PREDICTED,
+    Experiment,
+    Outcome,
+    difference_in_points,
+    rows_of_draws,
+)
 from affetto.features.clip_features import FeatureSet
 from affetto.models.estimator import estimator_class
 from affetto.models.speakers import several_labels
@@ -123,18 +130,7 @@ def draw_order(clip_ids: Sequence[str], speaker: str, seed: int, repeat: int) ->
 def enrolment_rows(
     model: str, outcomes: Sequence[Outcome], clips: pd.DataFrame, evaluation: EvaluationParameters
 ) -> pd.DataFrame:
-    """Say what a model gains from enrolled clips.
-
-    Parameters
-    ----------
-    model
-        Its name, written into every row.
-    outcomes
-        What its models of all folds and seeds predicted.
-    clips
-        `emotion, group`, indexed by `clip_id`.
-    evaluation
-        How many clips were enrolled, and how the interval is computed.
+    """Say what a model gains from enrolled clips; a `Compare`.
 
     Returns
     -------
@@ -145,13 +141,18 @@ def enrolment_rows(
     """
     rows = []
     for place, size in enumerate(evaluation.enrolment.sizes):
-        anyone, enrolled = _pairs(outcomes, place, clips)
+        draws = [one.values["enrolled"][place] for one in outcomes]
+        before = [
+            np.where(draw != NOT_PREDICTED, one.values["anyone"], NOT_PREDICTED)
+            for one, draw in zip(outcomes, draws, strict=True)
+        ]
+        enrolled, anyone = (rows_of_draws(outcomes, clips, each) for each in (draws, before))
         if len(enrolled):
             row = {
                 "model": model,
                 "n_enrolled": size,
-                "uar_anyone": mean_uar(anyone),
-                "uar_enrolled": mean_uar(enrolled),
+                "uar_anyone": mean_score(anyone),
+                "uar_enrolled": mean_score(enrolled),
                 **difference_in_points("gain", enrolled, anyone, evaluation),
                 "n_clips": enrolled["clip_id"].nunique(),
                 "n_speakers": enrolled["group"].nunique(),
@@ -159,20 +160,6 @@ def enrolment_rows(
             }
             rows.append(row)
     return pd.DataFrame(rows, columns=list(ENROLMENT_COLUMNS))
-
-
-def _pairs(outcomes: Sequence[Outcome], place: int, clips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make a row for each scored clip, seed and draw: without, and with so many clips enrolled."""
-    anyone, enrolled = [], []
-    for outcome in outcomes:
-        draws = outcome.values["enrolled"][place]
-        for repeat, predicted in enumerate(draws):
-            seed = outcome.seed * len(draws) + repeat  # a draw stands for a seed: the model predicts again
-            scored = predicted != NOT_PREDICTED
-            before = np.where(scored, outcome.values["anyone"], NOT_PREDICTED)
-            anyone.append(outcome.rows(before, clips, seed))
-            enrolled.append(outcome.rows(predicted, clips, seed))
-    return pd.concat(anyone, ignore_index=True), pd.concat(enrolled, ignore_index=True)
 
 
 def enrolment_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:

@@ -15,10 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
-from affetto.evaluation.significance import permutation_test
+from affetto.evaluation.uncertainty import permutation_test
 from affetto.experiments.cross_validate import FoldModel
-from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
+from affetto.experiments.probes import (
+    NOT_PREDICTED,
+    Experiment,
+    Outcome,
+    difference_in_points,
+    rows_of_draws,
+)
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
 from affetto.models.estimator import estimator_class
@@ -157,18 +164,7 @@ def _cut(feature: ClipFeatures, starts_s: Sequence[float] | np.ndarray, length_s
 def highlight_rows(
     model: str, outcomes: Sequence[Outcome], clips: pd.DataFrame, evaluation: EvaluationParameters
 ) -> pd.DataFrame:
-    """Say how much better highlights are recognised than random excerpts.
-
-    Parameters
-    ----------
-    model
-        Its name.
-    outcomes
-        What its models of all folds and seeds predicted.
-    clips
-        `emotion, group`, indexed by `clip_id`.
-    evaluation
-        How the interval and the test are computed, and how long the excerpts are.
+    """Say how much better highlights are recognised than random excerpts; a `Compare`.
 
     Returns
     -------
@@ -177,7 +173,10 @@ def highlight_rows(
         over seeds and draws; the interval of the gain is paired and over groups, `p_value` that of the paired
         permutation test; NaN where there are too few groups for one.
     """
-    found = {name: _rows(outcomes, name, clips) for name in ("whole", "highlight", "random")}
+    found = {}
+    for name in ("whole", "highlight", "random"):
+        draws = [np.broadcast_to(one.values[name], one.values["random"].shape) for one in outcomes]
+        found[name] = rows_of_draws(outcomes, clips, draws)
     if found["whole"].empty:
         return pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
     first, second = found["highlight"], found["random"]
@@ -191,7 +190,7 @@ def highlight_rows(
     row = {
         "model": model,
         "length_s": evaluation.highlights.length_s,
-        **{f"uar_{name}": mean_uar(table) for name, table in found.items()},
+        **{f"uar_{name}": mean_score(table) for name, table in found.items()},
         **difference_in_points("gain", first, second, evaluation),
         "p_value": p_value,
         "n_clips": first["clip_id"].nunique(),
@@ -199,13 +198,3 @@ def highlight_rows(
         "n_random": evaluation.highlights.n_random,
     }
     return pd.DataFrame([row], columns=list(HIGHLIGHT_COLUMNS))
-
-
-def _rows(outcomes: Sequence[Outcome], name: str, clips: pd.DataFrame) -> pd.DataFrame:
-    """Make a row for each clip, seed and draw; a draw stands for a seed, as the model predicts again."""
-    tables = []
-    for outcome in outcomes:
-        shape = outcome.values["random"].shape
-        for draw, row in enumerate(np.broadcast_to(outcome.values[name], shape)):
-            tables.append(outcome.rows(row, clips, outcome.seed * shape[0] + draw))
-    return pd.concat(tables, ignore_index=True)

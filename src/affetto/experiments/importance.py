@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.counts import class_names, count_by_group, uar
+from affetto.evaluation.metrics import seed_scores
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.descriptors import columns_by_group
-from affetto.experiments.probes import POINTS, Experiment, Outcome, difference_in_points
+from affetto.experiments.probes import POINTS, Experiment, Outcome, difference_in_points, rows_of_draws
 from affetto.features.clip_features import ClipFeatures, FeatureSet, Source, as_keys
 
 IMPORTANCE_COLUMNS = (
@@ -213,18 +213,7 @@ def same_moments(n_frames: int, n_donor_frames: int) -> np.ndarray:
 def importance_rows(
     model: str, outcomes: Sequence[Outcome], clips: pd.DataFrame, evaluation: EvaluationParameters
 ) -> pd.DataFrame:
-    """Say what a model loses without each group of descriptors.
-
-    Parameters
-    ----------
-    model
-        Its name, written into every row.
-    outcomes
-        What its models of all folds and seeds predicted.
-    clips
-        `emotion, group`, indexed by `clip_id`.
-    evaluation
-        How the interval is computed.
+    """Say what a model loses without each group of descriptors; a `Compare`.
 
     Returns
     -------
@@ -233,46 +222,28 @@ def importance_rows(
         and repeats; `loss_sd`, its deviation over repeats (NaN for one); `loss_ci_low` and `loss_ci_high`,
         its interval over speakers; `uar` of the model as it is.
     """
-    whole = _rows(outcomes, AS_IS, clips)
-    rows = [
-        {"model": model, "descriptors": name, **_loss(whole, _rows(outcomes, name, clips), evaluation)}
-        for name in outcomes[0].values
-        if name != AS_IS
-    ]
+    rows = []
+    for name in outcomes[0].values:
+        if name != AS_IS:
+            exchanged = [one.values[name] for one in outcomes]
+            as_is = [np.broadcast_to(one.values[AS_IS], one.values[name].shape) for one in outcomes]
+            whole, changed = (rows_of_draws(outcomes, clips, each) for each in (as_is, exchanged))
+            losses = _loss(whole, changed, len(exchanged[0]), evaluation)
+            rows.append({"model": model, "descriptors": name, **losses})
     return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
 
 
-def _loss(whole: pd.DataFrame, exchanged: pd.DataFrame, evaluation: EvaluationParameters) -> dict[str, Any]:
-    n_repeats = exchanged["repeat"].nunique()
-    # Each repeat of each seed stands for a seed of its own: the same model predicts again.
-    alone = pd.concat([whole.assign(repeat=repeat) for repeat in range(n_repeats)], ignore_index=True)
-    first, second = (
-        table.assign(seed=table["seed"] * n_repeats + table["repeat"]) for table in (alone, exchanged)
-    )
-    losses = POINTS * (_pooled(first) - _pooled(second)).reshape(-1, n_repeats)
+def _loss(
+    whole: pd.DataFrame, changed: pd.DataFrame, n_repeats: int, evaluation: EvaluationParameters
+) -> dict[str, Any]:
+    uar = seed_scores(whole)
+    losses = POINTS * (uar - seed_scores(changed)).to_numpy().reshape(-1, n_repeats)
     by_repeat = losses.mean(axis=0)
     return {
-        "uar": float(_pooled(whole).mean()),
-        **difference_in_points("loss", first, second, evaluation),
+        "uar": float(uar.iloc[::n_repeats].mean()),
+        **difference_in_points("loss", whole, changed, evaluation),
         "loss": float(by_repeat.mean()),
         "loss_sd": float(by_repeat.std(ddof=1)) if n_repeats > 1 else math.nan,
         "n_clips": whole["clip_id"].nunique(),
         "n_repeats": n_repeats,
     }
-
-
-def _pooled(table: pd.DataFrame) -> np.ndarray:
-    """UAR of the pooled folds of each seed, shape [n_seeds]."""
-    return uar(count_by_group(table, class_names(table)).matrices.sum(axis=0))
-
-
-def _rows(outcomes: Sequence[Outcome], name: str, clips: pd.DataFrame) -> pd.DataFrame:
-    """Make a row for each clip, seed and repeat of what was predicted with `name` exchanged."""
-    return pd.concat(
-        [
-            outcome.rows(predicted, clips, outcome.seed).assign(repeat=repeat)
-            for outcome in outcomes
-            for repeat, predicted in enumerate(outcome.values[name])
-        ],
-        ignore_index=True,
-    )

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ import pandas as pd
 from affetto.audio.conditions import AnyCondition, Excerpt
 from affetto.corpora.sources.files import find_recordings
 from affetto.evaluation.parameters import EvaluationParameters, Stranger, StrangeRecordings
-from affetto.evaluation.significance import share_interval
+from affetto.evaluation.uncertainty import share_interval
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import Experiment, lot, subset, tested_clips
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
@@ -193,7 +193,8 @@ def stranger_row(
     -------
     dict
         `auroc_novelty`, `auroc_doubt`, with `_ci_low` and `_ci_high` (jackknife), `n_strangers`,
-        `n_held_out` and an empty `note`. NaN where nothing is told, intervals also where there is one group.
+        `n_held_out` and an empty `note`. NaN where a model has no such value, intervals also where there is
+        one group.
     """
     found: dict[str, Any] = {}
     for measure in MEASURES:
@@ -225,98 +226,74 @@ def _auroc(
     strangers: pd.DataFrame,
     held_out: pd.DataFrame,
     measure: str,
-    parameters: EvaluationParameters,
+    evaluation: EvaluationParameters,
     *,
     same_groups: bool,
 ) -> tuple[float, float, float]:
-    """Return the AUROC and the ends of its interval."""
+    """Return the AUROC, mean over seeds, and its interval; NaN where nothing is known."""
     first, second = (table[table[measure].notna()] for table in (strangers, held_out))
     if first.empty or second.empty:
         return math.nan, math.nan, math.nan
-    units = _units(second["group"])
+    units = _units(pd.concat([first["group"], second["group"]]) if same_groups else second["group"])
     own = units if same_groups else _units(first["group"])
-    pairs = [
-        _Pairs.count(first[first["seed"] == seed], second[second["seed"] == seed], measure, own, units)
-        for seed in sorted(set(second["seed"]))
-    ]
-    own_weights, weights = _without_each(_n(own)), _without_each(_n(units))
-    if same_groups:
-        samples = [_mean_auroc(pairs, weights, weights)]
-    else:
-        samples = [
-            _mean_auroc(pairs, own_weights, np.ones((len(own_weights), weights.shape[1]))),
-            _mean_auroc(pairs, np.ones((len(weights), own_weights.shape[1])), weights),
-        ]
+    pairs = np.stack(
+        [
+            _count_pairs(first[first["seed"] == seed], second[second["seed"] == seed], measure, own, units)
+            for seed in sorted(set(second["seed"]))
+        ],
+        axis=1,
+    )
+    samples = []
+    for won, total in _with_and_without(pairs, same_groups=same_groups):
+        shares = np.divide(won, total, out=np.full(won.shape, np.nan), where=total > 0)
+        samples.append(np.asarray(shares.mean(axis=0)))
     n_clips = min(first["clip_id"].nunique(), second["clip_id"].nunique())
-    interval = share_interval(*samples, n_clips=n_clips, confidence=parameters.confidence)
+    interval = share_interval(*samples, n_clips=n_clips, confidence=evaluation.confidence)
     return float(samples[0][0]), interval.low, interval.high
 
 
-def _without_each(n_units: int) -> Array:
-    """Weights of all units, then of all but each, [1 + n_units, n_units]."""
-    return np.concatenate([np.ones((1, n_units)), 1 - np.eye(n_units)])
-
-
 def _units(groups: pd.Series[Any]) -> dict[str, int]:
-    """Deal groups to the units that are drawn: each its own, as long as they are not too many."""
+    """Deal groups to the units that are left out: each its own, as long as they are not too many."""
     return {name: i % _MOST_UNITS for i, name in enumerate(sorted(set(groups)))}
 
 
-def _n(units: dict[str, int]) -> int:
-    return max(units.values()) + 1
+def _count_pairs(
+    strangers: pd.DataFrame,
+    held_out: pd.DataFrame,
+    measure: str,
+    own: Mapping[str, int],
+    units: Mapping[str, int],
+) -> Array:
+    """Count pairs of a stranger and a held-out clip of one seed, by the units that they are of.
 
-
-def _codes(table: pd.DataFrame, units: dict[str, int]) -> npt.NDArray[np.int64]:
-    return np.array([units[name] for name in table["group"]], dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Pairs of a stranger and a held-out clip of one seed, by the units that they are of.
-
-    Attributes
-    ----------
-    won
-        Pairs in which the stranger has the greater value, ties half, [n_own, n_units].
-    own_sizes, sizes
-        Strangers and held-out clips of each unit, [n_own] and [n_units].
+    Returns
+    -------
+    ndarray
+        Shape [2, n_own, n_units]: pairs in which the stranger has the greater value, ties half; all pairs.
     """
-
-    won: Array
-    own_sizes: Array
-    sizes: Array
-
-    @classmethod
-    def count(
-        cls,
-        strangers: pd.DataFrame,
-        held_out: pd.DataFrame,
-        measure: str,
-        own: dict[str, int],
-        units: dict[str, int],
-    ) -> Self:
-        values, theirs = strangers[measure].to_numpy(), held_out[measure].to_numpy()
-        codes, of_theirs = _codes(strangers, own), _codes(held_out, units)
-        won = np.zeros((_n(own), _n(units)))
-        for unit in range(won.shape[1]):
-            usual = np.sort(theirs[of_theirs == unit])
-            beaten = (np.searchsorted(usual, values, "left") + np.searchsorted(usual, values, "right")) / 2
-            won[:, unit] = np.bincount(codes, weights=beaten, minlength=len(won))
-        own_sizes, sizes = (
-            np.bincount(each, minlength=n).astype(np.float64)
-            for each, n in zip((codes, of_theirs), won.shape, strict=True)
-        )
-        return cls(won, own_sizes, sizes)
+    n_own, n_units = max(own.values()) + 1, max(units.values()) + 1
+    values, usual = strangers[measure].to_numpy(), held_out[measure].to_numpy()
+    codes, of_usual = (
+        np.array([unit[name] for name in table["group"]], dtype=np.int64)
+        for table, unit in ((strangers, own), (held_out, units))
+    )
+    won = np.zeros((n_own, n_units))
+    for unit in range(n_units):
+        ordered = np.sort(usual[of_usual == unit])
+        beaten = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
+        won[:, unit] = np.bincount(codes, weights=beaten, minlength=n_own)
+    sizes = np.bincount(codes, minlength=n_own), np.bincount(of_usual, minlength=n_units)
+    return np.stack([won, np.outer(*sizes)])
 
 
-def _mean_auroc(pairs: Sequence[_Pairs], own_weights: Array, weights: Array) -> Array:
-    """Return the AUROC with units weighted, mean over seeds; NaN where a resample has no stranger.
+def _with_and_without(pairs: Array, *, same_groups: bool) -> list[Array]:
+    """Sum pairs [..., n_own, n_units] over all units, then over all but each, [..., 1 + n].
 
-    Shapes: weights [n_resamples, n_own] and [n_resamples, n_units].
+    Strangers of the same groups as the held-out clips are left out together with them; else there are two
+    independent samples, first the strangers', then the held-out clips'.
     """
-    shares = []
-    for each in pairs:
-        won = ((own_weights @ each.won) * weights).sum(axis=1)
-        total = (own_weights @ each.own_sizes) * (weights @ each.sizes)
-        shares.append(np.divide(won, total, out=np.full(len(won), np.nan), where=total > 0))
-    return np.asarray(np.mean(shares, axis=0))
+    total = pairs.sum(axis=(-2, -1))[..., np.newaxis]
+    rows, columns = pairs.sum(axis=-1), pairs.sum(axis=-2)
+    both = rows + columns - np.diagonal(pairs, axis1=-2, axis2=-1) if same_groups else None
+    left_out = [rows, columns] if both is None else [both]
+    return [np.concatenate([total, total - each], axis=-1) for each in left_out]

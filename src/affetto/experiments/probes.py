@@ -19,16 +19,16 @@ import pandas as pd
 from affetto.audio.conditions import AnyCondition
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
-from affetto.evaluation.metrics import per_seed, uar
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import difference_interval
+from affetto.evaluation.uncertainty import difference_interval
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
     FoldModel,
     ModelSpecification,
     fold_models,
-    read_features,
 )
+from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
 from affetto.models.estimator import load_estimator
@@ -96,21 +96,9 @@ class Outcome:
     values: Mapping[str, np.ndarray]
 
     def rows(self, predicted: np.ndarray, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
-        """Make a row for each predicted clip.
+        """Make a row `clip_id, group, fold, seed, label, predicted` for each clip that was predicted.
 
-        Parameters
-        ----------
-        predicted
-            int64 [n_clips], positions of classes; clips that were not predicted have no row.
-        clips
-            `emotion, group`, indexed by `clip_id`.
-        seed
-            A model that predicts again counts as a model of another seed, hence the argument.
-
-        Returns
-        -------
-        DataFrame
-            `clip_id, group, fold, seed, label, predicted`.
+        `predicted` int64 [n_clips] are positions of classes; `clips` has `emotion` and `group` by `clip_id`.
         """
         chosen = np.flatnonzero(predicted != NOT_PREDICTED)
         clip_ids = [self.clip_ids[i] for i in chosen]
@@ -140,6 +128,11 @@ class Outcome:
         )
 
 
+Compare = Callable[[str, Sequence[Outcome], pd.DataFrame, EvaluationParameters], pd.DataFrame]
+"""Makes the rows of a model in the table of a probe, from its name, what the probe found with the models of
+all its folds and seeds, `emotion` and `group` of the clips by `clip_id`, and how to score."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A probe, the model of one fold, and the clips; cheap to send to a worker."""
@@ -159,7 +152,7 @@ class Request:
         }
 
     def outcome(self) -> Outcome | None:
-        """Return what was found earlier; None when the model was not asked yet."""
+        """Return what was found earlier; None when the model has not run yet."""
         found = self.store.get(self.key())
         if found is None:
             return None
@@ -245,8 +238,8 @@ class Experiment:
 
     Attributes
     ----------
-    models, predictions
-        Specification and out-of-fold predictions of each model, by name.
+    models, results
+        Specification of each model, and what its cross-validation found, by name.
     features
         The features of all clips, by name.
     recordings, folds
@@ -256,7 +249,7 @@ class Experiment:
     """
 
     models: Mapping[str, ModelSpecification]
-    predictions: Mapping[str, pd.DataFrame]
+    results: Mapping[str, Mapping[str, Any]]
     features: Mapping[str, ClipFeatures]
     recordings: Recordings
     folds: pd.DataFrame
@@ -266,24 +259,8 @@ class Experiment:
 
     @cached_property
     def fold_models(self) -> dict[str, list[FoldModel]]:
-        """The models of all folds and seeds, by name.
-
-        Raises
-        ------
-        AffettoError
-            When one of them is missing, as in an evaluation long after the models were fitted.
-        """
-        return {
-            name: fold_models(
-                specification,
-                self.read_by(name),
-                self.recordings.clips,
-                self.folds,
-                experiment=self.parameters,
-                cache=self.cache,
-            )
-            for name, specification in self.models.items()
-        }
+        """The models of all folds and seeds, by name; an error where one is missing."""
+        return {name: fold_models(name, each, self.cache) for name, each in self.results.items()}
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -337,7 +314,7 @@ class Experiment:
         self,
         models: Sequence[str],
         make: Callable[[FoldModel, FeatureSet], Probe],
-        compare: Callable[..., pd.DataFrame],
+        compare: Compare,
         evaluation: EvaluationParameters,
         description: str,
     ) -> pd.DataFrame:
@@ -350,8 +327,7 @@ class Experiment:
         make
             Makes the probe of one fold from its model and the features of its test clips.
         compare
-            Makes the rows of a model from its name, the outcomes of all its folds and seeds, `clips` and
-            `evaluation`.
+            Makes the rows of a model.
         evaluation
             How to score.
         description
@@ -414,6 +390,22 @@ def lot(clip_id: str) -> str:
     return hashlib.blake2b(clip_id.encode(), digest_size=8).hexdigest()
 
 
+def rows_of_draws(
+    outcomes: Sequence[Outcome], clips: pd.DataFrame, draws: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Make a row for each predicted clip, seed and draw; see `Outcome.rows`.
+
+    `draws` has for each outcome the positions of classes, [n_draws, n_clips]. A draw stands for a seed of its
+    own, as the same model predicts again.
+    """
+    tables = [
+        outcome.rows(predicted, clips, outcome.seed * len(of_outcome) + draw)
+        for outcome, of_outcome in zip(outcomes, draws, strict=True)
+        for draw, predicted in enumerate(of_outcome)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def difference_in_points(
     name: str, first: pd.DataFrame, second: pd.DataFrame, evaluation: EvaluationParameters
 ) -> dict[str, float]:
@@ -422,10 +414,5 @@ def difference_in_points(
     Both tables have a row for each clip and seed; all three values are points.
     """
     low, high = difference_interval(first, second, confidence=evaluation.confidence)
-    value = mean_uar(first) - mean_uar(second)
+    value = mean_score(first) - mean_score(second)
     return {name: POINTS * value, f"{name}_ci_low": POINTS * low, f"{name}_ci_high": POINTS * high}
-
-
-def mean_uar(rows: pd.DataFrame) -> float:
-    """Return the UAR of the pooled folds, mean over seeds."""
-    return float(per_seed(rows, uar).mean())

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from affetto.audio.conditions import Condition
+from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import ModelSpecification
-from affetto.experiments.probes import Experiment, difference_in_points, mean_uar, subset, tested_clips
+from affetto.experiments.probes import Experiment, difference_in_points, subset, tested_clips
 from affetto.features.clip_features import FeatureSet
 
 ROBUSTNESS_COLUMNS = (
@@ -95,7 +96,7 @@ def _rows(
                 "trained_on": "yes" if _learnt(specification, condition) else "no",
             }
             if (model, name) in predicted:
-                clean = experiment.predictions[model]
+                clean = experiment.results[model]["predictions"]
                 row |= robustness_row(predicted[model, name], clean, evaluation)
             else:
                 row |= unknown_row(reasons[name] or "no clip could be degraded")
@@ -133,7 +134,7 @@ def robustness_row(
     clean = predictions.merge(changed[key], on=key, validate="one_to_one")
     degraded = clean.drop(columns="predicted")
     degraded = degraded.merge(changed[[*key, "predicted"]], on=key, validate="one_to_one")
-    row = {"uar": mean_uar(degraded), "uar_clean": mean_uar(clean)}
+    row = {"uar": mean_score(degraded), "uar_clean": mean_score(clean)}
     row |= difference_in_points("change", degraded, clean, evaluation)
     row["change"] = round(row["change"], _DIGITS)
     return {**row, "n_clips": clean["clip_id"].nunique(), "note": ""}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.palette import FAINT, INK, PALETTE, canvas, tidy
+from affetto.evaluation.figures import FAINT, INK, PALETTE, canvas, tidy
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.voice import (
     PROBABILITY,

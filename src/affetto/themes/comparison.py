@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.significance import enough_groups, holm, signed_interval, swap_test
+from affetto.evaluation.uncertainty import enough_groups, holm, signed_interval, swap_test
 
 RETRIEVED = 10
 AGREEMENT = ("theme_ami", "theme_nmi", "theme_purity")

@@ -16,7 +16,8 @@ import pandas as pd
 
 from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.experiments.folds import fold_parts, join_folds, run_missing
+from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes.baselines import (
     CLASSIFIERS,
@@ -122,16 +123,31 @@ def make_folds_to_run(
     AffettoError
         When there is none.
     """
-    table = folds.merge(clips[["clip_id", "emotion", "theme", "group"]], on="clip_id", validate="one_to_one")
-    table = table[table["emotion"].notna() & table["clip_id"].isin(features.clip_ids)]
-    table = table.sort_values("clip_id", ignore_index=True)
-    chosen = features.select(list(table["clip_id"]))
-    numbers = sorted(set(table["fold"]) - {-1})
-    made = [Fold(chosen, table, int(number), parameters, store) for number in numbers]
-    usable = [fold for fold in made if len(fold.train) and len(fold.test)]
-    if not usable:
+    chosen, table = join_folds(features, clips, folds, columns=("theme",))
+    made = [Fold(chosen, table, number, parameters, store) for number in fold_parts(table)]
+    if not made:
         raise AffettoError("No fold has both training and test clips for themes: check the split's protocol.")
-    return usable
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class _FoldWork:
+    """What is computed of a fold, and the key that its result is cached under."""
+
+    function: Callable[[Fold], Mapping[str, Any]]
+    fold: Fold
+    key: Mapping[str, Any]
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the cached result, or None."""
+        return self.fold.store.get(self.key)
+
+    def run(self) -> None:
+        """Compute and cache the result."""
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        with threadpool_limits(limits=1):
+            self.fold.store.put(self.key, self.function(self.fold))
 
 
 def frequent_labels(table: pd.DataFrame, fewest: int) -> pd.Series:
@@ -241,9 +257,9 @@ def _run_folds(
     what: str,
     read: set[str],
     executor: ExecutorParameters,
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """Run `function` on the folds whose result is not stored yet, in parallel, and return all results."""
-    keys = []
+    work = []
     for fold in folds:
         parameters = fold.parameters
         settings = {
@@ -252,22 +268,8 @@ def _run_folds(
             "evaluation": parameters.evaluation.model_dump(mode="json", include=read),
         }
         labels = [None if pd.isna(label) else label for label in fold.table["theme"]]
-        keys.append(fold.key(what, **settings, labels=labels))
-    missing = [i for i, fold in enumerate(folds) if fold.store.get(keys[i]) is None]
-    if missing:
-        tasks = [(function, folds[i], keys[i]) for i in missing]
-        sizes = [len(folds[i].test) for i in missing]
-        map_shards(_run_fold, tasks, executor, description=what.replace("_", " "), total_units=sizes)
-    results = [fold.store.get(key) for fold, key in zip(folds, keys, strict=True)]
-    return [result for result in results if result is not None]
-
-
-def _run_fold(task: tuple[Callable[[Fold], Mapping[str, Any]], Fold, dict[str, Any]]) -> None:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    function, fold, key = task
-    with threadpool_limits(limits=1):
-        fold.store.compute(key, lambda: function(fold))
+        work.append(_FoldWork(function, fold, fold.key(what, **settings, labels=labels)))
+    return run_missing(work, executor, what.replace("_", " "), units=[len(fold.test) for fold in folds])
 
 
 def fold_words(fold: Fold) -> AudioWords:

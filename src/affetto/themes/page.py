@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from affetto.evaluation.palette import INK, PALETTE, canvas, grid, tidy
+from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
 from affetto.page_template import page_template
 from affetto.themes.musical import TERMS, UNITS
 from affetto.themes.parameters import ThemeParameters

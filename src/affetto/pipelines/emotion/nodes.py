@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,16 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
-from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_task
+from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_model, score_task
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.scores import score_predictions
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
     ModelSpecification,
     calibrated_model,
     cross_validate,
-    read_features,
     temperature_of,
 )
+from affetto.experiments.folds import read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
 from affetto.experiments.probes import Experiment, Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -116,8 +116,8 @@ def cross_validate_model(
     Returns
     -------
     tuple
-        `predictions`, `random_predictions`, `histories` and `attention` as in `CrossValidation`, and
-        `metrics`, scores and cost; folder of the model that was fitted on all clips.
+        `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
+        and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
     gap = experiment.leakage_gap
     found = cross_validate(
@@ -134,13 +134,15 @@ def cross_validate_model(
         copies=_own_copies(specification, copies),
     )
     model = calibrated_model(found, _learnt_from(name, corpus, clips))
-    scores = score_predictions(found.predictions, evaluation)
+    scores = score_model(found.predictions, evaluation)
+    known = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
     results = {
         "predictions": found.predictions,
         "random_predictions": found.random_predictions,
         "histories": found.histories,
         "attention": found.attention,
-        "metrics": {**scores, **found.cost},
+        "models": found.models,
+        "metrics": {**known, **found.cost},
     }
     return results, model
 
@@ -235,7 +237,7 @@ def run_probes(
     Parameters
     ----------
     evaluation, experiment, executor, cache, corpus, clips, folds, features
-        What to ask; and all as cross-validation had it.
+        What is changed, and how it is scored; all else as cross-validation had it.
     side, models
         The side and its models.
     results
@@ -243,7 +245,7 @@ def run_probes(
     """
     fitted = Experiment(
         models,
-        {name: results[f"results__{name}"]["predictions"] for name in models},
+        {name: results[f"results__{name}"] for name in models},
         features,
         Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
         folds,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.experiments.cross_validate import read_features
+from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.theme.nodes import read_by_themes

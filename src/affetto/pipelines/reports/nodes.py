@@ -9,27 +9,35 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import proposed_model
-from affetto.evaluation.enrolment_report import enrolment_illustration, enrolment_tables
-from affetto.evaluation.highlight_report import highlight_tables
-from affetto.evaluation.illustrations import (
-    attention_illustration,
-    group_illustration,
-    importance_illustration,
-    score_illustrations,
-    training_illustration,
+from affetto.evaluation.figures import (
+    Illustration,
+    comparison_figure,
+    confusion_figure,
+    illustrate,
+    reliability_figure,
+    training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.report import Illustration, render_report
-from affetto.evaluation.report_tables import group_tables, importance_tables, measure_tables, stranger_tables
-from affetto.evaluation.robustness import robustness_cells
-from affetto.evaluation.robustness_figure import robustness_illustration
+from affetto.evaluation.probe_figures import (
+    attention_examples_figure,
+    enrolment_figure,
+    groups_figure,
+    importance_figure,
+    robustness_figure,
+)
+from affetto.evaluation.report import render_report
+from affetto.evaluation.tables import (
+    enrolment_tables,
+    group_tables,
+    highlight_tables,
+    importance_tables,
+    measure_tables,
+    robustness_tables,
+    stranger_tables,
+)
 from affetto.features.clip_features import ClipFeatures
 
-_DRAWN = {
-    "importance": importance_illustration,
-    "enrolment": enrolment_illustration,
-    "robustness": robustness_illustration,
-}
+_DRAWN = {"importance": importance_figure, "enrolment": enrolment_figure, "robustness": robustness_figure}
 _PROBES = ("importance", "enrolment", "highlights", "strangers", "robustness")
 _TABLES = ("comparison", "groups", "discovery", *_PROBES)
 
@@ -55,27 +63,31 @@ def draw_task(
     tuple
         Figures, and tables by name; models are in the order of the comparison.
     """
-    comparison = results["comparison"]
+    comparison, groups = results["comparison"], _groups(results)
     predictions = _by_model(results["predictions"])
-    figures = {
-        **score_illustrations(comparison, _ordered(predictions, comparison), n_bins=evaluation.n_bins),
-        "groups": group_illustration(_groups(results)),
+    ordered = _ordered(predictions, comparison)
+    drawn = {
+        "comparison": comparison_figure(comparison),
+        "confusion": confusion_figure(ordered),
+        "reliability": reliability_figure(ordered, n_bins=evaluation.n_bins),
+        "groups": groups_figure(groups),
     }
     histories = _by_model(results.get("histories", pd.DataFrame()))
     if histories:
-        figures["training"] = training_illustration(histories)
+        drawn["training"] = training_figure(histories)
     roles = dict(zip(comparison["model"], comparison["role"], strict=True))
     attention, proposed = results.get("attention", pd.DataFrame()), proposed_model(roles)
+    spectrograms = features.get("log_mel")
     if len(attention) and proposed in predictions:
-        figures["attention"] = attention_illustration(
-            attention, predictions[str(proposed)], features.get("log_mel")
-        )
-    for name, illustrate in _DRAWN.items():
+        drawn["attention"] = attention_examples_figure(attention, predictions[str(proposed)], spectrograms)
+    for name, draw in _DRAWN.items():
         table = results.get(name, pd.DataFrame())
         if len(table) and not _reason(table):
-            figures[name] = illustrate(table)
+            drawn[name] = draw(table)
+    under = "" if spectrograms is None else " Under it the log-mel spectrogram of the clip."
+    figures = {name: illustrate(name, figure, under=under) for name, figure in drawn.items()}
     tables = {name: results[name] for name in _TABLES if name in results}
-    return figures, tables | {"groups": _groups(results)}
+    return figures, tables | {"groups": groups}
 
 
 def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **inputs: Any) -> dict[str, str]:
@@ -126,6 +138,7 @@ def _report(
         protocol=split.title,
         parameters=evaluation,
         discovery=tables.get("discovery"),
+        first_tables=robustness_tables(probed["robustness"]),
         tables=[
             *measure_tables(comparison),
             *group_tables(tables["groups"]),
@@ -134,7 +147,6 @@ def _report(
             *highlight_tables(probed["highlights"]),
             *stranger_tables(probed["strangers"]),
         ],
-        robustness=robustness_cells(probed["robustness"]),
         unmeasured=list(reasons.values()),
     )
 

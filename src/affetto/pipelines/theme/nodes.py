@@ -14,7 +14,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import score_task
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.cross_validate import read_features
+from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import cut_highlights
 from affetto.parallel import ExecutorParameters

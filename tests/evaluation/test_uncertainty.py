@@ -12,8 +12,8 @@ from sklearn.metrics import balanced_accuracy_score
 from statsmodels.stats.proportion import proportion_confint
 
 from affetto.errors import AffettoError
-from affetto.evaluation import counts
-from affetto.evaluation.significance import (
+from affetto.evaluation import metrics
+from affetto.evaluation.uncertainty import (
     difference_interval,
     holm,
     paired,
@@ -46,10 +46,10 @@ def enumerated_p(label, first, second, units):
 
 def test_count_scores_agree_with_the_table_scores(simulate):
     table = simulate(1.0)
-    matrices = counts.count_by_group(table, counts.class_names(table)).matrices.sum(axis=(0, 1))
+    matrices = metrics.count_by_group(table, metrics.class_names(table)).sum(axis=(0, 1))
 
-    assert counts.uar(matrices) == pytest.approx(balanced_accuracy_score(table["label"], table["predicted"]))
-    assert counts.wa(matrices) == pytest.approx((table["label"] == table["predicted"]).mean())
+    assert metrics.uar(matrices) == pytest.approx(balanced_accuracy_score(table["label"], table["predicted"]))
+    assert metrics.wa(matrices) == pytest.approx((table["label"] == table["predicted"]).mean())
 
 
 def test_groups_of_one_clip_have_the_exact_interval_of_a_share(make_predictions):
@@ -166,7 +166,7 @@ def test_exact_permutation_by_group_equals_enumeration(make_predictions, rows):
 def test_drawn_permutations_come_close_to_the_exact_ones(simulate, metric, monkeypatch):
     models = simulate(1.6, 1, n_groups=9), simulate(1.2, 2, n_groups=9)
     exact = permutation_test(*models, metric=metric)
-    monkeypatch.setattr("affetto.evaluation.significance.EXACT_LIMIT", 0)
+    monkeypatch.setattr("affetto.evaluation.uncertainty.EXACT_LIMIT", 0)
 
     assert permutation_test(*models, metric=metric, n_permutations=20_000) == pytest.approx(exact, abs=0.02)
 

@@ -31,11 +31,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.evaluation.bins import binned_error, bins_by_group
-from affetto.evaluation.counts import (
-    COUNT_METRICS,
+from affetto.evaluation.metrics import (
+    METRICS,
     Array,
     MetricName,
+    binned_error,
+    bins_by_group,
     check_predictions,
     class_names,
     count_by_group,
@@ -74,8 +75,8 @@ def score_interval(
     Interval
         NaN at both ends when there is only one group: nothing is known of other groups then.
     """
-    counts = count_by_group(check_predictions(predictions), class_names(predictions)).matrices
-    scores = _with_and_without(counts, COUNT_METRICS[metric])
+    counts = count_by_group(check_predictions(predictions), class_names(predictions))
+    scores = _with_and_without(counts, METRICS[metric])
     return share_interval(scores, n_clips=_effective_clips(counts), confidence=confidence)
 
 
@@ -98,8 +99,8 @@ def difference_interval(
     as for `score_interval`.
     """
     ours, theirs = paired(first, second)
-    classes, score = class_names(ours, theirs), COUNT_METRICS[metric]
-    counts = [count_by_group(table, classes).matrices for table in (ours, theirs)]
+    classes, score = class_names(ours, theirs), METRICS[metric]
+    counts = [count_by_group(table, classes) for table in (ours, theirs)]
     differences = _with_and_without(counts[0], score) - _with_and_without(counts[1], score)
     return signed_interval(differences, n_clips=_effective_clips(counts[0]), confidence=confidence)
 
@@ -191,8 +192,8 @@ def permutation_test(
     ours, theirs = paired(first, second)
     if not enough_groups(ours["group"].nunique(), n_tests=n_tests, alpha=alpha):
         return np.nan
-    classes, score = class_names(ours, theirs), COUNT_METRICS[metric]
-    counts = [count_by_group(table, classes).matrices for table in (ours, theirs)]
+    classes, score = class_names(ours, theirs), METRICS[metric]
+    counts = [count_by_group(table, classes) for table in (ours, theirs)]
     totals, moved = [each.sum(axis=0) for each in counts], counts[1] - counts[0]
 
     def difference(swapped: npt.NDArray[np.bool_]) -> Array:
