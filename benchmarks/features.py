@@ -39,27 +39,21 @@ from timing import heading, least, row
 from affetto.audio.decode import read_audio
 from affetto.audio.formats import AUDIO_EXTENSIONS, MIDI_EXTENSIONS
 from affetto.audio.midi import render_score
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.lld import extract_opensmile
-from affetto.features.mfcc import extract_mfcc
-from affetto.features.midterm import extract_midterm
-from affetto.features.parameters import (
+from affetto.features.extract import extract
+from affetto.features.table import (
     LogMelParameters,
     MfccParameters,
     MidtermParameters,
     OpenSmileParameters,
 )
-from affetto.features.spectrogram import extract_log_mel
-from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
 
 PROJECT = Path(__file__).resolve().parents[1]
 NKULULEKO = PROJECT / ".nkululeko/bin/python"
 FIRST_CALL = """
 import numpy as np
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import {kind}
-extract_in_memory([(np.full(48_000, 0.01, np.float32), 16_000)], ["a"], {kind}())
+from affetto.features.table import {kind}
+{kind}().extract(np.full(48_000, 0.01, np.float32), 16_000)
 """
 KINDS = {"mfcc": MfccParameters, "log_mel": LogMelParameters, "functionals": OpenSmileParameters}
 RATE_HZ, WORKERS = 16_000, 2
@@ -115,7 +109,7 @@ def time_spectra(paths: list[Path], audio_s: float, repeat: int) -> None:
 
     def ours(path: Path) -> tuple[np.ndarray, np.ndarray]:
         first, second = (read_audio(path, sample_rate_hz=kind.sample_rate_hz) for kind in (mfcc, log_mel))
-        return extract_mfcc(*first, mfcc), extract_log_mel(*second, log_mel)
+        return mfcc.extract(*first), log_mel.extract(*second)
 
     def theirs(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return librosa_mfcc(path, mfcc), librosa_log_mel(path, log_mel)
@@ -135,14 +129,12 @@ def time_music(paths: list[Path], repeat: int) -> None:
     """Time what the music models read, with decoding: frames of MFCC and more, and mid-term features."""
     mfcc = MfccParameters(**_configured("music", "mfcc"))
     midterm = MidtermParameters(**_configured("music", "midterm"))
-    extract_midterm(*read_audio(paths[0], sample_rate_hz=midterm.sample_rate_hz), midterm)
+    midterm.extract(*read_audio(paths[0], sample_rate_hz=midterm.rate_hz))
     audio_s = sum(soundfile.info(path).duration for path in paths)
     frames_cpu, midterm_cpu = least(
         [
-            lambda: [extract_mfcc(*read_audio(p, sample_rate_hz=mfcc.sample_rate_hz), mfcc) for p in paths],
-            lambda: [
-                extract_midterm(*read_audio(p, sample_rate_hz=midterm.sample_rate_hz), midterm) for p in paths
-            ],
+            lambda: [mfcc.extract(*read_audio(p, sample_rate_hz=mfcc.rate_hz)) for p in paths],
+            lambda: [midterm.extract(*read_audio(p, sample_rate_hz=midterm.rate_hz)) for p in paths],
         ],
         repeat=repeat,
     )
@@ -156,11 +148,11 @@ def time_opensmile(paths: list[Path], audio_s: float, arguments: argparse.Namesp
     signals = [read_audio(path)[0] for path in paths]
     smile, parameters = smile_of("ComParE_2016"), OpenSmileParameters()
     run_cpp(smile, signals[0], RATE_HZ)
-    extract_opensmile(signals[0], RATE_HZ, parameters)
+    parameters.extract(signals[0], RATE_HZ)
     cpp, ours, package = least(
         [
             lambda: [run_cpp(smile, signal, RATE_HZ) for signal in signals],
-            lambda: [extract_opensmile(signal, RATE_HZ, parameters) for signal in signals],
+            lambda: [parameters.extract(signal, RATE_HZ) for signal in signals],
             lambda: [smile.process_signal(signal, RATE_HZ) for signal in signals],
         ],
         repeat=arguments.repeat,
@@ -171,7 +163,7 @@ def time_opensmile(paths: list[Path], audio_s: float, arguments: argparse.Namesp
     row("affetto, time over that of the C++ code", ours / cpp, "x", at_most=1.1)
     row("opensmile package, process_signal", audio_s / package, "x real time")
     heading("ComParE_2016 functionals of files, stored (wall time)")
-    values = [extract_opensmile(signal, RATE_HZ, parameters)[0] for signal in signals]
+    values = [parameters.extract(signal, RATE_HZ)[0] for signal in signals]
     walls = {n: time_files(paths, n, audio_s, values, arguments) for n in (1, WORKERS)}
     row(f"affetto, {WORKERS} workers over one", walls[1] / walls[WORKERS], "x", at_least=1.8)
 
@@ -182,12 +174,12 @@ def time_files(
     """Time whole extractions of files by so many workers and return affetto's, s."""
     clips = pd.DataFrame({"clip_id": [path.stem for path in paths], "path": [path.name for path in paths]})
     executor = ExecutorParameters(n_jobs=n_workers, progress=False)
-    plan = ExtractionPlan("functionals", clips, paths[0].parent, OpenSmileParameters(), executor)
+    wanted = {"functionals": OpenSmileParameters()}
     smile = smile_of("ComParE_2016", n_workers)
 
     def affetto() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            run_plan(plan, FeatureStore(Path(folder)))
+            extract(clips, paths[0].parent, wanted, Path(folder), executor)
 
     affetto()  # starts the workers
     functions = [affetto, lambda: smile.process_files(paths)]

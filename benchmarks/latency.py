@@ -21,16 +21,13 @@ from timing import heading, row, spread
 from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import (
-    describe,
-    dimensions_of,
-    extract_one,
-    hop_of,
-    parse_description,
-    sample_rate_of,
-)
-from affetto.features.parameters import FeatureParameters, LogMelParameters, OpenSmileParameters
 from affetto.features.recording import extract_recording, extract_together
+from affetto.features.table import (
+    FeatureParameters,
+    LogMelParameters,
+    OpenSmileParameters,
+    parse_description,
+)
 from affetto.models.base import Estimator
 from affetto.models.export import export_model, interpreter
 from affetto.models.registry import build_estimator, load_estimator
@@ -60,7 +57,7 @@ def main() -> int:
 def print_latency(recording: Path, model: Estimator, runs: int) -> None:
     """Print the time from file to probabilities and that of each step."""
     wanted = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
-    rates = {sample_rate_of(parameters) for parameters in wanted.values()}
+    rates = {parameters.rate_hz for parameters in wanted.values()}
     samples = {rate: read_audio(recording, sample_rate_hz=rate)[0] for rate in rates}
     opensmile = {name: p for name, p in wanted.items() if isinstance(p, OpenSmileParameters)}
     spectra = {name: p for name, p in wanted.items() if name not in opensmile}
@@ -80,7 +77,7 @@ def print_latency(recording: Path, model: Estimator, runs: int) -> None:
     _print_spread(steps, runs)
     if len(opensmile) > 1:
         heading("openSMILE, a run for each feature, for comparison")
-        alone = {name: lambda p=p: extract_one(samples[RATE_HZ], RATE_HZ, p) for name, p in opensmile.items()}
+        alone = {name: lambda p=p: p.extract(samples[RATE_HZ], RATE_HZ) for name, p in opensmile.items()}
         _print_spread(alone, runs)
 
 
@@ -128,12 +125,12 @@ def fit_to_noise(folder: Path) -> Estimator:
     y = [emotion for emotion in EMOTIONS for _ in range(2)]
     features = {}
     for name, parameters in kinds.items():
-        hop_s, names = hop_of(parameters), dimensions_of(parameters)
+        hop_s, names = parameters.frame_s, parameters.dimensions()
         n_frames = 1 if hop_s is None else round(DURATION_S / hop_s)
         arrays = [rng.normal(size=(n_frames, len(names))) for _ in y]
         features[name] = ClipFeatures.from_arrays(
             name, [str(i) for i in range(len(y))], arrays, dimensions=names, hop_s=hop_s,
-            parameters=describe(parameters),
+            parameters=parameters.describe(),
         )  # fmt: skip
     groups = [str(i // 2 % 4) for i in range(len(y))]  # enough speakers for kinds of voices
     build_estimator("crnn_lld", {"crnn": {"epochs": 1, "lld_windows": {}}}).fit(

@@ -16,10 +16,8 @@ from affetto.audio.decode import read_audio
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.extractors import extract_one, sample_rate_of
-from affetto.features.parameters import FeatureParameters
-from affetto.features.store import FeatureStore
+from affetto.features.extract import extract
+from affetto.features.table import FeatureParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 
@@ -82,10 +80,9 @@ def _timed(times: dict[str, float], name: str, function: Callable[[], Any]) -> A
 def _extract(root: Path, paths: pd.Series, features: Sequence[FeatureParameters]) -> None:
     for parameters in features:
         for path in paths:
-            samples, rate = read_audio(root / path, sample_rate_hz=sample_rate_of(parameters))
-            extract_one(samples, rate, parameters)
+            samples, rate = read_audio(root / path, sample_rate_hz=parameters.rate_hz)
+            parameters.extract(samples, rate)
 
 
 def _fill(folder: Path, clips: pd.DataFrame, root: Path, features: Mapping[str, FeatureParameters]) -> None:
-    for name, parameters in features.items():
-        run_plan(ExtractionPlan(name, clips, root, parameters, _ONE), FeatureStore(folder / name))
+    extract(clips, root, features, folder, _ONE)

@@ -14,7 +14,7 @@ import opensmile
 from opensmile.core.config import config
 from opensmile.core.smile import OpenSMILE
 
-from affetto.features.parameters import LogMelParameters, MfccParameters
+from affetto.features.table import LogMelParameters, MfccParameters
 
 _SCRIPT = Path(__file__).with_name("nkululeko_opensmile.py")
 

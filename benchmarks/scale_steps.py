@@ -14,9 +14,9 @@ from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.clip_features import FeatureSet
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import MfccParameters
+from affetto.features.extract import extract
 from affetto.features.store import FeatureStore
+from affetto.features.table import MfccParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.themes.bags import AudioWords, count_words
@@ -74,7 +74,7 @@ class Run:
     def features(self) -> None:
         """Extract MFCC into a store; what is there already is not computed again."""
         clips = pd.read_parquet(self.folder / "audited.parquet")
-        run_plan(ExtractionPlan("mfcc", clips, self.root, MFCC, self.executor), self.store)
+        extract(clips, self.root, {"mfcc": MFCC}, self.folder, self.executor)
 
     def codebook(self) -> None:
         """Learn the audio words."""

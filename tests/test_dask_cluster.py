@@ -14,10 +14,9 @@ import pytest
 import soundfile
 
 from affetto.errors import AffettoError
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import LogMelParameters
-from affetto.features.shards import SHARD_FOLDER
-from affetto.features.store import FeatureStore
+from affetto.features.extract import extract
+from affetto.features.log_mel import LogMelParameters
+from affetto.features.store import SHARD_FOLDER
 from affetto.parallel import ExecutorParameters, Lost, iterate_shards, map_items, map_shards
 
 pytest.importorskip("distributed")
@@ -71,8 +70,8 @@ def cluster(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def plan_for(tmp_path_factory):
-    """A plan of 160 clips of 4 s, 20 shards, for any executor."""
+def extract_by(tmp_path_factory):
+    """Return a function that extracts a feature of 160 clips of 4 s, in 20 shards."""
     root = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(0)
     paths = [f"{i:03d}.wav" for i in range(160)]
@@ -80,19 +79,18 @@ def plan_for(tmp_path_factory):
         soundfile.write(root / path, 0.1 * rng.standard_normal(64_000), 16_000)
     clips = pd.DataFrame({"clip_id": [f"c/{path}" for path in paths], "path": paths})
     clips["content_hash"] = clips["clip_id"]
-    return lambda executor: ExtractionPlan("log_mel", clips, root, LogMelParameters(), executor)
+    return lambda executor, stores: extract(clips, root, {"mel": LogMelParameters()}, stores, executor)["mel"]
 
 
-def test_a_worker_killed_midway_changes_nothing(cluster, plan_for, tmp_path):
-    here, there = FeatureStore(tmp_path / "here"), FeatureStore(tmp_path / "there")
-    run_plan(plan_for(ALONE), here)
+def test_a_worker_killed_midway_changes_nothing(cluster, extract_by, tmp_path):
+    here = extract_by(ALONE, tmp_path / "here")
     victim = cluster.add_worker()
     cluster.add_worker()
     executor = ExecutorParameters(scheduler=cluster.address, progress=False)
     killed_at = []
 
     def kill_midway():
-        folder = there.root / SHARD_FOLDER
+        folder = tmp_path / "there/mel" / SHARD_FOLDER
         while len(list(folder.glob("*.arrow"))) < 3:
             time.sleep(0.01)
         victim.kill()
@@ -100,12 +98,12 @@ def test_a_worker_killed_midway_changes_nothing(cluster, plan_for, tmp_path):
 
     killer = threading.Thread(target=kill_midway, daemon=True)
     killer.start()
-    report = run_plan(plan_for(executor), there)
+    there = extract_by(executor, tmp_path / "there")
     killer.join(timeout=5)
     assert killed_at and killed_at[0] < 20
-    assert (report.computed, report.reused, report.failures) == (160, 0, {})
-    assert there.features().fingerprint == here.features().fingerprint
-    for a, b in zip(there.features(), here.features(), strict=True):
+    assert (there.computed, there.reused, there.failures) == (160, 0, {})
+    assert there.features.fingerprint == here.features.fingerprint
+    for a, b in zip(there.features, here.features, strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -7,11 +7,10 @@ import sys
 
 LISTEN = """
 import numpy as np
-from affetto.features.lld import extract_opensmile
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.table import OpenSmileParameters
 noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32")
 parameters = OpenSmileParameters(feature_set="eGeMAPSv02", level="functionals")
-print("functionals", extract_opensmile(noise, 16000, parameters).shape)
+print("functionals", parameters.extract(noise, 16000).shape)
 """
 
 

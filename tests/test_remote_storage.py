@@ -18,8 +18,8 @@ from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.features import FeaturesDataset
 from affetto.error_messages import explain
 from affetto.errors import AffettoError
-from affetto.features.extraction import ExtractionPlan, extract, run_plan
-from affetto.features.parameters import LogMelParameters
+from affetto.features.extract import extract
+from affetto.features.log_mel import LogMelParameters
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters, end_workers
 from affetto.results import CacheParameters, ResultStore
@@ -103,9 +103,12 @@ def run(root: str, store: str, audit_store: str, executor):
     clips = index_corpus(parameters, TAXONOMY, side="voice")
     memo = ResultStore(as_path(audit_store))
     clips, rejected = audit_clips(clips, parameters.root, AuditParameters(), executor, store=memo)
-    plan = ExtractionPlan("log_mel", clips, parameters.root, LogMelParameters(), executor)
-    report = run_plan(plan, FeatureStore(as_path(store)))
-    return clips, rejected, FeatureStore(as_path(store)).features(), report
+    found = log_mel(clips, parameters.root, store, executor)
+    return clips, rejected, found.features, found
+
+
+def log_mel(clips, root, stores, executor=ALONE):
+    return extract(clips, root, {"log_mel": LogMelParameters()}, as_path(stores), executor)["log_mel"]
 
 
 @pytest.mark.parametrize("place", ["s3", "memory"])
@@ -128,29 +131,28 @@ def test_a_corpus_elsewhere_gives_what_it_gives_here(place, corpus, tmp_path, re
 
 @pytest.mark.parametrize("place", ["s3", "memory"])
 def test_a_store_elsewhere_is_collected(place, tmp_path, request, corpus):
-    store = FeatureStore(as_path(f"{request.getfixturevalue(place)}/collected"))
+    address = f"{request.getfixturevalue(place)}/collected"
+    store = FeatureStore(as_path(address) / "log_mel")
     clips = pd.DataFrame({"clip_id": [f"c/{i}" for i in range(8)]})
     clips = clips.assign(path=[f"sad/{i} 声 'sad'.wav" for i in range(8)], content_hash=clips["clip_id"])
-    run_plan(ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE), store)
-    first = store.features()
-    run_plan(ExtractionPlan("log_mel", clips[2:5], corpus, LogMelParameters(), ALONE), store)
+    first = log_mel(clips, corpus, address).features
+    log_mel(clips[2:5], corpus, address)
     assert (store.usage().rows_used, store.usage().rows_unused, store.usage().shards) == (3, 5, 1)
-    assert store.collect().rows == 5
+    assert store.collect()[0] == 5
     assert (store.usage().rows_used, store.usage().rows_unused, store.usage().shards) == (3, 0, 1)
     for i, array in enumerate(store.features(), start=2):
         np.testing.assert_array_equal(array, first[i])
 
 
 def test_values_from_elsewhere_are_mapped_from_a_copy_that_may_be_deleted(memory, tmp_path, corpus):
-    store = FeatureStore(as_path(f"{memory}/store"))
     clips = pd.DataFrame({"clip_id": ["c"], "path": ["sad/0 声 'sad'.wav"]})
-    run_plan(ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE), store)
-    values = store.features()[0]
+    features = log_mel(clips, corpus, f"{memory}/store").features
+    values = features[0]
     assert values.base is not None
     (copy,) = (tmp_path / "cache").rglob("*.arrow")
-    assert copy.name in {path.name for path in as_path(f"{memory}/store/shards").iterdir()}
+    assert copy.name in {path.name for path in as_path(f"{memory}/store/log_mel/shards").iterdir()}
     copy.unlink()
-    np.testing.assert_array_equal(values, store.features()[0])
+    np.testing.assert_array_equal(values, features[0])
 
 
 def test_recordings_elsewhere_decode_as_here(memory, corpus, monkeypatch):
@@ -218,8 +220,7 @@ def test_results_elsewhere_are_found_again(place, request):
 def test_features_in_a_store_elsewhere_are_a_catalog_entry(place, request, corpus, tmp_path):
     address = request.getfixturevalue(place)
     clips = pd.DataFrame({"clip_id": ["c"], "path": ["sad/0 声 'sad'.wav"]})
-    plan = ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE)
-    features = extract(plan, as_path(f"{address}/store"))
+    features = log_mel(clips, corpus, f"{address}/store").features
     for note in (f"{address}/voice.json", str(tmp_path / "voice.json")):
         dataset = FeaturesDataset(filepath=note)
         assert not dataset.exists()
@@ -247,9 +248,8 @@ def test_a_scheme_that_is_not_known_or_not_installed(monkeypatch):
 
 def test_a_bucket_that_is_not_there(s3, corpus):
     clips = pd.DataFrame({"clip_id": ["c"], "path": ["sad/0 声 'sad'.wav"]})
-    plan = ExtractionPlan("log_mel", clips, corpus, LogMelParameters(), ALONE)
     with pytest.raises(AffettoError, match="bucket does not exist"):
-        run_plan(plan, FeatureStore(as_path("s3://nobody/store")))
+        log_mel(clips, corpus, "s3://nobody/store")
     with pytest.raises(AffettoError, match="not there"):
         index_corpus(CorpusParameters(source="folders", root="s3://nobody/corpus"), TAXONOMY, side="voice")
 

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 import yaml
 
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import LogMelParameters, MfccParameters
+from affetto.features.extract import extract as extract_clips
 from affetto.features.store import FeatureStore
+from affetto.features.table import LogMelParameters, MfccParameters
 from affetto.parallel import ExecutorParameters
 
 HEADER = "feature side clips extracted set aside unused shards size planned state"
@@ -54,8 +54,8 @@ def extract(project, clips):
     def run(feature, n_clips=4, **changed):
         own = kinds[feature](**{**parameters[feature], **changed})
         executor = ExecutorParameters(n_jobs=1, progress=False)
-        plan = ExtractionPlan(feature, clips[:n_clips], project / "data/01_raw/mine", own, executor)
-        run_plan(plan, FeatureStore(project / "data/04_feature/voice" / feature))
+        root, stores = project / "data/01_raw/mine", project / "data/04_feature/voice"
+        extract_clips(clips[:n_clips], root, {feature: own}, stores, executor)
 
     return run
 

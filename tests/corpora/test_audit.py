@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
-from affetto.corpora import sweep
 from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
+from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
 from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters
+from affetto.corpora.scan import _deal
 from affetto.corpora.segments import cut_segments
-from affetto.corpora.summary import summarise_audit
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
@@ -190,17 +190,18 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
     assert third["duration_s"].iloc[0] == pytest.approx(0.6)
 
 
-def test_a_new_file_leaves_most_shards_as_they_are(tmp_path):
+def test_a_new_file_leaves_most_shards_as_they_are():
     paths = [f"{index}.wav" for index in range(300)]
 
     def shards(names):
-        return {tuple(path for path, *_ in shard) for shard in sweep._Shards(table(names), tmp_path)}
+        clips = table(names)
+        return {tuple(clips["path"].iloc[rows]) for rows in _deal(clips)}
 
     before, after = shards(paths), shards([*paths, "new.wav"])
 
     assert len(before) == 8
     assert len(after - before) == 1
-    assert sorted(sum(after, ())) == sorted(str(tmp_path / path) for path in [*paths, "new.wav"])
+    assert sorted(sum(after, ())) == sorted([*paths, "new.wav"])
 
 
 def test_workers_measure_what_this_process_measures(tmp_path):

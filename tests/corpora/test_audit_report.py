@@ -1,4 +1,4 @@
-"""What the audit says of a corpus: known findings in figures, words, picture and page."""
+"""What the audit says of a corpus: known corpora in figures, words, pictures and page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.corpora.findings import log_summary, notes_of, warnings_of
+from affetto.corpora.audit_report import (
+    LISTED,
+    log_summary,
+    notes_of,
+    render_audit,
+    summarise_audit,
+    warnings_of,
+)
 from affetto.corpora.parameters import AuditParameters
-from affetto.corpora.report import render_audit
-from affetto.corpora.summary import LISTED, summarise_audit
 
 AUDIT = AuditParameters()
 
@@ -53,7 +58,7 @@ def changed(clips, column, changes):
     return clips.assign(**{column: values})
 
 
-def test_a_tidy_corpus_has_no_findings():
+def test_a_tidy_corpus_has_nothing_to_look_at():
     summary = summarise(table())
 
     assert json.loads(json.dumps(summary)) == summary

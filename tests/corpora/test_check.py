@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from affetto.corpora.check import check_corpus
-from affetto.corpora.describe import choose_side, describe_source, find_source, list_sources
+from affetto.corpora.describe import check_corpus, choose_side, describe_source, find_source, list_sources
 from affetto.corpora.index import index_corpus, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES

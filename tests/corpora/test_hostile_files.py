@@ -19,9 +19,8 @@ from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
 from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import MfccParameters
-from affetto.features.store import FeatureStore
+from affetto.features.extract import extract
+from affetto.features.mfcc import MfccParameters
 from affetto.parallel import ExecutorParameters
 from affetto.storage import as_path
 
@@ -201,12 +200,11 @@ def test_names_and_reasons_survive_parquet_and_csv(audited, tmp_path):
 def test_what_is_accepted_is_extracted(hostile, audited, tmp_path):
     kept = audited[1]
 
-    plan = ExtractionPlan("mfcc", kept, hostile[0], MfccParameters(), TWO)
-    report = run_plan(plan, FeatureStore(tmp_path))
+    found = extract(kept, hostile[0], {"mfcc": MfccParameters()}, tmp_path, TWO)["mfcc"]
 
-    assert report.failures == {}
-    assert report.computed == len(kept)
-    assert all(np.isfinite(values).all() for values in FeatureStore(tmp_path).features())
+    assert found.failures == {}
+    assert found.computed == len(kept)
+    assert all(np.isfinite(values).all() for values in found.features)
 
 
 def test_damaged_files_are_cut_or_judged_whole(tmp_path):

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import files
-from affetto.corpora.sources.tables import join_titles, leading_tags, read_ragged
-from affetto.corpora.sources.valence_arousal import QUADRANTS, label_ratings, quadrant
+from affetto.corpora.sources.music_tags import JAMENDO_THEMES
+from affetto.corpora.sources.tables import (
+    QUADRANTS,
+    join_titles,
+    label_ratings,
+    leading_tags,
+    quadrant,
+    read_ragged,
+)
 from affetto.errors import AffettoError
 from affetto.storage import as_path
 
@@ -86,10 +93,12 @@ def test_no_rating_no_quadrant(rating):
 
 @pytest.mark.parametrize("rating", ["9.5", "0", "high"])
 def test_a_rating_outside_its_scale_is_named_with_its_table(tmp_path, rating):
-    valence = pd.Series(["5", rating, None], name="valence_mean")
+    table = pd.DataFrame({"valence_mean": ["5", rating, None]})
 
     with pytest.raises(AffettoError, match=f"v.csv has a valence_mean of '{rating}'.* from 1 to 9"):
-        label_ratings(valence, valence, low=1, high=9, middle=0, table=tmp_path / "v.csv")
+        label_ratings(
+            table, tmp_path / "v.csv", valence="valence_mean", arousal="valence_mean", low=1, high=9, middle=0
+        )
 
 
 def test_the_leading_tag_is_the_most_frequent_of_the_corpus():
@@ -115,29 +124,6 @@ def test_ragged_tables_in_latin_1(tmp_path):
     assert read_ragged(tmp_path / "t.csv") == [["a", "b"], ["Für, Elise", "x", "y"]]
 
 
-def test_vgmidi_is_its_labelled_phrases_grouped_by_game(corpus):
-    clips = by_stem(corpus("vgmidi"))
-
-    assert emotions(corpus("vgmidi")) == {
-        "A_NES_Game 'n A_Cave_0": "tense",
-        "A_NES_Game 'n A_Cave_1": "sad",
-        "B_N64_Game B_Town_0": "calm",
-    }
-    assert clips["group"].tolist() == ["Game 'n A", "Game 'n A", "Game B"]
-    assert clips["title"].iloc[2] == "Game B: Town"
-
-
-def test_deam(corpus):
-    clips = by_stem(corpus("deam"))
-
-    assert clips["emotion"].to_dict() == {"1001": "happy", "2": "sad", "2001": "tense", "7": "calm"}
-    # Three years, three headers; tabs and capitals differ, `n/a` is no artist, song 7 is in no table.
-    assert clips["group"].tolist() == ["the ann", "the ann", "deam/2001", "deam/7"]
-    assert clips["theme"].fillna("").tolist() == ["Rock", "Blues", "Pop", ""]
-    assert clips["tags"].tolist() == [["Rock"], ["Blues"], ["Pop"], []]
-    assert clips["title"].fillna("").tolist() == ["the ann: Two", "The Ann: One, two", "Three", ""]
-
-
 def test_the_middle_of_deam_is_left_unlabelled(corpus):
     # Song 1001 is 0.1 of half the scale from the centre in valence, 2001 is 0.25.
     assert emotions(corpus("deam", middle=0.2)) == {"1001": "", "2": "sad", "2001": "tense", "7": "calm"}
@@ -153,27 +139,6 @@ def test_deam_without_metadata(corpus, trees):
     assert clips["emotion"].notna().all()
 
 
-def test_pmemo(corpus):
-    clips = by_stem(corpus("pmemo"))
-
-    assert clips["emotion"].fillna("").tolist() == ["calm", "tense", ""]
-    assert clips["group"].tolist() == ["ann", "pmemo/4", "pmemo/5"]
-    assert clips["title"].fillna("").tolist() == ["Ann: Good Song", "Bad", ""]
-
-
-def test_emotify_counts_votes(corpus):
-    clips = by_stem(corpus("emotify"))
-
-    assert clips["emotion"].fillna("").to_dict() == {
-        "classical/1": "calm",  # tenderness and calmness tie, and mean the same
-        "rock/1": "",  # tension and sadness tie
-        "rock/100": "happy",  # power, by two votes to one
-        "rock/2": "",  # nobody felt anything
-    }
-    assert clips["theme"].tolist() == ["classical", "rock", "rock", "rock"]
-    assert clips["group"].tolist() == clips["clip_id"].tolist()
-
-
 def test_emotify_with_its_own_nine_classes(lay_out, trees, taxonomy, tmp_path):
     root = lay_out(tmp_path, trees["emotify"])
     names = taxonomy["labels"]["emotify"]
@@ -185,71 +150,16 @@ def test_emotify_with_its_own_nine_classes(lay_out, trees, taxonomy, tmp_path):
     assert clips["emotion"].fillna("").tolist() == ["", "", "power", ""]
 
 
-def test_mtg_jamendo(corpus):
-    clips = by_stem(corpus("mtg_jamendo"))
-
-    assert clips["emotion"].fillna("").to_dict() == {"track_0000948": "", "track_1376256": "calm"}
-    assert clips["group"].tolist() == ["artist_000087", "artist_490499"]
-    assert clips["tags"].tolist() == [["sad", "film", "happy"], ["relaxing", "film", "corporate"]]
-    assert clips["theme"].tolist() == ["film", "film"]
-    assert clips["official_split"].tolist() == ["test", "train"]
-    assert clips["path"].iloc[0].endswith("48/948.low.mp3")
-
-
 def test_no_theme_of_mtg_jamendo_carries_an_emotion(taxonomy):
-    from affetto.corpora.sources.mtg_jamendo import THEMES
-
     meanings = taxonomy["labels"]["mtg_jamendo"]
     assert len(meanings) == 59
-    assert {meanings[theme] for theme in THEMES} == {None}
-
-
-def test_gtzan_has_genres_and_no_emotions(corpus):
-    clips = by_stem(corpus("gtzan"))
-
-    assert clips["theme"].to_dict() == {"blues.00000": "blues", "hiphop.00099": "hiphop"}
-    assert clips["emotion"].isna().all()
-    assert clips["group"].tolist() == clips["clip_id"].tolist()
-
-
-def test_soundtracks_of_one_album_are_one_group_in_both_sets(corpus):
-    clips = by_stem(corpus("soundtracks"))
-
-    assert clips["emotion"].fillna("").to_dict() == {
-        "set1/001": "happy",
-        "set1/181": "",  # HIGH VALENCE
-        "set1/190": "",  # SURPRISE
-        "set2/001": "tense",
-        "set2/105": "",
-    }
-    assert clips["group"].tolist() == [
-        "shallow grave",
-        "pride and prejudice",
-        "soundtracks/set1/190",
-        "shallow grave",
-        "pride and prejudice",
-    ]
-    assert clips["tags"].iloc[3] == ["ANGER_HIGH"]
+    assert {meanings[theme] for theme in JAMENDO_THEMES} == {None}
 
 
 def test_one_set_of_the_soundtracks_is_enough(corpus, trees):
     files = {name: text for name, text in trees["soundtracks"].items() if "et2" in name}
 
     assert emotions(corpus("soundtracks", files=files)) == {"set2/001": "tense", "set2/105": ""}
-
-
-def test_cal500(corpus):
-    clips = by_stem(corpus("cal500"))
-
-    assert clips["emotion"].fillna("").to_dict() == {"ann-a,_b": "happy", "ann-e": "sad", "chi-lites-c_d": ""}
-    assert clips["group"].tolist() == ["ann", "ann", "chi-lites"]
-    assert clips["tags"].tolist() == [
-        ["Happy", "Cool Jazz", "Rock"],
-        ["Sad"],
-        ["Happy", "Calming / Soothing", "Rock"],
-    ]
-    assert clips["theme"].fillna("").tolist() == ["Rock", "", "Rock"]
-    assert clips["title"].tolist() == ["ann: a, b", "ann: e", "chi-lites: c d"]
 
 
 def test_words_of_cal500_are_spelt_as_in_its_vocabulary(taxonomy):

@@ -25,56 +25,10 @@ def by_id(clips):
     return clips.set_index("clip_id")
 
 
-def test_iemocap_takes_sentences_and_else_parts_of_dialogues(corpus):
-    clips = by_id(corpus("iemocap"))
-
-    assert clips["emotion"].fillna("").to_dict() == {
-        "iemocap/Ses01F_impro01_F000": "neutral",
-        "iemocap/Ses01F_impro01_F001": "",  # frustration
-        "iemocap/Ses01F_impro01_M000": "happiness",  # excitement
-        "iemocap/Ses02M_script01_1b_FXX1": "sadness",
-        "iemocap/Ses02M_script01_1b_M004": "anger",
-    }
-    assert clips["group"].tolist() == ["Ses01F", "Ses01F", "Ses01M", "Ses02F", "Ses02M"]
-    assert clips["tags"].tolist() == [["improvised"]] * 3 + [["scripted"]] * 2
-    assert [path.split("/")[-1] for path in clips["path"]] == [
-        "Ses01F_impro01_F000.wav",
-        "Ses01F_impro01.wav",
-        "Ses01F_impro01.wav",
-        "Ses02M_script01_1b_FXX1.flac",
-        "Ses02M_script01_1b_M004.flac",
-    ]
-    assert clips[["start_s", "end_s"]].fillna(-1).to_numpy().tolist() == [
-        [-1, -1],
-        [14.8872, 18.0175],
-        [10.01, 11.3925],
-        [-1, -1],
-        [-1, -1],
-    ]
-
-
 def test_rare_emotions_of_iemocap_come_back_by_the_label_map(corpus):
     clips = by_id(corpus("iemocap", label_map={"fru": "anger"}))
 
     assert clips.loc["iemocap/Ses01F_impro01_F001", "emotion"] == "anger"
-
-
-def test_meld_names_clips_by_split_and_leaves_out_what_has_no_recording(corpus, caplog):
-    clips = by_id(corpus("meld"))
-
-    assert clips[["emotion", "group", "official_split"]].T.to_dict("list") == {
-        "meld/dev/dia0_utt0": ["happiness", "Joey", "validation"],
-        "meld/test/dia0_utt0": ["anger", "Rachel", "test"],
-        "meld/train/dia0_utt0": ["fear", "Rachel", "train"],
-        "meld/train/dia0_utt1": ["neutral", "Guest", "train"],
-    }
-    assert clips["path"].tolist() == [
-        "dev_splits_complete/dia0_utt0.mp3",
-        "output_repeated_splits_test/dia0_utt0.wav",
-        "train/train_splits/dia0_utt0.wav",
-        "train/train_splits/dia0_utt1.flac",
-    ]
-    assert "1 of 5 annotated clips of MELD have no recording and are left out: train/dia1_utt0" in caplog.text
 
 
 def test_dialogues_of_meld_keep_the_official_split_whole(corpus):
@@ -97,23 +51,6 @@ def test_videos_of_meld_are_no_recordings(corpus, trees):
 
     with pytest.raises(AffettoError, match=r"None of the 5 .* extract their sound first.* `ffmpeg -i"):
         corpus("meld", files=videos)
-
-
-def test_msp_podcast_splits_speakers_and_labels(corpus, caplog):
-    clips = by_id(corpus("msp_podcast"))
-    clips.index = clips.index.str.removeprefix("msp_podcast/MSP-PODCAST_")
-
-    assert clips["emotion"].fillna("").to_dict() == {
-        "0001_0008": "neutral",
-        "0001_0019": "",  # no agreement
-        "0023_0047": "anger",
-        "0023_0048": "contempt",
-        "0100_0001": "sadness",
-    }
-    assert clips["group"].tolist() == [*["speaker 127"] * 2, *["MSP-PODCAST_0023"] * 2, "speaker 9"]
-    assert clips["official_split"].fillna("").tolist() == ["test", "train", "train", "validation", ""]
-    assert clips.loc["0100_0001", "tags"] == ["Test2"]
-    assert "1 of 6 annotated clips of MSP-Podcast have no recording" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -313,20 +250,6 @@ def test_a_database_without_its_media(corpus, trees):
 def test_a_file_that_is_no_header_of_a_database(corpus):
     with pytest.raises(AffettoError, match="not the header of an audformat database"):
         corpus("audb", files={"db.yaml": "name: small\n"})
-
-
-def test_tracks_of_mirdata(corpus, caplog):
-    clips = by_id(corpus("mirdata"))
-
-    assert clips["emotion"].fillna("").to_dict() == {
-        "mirdata/track_0000948": "happy",
-        "mirdata/track_0000950": "sad",
-        "mirdata/track_0000951": "",
-    }
-    assert clips["group"].tolist() == ["artist_000087", "artist_000087", "artist_000088"]
-    assert clips["tags"].iloc[0] == ["background", "happy"]
-    assert clips["official_split"].tolist() == ["train", "validation", "test"]
-    assert "1 of 4 annotated clips of mirdata's" in caplog.text
 
 
 def test_mirdata_reads_a_relative_root(corpus, tmp_path, monkeypatch):

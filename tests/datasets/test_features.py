@@ -10,8 +10,8 @@ from kedro.io import DatasetError
 
 from affetto.datasets.features import FeaturesDataset
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.extraction import ExtractionPlan, extract
-from affetto.features.parameters import MfccParameters
+from affetto.features.extract import extract
+from affetto.features.mfcc import MfccParameters
 from affetto.parallel import ExecutorParameters
 
 
@@ -26,8 +26,8 @@ def extracted(tmp_path):
         clips = pd.DataFrame({"clip_id": [f"c/{name}" for name in names]})
         clips = clips.assign(path=[f"{name}.wav" for name in names])
         alone = ExecutorParameters(n_jobs=1, progress=False)
-        plan = ExtractionPlan("mfcc", clips, tmp_path, MfccParameters(n_mfcc=n_mfcc), alone)
-        return extract(plan, tmp_path / store)
+        wanted = {"mfcc": MfccParameters(n_mfcc=n_mfcc)}
+        return extract(clips, tmp_path, wanted, tmp_path / store, alone)["mfcc"].features
 
     return make
 
@@ -48,7 +48,7 @@ def test_what_lies_in_the_stores_is_loaded_by_name(extracted, tmp_path):
 
 
 def test_a_project_that_was_moved_finds_its_features_from_any_folder(extracted, tmp_path, monkeypatch):
-    saved = {"mfcc": extracted("project/04/mfcc"), "far": extracted("disk/mfcc")}
+    saved = {"mfcc": extracted("project/04"), "far": extracted("disk")}
     monkeypatch.chdir(tmp_path / "project")
     FeaturesDataset(filepath="04/voice.json").save(saved)
 

@@ -7,8 +7,7 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.experiments.descriptors import LLD_GROUPS, columns_by_group, group_of
-from affetto.features.extractors import dimensions_of
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.opensmile import OpenSmileParameters
 
 # Weninger et al. 2013, table of the LLD: 4 energy, 6 voicing, 55 spectral of which 14 are MFCC.
 LLD = {"energy": 4, "voicing": 6, "spectral": 41, "cepstral": 14}
@@ -17,7 +16,7 @@ LLD = {"energy": 4, "voicing": 6, "spectral": 41, "cepstral": 14}
 @pytest.fixture(scope="module")
 def names():
     def of(feature_set, level):
-        return dimensions_of(OpenSmileParameters(feature_set=feature_set, level=level))
+        return OpenSmileParameters(feature_set=feature_set, level=level).dimensions()
 
     return of
 

@@ -25,8 +25,8 @@ from affetto.experiments.probe_tables import probe_table
 from affetto.experiments.probes import Experiment, Recordings, choose_clips
 from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import MfccParameters
+from affetto.features.extract import extract
+from affetto.features.mfcc import MfccParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters
 
@@ -165,8 +165,8 @@ def tones(tmp_path_factory):
     clips = table([f"toy/{i}" for i in range(12)], ["calm", "tense"] * 6, 3)
     clips = clips.assign(path=[f"{i}.wav" for i in range(12)], fold=np.arange(12) // 6)
     kind = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160)
-    paths = [root / path for path in clips["path"]]
-    return root, clips, {"mfcc": extract_in_memory(paths, list(clips["clip_id"]), kind, name="mfcc")}
+    stores = tmp_path_factory.mktemp("stores")
+    return root, clips, {"mfcc": extract(clips, root, {"mfcc": kind}, stores, HERE)["mfcc"].features}
 
 
 TONE_MODELS = {
@@ -299,7 +299,7 @@ def test_models_are_asked_once(request, monkeypatch, name):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(probes, "load_estimator", refuse)
-    monkeypatch.setattr("affetto.features.degraded.extract_together", refuse)
+    monkeypatch.setattr("affetto.features.extract.extract_together", refuse)
 
     pd.testing.assert_frame_equal(probe_table(fitted, evaluation(), name), first)
 

@@ -8,10 +8,11 @@ import pytest
 import soundfile
 
 from affetto.features.clip_features import as_keys
-from affetto.features.plan_file import Description, StoredPlan
-from affetto.features.store import FeatureStore
+from affetto.features.store import Description, FeatureStore, Plan
 
-DESCRIPTION = Description("x", ("a", "b"), 0.01, {"extractor": "x", "version": 1})
+DESCRIPTION = Description(
+    name="x", dimensions=("a", "b"), hop_s=0.01, parameters={"extractor": "x", "version": 1}
+)
 
 
 def make_signal(sample_rate_hz: int, seconds: float, seed: int = 0) -> np.ndarray:
@@ -47,10 +48,9 @@ def key_of(clip_id: str) -> str:
     return hashlib.blake2b(clip_id.encode(), digest_size=16).hexdigest()
 
 
-def save_plan(store: FeatureStore, ids: list[str], reasons: dict[int, str] | None = None) -> None:
-    """Make these clips the plan, each with the place that its key has."""
-    keys = as_keys([key_of(i) for i in ids])
-    store.write_plan(StoredPlan(ids, keys, store.index().find(keys), reasons or {}, DESCRIPTION))
+def save_plan(store: FeatureStore, ids: list[str], reasons: dict[str, str] | None = None) -> None:
+    """Make these clips the plan."""
+    store.write_plan(Plan(ids, as_keys([key_of(i) for i in ids]), reasons or {}, DESCRIPTION))
 
 
 def fill(store: FeatureStore, sizes: list[int], cut: int) -> tuple[list[str], list[np.ndarray]]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.clip_features import ClipFeatures, FeatureSet, join_copies
 
 N = 7
 IDS = [f"c/{i}" for i in range(N)]
@@ -89,7 +89,6 @@ def test_align_keeps_common_clips_in_order():
     aligned = FeatureSet.align(features, ["c/4", "c/0", "c/2"])
     assert aligned.clip_ids == ("c/4", "c/2")
     assert (len(aligned), aligned.n_clips, list(aligned)) == (2, 2, ["a", "b"])
-    assert aligned.parameters == {"a": {"n": 2}, "b": {"n": 2}}
 
 
 def test_a_set_of_other_clips_is_refused():
@@ -105,3 +104,40 @@ def test_set_takes_and_selects_all_features():
     assert features.take([3, 1])["b"].clip_ids == ("c/3", "c/1")
     assert features.take([3, 1]).fingerprint == features.select(["c/3", "c/1"]).fingerprint
     assert features.take([3, 1]).fingerprint != features.take([1, 3]).fingerprint
+
+
+def features(ids, offset):
+    frames = [np.full((i + 1, 2), offset + i, np.float32) for i in range(len(ids))]
+    return FeatureSet({"a": ClipFeatures.from_arrays("a", ids, frames, hop_s=0.01)})
+
+
+def test_copies_follow_the_clips_and_know_their_originals():
+    clips = features(["x", "y", "z"], 0).take([2, 0])
+    joined, origins = join_copies(clips, {"noisy": features(["x", "y", "z"], 100)})
+    assert joined.clip_ids == ("z", "x", "z#noisy", "x#noisy")
+    assert origins.tolist() == [0, 1, 0, 1]
+    assert [float(clip[0, 0]) for clip in joined["a"]] == [2.0, 0.0, 102.0, 100.0]
+    assert joined["a"].n_frames.tolist() == [3, 1, 3, 1]
+
+
+def test_a_clip_without_a_copy_has_none_and_copies_of_other_clips_are_left_out():
+    joined, origins = join_copies(features(["x", "y"], 0), {"noisy": features(["y", "other"], 100)})
+    assert joined.clip_ids == ("x", "y", "y#noisy")
+    assert origins.tolist() == [0, 1, 1]
+
+
+def test_a_part_of_what_was_joined_reads_the_right_clips():
+    joined, _ = join_copies(
+        features(["x", "y"], 0), {"p": features(["x", "y"], 10), "q": features(["y"], 20)}
+    )
+    part = joined.take([4, 0, 3])
+    assert part.clip_ids == ("y#q", "x", "y#p")
+    assert [float(clip[0, 0]) for clip in part["a"]] == [20.0, 0.0, 11.0]
+    assert part.fingerprint != joined.fingerprint
+
+
+def test_without_copies_the_values_are_the_clips_own():
+    clips = features(["x", "y"], 0)
+    joined, origins = join_copies(clips, {})
+    assert joined.fingerprint == clips.fingerprint
+    assert origins.tolist() == [0, 1]

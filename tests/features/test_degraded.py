@@ -7,8 +7,8 @@ from affetto.audio.decode import UnreachableError
 from affetto.errors import AffettoError
 from affetto.features import degraded
 from affetto.features.clip_features import FeatureSet
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import LogMelParameters, MfccParameters
+from affetto.features.extract import extract as extract_clips
+from affetto.features.table import LogMelParameters, MfccParameters
 from affetto.parallel import ExecutorParameters
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
@@ -22,14 +22,11 @@ def condition(**entry):
     return TypeAdapter(Condition).validate_python(entry)
 
 
-@pytest.fixture
-def clean(corpus):
+@pytest.fixture(scope="module")
+def clean(corpus, tmp_path_factory):
     clips, root = corpus
-    chosen = clips.iloc[:6]
-    paths, ids = [root / path for path in chosen["path"]], list(chosen["clip_id"])
-    return FeatureSet(
-        {name: extract_in_memory(paths, ids, values, name=name) for name, values in PARAMETERS.items()}
-    )
+    found = extract_clips(clips[:6], root, PARAMETERS, tmp_path_factory.mktemp("clean"), HERE)
+    return FeatureSet({name: each.features for name, each in found.items()})
 
 
 def extract(clean, corpus, tmp_path, entry, executor=HERE, clips=None):
@@ -72,7 +69,7 @@ def test_copies_are_extracted_once(clean, corpus, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(degraded, "extract_together", refuse)
+    monkeypatch.setattr("affetto.features.extract.extract_together", refuse)
     again = extract(clean, corpus, tmp_path, {**entry, "tolerance": 3.0})
     one = extract(FeatureSet({"mfcc": clean["mfcc"].take([2, 0])}), corpus, tmp_path, entry)
 
@@ -116,7 +113,7 @@ def test_a_full_disk_leaves_no_copy_out(error, clean, corpus, tmp_path, monkeypa
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(degraded, "write_copy", fail)
+    monkeypatch.setattr("affetto.features.extract.write_copy", fail)
     with pytest.raises(AffettoError, match=r"cannot be copied .*run again"):
         extract(clean, corpus, tmp_path, {"kind": "stereo"})
 

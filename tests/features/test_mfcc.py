@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.features.mfcc import delta, dimensions_mfcc, extract_mfcc
-from affetto.features.parameters import MfccParameters
+from affetto.features.mfcc import delta
 from affetto.features.spectrum import prepare_samples
+from affetto.features.table import MfccParameters
 
 ALL = ("chroma", "contrast", "spectral", "onset")
 
@@ -28,7 +28,7 @@ def test_equal_to_librosa(signal, rate, n_fft, hop, n_mels, seconds):
     expected = librosa.feature.mfcc(
         y=samples, sr=rate, n_mfcc=20, n_fft=n_fft, hop_length=hop, n_mels=n_mels
     ).T
-    found = extract_mfcc(samples, rate, parameters)
+    found = parameters.extract(samples, rate)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
@@ -56,7 +56,7 @@ def test_delta_of_a_ramp_and_of_a_parabola():
 
 
 def columns(found, parameters, prefix):
-    names = dimensions_mfcc(parameters)
+    names = parameters.dimensions()
     return found[:, [i for i, name in enumerate(names) if name.startswith(prefix)]]
 
 
@@ -65,7 +65,7 @@ def test_extras_equal_librosa(signal):
     rng = np.random.default_rng(1)
     samples = signal(rate, 3.0) + (0.02 * rng.standard_normal(3 * rate)).astype(np.float32)
     parameters = MfccParameters(extras=ALL)
-    found = extract_mfcc(samples, rate, parameters)
+    found = parameters.extract(samples, rate)
     expected = {
         "chroma_": librosa.feature.chroma_stft(y=samples, sr=rate, tuning=0.0),
         "contrast_": librosa.feature.spectral_contrast(y=samples, sr=rate),
@@ -90,7 +90,7 @@ def test_extras_equal_librosa(signal):
 def test_a_pure_tone_has_its_pitch_class_and_centroid():
     t = np.arange(22_050) / 22_050
     parameters = MfccParameters(extras=("chroma", "spectral"))
-    found = extract_mfcc(0.5 * np.sin(2 * np.pi * 440 * t), 22_050, parameters)[5:-5]
+    found = parameters.extract(0.5 * np.sin(2 * np.pi * 440 * t), 22_050)[5:-5]
     assert np.all(columns(found, parameters, "chroma_").argmax(axis=1) == 9)  # A
     assert np.allclose(columns(found, parameters, "centroid_hz"), 440, atol=5)
     np.testing.assert_allclose(
@@ -103,23 +103,23 @@ def test_a_pure_tone_has_its_pitch_class_and_centroid():
 def test_any_length_and_rate_gives_finite_columns_as_named(n, rate, order):
     samples = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
     parameters = MfccParameters(delta_order=order, extras=ALL)
-    found = extract_mfcc(samples, rate, parameters)
+    found = parameters.extract(samples, rate)
     expected_frames = 1 + len(prepare_samples(samples, rate, 22_050)) // 512
-    assert found.shape == (expected_frames, len(dimensions_mfcc(parameters)))
+    assert found.shape == (expected_frames, len(parameters.dimensions()))
     assert np.isfinite(found).all()
 
 
 def test_silence_is_finite():
     parameters = MfccParameters(extras=ALL)
-    found = extract_mfcc(np.zeros(22_050, dtype=np.float32), 22_050, parameters)
+    found = parameters.extract(np.zeros(22_050, dtype=np.float32), 22_050)
     assert np.isfinite(found).all()
     assert np.all(columns(found, parameters, "rms_db") == -80)
 
 
 def test_a_long_clip_is_cut_into_blocks_without_seams(signal):
     samples = signal(22_050, 12.0)
-    whole = extract_mfcc(samples, 22_050, MfccParameters(delta_order=0))
-    part = extract_mfcc(samples[512 * 60 :], 22_050, MfccParameters(delta_order=0))
+    whole = MfccParameters(delta_order=0).extract(samples, 22_050)
+    part = MfccParameters(delta_order=0).extract(samples[512 * 60 :], 22_050)
     np.testing.assert_allclose(whole[70:200], part[10:140], atol=1e-2)
 
 
@@ -128,7 +128,7 @@ def test_a_long_clip_is_cut_into_blocks_without_seams(signal):
 )
 def test_unfit_recordings(samples, message):
     with pytest.raises(AffettoError, match=message):
-        extract_mfcc(samples, 22_050, MfccParameters())
+        MfccParameters().extract(samples, 22_050)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,16 @@ import opensmile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 
 from affetto.audio.decode import resample
 from affetto.errors import AffettoError
-from affetto.features.lld import dimensions_opensmile, extract_opensmile
-from affetto.features.parameters import OpenSmileParameters
+from affetto.features.opensmile import (
+    OpenSmileParameters,
+    correlation_names,
+    rank_correlations,
+)
+from affetto.features.table import parse_description
 
 KINDS = [
     ("ComParE_2016", "functionals", 6_373),
@@ -18,26 +23,27 @@ KINDS = [
 EGEMAPS = OpenSmileParameters(feature_set="eGeMAPSv02")
 
 
+@pytest.mark.parametrize(("seconds", "gain"), [(0.7, 1), (2.1, 3)])
 @pytest.mark.parametrize(("feature_set", "level", "n"), KINDS)
-def test_equal_to_opensmile_called_directly(signal, feature_set, level, n):
-    samples = signal(48_000, 0.7)
+def test_equal_to_opensmile_called_directly(signal, feature_set, level, n, seconds, gain):
+    samples = gain * signal(48_000, seconds)
     parameters = OpenSmileParameters(feature_set=feature_set, level=level)
     levels = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
     smile = opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[levels[level]])
     expected = smile.process_signal(np.clip(resample(samples, 48_000, 16_000), -1, 32_767 / 32_768), 16_000)
-    found = extract_opensmile(samples, 48_000, parameters)
+    found = parameters.extract(samples, 48_000)
     assert found.dtype == np.float32
     assert found.shape[1] == n
-    assert dimensions_opensmile(parameters) == tuple(expected.columns)
+    assert parameters.dimensions() == tuple(expected.columns)
     np.testing.assert_allclose(found, expected.to_numpy(), rtol=1e-6)
 
 
 def test_full_scale_does_not_wrap(signal):
     samples = signal(16_000, 0.7)
     full = samples / np.abs(samples).max()
-    nearly = extract_opensmile(full * np.float32(0.999), 16_000, EGEMAPS)
-    found = extract_opensmile(full, 16_000, EGEMAPS)
-    names = dimensions_opensmile(EGEMAPS)
+    nearly = EGEMAPS.extract(full * np.float32(0.999), 16_000)
+    found = EGEMAPS.extract(full, 16_000)
+    names = EGEMAPS.dimensions()
     pitch = names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
     assert abs(found[0, pitch] - nearly[0, pitch]) < 0.05
 
@@ -46,17 +52,50 @@ def test_full_scale_does_not_wrap(signal):
 @given(st.integers(1, 2_000), st.booleans())
 def test_any_short_clip_gives_finite_values(n, silent):
     samples = np.zeros(n) if silent else np.random.default_rng(n).uniform(-1, 1, n)
-    assert np.isfinite(extract_opensmile(samples, 16_000, EGEMAPS)).all()
+    assert np.isfinite(EGEMAPS.extract(samples, 16_000)).all()
 
 
 def test_50_ms_of_everything():
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
     for feature_set, level, n in KINDS:
-        found = extract_opensmile(samples, 16_000, OpenSmileParameters(feature_set=feature_set, level=level))
+        found = OpenSmileParameters(feature_set=feature_set, level=level).extract(samples, 16_000)
         assert found.shape[1] == n
         assert np.isfinite(found).all()
 
 
 def test_a_clip_of_over_ten_minutes_is_refused():
     with pytest.raises(AffettoError, match="segment_s"):
-        extract_opensmile(np.zeros(16_000 * 601, dtype=np.float32), 16_000, EGEMAPS)
+        EGEMAPS.extract(np.zeros(16_000 * 601, dtype=np.float32), 16_000)
+
+
+def test_they_are_spearmans_with_shared_ranks():
+    values = np.random.default_rng(0).normal(size=(50, 4)).round(1)  # rounding makes ties
+    expected = spearmanr(values).statistic[np.triu_indices(4, 1)]
+    np.testing.assert_allclose(rank_correlations(values)[0], expected, atol=1e-6)
+
+
+def test_a_monotone_change_of_a_descriptor_changes_nothing():
+    values = np.random.default_rng(1).normal(size=(30, 3))
+    np.testing.assert_array_equal(rank_correlations(values), rank_correlations(np.exp(3 * values) - 5))
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 7])
+def test_constant_descriptors_and_single_frames_give_zeros(n_frames):
+    values = np.column_stack([np.arange(n_frames), np.ones(n_frames), -np.arange(n_frames)])
+    found = rank_correlations(values)[0]
+    moving = -1.0 if n_frames > 1 else 0.0
+    np.testing.assert_allclose(found, [0.0, moving, 0.0], atol=1e-6)
+
+
+def test_names_are_in_the_order_of_the_values():
+    assert correlation_names(["a", "b", "c"]) == ("a~b", "a~c", "b~c")
+
+
+def test_opensmile_yields_them_as_a_level_of_its_own():
+    samples = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
+    parameters = OpenSmileParameters(level="correlations")
+    lld = OpenSmileParameters(level="lld").extract(samples, 16_000)
+    found = parameters.extract(samples, 16_000)
+    np.testing.assert_array_equal(found, rank_correlations(lld))
+    assert found.shape == (1, len(parameters.dimensions())) == (1, 2080)
+    assert parse_description(parameters.describe()) == parameters

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from affetto.features.extraction import ExtractionPlan, run_plan
-from affetto.features.parameters import LogMelParameters
-from affetto.features.status import Wanted, store_status
+from affetto.features.extract import extract as extract_clips
+from affetto.features.log_mel import LogMelParameters
+from affetto.features.status import store_status
 from affetto.features.store import FeatureStore
 from affetto.parallel import ExecutorParameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a run would extract."""
+
+    parameters: LogMelParameters | None
+    clips: pd.DataFrame | None
+    root: Path
+    other_roots: dict[str, Path] = dataclasses.field(default_factory=dict)
+
+
+def status_of(store, wanted):
+    return store_status(store, *vars(wanted).values())
+
 
 MEL = LogMelParameters()
 OTHER = LogMelParameters(n_mels=32)
@@ -29,12 +46,14 @@ def store(tmp_path):
 
 
 def extract(store, wanted):
-    executor = ExecutorParameters(n_jobs=1, progress=False)
-    run_plan(ExtractionPlan("log_mel", wanted.clips, wanted.root, wanted.parameters, executor), store)
+    executor, parameters = ExecutorParameters(n_jobs=1, progress=False), {store.root.name: wanted.parameters}
+    extract_clips(
+        wanted.clips, wanted.root, parameters, store.root.parent, executor, other_roots=wanted.other_roots
+    )
 
 
 def test_a_store_that_was_never_filled(store, few):
-    status = store_status(store, few)
+    status = status_of(store, few)
     assert (status.state, status.planned, status.planned_at) == ("never extracted", 0, None)
     assert status.usage.shards == 0
 
@@ -42,7 +61,7 @@ def test_a_store_that_was_never_filled(store, few):
 def test_a_fresh_store(store, few):
     before = datetime.now(UTC).replace(microsecond=0)
     extract(store, few)
-    status = store_status(store, few)
+    status = status_of(store, few)
     assert (status.state, status.findings) == ("fresh", ())
     assert (status.planned, status.extracted, status.set_aside) == (6, 6, {})
     assert (status.usage.rows_used, status.usage.rows_unused) == (6, 0)
@@ -60,11 +79,11 @@ def test_what_changed_is_said_and_a_run_mends_it(store, few):
         "parameters changed, clips changed": Wanted(OTHER, clips[:5], few.root),
     }
     for state, wanted in changes.items():
-        assert store_status(store, wanted).state == state
+        assert status_of(store, wanted).state == state
     for wanted in changes.values():
         extract(store, wanted)
-        assert store_status(store, wanted).state == "fresh"
-    assert store_status(store, few).state == "parameters changed, clips changed"
+        assert status_of(store, wanted).state == "fresh"
+    assert status_of(store, few).state == "parameters changed, clips changed"
 
 
 @pytest.mark.parametrize(
@@ -78,33 +97,32 @@ def test_what_changed_is_said_and_a_run_mends_it(store, few):
 )
 def test_every_change_of_the_clips_is_noticed(store, few, change):
     extract(store, few)
-    assert store_status(store, dataclasses.replace(few, clips=change(few.clips))).state == "clips changed"
+    assert status_of(store, dataclasses.replace(few, clips=change(few.clips))).state == "clips changed"
 
 
 def test_features_and_clips_that_the_project_no_longer_has(store, few):
     extract(store, few)
-    assert store_status(store, dataclasses.replace(few, parameters=None)).state == "not in the parameters"
-    assert store_status(store, dataclasses.replace(few, clips=None)).state == "no clip table"
+    assert status_of(store, dataclasses.replace(few, parameters=None)).state == "not in the parameters"
+    assert status_of(store, dataclasses.replace(few, clips=None)).state == "no clip table"
 
 
 def test_unused_rows_are_those_a_collection_removes(store, few):
     extract(store, few)
     fewer = dataclasses.replace(few, clips=few.clips[:2])
     extract(store, fewer)
-    usage = store_status(store, fewer).usage
+    usage = status_of(store, fewer).usage
     assert (usage.rows_used, usage.rows_unused) == (2, 4)
-    assert store.collect().rows == 4
-    assert store_status(store, fewer).usage.rows_unused == 0
-    assert store_status(store, fewer).state == "fresh"
+    assert store.collect()[0] == 4
+    assert status_of(store, fewer).usage.rows_unused == 0
+    assert status_of(store, fewer).state == "fresh"
 
 
 def test_reasons_of_another_corpus_are_without_its_paths(store, few, tmp_path):
     (tmp_path / "a.wav").touch()
     clips = few.clips[:2].assign(corpus=["other", "c"], path=["a.wav", few.clips["path"][1]])
     wanted = Wanted(MEL, clips, few.root, {"other": tmp_path})
-    executor = ExecutorParameters(n_jobs=1, progress=False)
-    run_plan(ExtractionPlan("log_mel", clips, few.root, MEL, executor, wanted.other_roots), store)
-    status = store_status(store, wanted)
+    extract(store, wanted)
+    status = status_of(store, wanted)
     assert status.set_aside == {"Cannot decode …: the file is empty (0 bytes).": 1}
     assert status.state == "fresh"
 
@@ -118,7 +136,7 @@ def test_reasons_are_counted_without_the_paths_of_clips(store, few, tmp_path):
     )
     wanted = Wanted(MEL, clips, tmp_path)
     extract(store, wanted)
-    status = store_status(store, wanted)
+    status = status_of(store, wanted)
     assert (status.planned, status.extracted) == (4, 1)
     assert list(status.set_aside.values()) == [2, 1]
     assert next(iter(status.set_aside)) == "Cannot decode …: the file is empty (0 bytes)."

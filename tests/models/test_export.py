@@ -10,9 +10,8 @@ import soundfile
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import describe
-from affetto.features.parameters import LogMelParameters, MidtermParameters, OpenSmileParameters
 from affetto.features.recording import extract_recording
+from affetto.features.table import LogMelParameters, MidtermParameters, OpenSmileParameters
 from affetto.models import graph_steps
 from affetto.models.export import OUTPUT, TOLERANCE, convert, export_model, interpreter
 from affetto.models.registry import build_estimator
@@ -54,7 +53,7 @@ def toy(n=12, *, seed=0):
             ids,
             [value.astype(np.float32) for value in values],
             hop_s=HOPS.get(name),
-            parameters=describe(KINDS[name]) if name in KINDS else {"hop": 512, "sample_rate_hz": 22_050},
+            parameters=KINDS[name].describe() if name in KINDS else {"hop": 512, "sample_rate_hz": 22_050},
         )
         for name, values in arrays.items()
     }
@@ -136,7 +135,7 @@ def test_description_says_how_to_feed_the_file(joined, tmp_path, capfd):
         "functionals": [1, 40],
         "correlations": [1, 30],
     }
-    assert described["inputs"]["log_mel"]["parameters"] == describe(LogMelParameters())
+    assert described["inputs"]["log_mel"]["parameters"] == LogMelParameters().describe()
     assert described["inputs"]["lld"]["hop_s"] == 0.01
     assert sorted(path.name for path in exported.model.parent.iterdir()) == ["voice.json", "voice.tflite"]
     assert capfd.readouterr() == ("", "")
@@ -174,7 +173,7 @@ def test_the_page_runs_the_file(request, tmp_path, monkeypatch, capsys):
     )
     features = {
         name: ClipFeatures.from_arrays(
-            name, ids, [rng.normal(size=sizes[name]) for _ in ids], parameters=describe(kind)
+            name, ids, [rng.normal(size=sizes[name]) for _ in ids], parameters=kind.describe()
         )
         for name, kind in kinds.items()
     }

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 from kedro.config import OmegaConfigLoader
-from pydantic import TypeAdapter
 
 from affetto.audio.speech import SpeechParameters
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import ExperimentParameters
-from affetto.features.parameters import FeatureParameters
+from affetto.features.table import FeatureTable
 from affetto.models.registry import build_estimator
 from affetto.pipelines.model_table import SIDES, read_tables
 
 CONF = Path(__file__).parents[2] / "conf"
-FEATURES = TypeAdapter(FeatureParameters)
 
 
 @pytest.fixture(params=sorted(path.name for path in CONF.iterdir() if (path / "parameters").is_dir()))
@@ -40,8 +38,7 @@ def test_features_experiments_and_evaluation_are_valid(parameters):
     EvaluationParameters.model_validate(parameters["evaluation"])
     for side in SIDES:
         ExperimentParameters.model_validate(parameters[side]["emotion"]["experiment"])
-        for values in parameters[side]["features"].values():
-            FEATURES.validate_python(values)
+        FeatureTable.model_validate(parameters[side]["features"])
 
 
 def test_voices_are_prepared_alike_for_every_feature(parameters):

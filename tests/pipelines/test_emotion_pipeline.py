@@ -16,8 +16,8 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments import probes
 from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentParameters, ModelSpecification
 from affetto.experiments.probe_tables import PROBES
-from affetto.features.extraction import extract_in_memory
-from affetto.features.parameters import MfccParameters
+from affetto.features.extract import extract
+from affetto.features.mfcc import MfccParameters
 from affetto.models.registry import build_estimator, load_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.emotion import nodes, pipeline
@@ -55,8 +55,7 @@ def catalog(tmp_path):
         )
     clips = pd.DataFrame(rows, columns=["clip_id", "path", "emotion", "group", "fold"])
     clips = clips.assign(corpus="toy", side="voice", content_hash=clips["clip_id"])
-    paths = [tmp_path / path for path in clips["path"]]
-    mfcc = extract_in_memory(paths, list(clips["clip_id"]), MFCC, name="mfcc")
+    mfcc = extract(clips, tmp_path, {"mfcc": MFCC}, tmp_path / "stores", HERE)["mfcc"].features
     experiment = ExperimentParameters(keep_models=True)
     catalog = DataCatalog({f"{each}.features": MemoryDataset({"mfcc": mfcc}) for each in ("music", "voice")})
     for side in ("music", "voice"):

@@ -10,7 +10,7 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.datasets.features import FeaturesDataset
-from affetto.features.parameters import FeatureTable, LogMelParameters, OpenSmileParameters
+from affetto.features.table import FeatureTable, LogMelParameters, OpenSmileParameters
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.features.pipeline import create_pipeline
 from affetto.results import CacheParameters

@@ -13,8 +13,7 @@ from kedro.runner import SequentialRunner
 
 from affetto.datasets.heard import HeardDataset
 from affetto.errors import AffettoError
-from affetto.features.extractors import describe
-from affetto.features.parameters import MfccParameters
+from affetto.features.table import MfccParameters
 from affetto.pipelines.hear import nodes
 from affetto.pipelines.hear.pipeline import create_pipeline, create_summary_pipeline
 from affetto.recommendation.heard import HeardRecording, HeardVoice
@@ -30,7 +29,7 @@ class LevelModel:
 
     classes_ = ("anger", "sadness")
     features = ("mfcc",)
-    feature_parameters_ = {"mfcc": describe(MfccParameters(delta_order=0))}  # noqa: RUF012
+    feature_parameters_ = {"mfcc": MfccParameters(delta_order=0).describe()}  # noqa: RUF012
     learnt_from_ = {  # noqa: RUF012
         "name": "level", "corpus": "Toy", "speech": "acted speech", "clips": 9, "groups": 3
     }  # fmt: skip

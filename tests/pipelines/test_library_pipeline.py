@@ -17,8 +17,7 @@ from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import describe, dimensions_of, extract_one, hop_of
-from affetto.features.parameters import FeatureTable, MfccParameters, MidtermParameters
+from affetto.features.table import FeatureTable, MfccParameters, MidtermParameters
 from affetto.models.registry import build_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.library.nodes import find_themes
@@ -58,10 +57,10 @@ def trained(tmp_path_factory):
             name: ClipFeatures.from_arrays(
                 name,
                 ids,
-                [extract_one(piece, RATE, kind) for piece in pieces],
-                dimensions=dimensions_of(kind),
-                hop_s=hop_of(kind),
-                parameters=describe(kind),
+                [kind.extract(piece, RATE) for piece in pieces],
+                dimensions=kind.dimensions(),
+                hop_s=kind.frame_s,
+                parameters=kind.describe(),
             )
             for name, kind in KINDS.items()
         }

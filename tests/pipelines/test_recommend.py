@@ -13,8 +13,7 @@ from kedro.runner import SequentialRunner
 from affetto.corpora.parameters import CorpusParameters
 from affetto.datasets.playlist import PlaylistDataset
 from affetto.errors import AffettoError
-from affetto.features.extractors import describe
-from affetto.features.parameters import MfccParameters
+from affetto.features.table import MfccParameters
 from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
 from affetto.pipelines.recommend.pipeline import create_pipeline
 from affetto.pipelines.theme.nodes import assemble_library
@@ -32,7 +31,7 @@ class LevelModel:
 
     classes_ = ("anger", "sadness")
     features = ("mfcc",)
-    feature_parameters_ = {"mfcc": describe(MfccParameters(delta_order=0))}  # noqa: RUF012
+    feature_parameters_ = {"mfcc": MfccParameters(delta_order=0).describe()}  # noqa: RUF012
     learnt_from_ = {"name": "level", "corpus": "Toy", "clips": 9, "groups": 3}  # noqa: RUF012
     calls = 0
 

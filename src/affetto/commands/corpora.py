@@ -11,7 +11,7 @@ import click
 from affetto.commands.guard import one_sentence, project
 
 if TYPE_CHECKING:
-    from affetto.corpora.check import CorpusCheck, Count
+    from affetto.corpora.describe import CorpusCheck, Count
     from affetto.corpora.parameters import CorpusParameters
 
 _RAW = Path("data/01_raw")
@@ -92,8 +92,7 @@ def check(
     """
     from affetto.commands.output import echo_json
     from affetto.commands.taxonomy import read_taxonomy
-    from affetto.corpora.check import check_corpus
-    from affetto.corpora.describe import choose_side, find_source
+    from affetto.corpora.describe import check_corpus, choose_side, find_source
 
     with one_sentence():
         chosen = choose_side(find_source(name), side)

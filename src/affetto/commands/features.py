@@ -33,7 +33,7 @@ def status(side: str | None, env: str | None, as_json: bool) -> None:
     from affetto.features.status import store_status
 
     with one_sentence(), feature_stores(env, side) as entries:
-        found = [(entry, store_status(entry.store, entry.wanted)) for entry in entries]
+        found = [(entry, store_status(entry.store, *entry.wanted)) for entry in entries]
     if as_json:
         echo_json([_json(entry, status) for entry, status in found])
     else:
@@ -57,16 +57,14 @@ def collect(side: str | None, env: str | None, dry_run: bool) -> None:
 
 
 def _collect(entry: Entry, dry_run: bool) -> None:
-    unused = entry.store.collect(dry_run=True)
-    if not unused.rows and not unused.bytes:
+    rows, n_bytes = entry.store.collect(dry_run=True)
+    if not rows and not n_bytes:
         click.echo(f"{entry.name}: nothing to remove")
         return
-    click.echo(
-        f"{entry.name}: {unused.rows} rows that the last run did not ask for, about {_size(unused.bytes)}"
-    )
+    click.echo(f"{entry.name}: {rows} rows that the last run did not ask for, about {_size(n_bytes)}")
     if not dry_run:
-        removed = entry.store.collect()
-        click.echo(f"{entry.name}: removed {removed.rows} rows, {_size(removed.bytes)}")
+        rows, n_bytes = entry.store.collect()
+        click.echo(f"{entry.name}: removed {rows} rows, {_size(n_bytes)}")
 
 
 def _echo_status(found: list[tuple[Entry, StoreStatus]]) -> None:

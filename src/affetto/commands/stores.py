@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from affetto.commands.guard import project
-from affetto.features.parameters import FeatureTable
-from affetto.features.status import Wanted
+from affetto.features.parameters import FeatureParameters
 from affetto.features.store import FeatureStore
+from affetto.features.table import FeatureTable
 from affetto.pipelines.model_table import SIDES
 from affetto.results import CacheParameters
 
@@ -26,13 +27,13 @@ class Entry:
     store
         The store.
     wanted
-        What a run of today would extract into it.
+        What a run of today would extract into it, as `store_status` takes it: parameters, clips and folders.
     """
 
     side: str
     feature: str
     store: FeatureStore
-    wanted: Wanted
+    wanted: tuple[FeatureParameters | None, Any, Path, Mapping[str, Path]]
 
     @property
     def name(self) -> str:
@@ -87,7 +88,7 @@ def _of_side(catalog: Any, side: str) -> list[Entry]:
             side,
             feature,
             FeatureStore(folder / feature),
-            Wanted(parameters.get(feature), table, corpus.root, corpus.other_roots),
+            (parameters.get(feature), table, corpus.root, corpus.other_roots),
         )
         for feature in sorted({*parameters, *there})
     ]

@@ -15,7 +15,7 @@ from affetto.commands.guard import one_sentence, project
 from affetto.configuration import TRAINED
 
 if TYPE_CHECKING:
-    from affetto.corpora.check import CorpusCheck
+    from affetto.corpora.describe import CorpusCheck
     from affetto.corpora.parameters import CorpusParameters
 
 LARGE = 400
@@ -155,7 +155,7 @@ def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -
     """
     from affetto.commands.taxonomy import read_taxonomy
     from affetto.commands.trained import model_name, write_environment
-    from affetto.corpora.check import check_corpus
+    from affetto.corpora.describe import check_corpus
     from affetto.errors import AffettoError
     from affetto.features.encoder.catalogue import DEFAULT_ENCODER
     from affetto.features.encoder.weights import is_fetched

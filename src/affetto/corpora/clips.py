@@ -10,45 +10,18 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 
-TEXT_COLUMNS = (
-    "clip_id",
-    "corpus",
-    "side",
-    "path",
-    "emotion",
-    "theme",
-    "group",
-    "second_group",
-    "official_split",
-    "title",
-)
 CLIP_COLUMNS = (
-    "clip_id",
-    "corpus",
-    "side",
-    "path",
-    "start_s",
-    "end_s",
-    "emotion",
-    "theme",
-    "tags",
-    "group",
-    "second_group",
-    "official_split",
-    "title",
+    *("clip_id", "corpus", "side", "path", "start_s", "end_s", "emotion", "theme", "tags"),
+    *("group", "second_group", "official_split", "title"),
 )
 AUDIT_COLUMNS = (
-    "duration_s",
-    "sample_rate_hz",
-    "channels",
-    "peak_dbfs",
-    "clipped_share",
-    "content_hash",
-    "note",
+    *("duration_s", "sample_rate_hz", "channels", "peak_dbfs", "clipped_share", "content_hash", "note"),
 )
 FEWEST_EMOTIONS = 2
 """A model needs as many to tell apart."""
 OFFICIAL_SPLITS = ("train", "validation", "test")
+_BOUNDS = ["start_s", "end_s"]
+_TEXT = [name for name in CLIP_COLUMNS if name not in (*_BOUNDS, "tags")]
 _NAMED = 5
 
 
@@ -69,8 +42,8 @@ def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
         `str`.
     """
     table = rows.assign(corpus=corpus, side=side).reindex(columns=list(CLIP_COLUMNS))
-    table[list(TEXT_COLUMNS)] = table[list(TEXT_COLUMNS)].astype("str")
-    table[["start_s", "end_s"]] = table[["start_s", "end_s"]].astype("float64")
+    table[_TEXT] = table[_TEXT].astype("str")
+    table[_BOUNDS] = table[_BOUNDS].astype("float64")
     table["tags"] = [tags if isinstance(tags, list) else [] for tags in table["tags"]]
     return table.sort_values("clip_id", ignore_index=True)
 
@@ -80,19 +53,15 @@ def without_suffix(paths: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series([PurePosixPath(path).with_suffix("").as_posix() for path in paths], index=paths.index)
 
 
-def count_without_group(clips: pd.DataFrame) -> int:
-    """Count the labelled clips whose source gave them no group."""
-    return int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum())
-
-
 def own_groups(clips: pd.DataFrame) -> set[str]:
     """Return how groups are called that a source did not give: after a clip or a recording."""
     names = pd.concat([clips["clip_id"], clips["corpus"] + "/" + without_suffix(clips["path"])])
-    return {*names, *(pd.concat([clips["corpus"]] * 2) + "/" + names)}  # the latter of several corpora
+    # With training corpora the name of the corpus goes before that of the group.
+    return {*names, *(pd.concat([clips["corpus"]] * 2) + "/" + names)}
 
 
 def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
-    """Check a clip table against the rules.
+    """Check a clip table against the rules, and return it.
 
     Parameters
     ----------
@@ -100,11 +69,6 @@ def validate_clips(clips: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame
         The table of `clip_table`.
     emotions
         Canonical emotions of the side.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table itself.
 
     Raises
     ------
@@ -171,19 +135,15 @@ def _broken_rule(clips: pd.DataFrame, failures: pd.DataFrame) -> str:
     """Say the first failure in a sentence, rules of a column before those between columns."""
     failure = failures.sort_values("schema_context", kind="stable").iloc[0]
     rule = "must not be missing" if failure["check"] == "not_nullable" else str(failure["check"])
-    corpus, clip = clips["corpus"].iloc[0], "the table"
-    if failure["schema_context"] == "Column":
+    of_column = failure["schema_context"] == "Column"
+    if of_column:
         rule = f"{failure['column']} {rule}"
+    clip = "the table"
     if not pd.isna(failure["index"]):
         row = clips.iloc[int(failure["index"])]
-        clip, rule = f"clip {row['clip_id']}", f"{rule}{_found(row, failure)}"
-    return f"Corpus {corpus}, {clip}: {rule}; correct the corpus's table or files."
-
-
-def _found(row: pd.Series[Any], failure: pd.Series[Any]) -> str:
-    if failure["schema_context"] != "Column":
-        return f" (it is {row['start_s']:g} s to {row['end_s']:g} s)"
-    value = row[failure["column"]]
-    if pd.isna(value):
-        return ""
-    return f" (it is {value!r})" if isinstance(value, str) else f" (it is {value:g})"
+        clip, value = f"clip {row['clip_id']}", row[failure["column"]] if of_column else None
+        if not of_column:
+            rule += f" (it is {row['start_s']:g} s to {row['end_s']:g} s)"
+        elif not pd.isna(value):
+            rule += f" (it is {value!r})" if isinstance(value, str) else f" (it is {value:g})"
+    return f"Corpus {clips['corpus'].iloc[0]}, {clip}: {rule}; correct the corpus's table or files."

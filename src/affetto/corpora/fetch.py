@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from affetto.corpora.download import ResumingDownload
 from affetto.corpora.sources.source import Download, Source
-from affetto.corpora.unpack import is_archive, unpack
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, first_line
+from affetto.parallel import bar_interval_s
+from affetto.whole_files import PARTIAL_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 DOWNLOAD_FOLDER = ".downloads"
+_ARCHIVE = ".zip"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
+_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces
+_RESUMED = 206
+_BEYOND_END = 416
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -25,15 +38,12 @@ class Fetched:
 
     Attributes
     ----------
-    files
-        The downloaded files; archives lie in `.downloads` of the folder.
     written
         Number of files unpacked from archives.
     different
         Files that archives hold in another size than the folder does, and that were left as they are.
     """
 
-    files: tuple[Path, ...]
     written: int
     different: tuple[str, ...]
 
@@ -51,9 +61,13 @@ def fetch_source(
     source
         The corpus.
     folder
-        Where; made where it is missing.
-    attempts, pause_s, progress
-        As for `affetto.corpora.download.ResumingDownload`.
+        Where; made where it is missing. Archives are kept in its folder `.downloads`.
+    attempts
+        How often to try without any progress.
+    pause_s
+        Pause after the first such attempt, s; doubled after every further one.
+    progress
+        Show a progress bar.
 
     Raises
     ------
@@ -61,18 +75,22 @@ def fetch_source(
         When there is nothing to fetch, a file is not to be had or not the published one, or the disk is full.
     """
     check_fetchable(source)
-    files: list[Path] = []
-    different: list[str] = []
-    written = 0
-    with _complaints(folder):
+    written, different = 0, list[str]()
+    downloader = partial(_download, attempts=attempts, pause_s=pause_s, progress=progress)
+    try:
         for download in source.downloads:
-            file = _retrieve(download, folder, attempts=attempts, pause_s=pause_s, progress=progress)
-            files.append(file)
-            if is_archive(file.name):
-                unpacked = unpack(file, folder, progress=progress)
+            file = _retrieve(download, folder, downloader)
+            if file.suffix == _ARCHIVE:
+                unpacked = unpack(file, folder)
                 written += unpacked.written
                 different += unpacked.different
-    return Fetched(tuple(files), written, tuple(different))
+    except OSError as error:
+        remedy = "make room" if error.errno in _FULL else "choose a folder that can be written"
+        raise AffettoError(
+            f"Cannot write below {folder} ({error.strerror or error}): {remedy} and run the same command "
+            "again; what has arrived is kept."
+        ) from error
+    return Fetched(written, tuple(different))
 
 
 def check_fetchable(source: Source) -> None:
@@ -95,24 +113,61 @@ def check_fetchable(source: Source) -> None:
     )
 
 
-def file_name(url: str) -> str:
-    """Return the name of the file at an address: the last part of its path that has a suffix."""
-    parts = [unquote(part) for part in urlsplit(url).path.split("/") if part]
-    return next((part for part in reversed(parts) if Path(part).suffix), parts[-1])
+def unpack(archive: Path, folder: Path) -> Fetched:
+    """Unpack a zip archive below a folder; what is there already stays as it is.
+
+    Files are unpacked beside the archive and moved when all are whole. Names that point out of the folder are
+    cut to what lies inside it, as `zipfile` does.
+
+    Raises
+    ------
+    AffettoError
+        When the archive is damaged or locked by a password.
+    """
+    import pooch
+
+    scratch = archive.with_name(archive.name + pooch.Unzip().suffix)
+    shutil.rmtree(scratch, ignore_errors=True)  # of a call that was stopped
+    written, different = 0, []
+    logger.info("unpacking %s", archive)
+    try:
+        for unpacked in map(Path, pooch.Unzip()(str(archive), "download", None)):
+            inside = unpacked.relative_to(scratch)
+            target = folder / inside
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                unpacked.replace(target)
+                written += 1
+            elif target.stat().st_size != unpacked.stat().st_size:
+                different.append(inside.as_posix())
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise AffettoError(
+            f"{archive} is damaged ({first_line(error)}): delete it and fetch it again."
+        ) from error
+    except (RuntimeError, NotImplementedError) as error:  # what zipfile raises for what it cannot read
+        raise AffettoError(f"{archive} cannot be unpacked ({error}): unpack it by hand.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Fetched(written, tuple(sorted(different)))
 
 
-def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float, progress: bool) -> Path:
+def _retrieve(download: Download, folder: Path, downloader: Callable[..., None]) -> Path:
     """Return the file of a download, which is fetched unless it is there."""
     import pooch
 
-    name = file_name(download.url)
-    target = (folder / DOWNLOAD_FOLDER if is_archive(name) else folder) / name
+    name = Path(unquote(urlsplit(download.url).path)).name
+    target = (folder / DOWNLOAD_FOLDER if name.endswith(_ARCHIVE) else folder) / name
+    algorithm, _, digest = download.checksum.partition(":")
     if target.exists():
-        return _checked(target, download)
+        if pooch.file_hash(str(target), alg=algorithm) == digest:
+            return target
+        raise AffettoError(
+            f"{target} is there, but is not what {download.url} should be: move it away and fetch again."
+        )
     pooch.get_logger().setLevel(logging.WARNING)
-    resuming = ResumingDownload(target, attempts=attempts, pause_s=pause_s, progress=progress)
+    keeping = partial(downloader, arrived=target.with_name(name + PARTIAL_SUFFIX))
     try:
-        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=resuming)
+        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=keeping)
     except ValueError as error:  # of a checksum; what was downloaded is deleted by then
         raise AffettoError(
             f"{download.url} is not the file that was published ({download.checksum} is its checksum), so it "
@@ -121,24 +176,85 @@ def _retrieve(download: Download, folder: Path, *, attempts: int, pause_s: float
     return target
 
 
-def _checked(file: Path, download: Download) -> Path:
-    import pooch
+def _download(
+    url: str,
+    output_file: str,
+    _pooch: object,
+    *,
+    arrived: Path,
+    attempts: int,
+    pause_s: float,
+    progress: bool,
+) -> None:
+    """Download a file for `pooch.retrieve`: what has arrived is kept, and the server is asked for the rest.
 
-    algorithm, _, digest = download.checksum.partition(":")
-    if not file.is_file() or pooch.file_hash(str(file), alg=algorithm) != digest.lower():
-        raise AffettoError(
-            f"{file} is there, but is not what {download.url} should be: move it away and fetch again."
-        )
-    return file
+    Whether the parts belong together is told by the checksum, which `pooch` compares at the end.
+    """
+    import requests
+
+    failed = 0
+    while True:
+        before = _size(arrived)
+        try:
+            _receive(url, arrived, progress)
+            break
+        except requests.RequestException as error:
+            failed = 0 if _size(arrived) > before else failed + 1
+            if failed >= attempts:
+                raise AffettoError(
+                    f"{url} cannot be downloaded: {_reason(error)}; what has arrived is kept, run the same "
+                    "command again to go on."
+                ) from error
+            logger.info("%s: %s; trying again", url, _reason(error))
+            time.sleep(pause_s * 2 ** max(failed - 1, 0))
+    arrived.replace(output_file)
 
 
-@contextmanager
-def _complaints(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        remedy = "make room" if error.errno in _FULL else "choose a folder that can be written"
-        raise AffettoError(
-            f"Cannot write below {folder} ({error.strerror or error}): {remedy} and run the same command "
-            "again; what has arrived is kept."
-        ) from error
+def _receive(url: str, arrived: Path, progress: bool) -> None:
+    """Append what is missing; from the beginning where the server knows no ranges."""
+    import requests
+
+    start = _size(arrived)
+    # As it is: lengths and ranges then count the bytes of the file, not those of its gzip.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
+        said = f"the server answers {response.status_code} {response.reason}"
+        if start and response.status_code == _BEYOND_END:  # nothing is missing
+            return
+        if response.status_code in _PASSING:
+            raise requests.ConnectionError(said)
+        if not response.ok:
+            raise AffettoError(f"{url} cannot be downloaded: {said}; get the corpus from its home page.")
+        start = start if response.status_code == _RESUMED else 0
+        length = response.headers.get("Content-Length")
+        bar = _bar(arrived, start, start + int(length) if length else None, progress)
+        with bar, arrived.open("ab" if start else "wb") as file:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+
+
+def _size(arrived: Path) -> int:
+    return arrived.stat().st_size if arrived.is_file() else 0
+
+
+def _bar(arrived: Path, start: int, total: int | None, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=arrived.stem,
+        initial=start,
+        total=total,
+        unit="B",
+        unit_scale=True,
+        disable=not progress,
+        dynamic_ncols=True,
+        mininterval=bar_interval_s(),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason of a network error, without the addresses of Python objects."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

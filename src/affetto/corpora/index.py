@@ -1,4 +1,4 @@
-"""From a corpus's folder to its clip table."""
+"""From the folders of corpora to the clip table."""
 
 from __future__ import annotations
 
@@ -18,6 +18,50 @@ from affetto.corpora.taxonomy import canonical_emotions, map_labels
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
+
+
+def index_corpora(
+    corpus: CorpusParameters,
+    taxonomy: Mapping[str, Any],
+    *,
+    side: str,
+    executor: ExecutorParameters | None = None,
+    store: ResultStore | None = None,
+) -> pd.DataFrame:
+    """List the clips of a corpus, and behind them those of its training corpora.
+
+    Parameters
+    ----------
+    corpus, taxonomy, side, executor, store
+        As for `index_corpus`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The clip table; with training corpora every group begins with the name of its corpus, since speaker 1
+        of one corpus is not speaker 1 of the other, except for corpora of the same people (speech and song
+        of RAVDESS), whose groups begin alike.
+
+    Raises
+    ------
+    AffettoError
+        As `index_corpus` does, naming the corpus's own parameters.
+    """
+    tables = [index_corpus(corpus, taxonomy, side=side, executor=executor, store=store)]
+    if not corpus.others:
+        return tables[0]
+    for other in corpus.others:
+        try:
+            tables.append(index_corpus(other, taxonomy, side=side, executor=executor, store=store))
+        except AffettoError as error:
+            # The index knows one corpus a side, and would send the user to the parameters of the wrong one.
+            own = f"{side}.corpus.training_corpora.{other.name}."
+            raise AffettoError(str(error).replace(f"{side}.corpus.", own)) from error
+    for each, table in zip((corpus, *corpus.others), tables, strict=True):
+        people = SOURCES[each.source].people_of or each.known_as
+        for name in ("group", "second_group"):
+            table[name] = f"{people}/" + table[name]
+    return pd.concat(tables, ignore_index=True)
 
 
 def index_corpus(
@@ -55,9 +99,7 @@ def index_corpus(
         When the source is unknown or of the other side, its folder is missing or empty, labels are unknown to
         the taxonomy, or a row breaks a rule of the table.
     """
-    rows = read_rows(corpus, side=side)
-    clips = make_clips(rows, corpus, taxonomy, side=side)
-    clips = _drawn(clips, corpus)
+    clips = _drawn(make_clips(read_rows(corpus, side=side), corpus, taxonomy, side=side), corpus)
     if corpus.segment_s is None:
         return clips
     executor = executor or ExecutorParameters()
@@ -66,26 +108,21 @@ def index_corpus(
 
 
 def read_rows(corpus: CorpusParameters, *, side: str) -> pd.DataFrame:
-    """List the clips of a corpus as its source names and labels them.
-
-    Parameters
-    ----------
-    corpus
-        Which corpus, and where.
-    side
-        `music` or `voice`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        What `Source.index` returns.
+    """List the clips of a corpus as its source names and labels them: what `Source.index` returns.
 
     Raises
     ------
     AffettoError
-        When the source is unknown or of the other side, or its folder is missing, empty or without clips.
+        When the source is unknown, of the other side or given a parameter that it does not read, or its
+        folder is missing, empty or without clips.
     """
     source = _find_source(corpus.source, side)
+    unread = [name for name in corpus.options if name not in source.options]
+    if unread:
+        raise AffettoError(
+            f"{side}.corpus.{unread[0]} is set, but the source {source.name} does not read it: "
+            + (f"it takes {', '.join(source.options)}." if source.options else "leave it out.")
+        )
     if source.is_made is None:
         check_root(corpus.root, source, setting=f"{side}.corpus.root")
     rows = source.index(corpus.root, corpus, side)
@@ -102,45 +139,27 @@ def make_clips(
 ) -> pd.DataFrame:
     """Make the clip table from the rows of a source.
 
-    Parameters
-    ----------
-    rows
-        What `read_rows` returned.
-    corpus, taxonomy, side
-        As for `index_corpus`; `corpus.limit` is left to it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The clip table, validated.
+    Every recording without a group gets one of its own, which no other group can be named like. The parts of
+    a recording share it: what they have in common is learnt from one and helps in all.
 
     Raises
     ------
     AffettoError
         When labels are unknown to the taxonomy, or a row breaks a rule of the table.
     """
-    source = SOURCES[corpus.source]
+    key = SOURCES[corpus.source].labels_key(side)
     labels = rows.reindex(columns=["label"])["label"]
-    key = source.labels_key(side)
     emotion = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
     name = corpus.known_as
     ids = f"{name}/" + rows["stem"].astype("str")
-    groups = _own_groups(rows, ids, name)
+    own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + without_suffix(rows["path"]))
+    groups = rows.reindex(columns=["group"])["group"].astype("str").fillna(own)
     clips = clip_table(rows.assign(clip_id=ids, emotion=emotion, group=groups), corpus=name, side=side)
     return validate_clips(clips, canonical_emotions(taxonomy, side))
 
 
 def check_root(root: Path, source: Source, *, setting: str) -> None:
-    """Make sure that the folder of a corpus is there and holds something.
-
-    Parameters
-    ----------
-    root
-        The folder.
-    source
-        Of which corpus, for the remedy.
-    setting
-        What the user set the folder by, for the message.
+    """Make sure that the folder of a corpus, set by `setting`, is there and holds something.
 
     Raises
     ------
@@ -158,22 +177,7 @@ def check_root(root: Path, source: Source, *, setting: str) -> None:
 
 
 def draw_clips(clips: pd.DataFrame, limit: int, *, seed: int) -> pd.DataFrame:
-    """Draw clips in proportion to the emotions (unlabelled clips count as one more).
-
-    Parameters
-    ----------
-    clips
-        Clip table.
-    limit
-        How many to keep.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The drawn rows in their old order.
-    """
+    """Draw so many clips in proportion to the emotions, of which unlabelled clips count as one more."""
     shuffled = clips.sample(frac=1, random_state=np.random.default_rng(seed))
     strata = shuffled.groupby(shuffled["emotion"].fillna(""))["clip_id"]
     # Evenly spaced positions in each stratum: any prefix of the merged order holds every stratum's share.
@@ -197,12 +201,3 @@ def _find_source(name: str, side: str) -> Source:
     near = difflib.get_close_matches(name, usable, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(usable)}."
     raise AffettoError(f"{side}.corpus.source is {name!r}, which is no known source: {hint}")
-
-
-def _own_groups(rows: pd.DataFrame, ids: pd.Series[Any], name: str) -> pd.Series[Any]:
-    """Give every recording without a group one of its own, which no other group can be named like.
-
-    The parts of a recording share its group: what they have in common is learnt from one and helps in all.
-    """
-    own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + without_suffix(rows["path"]))
-    return rows["group"].astype("str").where(rows["group"].notna(), own) if "group" in rows else own

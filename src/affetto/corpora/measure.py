@@ -86,24 +86,22 @@ class Meter:
     @property
     def peak(self) -> float:
         """Largest magnitude of the mono samples; 0 without samples."""
-        return _largest(self._lowest, self._highest)
+        return max(self._highest, -self._lowest, 0.0)
 
     @property
     def swing_dbfs(self) -> float:
         """Half of the distance from the lowest to the highest sample, dB re full scale."""
-        swing = (self._highest - self._lowest) / 2
-        return 20 * math.log10(swing) if swing > 0 else _LOWEST_DBFS
+        return _dbfs((self._highest - self._lowest) / 2)
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
         mono = mix(block, self._header.channel)
         self.n_frames += len(mono)
         self._hash.update(mono)
-        lowest, highest = _extremes(mono)
-        peak = _largest(lowest, highest)
-        self._lowest, self._highest = min(self._lowest, lowest), max(self._highest, highest)
+        self._lowest = min(self._lowest, float(mono.min(initial=np.inf)))
+        self._highest = max(self._highest, float(mono.max(initial=-np.inf)))
         # The mean of channels can hide that one of them is clipped.
-        loudest = peak if len(block) == 1 else _largest(*_extremes(block))
+        loudest = max(block.max(initial=0.0), -block.min(initial=0.0))
         self._count_clipped(block if loudest >= self._header.full_scale else block[:, :0], len(mono))
 
     def _count_clipped(self, block: NDArray[np.float32], n_frames: int) -> None:
@@ -125,7 +123,7 @@ class Meter:
             duration_s=self.n_frames / self._header.sample_rate_hz,
             sample_rate_hz=self._header.sample_rate_hz,
             channels=self._header.channels,
-            peak_dbfs=20 * math.log10(self.peak) if self.peak > 0 else _LOWEST_DBFS,
+            peak_dbfs=_dbfs(self.peak),
             clipped_share=self.n_clipped / max(1, self.n_frames),
             content_hash=self._hash.hexdigest(),
         )
@@ -155,36 +153,39 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
     try:
         with open_recording(path) as recording:
             header = recording.header
-            reason, duration_s = _unfit_header(header, start, end, audit)
-            if reason:
-                return _rejected(header, reason, duration_s)
-            meter = Meter(header)
-            for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
-                meter.add(block)
+            duration_s = min(end, header.duration_s) - start
+            reason = _unfit_header(header, duration_s, audit)
+            if not reason:
+                meter = Meter(header)
+                for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
+                    meter.add(block)
+                measured = replace(meter.measurement(), note="; ".join(recording.notes))
+                duration_s = measured.duration_s
+                reason = _unfit_samples(meter, measured, audit)
     except NotFiniteError as error:
         return Measurement(reason=f"not finite: {error}")
     except DecodeError as error:
         return Measurement(reason=f"unreadable: {error}", passing=isinstance(error, UnreachableError))
-    measured = replace(meter.measurement(), note="; ".join(recording.notes))
-    reason = _unfit_samples(meter, measured, audit)
-    return _rejected(header, reason, measured.duration_s) if reason else measured
+    if not reason:
+        return measured
+    known_s = duration_s if math.isfinite(duration_s) else math.nan
+    return Measurement(known_s, header.sample_rate_hz, header.channels, reason=reason)
 
 
-def _unfit_header(
-    header: AudioHeader, start_s: float, end_s: float, audit: AuditParameters
-) -> tuple[str, float]:
-    """Return why a clip need not be decoded (empty: it must be), and its length as its header tells it, s."""
-    announced_s = min(end_s, header.duration_s) - start_s
+def _unfit_header(header: AudioHeader, announced_s: float, audit: AuditParameters) -> str:
+    """Return why a clip need not be decoded, going by what its header tells; empty when it must be."""
     if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-        return f"odd rate: its header says {header.sample_rate_hz} samples a second", announced_s
+        return f"odd rate: its header says {header.sample_rate_hz} samples a second"
     if math.isfinite(announced_s) and announced_s > audit.max_duration_s:
-        return _too_long(announced_s, audit), announced_s
-    return "", announced_s
+        return _too_long(announced_s, audit)
+    return ""
 
 
 def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
     """Return why a decoded clip is not fit for use; empty when it is."""
-    findings = (
+    silence = f"audit.silence_dbfs is {audit.silence_dbfs:g}"
+    swing_dbfs, share = meter.swing_dbfs, clip.clipped_share
+    faults = (
         (meter.n_frames == 0, "empty: there are no samples in this part of the file"),
         (
             clip.duration_s < audit.min_duration_s,
@@ -193,38 +194,24 @@ def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> s
         (clip.duration_s > audit.max_duration_s, _too_long(clip.duration_s, audit)),
         (
             clip.peak_dbfs < audit.silence_dbfs,
-            f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, audit.silence_dbfs is {audit.silence_dbfs:g}",
+            f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}",
         ),
         (
-            meter.swing_dbfs < audit.silence_dbfs,
-            f"silent: nothing but an offset, around which it swings by {meter.swing_dbfs:.1f} dBFS, "
-            f"audit.silence_dbfs is {audit.silence_dbfs:g}",
+            swing_dbfs < audit.silence_dbfs,
+            f"silent: nothing but an offset, around which it swings by {swing_dbfs:.1f} dBFS, {silence}",
         ),
         (
-            clip.clipped_share > audit.max_clipped_share,
-            f"clipped: {clip.clipped_share:.1%} of it is at full scale, audit.max_clipped_share is "
+            share > audit.max_clipped_share,
+            f"clipped: {share:.1%} of it is at full scale, audit.max_clipped_share is "
             f"{audit.max_clipped_share:.1%}",
         ),
     )
-    return next((reason for unfit, reason in findings if unfit), "")
-
-
-def _rejected(header: AudioHeader, reason: str, duration_s: float) -> Measurement:
-    duration_s = duration_s if math.isfinite(duration_s) else math.nan
-    return Measurement(duration_s, header.sample_rate_hz, header.channels, reason=reason)
+    return next((reason for unfit, reason in faults if unfit), "")
 
 
 def _too_long(duration_s: float, audit: AuditParameters) -> str:
     return f"too long: {duration_s:.0f} s, audit.max_duration_s is {audit.max_duration_s:g}"
 
 
-def _extremes(samples: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the lowest and the highest sample: (inf, -inf) without samples."""
-    if samples.size == 0:
-        return math.inf, -math.inf
-    return float(samples.min()), float(samples.max())
-
-
-def _largest(lowest: float, highest: float) -> float:
-    """Return the largest magnitude between two samples."""
-    return max(highest, -lowest, 0.0)
+def _dbfs(amplitude: float) -> float:
+    return 20 * math.log10(amplitude) if amplitude > 0 else _LOWEST_DBFS

@@ -16,7 +16,16 @@ Protocol = Literal[
 ]
 SECOND = "_and_second_group"
 """What the name of a protocol ends with that keeps second groups apart, too."""
+READ_BY_ALL = frozenset(
+    {"source", "root", "name", "label_map", "limit", "seed", "segment_s", "segment_hop_s", "training_corpora"}
+)
+"""Parameters of a corpus that every source reads; others are read by those that name them as options."""
 CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
+
+
+def _option(description: str) -> Any:
+    """Declare a parameter that only some sources read."""
+    return Field(default=None, description=description)
 
 
 class CorpusParameters(BaseModel):
@@ -55,61 +64,44 @@ class CorpusParameters(BaseModel):
         description="Corpora rated on valence and arousal: clips whose rating lies nearer than this to the "
         "centre on either axis stay unlabelled; 0: none, 1 would be the end of the scale.",
     )
-    database: str | None = Field(default=None, description="audb, mirdata: name of the database or loader.")
-    version: str | None = Field(default=None, description="audb, mirdata: version; null: the latest.")
-    group_pattern: str | None = Field(
-        default=None,
-        description="folders: regular expression searched in a clip's path, or in the file's name where "
-        "paths do not have it, or have it in the class alone; its first bracket (else the whole match) is "
-        "the group; null: every clip is its own group.",
+    database: str | None = _option("audb, mirdata: name of the database or loader.")
+    version: str | None = _option("audb, mirdata: version; null: the latest.")
+    group_pattern: str | None = _option(
+        "folders: regular expression searched in a clip's path, or in the file's name where paths do not "
+        "have it, or have it in the class alone; its first bracket (else the whole match) is the group; "
+        "null: every clip is its own group."
     )
-    second_group_pattern: str | None = Field(
-        default=None,
-        description="folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as "
-        "the sentence; null: nothing.",
+    second_group_pattern: str | None = _option(
+        "folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as the sentence; "
+        "null: nothing."
     )
-    table: str | None = Field(
-        default=None,
-        description="table: CSV or Parquet file inside root; null: the only one there. audb: table of the "
-        "database, or several by `*`; null: the only one with an emotion.",
+    table: str | None = _option(
+        "table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or "
+        "several by `*`; null: the only one with an emotion."
     )
     path_column: str = Field(default="path", description="table: column of the path, relative to root.")
-    emotion_column: str | None = Field(
-        default=None,
-        description="table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a "
-        "similar one.",
+    emotion_column: str | None = _option(
+        "table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."
     )
-    group_column: str | None = Field(
-        default=None,
-        description="table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. "
-        "meld: Speaker (null) or Dialogue_ID.",
+    group_column: str | None = _option(
+        "table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. meld: Speaker "
+        "(null) or Dialogue_ID."
     )
-    second_group_column: str | None = Field(
-        default=None,
-        description="table: what `split.second_folds` keeps apart; null: `second_group`, where there.",
+    second_group_column: str | None = _option(
+        "table: what `split.second_folds` keeps apart; null: `second_group`, where there."
     )
-    theme_column: str | None = Field(
-        default=None,
-        description="table: null: `theme`, where there is one. panda_4q: genres (null) or moods.",
+    theme_column: str | None = _option(
+        "table: null: `theme`, where there is one. panda_4q: genres (null) or moods."
     )
-    tags_column: str | None = Field(
-        default=None,
-        description="table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and "
-        "genre.",
+    tags_column: str | None = _option(
+        "table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and genre."
     )
-    title_column: str | None = Field(
-        default=None, description="table, mirdata: null: `title`, where there is one."
+    title_column: str | None = _option("table, mirdata: null: `title`, where there is one.")
+    split_column: str | None = _option(
+        "table, audb: official split (train, validation, test); null: `split`, where there."
     )
-    split_column: str | None = Field(
-        default=None,
-        description="table, audb: official split (train, validation, test); null: `split`, where there.",
-    )
-    start_column: str | None = Field(
-        default=None, description="table: start in s; null: `start_s`, where there."
-    )
-    end_column: str | None = Field(
-        default=None, description="table: end in s; null: `end_s`, where there is one."
-    )
+    start_column: str | None = _option("table: start in s; null: `start_s`, where there.")
+    end_column: str | None = _option("table: end in s; null: `end_s`, where there is one.")
     training_corpora: dict[CorpusName, CorpusParameters] = Field(
         default_factory=dict,
         description="Other corpora by the name that they are to have, for the protocols cross_corpus and "
@@ -139,9 +131,19 @@ class CorpusParameters(BaseModel):
         named = (f" ({each.known_as})" if each.known_as != each.source else "" for each in corpora)
         return " + ".join(each.source + name for each, name in zip(corpora, named, strict=True))
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Parameters that were given and that only some sources read."""
+        return tuple(name for name in self.model_dump(exclude_defaults=True) if name not in READ_BY_ALL)
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        """What tells the clips of this corpus from those of any other."""
+        return (self.source, str(absolute(self.root)), self.database, self.version, self.table)
+
     @model_validator(mode="after")
     def _training_corpora_differ(self) -> Self:
-        seen = {_place(self): self.known_as}
+        seen = {self._place: self.known_as}
         for name, other in self.training_corpora.items():
             if other.training_corpora or other.name not in (None, name):
                 raise ValueError(
@@ -151,12 +153,12 @@ class CorpusParameters(BaseModel):
                 raise ValueError(
                     f"training_corpora.{name} has the name of the corpus itself: name it otherwise"
                 )
-            if _place(other) in seen:
+            if other._place in seen:
                 raise ValueError(
-                    f"training_corpora.{name} is the same corpus as {seen[_place(other)]}: remove it, or "
+                    f"training_corpora.{name} is the same corpus as {seen[other._place]}: remove it, or "
                     "correct its source and root"
                 )
-            seen[_place(other)] = name
+            seen[other._place] = name
         return self
 
     @model_validator(mode="after")
@@ -173,17 +175,6 @@ class CorpusParameters(BaseModel):
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
         return pattern
-
-
-def _place(corpus: CorpusParameters) -> tuple[Any, ...]:
-    """Return what tells the clips of a corpus from those of any other."""
-    return (
-        corpus.source,
-        str(absolute(corpus.root)),
-        corpus.database,
-        corpus.version,
-        corpus.table,
-    )
 
 
 class AuditParameters(BaseModel):
@@ -256,7 +247,7 @@ class SplitParameters(BaseModel):
 
     @field_validator("second_folds", mode="before")
     @classmethod
-    def _are_several(cls, folds: Any) -> Any:
+    def _are_two_or_more(cls, folds: Any) -> Any:
         if folds not in (None, "each") and (type(folds) is not int or folds < 2):  # noqa: PLR2004
             raise ValueError("must be a number from 2, each, or null")
         return folds

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import DecodeError, Recording, UnreachableError, open_recording
-from affetto.corpora.sweep import Part, sweep_clips
-from affetto.parallel import ExecutorParameters, Lost
+from affetto.corpora.scan import Part, scan_clips
+from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
 from affetto.storage import as_path
 
@@ -26,23 +26,12 @@ _LIMIT_S = 300.0  # a header takes milliseconds; a recording whose header tells 
 def plan_segments(
     duration_s: float, segment_s: float, hop_s: float | None = None
 ) -> list[tuple[float, float]]:
-    """Say where to cut a recording.
+    """Return start and end, in s, of the segments that a recording is cut into, in order.
 
-    Parameters
-    ----------
-    duration_s
-        Its length, s.
-    segment_s
-        Length of the segments, s.
-    hop_s
-        From the start of a segment to the next, s; None: `segment_s`. A longer one leaves gaps.
-
-    Returns
-    -------
-    list of (start, end)
-        In s from the start of the recording, in order. The last stretch is a segment of its own when it is
-        at least half as long as the others; a shorter one is added to the segment before (after a gap: left
-        out). One segment, of the whole, when there is nothing to cut.
+    From the start of a segment to the next it is `hop_s` (None: `segment_s`); a longer one leaves gaps. The
+    last stretch is a segment of its own when it is at least half as long as the others; a shorter one is
+    added to the segment before (after a gap: left out). There is one segment, of the whole, when there is
+    nothing to cut.
     """
     hop_s = segment_s if hop_s is None else hop_s
     segments = [(0.0, min(segment_s, duration_s))]
@@ -88,7 +77,19 @@ def cut_segments(
         own `start_s` and `end_s`, and the id `<id of the clip>@<start>-<end>`. A clip whose file cannot be
         read, or is said to be longer than a day, stays as it is for the audit to judge.
     """
-    duration_s = _durations(clips, root, executor, store).to_numpy()
+    lengths = scan_clips(
+        _length,
+        clips,
+        root,
+        executor,
+        columns={"duration_s": np.float64},
+        lost=lambda *_: {"duration_s": math.nan},
+        key={"what": "length", "version": _LENGTH_VERSION},
+        description=f"lengths of {clips['corpus'].iloc[0]}",
+        limit_s=_LIMIT_S,
+        store=store,
+    )
+    duration_s = lengths["duration_s"].to_numpy()
     starts = clips["start_s"].fillna(0.0).to_numpy()
     plans = [
         plan_segments(length, segment_s, hop_s) if length <= LONGEST_S else [(0.0, length)]
@@ -114,26 +115,8 @@ def cut_segments(
     return segments.sort_values("clip_id", ignore_index=True)
 
 
-def _durations(
-    clips: pd.DataFrame, root: Path, executor: ExecutorParameters, store: ResultStore | None
-) -> pd.Series[Any]:
-    """Return the length of each clip, s; NaN where its file cannot be read."""
-    lengths = sweep_clips(
-        _length,
-        clips,
-        root,
-        executor,
-        columns={"duration_s": np.float64},
-        lost=_lost,
-        key={"what": "length", "version": _LENGTH_VERSION},
-        description=f"lengths of {clips['corpus'].iloc[0]}",
-        limit_s=_LIMIT_S,
-        store=store,
-    )
-    return lengths["duration_s"]
-
-
 def _length(part: Part) -> dict[str, Any]:
+    """Return the length of a clip, s; NaN where its file cannot be read."""
     path, start_s, end_s = part
     start_s, end_s = np.nan_to_num(start_s), math.inf if math.isnan(end_s) else end_s
     try:
@@ -150,7 +133,3 @@ def _decoded_s(recording: Recording) -> float:
     """Return the length of a stream whose header does not tell it, s."""
     n_frames: int = sum(block.shape[1] for block in recording.blocks(0.0, LONGEST_S + 1))
     return n_frames / recording.header.sample_rate_hz
-
-
-def _lost(part: Part, lost: Lost) -> dict[str, float]:
-    return {"duration_s": math.nan}

@@ -1,4 +1,4 @@
-"""Divide labelled clips into training and test, by group and stratified by emotion."""
+"""Divide labelled clips into training and test, by group or by corpus and stratified by emotion."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from affetto.corpora.audit import unite_groups_of_duplicates
 from affetto.corpora.clips import FEWEST_EMOTIONS
-from affetto.corpora.cross_corpus import PROTOCOLS as BY_CORPUS
-from affetto.corpora.cross_corpus import folds_by_corpus
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
 
@@ -21,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
 FOLD_COLUMNS = ("fold", "group_fold", "second_fold")
+BY_CORPUS = ("cross_corpus", "leave_one_corpus_out")
 _NAMED = 10
 Folds = NDArray[np.int64]
 
@@ -38,7 +37,10 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
         to the fraction; `official`: the published test part, from whose groups no clip stays in training;
         clips that the publication leaves out are left out. With `test_groups` the folds are made of these
         groups alone. With `second_folds` each of these folds is cut by the folds of the second groups, and
-        the parts are the folds. `cross_corpus`, `leave_one_corpus_out`: see `folds_by_corpus`.
+        the parts are the folds. `cross_corpus`: the tested corpus is fold 0 and the others are always in
+        training; `leave_one_corpus_out`: a fold a corpus, in the order of the table. A group that lies in two
+        corpora, since some recording of it occurs in both, then keeps its clips in one of them alone: in the
+        tested one, else in the first.
     tested
         Name of the corpus that `cross_corpus` tests; None: that of the first clip.
 
@@ -59,19 +61,17 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
         return _official(labelled)
     if split.protocol in BY_CORPUS:
         tested = tested or clips.loc[clips["emotion"].notna(), "corpus"].iloc[0]
-        return _table(*folds_by_corpus(labelled, split.protocol, tested=tested))
+        return _by_corpus(labelled, split.protocol, tested)
     is_tested = _is_tested(labelled, split)
     _check_groups(labelled, is_tested, split)
     methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
     folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
     folds[is_tested] = methods[split.protocol](labelled[is_tested].reset_index(drop=True), split)
-    if split.second_folds is None:
-        table = _table(labelled, folds)
-    else:
-        seconds = _second_folds(labelled, split)
-        table = _table(labelled, _parts(folds, seconds), group_fold=folds, second_fold=seconds)
-    _check_training(labelled, table)
-    return table
+    more = {}
+    if split.second_folds is not None:
+        more = {"group_fold": folds, "second_fold": _second_folds(labelled, split)}
+        folds = _parts(**more)
+    return _table(labelled, folds, refuse=True, **more)
 
 
 def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
 
 
 def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: str) -> None:
-    """Make sure that the protocol makes use of several corpora where there are several.
+    """Make sure that a corpus with training corpora has a protocol that makes use of them.
 
     Raises
     ------
@@ -167,10 +167,7 @@ def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, see
     if most == 1:  # one recording an emotion: there is nothing to stratify
         return np.asarray(recordings.factorize()[0] % min(n_folds, 2))
     splitter = StratifiedKFold(min(n_folds, most), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of rare emotions, which we log ourselves
-        folds = _test_folds(splitter.split(emotions, emotions), len(emotions))
-    return np.asarray(folds[recordings.factorize()[0]])
+    return np.asarray(_test_folds(splitter, emotions)[recordings.factorize()[0]])
 
 
 def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
@@ -183,22 +180,26 @@ def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
     return contents if len(set(united["group"])) == 1 else united["group"]
 
 
+def _named(clips: pd.DataFrame) -> tuple[str, str]:
+    """Return corpus and side of clips, for messages."""
+    return clips["corpus"].iloc[0], clips["side"].iloc[0]
+
+
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds."""
     labelled = clips[clips["emotion"].notna()].sort_values("clip_id", ignore_index=True)
     if labelled.empty:
-        side = clips["side"].iloc[0]
+        corpus, side = _named(clips)
         raise AffettoError(
-            f"No clip of {clips['corpus'].iloc[0]} has an emotion, and models cannot be fitted without: "
-            f"give labels a meaning in {side}.corpus.label_map, or use a labelled corpus (the features "
-            "pipeline needs no labels)."
+            f"No clip of {corpus} has an emotion, and models cannot be fitted without: give labels a meaning "
+            f"in {side}.corpus.label_map, or use a labelled corpus (the features pipeline needs no labels)."
         )
     return labelled
 
 
 def _check_classes(labelled: pd.DataFrame) -> None:
     counts = labelled["emotion"].value_counts()
-    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    corpus, side = _named(labelled)
     if len(counts) == 1:
         raise AffettoError(
             f"All {counts.iloc[0]} labelled clips of {corpus} are {counts.index[0]}: a model needs two "
@@ -219,7 +220,7 @@ def _is_tested(labelled: pd.DataFrame, split: SplitParameters) -> NDArray[np.boo
     known = set(labelled["group"])
     unknown = sorted(set(split.test_groups) - known)
     if unknown:
-        corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+        corpus, side = _named(labelled)
         named = ", ".join(sorted(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
         raise AffettoError(
             f"{side}.split.test_groups names {', '.join(unknown)}, of which {corpus} has no labelled clip: "
@@ -229,7 +230,7 @@ def _is_tested(labelled: pd.DataFrame, split: SplitParameters) -> NDArray[np.boo
 
 
 def _check_groups(labelled: pd.DataFrame, tested: NDArray[np.bool_], split: SplitParameters) -> None:
-    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    corpus, side = _named(labelled)
     if len(set(labelled["group"])) == 1:
         raise AffettoError(
             f"All labelled clips of {corpus} are of one group ({labelled['group'].iloc[0]}), so none can be "
@@ -265,10 +266,9 @@ def _holdout(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
 
 def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
     """Deal the second groups into folds; a clip without one has one of its own."""
-    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    corpus, side = _named(labelled)
     named = labelled.reindex(columns=["second_group"])["second_group"]
-    n_groups = named.nunique()
-    if n_groups == 0:
+    if named.isna().all():
         raise AffettoError(
             f"{side}.split.second_folds is {split.second_folds}, but no clip of {corpus} has a second group: "
             f"set {side}.corpus.second_group_pattern (folders) or {side}.corpus.second_group_column (table), "
@@ -278,8 +278,8 @@ def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
         logger.warning(
             "%s: %d clips have no second group and are each one of its own", corpus, named.isna().sum()
         )
-        named = named.fillna(labelled["clip_id"])
-        n_groups = named.nunique()
+    second = labelled.assign(group=named.fillna(labelled["clip_id"]))
+    n_groups = second["group"].nunique()
     n_folds = split.second_folds if isinstance(split.second_folds, int) else 2
     if n_groups < n_folds:
         smaller = f"second_folds to {n_groups} or less" if n_groups > 1 else "second_folds to null"
@@ -288,15 +288,15 @@ def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
             f"{n_groups} second groups: set {smaller}."
         )
     if split.second_folds == "each":
-        return _leave_one_group_out(labelled.assign(group=named), split)
-    return _stratified_groups(labelled.assign(group=named), n_folds, split.seed, setting="second_folds")
+        return _leave_one_group_out(second, split)
+    return _stratified_groups(second, n_folds, split.seed, setting="second_folds")
 
 
-def _parts(folds: Folds, seconds: Folds) -> Folds:
+def _parts(group_fold: Folds, second_fold: Folds) -> Folds:
     """Give a number to each part that two divisions cut the tested clips into."""
-    parts = np.full(len(folds), ALWAYS_TRAINING, dtype=np.int64)
-    tested = folds != ALWAYS_TRAINING
-    pairs = np.stack([folds[tested], seconds[tested]], axis=1)
+    parts = np.full(len(group_fold), ALWAYS_TRAINING, dtype=np.int64)
+    tested = group_fold != ALWAYS_TRAINING
+    pairs = np.stack([group_fold[tested], second_fold[tested]], axis=1)
     parts[tested] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
     return parts
 
@@ -304,20 +304,26 @@ def _parts(folds: Folds, seconds: Folds) -> Folds:
 def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting: str = "n_folds") -> Folds:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    emotions, groups = labelled["emotion"], labelled["group"]
-    most = int(emotions.value_counts().max())
+    most = int(labelled["emotion"].value_counts().max())
     if most < n_folds:
-        side = labelled["side"].iloc[0]
+        corpus, side = _named(labelled)
         raise AffettoError(
-            f"{n_folds} folds are too many for {labelled['corpus'].iloc[0]}, where no emotion has more than "
-            f"{most} clips: set {side}.split.{setting} to {most} or less (for holdout, "
-            f"{side}.split.test_fraction higher)."
+            f"{n_folds} folds are too many for {corpus}, where no emotion has more than {most} clips: set "
+            f"{side}.split.{setting} to {most} or less (for holdout, {side}.split.test_fraction higher)."
         )
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    folds = _test_folds(splitter, labelled["emotion"], labelled["group"])
+    return _fill_empty_folds(folds, labelled["group"], n_folds)
+
+
+def _test_folds(splitter: Any, emotions: pd.Series[Any], groups: pd.Series[Any] | None = None) -> Folds:
+    """Return the fold that tests each clip, by a splitter of scikit-learn."""
+    folds = np.full(len(emotions), ALWAYS_TRAINING, dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of rare emotions, which we log ourselves
-        folds = _test_folds(splitter.split(labelled, emotions, groups), len(labelled))
-    return _fill_empty_folds(folds, groups, n_folds)
+        for fold, (_, test) in enumerate(splitter.split(emotions, emotions, groups)):
+            folds[test] = fold
+    return folds
 
 
 def _fill_empty_folds(folds: Folds, groups: pd.Series[Any], n_folds: int) -> Folds:
@@ -332,7 +338,7 @@ def _fill_empty_folds(folds: Folds, groups: pd.Series[Any], n_folds: int) -> Fol
 
 def _official(labelled: pd.DataFrame) -> pd.DataFrame:
     published = labelled[labelled["official_split"].notna()].reset_index(drop=True)
-    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    corpus, side = _named(labelled)
     test = (published["official_split"] == "test").to_numpy(dtype=bool)
     if not test.any() or test.all():
         raise AffettoError(
@@ -346,51 +352,65 @@ def _official(labelled: pd.DataFrame) -> pd.DataFrame:
             corpus,
             straddling.sum(),
         )
-    kept = published[~straddling].reset_index(drop=True)
-    if kept.loc[~test[~straddling], "emotion"].nunique() < FEWEST_EMOTIONS:
+    kept, test = published[~straddling].reset_index(drop=True), test[~straddling]
+    if kept.loc[~test, "emotion"].nunique() < FEWEST_EMOTIONS:
         raise AffettoError(
             f"The official training part of {corpus} has fewer than two emotions: use another "
             f"{side}.split.protocol."
         )
-    return _table(kept, np.where(test[~straddling], 0, ALWAYS_TRAINING))
+    return _table(kept, np.where(test, 0, ALWAYS_TRAINING))
 
 
-def _test_folds(splits: Any, n_clips: int) -> Folds:
-    folds = np.full(n_clips, ALWAYS_TRAINING, dtype=np.int64)
-    for fold, (_, test) in enumerate(splits):
-        folds[test] = fold
-    return folds
+def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> pd.DataFrame:
+    corpus, side = _named(labelled)
+    if len(set(labelled["corpus"])) == 1:
+        raise AffettoError(
+            f"{side}.split.protocol is {protocol}, but {corpus} is the only corpus with labelled clips: name "
+            f"another one in {side}.corpus.training_corpora."
+        )
+    tested_first = labelled.sort_values("corpus", key=lambda names: names != tested, kind="stable")
+    homes = tested_first.drop_duplicates("group").set_index("group")["corpus"]
+    at_home = (labelled["corpus"] == labelled["group"].map(homes)).to_numpy(dtype=bool)
+    if not at_home.all():
+        logger.warning(
+            "%d clips share a group with another corpus, of the same people or recordings, and are left out",
+            (~at_home).sum(),
+        )
+    kept = labelled[at_home].reset_index(drop=True)
+    folds = kept["corpus"].factorize()[0].astype(np.int64)
+    if protocol == "cross_corpus":
+        folds = np.where(kept["corpus"] == tested, 0, ALWAYS_TRAINING)
+    for fold in np.unique(folds[folds >= 0]):
+        if kept.loc[folds != fold, "emotion"].nunique() < FEWEST_EMOTIONS:
+            raise AffettoError(
+                f"Without the groups that have a recording in {tested} too, fewer than two emotions are left "
+                f"to train on: name corpora of other recordings in {side}.corpus.training_corpora."
+            )
+    return _table(kept, folds)
 
 
-def _table(labelled: pd.DataFrame, folds: Folds, **more: Folds) -> pd.DataFrame:
+def _table(labelled: pd.DataFrame, folds: Folds, *, refuse: bool = False, **more: Folds) -> pd.DataFrame:
+    """Make the table of folds, and log the emotions that a fold tests without any clip to train on.
+
+    With `refuse`, folds that leave fewer than two emotions to train on are an error: every model would refuse
+    them, hours later.
+    """
     columns = {name: column.astype(np.int64) for name, column in {"fold": folds, **more}.items()}
     table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), **columns})
-    _warn_of_untrained(labelled, table)
-    return table
-
-
-def _check_training(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Refuse folds that leave fewer than two emotions to train on: every model would, hours later."""
+    corpus, side = _named(labelled)
     emotions = labelled["emotion"].to_numpy()
     for fold in _tested_folds(table):
-        left = sorted(set(emotions[trained_on(table, fold)]))
-        if len(left) < FEWEST_EMOTIONS:
-            corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+        trained = set(emotions[trained_on(table, fold)])
+        untrained = sorted(set(emotions[folds == fold]) - trained)
+        if untrained:
+            logger.warning("%s: fold %d has no training clip of %s", corpus, fold, ", ".join(untrained))
+        if refuse and len(trained) < FEWEST_EMOTIONS:
             raise AffettoError(
-                f"Fold {fold} of {corpus} leaves only {', '.join(left) or 'no emotion'} to train on, and a "
-                f"model needs two emotions: use another {side}.split.protocol or n_folds, or groups of "
+                f"Fold {fold} of {corpus} leaves only {', '.join(trained) or 'no emotion'} to train on, and "
+                f"a model needs two emotions: use another {side}.split.protocol or n_folds, or groups of "
                 "several emotions."
             )
-
-
-def _warn_of_untrained(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Log the emotions that some fold tests without having any clip to train on."""
-    emotions, folds = labelled["emotion"].to_numpy(), table["fold"].to_numpy()
-    for fold in _tested_folds(table):
-        untrained = sorted(set(emotions[folds == fold]) - set(emotions[trained_on(table, fold)]))
-        if untrained:
-            names = ", ".join(untrained)
-            logger.warning("%s: fold %d has no training clip of %s", labelled["corpus"].iloc[0], fold, names)
+    return table
 
 
 def _tested_folds(table: pd.DataFrame) -> list[int]:

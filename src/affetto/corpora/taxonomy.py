@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -94,12 +94,23 @@ def map_labels(
     own = dict(label_map or {})
     _check_meanings(own, canonical_emotions(taxonomy, side), f"{side}.corpus.label_map", side)
     meanings = {**source_labels(taxonomy, key, side), **own}
-    written = [[_written(str(label), key, own) for label in _as_list(cell)] for cell in labels]
+
+    def as_written(label: str) -> str:
+        return label if label in own or not is_generic(key) else label.strip().lower()
+
+    written = [[as_written(str(label)) for label in _as_list(cell)] for cell in labels]
     unknown = pd.Series([label for cell in written for label in cell if label not in meanings], dtype="str")
     if len(unknown) and EVERY_OTHER not in own:
-        raise AffettoError(_unknown_labels(unknown, key, side))
+        counts = unknown.value_counts()
+        listed = ", ".join(f"{label!r} ({count} clips)" for label, count in counts.head(20).items())
+        raise AffettoError(
+            f"Labels that the taxonomy does not know: {listed}; add taxonomy.labels.{key}.{counts.index[0]} "
+            "and so on (an emotion, or null to leave such clips unlabelled), or set "
+            f"{side}.corpus.label_map."
+        )
     default = own.get(EVERY_OTHER)
-    emotions = [_agreed(meanings.get(label, default) for label in cell) for cell in written]
+    named = ({meanings.get(label, default) for label in cell} - {None} for cell in written)
+    emotions = [next(iter(meant)) if len(meant) == 1 else None for meant in named]
     return pd.Series(emotions, index=labels.index, dtype="str")
 
 
@@ -115,18 +126,6 @@ def _as_list(cell: Any) -> list[Any]:
     return [] if pd.isna(cell) else [cell]
 
 
-def _agreed(emotions: Iterable[str | None]) -> str | None:
-    """Return the one emotion that is named, None where none or several are."""
-    named = set(emotions) - {None}
-    return named.pop() if len(named) == 1 else None
-
-
-def _written(label: str, key: str, own: Mapping[str, str | None]) -> str:
-    if label in own or not is_generic(key):
-        return label
-    return label.strip().lower()
-
-
 def _check_meanings(
     meanings: Mapping[str, str | None], emotions: tuple[str, ...], where: str, side: str
 ) -> None:
@@ -136,12 +135,3 @@ def _check_meanings(
                 f"{where}.{label} is {emotion!r}, which is no emotion of the {side} side: use one of "
                 f"{', '.join(emotions)}, or null to leave such clips unlabelled."
             )
-
-
-def _unknown_labels(unknown: pd.Series[Any], key: str, side: str) -> str:
-    counts = unknown.value_counts()
-    listed = ", ".join(f"{label!r} ({count} clips)" for label, count in counts.head(20).items())
-    return (
-        f"Labels that the taxonomy does not know: {listed}; add taxonomy.labels.{key}.{counts.index[0]} and "
-        f"so on (an emotion, or null to leave such clips unlabelled), or set {side}.corpus.label_map."
-    )

@@ -11,8 +11,7 @@ from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.shards import ShardSource
-from affetto.features.store import FeatureStore
+from affetto.features.store import PLAN_FILE, FeatureStore, ShardSource
 from affetto.storage import absolute, as_path, as_text, is_remote
 from affetto.whole_files import write_whole
 
@@ -79,7 +78,7 @@ def _read(name: str, beside: Path, store: str, fingerprint: str) -> ClipFeatures
     root = as_path(store)
     if not is_remote(root) and not root.is_absolute():
         root = beside / root
-    if not FeatureStore(root).has_plan():
+    if not (root / PLAN_FILE).is_file():
         raise AffettoError(f"The store of {name}, {root}, is gone: run `kedro run --pipeline=features`.")
     found = FeatureStore(root).features()
     if found.fingerprint != fingerprint:

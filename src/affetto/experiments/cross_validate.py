@@ -20,8 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
 from affetto.errors import AffettoError
-from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.joining import join_copies
+from affetto.features.clip_features import ClipFeatures, FeatureSet, join_copies
 from affetto.models.base import Estimator
 from affetto.models.calibration import fit_temperature
 from affetto.models.model_directory import copy_calibrated, holds_model, installed_versions

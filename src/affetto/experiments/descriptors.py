@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.features.correlations import PAIR
+from affetto.features.opensmile import PAIR
 
 LldGroup = Literal["energy", "voicing", "spectral", "cepstral"]
 LLD_GROUPS: tuple[LldGroup, ...] = get_args(LldGroup)

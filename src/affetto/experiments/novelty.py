@@ -25,8 +25,8 @@ from affetto.evaluation.significance import share_interval
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import Experiment, lot, subset, tested_clips
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
-from affetto.features.extractors import parse_description
-from affetto.features.shard_jobs import clip_columns
+from affetto.features.extract import clip_keys
+from affetto.features.table import parse_description
 from affetto.storage import absolute
 
 MEASURES = ("novelty", "doubt")
@@ -150,9 +150,7 @@ def _find_recordings(name: str, kind: StrangeRecordings, experiment: Experiment)
     table = pd.DataFrame({"clip_id": [f"{name}/{path}" for path in paths], "path": paths})
     wanted = FeatureSet(
         {
-            each: _described(
-                feature, table, clip_columns(table, root, parse_description(feature.parameters)).keys
-            )
+            each: _described(feature, table, clip_keys(table, root, parse_description(feature.parameters)))
             for each, feature in experiment.all_features.items()
         }
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, Self
 
@@ -40,6 +40,24 @@ class ArraySource:
     def take(self, indices: np.ndarray) -> ArraySource:
         """Return the arrays of these clips."""
         return ArraySource(tuple(self.arrays[i] for i in indices))
+
+
+@dataclass(frozen=True, repr=False)
+class JoinedSource:
+    """The clips of several sources, one source after the other."""
+
+    sources: tuple[Source, ...]
+    source_of: np.ndarray
+    index_in: np.ndarray
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the values of a clip."""
+        source: Source = self.sources[int(self.source_of[index])]
+        return source.read(int(self.index_in[index]))
+
+    def take(self, indices: np.ndarray) -> JoinedSource:
+        """Return the source of these clips, in this order."""
+        return JoinedSource(self.sources, self.source_of[indices], self.index_in[indices])
 
 
 @dataclass(frozen=True, repr=False)
@@ -263,11 +281,6 @@ class FeatureSet(Mapping[str, ClipFeatures]):
         """Hash of what all values depend on."""
         return _digest(*(f"{name}:{self[name].fingerprint}".encode() for name in sorted(self)))
 
-    @property
-    def parameters(self) -> dict[str, dict[str, Any]]:
-        """Parameters of each feature by name."""
-        return {name: feature.parameters for name, feature in self.items()}
-
     def take(self, indices: Sequence[int] | np.ndarray) -> FeatureSet:
         """Return the clips at `indices`, in that order."""
         return FeatureSet({name: feature.take(indices) for name, feature in self.items()})
@@ -277,9 +290,53 @@ class FeatureSet(Mapping[str, ClipFeatures]):
         return FeatureSet({name: feature.select(clip_ids) for name, feature in self.items()})
 
 
+def join_copies(clips: FeatureSet, copies: Mapping[str, FeatureSet]) -> tuple[FeatureSet, np.ndarray]:
+    """Put copies of clips behind the clips themselves.
+
+    Parameters
+    ----------
+    clips
+        The features of the clips.
+    copies
+        Name of a condition → the same features of the clips as they sound in it. Copies of other clips are
+        left out; clips without a copy have none.
+
+    Returns
+    -------
+    tuple
+        The features of all, copies named `<clip_id>#<condition>`; and the index in `clips` of the original
+        of each, int64.
+    """
+    parts, ids, origins = [clips], list(clips.clip_ids), [np.arange(clips.n_clips)]
+    for name, copy in copies.items():
+        copied = set(copy.clip_ids)
+        known = [i for i, clip_id in enumerate(clips.clip_ids) if clip_id in copied]
+        parts.append(copy.select([clips.clip_ids[i] for i in known]))
+        ids += [f"{clips.clip_ids[i]}#{name}" for i in known]
+        origins.append(np.array(known, dtype=np.int64))
+    joined = {name: _join([part[name] for part in parts], tuple(ids)) for name in clips}
+    return FeatureSet(joined), np.concatenate(origins)
+
+
 def as_keys(digests: Sequence[str]) -> np.ndarray:
     """Pack hexadecimal digests as a bytes array [n]."""
     return np.array([digest.encode() for digest in digests], dtype=KEY_DTYPE)
+
+
+def _join(parts: list[ClipFeatures], ids: tuple[str, ...]) -> ClipFeatures:
+    sizes = [len(part) for part in parts]
+    source = JoinedSource(
+        tuple(part.source for part in parts),
+        np.repeat(np.arange(len(parts)), sizes),
+        np.concatenate([np.arange(size) for size in sizes]),
+    )
+    return replace(
+        parts[0],
+        clip_ids=ids,
+        n_frames=np.concatenate([part.n_frames for part in parts]),
+        keys=np.concatenate([part.keys for part in parts]),
+        source=source,
+    )
 
 
 def _digest(*parts: bytes | memoryview) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,7 @@ HIGHLIGHT_COLUMNS = ("highlight_start_s", "highlight_end_s", "highlight_attentio
 _DECIMALS = 9
 
 
-@dataclass(frozen=True)
-class Highlight:
+class Highlight(NamedTuple):
     """A stretch of a clip.
 
     Attributes
@@ -94,8 +93,7 @@ def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: fl
     rows = []
     for clip_id, duration_s in clips[["clip_id", "duration_s"]].itertuples(index=False):
         times, weights = steps.get(clip_id, (None, None))
-        found = find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)
-        rows.append((clip_id, found.start_s, found.end_s, found.attention))
+        rows.append((clip_id, *find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)))
     return pd.DataFrame(rows, columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
 

@@ -1,11 +1,16 @@
-"""Mel-frequency cepstral coefficients with their derivatives, the input of the music models."""
+"""Mel-frequency cepstral coefficients, their derivatives, and musical features of the same frames."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal, Self
 
-from affetto.features.extras import dimensions_extras, extract_extras
-from affetto.features.parameters import MfccParameters
+import numpy as np
+from pydantic import Field, model_validator
+
+from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import (
     dct_matrix,
     decibels,
@@ -15,76 +20,123 @@ from affetto.features.spectrum import (
     prepare_samples,
 )
 
-MFCC_VERSION = 1
+Extra = Literal["chroma", "contrast", "spectral", "onset"]
+N_CHROMA = 12
+N_CONTRAST_BANDS = 6
+_CONTRAST_RATE_HZ = 12_800
+_CONTRAST_N_FFT = 512
+_CONTRAST_LOW_HZ = 200.0
+_CONTRAST_QUANTILE = 0.02
+_ROLLOFF = 0.85
+_A0_HZ = 440.0 / 16
+_TINY = 1e-10
+_SILENCE_DB = -80.0
 _DYNAMIC_RANGE_DB = 80.0
 
+EXTRA_DIMENSIONS: dict[Extra, tuple[str, ...]] = {
+    "chroma": tuple(f"chroma_{i}" for i in range(N_CHROMA)),
+    "contrast": tuple(f"contrast_{i}" for i in range(N_CONTRAST_BANDS + 1)),
+    "spectral": ("centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db"),
+    "onset": ("onset",),
+}
+"""Columns of each extra; `chroma_0` is C."""
 
-def dimensions_mfcc(parameters: MfccParameters) -> tuple[str, ...]:
-    """Return `mfcc_0`, …, `delta_0`, …, `delta2_0`, …, then those of the extras."""
-    orders = ("mfcc", "delta", "delta2")[: parameters.delta_order + 1]
-    static = tuple(f"{order}_{i}" for order in orders for i in range(parameters.n_mfcc))
-    return static + dimensions_extras(parameters.extras)
 
+class MfccParameters(FeatureParameters):
+    """Mel-frequency cepstral coefficients, their derivatives and optional further frame features.
 
-def extract_mfcc(samples: np.ndarray, sample_rate_hz: int, parameters: MfccParameters) -> np.ndarray:
-    """Compute MFCC, their derivatives and the extras of a recording.
-
-    Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0; any length from one sample.
-    sample_rate_hz
-        Resampled to `parameters.sample_rate_hz` when it differs.
-    parameters
-        Window, hop, coefficients, derivatives and extras.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1 + n_samples // hop, n_dimensions], columns as `dimensions_mfcc` says.
+    Frames are centred (the signal is zero-padded by half a window), the window is Hann, the mel filters are
+    Slaney's, and coefficients are the orthonormal DCT-II of the power in dB: the defaults of
+    `librosa.feature.mfcc`.
     """
-    mono = prepare_samples(samples, sample_rate_hz, parameters.sample_rate_hz)
-    rate = parameters.sample_rate_hz
-    filters = mel_filters(rate, parameters.n_fft, parameters.n_mels, 0.0, rate / 2).T.copy()
-    mel, extras = [], []
-    for frames in frame_blocks(mono, n_fft=parameters.n_fft, hop=parameters.hop):
-        power = power_spectrum(frames)
-        mel.append(power @ filters)
-        extras.append(extract_extras(frames, power, rate, parameters.extras))
-    bands_db = decibels(np.concatenate(mel))
-    clipped = np.maximum(bands_db, bands_db.max() - np.float32(_DYNAMIC_RANGE_DB))
-    static = clipped @ dct_matrix(parameters.n_mfcc, parameters.n_mels).T
-    parts = [static]
-    parts += [
-        delta(static, order=order, width=parameters.delta_width)
-        for order in range(1, parameters.delta_order + 1)
-    ]
-    parts.append(np.concatenate(extras))
-    if "onset" in parameters.extras:
-        parts.append(onset_strength(clipped))
-    return np.concatenate(parts, axis=1)
+
+    extractor = "mfcc"
+    version = 1
+
+    sample_rate_hz: int = Field(
+        default=22_050, ge=4_000, le=96_000, description="Clips are resampled to this rate."
+    )
+    n_fft: int = Field(
+        default=2_048,
+        ge=64,
+        le=16_384,
+        multiple_of=2,
+        description="Window in samples (2048 at 22,050 Hz: 93 ms).",
+    )
+    hop: int = Field(default=512, ge=16, le=16_384, description="Hop in samples (512 at 22,050 Hz: 23.2 ms).")
+    n_mels: int = Field(default=128, ge=8, le=512, description="Mel bands under the DCT.")
+    n_mfcc: int = Field(default=20, ge=2, le=128, description="Coefficients kept, the level (0th) included.")
+    delta_order: Literal[0, 1, 2] = Field(
+        default=2, description="0: static; 1: with deltas; 2: and delta-deltas."
+    )
+    delta_width: int = Field(default=9, ge=3, le=99, description="Frames that a delta spans; odd.")
+    extras: tuple[Extra, ...] = Field(
+        default=(),
+        description="Further frame features on the same hop: chroma (12), contrast (7), spectral (centroid, "
+        "rolloff, flatness, zero-crossing rate, level in dB), onset (strength).",
+    )
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the feature is measured at, Hz."""
+        return self.sample_rate_hz
+
+    @property
+    def frame_s(self) -> float:
+        """Hop in seconds."""
+        return self.hop / self.sample_rate_hz
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Return `mfcc_0`, …, `delta_0`, …, `delta2_0`, …, then those of the extras, the onset last."""
+        orders = ("mfcc", "delta", "delta2")[: self.delta_order + 1]
+        static = tuple(f"{order}_{i}" for order in orders for i in range(self.n_mfcc))
+        extras = sorted(self.extras, key=lambda extra: extra == "onset")
+        return static + tuple(name for extra in extras for name in EXTRA_DIMENSIONS[extra])
+
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Compute coefficients, derivatives and extras, float32 [1 + n_samples // hop, n_dimensions].
+
+        Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.
+        """
+        mono, rate = prepare_samples(samples, sample_rate_hz, self.rate_hz), self.rate_hz
+        filters = mel_filters(rate, self.n_fft, self.n_mels, 0.0, rate / 2).T.copy()
+        mel, extras = [], []
+        for frames in frame_blocks(mono, n_fft=self.n_fft, hop=self.hop):
+            power = power_spectrum(frames)
+            mel.append(power @ filters)
+            extras.append(_extras(frames, power, rate, self.extras))
+        bands_db = decibels(np.concatenate(mel))
+        clipped = np.maximum(bands_db, bands_db.max() - np.float32(_DYNAMIC_RANGE_DB))
+        static = clipped @ dct_matrix(self.n_mfcc, self.n_mels).T
+        orders = range(1, self.delta_order + 1)
+        deltas = [delta(static, order=order, width=self.delta_width) for order in orders]
+        onset = [onset_strength(clipped)] if "onset" in self.extras else []
+        return np.concatenate([static, *deltas, np.concatenate(extras), *onset], axis=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.delta_width % 2 == 0:
+            raise ValueError(f"delta_width must be odd, not {self.delta_width}")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})")
+        if len(set(self.extras)) != len(self.extras):
+            raise ValueError(f"extras names a feature twice: {list(self.extras)}")
+        if "contrast" in self.extras and (
+            self.sample_rate_hz <= _CONTRAST_RATE_HZ or self.n_fft < _CONTRAST_N_FFT
+        ):
+            raise ValueError(
+                f"contrast needs octave bands up to {_CONTRAST_RATE_HZ // 2} Hz: sample_rate_hz above "
+                f"{_CONTRAST_RATE_HZ} and n_fft of at least {_CONTRAST_N_FFT}"
+            )
+        return self
 
 
 def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:
-    """Compute the first or second derivative over frames by local polynomial fits (Savitzky-Golay).
+    """Compute the first or second derivative of values, [n_frames, n_dimensions], in units a frame.
 
-    Parameters
-    ----------
-    values
-        float32 [n_frames, n_dimensions].
-    order
-        1: slope of a line; 2: second derivative of a parabola.
-    width
-        Frames under the fit, odd.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, shaped like `values`, in units a frame. Within half a width of the ends the fit of the
-        outermost whole window holds; a recording shorter than `width` is extended by its outermost frames
-        instead.
+    By local polynomial fits (Savitzky-Golay) over `width` frames, odd: the slope of a line, or the second
+    derivative of a parabola. Within half a width of the ends the fit of the outermost whole window holds;
+    a recording shorter than `width` is extended by its outermost frames instead.
     """
     half, n_frames = width // 2, len(values)
     offsets = np.arange(-half, half + 1, dtype=np.float64)
@@ -108,3 +160,96 @@ def onset_strength(bands_db: np.ndarray) -> np.ndarray:
     rises = np.maximum(np.diff(bands_db, axis=0, prepend=bands_db[:1]), 0.0)
     strength: np.ndarray = rises.mean(axis=1, keepdims=True, dtype=np.float32)
     return strength
+
+
+def _extras(
+    frames: np.ndarray, power: np.ndarray, sample_rate_hz: int, extras: Sequence[Extra]
+) -> np.ndarray:
+    """Compute the extras that the samples and the spectrum of a frame give, [n_frames, n_columns].
+
+    `frames` are float32 [n_frames, n_fft], samples without window; `power` their power spectra. The onset
+    compares frames and is not among them.
+    """
+    columns = [np.zeros((len(frames), 0), dtype=np.float32)]
+    for extra in extras:
+        if extra == "chroma":
+            columns.append(chroma(power, sample_rate_hz))
+        elif extra == "contrast":
+            columns.append(spectral_contrast(np.sqrt(power), sample_rate_hz))
+        elif extra == "spectral":
+            columns.append(spectral_shape(frames, power, sample_rate_hz))
+    return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
+
+
+def chroma(power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Compute the share of the 12 pitch classes from C, [n_frames, 12], the strongest 1; as `chroma_stft`.
+
+    Tuned to 440 Hz: estimating the tuning of each clip costs more than all other features together.
+    """
+    raw = power @ chroma_filters(sample_rate_hz, 2 * (power.shape[1] - 1)).T
+    peak = raw.max(axis=1, keepdims=True)
+    normalised: np.ndarray = raw / np.where(peak > np.finfo(np.float32).tiny, peak, 1.0)
+    return normalised
+
+
+def spectral_contrast(magnitude: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Compute peak against valley in octave bands, [n_frames, 7], dB (Jiang et al., ICME 2002; librosa's)."""
+    contrasts = []
+    for bins in contrast_bands(sample_rate_hz, 2 * (magnitude.shape[1] - 1)):
+        band = magnitude[:, bins[0] : bins[1]]
+        n = bins[2]
+        parted = np.partition(band, (n - 1, band.shape[1] - n), axis=1)
+        valley, peak = parted[:, :n].mean(axis=1), parted[:, -n:].mean(axis=1)
+        contrasts.append(decibels(peak) - decibels(valley))
+    return np.stack(contrasts, axis=1)
+
+
+def spectral_shape(frames: np.ndarray, power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Compute centroid, 85 % rolloff (Hz), flatness, zero-crossing rate, level (dB): [n_frames, 5]."""
+    bins_hz = np.fft.rfftfreq(frames.shape[1], 1 / sample_rate_hz).astype(np.float32)
+    magnitude = np.sqrt(power)
+    total = magnitude.sum(axis=1)
+    centroid = magnitude @ bins_hz / np.maximum(total, np.finfo(np.float32).tiny)
+    rolloff = bins_hz[(magnitude.cumsum(axis=1) >= _ROLLOFF * total[:, np.newaxis]).argmax(axis=1)]
+    floored = np.maximum(power, np.float32(_TINY))
+    flatness = np.exp(np.log(floored).mean(axis=1)) / floored.mean(axis=1)
+    negative = np.signbit(np.where(np.abs(frames) <= _TINY, np.float32(0), frames))
+    crossings = (negative[:, 1:] != negative[:, :-1]).sum(axis=1) / frames.shape[1]
+    level = decibels(np.mean(frames**2, axis=1), floor_db=_SILENCE_DB)
+    return np.stack([centroid, rolloff, flatness, crossings, level], axis=1)
+
+
+@lru_cache(maxsize=8)
+def contrast_bands(sample_rate_hz: int, n_fft: int) -> tuple[tuple[int, int, int], ...]:
+    """Return (first bin, end, bins of the quantile) of each band: below 200 Hz, then octaves to the top."""
+    edges = [0.0, *(_CONTRAST_LOW_HZ * 2.0**octave for octave in range(N_CONTRAST_BANDS + 1))]
+    bins_hz = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
+    bands = []
+    for k, (low, high) in enumerate(pairwise(edges)):
+        inside = np.flatnonzero((bins_hz >= low) & (bins_hz <= high))
+        last = k == N_CONTRAST_BANDS
+        first = inside[0] - (k > 0)
+        end = len(bins_hz) if last else inside[-1] + 1
+        n_quantile = max(int(np.rint(_CONTRAST_QUANTILE * (end - first))), 1)
+        bands.append((int(first), int(end) - (not last), n_quantile))
+    return tuple(bands)
+
+
+@lru_cache(maxsize=8)
+def chroma_filters(sample_rate_hz: int, n_fft: int) -> np.ndarray:
+    """Return the weight of each FFT bin for each pitch class, float32 [12, n_fft // 2 + 1].
+
+    Ellis's chroma features (2007) as in `librosa.filters.chroma`: a Gaussian bump a semitone, weighted by a
+    Gaussian over octaves around the fifth.
+    """
+    bins_hz = np.linspace(0, sample_rate_hz, n_fft, endpoint=False)[1:]
+    semitones = N_CHROMA * np.log2(bins_hz / _A0_HZ)
+    semitones = np.concatenate([[semitones[0] - 1.5 * N_CHROMA], semitones])
+    widths = np.concatenate([np.maximum(np.diff(semitones), 1.0), [1.0]])
+    distance = semitones - np.arange(N_CHROMA)[:, np.newaxis]
+    distance = np.remainder(distance + N_CHROMA / 2 + 10 * N_CHROMA, N_CHROMA) - N_CHROMA / 2
+    weights = np.exp(-0.5 * (2 * distance / widths) ** 2)
+    weights /= np.sqrt(np.sum(weights**2, axis=0))
+    weights *= np.exp(-0.5 * ((semitones / N_CHROMA - 5.0) / 2.0) ** 2)
+    filters: np.ndarray = np.roll(weights, -3, axis=0)[:, : n_fft // 2 + 1].astype(np.float32)
+    return filters

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affetto.features.collection import StoreUsage
-from affetto.features.extractors import describe
+from affetto.features.extract import clip_keys, clip_paths
 from affetto.features.parameters import FeatureParameters
-from affetto.features.plan_file import PLAN_FILE, StoredPlan, read_plan
-from affetto.features.shard_jobs import clip_columns, clip_folders
-from affetto.features.store import FeatureStore
+from affetto.features.store import PLAN_FILE, FeatureStore, Plan, StoreUsage
 from affetto.file_listing import list_files
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NEVER_EXTRACTED = "never extracted"
-FRESH = "fresh"
-PARAMETERS_CHANGED = "parameters changed"
-CLIPS_CHANGED = "clips changed"
-NOT_IN_PARAMETERS = "not in the parameters"
-NO_CLIPS = "no clip table"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a run of today would extract.
-
-    Attributes
-    ----------
-    parameters
-        Of the feature; None: the project does not extract it.
-    clips
-        Clip table of the side; None: there is none yet.
-    root, other_roots
-        Folder of the corpus, and those of its training corpora by their names.
-    """
-
-    parameters: FeatureParameters | None
-    clips: pd.DataFrame | None
-    root: Path
-    other_roots: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,65 +51,61 @@ class StoreStatus:
     @property
     def state(self) -> str:
         """The findings in words."""
-        return ", ".join(self.findings) or FRESH
+        return ", ".join(self.findings) or "fresh"
 
 
-def store_status(store: FeatureStore, wanted: Wanted) -> StoreStatus:
+def store_status(
+    store: FeatureStore,
+    parameters: FeatureParameters | None,
+    clips: pd.DataFrame | None,
+    root: Path,
+    other_roots: Mapping[str, Path] = MappingProxyType({}),
+) -> StoreStatus:
     """Compare the last plan of a store with what a run of today would extract; no recording is opened.
 
     Parameters
     ----------
     store
         The store.
-    wanted
-        What a run of today would extract.
-
-    Returns
-    -------
-    StoreStatus
-        Counts, and what is not of today.
+    parameters
+        Of the feature; None: the project does not extract it.
+    clips
+        Clip table of the side; None: there is none yet.
+    root, other_roots
+        Folder of the corpus, and those of its training corpora by their names.
     """
-    usage = store.usage()
-    plan = read_plan(store.root)
+    usage, plan = store.usage(), store.plan()
     if plan is None:
-        return StoreStatus(0, 0, {}, usage, None, (NEVER_EXTRACTED,))
-    saved_s = list_files(store.root)[PLAN_FILE].modified_s
+        return StoreStatus(0, 0, {}, usage, None, ("never extracted",))
+    findings = []
+    if parameters is None:
+        findings = ["not in the parameters"]
+    else:
+        same = plan.description.parameters == parameters.describe()
+        findings = [] if same else ["parameters changed"]
+        if clips is None:
+            findings.append("no clip table")
+        # Keys hold parameters and versions of libraries, too: of other parameters only names can be compared.
+        elif plan.clip_ids != clips["clip_id"].tolist() or (
+            same and not np.array_equal(plan.keys, clip_keys(clips, root, parameters, other_roots))
+        ):
+            findings.append("clips changed")
     return StoreStatus(
         planned=len(plan.clip_ids),
-        extracted=int(plan.places.known.sum()),
-        set_aside=dict(Counter(_reasons(plan, wanted)).most_common()),
+        extracted=len(plan.clip_ids) - len(plan.reasons),
+        set_aside=dict(Counter(_reasons(plan, clips, root, other_roots)).most_common()),
         usage=usage,
-        planned_at=datetime.fromtimestamp(saved_s, tz=UTC),
-        findings=tuple(_findings(plan, wanted)),
+        planned_at=datetime.fromtimestamp(list_files(store.root)[PLAN_FILE].modified_s, tz=UTC),
+        findings=tuple(findings),
     )
 
 
-def _findings(plan: StoredPlan, wanted: Wanted) -> list[str]:
-    if wanted.parameters is None:
-        return [NOT_IN_PARAMETERS]
-    same = plan.description.parameters == describe(wanted.parameters)
-    findings = [] if same else [PARAMETERS_CHANGED]
-    if wanted.clips is None:
-        return [*findings, NO_CLIPS]
-    columns = clip_columns(wanted.clips, wanted.root, wanted.parameters, wanted.other_roots)
-    # Keys hold parameters and versions of libraries, too: of other parameters only names can be compared.
-    same_clips = list(plan.clip_ids) == columns.ids.tolist() and (
-        not same or np.array_equal(plan.keys, columns.keys)
-    )
-    return findings if same_clips else [*findings, CLIPS_CHANGED]
-
-
-def _reasons(plan: StoredPlan, wanted: Wanted) -> list[str]:
-    """Return the reason of every clip that was set aside, without the path of the clip."""
-    files: Mapping[str, str] = {}
-    if plan.reasons and wanted.clips is not None:
-        folders, folder_of = clip_folders(wanted.clips, wanted.root, wanted.other_roots)
-        paths = zip(folder_of, wanted.clips["path"], strict=True)
-        names = (str(folders[folder] / path) for folder, path in paths)
-        files = dict(zip(wanted.clips["clip_id"], names, strict=True))
-    return [
-        reason.replace(files[clip_id], "…") if clip_id in files else reason
-        for clip_id, reason in (
-            (plan.clip_ids[position], reason) for position, reason in plan.reasons.items()
-        )
-    ]
+def _reasons(
+    plan: Plan, clips: pd.DataFrame | None, root: Path, other_roots: Mapping[str, Path]
+) -> Iterator[str]:
+    """Yield the reason of every clip that was set aside, without the path of the clip."""
+    files: dict[str, Path] = {}
+    if plan.reasons and clips is not None:
+        files = dict(zip(clips["clip_id"], clip_paths(clips, root, other_roots), strict=True))
+    for clip_id, reason in plan.reasons.items():
+        yield reason.replace(str(files[clip_id]), "…") if clip_id in files else reason

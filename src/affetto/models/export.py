@@ -218,6 +218,6 @@ def _graph(estimator: Estimator) -> InferenceGraph:
 
 def _hop_s(described: Mapping[str, Any]) -> float | None:
     """Return the hop of a described feature; None for a vector and for features of other makers."""
-    from affetto.features.extractors import hop_of, parse_description
+    from affetto.features.table import parse_description
 
-    return hop_of(parse_description(described)) if "extractor" in described else None
+    return parse_description(described).frame_s if "extractor" in described else None

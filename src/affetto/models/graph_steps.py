@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from affetto.features.lld import MAX_DURATION_S
+from affetto.features.opensmile import MAX_DURATION_S
 from affetto.models.lld_windows import SLOPE_REACH, window_centres, window_reach
 from affetto.models.sequences import nearest_rows
 from affetto.models.voice_types import VoiceTypes

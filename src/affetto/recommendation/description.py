@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.corpora.summary import count_reasons
+from affetto.corpora.audit_report import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
 from affetto.models.model_directory import model_digest

@@ -12,15 +12,9 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.extractors import (
-    check_available,
-    describe,
-    dimensions_of,
-    hop_of,
-    parse_description,
-)
 from affetto.features.parameters import FeatureParameters
 from affetto.features.recording import extract_together, rates_of
+from affetto.features.table import parse_description
 from affetto.recommendation.blocks import cut_windows, read_blocks
 from affetto.recommendation.steps import Step
 
@@ -112,7 +106,7 @@ def feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:
     """
     kinds = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
     for parameters in kinds.values():
-        check_available(parameters)
+        parameters.check_available()
     return kinds
 
 
@@ -157,9 +151,9 @@ def stack_features(
                 name,
                 clip_ids,
                 [clip[name] for clip in clips],
-                dimensions=dimensions_of(parameters),
-                hop_s=hop_of(parameters),
-                parameters=describe(parameters),
+                dimensions=parameters.dimensions(),
+                hop_s=parameters.frame_s,
+                parameters=parameters.describe(),
             )
             for name, parameters in kinds.items()
         }

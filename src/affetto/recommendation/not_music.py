@@ -13,7 +13,7 @@ from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.silero import SAMPLE_RATE_HZ
 from affetto.audio.speech import PREPARATION_VERSION, find_speech
 from affetto.errors import AffettoError
-from affetto.features.shard_jobs import clip_folders
+from affetto.features.extract import clip_paths
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
 
@@ -55,13 +55,11 @@ def note_speech(
         `clip_id, note`: `MOSTLY_SPEECH`, or empty.
     """
     table = clips.reindex(columns=["clip_id", "path", "corpus", "start_s", "duration_s", "content_hash"])
-    folders, folder_of = clip_folders(table, root, other_roots)
     start_s = table["start_s"].astype("float64").fillna(0.0)
+    paths = clip_paths(table, root, other_roots)
     tracks = [
-        (folders[folder] / path, float(start), float(duration))
-        for folder, path, start, duration in zip(
-            folder_of, table["path"], start_s, table["duration_s"], strict=True
-        )
+        (path, float(start), float(duration))
+        for path, start, duration in zip(paths, start_s, table["duration_s"], strict=True)
     ]
     contents = [str(value) for value in table["content_hash"].fillna(table["path"])]
     starts = range(0, len(tracks), _SHARD_CLIPS)

@@ -4,7 +4,8 @@ How to add a source: put into `FILES` of one of these modules, or of a new one b
 `name of the source → {path below the root → content}`. The content is text or bytes; recordings are empty,
 because indexing opens none. In text `{0}` and `{1}` stand for two labels of the side that is tested. Where a
 source needs parameters besides `root`, add an entry to `PARAMETERS` of the module. All modules of this folder
-are collected by `tests/corpora/conftest.py`; the contract of `test_sources.py` then covers the source.
+are collected by `tests/corpora/conftest.py`; the contract of `test_sources.py` then covers the source, once
+its clips are written into `known_clips.csv`.
 """
 
 FILES = {

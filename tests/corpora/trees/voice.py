@@ -22,12 +22,15 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "AudioData/Info.txt": "",
         "ALL/KL_n30.wav": "",
         "ALL/JK_d07.wav": "",
+        "AudioData/dc/N02.WAV": "",
+        "ALL/kl_SU04.wav": "",
     },
     "tess": {
         "TESS Toronto emotional speech set data/OAF_Fear/OAF_back_fear.wav": "",
         "TESS Toronto emotional speech set data/OAF_neutral/OA_bite_neutral.wav": "",
         "TESS Toronto emotional speech set data/YAF_pleasant_surprised/YAF_back_ps.wav": "",
         "TESS Toronto emotional speech set data/YAF_germ_Angry.WAV": "",
+        "TESS Toronto emotional speech set data/yaf_dog_Disgust.wav": "",
         "TESS Toronto emotional speech set data/readme.mp3": "",
     },
     "casia": {
@@ -35,6 +38,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "CASIA/liuchanhg/sad/201.wav": "",
         "CASIA/ZhaoZuoxiang/angry/201.wav": "",
         "CASIA/ZhaoZuoxiang/Surprise/250.wav": "",
+        "CASIA/wangzhe/NEUTRAL/301.wav": "",
         "CASIA/intro/201.wav": "",
     },
     "esd": {
@@ -43,12 +47,14 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "ESD/0001/Angry/evaluation/0001_000351.wav": "",
         "ESD/0001/Surprise/test/0001_001431.wav": "",
         "ESD/0011/Neutral/0011_000001.wav": "",
+        "ESD/0010/happy/TEST/0010_000002.wav": "",
         "ESD/0011/Neutral/0012_000001.wav": "",
     },
     "emovo": {
         "EMOVO/f1/dis-f1-b1.wav": "",
         "EMOVO/m3/gio-m3-n5.wav": "",
         "EMOVO/m3/tri-M3-l2.wav": "",
+        "EMOVO/f2/NEU-F2-N1.wav": "",
         "EMOVO/documents/notes.wav": "",
     },
     "nemo": {
@@ -64,12 +70,14 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "shemo/female/F21N05.wav": "",
         "shemo/female/F01W12.wav": "",
         "shemo/male/M21A05.wav": "",
+        "shemo/male/m02h05.wav": "",
         "shemo/shemo.json": "{}",
     },
     "urdu": {
         "URDU-Dataset/Angry/SM1_F10_A010.wav": "",
         "URDU-Dataset/Happy/SF1_F10_H010.wav": "",
         "URDU-Dataset/Neutral/SM5_F72_N0100.wav": "",
+        "URDU-Dataset/Sad/sm2_f1_s01.wav": "",
     },
     "ased": {
         "ASED_V1/Angry/a5-03-01-02-50.wav": "",
@@ -81,6 +89,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
         "archive/Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/male1_angry_10a_1.txt": "",
         "archive/Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/female1_apologetic_15b_2.wav": "",
         "archive/Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/female2_excited_1a_1.wav": "",
+        "archive/Male2_Sad_1b_2.wav": "",
     },
     "aesdd": {
         "Acted Emotional Speech Dynamic Database/anger/a01 (1).wav": "",

@@ -1,79 +1,33 @@
-"""The corpora Affetto can read, one module each; a new one is such a module and an entry here."""
+"""The corpora that Affetto can read; a new one is a declaration in a module, and an entry here."""
 
 from affetto.corpora.sources import (
-    aesdd,
-    ased,
     audb,
-    cal500,
-    casia,
-    cremad,
-    deam,
     demo,
-    emodb,
-    emopia,
-    emotify,
-    emovo,
-    esd,
     folders,
-    gtzan,
-    iemocap,
-    jl_corpus,
     library,
-    meld,
     mirdata,
-    msp_podcast,
-    mtg_jamendo,
-    nemo,
-    panda_4q,
-    pmemo,
-    ravdess,
-    ravdess_song,
-    savee,
-    shemo,
-    soundtracks,
+    music_ratings,
+    music_tags,
+    speech,
+    speech_tables,
     table,
-    tess,
-    urdu,
-    vgmidi,
 )
 from affetto.corpora.sources.source import Source
 
 __all__ = ["SOURCES", "Source"]
 
 _VOICE = (
-    emodb,
-    ravdess,
-    ravdess_song,
-    cremad,
-    savee,
-    tess,
-    casia,
-    esd,
-    emovo,
-    nemo,
-    shemo,
-    urdu,
-    ased,
-    jl_corpus,
-    aesdd,
-    iemocap,
-    meld,
-    msp_podcast,
+    *(speech.EMODB, speech.RAVDESS, speech.RAVDESS_SONG, speech.CREMAD, speech.SAVEE, speech.TESS),
+    *(speech.CASIA, speech.ESD, speech.EMOVO, speech_tables.NEMO, speech.SHEMO, speech.URDU, speech.ASED),
+    *(speech.JL_CORPUS, speech.AESDD),
+    *(speech_tables.IEMOCAP, speech_tables.MELD, speech_tables.MSP_PODCAST),
 )
 _MUSIC = (
-    panda_4q,
-    emopia,
-    vgmidi,
-    deam,
-    pmemo,
-    emotify,
-    mtg_jamendo,
-    gtzan,
-    soundtracks,
-    cal500,
+    *(music_tags.PANDA_4Q, music_tags.EMOPIA),
+    *(music_ratings.VGMIDI, music_ratings.DEAM, music_ratings.PMEMO),
+    *(music_tags.EMOTIFY, music_tags.MTG_JAMENDO, music_tags.GTZAN),
+    *(music_tags.SOUNDTRACKS, music_tags.CAL500),
 )
-_GENERIC = (folders, table, library, audb, mirdata)
+_GENERIC = (folders.SOURCE, table.SOURCE, library.SOURCE, audb.SOURCE, mirdata.SOURCE)
 
-SOURCES: dict[str, Source] = {
-    module.SOURCE.name: module.SOURCE for module in (demo, *_VOICE, *_MUSIC, *_GENERIC)
-}
+SOURCES: dict[str, Source] = {source.name: source for source in (demo.SOURCE, *_VOICE, *_MUSIC, *_GENERIC)}

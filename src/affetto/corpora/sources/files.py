@@ -1,4 +1,4 @@
-"""What all sources share: walking folders, reading their tables, complaining about what is not there."""
+"""What sources share that walk folders: finding recordings, reading what their names tell, reading tables."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import logging
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from affetto.audio.formats import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
+from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, first_line, name_some, one_line
 from affetto.file_listing import Entry, list_entries
 from affetto.storage import is_remote
 
 logger = logging.getLogger(__name__)
 
+Named = tuple[Path, re.Match[str]]
+"""A recording, and what its name tells."""
 _IGNORED_FOLDERS = frozenset({"__MACOSX"})
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"})
 
@@ -100,9 +104,47 @@ def unique_stems(inside: list[Path]) -> list[str]:
     return [path.as_posix() if counts[stem] > 1 else stem for path, stem in zip(inside, stems, strict=True)]
 
 
-def match_recordings(
-    root: Path, pattern: str, *, what: str, folders: int = 0
-) -> list[tuple[Path, re.Match[str]]]:
+def index_names(
+    root: Path,
+    _corpus: CorpusParameters,
+    _side: str,
+    *,
+    pattern: str,
+    what: str,
+    labels: Iterable[str] = (),
+    folders: int = 0,
+    more: Callable[[Mapping[str, str]], Mapping[str, Any]] | None = None,
+    choose: Callable[..., list[Named]] | None = None,
+) -> pd.DataFrame:
+    """List the clips of a corpus whose names tell everything.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus, or one around it.
+    pattern, what, folders
+        As for `match_recordings`; the brackets called `label`, `group`, `second_group` and `theme` become
+        these columns.
+    labels
+        As they are to be written, where names vary in case.
+    more
+        Called with all brackets of a name; returns further columns, or other values of them.
+    choose
+        Called with the recordings and `what=`; returns those that are clips.
+    """
+    spelling = {label.lower(): label for label in labels}
+    named = match_recordings(root, pattern, what=what, folders=folders)
+    rows = []
+    for path, match in named if choose is None else choose(named, what=what):
+        found = match.groupdict()
+        row = {name: found.get(name) for name in ("label", "group", "second_group", "theme")}
+        row["label"] = spelling.get((row["label"] or "").lower(), row["label"])
+        row |= {"stem": path.stem, "path": relative(path, root)}
+        rows.append({**row, **(more(found) if more else {})})
+    return pd.DataFrame(rows)
+
+
+def match_recordings(root: Path, pattern: str, *, what: str, folders: int = 0) -> list[Named]:
     """Return the recordings whose stem is named as a corpus names its clips.
 
     Parameters
@@ -127,16 +169,21 @@ def match_recordings(
         When no recording matches.
     """
     recordings = find_recordings(root)
-    named = [(path, _ending(path.relative_to(root), folders)) for path in recordings]
-    matched = [(path, match) for path, name in named if (match := re.fullmatch(pattern, name))]
-    if not matched:
+    parts = (path.relative_to(root).parts for path in recordings)
+    names = (
+        "/".join((*part[-1 - folders : -1], path.stem)) for part, path in zip(parts, recordings, strict=True)
+    )
+    matches = [re.fullmatch(pattern, name) for name in names]
+    named = [(path, match) for path, match in zip(recordings, matches, strict=True) if match]
+    if not named:
+        archives = [path.name for path in walk_files(root) if path.suffix.lower() in _ARCHIVES]
+        packed = f"; unpack {name_some(archives)}" if archives else ""
         raise AffettoError(
             f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
-            f"names them{_packed(root)}): `affetto corpora describe NAME` tells how "
+            f"names them{packed}): `affetto corpora describe NAME` tells how "
             "they are named; set the root to the folder of the corpus, or one around it."
         )
-    taken = {path for path, _ in matched}
-    left = [path.name for path in recordings if path not in taken]
+    left = [path.name for path, match in zip(recordings, matches, strict=True) if not match]
     if left:
         logger.warning(
             "%d recordings are not named as %s names its clips and are left out: %s",
@@ -144,25 +191,18 @@ def match_recordings(
             what,
             name_some(left),
         )
-    return matched
+    return named
 
 
-def _packed(root: Path) -> str:
-    archives = [path.name for path in walk_files(root) if path.suffix.lower() in _ARCHIVES]
-    return f"; unpack {name_some(archives)}" if archives else ""
-
-
-def without_copies(
-    matched: list[tuple[Path, re.Match[str]]], *, what: str
-) -> list[tuple[Path, re.Match[str]]]:
+def without_copies(named: list[Named], *, what: str) -> list[Named]:
     """Leave out recordings of the same name and size as an earlier one: some archives hold a tree twice."""
-    kept: dict[str, tuple[Path, re.Match[str]]] = {}
+    kept: dict[str, Named] = {}
     different = []
-    for path, match in matched:
+    for path, match in named:
         first, _ = kept.setdefault(path.name, (path, match))
         if first is not path and first.stat().st_size != path.stat().st_size:
             different.append((path, match))
-    copies = len(matched) - len(kept) - len(different)
+    copies = len(named) - len(kept) - len(different)
     if copies:
         logger.warning("%d recordings of %s are second copies and are left out", copies, what)
     return [*kept.values(), *different]
@@ -227,8 +267,3 @@ def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
         return pd.read_csv(
             file, dtype="str", keep_default_na=False, na_values=[""], encoding=encoding, sep=separator
         )
-
-
-def _ending(path: Path, folders: int) -> str:
-    """Return the stem behind as many folders as are asked for and there."""
-    return "/".join((*path.parts[-1 - folders : -1], path.stem))

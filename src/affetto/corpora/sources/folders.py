@@ -88,11 +88,10 @@ SOURCE = Source(
     title="One folder a class",
     sides=("music", "voice"),
     licence="yours",
-    citation="",
-    home_page="",
     labels="generic",
     group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
     second_group_rule="what corpus.second_group_pattern finds in path or name",
     index=index_folders,
+    options=("group_pattern", "second_group_pattern"),
     layout="<emotion>/….wav; files beside the folders are unlabelled",
 )

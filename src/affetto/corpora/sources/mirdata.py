@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.annotated import keep_recorded, told_in_a_sentence
 from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names
+from affetto.corpora.sources.tables import keep_recorded, reader_package, told_in_a_sentence
 from affetto.errors import AffettoError
-from affetto.storage import absolute, is_remote
+from affetto.storage import absolute
 
 # Attributes of tracks, in the order in which they are looked for.
 RECORDINGS = ("audio_path", "midi_path")
@@ -25,6 +25,7 @@ GROUPS = ("artist", "artist_id", "artists", "performer", "player_id")
 TAGS = ("tags", "genre", "genres", "style")
 TITLES = ("title", "name")
 SPLITS = ("train", "validation", "test")
+_ATTRIBUTES = ("emotion_column", "group_column", "tags_column", "title_column")
 
 
 def index_mirdata(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
@@ -45,14 +46,7 @@ def index_mirdata(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFra
 
 
 def _open_dataset(root: Path, corpus: CorpusParameters, side: str) -> Any:
-    if is_remote(root):
-        raise AffettoError(f"{side}.corpus.root is {root}, but mirdata reads folders of this machine only.")
-    try:
-        import mirdata
-    except ImportError as error:
-        raise AffettoError(
-            f"{side}.corpus.source is mirdata, which needs a package: pip install 'affetto[mirdata]'."
-        ) from error
+    mirdata = reader_package("mirdata", root, corpus, side)
     if corpus.database not in mirdata.list_datasets():
         raise AffettoError(
             f"{side}.corpus.database is {corpus.database!r}, which is no loader of mirdata: use one of "
@@ -105,8 +99,7 @@ def _words(value: Any) -> list[str]:
 
 
 def _check_attributes(tracks: Mapping[str, Any], corpus: CorpusParameters, side: str) -> None:
-    named = {"emotion_column", "group_column", "tags_column", "title_column"}
-    for parameter in sorted(named):
+    for parameter in _ATTRIBUTES:
         name, track = getattr(corpus, parameter), next(iter(tracks.values()))
         if name is not None and not hasattr(track, name):
             known = ", ".join(attribute for attribute in dir(track) if not attribute.startswith("_"))
@@ -136,12 +129,11 @@ SOURCE = Source(
     title="Any loader of mirdata",
     sides=("music",),
     licence="that of the data set",
-    citation="",
-    home_page="",
     labels="generic",
     group_rule="the attribute corpus.group_column, else the artist or performer; without it each clip is its "
     "own",
     index=index_mirdata,
+    options=("database", "version", *_ATTRIBUTES),
     layout="what the loader corpus.database expects (pip install 'affetto[mirdata]'); its index, too, where "
     "mirdata has not fetched it",
     official_split="the loader's, where it has one of train, validation and test",

@@ -171,12 +171,11 @@ SOURCE = Source(
     title="A table of clips",
     sides=("music", "voice"),
     licence="yours",
-    citation="",
-    home_page="",
     labels="generic",
     group_rule="the column corpus.group_column; without it each clip is its own",
     second_group_rule="the column corpus.second_group_column",
     index=index_table,
+    options=("table", "path_column", *(parameter for parameter, _ in OPTIONAL_COLUMNS.values())),
     layout="one CSV, TSV or Parquet file with a row a clip, beside the recordings",
     official_split="the column corpus.split_column",
 )

@@ -8,10 +8,11 @@ products: NumPy runs it as fast as a deep-learning framework on a processor, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from affetto.features.spectrum import mel_filters, power_spectrum
 
 SAMPLE_RATE_HZ = 16_000
 HOP_S = 0.02
@@ -21,7 +22,6 @@ _PADDING_S = 0.5  # zeros behind a recording, so that its last frames are seen a
 _HEAD_WIDTH = 64
 _FLOOR, _RANGE = 1e-10, 8.0
 _LAYER_NORM_EPSILON = 1e-5
-_LINEAR_TO_HZ, _FIRST_LOG_HZ, _LOG_STEP = 200.0 / 3, 1_000.0, np.log(6.4) / 27.0
 
 Frames = NDArray[np.float32]
 Weights = Mapping[str, Frames]
@@ -68,37 +68,12 @@ def log_mel(samples: NDArray[np.floating]) -> Frames:
     Auditory Toolbox with equal areas, 0 to 8 kHz; log10 of the power, at most 8 below its maximum;
     (x + 4) / 4.
     """
-    half = _WINDOW // 2
-    padded = np.pad(samples, half, mode="reflect")
+    padded = np.pad(samples, _WINDOW // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:-1]
-    spectrum = np.fft.rfft(frames * _hann(), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    logarithm = np.log10(np.maximum(power @ mel_filters().T, _FLOOR))
+    filters = mel_filters(SAMPLE_RATE_HZ, _WINDOW, _N_MELS, 0.0, SAMPLE_RATE_HZ / 2)
+    logarithm = np.log10(np.maximum(power_spectrum(frames) @ filters.T, _FLOOR))
     scaled: Frames = (np.maximum(logarithm, logarithm.max() - _RANGE) + 4.0) / 4.0
     return scaled
-
-
-@lru_cache(maxsize=1)
-def mel_filters() -> Frames:
-    """Return the triangular filters, float32 [80, 201]: those of `librosa.filters.mel(sr=16000, n_fft=400)`.
-
-    They are written out because importing librosa costs seconds, which a first answer does not have.
-    """
-    highest = _FIRST_LOG_HZ / _LINEAR_TO_HZ + np.log(SAMPLE_RATE_HZ / 2 / _FIRST_LOG_HZ) / _LOG_STEP
-    mels = np.linspace(0.0, highest, _N_MELS + 2)
-    above = np.maximum(mels - _FIRST_LOG_HZ / _LINEAR_TO_HZ, 0.0)
-    edges = np.where(above > 0, _FIRST_LOG_HZ * np.exp(_LOG_STEP * above), _LINEAR_TO_HZ * mels)
-    hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, _WINDOW // 2 + 1)
-    widths = np.diff(edges)
-    rising = (hz - edges[:-2, None]) / widths[:-1, None]
-    falling = (edges[2:, None] - hz) / widths[1:, None]
-    triangles = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))[:, None]
-    return triangles.astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _hann() -> Frames:
-    return np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
 
 
 def _convolve(x: Frames, weights: Weights, name: str, *, stride: int) -> Frames:

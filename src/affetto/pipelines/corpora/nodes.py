@@ -6,12 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.findings import log_summary
+from affetto.corpora.audit import audit_corpora
+from affetto.corpora.audit_report import log_summary, render_audit, summarise_audit
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
-from affetto.corpora.report import render_audit
-from affetto.corpora.several import audit_corpora, index_corpora
 from affetto.corpora.splits import check_protocol, make_folds
-from affetto.corpora.summary import summarise_audit
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters

@@ -8,8 +8,8 @@ import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.extraction import ExtractionPlan, extract
-from affetto.features.parameters import FeatureTable
+from affetto.features.extract import extract
+from affetto.features.table import FeatureTable
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters
 
@@ -25,10 +25,7 @@ def extract_features(
     names: Sequence[str],
 ) -> dict[str, ClipFeatures]:
     """Extract features of all clips of a side; what the feature stores hold is not computed again."""
-    return {
-        name: extract(
-            ExtractionPlan(name, clips, corpus.root, features.named[name], executor, corpus.other_roots),
-            cache.features / side / name,
-        )
-        for name in names
-    }
+    wanted = {name: features.named[name] for name in names}
+    stores = cache.features / side
+    found = extract(clips, corpus.root, wanted, stores, executor, other_roots=corpus.other_roots)
+    return {name: each.features for name, each in found.items()}

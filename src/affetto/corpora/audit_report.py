@@ -1,0 +1,293 @@
+"""What the audit says of a corpus: figures, sentences for the log, and one HTML page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from affetto.corpora.clips import own_groups
+from affetto.corpora.parameters import AuditParameters
+from affetto.errors import one_line
+from affetto.page_template import page_template
+
+logger = logging.getLogger(__name__)
+
+UNLABELLED = "unlabelled"
+LISTED = 50
+_NAMED = 5
+_BINS = 40
+_ROWS = 200  # of emotions: a corpus may have any number of them
+_NOTICEABLE_CLIPPING = 0.001
+_FAR_OUT = 3.0  # interquartile ranges; Tukey, Exploratory Data Analysis, 1977
+_SMALLEST_SPREAD = 0.1  # of log durations: in a corpus of equal lengths, 1.35 times the length is far out
+_LARGE_IMBALANCE = 5
+_LARGE_GROUP = 0.5
+_CONFLICT = "the same recording under different emotions"
+# Lists of the summary, in words for the log and the page.
+_LISTS = {
+    "duplicates": "recordings that occur more than once (their groups are united, so that none is in "
+    "training and in test)",
+    "odd_sample_rates": "clips of another sample rate than the others",
+    "odd_channels": "clips of another number of channels than the others",
+    "duration_outliers": "clips far longer or shorter than the others",
+    "level_outliers": "clips far from the usual level",
+    "clipped": "clips that are clipped for more than 0.1 % of their length",
+    "damaged": "clips whose file is damaged or cut off, of which what can be decoded is used",
+    "groups_lacking_emotions": "groups without a clip of some emotion",
+}
+
+
+def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditParameters) -> dict[str, Any]:
+    """Collect what a user should know of a corpus before trusting results on it.
+
+    Parameters
+    ----------
+    clips
+        Audited clip table.
+    rejected
+        Rejected clips.
+    audit
+        For the margin of level outliers.
+
+    Returns
+    -------
+    dict
+        JSON values:
+
+        - `corpus, side, clips, hours, emotions` (emotion → clips), `balance` (the commonest emotion, its
+          share of the labelled clips, and how many times the rarest it is);
+        - `second_groups` (0 where the source knows of none);
+        - `groups, groups_of_one, without_group` (labelled clips that the source gave none), `largest_group`,
+          `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
+          emotions it has no clip of, where groups have several clips);
+        - `rejected` (kind of reason → clips);
+        - `duplicates` (sets of clips of equal content), `conflicting_labels` (those that differ in emotion);
+        - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
+        - `duration_median_s, duration_outliers` (further out than 3 interquartile ranges of the logarithm);
+        - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
+        - `damaged` (clips of whose file something is missing or left out, each with what).
+
+        Lists and maps of clips or groups are cut at `LISTED`; `n_<name>` is their whole length.
+    """
+    emotions = clips["emotion"].fillna(UNLABELLED)
+    labelled = clips["emotion"].value_counts()
+    sizes = clips["group"].value_counts()
+    summary = {
+        "corpus": " + ".join(clips["corpus"].unique()),
+        "side": str(clips["side"].iloc[0]),
+        "clips": len(clips),
+        "hours": round(float(clips["duration_s"].sum()) / 3600, 4),
+        "emotions": _counts(emotions),
+        "balance": dict.fromkeys(("commonest", "share", "imbalance")),
+        "groups": len(sizes),
+        "second_groups": int(clips["second_group"].nunique()),
+        "groups_of_one": int((sizes == 1).sum()),
+        "without_group": int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum()),
+        "largest_group": str(sizes.index[0]),
+        "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
+        "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),
+        "rejected": count_reasons(rejected),
+        "sample_rates_hz": _counts(clips["sample_rate_hz"]),
+        "channels": _counts(clips["channels"]),
+        "duration_median_s": round(float(clips["duration_s"].median()), 3),
+        "level_median_dbfs": round(float(clips["peak_dbfs"].median()), 2),
+    }
+    if len(labelled):
+        summary["balance"] = {
+            "commonest": str(labelled.index[0]),
+            "share": round(float(labelled.iloc[0] / labelled.sum()), 4),
+            "imbalance": round(float(labelled.iloc[0] / labelled.iloc[-1]), 2),
+        }
+    for name, found in _lists(clips, sizes, audit).items():
+        summary |= {name: found[:LISTED], f"n_{name}": len(found)}
+    return summary
+
+
+def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
+    """Count rejected clips by the kind of their reason, the words before its colon."""
+    return _counts(rejected["reason"].str.split(":").str[0])
+
+
+def _counts(values: pd.Series[Any]) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}
+
+
+def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -> dict[str, list[Any]]:
+    """Return the clips, sets of clips and groups to look at, by the names of the summary."""
+    repeated = clips[clips["content_hash"].duplicated(keep=False)]
+    duplicates = sorted(sorted(ids) for _, ids in repeated.groupby("content_hash")["clip_id"])
+    emotion_of = repeated.set_index("clip_id")["emotion"]
+    lengths = np.log(clips["duration_s"].clip(lower=1e-6))
+    low, high = lengths.quantile([0.25, 0.75])
+    margin = _FAR_OUT * max(high - low, _SMALLEST_SPREAD)
+    distance_db = (clips["peak_dbfs"] - clips["peak_dbfs"].median()).abs()
+    clipped = clips[clips["clipped_share"] > _NOTICEABLE_CLIPPING]
+    damaged = clips[clips["note"].fillna("") != ""] if "note" in clips else clips[:0]
+
+    def named(chosen: pd.Series[Any]) -> list[str]:
+        return sorted(clips.loc[chosen, "clip_id"])
+
+    return {
+        "groups_lacking_emotions": _lacking(clips[clips["emotion"].notna()], sizes),
+        "duplicates": duplicates,
+        "conflicting_labels": [ids for ids in duplicates if len(set(emotion_of[ids].dropna())) > 1],
+        "odd_sample_rates": named(clips["sample_rate_hz"] != clips["sample_rate_hz"].mode().iloc[0]),
+        "odd_channels": named(clips["channels"] != clips["channels"].mode().iloc[0]),
+        "duration_outliers": named((lengths < low - margin) | (lengths > high + margin)),
+        "level_outliers": named(distance_db > audit.level_outlier_db),
+        "clipped": clipped.sort_values(["clipped_share", "clip_id"], ascending=[False, True])[
+            "clip_id"
+        ].tolist(),
+        "damaged": [f"{row.clip_id}: {row.note}" for row in damaged.itertuples()],
+    }
+
+
+def _lacking(labelled: pd.DataFrame, sizes: pd.Series[Any]) -> list[list[Any]]:
+    """Return [group, emotions that it lacks] of groups that could have them all."""
+    emotions = set(labelled["emotion"])
+    large = labelled[labelled["group"].map(sizes) >= max(2, len(emotions))]
+    present = large.groupby("group")["emotion"].agg(set)
+    return [[str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found]
+
+
+def log_summary(summary: Mapping[str, Any]) -> None:
+    """Say the summary in the log: the counts, and a warning for what may spoil results."""
+    logger.info("%s: %s", summary["corpus"], _size(summary))
+    for sentence in warnings_of(summary):
+        logger.warning("%s: %s", summary["corpus"], sentence)
+    for sentence in notes_of(summary):
+        logger.info("%s: %s", summary["corpus"], sentence)
+
+
+def notes_of(summary: Mapping[str, Any]) -> list[str]:
+    """Return what is unusual and mostly harmless, with its number."""
+    return [f"{words}: {count}" for name, words in _LISTS.items() if (count := summary[f"n_{name}"])]
+
+
+def warnings_of(summary: Mapping[str, Any]) -> list[str]:
+    """Return what may spoil results, a sentence each without a full stop."""
+    return list(_warnings(summary))
+
+
+def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
+    side = summary["side"]
+    if summary["rejected"]:
+        yield f"rejected {_listed(summary['rejected'])}"
+    if set(summary["emotions"]) == {UNLABELLED}:
+        return  # all that follows spoils splits, and there will be none
+    labelled = sum(count for name, count in summary["emotions"].items() if name != UNLABELLED)
+    if summary["without_group"]:
+        some = f"{summary['without_group']} clips have no group, and each recording of them is one of its own"
+        every = "no clip has a group, and each recording is one of its own"
+        yield (
+            f"{some if summary['without_group'] < labelled else every}, so that a speaker or an artist may "
+            f"be in training and in test: set {side}.corpus.group_pattern (folders) or "
+            f"{side}.corpus.group_column (table)"
+        )
+    if summary["largest_group_share"] > _LARGE_GROUP:
+        yield (
+            f"{summary['largest_group_share']:.0%} of the clips are of one group, "
+            f"{one_line(summary['largest_group'])}: no split can balance that"
+        )
+    for ids in summary["conflicting_labels"][:_NAMED]:
+        yield f"{_CONFLICT}: {', '.join(map(one_line, ids))}"
+    imbalance = summary["balance"]["imbalance"]
+    if imbalance is not None and imbalance > _LARGE_IMBALANCE:
+        yield (
+            f"{summary['balance']['commonest']} has {imbalance:g} times the clips of the rarest emotion: "
+            "look at UAR and macro F1, not at WA"
+        )
+    for emotion, groups in summary["groups_by_emotion"].items():
+        if groups == 1 and summary["groups"] > 1:
+            yield f"all clips of {emotion} are of one group, which cannot be in training and in test"
+
+
+def _size(summary: Mapping[str, Any]) -> str:
+    """Return clips, hours, groups and emotions in one line."""
+    size = f"{summary['clips']} clips, {summary['hours']:.2f} h, {summary['groups']} groups"
+    size += f", {summary['second_groups']} second groups" if summary["second_groups"] else ""
+    return f"{size}; {_listed(summary['emotions'])}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Write the report of an audit: an HTML page without scripts and without anything from elsewhere.
+
+    Parameters
+    ----------
+    summary
+        Of `summarise_audit`.
+    clips, rejected
+        Accepted and rejected clips.
+    """
+    kinds = rejected["reason"].str.split(":").str[0]
+    return page_template("affetto.corpora", "audit_report.html.j2", one_line).render(
+        summary=summary,
+        size=_size(summary),
+        n_rejected=len(rejected),
+        warnings=warnings_of(summary),
+        notes=notes_of(summary),
+        emotions=_emotion_rows(clips),
+        histograms=[
+            _histogram("Length of the clips", "s", clips["duration_s"]),
+            _histogram("Peak level", "dBFS", clips["peak_dbfs"]),
+            _histogram("Clips a group", "clips", clips["group"].value_counts()),
+        ],
+        formats=[
+            ("Sample rate (Hz)", summary["sample_rates_hz"]),
+            ("Channels", summary["channels"]),
+        ],
+        lists=[
+            {"title": words, "items": list(map(_item, summary[name])), "n": summary[f"n_{name}"]}
+            for name, words in {"conflicting_labels": _CONFLICT, **_LISTS}.items()
+            if summary[name]
+        ],
+        reasons=[
+            {
+                "kind": kind,
+                "n": count,
+                "clips": rejected.loc[kinds == kind, ["clip_id", "reason"]].head(LISTED).to_dict("records"),
+            }
+            for kind, count in _counts(kinds).items()
+        ],
+        listed=LISTED,
+    )
+
+
+def _emotion_rows(clips: pd.DataFrame) -> list[Any]:
+    """Return a row an emotion, the commonest first."""
+    by_emotion = clips.groupby(clips["emotion"].fillna(UNLABELLED))
+    table = by_emotion.agg(
+        clips=("clip_id", "size"), seconds=("duration_s", "sum"), groups=("group", "nunique")
+    )
+    table = table.assign(share=table["clips"] / len(clips), width=100 * table["clips"] / table["clips"].max())
+    return table.sort_values("clips", ascending=False).head(_ROWS).reset_index().to_dict("records")
+
+
+def _histogram(title: str, unit: str, values: pd.Series[Any]) -> dict[str, Any]:
+    """Return the bars of a histogram; heights in percent of the highest."""
+    counts, edges = np.histogram(values.to_numpy(dtype=np.float64), bins=_BINS)
+    return {
+        "title": title,
+        "unit": unit,
+        "heights": (100 * counts / counts.max()).round(1).tolist(),
+        "counts": counts.tolist(),
+        "edges": [f"{edge:.3g}" for edge in edges],
+        "median": f"{values.median():.3g}",
+    }
+
+
+def _item(item: Any) -> str:
+    """Write an entry of a list: a clip, a set of equal clips, or a group and what it lacks."""
+    if isinstance(item, str):
+        return item
+    if isinstance(item[-1], list):
+        return f"{item[0]}: {', '.join(item[1])}"
+    return " = ".join(item)

@@ -1,0 +1,187 @@
+"""Music corpora rated on valence and arousal, whose labels are quadrants."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources.files import find_table, find_tables, match_recordings, relative
+from affetto.corpora.sources.source import Expected, Source, cited
+from affetto.corpora.sources.tables import (
+    join_titles,
+    label_ratings,
+    missing_table,
+    read_columns,
+    read_ragged,
+    require_table,
+)
+
+
+def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List the labelled phrases of VGMIDI, piano arrangements of video game music; the game is the group.
+
+    `vgmidi_labelled.csv` names the labelled phrases (`labelled/phrases/*.mid`, in `labelled/phrases.zip`)
+    with their game, valence and arousal, which are 1 or -1. The other MIDI files of the release (whole
+    pieces, the unlabelled part) are left out: index them as `folders`.
+    """
+    path = require_table(root, "vgmidi_labelled.csv", what="VGMIDI")
+    table = read_columns(path, ("midi", "game", "piece", "valence", "arousal"), "VGMIDI")
+    table = table.dropna(subset="midi").rename(columns={"game": "group"})
+    table["label"] = label_ratings(
+        table, path, valence="valence", arousal="arousal", low=-1, high=1, middle=corpus.middle
+    )
+    table["title"] = join_titles(table["group"], table["piece"])
+    table["stem"] = table["midi"].map(lambda midi: PurePosixPath(midi).stem)
+    files = match_recordings(root, r".+_\d+", what="VGMIDI's phrases")
+    paths = pd.DataFrame({"stem": file.stem, "path": relative(file, root)} for file, _ in files)
+    return paths.merge(table, on="stem")[["stem", "path", "label", "group", "title"]]
+
+
+VGMIDI = Source(
+    name="vgmidi",
+    title="VGMIDI: video game music annotated in valence and arousal",
+    sides=("music",),
+    licence="none stated; arrangements of commercial game music, for research",
+    citation=cited("ferreira2019learning"),
+    home_page="https://github.com/lucasnfe/vgmidi",
+    group_rule="the game, whose pieces share composer and motifs",
+    index=index_vgmidi,
+    options=("middle",),
+    layout="labelled/phrases/Mana_SNES_Secret of Mana_Danger_0.mid beside vgmidi_labelled.csv",
+    expected=Expected(204, 30, {"Q1": 76, "Q2": 39, "Q3": 27, "Q4": 62}),
+)
+
+_DEAM_RATINGS = "static_annotations_averaged_songs_*.csv"
+_DEAM_METADATA = "metadata_20*.csv"
+# Our column → its names in the headers of the three years, in lower case.
+_DEAM_HEADERS = {
+    "song": ("song_id", "id"),
+    "artist": ("artist",),
+    "title": ("song title", "track", "title"),
+    "genre": ("genre",),
+}
+
+
+def index_deam(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List the songs of DEAM, rated from 1 to 9; the artist is the group, an unknown one is the song's own.
+
+    `static_annotations_averaged_songs_*.csv` hold the mean valence and arousal of each song; songs 2 to 2000
+    are excerpts of 45 s, 2001 to 2058 whole. `metadata_2013.csv` to `metadata_2015.csv` name artist, title
+    and genre in columns of three different orders, their rows sometimes longer than their header.
+    """
+    paths = [path for path, _ in match_recordings(root, r"\d+", what="DEAM")]
+    stems = [path.stem for path in paths]
+    tables = find_tables(root, (_DEAM_RATINGS, _DEAM_METADATA))
+    if not tables[_DEAM_RATINGS]:
+        raise missing_table(root, _DEAM_RATINGS, what="DEAM")
+    labels: dict[str, str | None] = {}
+    for path in tables[_DEAM_RATINGS]:
+        table = read_columns(path, ("song_id", "valence_mean", "arousal_mean"), "DEAM")
+        quadrants = label_ratings(
+            table, path, valence="valence_mean", arousal="arousal_mean", low=1, high=9, middle=corpus.middle
+        )
+        labels.update(zip(table["song_id"].str.strip(), quadrants, strict=True))
+    metadata = _read_deam_metadata(tables[_DEAM_METADATA]).reindex(stems)
+    return pd.DataFrame(
+        {
+            "stem": stems,
+            "path": [relative(path, root) for path in paths],
+            "label": [labels.get(stem) for stem in stems],
+            "group": metadata["artist"].str.casefold().to_numpy(),
+            "theme": metadata["genre"].to_numpy(),
+            "tags": [[] if pd.isna(genre) else [genre] for genre in metadata["genre"]],
+            "title": join_titles(metadata["artist"], metadata["title"]),
+        }
+    )
+
+
+def _read_deam_metadata(paths: list[Path]) -> pd.DataFrame:
+    """Return `artist, title, genre` by song; empty where the tables are not there."""
+    rows = []
+    for path in paths:
+        header, *songs = read_ragged(path) or [[]]
+        names = [name.lower() for name in header]
+        columns = {
+            column: next((names.index(name) for name in known if name in names), len(names))
+            for column, known in _DEAM_HEADERS.items()
+        }
+        rows += [{name: _deam_cell(song, column) for name, column in columns.items()} for song in songs]
+    table = pd.DataFrame(rows, columns=list(_DEAM_HEADERS), dtype="str").dropna(subset="song")
+    return table.drop_duplicates("song").set_index("song")
+
+
+def _deam_cell(row: list[str], column: int) -> str | None:
+    """Return the text of a cell, tabs and repeated blanks made one blank; None where it says nothing."""
+    text = " ".join(row[column].split()) if column < len(row) else ""
+    return None if text.lower() in {"", "n/a"} else text
+
+
+DEAM = Source(
+    name="deam",
+    title="DEAM: MediaEval database for emotional analysis of music",
+    sides=("music",),
+    licence="annotations CC BY-NC; recordings under the Creative Commons licences of their artists",
+    citation=cited("aljanaki2017developing"),
+    home_page="https://cvml.unige.ch/databases/DEAM/",
+    group_rule="the artist of the metadata; a song of unknown artist is its own",
+    index=index_deam,
+    options=("middle",),
+    layout="MEMD_audio/2.mp3 beside static_annotations_averaged_songs_*.csv and metadata_201*.csv",
+    expected=Expected(1802),
+)
+
+
+def index_pmemo(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List the choruses of PMEmo, `chorus/1.mp3`; the artist is the group, an unknown one is the song's own.
+
+    They are rated from 0 to 1 in `static_annotations.csv`; some have no rating, and are clips without label.
+    """
+    paths = [path for path, _ in match_recordings(root, r"\d+", what="PMEmo")]
+    stems = [path.stem for path in paths]
+    ratings = require_table(root, "static_annotations.csv", what="PMEmo")
+    table = read_columns(ratings, ("musicId", "Arousal(mean)", "Valence(mean)"), "PMEmo")
+    quadrants = label_ratings(
+        table,
+        ratings,
+        valence="Valence(mean)",
+        arousal="Arousal(mean)",
+        low=0,
+        high=1,
+        middle=corpus.middle,
+    )
+    labels = dict(zip(table["musicId"].str.strip(), quadrants, strict=True))
+    metadata = _read_pmemo_metadata(find_table(root, "metadata.csv")).reindex(stems)
+    return pd.DataFrame(
+        {
+            "stem": stems,
+            "path": [relative(path, root) for path in paths],
+            "label": [labels.get(stem) for stem in stems],
+            "group": metadata["artist"].str.strip().str.casefold().to_numpy(),
+            "title": join_titles(metadata["artist"], metadata["title"]),
+        }
+    )
+
+
+def _read_pmemo_metadata(path: Path | None) -> pd.DataFrame:
+    """Return `artist, title` by song; empty where the table is not there."""
+    if path is None:
+        return pd.DataFrame(columns=["artist", "title"], dtype="str")
+    table = read_columns(path, ("musicId", "artist", "title"), "PMEmo").dropna(subset="musicId")
+    return table.assign(musicId=table["musicId"].str.strip()).drop_duplicates("musicId").set_index("musicId")
+
+
+PMEMO = Source(
+    name="pmemo",
+    title="PMEmo: choruses of pop songs annotated in valence and arousal",
+    sides=("music",),
+    licence="none stated for the recordings; excerpts of commercial songs, for research",
+    citation=cited("zhang2018pmemo"),
+    home_page="https://github.com/HuiZhangDB/PMEmo",
+    group_rule="the artist of the metadata; a song of unknown artist is its own",
+    index=index_pmemo,
+    options=("middle",),
+    layout="chorus/1.mp3 beside annotations/static_annotations.csv and metadata.csv",
+    expected=Expected(794),
+)

@@ -1,0 +1,274 @@
+"""What takes seconds to hear in music: tempo, modulation, key, chords, notes and lines, over sliding windows.
+
+"Mid-term" as in Giannakopoulos, "pyAudioAnalysis", PLoS ONE 10(12), 2015: between the frame (tens of
+milliseconds) and the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Self, get_args
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from affetto.features.mfcc import MfccParameters
+from affetto.features.midterm.notes import (
+    PITCHES,
+    NoteEvents,
+    note_onsets,
+    note_salience,
+    semitone_spectrum,
+    transcribe,
+)
+from affetto.features.midterm.performance import (
+    EVENT_DIMENSIONS,
+    LINE_DIMENSIONS,
+    event_statistics,
+    line_statistics,
+)
+from affetto.features.midterm.rhythm import (
+    MODULATION_EDGES_HZ,
+    TEMPI_BPM,
+    modulation_energies,
+    tempo_profile,
+)
+from affetto.features.midterm.tonality import (
+    CHORDS,
+    N_PITCH_CLASSES,
+    chord_matches,
+    from_tonic,
+    interval_content,
+    key_correlations,
+    tonic_of,
+)
+from affetto.features.parameters import FeatureParameters
+from affetto.features.spectrum import prepare_samples
+
+MidtermGroup = Literal[
+    "tempo", "modulation", "key", "chroma", "chords", "notes", "semitones", "events", "lines"
+]
+MIDTERM_RATE_HZ = 22_050
+"""Sample rate that mid-term features are measured at."""
+_FRAMES = MfccParameters(
+    sample_rate_hz=MIDTERM_RATE_HZ, delta_order=0, extras=("contrast", "spectral", "onset")
+)
+_HOP_S = _FRAMES.frame_s
+_SEGMENT = 16  # frames, 0.37 s: the shortest chord
+_BASS, _TREBLE = PITCHES < 55, PITCHES >= 60  # below G3, from C4  # noqa: PLR2004
+_PITCH_CLASS = np.eye(N_PITCH_CLASSES)[PITCHES % N_PITCH_CLASSES]
+_NOTE_NAMES = ("height", "spread", "count", "onsets_bass", "onsets_treble", "onset_share")
+_KEY_NAMES = ("major", "minor", "mode", "tonic_major", "tonic_minor", "tonic_mode", "in_key")
+
+
+class MidtermParameters(FeatureParameters):
+    """Descriptors of music over windows of some seconds; at 22,050 Hz, from frames 23.2 ms apart."""
+
+    extractor = "midterm"
+    version = 2
+
+    window_s: float = Field(default=6.0, ge=0.5, le=60.0, description="Length of a window, seconds.")
+    hop_s: float = Field(default=0.8, ge=0.1, le=60.0, description="Seconds from a window to the next.")
+    groups: tuple[MidtermGroup, ...] = Field(
+        default=get_args(MidtermGroup),
+        min_length=1,
+        description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
+        "chroma (36, from the tonic), chords (23), notes (12), semitones (136), events (50, how notes are "
+        "played), lines (24, how melody and bass line move).",
+    )
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the feature is measured at, Hz."""
+        return MIDTERM_RATE_HZ
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from a window to the next."""
+        return self.hop_s
+
+    def dimensions(self) -> tuple[str, ...]:
+        """Return the names of the columns, group after group."""
+        return tuple(name for group in self.groups for name in _GROUPS[group][0])
+
+    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Describe the windows of a recording, float32 [n_windows, n_dimensions].
+
+        Row i describes the window around i · hop, up to the end of the recording; the windows at both ends
+        are moved inside, and a clip shorter than the window has one for all rows.
+        """
+        music = _Music(prepare_samples(samples, sample_rate_hz, MIDTERM_RATE_HZ), self)
+        columns = [_GROUPS[group][1](music) for group in self.groups]
+        return np.concatenate(columns, axis=1).astype(np.float32)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError(f"groups names one twice: {list(self.groups)}")
+        return self
+
+
+@dataclass(frozen=True)
+class _Music:
+    """A recording, what is measured in its frames, and its windows."""
+
+    mono: np.ndarray
+    parameters: MidtermParameters
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        return _FRAMES.measure(self.mono, MIDTERM_RATE_HZ).astype(np.float64)
+
+    @cached_property
+    def semitones(self) -> np.ndarray:
+        return semitone_spectrum(self.mono, MIDTERM_RATE_HZ, _FRAMES.hop)
+
+    @cached_property
+    def salience(self) -> np.ndarray:
+        return note_salience(self.semitones)
+
+    @cached_property
+    def chroma(self) -> np.ndarray:
+        chroma: np.ndarray = self.salience @ _PITCH_CLASS
+        return chroma
+
+    @cached_property
+    def tonic(self) -> int:
+        return tonic_of(self.chroma.mean(axis=0))
+
+    @cached_property
+    def notes(self) -> NoteEvents:
+        return transcribe(self.mono, MIDTERM_RATE_HZ, _FRAMES.hop)
+
+    @cached_property
+    def windows(self) -> tuple[np.ndarray, np.ndarray]:
+        """First frame of each window and the one after its last."""
+        n_frames = 1 + len(self.mono) // _FRAMES.hop
+        length = min(n_frames, max(1, round(self.parameters.window_s / _HOP_S)))
+        n_windows = 1 + int((n_frames - 1) * _HOP_S / self.parameters.hop_s)
+        centres = np.round(np.arange(n_windows) * self.parameters.hop_s / _HOP_S).astype(np.int64)
+        starts = np.clip(centres - length // 2, 0, n_frames - length)
+        return starts, starts + length
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Mean of frame values over each window, [n_windows, n_dimensions]."""
+        return _means(values, *self.windows)
+
+    def means_and_deviations(self, values: np.ndarray) -> np.ndarray:
+        """Mean and standard deviation of frame values over each window, [n_windows, 2 * n_dimensions]."""
+        means = self.means(values)
+        variances = self.means(np.square(values, dtype=np.float64)) - means**2
+        return np.concatenate([means, np.sqrt(np.maximum(variances, 0.0))], axis=1)
+
+
+def _tempo(music: _Music) -> np.ndarray:
+    onset = music.frames[:, -1]
+    return np.stack([tempo_profile(onset[a:b], _HOP_S) for a, b in zip(*music.windows, strict=True)])
+
+
+def _modulation(music: _Music) -> np.ndarray:
+    windows = zip(*music.windows, strict=True)
+    return np.stack([modulation_energies(music.frames[a:b], _HOP_S).ravel() for a, b in windows])
+
+
+def _key(music: _Music) -> np.ndarray:
+    """Compare the window with all keys and with the clip's own; the clip's keys stand in every row."""
+    tonic = music.tonic
+    whole = [scores[0] for scores in key_correlations(music.chroma.mean(axis=0, keepdims=True))]
+    major, minor = key_correlations(music.means(music.chroma))
+    best = major.max(axis=1), minor.max(axis=1)
+    own = major[:, tonic], minor[:, tonic]
+    in_key = np.maximum(major, minor).argmax(axis=1) == tonic
+    window = [*best, best[0] - best[1], *own, own[0] - own[1], in_key]
+    clip = [scores.max() for scores in whole] + [whole[0][tonic] - whole[1][tonic]]
+    rows = [np.full(len(major), value) for value in clip]
+    return np.column_stack([*window, *rows])
+
+
+def _chroma(music: _Music) -> np.ndarray:
+    """Share of each degree above the clip's tonic among all notes, in the bass and in the treble."""
+    parts = [music.salience[:, kept] @ _PITCH_CLASS[kept] for kept in (_BASS, _TREBLE)]
+    return np.concatenate(
+        [from_tonic(music.means(part), music.tonic) for part in (music.chroma, *parts)], axis=1
+    )
+
+
+def _chords(music: _Music) -> np.ndarray:
+    """Measure how well each kind of chord fits, how often best, how often chords change, and intervals."""
+    n_segments = -(-len(music.chroma) // _SEGMENT)
+    padded = np.pad(music.chroma, ((0, n_segments * _SEGMENT - len(music.chroma)), (0, 0)))
+    segments = padded.reshape(n_segments, _SEGMENT, N_PITCH_CLASSES).mean(axis=1)
+    matches = chord_matches(segments)
+    best = matches.max(axis=2)
+    triads = matches[:, :2].reshape(n_segments, -1).argmax(axis=1)
+    changes = np.diff(triads, prepend=triads[:1]) != 0
+    values = np.column_stack(
+        [best, np.eye(len(CHORDS))[best.argmax(axis=1)], changes, interval_content(segments)]
+    )
+    starts, ends = music.windows
+    first = starts // _SEGMENT
+    return _means(values, first, np.maximum(np.minimum(-(-ends // _SEGMENT), n_segments), first + 1))
+
+
+def _notes(music: _Music) -> np.ndarray:
+    """Measure register, spread and number of the notes and how many begin: mean and deviation over frames."""
+    salience, onsets = music.salience, note_onsets(music.semitones)
+    total = salience.sum(axis=1)
+    weights = salience / np.where(total > 0, total, 1.0)[:, np.newaxis]
+    height = weights @ PITCHES
+    spread = np.sqrt(np.maximum(weights @ PITCHES**2 - height**2, 0.0))
+    counts = [(salience > 0).sum(axis=1), onsets[:, _BASS].sum(axis=1), onsets[:, _TREBLE].sum(axis=1)]
+    return music.means_and_deviations(np.column_stack([height, spread, *counts, onsets.any(axis=1)]))
+
+
+def _means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)[:, np.newaxis]
+    return means
+
+
+def _statistics_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names + tuple(f"{name}_deviation" for name in names)
+
+
+_GROUPS: dict[MidtermGroup, tuple[tuple[str, ...], Callable[[_Music], np.ndarray]]] = {
+    "tempo": (tuple(f"tempo_{bpm:.0f}_bpm" for bpm in TEMPI_BPM), _tempo),
+    "modulation": (
+        tuple(
+            f"modulation_{low:g}_hz_{name}"
+            for low in MODULATION_EDGES_HZ[:-1]
+            for name in _FRAMES.dimensions()
+        ),
+        _modulation,
+    ),
+    "key": (tuple(f"key_{name}" for name in (*_KEY_NAMES, "clip_major", "clip_minor", "clip_mode")), _key),
+    "chroma": (
+        tuple(f"{part}_degree_{k}" for part in ("chroma", "bass", "treble") for k in range(N_PITCH_CLASSES)),
+        _chroma,
+    ),
+    "chords": (
+        (
+            *(f"chord_{kind}_match" for kind in CHORDS),
+            *(f"chord_{kind}_share" for kind in CHORDS),
+            "chord_changes",
+            *(f"interval_{k}" for k in range(1, 7)),
+        ),
+        _chords,
+    ),
+    "notes": (_statistics_of(tuple(f"notes_{name}" for name in _NOTE_NAMES)), _notes),
+    "semitones": (
+        _statistics_of(tuple(f"semitone_{pitch}" for pitch in PITCHES)),
+        lambda music: music.means_and_deviations(music.semitones),
+    ),
+    "events": (
+        tuple(f"event_{name}" for name in EVENT_DIMENSIONS),
+        lambda music: event_statistics(music.notes, *music.windows, _HOP_S),
+    ),
+    "lines": (
+        tuple(f"line_{name}" for name in LINE_DIMENSIONS),
+        lambda music: line_statistics(music.notes, *music.windows, _HOP_S),
+    ),
+}
+"""Names of the columns of each group, and what computes them."""
