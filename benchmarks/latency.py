@@ -28,10 +28,8 @@ from affetto.features.table import (
     OpenSmileParameters,
     parse_description,
 )
-from affetto.models.base import Estimator
-from affetto.models.export import export_model, interpreter
-from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.training import THREADS_VARIABLE
+from affetto.models.estimator import Estimator, build_estimator, load_estimator
+from affetto.models.network import THREADS_VARIABLE
 
 BUDGET_MS, BUDGET_MB, BUDGET_PARAMETERS = 150.0, 5.0, 1e6
 DURATION_S, RATE_HZ = 3, 16_000
@@ -49,7 +47,6 @@ def main() -> int:
         seconds = soundfile.info(recording).duration
         print(f"{recording.name}, {seconds:.1f} s; {model.name}, {arguments.runs} runs")
         print_latency(recording, model, arguments.runs)
-        print_exported(recording, model, place / "model.tflite", arguments.runs)
         print_size(arguments.model or place / "model", model)
     return 0
 
@@ -79,20 +76,6 @@ def print_latency(recording: Path, model: Estimator, runs: int) -> None:
         heading("openSMILE, a run for each feature, for comparison")
         alone = {name: lambda p=p: p.extract(samples[RATE_HZ], RATE_HZ) for name, p in opensmile.items()}
         _print_spread(alone, runs)
-
-
-def print_exported(recording: Path, model: Estimator, path: Path, runs: int) -> None:
-    """Print size and time of the exported model."""
-    exported = export_model(model, path)
-    wanted = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
-    features = extract_recording(recording, "voice", wanted)
-    run = interpreter(path.read_bytes()).get_signature_runner()
-    shapes = {name: shape["shape"] for name, shape in run.get_input_details().items()}
-    clip = {name: features[name][0][None] if len(shapes[name]) > 2 else features[name][0] for name in shapes}
-    heading("Exported model (TensorFlow Lite, one thread)")
-    _print_spread({"model": lambda: run(**clip)}, runs)
-    row("size", exported.n_bytes / 1e6, "MB", at_most=BUDGET_MB)
-    row("largest difference from the model", exported.difference, "", at_most=1e-4)
 
 
 def print_size(folder: Path, model: Estimator) -> None:

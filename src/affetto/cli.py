@@ -20,7 +20,6 @@ from affetto import __version__
 from affetto.commands.cache import cache
 from affetto.commands.corpora import corpora
 from affetto.commands.encoders import encoders
-from affetto.commands.export import export
 from affetto.commands.features import features
 from affetto.commands.guard import one_sentence, project
 from affetto.commands.train import train
@@ -154,7 +153,6 @@ def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
 cli.add_command(cache)
 cli.add_command(corpora)
 cli.add_command(encoders)
-cli.add_command(export)
 cli.add_command(features)
 cli.add_command(train)
 

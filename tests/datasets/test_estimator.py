@@ -10,7 +10,7 @@ from kedro.io import DatasetError
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.estimator import build_estimator, load_estimator
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from affetto.experiments.cross_validate import (
     temperature_of,
 )
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.registry import (
+from affetto.models.estimator import (
     build_estimator,
     describe_estimator,
     estimator_class,

@@ -5,16 +5,22 @@ from hypothesis import strategies as st
 
 from affetto.models.augmentation import (
     AugmentationParameters,
+    Crops,
     borrow_means,
     borrow_spectra,
+    cut,
+    draw_crops,
     hide_stripes,
-    mix,
     vary_levels,
     warp_bands,
 )
 
-OFF = AugmentationParameters.none()
+OFF = AugmentationParameters(
+    time_stretch=0, band_shift=0, band_scale=0, gain_db=0, tilt_db=0, borrow_probability=0,
+    noise_probability=0, n_time_masks=0, n_band_masks=0,
+)  # fmt: skip
 ON = AugmentationParameters()
+LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=6)
 
 
 def clips(lengths, n_bands=12, seed=0):
@@ -26,18 +32,15 @@ def everything(seed):
     rng = np.random.default_rng(seed)
     crops = warp_bands(np.stack(clips([32] * 3)), ON, rng)
     crops = hide_stripes(vary_levels(crops, ON, rng), ON, rng)
-    crops = borrow_means(
+    return borrow_means(
         crops, crops.mean(axis=1), crops[::-1].mean(axis=1), probability=0.5, offset=0.2, generator=rng
     )
-    batch, targets = mix({"log_mel": crops}, np.eye(3, dtype=np.float32), alpha=0.4, generator=rng)
-    return batch["log_mel"], targets
 
 
 def test_same_seed_same_batch_and_another_seed_another():
     first, again, other = everything(3), everything(3), everything(4)
-    for left, right in zip(first, again, strict=True):
-        np.testing.assert_array_equal(left, right)
-    assert not np.array_equal(first[0], other[0])
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 @settings(max_examples=40, deadline=None)
@@ -96,29 +99,6 @@ def test_hidden_cells_become_the_band_mean_and_no_more_than_asked():
     np.testing.assert_array_equal(hide_stripes(crops, OFF, np.random.default_rng(0)), crops)
 
 
-@settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 9), n_classes=st.integers(2, 5), alpha=st.floats(0, 2), seed=st.integers(0, 99))
-def test_mixed_targets_still_sum_to_one(n, n_classes, alpha, seed):
-    rng = np.random.default_rng(seed)
-    crops, lengths = rng.normal(size=(n, 6, 3)).astype(np.float32), rng.integers(1, 7, n)
-    targets = np.eye(n_classes, dtype=np.float32)[rng.integers(0, n_classes, n)]
-    batch = {"log_mel": crops, "log_mel_lengths": lengths}
-    mixed, blended = mix(batch, targets, alpha=alpha, generator=rng)
-    np.testing.assert_allclose(blended.sum(axis=1), 1, atol=1e-5)
-    assert np.all(mixed["log_mel_lengths"] >= lengths)
-    assert mixed["log_mel"].shape == crops.shape
-    assert np.abs(mixed["log_mel"]).max() <= np.abs(crops).max() + 1e-5
-
-
-def test_all_inputs_are_mixed_with_the_same_partner_by_the_same_share():
-    identity = np.eye(8, dtype=np.float32)
-    batch = {name: np.repeat(identity[:, None], width, axis=1) for name, width in (("a", 5), ("b", 2))}
-    mixed, targets = mix(batch, identity, alpha=1.0, generator=np.random.default_rng(2))
-    assert np.any(targets != identity)
-    for name in batch:
-        np.testing.assert_allclose(mixed[name], np.broadcast_to(targets[:, None], mixed[name].shape))
-
-
 def test_borrowed_means_lie_between_the_two_clips_and_keep_the_course():
     rng = np.random.default_rng(3)
     windows = rng.normal(size=(40, 6, 5)).astype(np.float32)
@@ -158,3 +138,82 @@ def test_borrowing_everything_gives_the_other_clips_spectrum():
 def test_a_strength_out_of_bounds_is_refused():
     with pytest.raises(ValueError, match="time_stretch"):
         AugmentationParameters(time_stretch=1.0)
+
+
+def ramps(lengths):
+    """Clips whose values are the numbers of their frames."""
+    return [np.tile(np.arange(n, dtype=np.float32)[:, None], (1, 2)) for n in lengths]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=LENGTHS,
+    width=st.integers(1, 50),
+    stretch=st.sampled_from([0.0, 0.2, 0.8]),
+    grid=st.sampled_from([None, 1, 4, 8]),
+    seed=st.integers(0, 99),
+)
+def test_crops_have_the_width_and_stay_within_the_clip(lengths, width, stretch, grid, seed):
+    generator = np.random.default_rng(seed)
+    crops = draw_crops(np.array(lengths), width, stretch=stretch, generator=generator, grid=grid)
+    assert np.all((crops.lengths >= 1) & (crops.lengths <= width))
+    assert np.all((crops.first >= 0) & (crops.first <= np.array(lengths) - 1))
+    found = cut(ramps(lengths), crops, width)
+    assert found.shape == (len(lengths), width, 2)
+    assert found.dtype == np.float32
+    for row, n, first, rate, length in zip(
+        found, lengths, crops.first, crops.rate, crops.lengths, strict=True
+    ):
+        expected = np.minimum(first + rate * np.arange(length), n - 1)
+        np.testing.assert_allclose(row[:length, 0], expected, atol=1e-4)
+        np.testing.assert_allclose(row[length:, 0], expected.mean(), rtol=1e-4, atol=1e-4)
+    if grid is not None:
+        assert np.all(crops.first % grid == 0)
+
+
+def test_every_start_on_the_grid_is_drawn_and_the_last_one_reaches_the_end():
+    generator = np.random.default_rng(0)
+    crops = draw_crops(np.full(500, 175), 128, stretch=0.0, generator=generator, grid=8)
+    assert set(crops.first) == {0, 8, 16, 24, 32, 40, 48}
+    assert set(crops.lengths[crops.first == 48]) == {127}
+    assert set(crops.lengths[crops.first < 48]) == {128}
+
+
+def test_a_short_clip_comes_back_and_its_mean_fills_the_rest():
+    crops = draw_crops(np.array([9]), 16, stretch=0.0, generator=np.random.default_rng(0))
+    found = cut(ramps([9]), crops, 16)
+    np.testing.assert_array_equal(found[0, :9], ramps([9])[0])
+    np.testing.assert_array_equal(found[0, 9:], np.full((7, 2), 4.0))
+    assert crops.lengths.tolist() == [9]
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths=LENGTHS, size=st.sampled_from([1, 2, 8]), stretch=st.floats(0, 0.5), seed=st.integers(0, 99))
+def test_both_inputs_of_a_crop_tell_the_same_time(lengths, size, stretch, seed):
+    width = 5 * size
+    generator = np.random.default_rng(seed)
+    crops = draw_crops(np.array(lengths), width, stretch=stretch, generator=generator, grid=size)
+    steps = crops.coarser(size)
+    assert np.array_equal(steps.lengths, -(-crops.lengths // size))
+    last = np.array([-(-n // size) - 1 for n in lengths])
+    for i in range(len(lengths)):
+        whole = crops.lengths[i] // size
+        middles = crops.first[i] + crops.rate[i] * size * np.arange(whole)
+        positions = np.minimum(steps.first[i] + steps.rate[i] * np.arange(whole), last[i])
+        inside = positions < last[i]
+        np.testing.assert_allclose(size * positions[inside], middles[inside])
+
+
+def test_unstretched_windows_are_those_of_the_first_step():
+    crops = Crops(np.array([16.0]), np.ones(1), np.array([33], np.int32))
+    np.testing.assert_array_equal(cut(ramps([22]), crops.coarser(8), 6)[0, :5, 0], [2, 3, 4, 5, 6])
+
+
+def test_the_same_seed_draws_the_same_crops():
+    first, again, other = (
+        draw_crops(np.full(9, 90), 32, stretch=0.2, generator=np.random.default_rng(seed))
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first.first, again.first)
+    assert not np.array_equal(first.first, other.first)
+    assert first.rate.min() == pytest.approx(1, abs=0.2)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.fusion import fit_exponents, fuse
-from affetto.models.registry import build_estimator, load_estimator
-from affetto.models.training import validation_split
+from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.fusion import fit_exponents, fuse, validation_split
 
 TINY = {"epochs": 3, "channels": (4, 6), "n_time_strides": 2, "lstm_units": 4, "crop_s": 0.3, "batch_size": 8}
 TINY |= {"lld_windows": {"units": 4}}

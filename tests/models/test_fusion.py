@@ -1,11 +1,15 @@
+"""Products of probabilities, and the models that are joined by them."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.fusion import fit_exponents, fuse
+from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.fusion import fit_exponents, fuse, validation_split
 
 ROWS = arrays(np.float64, (4, 3), elements=st.floats(0.01, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
 
@@ -86,3 +90,78 @@ def test_branches_that_are_never_wrong_do_not_get_exponents_without_bound():
     found = fit_exponents([sure, softmax(3 * np.eye(3)[labels])], labels, start=[0.5, 1.0])
     assert np.isfinite(found).all()
     assert (found <= 5).all()
+
+
+@given(st.integers(2, 12), st.floats(0.1, 0.5), st.integers(0, 99))
+def test_validation_keeps_groups_whole(n_groups, fraction, seed):
+    rng = np.random.default_rng(seed)
+    groups = np.array([f"g{i}" for i in rng.integers(0, n_groups, 40)], dtype=object)
+    labels = rng.integers(0, 3, 40)
+    kept, held = validation_split(labels, groups, fraction, rng)
+    assert not set(groups[kept]) & set(groups[held])
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(40))
+    if len(set(groups)) > 1:
+        assert len(kept)
+        assert len(held)
+
+
+def test_one_group_or_no_fraction_validates_on_nothing():
+    labels, rng = np.array([0, 1, 0]), np.random.default_rng(0)
+    assert not len(validation_split(labels, np.array(["a"] * 3), 0.3, rng)[1])
+    assert not len(validation_split(labels, np.array(list("abc")), 0.0, rng)[1])
+
+
+LATE_CLASSES = ("anger", "neutral", "sadness")
+LATE_BRANCHES = {
+    "good": {"estimator": "linear", "parameters": {"features": ["functionals"], "penalty": 1.0}},
+    "useless": {"estimator": "linear", "parameters": {"features": ["egemaps"], "penalty": 1.0}},
+}
+
+
+def late_toy(seed=0, n_groups=8, n_each=9):
+    """Clips whose functionals tell the emotion and whose eGeMAPS are noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.tile(np.arange(3), n_groups * n_each // 3)
+    groups = np.repeat([f"s{i}" for i in range(n_groups)], n_each)
+    ids = [f"late_toy/{i}" for i in range(len(labels))]
+    vectors = {
+        "functionals": rng.normal(size=(len(labels), 10)),
+        "egemaps": rng.normal(size=(len(labels), 10)),
+    }
+    vectors["functionals"][np.arange(len(labels)), labels] += 2.0
+    x = FeatureSet({name: ClipFeatures.from_arrays(name, ids, list(each)) for name, each in vectors.items()})
+    return x, [LATE_CLASSES[label] for label in labels], list(groups)
+
+
+@pytest.fixture(scope="module")
+def late_fitted():
+    return build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(*late_toy())
+
+
+def test_late_a_model_that_knows_nothing_weighs_nothing(late_fitted):
+    good, useless = late_fitted.exponents_
+    assert good > 0.3
+    assert useless < 0.2 * good
+
+
+def test_late_it_is_the_weighted_product_of_its_branches(late_fitted):
+    x, *_ = late_toy(seed=1)
+    opinions = [branch.predict_proba(x) for branch in late_fitted.branches.values()]
+    product = np.prod([p**w for p, w in zip(opinions, late_fitted.exponents_, strict=True)], axis=0)
+    np.testing.assert_allclose(
+        late_fitted.predict_proba(x), product / product.sum(axis=1, keepdims=True), atol=1e-9
+    )
+
+
+def test_late_a_saved_fusion_answers_the_same(late_fitted, tmp_path):
+    x, *_ = late_toy(seed=1)
+    late_fitted.save(tmp_path / "fusion")
+    np.testing.assert_allclose(
+        load_estimator(tmp_path / "fusion").predict_proba(x), late_fitted.predict_proba(x)
+    )
+
+
+def test_late_a_single_speaker_leaves_all_weights_equal():
+    x, y, _ = late_toy()
+    fused = build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(x, y, ["one"] * len(y))
+    assert fused.exponents_.tolist() == [0.5, 0.5]

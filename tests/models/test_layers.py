@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from affetto.models.training import configure_tensorflow
+from affetto.models.network import configure_tensorflow
 
 configure_tensorflow()
 keras = pytest.importorskip("keras")
@@ -31,7 +31,7 @@ def keras_lstm(kernel, recurrent, bias):
 
 def test_lstm_equals_keras_in_both_directions():
     x = sequences()
-    layer = layers.SequenceLstm(5, bidirectional=True)
+    layer = layers.SequenceLstm(5)
     found = layer(x, LENGTHS).numpy()
     forward, backward = (keras_lstm(*weights) for weights in layer.weights_of)
     for row, length in enumerate(LENGTHS):
@@ -48,7 +48,7 @@ def test_gradient_equals_keras():
     layer(x, full)
     reference = keras_lstm(*layer.weights_of[0])
     gradients = []
-    for run in (lambda: layer(x, full), lambda: reference(x)):
+    for run in (lambda: layer(x, full)[..., :4], lambda: reference(x)):
         with tf.GradientTape() as tape:
             tape.watch(x)
             loss = tf.reduce_sum(tf.sin(run()))
@@ -73,7 +73,7 @@ def test_attention_equals_numpy_and_ignores_padding(deviation):
         mean = expected @ clip
         np.testing.assert_allclose(pooled[row, :3], mean, rtol=1e-4)
         if deviation:
-            spread = np.sqrt(expected @ (clip - mean) ** 2 + 1e-6)
+            spread = np.sqrt(expected @ (clip - mean) ** 2 + 1e-4)
             np.testing.assert_allclose(pooled[row, 3:], spread, atol=1e-3)
 
 
@@ -86,18 +86,17 @@ def test_attention_starts_as_the_mean():
 
 def test_last_state_reads_each_direction_at_its_end():
     x = sequences(4)
-    found = layers.LastState(bidirectional=True)(x, LENGTHS).numpy()
+    found = layers.LastState()(x, LENGTHS).numpy()
     for row, length in enumerate(LENGTHS):
         np.testing.assert_array_equal(found[row], [*x[row, length - 1, :2], *x[row, 0, 2:]])
-    np.testing.assert_array_equal(layers.LastState()(x, LENGTHS)[1], x[1, 3])
 
 
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.SequenceLstm(3, bidirectional=True),
+        layers.SequenceLstm(3),
         layers.AttentionPooling(deviation=True),
-        layers.LastState(bidirectional=True),
+        layers.LastState(),
     ],
     ids=lambda layer: type(layer).__name__,
 )

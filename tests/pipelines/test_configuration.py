@@ -12,7 +12,7 @@ from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.features.table import FeatureTable
-from affetto.models.registry import build_estimator
+from affetto.models.estimator import build_estimator
 from affetto.pipelines.model_table import SIDES, read_tables
 
 CONF = Path(__file__).parents[2] / "conf"

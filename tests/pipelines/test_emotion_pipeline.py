@@ -18,7 +18,7 @@ from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentPar
 from affetto.experiments.probe_tables import PROBES
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.estimator import build_estimator, load_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.emotion import nodes, pipeline
 from affetto.results import CacheParameters

@@ -18,7 +18,7 @@ from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.table import FeatureTable, MfccParameters, MidtermParameters
-from affetto.models.registry import build_estimator
+from affetto.models.estimator import build_estimator
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline

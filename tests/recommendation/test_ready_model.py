@@ -14,7 +14,7 @@ import soundfile as sf
 
 from affetto.features.encoder.catalogue import DEFAULT_ENCODER
 from affetto.features.encoder.weights import is_fetched
-from affetto.models.registry import load_estimator
+from affetto.models.estimator import load_estimator
 
 READY = Path(str(files("affetto"))) / "ready" / "voice"
 EMOTIONS = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")

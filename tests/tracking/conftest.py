@@ -26,7 +26,7 @@ from kedro.runner import AbstractRunner, SequentialRunner
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.registry import build_estimator
+from affetto.models.estimator import build_estimator
 from affetto.pipelines import model_table
 from affetto.tracking.hook import TrackingHook
 

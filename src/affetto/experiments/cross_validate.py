@@ -21,10 +21,16 @@ from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet, join_copies
-from affetto.models.base import Estimator
 from affetto.models.calibration import fit_temperature
-from affetto.models.model_directory import copy_calibrated, holds_model, installed_versions
-from affetto.models.registry import build_estimator, describe_estimator, load_estimator
+from affetto.models.estimator import (
+    Estimator,
+    build_estimator,
+    copy_calibrated,
+    describe_estimator,
+    holds_model,
+    installed_versions,
+    load_estimator,
+)
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import CacheParameters, fingerprint
 
@@ -197,7 +203,7 @@ class FoldModel:
     fold, seed
         Which fit it is of.
     directory
-        Where it is; `affetto.models.registry.load_estimator` reads it.
+        Where it is; `affetto.models.estimator.load_estimator` reads it.
     test
         Clips that it was not fitted on and was tested with.
     """

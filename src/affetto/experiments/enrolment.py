@@ -19,7 +19,7 @@ from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParamet
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
 from affetto.features.clip_features import FeatureSet
-from affetto.models.registry import estimator_class
+from affetto.models.estimator import estimator_class
 from affetto.models.speakers import several_labels
 
 ENROLMENT_COLUMNS = (

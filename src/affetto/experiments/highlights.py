@@ -21,7 +21,7 @@ from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import NOT_PREDICTED, Experiment, Outcome, difference_in_points, mean_uar
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
-from affetto.models.registry import estimator_class
+from affetto.models.estimator import estimator_class
 
 FRAMES = "mfcc"
 """The feature whose frames say how long a clip is."""

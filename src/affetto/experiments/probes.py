@@ -31,7 +31,7 @@ from affetto.experiments.cross_validate import (
 )
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
-from affetto.models.registry import load_estimator
+from affetto.models.estimator import load_estimator
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import CacheParameters, ResultStore
 from affetto.whole_files import reading

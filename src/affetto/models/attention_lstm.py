@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from affetto.models import sequences
-from affetto.models.network import KerasEstimator, make_inputs
-from affetto.models.training import Batch, Inputs, TrainingParameters
+from affetto.models.network import KerasEstimator
+from affetto.models.training import Inputs, TrainingParameters
+from affetto.models.windows import nearest_rows, texture_windows, window_starts
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import ClipFeatures, FeatureSet
+    from affetto.features.clip_features import FeatureSet
 
 _DEFAULT_HOP_S = 512 / 22050
+_LIMIT = 5.0
+_SMALLEST = 1e-6
 
 
 class LstmParameters(TrainingParameters):
-    """Architecture, augmentation and training of the recurrent music models."""
+    """Architecture and training of the recurrent music models."""
 
-    window_s: float = Field(1.2, ge=0, description="Length of a texture window; 0 reads the raw frames.")
+    window_s: float = Field(1.2, gt=0, description="Length of a texture window.")
     window_hop_s: float = Field(0.6, gt=0, description="Time between the starts of two texture windows.")
     midterm: bool = Field(
         False, description="Each texture window also holds the mid-term features around its middle."
     )
     units: int = Field(48, ge=1, description="Size of the LSTM's state in one direction.")
-    layers: int = Field(1, ge=1, description="LSTMs on top of each other.")
-    bidirectional: bool = Field(True, description="Read the clip from its end as well.")
-    projection: int = Field(
-        0, ge=0, description="Units of a dense layer (tanh) on every step before the LSTM; 0: none."
-    )
-    skip: bool = Field(False, description="Pool the LSTM's input beside its output.")
-    pooled_deviation: bool = Field(False, description="Pool the weighted deviation beside the weighted mean.")
     input_dropout: float = Field(
         0.2, ge=0, lt=1, description="Dropout of input dimensions, the same at every step."
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the last layer.")
-    noise: float = Field(0.0, ge=0, description="Deviation of Gaussian noise on the standardised input.")
-    shift: float = Field(
-        0.0, ge=0, description="Deviation of an offset of each dimension, one a clip (another mix)."
-    )
-    crop_fraction: float = Field(
-        1.0, gt=0, le=1, description="Shortest share of a clip that a training batch keeps."
-    )
 
 
 class AttentionLstm(KerasEstimator):
-    """LSTM over texture windows of MFCC frames, pooled by attention with a learnt query.
+    """Bidirectional LSTM over texture windows of MFCC frames, pooled by attention with a learnt query.
 
     Mirsamadi et al., ICASSP 2017, on texture windows (Tzanetakis & Cook 2002) in place of frames. The weights
-    of the attention say which part of a track speaks for its emotion.
+    of the attention say which part of a track speaks for its emotion. Windows are standardised on the
+    training clips and clipped to ± 5 deviations, so that no outlier overwhelms the network.
     """
 
     name: ClassVar[str] = "attention_lstm"
@@ -64,124 +52,67 @@ class AttentionLstm(KerasEstimator):
         """`mfcc` (MFCC, their deltas and whatever else was extracted a frame) and perhaps `midterm`."""
         return ("mfcc", "midterm") if self.parameters.midterm else ("mfcc",)
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the weight of each texture window, float64 [n_steps] a clip, summing to 1."""
-        return self._mean_attention(x, "steps")
-
     def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the start of each texture window in seconds, float64 [n_steps] a clip."""
-        hop_s = x["mfcc"].hop_s or _DEFAULT_HOP_S
-        window, hop = self._window(hop_s)
-        counts = [max(1, int(n)) for n in x["mfcc"].n_frames]
-        return [sequences.window_starts(n, window, hop) * hop_s for n in counts]
+        return [starts * _hop_s(x) for starts in self._starts(x)] if self.attends else None
 
-    def _window(self, hop_s: float) -> tuple[int, int]:
-        if self.parameters.window_s == 0:
-            return 1, 1
-        window = sequences.window_frames(self.parameters.window_s, hop_s)
-        return window, sequences.window_frames(self.parameters.window_hop_s, hop_s)
+    def _window(self, x: FeatureSet) -> tuple[int, int]:
+        """Return frames of a window and between two."""
+        lengths_s = self.parameters.window_s, self.parameters.window_hop_s
+        window, hop = (max(1, round(length_s / _hop_s(x))) for length_s in lengths_s)
+        return window, hop
+
+    def _starts(self, x: FeatureSet) -> list[np.ndarray]:
+        return [window_starts(max(1, int(n)), *self._window(x)) for n in x["mfcc"].n_frames]
+
+    def _n_steps(self, x: FeatureSet) -> list[int]:
+        return [len(starts) for starts in self._starts(x)]
 
     def _steps(self, x: FeatureSet) -> list[np.ndarray]:
-        windows = self._texture_windows(x["mfcc"])
+        window, hop = self._window(x)
+        windows = [texture_windows(frames, window, hop) for frames in x["mfcc"]]
         if not self.parameters.midterm:
             return windows
-        rows, layout = x["midterm"], self._layout(x["mfcc"].hop_s, x["midterm"].hop_s)
-        return [_join_nearest(steps, rows[i], layout) for i, steps in enumerate(windows)]
-
-    def _texture_windows(self, clips: ClipFeatures) -> list[np.ndarray]:
-        if self.parameters.window_s == 0:
-            empty = np.zeros((1, len(clips.dimensions)), np.float32)
-            return [np.asarray(clips[i]) if len(clips[i]) else empty for i in range(len(clips))]
-        window, hop = self._window(clips.hop_s or _DEFAULT_HOP_S)
-        return [sequences.texture_windows(clips[i], window, hop) for i in range(len(clips))]
-
-    def _layout(self, hop_s: float | None, row_hop_s: float | None) -> dict[str, float]:
-        """Return where texture windows and the rows of the mid-term features lie, for `nearest_rows`."""
-        frame_s = hop_s or _DEFAULT_HOP_S
-        window, hop = self._window(frame_s)
-        return {"window_s": window * frame_s, "hop_s": hop * frame_s, "row_hop_s": row_hop_s or frame_s}
+        frame_s, joined = _hop_s(x), []
+        layout = {"window_s": window * frame_s, "hop_s": hop * frame_s}
+        for steps, rows in zip(windows, x["midterm"], strict=True):
+            nearest = nearest_rows(len(steps), **layout, row_hop_s=x["midterm"].hop_s or frame_s)
+            joined.append(np.concatenate([steps, rows[np.minimum(nearest, len(rows) - 1)]], axis=1))
+        return joined
 
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         steps = self._steps(x)
-        mean, deviation = sequences.standardisation(steps)
-        sizes = np.array([len(x[name].dimensions) for name in self.features])
-        self.statistics_ = {"mean": mean, "deviation": deviation, "sizes": sizes}
+        stacked = np.concatenate(steps)
+        mean, deviation = stacked.mean(axis=0, dtype=np.float64), stacked.std(axis=0, dtype=np.float64)
+        deviation[deviation < _SMALLEST] = 1
+        self.statistics_ = {"mean": mean.astype(np.float32), "deviation": deviation.astype(np.float32)}
         return self._standardised(steps)
 
     def _inputs(self, x: FeatureSet) -> Inputs:
         return self._standardised(self._steps(x))
 
     def _standardised(self, steps: list[np.ndarray]) -> Inputs:
-        return {
-            "steps": sequences.standardise(steps, self.statistics_["mean"], self.statistics_["deviation"])
-        }
+        mean, deviation = self.statistics_["mean"], self.statistics_["deviation"]
+        scaled = [np.clip((each - mean) / deviation, -_LIMIT, _LIMIT) for each in steps]
+        return {"steps": [each.astype(np.float32) for each in scaled]}
 
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        sizes = self.statistics_["sizes"]
-        return {name: (None, int(size)) for name, size in zip(self.features, sizes, strict=True)}
-
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        from affetto.models import graph_steps
-
-        steps, learnt = features["mfcc"], self.statistics_
-        frame_s = self._described_hop_s("mfcc")
-        if self.parameters.window_s > 0:
-            steps = graph_steps.texture_windows(steps, *self._window(frame_s))
-        if self.parameters.midterm:
-            layout = self._layout(frame_s, self._described_hop_s("midterm"))
-            steps = graph_steps.rows_beside(steps, features["midterm"], **layout)
-        return {"steps": graph_steps.standardise(steps, learnt["mean"], learnt["deviation"], sequences.LIMIT)}
-
-    def _described_hop_s(self, feature: str) -> float:
-        """Return the hop of a feature that the model was fitted on, from its description."""
-        described = self.feature_parameters_[feature]
-        if "hop" in described and "sample_rate_hz" in described:
-            return float(described["hop"] / described["sample_rate_hz"])
-        return float(described.get("hop_s", _DEFAULT_HOP_S))
-
-    def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        parameters, steps = self.parameters, batch["steps"]
-        if parameters.crop_fraction < 1:
-            sequences.crop_steps(steps, batch["steps_lengths"], parameters.crop_fraction, rng)
-        if parameters.noise > 0:
-            steps += parameters.noise * rng.standard_normal(steps.shape, dtype=np.float32)
-        if parameters.shift > 0:
-            steps += parameters.shift * rng.standard_normal((len(steps), 1, steps.shape[2]), dtype=np.float32)
-        return batch
-
-    def _build(self, example: Batch, n_classes: int) -> Any:
-        import keras
-
-        inputs = make_inputs(example)
-        encoded = self._encode(inputs["steps"], inputs["steps_lengths"])
-        pooled, extra = self._pool(encoded, inputs["steps_lengths"])
-        dropped = keras.layers.Dropout(self.parameters.dropout, name="dropout")(pooled)
-        logits = keras.layers.Dense(n_classes, name="logits")(dropped)
-        return keras.Model(inputs, {"logits": logits, **extra}, name=self.name)
-
-    def _encode(self, steps: Any, lengths: Any) -> Any:
+    def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
         import keras
 
         from affetto.models.layers import SequenceLstm
 
-        parameters = self.parameters
-        x = keras.layers.SpatialDropout1D(parameters.input_dropout, name="input_dropout")(steps)
-        if parameters.projection:
-            x = keras.layers.Dense(parameters.projection, activation="tanh", name="projection")(x)
-            x = keras.layers.SpatialDropout1D(parameters.input_dropout, name="projection_dropout")(x)
-        bottom = x
-        for layer in range(parameters.layers):
-            lstm = SequenceLstm(
-                parameters.units, bidirectional=parameters.bidirectional, name=f"lstm_{layer}"
-            )
-            x = lstm(x, lengths)
-        return keras.layers.Concatenate(name="skip")([x, bottom]) if parameters.skip else x
+        chosen, lengths = self.parameters, inputs["steps_lengths"]
+        steps = keras.layers.SpatialDropout1D(chosen.input_dropout, name="input_dropout")(inputs["steps"])
+        encoded = SequenceLstm(chosen.units, name="lstm")(steps, lengths)
+        pooled, extra = self._pool(encoded, lengths)
+        dropped = keras.layers.Dropout(chosen.dropout, name="dropout")(pooled)
+        logits = keras.layers.Dense(n_classes, name="logits")(dropped)
+        return keras.Model(inputs, {"logits": logits, **extra}, name=self.name)
 
     def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
         from affetto.models.layers import AttentionPooling
 
-        pool = AttentionPooling(deviation=self.parameters.pooled_deviation, name="pooling")
-        pooled, weights = pool(encoded, lengths)
+        pooled, weights = AttentionPooling(name="pooling")(encoded, lengths)
         return pooled, {"attention": weights}
 
 
@@ -191,20 +122,11 @@ class LastStateLstm(AttentionLstm):
     name: ClassVar[str] = "lstm"
     attends: ClassVar[bool] = False
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return None: this model does not attend."""
-        return None
-
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return None: this model does not attend."""
-        return None
-
     def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
         from affetto.models.layers import LastState
 
-        return LastState(bidirectional=self.parameters.bidirectional, name="pooling")(encoded, lengths), {}
+        return LastState(name="pooling")(encoded, lengths), {}
 
 
-def _join_nearest(windows: np.ndarray, rows: np.ndarray, layout: Mapping[str, float]) -> np.ndarray:
-    nearest = sequences.nearest_rows(len(windows), **layout)
-    return np.concatenate([windows, rows[np.minimum(nearest, len(rows) - 1)]], axis=1)
+def _hop_s(x: FeatureSet) -> float:
+    return float(x["mfcc"].hop_s or _DEFAULT_HOP_S)

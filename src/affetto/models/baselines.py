@@ -11,51 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator, Native, each_once
-from affetto.models.calibration import apply_temperature, softmax
-from affetto.models.inner_folds import choose
-from affetto.models.standardiser import Standardiser
+from affetto.models.calibration import apply_temperature, choose, softmax
+from affetto.models.estimator import Estimator, ModelParameters, Native
+from affetto.models.logistic import EachOnce, Positive, Standardiser, Statistic, clip_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from affetto.features.clip_features import FeatureSet
 
-Statistic = Literal["mean", "std", "min", "max", "median", "percentiles", "skewness"]
-Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 """What a saved classifier may hold beyond the types of NumPy and scikit-learn that skops trusts itself."""
 _MODEL_FILE = "classifier.skops"
 _STATISTICS_FILE = "statistics.npz"
-_STANDARDISER_FILE = "standardiser.npz"
-_PERCENTILES = (5, 25, 50, 75, 95)
-_SMALLEST = 1e-6
 _TREES_OF_A_CANDIDATE = 100
-
-
-class BaselineParameters(BaseModel):
-    """What all of them have.
-
-    Where several values are given, those with the best UAR in inner folds that keep groups whole are taken.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
-
-    @property
-    def weights(self) -> str | None:
-        """The same, as scikit-learn has it."""
-        return "balanced" if self.class_weights else None
+_STATISTICS = "Statistics over the frames; percentiles are 5, 25, 50, 75, 95."
 
 
 class Baseline(Estimator):
-    """A scikit-learn classifier on one vector a clip.
+    """A scikit-learn classifier on one vector a clip, in which every class counts the same.
 
     Subclasses turn clips into vectors and build the classifier. What the parameters list several values of is
     chosen by the UAR for inner folds that keep groups whole (`history_` has a row a candidate). Where the
@@ -105,12 +84,11 @@ class Baseline(Estimator):
         def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
             return self._answers(candidates, vectors[train], labels[train], vectors[test])
 
-        choice = choose(
+        chosen, temperature, self.history_ = choose(
             self.parameters, self.tuned, answer, labels, groups, seed=self.seed, calibrate=self.ranks_only
         )
-        self.history_ = choice.search
-        self.temperature_ = choice.temperature if self.ranks_only else 1.0
-        self._fit_classifier(choice.parameters, vectors, labels)
+        self.temperature_ = temperature if self.ranks_only else 1.0
+        self._fit_classifier(chosen, vectors, labels)
 
     def _answers(
         self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
@@ -124,9 +102,10 @@ class Baseline(Estimator):
 
     def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
         """Return the probabilities of a fitted classifier, not calibrated."""
-        if self.ranks_only:
-            return softmax(class_scores(classifier, vectors))
-        return np.asarray(classifier.predict_proba(vectors))
+        if not self.ranks_only:
+            return np.asarray(classifier.predict_proba(vectors))
+        scores = np.asarray(classifier.decision_function(vectors), dtype=np.float64)
+        return softmax(np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores)
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         return apply_temperature(self._opinion(self.classifier_, self._vectors(x)), self.temperature_)
@@ -135,8 +114,7 @@ class Baseline(Estimator):
         import skops.io
 
         skops.io.dump(self.classifier_, directory / _MODEL_FILE)
-        with (directory / _STATISTICS_FILE).open("wb") as file:
-            np.savez(file, temperature=self.temperature_)
+        np.savez(directory / _STATISTICS_FILE, temperature=self.temperature_)
 
     def _load_state(self, directory: Path) -> None:
         import skops.io
@@ -152,7 +130,7 @@ class Baseline(Estimator):
             self.temperature_ = float(stored["temperature"])
 
 
-class FunctionalsSvmParameters(BaselineParameters):
+class FunctionalsSvmParameters(ModelParameters):
     """Which functionals describe a clip, and the SVM."""
 
     feature: Literal["functionals", "raw_functionals", "egemaps"] = Field(
@@ -162,10 +140,10 @@ class FunctionalsSvmParameters(BaselineParameters):
     )
     C: Positive | tuple[Positive, ...] = Field(
         1e-3,
-        description="Price of an error against a wide margin; list the lowest first.",
+        description="Price of an error against a wide margin; of several, listed from the lowest, the one "
+        "with the best UAR in inner folds that keep groups whole is taken.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
 
 class FunctionalsSvm(Baseline):
@@ -179,10 +157,7 @@ class FunctionalsSvm(Baseline):
     Parameters: ClassVar[type[BaseModel]] = FunctionalsSvmParameters
     parameters: FunctionalsSvmParameters
     tuned: ClassVar[tuple[str, ...]] = ("C",)
-
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.standardiser_: Standardiser
+    standardiser_: Standardiser
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -200,50 +175,58 @@ class FunctionalsSvm(Baseline):
         scaled = standardise(known)
         products, across = scaled @ scaled.T, standardise(unseen) @ scaled.T
         for candidate in candidates:
-            yield self._opinion(self._build(candidate, "precomputed").fit(products, labels), across)
+            yield super()._opinion(self._build(candidate, "precomputed").fit(products, labels), across)
 
     def _fit_classifier(self, parameters: Any, vectors: np.ndarray, labels: np.ndarray) -> None:
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         super()._fit_classifier(parameters, self.standardiser_(vectors), labels)
 
     def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
-        linear = classifier.kernel == "linear"
-        return super()._opinion(classifier, self.standardiser_(vectors) if linear else vectors)
+        return super()._opinion(classifier, self.standardiser_(vectors))
 
     def _build(self, parameters: Any, kernel: str = "linear") -> Any:
         from sklearn.svm import SVC
 
-        return SVC(kernel=kernel, C=parameters.C, class_weight=parameters.weights, break_ties=True)
+        return SVC(kernel=kernel, C=parameters.C, class_weight="balanced", break_ties=True)
 
     def _save_state(self, directory: Path) -> None:
         super()._save_state(directory)
-        self.standardiser_.save(directory / _STANDARDISER_FILE)
+        self.standardiser_.save(directory)
 
     def _load_state(self, directory: Path) -> None:
         super()._load_state(directory)
-        self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
+        self.standardiser_ = Standardiser.load(directory)
 
 
-class StatisticsSvmParameters(BaselineParameters):
-    """What describes a clip, and the SVM."""
+class FrameStatistics(Baseline):
+    """A classifier on statistics over the frames of each clip, as its parameters name them."""
 
-    features: tuple[Literal["mfcc", "midterm"], ...] = Field(
+    parameters: StatisticsSvmParameters | MfccForestParameters
+
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        statistics = self.parameters.statistics
+        return np.concatenate(
+            [np.stack([clip_statistics(clip, statistics) for clip in x[name]]) for name in self.features],
+            axis=1,
+        )
+
+
+class StatisticsSvmParameters(ModelParameters):
+    """What describes a clip, and the SVM; of several values the best are chosen, as for functionals."""
+
+    features: Annotated[tuple[Literal["mfcc", "midterm"], ...], EachOnce] = Field(
         ("mfcc",), min_length=1, description="Features that are summarised."
     )
-    statistics: tuple[Statistic, ...] = Field(
-        ("mean", "std"),
-        min_length=1,
-        description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95.",
+    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
+        ("mean", "std"), min_length=1, description=_STATISTICS
     )
     C: Positive | tuple[Positive, ...] = Field(3.0, description="Price of an error against a wide margin.")
-    gamma: Positive | Literal["scale", "auto"] | tuple[Positive, ...] = Field(
+    gamma: Positive | Literal["scale"] | tuple[Positive, ...] = Field(
         "scale", description="Width of the radial basis function."
     )
 
-    _each_once = field_validator("features", "statistics")(each_once)
 
-
-class StatisticsSvm(Baseline):
+class StatisticsSvm(FrameStatistics):
     """Support vector machine with a radial basis function on standardised statistics of a clip's frames."""
 
     name: ClassVar[str] = "mfcc_svm"
@@ -256,29 +239,20 @@ class StatisticsSvm(Baseline):
         """`mfcc`, the same frames that the attention LSTM reads, or what the parameters name."""
         return self.parameters.features
 
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        statistics = self.parameters.statistics
-        return np.concatenate(
-            [np.stack([clip_statistics(clip, statistics) for clip in x[name]]) for name in self.features],
-            axis=1,
-        )
-
     def _build(self, parameters: Any) -> Any:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
 
-        svm = SVC(C=parameters.C, gamma=parameters.gamma, class_weight=parameters.weights, break_ties=True)
+        svm = SVC(C=parameters.C, gamma=parameters.gamma, class_weight="balanced", break_ties=True)
         return make_pipeline(StandardScaler(), svm)
 
 
-class MfccForestParameters(BaselineParameters):
-    """What describes a clip, and the forest."""
+class MfccForestParameters(ModelParameters):
+    """What describes a clip, and the forest; of several values the best are chosen, as for functionals."""
 
-    statistics: tuple[Statistic, ...] = Field(
-        ("mean", "std", "percentiles"),
-        min_length=1,
-        description="Statistics over the frames; percentiles are 5, 25, 50, 75, 95.",
+    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
+        ("mean", "std", "percentiles"), min_length=1, description=_STATISTICS
     )
     n_trees: int = Field(500, ge=1, description="Trees of the forest.")
     min_leaf: Count | tuple[Count, ...] = Field(2, description="Fewest training clips in a leaf.")
@@ -288,10 +262,9 @@ class MfccForestParameters(BaselineParameters):
     max_depth: Count | tuple[Count | None, ...] | None = Field(
         None, description="Most branches between the root and a leaf; null: no limit."
     )
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
 
 
-class MfccForest(Baseline):
+class MfccForest(FrameStatistics):
     """Random forest (Breiman 2001) on statistics of MFCC frames; its probabilities are the leaves' shares."""
 
     name: ClassVar[str] = "mfcc_forest"
@@ -304,9 +277,6 @@ class MfccForest(Baseline):
     def features(self) -> tuple[str, ...]:
         """Only `mfcc`."""
         return ("mfcc",)
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return np.stack([clip_statistics(clip, self.parameters.statistics) for clip in x["mfcc"]])
 
     def _answers(
         self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
@@ -324,49 +294,10 @@ class MfccForest(Baseline):
             min_samples_leaf=parameters.min_leaf,
             max_features=parameters.max_features,
             max_depth=parameters.max_depth,
-            class_weight=parameters.weights,
+            class_weight="balanced",
             random_state=self.seed,
             n_jobs=1,
         )
-
-
-def clip_statistics(frames: np.ndarray, statistics: tuple[Statistic, ...]) -> np.ndarray:
-    """Describe a clip by statistics of every dimension over its frames.
-
-    Parameters
-    ----------
-    frames
-        [n_frames, n_dimensions].
-    statistics
-        Names; `skewness` is the third standardised moment, `percentiles` stands for five numbers.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, statistic by statistic, [n_numbers * n_dimensions]; zeros for a clip without frames.
-    """
-    if not len(frames):
-        frames = np.zeros((1, frames.shape[1]), np.float32)
-    frames = np.asarray(frames, dtype=np.float64)
-    return np.concatenate([_statistic(frames, name).ravel() for name in statistics]).astype(np.float32)
-
-
-def _statistic(frames: np.ndarray, name: Statistic) -> np.ndarray:
-    result: np.ndarray
-    if name == "percentiles":
-        result = np.percentile(frames, _PERCENTILES, axis=0)
-    elif name == "skewness":
-        cubes = ((frames - frames.mean(axis=0)) ** 3).mean(axis=0)
-        result = cubes / np.maximum(frames.std(axis=0), _SMALLEST) ** 3
-    else:
-        result = getattr(np, name)(frames, axis=0)
-    return result
-
-
-def class_scores(classifier: Any, vectors: np.ndarray) -> np.ndarray:
-    """Return a score for each class, [n_clips, n_classes]; scikit-learn gives only one for two classes."""
-    scores = np.asarray(classifier.decision_function(vectors), dtype=np.float64)
-    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
 
 
 def count_numbers(classifier: Any) -> int:
@@ -374,15 +305,9 @@ def count_numbers(classifier: Any) -> int:
     if hasattr(classifier, "steps"):
         return sum(count_numbers(step) for _, step in classifier.steps)
     if hasattr(classifier, "estimators_"):
-        return sum(count_numbers(tree) for tree in np.ravel(classifier.estimators_))
-    if hasattr(classifier, "tree_"):
-        return int(classifier.tree_.node_count)
-    names = ("support_vectors_", "dual_coef_", "coef_", "intercept_", "mean_", "scale_")
-    return int(sum(np.size(getattr(classifier, name)) for name in names if _is_stored(classifier, name)))
-
-
-def _is_stored(classifier: Any, name: str) -> bool:
-    """Tell stored attributes from those scikit-learn derives on demand (`coef_` of a kernel SVM raises)."""
-    return vars(classifier).get(name) is not None or (
-        name == "dual_coef_" and hasattr(classifier, "_dual_coef_")
-    )
+        return sum(int(tree.tree_.node_count) for tree in classifier.estimators_)
+    if hasattr(classifier, "support_vectors_"):
+        stored = ["support_vectors_", "dual_coef_", "intercept_"]
+    else:
+        stored = ["mean_", "scale_"]
+    return sum(int(np.size(getattr(classifier, name))) for name in stored)

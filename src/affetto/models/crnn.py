@@ -2,35 +2,51 @@
 
 With `lld_windows` the LSTM also reads the LLD around each of its steps: pitch, voice quality and spectral
 shape, which convolutions do not learn from the few clips of an emotion corpus, relative to the kind of voice
-(`affetto.models.voice_types`).
+(`affetto.models.speakers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from affetto.models import training as shared
-from affetto.models.augmentation import AugmentationParameters
-from affetto.models.lld_windows import LldWindowParameters, lld_windows
-from affetto.models.network import KerasEstimator, make_inputs
-from affetto.models.standardiser import Standardiser
-from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
-from affetto.models.voice_types import VoiceTypes
+from affetto.models.augmentation import AugmentationParameters, CropLoop
+from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import Standardiser
+from affetto.models.network import KerasEstimator
+from affetto.models.speakers import VoiceTypeCount, VoiceTypes
+from affetto.models.training import Batch, Inputs, TrainingParameters
+from affetto.models.windows import lld_windows
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-Removal = Literal["none", "clip", "band"]
 _SMALLEST = 1e-3
 _TYPE_PENALTY = 0.1
 """L2 penalty of the classifier of the kinds of voices, about that of the LLD branch on real corpora."""
 _DEFAULT_HOP_S = 0.016
 _DEFAULT_LLD_HOP_S = 0.010
+
+
+class LldWindowParameters(ModelParameters):
+    """What the network sees of the LLD, and how much that is varied in training."""
+
+    window_s: float = Field(0.16, gt=0, description="Length of the window of LLD around each step, seconds.")
+    limit: float = Field(4.0, gt=0, description="Standardised windows are clipped to ± this.")
+    voice_types: VoiceTypeCount = 2
+    units: int = Field(64, ge=1, description="Size of the layer that the windows pass before the LSTM.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the dimensions hidden in a whole crop.")
+    borrow_probability: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of crops moved towards the mean LLD of another clip of the emotion.",
+    )
+    offset: float = Field(
+        0.2, ge=0, description="Deviation of the random offset of each dimension of a crop, in deviations."
+    )
 
 
 class CrnnParameters(TrainingParameters):
@@ -53,8 +69,8 @@ class CrnnParameters(TrainingParameters):
     lstm_units: int = Field(48, ge=1, description="Size of the LSTM's state in each direction.")
     dropout: float = Field(0.3, ge=0, lt=1, description="Share hidden around the LSTM.")
     crop_s: float = Field(2.048, gt=0, description="Length of the random training crops, seconds.")
-    mean_removal: Removal = Field(
-        "clip", description="Level subtracted from each clip: none, its mean, or its mean in each band."
+    mean_removal: Literal["clip", "band"] = Field(
+        "clip", description="Level subtracted from each clip: its mean, or its mean in each band."
     )
     range_db: float = Field(60.0, gt=0, description="Dynamic range kept below a clip's loudest cell, dB.")
     augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
@@ -67,6 +83,7 @@ class Crnn(KerasEstimator):
     """The network alone, without the functionals."""
 
     name: ClassVar[str] = "crnn"
+    VERSION: ClassVar[int] = 2
     attends: ClassVar[bool] = True
     Parameters: ClassVar[type[BaseModel]] = CrnnParameters
     parameters: CrnnParameters
@@ -83,28 +100,33 @@ class Crnn(KerasEstimator):
             return super().n_parameters
         return super().n_parameters + VoiceTypes.from_arrays(self.statistics_).n_parameters
 
-    def _spectrogram_statistics(self, x: FeatureSet) -> dict[str, np.ndarray]:
-        levelled = np.concatenate(
-            [
-                remove_level(clip, self.parameters.mean_removal, self.parameters.range_db)
-                for clip in x["log_mel"]
-            ]
-        )
-        return {
+    def _less_level(self, clip: np.ndarray) -> np.ndarray:
+        """Do what the network's first layer does, for its statistics: float [n_frames, n_bands] in dB."""
+        limited = np.maximum(clip, clip.max() - self.parameters.range_db)
+        return np.asarray(limited - limited.mean(axis=0 if self.parameters.mean_removal == "band" else None))
+
+    def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
+        chosen, spectrograms = self.parameters.lld_windows, list(x["log_mel"])
+        levelled = np.concatenate([self._less_level(clip) for clip in spectrograms])
+        self.statistics_ = {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
             "hop_s": np.array(_hop_s(x)),
         }
-
-    def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
-        self.statistics_ = self._spectrogram_statistics(x)
-        chosen, spectrograms = self.parameters.lld_windows, list(x["log_mel"])
         if chosen is None:
             return {"log_mel": spectrograms}
         windows = self._windows(x, chosen)
         standardise = Standardiser.learn(np.concatenate(windows), limit=chosen.limit)
         standardised = [standardise(one) for one in windows]
-        types = _learn_types(standardised, labels, groups, chosen.voice_types)
+        moments = np.stack([_moments(one) for one in standardised])
+        types = VoiceTypes.learn(
+            moments,
+            labels,
+            groups,
+            scale=np.full(moments.shape[1], moments.shape[1] ** -0.5),
+            n_types=chosen.voice_types,
+            penalty=_TYPE_PENALTY,
+        )
         learnt = {"window_mean": standardise.mean, "window_scale": standardise.scale}
         self.statistics_ |= learnt | types.arrays()
         return {"log_mel": spectrograms, "lld_windows": [_less_type(one, types) for one in standardised]}
@@ -131,105 +153,76 @@ class Crnn(KerasEstimator):
             for clip, n_steps in zip(x["lld"], self._n_steps(x), strict=True)
         ]
 
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        spectrogram = {"log_mel": (None, len(self.statistics_["mean"]))}
-        if self.parameters.lld_windows is None:
-            return {**spectrogram}
-        return {**spectrogram, "lld": (None, len(self.statistics_["window_mean"]) // 3)}
+    def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
+        """Put the network together: deltas, convolutions with strides, LSTM, attention pooling, logits.
 
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow as tf
+        LLD windows, one for each step behind the convolutions, pass a layer of their own and join the steps
+        before the LSTM.
+        """
+        import keras
+        from keras import layers
 
-        from affetto.models import graph_steps
-
-        chosen, learnt = self.parameters.lld_windows, self.statistics_
-        if chosen is None:
-            return {"log_mel": features["log_mel"]}
-        windows = graph_steps.lld_windows(
-            features["lld"],
-            features["log_mel"],
-            frames_per_step=self._frames_per_step,
-            step_s=float(learnt["hop_s"]) * self._frames_per_step,
-            hop_s=_DEFAULT_LLD_HOP_S,
-            window_s=chosen.window_s,
+        from affetto.models.layers import (
+            AttentionPooling,
+            ConvolutionBlock,
+            SequenceLstm,
+            SpectrogramChannels,
         )
-        standardised = graph_steps.standardise(
-            windows, learnt["window_mean"], learnt["window_scale"], chosen.limit
-        )
-        moments = tf.concat(
-            [tf.reduce_mean(standardised, axis=1), tf.math.reduce_std(standardised, axis=1)], axis=1
-        )
-        offset = graph_steps.voice_type_offset(moments, VoiceTypes.from_arrays(learnt))
-        relative = standardised - offset[:, None, : standardised.shape[2]]
-        return {"log_mel": features["log_mel"], "lld_windows": relative}
 
-    def _build(self, example: Batch, n_classes: int) -> Any:
-        from affetto.models.crnn_network import build_crnn
+        chosen, lengths = self.parameters, inputs["log_mel_lengths"]
+        prepare = SpectrogramChannels(
+            removal=chosen.mean_removal, range_db=chosen.range_db, name="spectrogram"
+        )
+        maps = prepare(inputs["log_mel"], lengths)
+        prepare.set_weights([self.statistics_["mean"], self.statistics_["scale"]])
+        for block, n_channels in enumerate(chosen.channels):
+            halved, size = block < chosen.n_time_strides, 5 if block == 0 else 3
+            convolve = ConvolutionBlock(n_channels, size=size, halved=halved, name=f"block_{block}")
+            maps, lengths = convolve(maps, lengths)
+        steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
+        steps = layers.Dropout(chosen.dropout, name="steps_dropout")(steps)
+        if chosen.lld_windows:
+            windows = layers.SpatialDropout1D(chosen.lld_windows.dropout, name="input_window_dropout")(
+                inputs["lld_windows"]
+            )
+            windows = layers.Dense(chosen.lld_windows.units, name="window_dense")(windows)
+            windows = layers.LayerNormalization(name="window_normalisation")(windows)
+            windows = layers.Activation("gelu", name="window_gelu")(windows)
+            windows = layers.Dropout(chosen.dropout, name="window_dropout")(windows)
+            steps = layers.Concatenate(name="joined")([steps, windows])
+        steps = SequenceLstm(chosen.lstm_units, name="lstm")(steps, lengths)
+        pooled, attention = AttentionPooling(deviation=True, name="pooling")(steps, lengths)
+        pooled = layers.Dropout(chosen.dropout, name="dropout")(pooled)
+        logits = layers.Dense(n_classes, name="logits")(pooled)
+        return keras.Model(inputs, {"logits": logits, "attention": attention}, name=self.name)
 
+    def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> CropLoop:
         chosen = self.parameters
-        windows = chosen.lld_windows or LldWindowParameters()
-        return build_crnn(
-            make_inputs(example),
-            n_classes,
-            mean_removal=chosen.mean_removal,
-            range_db=chosen.range_db,
-            band_mean=self.statistics_["mean"].tolist(),
-            band_scale=self.statistics_["scale"].tolist(),
-            channels=chosen.channels,
-            n_time_strides=chosen.n_time_strides,
-            lstm_units=chosen.lstm_units,
-            dropout=chosen.dropout,
-            window_units=windows.units,
-            window_dropout=windows.dropout,
-        )
-
-    def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
-        from affetto.models.crop_loop import CropLoop
-
-        shared.seed_keras(seed)
-        chosen = self.parameters
-        kept, held = shared.validation_split(
-            examples.labels, groups, chosen.validation_fraction, np.random.default_rng(seed)
-        )
-        model = self._build(shared.pad_batch(examples.inputs, np.arange(1)), examples.n_classes)
-        self.members_.append(model)
-        width = max(1, round(chosen.crop_s / float(self.statistics_["hop_s"])))
-        loop = CropLoop(
+        return CropLoop(
             model,
-            examples.take(kept),
+            inputs,
+            labels,
             chosen,
             seed=seed,
-            width=width,
-            augmentation=chosen.augmentation,
-            windows=chosen.lld_windows,
+            width=max(1, round(chosen.crop_s / float(self.statistics_["hop_s"]))),
             frames_per_step=self._frames_per_step,
+            augmentation=chosen.augmentation,
+            borrow_probability=chosen.lld_windows.borrow_probability if chosen.lld_windows else 0.0,
+            offset=chosen.lld_windows.offset if chosen.lld_windows else 0.0,
         )
-        return loop.run(examples.take(held) if len(held) else None)
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray]:
-        """Return the weights of the steps of each clip, [n_steps], the members' mean; they sum to 1."""
-        self._require_compatible(x)
-        steps = self._n_steps(x)
-        weights, inputs = [np.zeros(n) for n in steps], self._inputs(x)
-        for member in self.members_:
-            for indices, outputs in shared.predict_outputs(member, inputs):
-                for i, row in zip(indices, outputs["attention"], strict=True):
-                    weights[int(i)] += row[: steps[int(i)]]
-        return [row / row.sum() for row in weights]
+    def native(self) -> tuple[Literal["keras"], Any, Batch]:
+        """Return the first member and a batch of one clip of zeros, as many LLD windows as steps."""
+        library, member, example = super().native()
+        frames = np.repeat(example["log_mel"], self._frames_per_step, axis=1)
+        lengths = example["log_mel_lengths"] * self._frames_per_step
+        return library, member, {**example, "log_mel": frames, "log_mel_lengths": lengths}
 
     def attention_times(self, x: FeatureSet) -> list[np.ndarray]:
         """Return the start of each step in seconds, shaped like `attention`."""
         self._require_compatible(x)
         step_s = float(self.statistics_["hop_s"]) * self._frames_per_step
         return [step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
-
-    def _load_state(self, directory: Path) -> None:
-        shared.configure_tensorflow()  # before the layers import it
-        import affetto.models.crnn_network  # noqa: F401  # registers the layers
-
-        super()._load_state(directory)
-        if self.parameters.lld_windows is not None:
-            VoiceTypes.from_arrays(self.statistics_)  # says at once that the model is of an earlier version
 
     @property
     def _frames_per_step(self) -> int:
@@ -245,14 +238,6 @@ def _moments(windows: np.ndarray) -> np.ndarray:
     return np.concatenate([windows.mean(axis=0), windows.std(axis=0)])
 
 
-def _learn_types(
-    windows: list[np.ndarray], labels: np.ndarray, groups: np.ndarray, n_types: int
-) -> VoiceTypes:
-    moments = np.stack([_moments(one) for one in windows])
-    scale = np.full(moments.shape[1], moments.shape[1] ** -0.5)
-    return VoiceTypes.learn(moments, labels, groups, scale=scale, n_types=n_types, penalty=_TYPE_PENALTY)
-
-
 def _less_type(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
     """Subtract from the standardised windows of a clip what they owe to the kind of voice, float32."""
     offset = types.offset(_moments(windows)[None])[0, : windows.shape[1]]
@@ -261,11 +246,3 @@ def _less_type(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
 
 def _hop_s(x: FeatureSet) -> float:
     return float(x["log_mel"].hop_s or _DEFAULT_HOP_S)
-
-
-def remove_level(clip: np.ndarray, removal: Removal, range_db: float) -> np.ndarray:
-    """Do what the network's first layer does, for its statistics: float [n_frames, n_bands] in dB."""
-    limited: np.ndarray = np.maximum(clip, clip.max() - range_db)
-    if removal == "none":
-        return limited
-    return np.asarray(limited - (limited.mean(axis=0) if removal == "band" else limited.mean()))

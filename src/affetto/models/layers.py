@@ -11,37 +11,34 @@ import keras
 import tensorflow as tf
 
 _HIDDEN = -1e9
-_SMALLEST = 1e-6
+_SILENCE_DB = -1e4
+_SMALL_VARIANCE = 1e-4
+_REACH = 2
 
 
 @keras.saving.register_keras_serializable(package="affetto")
 class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
-    """An LSTM over right-padded sequences in one fused operation (TensorFlow's `BlockLSTM`).
+    """A bidirectional LSTM over right-padded sequences in one fused operation (TensorFlow's `BlockLSTM`).
 
     Same equations as `keras.layers.LSTM` with its defaults (Hochreiter & Schmidhuber 1997, with forget gate),
-    but several times faster on a CPU, where Keras loops over the steps. The outputs after a sequence's end
-    are zeros.
+    but several times faster on a CPU, where Keras loops over the steps. Each sequence is also read from its
+    own end, with own weights, and the outputs are joined; those after a sequence's end are zeros.
 
     Parameters
     ----------
     units
         Size of the state of one direction.
-    bidirectional
-        Also read each sequence from its own end, with own weights, and join the outputs.
     """
 
-    def __init__(self, units: int, *, bidirectional: bool = False, **options: Any) -> None:
+    def __init__(self, units: int, **options: Any) -> None:
         super().__init__(**options)
         self.supports_jit = False  # XLA knows no BlockLSTM
-        self.portable = False  # nor does TensorFlow Lite: set for its conversion
         self.units = units
-        self.bidirectional = bidirectional
 
     def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
         """Create the weights of each direction; gates in the order input, cell, forget, output."""
         self.weights_of = [
-            self._direction(name, int(sequences_shape[-1]))
-            for name in ("forward", "backward")[: 1 + self.bidirectional]
+            self._direction(name, int(sequences_shape[-1])) for name in ("forward", "backward")
         ]
         self.built = True
 
@@ -55,28 +52,25 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         return kernel, recurrent, bias
 
     def call(self, sequences: Any, lengths: Any) -> Any:
-        """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, units or 2 units]."""
-        run = run_lstm
-        if self.portable:
-            from affetto.models.graph_steps import loop_lstm as run
+        """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, 2 units]."""
         kernels, recurrents, biases = zip(*self.weights_of, strict=True)
         gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1) + tf.concat(biases, axis=0)
-        forward, *backward = tf.split(gates, len(self.weights_of), axis=2)
-        outputs = [run(forward, recurrents[0])]
-        if backward:
-            turned = tf.reverse_sequence(backward[0], lengths, seq_axis=1, batch_axis=0)
-            output = run(turned, recurrents[1])
-            outputs.append(tf.reverse_sequence(output, lengths, seq_axis=1, batch_axis=0))
-        mask = step_mask(lengths, tf.shape(sequences)[1])
+        forward, backward = tf.split(gates, 2, axis=2)
+        turned = _run_lstm(tf.reverse_sequence(backward, lengths, seq_axis=1, batch_axis=0), recurrents[1])
+        outputs = [
+            _run_lstm(forward, recurrents[0]),
+            tf.reverse_sequence(turned, lengths, seq_axis=1, batch_axis=0),
+        ]
+        mask = _step_mask(lengths, sequences)
         return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)
 
     def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
-        return (*sequences_shape[:-1], self.units * (1 + self.bidirectional))
+        return (*sequences_shape[:-1], 2 * self.units)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
-        return {**super().get_config(), "units": self.units, "bidirectional": self.bidirectional}
+        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="affetto")
@@ -105,13 +99,13 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     def call(self, sequences: Any, lengths: Any) -> tuple[Any, Any]:
         """Map [n_clips, n_steps, n] to the pooled [n_clips, n or 2 n] and the weights [n_clips, n_steps]."""
         scores = tf.linalg.matvec(sequences, tf.convert_to_tensor(self.query))
-        mask = step_mask(lengths, tf.shape(sequences)[1])
-        weights = tf.nn.softmax(tf.where(mask, scores, _HIDDEN), axis=1)
+        weights = tf.nn.softmax(tf.where(_step_mask(lengths, sequences), scores, _HIDDEN), axis=1)
         mean = tf.einsum("bt,btn->bn", weights, sequences)
         if not self.deviation:
             return mean, weights
         variance = tf.einsum("bt,btn->bn", weights, tf.square(sequences - mean[:, None]))
-        return tf.concat([mean, tf.sqrt(variance + _SMALLEST)], axis=-1), weights
+        deviation = tf.sqrt(tf.maximum(variance, 0.0) + _SMALL_VARIANCE)
+        return tf.concat([mean, deviation], axis=-1), weights
 
     def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shapes of `call`'s results."""
@@ -124,24 +118,14 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="affetto")
 class LastState(keras.layers.Layer):  # type: ignore[misc]
-    """What an LSTM knows at the end: its last output, for two directions the last output of each.
+    """What a bidirectional LSTM knows at the end: the last output of each direction.
 
-    Parameters
-    ----------
-    bidirectional
-        Whether the second half of the channels was read backwards, so that its last output is at the first
-        step.
+    The second half of the channels was read backwards: its last output is at the first step.
     """
-
-    def __init__(self, *, bidirectional: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.bidirectional = bidirectional
 
     def call(self, sequences: Any, lengths: Any) -> Any:
         """Map [n_clips, n_steps, n] to [n_clips, n]."""
         last = tf.gather(sequences, tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)
-        if not self.bidirectional:
-            return last
         half = sequences.shape[-1] // 2
         return tf.concat([last[:, :half], sequences[:, 0, half:]], axis=-1)
 
@@ -149,17 +133,145 @@ class LastState(keras.layers.Layer):  # type: ignore[misc]
         """Return the shape of `call`'s result."""
         return (sequences_shape[0], sequences_shape[-1])
 
+
+@keras.saving.register_keras_serializable(package="affetto")
+class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
+    """Bring spectrograms of loud and faint recordings together, standardise them, and add their deltas.
+
+    What lies far below a clip's loudest cell is raised: the silence of a studio and the noise of a kitchen
+    become alike. The mean level is subtracted, and each band divided by its deviation on the training clips,
+    which stands in a variable that no training moves. A delta is the regression slope over two frames on
+    each side (HTK Book 3.4, equation 5.16). Frames beyond a clip's end count as zeros and stay zeros,
+    however far the clip is padded.
+
+    Parameters
+    ----------
+    removal
+        "clip" (one mean of all true frames and bands) or "band" (cepstral mean normalisation).
+    range_db
+        How far below a clip's loudest cell others are raised to.
+    """
+
+    def __init__(self, *, removal: str, range_db: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.removal, self.range_db = removal, range_db
+
+    def build(self, spectrograms_shape: Any, lengths_shape: Any = None) -> None:
+        """Make the variables, one number a band."""
+        shape = (int(spectrograms_shape[-1]),)
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
+        self.built = True
+
+    def call(self, spectrograms: Any, lengths: Any) -> Any:
+        """Map [n_clips, n_frames, n_bands] in dB to [n_clips, n_frames, n_bands, 3]."""
+        mask = _step_mask(lengths, spectrograms)[:, :, None]
+        weights = tf.cast(mask, spectrograms.dtype)
+        static = ((self._less_level(spectrograms, mask, weights) - self.mean) / self.scale) * weights
+        delta = _slope(static) * weights
+        return tf.stack([static, delta, _slope(delta) * weights], axis=-1)
+
+    def _less_level(self, spectrograms: Any, mask: Any, weights: Any) -> Any:
+        heard = tf.where(mask, spectrograms, _SILENCE_DB)
+        loudest = tf.reduce_max(heard, axis=[1, 2], keepdims=True)
+        limited = tf.maximum(spectrograms, loudest - self.range_db)
+        count = tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
+        means = tf.einsum("bt,btn->bn", weights[:, :, 0], limited) / count
+        if self.removal == "clip":
+            means = tf.reduce_mean(means, axis=1, keepdims=True)
+        return limited - means[:, None, :]
+
+    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:
+        """Return the shape of `call`'s result."""
+        return (*spectrograms_shape, 3)
+
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
-        return {**super().get_config(), "bidirectional": self.bidirectional}
+        return {**super().get_config(), "removal": self.removal, "range_db": self.range_db}
 
 
-def step_mask(lengths: Any, n_steps: Any) -> Any:
-    """Return bool [n_clips, n_steps], true for the steps before each clip's end."""
-    return tf.sequence_mask(lengths, n_steps)
+class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Batch normalisation of maps that trains by TensorFlow's fused operation; Keras chains slower ones."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return [n_clips, n_steps, n_bands, n_channels], shaped like `inputs`."""
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        scale, offset = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        normalised, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, scale, offset, epsilon=self.epsilon, is_training=True
+        )
+        for moving, measured in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1 - self.momentum) * measured)
+        return normalised
 
 
-def run_lstm(gates: Any, recurrent: Any) -> Any:
+@keras.saving.register_keras_serializable(package="affetto")
+class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
+    """Convolution, batch normalisation and ReLU; bands are halved, and frames perhaps.
+
+    The borders are padded explicitly: TensorFlow's "same" puts them elsewhere for even and for odd widths,
+    and the result for a clip would depend on how far its batch is padded. Everything after a clip's end
+    becomes zero, so that padding never leaks through convolutions.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    size
+        Of the kernel, frames and bands.
+    halved
+        Whether frames are halved as well, rounded up.
+    """
+
+    def __init__(self, channels: int, *, size: int, halved: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.channels, self.size, self.halved = channels, size, halved
+        self.convolution = keras.layers.Conv2D(
+            channels,
+            size,
+            strides=(2 if halved else 1, 2),
+            use_bias=False,
+            kernel_initializer="he_normal",
+        )
+        self.normalisation = FusedNormalization(momentum=0.9)
+
+    def build(self, maps_shape: Any, lengths_shape: Any = None) -> None:
+        """Create the kernel and the statistics."""
+        self.convolution.build(maps_shape)
+        self.normalisation.build((*maps_shape[:-1], self.channels))
+        self.built = True
+
+    def call(self, maps: Any, lengths: Any, training: bool | None = None) -> tuple[Any, Any]:
+        """Map [n_clips, n_frames, n_bands, n_channels] and its lengths to both behind the block."""
+        border = [self.size // 2] * 2
+        convolved = self.convolution(tf.pad(maps, [[0, 0], border, border, [0, 0]]))
+        found = tf.nn.relu(self.normalisation(convolved, training=training))
+        lengths = (lengths + 1) // 2 if self.halved else lengths
+        return found * tf.cast(_step_mask(lengths, found), found.dtype)[:, :, None, None], lengths
+
+    def compute_output_spec(self, maps: Any, lengths: Any, training: bool | None = None) -> Any:
+        """Return shapes and types of `call`'s results."""
+        n_frames = maps.shape[1] if not self.halved or maps.shape[1] is None else -(-maps.shape[1] // 2)
+        shape = (maps.shape[0], n_frames, -(-maps.shape[2] // 2), self.channels)
+        return keras.KerasTensor(shape, maps.dtype), keras.KerasTensor(lengths.shape, lengths.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer."""
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "size": self.size,
+            "halved": self.halved,
+        }
+
+
+def _step_mask(lengths: Any, sequences: Any) -> Any:
+    """Return bool [n_clips, n_steps], true for the steps of `sequences` before each clip's end."""
+    return tf.sequence_mask(lengths, tf.shape(sequences)[1])
+
+
+def _run_lstm(gates: Any, recurrent: Any) -> Any:
     """Run an LSTM from zero states on projected inputs: [n_clips, n_steps, 4 units] to [..., units].
 
     `BlockLSTM` multiplies its inputs by a kernel step by step; several hundred dimensions are projected
@@ -189,3 +301,18 @@ def _forget_bias(shape: Any, dtype: Any = None) -> Any:
     """Start the forget gates open (Jozefowicz et al. 2015), everything else at zero."""
     units = shape[0] // 4
     return tf.concat([tf.zeros([2 * units]), tf.ones([units]), tf.zeros([units])], axis=0)
+
+
+def _slope(values: Any) -> Any:
+    """Regression slope along axis 1 over `_REACH` frames on each side; zeros beyond the edges."""
+    padded = tf.pad(values, [[0, 0], [_REACH, _REACH], [0, 0]])
+    n_frames = tf.shape(values)[1]
+    weights = range(1, _REACH + 1)
+    total = tf.add_n(
+        [
+            float(w)
+            * (padded[:, _REACH + w : _REACH + w + n_frames] - padded[:, _REACH - w : _REACH - w + n_frames])
+            for w in weights
+        ]
+    )
+    return total / float(2 * sum(w * w for w in weights))

@@ -11,45 +11,37 @@ training clips: the fit takes place in that small space (`span`), which is exact
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator, each_once
-from affetto.models.calibration import softmax
-from affetto.models.inner_folds import choose
-from affetto.models.logistic import fit_logistic
+from affetto.models.calibration import choose, softmax
+from affetto.models.estimator import Estimator, ModelParameters
+from affetto.models.logistic import EachOnce, Positive, Standardiser, fit_logistic
 from affetto.models.novelty import Novelty
-from affetto.models.speakers import less_group_means, relevance, several_labels
-from affetto.models.standardiser import Standardiser
-from affetto.models.voice_types import VoiceTypeCount, VoiceTypes
+from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
-_STANDARDISER_FILE = "standardiser.npz"
-_WEIGHTS_FILE = "weights.npz"
-
-Penalty = Annotated[float, Field(gt=0)]
+Feature = Literal["functionals", "egemaps", "correlations", "encoder"]
+Regression = tuple[np.ndarray, np.ndarray]
+"""Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
 
 
-class LinearParameters(BaseModel):
+class LinearParameters(ModelParameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    features: tuple[Literal["functionals", "egemaps", "correlations", "encoder"], ...] = Field(
+    features: Annotated[tuple[Feature, ...], EachOnce] = Field(
         ("functionals", "correlations"),
         min_length=1,
         description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), "
         "encoder (statistics of a pre-trained encoder's frames, 768).",
     )
-    penalty: Penalty | tuple[Penalty, ...] = Field(
+    penalty: Positive | tuple[Positive, ...] = Field(
         0.03,
         description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
         "is scaled before, so that all features count alike. Of several, the best for inner folds that keep "
@@ -62,7 +54,6 @@ class LinearParameters(BaseModel):
         description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
     voice_types: VoiceTypeCount = 2
     novelty: bool = Field(
         False, description="Also learn how far a clip lies from the training clips (`Linear.novelty`)."
@@ -72,20 +63,6 @@ class LinearParameters(BaseModel):
         ge=0,
         description="So many clips of an average voice of the kind count into the mean of an enrolled one.",
     )
-
-    _each_once = field_validator("features")(each_once)
-
-
-@dataclass(frozen=True)
-class _Affine:
-    """Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
-
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the logits of vectors [n_clips, n_dimensions], float64 [n_clips, n_classes]."""
-        return np.asarray(vectors @ self.weights + self.bias)
 
 
 class Linear(Estimator):
@@ -102,10 +79,10 @@ class Linear(Estimator):
         Numbers of each feature.
     types_ : VoiceTypes
         Kinds of voices, told apart by the standardised vectors.
-    anyone_ : Affine
-        The regression on standardised vectors relative to the kind of voice.
-    enrolled_ : Affine or None
-        That on vectors relative to their speaker; None where every speaker was heard in one emotion alone.
+    anyone_ : tuple of numpy.ndarray
+        Weights and biases of the regression on standardised vectors relative to the kind of voice.
+    enrolled_ : tuple of numpy.ndarray or None
+        Those on vectors relative to their speaker; None where every speaker was heard in one emotion alone.
     novelty_ : Novelty or None
         What tells clips unlike all training clips, where the parameters ask for it.
     """
@@ -121,8 +98,8 @@ class Linear(Estimator):
         self.standardiser_: Standardiser
         self.sizes_: tuple[int, ...] = ()
         self.types_: VoiceTypes
-        self.anyone_ = _Affine(np.zeros((0, 0)), np.zeros(0))
-        self.enrolled_: _Affine | None = None
+        self.anyone_: Regression
+        self.enrolled_: Regression | None = None
         self.novelty_: Novelty | None = None
 
     @property
@@ -133,15 +110,7 @@ class Linear(Estimator):
     @property
     def n_parameters(self) -> int:
         """Weights, biases and offsets that answer without an enrolment."""
-        return int(self.anyone_.weights.size + self.anyone_.bias.size) + self.types_.n_parameters
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return standardisation, weights and softmax."""
-        from affetto.models.graph import linear_graph
-
-        self._require_fitted()
-        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
-        return linear_graph(sizes, self.standardiser_, self.types_, self.anyone_.weights, self.anyone_.bias)
+        return sum(each.size for each in self.anyone_) + self.types_.n_parameters
 
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
         """Return how far clips lie from the training clips; see `Estimator.novelty`."""
@@ -157,7 +126,7 @@ class Linear(Estimator):
                 self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty, 1.0)
                 yield self._answer(vectors[test])
 
-        choice = choose(
+        chosen, temperature, self.history_ = choose(
             self.parameters,
             ("penalty",),
             answer,
@@ -167,8 +136,7 @@ class Linear(Estimator):
             by="log_loss",
             calibrate=isinstance(self.parameters.penalty, tuple),
         )
-        self.history_ = choice.search
-        penalty, temperature = choice.parameters.penalty, choice.temperature
+        penalty = chosen.penalty
         self._fit_vectors(vectors, labels, groups, penalty, temperature)
         self.enrolled_ = self.novelty_ = None
         standardised = self.standardiser_(vectors)
@@ -192,26 +160,17 @@ class Linear(Estimator):
             n_types=self.parameters.voice_types,
             penalty=penalty,
         )
-        self.anyone_ = self._regress(self._less_type(standardised), labels, groups, penalty, temperature)
-
-    def _less_type(self, standardised: np.ndarray) -> np.ndarray:
-        """Subtract from standardised vectors what they owe to the kind of voice."""
-        return np.asarray(standardised - self.types_.offset(standardised))
+        relative = standardised - self.types_.offset(standardised)
+        self.anyone_ = self._regress(relative, labels, groups, penalty, temperature)
 
     def _regress(
         self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
-    ) -> _Affine:
+    ) -> Regression:
         scale = self._scale(relevance(relative, labels, groups))
-        weights, bias = fit_logistic(
-            relative * scale,
-            labels,
-            len(self.classes_),
-            penalty=penalty,
-            class_weights=self.parameters.class_weights,
-        )
+        weights, bias = fit_logistic(relative * scale, labels, penalty=penalty)
         # Rounded as they are saved: loading changes nothing.
         rounded = (weights * scale[:, None] / temperature).astype(np.float32)
-        return _Affine(rounded.astype(np.float64), bias / temperature)
+        return rounded.astype(np.float64), bias / temperature
 
     def _scale(self, relevances: np.ndarray) -> np.ndarray:
         """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
@@ -227,7 +186,8 @@ class Linear(Estimator):
         return self._answer(self._vectors(x))
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        return softmax(self.anyone_(self._less_type(self.standardiser_(vectors))))
+        standardised = self.standardiser_(vectors)
+        return _probabilities(standardised - self.types_.offset(standardised), self.anyone_)
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
         if self.enrolled_ is None:
@@ -238,35 +198,31 @@ class Linear(Estimator):
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
         speaker = trust * heard.mean(axis=0) + (1 - trust) * self.types_.offset(heard).mean(axis=0)
-        return softmax(self.enrolled_(self.standardiser_(self._vectors(x)) - speaker))
+        return _probabilities(self.standardiser_(self._vectors(x)) - speaker, self.enrolled_)
 
     def _save_state(self, directory: Path) -> None:
-        self.standardiser_.save(directory / _STANDARDISER_FILE)
-        with (directory / _WEIGHTS_FILE).open("wb") as file:
-            np.savez(
-                file,
-                sizes=self.sizes_,
-                weights=self.anyone_.weights.astype(np.float32),
-                bias=self.anyone_.bias,
-                **dict[str, Any](self.types_.arrays()),
-                **self._enrolled_arrays(),
-                **dict[str, Any](self.novelty_.arrays() if self.novelty_ else {}),
-            )
+        self.standardiser_.save(directory)
+        arrays: dict[str, Any] = {"sizes": self.sizes_, **self.types_.arrays()}
+        for prefix, regression in (("", self.anyone_), ("enrolled_", self.enrolled_)):
+            if regression is not None:
+                weights, bias = regression
+                arrays |= {f"{prefix}weights": weights.astype(np.float32), f"{prefix}bias": bias}
+        if self.novelty_:
+            arrays |= self.novelty_.arrays()
+        np.savez(directory / "weights.npz", **arrays)
 
     def _load_state(self, directory: Path) -> None:
-        self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
-        with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
+        self.standardiser_ = Standardiser.load(directory)
+        with np.load(directory / "weights.npz", allow_pickle=False) as stored:
             self.sizes_ = tuple(stored["sizes"].tolist())
             self.types_ = VoiceTypes.from_arrays(stored)
-            self.anyone_ = _Affine(stored["weights"].astype(np.float64), stored["bias"])
-            self.enrolled_ = None
+            self.anyone_ = stored["weights"].astype(np.float64), stored["bias"]
             if "enrolled_weights" in stored:
-                weights = stored["enrolled_weights"].astype(np.float64)
-                self.enrolled_ = _Affine(weights, stored["enrolled_bias"])
-            self.novelty_ = Novelty.from_arrays(stored) if self.parameters.novelty else None
+                self.enrolled_ = stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"]
+            if self.parameters.novelty:
+                self.novelty_ = Novelty.from_arrays(stored)
 
-    def _enrolled_arrays(self) -> dict[str, Any]:
-        if self.enrolled_ is None:
-            return {}
-        weights, bias = self.enrolled_.weights.astype(np.float32), self.enrolled_.bias
-        return {"enrolled_weights": weights, "enrolled_bias": bias}
+
+def _probabilities(vectors: np.ndarray, regression: Regression) -> np.ndarray:
+    weights, bias = regression
+    return softmax(vectors @ weights + bias)

@@ -1,14 +1,105 @@
-"""Multinomial logistic regression with an L2 penalty, fast where there are more numbers than clips."""
+"""What all models on one vector a clip share: statistics of frames, standardisation, logistic regression."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
 from affetto.models.calibration import softmax
 
+Statistic = Literal["mean", "std", "percentiles"]
+Positive = Annotated[float, Field(gt=0)]
 Lift = Callable[[np.ndarray], np.ndarray]
+_PERCENTILES = (5, 25, 50, 75, 95)
+_RELATIVE_TINY = 1e-6
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError(f"something is named twice: {list(names)}")
+    return names
+
+
+EachOnce = AfterValidator(_each_once)
+"""Of a tuple of names in parameters: refuses one that names something twice."""
+
+
+def clip_statistics(frames: np.ndarray, statistics: Sequence[Statistic]) -> np.ndarray:
+    """Describe a clip by statistics of every dimension over its frames.
+
+    Parameters
+    ----------
+    frames
+        [n_frames, n_dimensions].
+    statistics
+        Names; `percentiles` are the 5th, 25th, 50th, 75th and 95th.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, statistic by statistic, [n_numbers * n_dimensions]; zeros for a clip without frames.
+    """
+    values = np.asarray(frames if len(frames) else np.zeros((1, frames.shape[1])), dtype=np.float64)
+    found = [
+        np.percentile(values, _PERCENTILES, axis=0).ravel()
+        if name == "percentiles"
+        else getattr(np, name)(values, axis=0)
+        for name in statistics
+    ]
+    return np.concatenate(found).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Brings every dimension to mean 0 and deviation 1 on the training clips, then clips it.
+
+    Functionals have heavy tails: a single extreme percentile of one recording would otherwise rule a linear
+    model.
+
+    Parameters
+    ----------
+    mean, scale
+        float64 [n_dimensions]; a dimension that never changed in training has the scale infinity and
+        becomes 0.
+    limit
+        Standardised values stay within ± this.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    limit: float
+
+    @classmethod
+    def learn(cls, vectors: np.ndarray, *, limit: float) -> Self:
+        """Measure training vectors [n_clips, n_dimensions]; numbers that are not finite count as zeros."""
+        values = _finite(vectors)
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+        constant = deviation <= _RELATIVE_TINY * np.maximum(np.abs(mean), _RELATIVE_TINY)
+        return cls(mean, np.where(constant, np.inf, deviation), limit)
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Standardise vectors, float64 [n_clips, n_dimensions]."""
+        standardised = (_finite(vectors) - self.mean) / self.scale
+        return np.asarray(np.clip(standardised, -self.limit, self.limit))
+
+    def save(self, directory: Path) -> None:
+        """Write the statistics into the folder of a model."""
+        np.savez(directory / "standardiser.npz", mean=self.mean, scale=self.scale, limit=self.limit)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(directory / "standardiser.npz", allow_pickle=False) as stored:
+            return cls(stored["mean"], stored["scale"], float(stored["limit"]))
+
+
+def _finite(vectors: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.asarray(vectors, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
@@ -43,23 +134,27 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
     return coordinates, lift
 
 
-def fit_logistic(
-    vectors: np.ndarray, labels: np.ndarray, n_classes: int, *, penalty: float, class_weights: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
+    counts = np.bincount(labels, minlength=n_classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(weights[labels], dtype=np.float32)
+
+
+def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> tuple[np.ndarray, np.ndarray]:
     """Fit a multinomial logistic regression with an L2 penalty on the weights, not on the biases.
+
+    It is scikit-learn's with balanced classes, but in the span of the vectors, where this may be small, and
+    in the same time ten times nearer to the minimum.
 
     Parameters
     ----------
     vectors
         float64 [n_clips, n_dimensions].
     labels
-        int64 [n_clips].
-    n_classes
-        Number of classes.
+        int64 [n_clips], 0 … n_classes - 1; every class counts the same.
     penalty
         Minimised is the sum of the clips' losses + penalty / 2 * sum of the squared weights.
-    class_weights
-        Weigh clips so that every class counts the same.
 
     Returns
     -------
@@ -68,14 +163,10 @@ def fit_logistic(
     """
     from scipy.optimize import minimize
 
-    from affetto.models.training import balanced_weights
-
     coordinates, lift = span(vectors)
+    n_classes, rows = int(labels.max()) + 1, np.arange(len(labels))
     targets = np.eye(n_classes)[labels]
-    importance = (
-        balanced_weights(labels, n_classes).astype(np.float64) if class_weights else np.ones(len(labels))
-    )
-    rows = np.arange(len(labels))
+    importance = balanced_weights(labels, n_classes).astype(np.float64)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = flat[:-n_classes].reshape(-1, n_classes), flat[-n_classes:]

@@ -1,30 +1,49 @@
-"""The part of an estimator that all Keras networks share: statistics, members, saving."""
+"""The part of an estimator that all Keras networks share: members, prediction, attention, saving."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import logging
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from affetto.models import training as shared
-from affetto.models.base import Estimator, Native
-from affetto.models.training import Batch, Examples, Inputs, TrainingParameters
+from affetto.errors import AffettoError
+from affetto.models.calibration import softmax
+from affetto.models.estimator import Estimator
+from affetto.models.training import (
+    Batch,
+    Inputs,
+    Loop,
+    TrainingParameters,
+    bucket_order,
+    input_lengths,
+    pad_batch,
+)
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
+THREADS_VARIABLE = "AFFETTO_TF_THREADS"
 _STATISTICS_FILE = "statistics.npz"
+_STDERR = 2
+_EXAMPLE_STEPS = 16
+_BATCH_CLIPS = 64
+_PLAIN_CALLS = 3
 
 
 class KerasEstimator(Estimator):
     """A classifier made of one or several networks of the same architecture.
 
-    Subclasses say what the statistics of the training clips are, what the network reads and how it is built;
-    they may augment batches. The module of their custom layers must be imported by their own module.
+    Subclasses say what the statistics of the training clips are, what the network reads and how it is built.
 
     Attributes
     ----------
@@ -40,6 +59,8 @@ class KerasEstimator(Estimator):
         super().__init__(parameters, seed=seed)
         self.statistics_: dict[str, np.ndarray] = {}
         self.members_: list[Any] = []
+        self._traced: list[Callable[[Batch], Any]] = []
+        self._calls = 0
 
     @abc.abstractmethod
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
@@ -50,133 +71,187 @@ class KerasEstimator(Estimator):
         """Turn features into the network's input, with `statistics_`; each sequence has at least one step."""
 
     @abc.abstractmethod
-    def _build(self, example: Batch, n_classes: int) -> Any:
-        """Build a Keras model whose inputs are named and shaped as in `example`, with a dict of outputs.
-
-        The outputs are `logits`, perhaps `attention` [n_clips, n_steps] and heads named `auxiliary_...`.
-        """
+    def _n_steps(self, x: FeatureSet) -> list[int]:
+        """Return how many steps of each clip attention is paid to."""
 
     @abc.abstractmethod
-    def _graph_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Return the shape of each feature, see `InferenceGraph.inputs`."""
+    def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
+        """Build a Keras model on its inputs, with a dict of outputs: `logits`, perhaps `attention`."""
 
-    @abc.abstractmethod
-    def _graph_inputs(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what `_inputs` does on tensors [1, n_frames, n_dimensions] of one clip."""
-
-    def _augment(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        """Change a training batch at random; does nothing here."""
-        return batch
+    def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> Loop:
+        """Return what trains a member."""
+        return Loop(model, inputs, labels, self.parameters, seed=seed)
 
     @property
     def n_parameters(self) -> int:
         """Weights of all members."""
         return int(sum(member.count_params() for member in self.members_))
 
-    def native(self) -> Native | None:
+    def native(self) -> tuple[Literal["keras"], Any, Batch]:
         """Return the first member and a batch of one clip of zeros."""
         self._require_fitted()
-        return "keras", self.members_[0], example_batch(self.members_[0])
-
-    def inference_graph(self) -> InferenceGraph:
-        """Return preparation, members and the mean of their probabilities."""
-        from affetto.models.graph import network_graph
-
-        self._require_fitted()
-        return network_graph(self.members_, self._graph_shapes(), self._graph_inputs)
+        example: Batch = {}
+        for tensor in self.members_[0].inputs:
+            shape = [1, *(_EXAMPLE_STEPS if size is None else int(size) for size in tensor.shape[1:])]
+            value = _EXAMPLE_STEPS if tensor.name.endswith("_lengths") else 0
+            example[tensor.name] = np.full(shape, value, tensor.dtype)
+        return "keras", self.members_[0], example
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        shared.configure_tensorflow()
-        examples = Examples(self._learn_inputs(x, labels, groups), labels, len(self.classes_))
-        seeds = np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members)
-        self.members_ = []
-        histories = [self._fit_member(examples, groups, int(seed)) for seed in seeds]
-        self.history_ = _mean_history(histories)
+        configure_tensorflow()
+        inputs = self._learn_inputs(x, labels, groups)
+        self._forget()
+        histories = []
+        for seed in np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members):
+            # Keras draws seeds of weights and dropouts from Python's generator. `keras.utils.set_random_seed`
+            # would seed TensorFlow as well, which prepares every compiled function anew then.
+            random.seed(int(seed))
+            model = self._build(_keras_inputs(inputs), len(self.classes_))
+            histories.append(self._loop(model, inputs, labels, int(seed)).run())
+            self.members_.append(model)
+        self.history_ = [
+            {key: float(np.mean([entry[key] for entry in epoch])) for key in epoch[0]}
+            for epoch in zip(*histories, strict=True)
+        ]
 
-    def _fit_member(self, examples: Examples, groups: np.ndarray, seed: int) -> list[dict[str, float]]:
-        shared.seed_keras(seed)
-        rng = np.random.default_rng(seed)
-        kept, held = shared.validation_split(
-            examples.labels, groups, self.parameters.validation_fraction, rng
-        )
-        model = self._build(shared.pad_batch(examples.inputs, np.arange(1)), examples.n_classes)
-        self.members_.append(model)
-        return shared.train_network(
-            model,
-            examples.take(kept),
-            self.parameters,
-            seed=seed,
-            augment=self._augment,
-            validation=examples.take(held) if len(held) else None,
-        )
+    def _forget(self) -> None:
+        self.members_, self._traced, self._calls = [], [], 0
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
-        inputs = self._inputs(x)
-        members = [shared.predict_probabilities(member, inputs) for member in self.members_]
-        mean: np.ndarray = np.mean(members, axis=0)
-        return mean
+        total = np.zeros((len(x.clip_ids), len(self.classes_)))
+        for indices, outputs in self._outputs(x):
+            total[indices] += softmax(np.asarray(outputs["logits"], dtype=np.float64))
+        return total / len(self.members_)
 
-    def _mean_attention(self, x: FeatureSet, name: str) -> list[np.ndarray]:
-        """Average the output `attention` of the members over the true steps of the input `name`."""
+    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
+        """Return the weight of each step of each clip, [n_steps], the members' mean; they sum to 1."""
+        if not self.attends:
+            return None
         self._require_compatible(x)
-        inputs = self._inputs(x)
-        weights = [np.zeros(len(value)) for value in inputs[name]]
-        for member in self.members_:
-            for indices, outputs in shared.predict_outputs(member, inputs):
-                for i, row in zip(indices, outputs["attention"], strict=True):
-                    weights[int(i)] += row[: len(weights[int(i)])]
+        weights = [np.zeros(n) for n in self._n_steps(x)]
+        for indices, outputs in self._outputs(x):
+            for i, row in zip(indices, np.asarray(outputs["attention"]), strict=True):
+                weights[int(i)] += row[: len(weights[int(i)])]
         return [row / row.sum() for row in weights]
 
+    def _outputs(self, x: FeatureSet) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        """Yield indices of clips of similar length and the outputs of a member for them, member by member."""
+        inputs = self._inputs(x)
+        for indices in bucket_order(input_lengths(inputs), _BATCH_CLIPS):
+            batch = pad_batch(inputs, indices)
+            for call in self._member_calls(len(indices)):
+                yield indices, call(batch)
+
+    def _member_calls(self, n_clips: int) -> list[Callable[[Batch], Any]]:
+        """Return the members as functions of a batch, by the quickest way.
+
+        Keras walks through its layers in Python at every call, which for a clip of three seconds takes twenty
+        times as long as the operations. A model that is asked about single clips again and again, as by a
+        server, is therefore traced. Tracing costs as much as some calls, so the first are made the usual way.
+        Both ways agree but for rounding.
+        """
+        plain: list[Callable[[Batch], Any]]
+        plain = [partial(member, training=False) for member in self.members_]
+        if n_clips > 1:
+            return plain
+        self._calls += 1
+        if self._calls > _PLAIN_CALLS and not self._traced:
+            self._traced = [_trace(member) for member in self.members_]
+        return self._traced or plain
+
     def _save_state(self, directory: Path) -> None:
-        with (directory / _STATISTICS_FILE).open("wb") as file:
-            np.savez(file, **self.statistics_)  # type: ignore[arg-type]
+        np.savez(directory / _STATISTICS_FILE, **self.statistics_)  # type: ignore[arg-type]
         for i, member in enumerate(self.members_):
             member.save(directory / f"member_{i}.keras")
 
     def _load_state(self, directory: Path) -> None:
-        shared.configure_tensorflow()
+        configure_tensorflow()
         import keras
 
         import affetto.models.layers  # noqa: F401  # registers the layers
 
         with np.load(directory / _STATISTICS_FILE, allow_pickle=False) as stored:
             self.statistics_ = {name: stored[name] for name in stored.files}
+        self._forget()
         self.members_ = [
             keras.saving.load_model(directory / f"member_{i}.keras", compile=False, safe_mode=True)
             for i in range(self.parameters.n_members)
         ]
 
 
-def make_inputs(example: Batch) -> dict[str, Any]:
-    """Make the Keras inputs for batches like `example`: open time axes for sequences, int32 lengths.
+def _keras_inputs(inputs: Inputs) -> dict[str, Any]:
+    """Make the Keras inputs of a network: open time axes for sequences, int32 lengths."""
+    import keras
+
+    symbolic = {}
+    for name, values in inputs.items():
+        symbolic[name] = keras.Input((None, *values[0].shape[1:]), name=name, dtype="float32")
+        symbolic[f"{name}_lengths"] = keras.Input((), name=f"{name}_lengths", dtype="int32")
+    return symbolic
+
+
+def _trace(member: Any) -> Callable[[Batch], Any]:
+    """Make a TensorFlow function for one clip of any length."""
+    import tensorflow as tf
+
+    shapes = {
+        tensor.name: tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
+        for tensor in member.inputs
+    }
+    traced: Callable[[Batch], Any] = tf.function(
+        lambda batch: member(batch, training=False), input_signature=[shapes], autograph=False
+    )
+    return traced
+
+
+def configure_tensorflow() -> int:
+    """Quiet TensorFlow's log and set its threads and its determinism; harmless when called again.
+
+    The number of threads comes from `AFFETTO_TF_THREADS`, else from `OMP_NUM_THREADS` (which process pools
+    set in their workers), else from the number of cores. TensorFlow fixes it with its first operation: later
+    calls keep it.
 
     Returns
     -------
-    dict
-        name -> symbolic tensor, to build a model on: `keras.Model(inputs, outputs)`.
+    int
+        Threads asked for.
     """
-    import keras
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():  # that there is no GPU is told whatever the level of the log is
+        import tensorflow as tf
 
-    inputs = {}
-    for name, value in example.items():
-        is_sequence = f"{name}_lengths" in example
-        shape = (None, *value.shape[2:]) if is_sequence else value.shape[1:]
-        inputs[name] = keras.Input(shape, name=name, dtype=str(value.dtype))
-    return inputs
+        tf.config.list_physical_devices()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    threads = int(
+        os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
+    )
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # TensorFlow has already run something in this process
+        return int(tf.config.threading.get_intra_op_parallelism_threads())
+    tf.config.experimental.enable_op_determinism()
+    return threads
 
 
-def example_batch(model: Any, *, n_steps: int = 16) -> Batch:
-    """Make a batch of one clip of zeros for a Keras model whose inputs come from `make_inputs`."""
-    batch: Batch = {}
-    for tensor in model.inputs:
-        shape = [1, *(n_steps if size is None else int(size) for size in tensor.shape[1:])]
-        batch[tensor.name] = np.full(shape, n_steps if tensor.name.endswith("_lengths") else 0, tensor.dtype)
-    return batch
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what native code writes to the standard error out of the terminal, unless something fails.
 
-
-def _mean_history(histories: list[list[dict[str, float]]]) -> list[dict[str, float]]:
-    """Average the members' histories epoch by epoch."""
-    return [
-        {key: float(np.mean([e[key] for e in entries])) for key in entries[0]}
-        for entries in zip(*histories, strict=True)
-    ]
+    TensorFlow's native code writes pages that no logger can hold back. A mistake of the user does not count
+    as its failure: the one sentence is said alone.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(_STDERR)
+        os.dup2(kept.fileno(), _STDERR)
+        try:
+            yield
+        except Exception as error:
+            kept.seek(0)
+            if not isinstance(error, AffettoError):
+                os.write(saved, kept.read())
+            raise
+        finally:
+            os.dup2(saved, _STDERR)
+            os.close(saved)

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from affetto.models.inner_folds import inner_folds
+from affetto.models.calibration import inner_folds
 
 _DIRECTIONS = 24
 _NEIGHBOURS = 5

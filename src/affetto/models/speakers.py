@@ -1,10 +1,36 @@
-"""What numbers of a clip say about its speaker, to be set against what they say about the emotion."""
+"""What the numbers of a clip say about its speaker, and kinds of voices among speakers.
+
+What a descriptor says about an emotion is relative to the voice: 200 Hz are an excited man or a calm woman.
+The mean of the speaker would tell, but a single clip does not tell that mean. It does tell which kind of
+voice is heard, low or high, whatever the emotion, and the mean of that kind is known from training. Kinds are
+found among the training speakers without being told sex or age.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Self
 
+import numpy as np
+from pydantic import Field
+
+from affetto.models.calibration import softmax
+from affetto.models.logistic import fit_logistic, span
+
+VoiceTypeCount = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=8,
+        description="Kinds of voices that features are taken relative to, found among the training speakers; "
+        "1: all voices alike.",
+    ),
+]
+"""A parameter of every model that knows kinds of voices."""
+_STARTS = 20
 _LEAST_SPREAD = 0.02  # speakers who agree by chance do not make a number all-important
+_ARRAYS = ("type_weights", "type_bias", "type_offsets")
 
 
 def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -16,20 +42,9 @@ def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return how far the vectors of each group lie from those of all groups with the same label.
 
-    Parameters
-    ----------
-    vectors
-        float64 [n_clips, n_dimensions].
-    labels
-        [n_clips].
-    groups
-        int64 [n_clips], 0 … n_groups - 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_groups, n_dimensions]: mean over the labels that a group has in common with another, so
-        that a group is not told by which labels it has; zeros where it has none in common.
+    Vectors are [n_clips, n], groups 0 … n_groups - 1, the offsets float64 [n_groups, n]: the mean over
+    the labels that a group has in common with another, so that a group is not told by which labels it
+    has; zeros where it has none in common.
     """
     offsets = np.zeros((int(groups.max()) + 1, vectors.shape[1]))
     n_labels = np.zeros((len(offsets), 1))
@@ -53,18 +68,9 @@ def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:
 def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return how much each number says about the emotion, compared with what it says about the speaker.
 
-    Parameters
-    ----------
-    vectors
-        Standardised, float64 [n_clips, n_dimensions].
-    labels, groups
-        Emotion and speaker of each clip, [n_clips].
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_dimensions]: variance of the emotions' means, over the variance of the speakers' means
-        inside an emotion, averaged over the emotions (a Fisher ratio whose denominator is of speakers only).
+    Of standardised vectors [n_clips, n] it is, float64 [n], the variance of the emotions' means over the
+    variance of the speakers' means inside an emotion, averaged over the emotions (a Fisher ratio whose
+    denominator is of speakers only).
     """
     means, between_speakers = [], []
     for label in np.unique(labels):
@@ -81,3 +87,89 @@ def _group_means(vectors: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, n
     _, members = np.unique(groups, return_inverse=True)
     means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
     return means, members
+
+
+@dataclass(frozen=True)
+class VoiceTypes:
+    """Tells the kinds of voices apart by a linear classifier, and knows how each differs from all of them.
+
+    Attributes
+    ----------
+    weights, bias
+        Of the classifier, float64 [n_dimensions, n_types] and [n_types].
+    offsets
+        float64 [n_types, n_dimensions]: what clips of a kind have more than others of the same emotion.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def learn(
+        cls,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        scale: np.ndarray,
+        n_types: int,
+        penalty: float,
+    ) -> Self:
+        """Cluster the speakers, and learn to tell their clusters apart from single clips.
+
+        Parameters
+        ----------
+        vectors
+            float64 [n_clips, n_dimensions].
+        labels, groups
+            Emotion and speaker of each clip, [n_clips].
+        scale
+            What vectors are multiplied by before they are compared, [n_dimensions].
+        n_types
+            Kinds of voices. There is one kind alone where there are no more speakers than that, and where no
+            speaker is known in several emotions: what is one's own cannot be told from an emotion then.
+        penalty
+            L2 penalty of the classifier, see `fit_logistic`.
+        """
+        from sklearn.cluster import KMeans
+
+        speakers, members = np.unique(groups.astype(str), return_inverse=True)
+        if n_types == 1 or len(speakers) <= n_types or not several_labels(labels, groups):
+            return cls._one(vectors.shape[1])
+        places, _ = span(group_offsets(vectors, labels, members) * scale)
+        if not places.shape[1]:  # no two speakers have an emotion in common
+            return cls._one(vectors.shape[1])
+        clusters = KMeans(n_types, n_init=_STARTS, random_state=0).fit_predict(places)
+        _, types = np.unique(clusters[members], return_inverse=True)
+        weights, bias = fit_logistic(vectors * scale, types, penalty=penalty)
+        learnt = weights * scale[:, None], bias, group_offsets(vectors, labels, types)
+        return cls(*(each.astype(np.float32).astype(np.float64) for each in learnt))  # as they are saved
+
+    @classmethod
+    def _one(cls, n_dimensions: int) -> Self:
+        """Return a single kind, of which nothing is to be taken off."""
+        return cls(np.zeros((n_dimensions, 1)), np.zeros(1), np.zeros((1, n_dimensions)))
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that were learnt; none of a single kind."""
+        return 0 if len(self.offsets) == 1 else self.weights.size + self.bias.size + self.offsets.size
+
+    def shares(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the probability of each kind, float64 [n_clips, n_types]."""
+        return softmax(vectors @ self.weights + self.bias)
+
+    def offset(self, vectors: np.ndarray) -> np.ndarray:
+        """Return what vectors owe to their kind of voice, shaped like `vectors`."""
+        return np.asarray(self.shares(vectors) @ self.offsets)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what `from_arrays` makes the same kinds of, float32."""
+        values = (self.weights, self.bias, self.offsets)
+        return {name: value.astype(np.float32) for name, value in zip(_ARRAYS, values, strict=True)}
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
+        """Take what `arrays` returned."""
+        return cls(*(stored[name].astype(np.float64) for name in _ARRAYS))

@@ -1,214 +1,97 @@
-"""What training all networks share: batches of similar length, class weights, mixup, schedule, validation."""
+"""How networks are trained: batches of similar length, mixup, schedule, one compiled graph for all fits.
+
+`Model.fit` would trace anew for each fit and compile convolutions for each width, which takes as long as
+training on a small corpus. What differs between the fits of an experiment are numbers, in variables: weights,
+statistics of the training clips, random states. So networks of one architecture share a compiled step with
+open batch and time axes, which is made once a process.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from affetto.models.quiet import quiet_stderr
-from affetto.models.single_clip import call_network
+from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import balanced_weights
 
-Inputs = Mapping[str, "Sequence[np.ndarray] | np.ndarray"]
-"""What a network reads: name -> a list of [n_steps, ...] arrays, or one array [n_clips, ...]."""
+Inputs = Mapping[str, Sequence[np.ndarray]]
+"""What a network reads: name -> a list of [n_steps, ...] arrays."""
 Batch = dict[str, np.ndarray]
-"""Each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips] for the sequences."""
-Augment = Callable[[Batch, np.random.Generator], Batch]
-"""Changes a training batch at random; what it gets may be changed in place."""
+"""Each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips]."""
+_WARMUP, _CLIP_NORM, _N_WIDTHS = 0.1, 1.0, 4
+_SIMILAR_LENGTHS = 0.1
+_MOST_IDLE = 2
+_idle: OrderedDict[str, TrainingGraph] = OrderedDict()
+_lock = threading.Lock()
 
-THREADS_VARIABLE = "AFFETTO_TF_THREADS"
 
-
-class TrainingParameters(BaseModel):
+class TrainingParameters(ModelParameters):
     """How a network is trained; networks add their architecture to it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(40, ge=1, description="Passes over the training clips.")
     batch_size: int = Field(32, ge=1, description="Clips a step.")
-    learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
-    weight_decay: float = Field(1e-2, ge=0, description="Decoupled weight decay of AdamW, biases excepted.")
-    warmup_fraction: float = Field(
-        0.1, ge=0, lt=1, description="Share of the steps in which the rate rises from 0."
+    learning_rate: float = Field(
+        2e-3, gt=0, description="Peak rate of AdamW, reached after a tenth of the steps."
     )
-    clip_norm: float = Field(1.0, gt=0, description="Largest global norm of the gradient.")
+    weight_decay: float = Field(1e-2, ge=0, description="Decoupled weight decay of AdamW, biases excepted.")
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each target spread over all classes."
     )
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
     mixup_alpha: float = Field(
         0.0, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
     )
-    auxiliary_weight: float = Field(0.3, ge=0, description="Weight of the loss of each auxiliary head.")
     ema_momentum: float = Field(
         0.98, ge=0, lt=1, description="Moving average of the weights a step; 0 is off."
     )
-    validation_fraction: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
-        description="Share of the groups held back to choose the epoch; 0 trains to the last one.",
-    )
     n_members: int = Field(1, ge=1, description="Networks of other seeds whose probabilities are averaged.")
-    n_widths: int = Field(4, ge=1, description="Number of lengths that batches are padded to.")
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Labelled clips for a network.
-
-    Attributes
-    ----------
-    inputs
-        What the network reads, see `Inputs`.
-    labels
-        int64 [n_clips], index of the class.
-    n_classes
-        Number of classes.
-    """
-
-    inputs: Inputs
-    labels: np.ndarray
-    n_classes: int
-
-    def take(self, indices: np.ndarray) -> Examples:
-        """Return the clips at `indices`."""
-        return Examples(take_inputs(self.inputs, indices), self.labels[indices], self.n_classes)
-
-
-def configure_tensorflow() -> int:
-    """Quiet TensorFlow's log and set its threads and its determinism; harmless when called again.
-
-    The number of threads comes from `AFFETTO_TF_THREADS`, else from `OMP_NUM_THREADS` (which process pools
-    set in their workers), else from the number of cores. TensorFlow fixes it with its first operation: later
-    calls keep it.
-
-    Returns
-    -------
-    int
-        Threads asked for.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with quiet_stderr():  # that there is no GPU is told whatever the level of the log is
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    threads = int(
-        os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
-    )
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # TensorFlow has already run something in this process
-        return int(tf.config.threading.get_intra_op_parallelism_threads())
-    tf.config.experimental.enable_op_determinism()
-    return threads
-
-
-def seed_keras(seed: int) -> None:
-    """Seed what Keras draws initial weights and the states of its dropouts from: Python's own generator.
-
-    `keras.utils.set_random_seed` would seed TensorFlow as well, which none of our layers draws from, and
-    thereby make it prepare every compiled function anew.
-    """
-    random.seed(seed)
-
-
-def n_clips(inputs: Inputs) -> int:
-    """Return the number of clips in `inputs`."""
-    return len(next(iter(inputs.values())))
-
-
-def take_inputs(inputs: Inputs, indices: np.ndarray) -> Inputs:
-    """Return the inputs of the clips at `indices`."""
-    return {
-        name: values[indices] if isinstance(values, np.ndarray) else [values[int(i)] for i in indices]
-        for name, values in inputs.items()
-    }
-
-
-def pad_widths(lengths: np.ndarray, n_widths: int) -> np.ndarray:
-    """Choose the few widths that batches are padded to: quantiles of the lengths, the longest included.
-
-    Parameters
-    ----------
-    lengths
-        int [n_clips], steps of each clip.
-    n_widths
-        Widths wanted; fewer come back when lengths coincide.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64, ascending.
-    """
-    quantiles = np.linspace(0, 1, n_widths + 1)[1:]
-    return np.unique(np.quantile(np.maximum(lengths, 1), quantiles, method="higher").astype(np.int64))
 
 
 def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarray] | None = None) -> Batch:
-    """Pad the clips at `indices` on the right with zeros.
+    """Pad the clips at `indices` on the right with zeros: float32 [n_clips, width, ...], and lengths.
 
-    Parameters
-    ----------
-    inputs
-        Inputs of all clips.
-    indices
-        int [n_batch].
-    widths
-        Ascending widths to choose from for each sequence; without them, and beyond the largest, the longest
-        clip's.
-
-    Returns
-    -------
-    dict
-        float32 [n_batch, width, ...] a sequence with its `<name>_lengths`, float32 [n_batch, ...] a vector.
+    The width is the first of the ascending `widths` of the input that holds all of them; without widths,
+    and beyond the largest, that of the longest clip.
     """
     batch: Batch = {}
     for name, values in inputs.items():
-        if isinstance(values, np.ndarray):
-            batch[name] = np.asarray(values[indices], dtype=np.float32)
-            continue
         chosen = [values[int(i)] for i in indices]
         lengths = np.array([len(value) for value in chosen], dtype=np.int32)
         longest = max(int(lengths.max()), 1)
-        fitting = [int(width) for width in (widths or {}).get(name, ()) if width >= longest]
-        padded = np.zeros((len(chosen), fitting[0] if fitting else longest, *chosen[0].shape[1:]), np.float32)
+        width = next((int(each) for each in (widths or {}).get(name, ()) if each >= longest), longest)
+        padded = np.zeros((len(chosen), width, *chosen[0].shape[1:]), np.float32)
         for row, value in zip(padded, chosen, strict=True):
             row[: len(value)] = value
         batch[name], batch[f"{name}_lengths"] = padded, lengths
     return batch
 
 
+def pad_widths(lengths: np.ndarray) -> np.ndarray:
+    """Choose the few widths that batches are padded to: quantiles of the lengths, the longest included."""
+    quantiles = np.linspace(0, 1, _N_WIDTHS + 1)[1:]
+    return np.unique(np.quantile(np.maximum(lengths, 1), quantiles, method="higher").astype(np.int64))
+
+
+def input_lengths(inputs: Inputs) -> np.ndarray:
+    """Return the steps of each clip's longest input, int64 [n_clips]."""
+    return np.asarray(np.max([[len(value) for value in values] for values in inputs.values()], axis=0))
+
+
 def bucket_order(
     lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None
 ) -> list[np.ndarray]:
-    """Cut the clips into batches of similar length; with `rng`, other batches in another order each time.
+    """Cut the clips into batches of similar length, indices [n_clips]; the last may be smaller.
 
-    Parameters
-    ----------
-    lengths
-        int [n_clips].
-    batch_size
-        Clips a batch; the last may be smaller.
-    rng
-        Shuffles clips of similar length (within 10 %) and the order of the batches.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        Indices; together each clip exactly once.
+    With `rng`, clips of similar length (within 10 %) and the order of the batches are shuffled.
     """
     keys = np.log(np.maximum(lengths, 1).astype(np.float64))
     if rng is not None:
-        keys = keys + rng.uniform(0, 0.1, len(keys))
+        keys = keys + rng.uniform(0, _SIMILAR_LENGTHS, len(keys))
     order = np.argsort(keys, kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     if rng is not None:
@@ -216,156 +99,207 @@ def bucket_order(
     return batches
 
 
-def input_lengths(inputs: Inputs) -> np.ndarray:
-    """Return the steps of each clip's longest sequence, int64 [n_clips]; 1 where all are vectors."""
-    sequences = [
-        [len(value) for value in values] for values in inputs.values() if not isinstance(values, np.ndarray)
-    ]
-    return np.max(sequences, axis=0) if sequences else np.ones(n_clips(inputs), np.int64)
-
-
-def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
-    counts = np.bincount(labels, minlength=n_classes)
-    present = np.count_nonzero(counts)
-    weights = len(labels) / (present * np.maximum(counts, 1))
-    return np.asarray(weights[labels], dtype=np.float32)
-
-
-def smooth_targets(labels: np.ndarray, n_classes: int, smoothing: float) -> np.ndarray:
-    """Return one-hot targets, `smoothing` spread over all classes: float32 [n_clips, n_classes]."""
-    targets = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
-    targets[np.arange(len(labels)), labels] += 1 - smoothing
-    return targets
-
-
-def mix_batch(
-    batch: Batch, targets: np.ndarray, weights: np.ndarray, *, alpha: float, rng: np.random.Generator
-) -> tuple[Batch, np.ndarray, np.ndarray]:
-    """Blend each clip of a batch with another one (mixup, Zhang et al., ICLR 2018).
-
-    A blended sequence lasts as long as the longer of its two.
-    """
-    share = float(rng.beta(alpha, alpha))
-    share = max(share, 1 - share)
-    other = rng.permutation(len(targets))
-    mixed = {
-        name: np.maximum(value, value[other])
-        if name.endswith("_lengths")
-        else (share * value + (1 - share) * value[other]).astype(np.float32)
-        for name, value in batch.items()
-    }
-    return (
-        mixed,
-        share * targets + (1 - share) * targets[other],
-        share * weights + (1 - share) * weights[other],
-    )
-
-
-def learning_rates(parameters: TrainingParameters, n_steps: int) -> np.ndarray:
-    """Return the rate of each step: a linear rise, then half a cosine down to 0 (Loshchilov & Hutter 2017).
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_steps].
-    """
-    step = np.arange(n_steps)
-    warm = max(1, round(parameters.warmup_fraction * n_steps))
-    progress = np.clip((step - warm) / max(1, n_steps - warm), 0, 1)
-    factor = np.where(step < warm, (step + 1) / warm, 0.5 * (1 + np.cos(np.pi * progress)))
-    return (parameters.learning_rate * factor).astype(np.float32)
-
-
-def validation_split(
-    labels: np.ndarray, groups: np.ndarray, fraction: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hold back whole groups, whose classes are spread much as in all clips.
-
-    Of 32 random choices of groups the one whose class shares are closest to those of all clips is kept.
+def mix(values: Batch, share: float | np.ndarray, rng: np.random.Generator) -> Batch:
+    """Blend each clip of a batch with another one (mixup: Zhang et al., ICLR 2018).
 
     Parameters
     ----------
-    labels, groups
-        [n_clips].
-    fraction
-        Share of the clips to hold back.
+    values
+        Inputs, targets and what else is blended, [n_clips, ...]; of `<name>_lengths` the longer counts.
+    share
+        Of the clip itself, for all of them or float32 [n_clips]; the larger of it and of the rest is taken.
     rng
-        Source of the choices.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Indices of the training and of the validation clips; the second is empty with a fraction of 0 or one
-        group.
+        Draws the other clips.
     """
-    everyone = np.arange(len(labels))
-    names, members = np.unique(groups.astype(str), return_inverse=True)
-    if fraction <= 0 or len(names) < 2:  # noqa: PLR2004
-        return everyone, everyone[:0]
-    shares = np.bincount(labels) / len(labels)
-    sizes = np.bincount(members)
-    best, distance = everyone[:0], np.inf
-    for _ in range(32):
-        order = rng.permutation(len(names))
-        n_held = int(np.searchsorted(np.cumsum(sizes[order]), fraction * len(labels))) + 1
-        held = np.flatnonzero(np.isin(members, order[: min(n_held, len(names) - 1)]))
-        found = float(np.abs(np.bincount(labels[held], minlength=len(shares)) / len(held) - shares).sum())
-        if found < distance:
-            best, distance = held, found
-    return np.setdiff1d(everyone, best), best
+    share = np.maximum(share, 1 - share) if isinstance(share, np.ndarray) else max(share, 1 - share)
+    other = rng.permutation(len(next(iter(values.values()))))
+
+    def blend(value: np.ndarray) -> np.ndarray:
+        own = share.reshape(-1, *[1] * (value.ndim - 1)) if isinstance(share, np.ndarray) else share
+        return np.asarray(own * value + (1 - own) * value[other])
+
+    return {
+        name: np.maximum(value, value[other]) if name.endswith("_lengths") else blend(value)
+        for name, value in values.items()
+    }
 
 
-def predict_outputs(
-    model: Any, inputs: Inputs, *, batch_size: int = 64
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Run a network over clips in batches of similar length.
+def learning_rates(peak: float, n_steps: int) -> np.ndarray:
+    """Return the rate of each step: a linear rise, then half a cosine to 0 (Loshchilov & Hutter 2017)."""
+    step = np.arange(n_steps)
+    warm = max(1, round(_WARMUP * n_steps))
+    progress = np.clip((step - warm) / max(1, n_steps - warm), 0, 1)
+    factor = np.where(step < warm, (step + 1) / warm, 0.5 * (1 + np.cos(np.pi * progress)))
+    return np.asarray((peak * factor).astype(np.float32))
 
-    Yields
-    ------
-    tuple
-        Indices [n_batch] of the clips, and every output of the network for them.
+
+class Loop:
+    """Trains one Keras model on examples that fit in memory.
+
+    The model maps a batch to a dict: `logits` [n_clips, n_classes], and what else it likes (`attention`),
+    which the loss ignores. The weights of the last epoch are kept, or their moving average.
+
+    Parameters
+    ----------
+    model
+        Keras model, trained in place.
+    inputs, labels
+        Training clips; labels int64 [n_clips].
+    parameters
+        How to train.
+    seed
+        Of the batches and all that is random in them.
     """
-    for indices in bucket_order(input_lengths(inputs), batch_size):
-        outputs = call_network(model, pad_batch(inputs, indices))
-        yield indices, {name: np.asarray(value) for name, value in outputs.items()}
+
+    def __init__(
+        self, model: Any, inputs: Inputs, labels: np.ndarray, parameters: TrainingParameters, *, seed: int
+    ) -> None:
+        self.model, self.inputs, self.parameters = model, inputs, parameters
+        self.graph: TrainingGraph
+        self.rng = np.random.default_rng(seed)
+        self.lengths = input_lengths(inputs)
+        self.widths = {
+            name: pad_widths(np.array([len(value) for value in values])) for name, values in inputs.items()
+        }
+        n_classes = int(model.output["logits"].shape[-1])
+        smoothing = parameters.label_smoothing
+        self.targets = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
+        self.targets[np.arange(len(labels)), labels] += 1 - smoothing
+        self.weights = balanced_weights(labels, n_classes)
+        n_steps = parameters.epochs * -(-len(labels) // parameters.batch_size)
+        self.rates = iter(learning_rates(parameters.learning_rate, n_steps))
+        self.done = 0
+
+    def run(self) -> list[dict[str, float]]:
+        """Train for all epochs; return `epoch`, `loss`, `accuracy` and `learning_rate` of each."""
+        with training_graph(self.model, self.parameters) as self.graph:
+            epochs = range(1, self.parameters.epochs + 1)
+            history = [{"epoch": float(epoch), **self._epoch()} for epoch in epochs]
+            if self.graph.average:
+                assign(self.graph.model.trainable_variables, self.graph.average)
+            self._finish()
+        return history
+
+    def _finish(self) -> None:
+        """Do what is due once the weights are chosen; nothing here."""
+
+    def _epoch(self) -> dict[str, float]:
+        losses, hits, rate = 0.0, 0, np.float32(0)
+        for indices in bucket_order(self.lengths, self.parameters.batch_size, self.rng):
+            rate = next(self.rates)
+            # Early steps count more, as in TensorFlow's moving average.
+            momentum = min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done))
+            loss, right = self.graph.step(*self._batch(indices), rate, np.float32(momentum))
+            losses += float(loss) * len(indices)
+            hits += int(right)
+            self.done += 1
+        n_clips = len(self.targets)
+        return {"loss": losses / n_clips, "accuracy": hits / n_clips, "learning_rate": float(rate)}
+
+    def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
+        """Return inputs, targets [n_clips, n_classes] and weights [n_clips] of the clips at `indices`."""
+        batch = pad_batch(self.inputs, indices, self.widths)
+        targets, weights, alpha = self.targets[indices], self.weights[indices], self.parameters.mixup_alpha
+        if alpha == 0:
+            return batch, targets, weights
+        share = float(self.rng.beta(alpha, alpha))
+        mixed = mix({**batch, "targets": targets, "weights": weights}, share, self.rng)
+        return {name: mixed[name] for name in batch}, mixed["targets"], mixed["weights"]
 
 
-def predict_probabilities(model: Any, inputs: Inputs, *, batch_size: int = 64) -> np.ndarray:
-    """Return the softmax of the network's output `logits`, float64 [n_clips, n_classes]."""
-    rows: np.ndarray | None = None
-    for indices, outputs in predict_outputs(model, inputs, batch_size=batch_size):
-        logits = outputs["logits"].astype(np.float64)
-        rows = np.zeros((n_clips(inputs), logits.shape[1])) if rows is None else rows
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        rows[indices] = shifted / shifted.sum(axis=1, keepdims=True)
-    if rows is None:
-        raise ValueError("no clips to predict")
-    return rows
+class TrainingGraph:
+    """A network, its optimiser and the moving average of its weights, with compiled functions on them.
 
+    Parameters
+    ----------
+    model
+        Keras model from a batch to a dict with `logits`; it is trained itself.
+    parameters
+        How to train.
 
-def train_network(
-    model: Any,
-    training: Examples,
-    parameters: TrainingParameters,
-    *,
-    seed: int,
-    augment: Augment | None = None,
-    validation: Examples | None = None,
-) -> list[dict[str, float]]:
-    """Train a network in place.
-
-    The network maps a batch (see `pad_batch`) to a dict: `logits` [n_batch, n_classes], auxiliary heads
-    `auxiliary_<name>` of the same shape, and what else it likes (`attention`), which the loss ignores. With
-    validation clips the weights of the epoch of the highest UAR (then of the lowest loss) are kept, else
-    those of the last epoch; both are moving averages when `ema_momentum` is not 0.
-
-    Returns
-    -------
-    list of dict
-        An entry an epoch: `epoch`, `loss`, `accuracy`, `learning_rate` and, with validation, `val_loss`,
-        `val_uar`.
+    Attributes
+    ----------
+    average : list of tf.Variable
+        Moving averages of the trainable weights; none with an `ema_momentum` of 0.
+    step
+        Compiled; batch, targets, weights, learning rate, momentum of the average → loss, hits.
+    forward
+        Compiled; a batch → logits as in training, which updates the statistics of batch normalisations.
     """
-    from affetto.models.loop import Loop
 
-    return Loop(model, training, parameters, seed=seed, augment=augment).run(validation)
+    def __init__(self, model: Any, parameters: TrainingParameters) -> None:
+        import keras
+        import tensorflow as tf
+
+        self.model = model
+        self.optimizer = keras.optimizers.AdamW(
+            parameters.learning_rate, weight_decay=parameters.weight_decay, global_clipnorm=_CLIP_NORM
+        )
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "query"])
+        self.optimizer.build(model.trainable_variables)
+        self._untouched = [variable.numpy() for variable in self.optimizer.variables]
+        averaged = model.trainable_variables if parameters.ema_momentum > 0 else []
+        self.average = [tf.Variable(variable.numpy(), trainable=False) for variable in averaged]
+        batch = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
+        shapes: list[list[Any]] = [[None, model.output["logits"].shape[-1]], [None], [], []]
+        numbers = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
+        self.step = tf.function(self._step, input_signature=[batch, *numbers], autograph=False)
+        self.forward = tf.function(self._forward, input_signature=[batch], autograph=False)
+
+    def start_from(self, model: Any) -> None:
+        """Take all variables of a model of the same architecture, and forget what was trained before."""
+        assign(self.model.variables, model.variables)
+        assign(self.optimizer.variables, self._untouched)
+        if self.average:
+            assign(self.average, model.trainable_variables)
+
+    def _step(self, batch: Any, targets: Any, weights: Any, rate: Any, momentum: Any) -> tuple[Any, Any]:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            logits = self.model(batch, training=True)["logits"]
+            loss = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+        variables = self.model.trainable_variables
+        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        for average, variable in zip(self.average, variables, strict=False):  # none when nothing is averaged
+            average.assign_add((1 - momentum) * (variable - average))
+        hits = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
+        return loss, tf.reduce_sum(tf.cast(hits, tf.int32))
+
+    def _forward(self, batch: Any) -> Any:
+        return self.model(batch, training=True)["logits"]
+
+
+@contextmanager
+def training_graph(model: Any, parameters: TrainingParameters) -> Iterator[TrainingGraph]:
+    """Lend a graph that starts as `model` is; what it was trained to be is written into `model` at the end.
+
+    A graph is used by one borrower at a time, and kept for the next network of the same architecture and
+    training.
+
+    Parameters
+    ----------
+    model, parameters
+        As for `TrainingGraph`; the model's layers must hold in variables what is learnt from clips.
+    """
+    import keras
+
+    key = f"{model.to_json()} {parameters.weight_decay} {parameters.ema_momentum > 0}"  # what is compiled in
+    with _lock:
+        graph = _idle.pop(key, None)
+    if graph is None:
+        graph = TrainingGraph(keras.Model.from_config(model.get_config()), parameters)
+    graph.start_from(model)
+    yield graph
+    assign(model.variables, graph.model.variables)
+    with _lock:
+        _idle[key] = graph
+        while len(_idle) > _MOST_IDLE:
+            _idle.popitem(last=False)
+
+
+def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Write values, or those of other variables, into variables in their order."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.errors import AffettoError, validation_sentence
 from affetto.experiments.cross_validate import ModelSpecification
-from affetto.models.base import Estimator
-from affetto.models.registry import build_estimator, estimator_class
+from affetto.models.estimator import Estimator, build_estimator, estimator_class
 
 SIDES = ("music", "voice")
 Table = dict[str, ModelSpecification]

@@ -12,8 +12,7 @@ import pandas as pd
 from affetto.corpora.audit_report import count_reasons
 from affetto.features.clip_features import FeatureSet
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
-from affetto.models.model_directory import model_digest
-from affetto.models.registry import predict_clips
+from affetto.models.estimator import model_digest, predict_clips
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
 from affetto.themes.bags import count_words

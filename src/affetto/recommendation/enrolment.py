@@ -16,7 +16,7 @@ from affetto.recommendation.recordings import list_recordings, screen_recordings
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.base import Estimator
+    from affetto.models.estimator import Estimator
 
 _LOGGER = logging.getLogger(__name__)
 _MOST = 200

@@ -19,7 +19,7 @@ from affetto.recommendation.blocks import cut_windows, read_blocks
 from affetto.recommendation.steps import Step
 
 if TYPE_CHECKING:
-    from affetto.models.base import Estimator
+    from affetto.models.estimator import Estimator
 
 Progress = Callable[[int], object]
 Features = dict[str, np.ndarray]

@@ -78,7 +78,7 @@ def _log_native(run_id: str, directory: Path, name: str) -> str | None:
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
-    from affetto.models.registry import load_estimator
+    from affetto.models.estimator import load_estimator
 
     native = load_estimator(directory).native()
     if native is None:
@@ -130,7 +130,7 @@ def _quiet_keras() -> Iterator[None]:
     """Hide the bar of predictions, which MLflow asks for as well, and what TensorFlow writes meanwhile."""
     import keras
 
-    from affetto.models.quiet import quiet_stderr
+    from affetto.models.network import quiet_stderr
 
     shown = keras.config.is_interactive_logging_enabled()
     keras.config.disable_interactive_logging()

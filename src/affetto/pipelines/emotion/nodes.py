@@ -28,7 +28,7 @@ from affetto.experiments.probe_tables import PROBES, probe_table
 from affetto.experiments.probes import Experiment, Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import apply_temperature
-from affetto.models.registry import predict_clips
+from affetto.models.estimator import predict_clips
 from affetto.parallel import ExecutorParameters
 from affetto.results import CacheParameters
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.models.base import Estimator
-from affetto.models.registry import load_estimator
+from affetto.models.estimator import Estimator, load_estimator
 from affetto.recommendation.enrolment import enrol, screen_enrolment
 from affetto.recommendation.heard import HeardBy, HeardRecording, HeardVoice
 from affetto.recommendation.listening import Listened, listen

@@ -1,20 +1,23 @@
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models import base, model_directory
+from affetto.models import estimator as models
+from affetto.models.estimator import Estimator, ModelParameters
+from affetto.whole_files import new_directory
 
 
-class PriorParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class PriorParameters(ModelParameters):
     pseudo_count: float = 1.0
 
 
-class Prior(base.Estimator):
+class Prior(Estimator):
     """Predicts how often each class occurred."""
 
     name = "prior"
@@ -79,7 +82,7 @@ def test_saved_model_is_read_back_and_replaces_an_older_one(tmp_path):
     x = features(2, hop=512, extras=["chroma"])  # a list, as JSON has it
     np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["model"]
-    assert model_directory.read_signature(tmp_path / "deep" / "model")["versions"]["numpy"] == np.__version__
+    assert models.read_signature(tmp_path / "deep" / "model")["versions"]["numpy"] == np.__version__
 
 
 def test_failed_save_leaves_the_old_model(tmp_path):
@@ -120,16 +123,18 @@ def test_one_class_and_unequal_lengths_are_refused():
 def test_wrong_directories_are_refused(tmp_path):
     with pytest.raises(AffettoError, match="holds no model"):
         Prior.load(tmp_path)
-    (tmp_path / model_directory.SIGNATURE_FILE).write_text('{"format": 99}')
+    (tmp_path / models.SIGNATURE_FILE).write_text('{"format": 99}')
     with pytest.raises(AffettoError, match="format 99"):
         Prior.load(tmp_path)
-    (tmp_path / model_directory.SIGNATURE_FILE).write_text('{"format": 1, "estimator": "lstm"}')
+    (tmp_path / models.SIGNATURE_FILE).write_text('{"format": 1, "estimator": "lstm"}')
     with pytest.raises(AffettoError, match="'lstm', not 'prior'"):
         Prior.load(tmp_path)
 
 
 class Enrolled(Prior):
     """Knows whether it was given clips of the same person."""
+
+    can_enrol = True
 
     def _predict_enrolled(self, x, enrolment):
         return np.tile([1.0, float(len(enrolment.clip_ids))], (len(x.clip_ids), 1))
@@ -143,3 +148,96 @@ def test_enrolment_is_for_models_that_make_use_of_it():
     np.testing.assert_allclose(model.predict_proba(features(2)), [[1 / 3, 2 / 3]] * 2)
     with pytest.raises(AffettoError, match="was fitted on mfcc with"):
         model.predict_proba(features(2), enrolment=features(1, n_mfcc=3))
+
+
+@pytest.mark.parametrize("name", ["attention_lstm", "lstm", "mfcc_svm"])
+def test_music_models_are_built_by_name(name):
+    model = models.build_estimator(name, seed=3)
+    assert model.name == name
+    assert model.seed == 3
+    assert model.features == ("mfcc",)
+
+
+def test_unknown_model_is_named_with_the_known_ones():
+    with pytest.raises(AffettoError, match=r"no emotion model 'lstmm'.*attention_lstm"):
+        models.build_estimator("lstmm", {})
+
+
+def test_unknown_and_bad_parameters_are_named():
+    with pytest.raises(AffettoError, match=r"'lstm': unitz.*given: 3"):
+        models.build_estimator("lstm", {"unitz": 3})
+    with pytest.raises(AffettoError, match=r"dropout.*less than 1.*given: 1.5"):
+        models.build_estimator("lstm", {"dropout": 1.5})
+
+
+def test_modules_of_other_models_are_not_imported():
+    code = (
+        "import sys, affetto.models.estimator as r; r.build_estimator('lstm'); "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_which_models_attend_and_which_can_be_enrolled():
+    kinds = {name: models.estimator_class(name) for name in models.ESTIMATORS}
+    assert {name for name, kind in kinds.items() if kind.attends} == {
+        "attention_lstm_kernel", "attention_lstm", "crnn_lld", "crnn"
+    }  # fmt: skip
+    assert {name for name, kind in kinds.items() if kind.can_enrol} == {
+        "crnn_lld", "linear", "late_fusion"
+    }  # fmt: skip
+
+
+def write(directory, number):
+    with new_directory(directory) as partial:
+        models.write_signature(partial, {"number": number})
+        (partial / "weights").write_text(str(number))
+
+
+def test_what_fails_leaves_the_old_model_and_nothing_else(tmp_path):
+    write(tmp_path / "model", 1)
+    with pytest.raises(KeyError), new_directory(tmp_path / "model") as partial:
+        (partial / "weights").write_text("2")
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert models.read_signature(tmp_path / "model")["number"] == 1
+
+
+def test_writers_at_once_leave_one_whole_model(tmp_path):
+    directory = tmp_path / "model"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: write(directory, number), range(80)))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert str(models.read_signature(directory)["number"]) == (directory / "weights").read_text()
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path):
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(OSError):
+        write(tmp_path / "model", 1)
+    assert (tmp_path / "model").read_text() == "mine"
+
+
+def test_a_calibrated_copy_differs_in_its_temperature_alone(tmp_path):
+    write(tmp_path / "model", 1)
+    models.copy_calibrated(tmp_path / "model", tmp_path / "copy", 2.5, {"corpus": "toy"})
+    assert models.read_signature(tmp_path / "copy") == {
+        **models.read_signature(tmp_path / "model"),
+        "temperature": 2.5,
+        "learnt_from": {"corpus": "toy"},
+    }
+    assert (tmp_path / "copy" / "weights").read_text() == "1"
+
+
+def test_what_is_no_model_is_told(tmp_path):
+    assert not models.holds_model(tmp_path)
+    with pytest.raises(AffettoError, match="holds no model"):
+        models.copy_calibrated(tmp_path, tmp_path / "copy", 2.0, {})
+
+
+def test_a_model_with_parameters_of_another_version_is_to_be_trained_again(tmp_path):
+    fitted().save(tmp_path / "model")
+    signature = models.read_signature(tmp_path / "model")
+    models.write_signature(tmp_path / "model", {**signature, "parameters": {"skew": 1}})
+    with pytest.raises(AffettoError, match=r"parameters that this version .*skew.*train it again"):
+        Prior.load(tmp_path / "model")

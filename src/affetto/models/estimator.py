@@ -1,36 +1,61 @@
-"""The small protocol every emotion model follows, proposed and baseline alike."""
+"""The protocol that every emotion model follows, proposed and baseline alike, and the models by name.
+
+A new model is one module with a subclass of `Estimator`, and one line in `ESTIMATORS`. A saved model is a
+folder: its signature (`signature.json`) and what the class itself writes, never a pickle.
+"""
 
 from __future__ import annotations
 
 import abc
+import hashlib
 import json
+import platform
+import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, validation_sentence
 from affetto.models.calibration import apply_temperature
-from affetto.models.model_directory import read_signature, write_signature
-from affetto.whole_files import new_directory
+from affetto.whole_files import new_directory, reading
 
 if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
+    import pandas as pd
 
+    from affetto.features.clip_features import FeatureSet
+
+ESTIMATORS: dict[str, str] = {
+    "attention_lstm_kernel": "affetto.models.fusion:AttentionLstmKernel",
+    "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",
+    "lstm": "affetto.models.attention_lstm:LastStateLstm",
+    "kernel_logistic": "affetto.models.kernel:KernelLogistic",
+    "mfcc_svm": "affetto.models.baselines:StatisticsSvm",
+    "crnn_lld": "affetto.models.fusion:CrnnLld",
+    "crnn": "affetto.models.crnn:Crnn",
+    "linear": "affetto.models.linear:Linear",
+    "late_fusion": "affetto.models.fusion:LateFusion",
+    "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
+    "mfcc_forest": "affetto.models.baselines:MfccForest",
+}
+"""Name of the model -> "module:class"; imported when it is first asked for."""
+SIGNATURE_FILE = "signature.json"
+_FORMAT = 1
+_PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
-_MIN_CLASSES = 2
 
 
-def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a list of parameters that names something twice."""
-    if len(set(names)) != len(names):
-        raise ValueError(f"something is named twice: {list(names)}")
-    return names
+class ModelParameters(BaseModel):
+    """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Estimator(abc.ABC):
@@ -54,7 +79,7 @@ class Estimator(abc.ABC):
         How long the fit took, s.
     history_ : list of dict
         One dict an epoch (`epoch`, `loss`, and what else the model measures), or one dict a candidate of the
-        search that chose parameters (`inner_folds.Choice.search`); empty for models with neither.
+        search that chose parameters (`affetto.models.calibration.choose`); empty for models with neither.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     learnt_from_ : dict
@@ -152,16 +177,19 @@ class Estimator(abc.ABC):
         """
         started = time.perf_counter()
         self._require_features(x)
-        _check_lengths(self.name, len(x.clip_ids), len(y), len(groups))
-        self.classes_ = tuple(sorted({str(label) for label in y}))
-        if len(self.classes_) < _MIN_CLASSES:
+        if not len(x.clip_ids) == len(y) == len(groups):
+            raise AffettoError(
+                f"{self.name} was given {len(x.clip_ids)} clips, {len(y)} labels and {len(groups)} groups; "
+                "give one label and one group a clip."
+            )
+        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
+        self.classes_ = tuple(classes.tolist())
+        if len(classes) < 2:  # noqa: PLR2004
             found = ", ".join(self.classes_) or "none"
             raise AffettoError(
                 f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
             )
         self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
-        index = {label: i for i, label in enumerate(self.classes_)}
-        labels = np.array([index[str(label)] for label in y], dtype=np.int64)
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         self.fit_seconds_ = time.perf_counter() - started
@@ -185,6 +213,11 @@ class Estimator(abc.ABC):
         """
         self._require_compatible(x)
         if enrolment is not None:
+            if not self.can_enrol:
+                raise AffettoError(
+                    f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a "
+                    "voice model that makes use of it."
+                )
             self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
@@ -218,13 +251,6 @@ class Estimator(abc.ABC):
         """
         return None
 
-    def inference_graph(self) -> InferenceGraph | None:
-        """Return the whole model, features to uncalibrated probabilities, as one graph of one clip.
-
-        None for a model that is no network or matrix; the others can be exported (`affetto.models.export`).
-        """
-        return None
-
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there."""
         self._require_fitted()
@@ -247,7 +273,14 @@ class Estimator(abc.ABC):
                 f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}: it is "
                 "another model's, or of an earlier version of Affetto; train it again."
             )
-        estimator = cls(cls.Parameters.model_validate(signature["parameters"]), seed=int(signature["seed"]))
+        try:
+            parameters = cls.Parameters.model_validate(signature["parameters"])
+        except ValidationError as error:
+            raise AffettoError(
+                f"{directory} holds a model with parameters that this version of Affetto does not have "
+                f"({validation_sentence(error)}): train it again."
+            ) from error
+        estimator = cls(parameters, seed=int(signature["seed"]))
         estimator.classes_ = tuple(signature["classes"])
         estimator.history_ = signature["history"]
         estimator.temperature = float(signature["temperature"])
@@ -265,11 +298,8 @@ class Estimator(abc.ABC):
         """Return probabilities [n_clips, n_classes] for one clip or more."""
 
     def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] given clips of the same person; few models can."""
-        raise AffettoError(
-            f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a voice model "
-            "that makes use of it."
-        )
+        """Return probabilities [n_clips, n_classes] given clips of the same person, where `can_enrol`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def _save_state(self, directory: Path) -> None:
@@ -309,20 +339,162 @@ class Estimator(abc.ABC):
         self._require_fitted()
         self._require_features(x)
         for name in self.features:
-            difference = _difference(self.feature_parameters_[name], _plain(x[name].parameters))
-            if difference:
+            fitted, given = self.feature_parameters_[name], _plain(x[name].parameters)
+            keys = sorted(key for key in {*fitted, *given} if fitted.get(key) != given.get(key))
+            if keys:
+                found = "; ".join(f"{key} {fitted.get(key)!r}, not {given.get(key)!r}" for key in keys)
                 raise AffettoError(
-                    f"{self.name} was fitted on {name} with {difference}; extract the clips with the "
+                    f"{self.name} was fitted on {name} with {found}; extract the clips with the "
                     "parameters of the model, or fit the model again."
                 )
 
 
-def _check_lengths(name: str, n_clips: int, n_labels: int, n_groups: int) -> None:
-    if not n_clips == n_labels == n_groups:
+def estimator_class(name: str) -> type[Estimator]:
+    """Return the class of a model.
+
+    Raises
+    ------
+    AffettoError
+        When no model has this name.
+    """
+    if name not in ESTIMATORS:
         raise AffettoError(
-            f"{name} was given {n_clips} clips, {n_labels} labels and {n_groups} groups; "
-            "give one label and one group a clip."
+            f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
         )
+    module, _, attribute = ESTIMATORS[name].partition(":")
+    found: type[Estimator] = getattr(import_module(module), attribute)
+    return found
+
+
+def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed: int = 0) -> Estimator:
+    """Build an unfitted model from plain parameters.
+
+    Parameters
+    ----------
+    name
+        A key of `ESTIMATORS`.
+    parameters
+        Parameters of the model as a mapping; what is left out takes its default.
+    seed
+        Seed of everything random in the model.
+
+    Raises
+    ------
+    AffettoError
+        When the model is unknown, or a parameter is unknown or out of its bounds.
+    """
+    kind = estimator_class(name)
+    try:
+        validated = kind.Parameters.model_validate(dict(parameters or {}))
+    except ValidationError as error:
+        raise AffettoError(f"Parameters of the model {name!r}: {validation_sentence(error)}.") from error
+    return kind(validated, seed=seed)
+
+
+def describe_estimator(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return all that a fit depends on besides its data and seed: for keys of stored fits.
+
+    Returns
+    -------
+    dict
+        `estimator`; `versions` of it and its branches; `parameters` with the defaults of those left out.
+
+    Raises
+    ------
+    AffettoError
+        As `build_estimator`.
+    """
+    estimator = build_estimator(name, parameters)
+    complete = estimator.parameters.model_dump(mode="json")
+    return {"estimator": name, "versions": estimator.versions, "parameters": complete}
+
+
+def load_estimator(directory: Path) -> Estimator:
+    """Read any saved model; its signature says which class it is of.
+
+    Raises
+    ------
+    AffettoError
+        When the directory holds no model, one of an unknown kind, or a damaged one.
+    """
+    with reading(Path(directory), otherwise="run the pipeline that fits it again"):
+        name = read_signature(Path(directory))["estimator"]
+        if name not in ESTIMATORS:
+            raise AffettoError(
+                f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not "
+                "have: train it again."
+            )
+        return estimator_class(name).load(directory)
+
+
+def holds_model(directory: Path) -> bool:
+    """Tell whether there is a model."""
+    return (directory / SIGNATURE_FILE).is_file()
+
+
+def write_signature(directory: Path, signature: Mapping[str, Any]) -> None:
+    """Write the signature of a model, with the versions of the packages that fitted it."""
+    versions = {"python": platform.python_version(), **installed_versions()}
+    text = json.dumps({"format": _FORMAT, **signature, "versions": versions}, indent=2)
+    (directory / SIGNATURE_FILE).write_text(text, encoding="utf-8")
+
+
+def read_signature(directory: Path) -> dict[str, Any]:
+    """Read the signature of a saved model: its kind, parameters, classes, feature parameters and versions.
+
+    Raises
+    ------
+    AffettoError
+        When the directory holds no model or one of an unknown format.
+    """
+    if not holds_model(directory):
+        raise AffettoError(
+            f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first."
+        )
+    path = directory / SIGNATURE_FILE
+    signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if signature.get("format") != _FORMAT:
+        raise AffettoError(
+            f"{path} has format {signature.get('format')}, this version reads {_FORMAT}; train again."
+        )
+    return signature
+
+
+def copy_calibrated(
+    source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
+) -> None:
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
+
+    Raises
+    ------
+    AffettoError
+        As `read_signature`.
+    """
+    signature = read_signature(source)
+    with new_directory(directory) as partial:
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+        write_signature(partial, {**signature, "temperature": temperature, "learnt_from": learnt_from})
+
+
+def model_digest(directory: Path) -> str:
+    """Hash all files of a saved model, wherever it lies."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(directory).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages a saved model depends on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            found[package] = "unknown"
+    return found
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -331,7 +503,23 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _difference(fitted: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Say where two parameter sets differ, "" where they do not."""
-    keys = sorted(key for key in {*fitted, *given} if fitted.get(key) != given.get(key))
-    return "; ".join(f"{key} {fitted.get(key)!r}, not {given.get(key)!r}" for key in keys)
+def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
+    """Apply a saved model to clips.
+
+    Returns
+    -------
+    DataFrame
+        `clip_id, p_<class>…, times, weights`; the last two are empty lists for models without attention.
+    """
+    import pandas as pd
+
+    estimator = load_estimator(directory)
+    table = pd.DataFrame(
+        estimator.predict_proba(features), columns=[f"p_{name}" for name in estimator.classes_]
+    )
+    table.insert(0, "clip_id", list(features.clip_ids))
+    weights, times = estimator.attention(features), estimator.attention_times(features)
+    nothing = [np.empty(0)] * len(table)
+    table["times"] = pd.Series(times or nothing, dtype=object)
+    table["weights"] = pd.Series(weights or nothing, dtype=object)
+    return table

@@ -1,4 +1,3 @@
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -9,11 +8,12 @@ from sklearn.preprocessing import StandardScaler
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.baselines import clip_statistics
+from affetto.models import kernel
 from affetto.models.calibration import softmax
+from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.fusion import fuse
-from affetto.models.kernel_logistic import _fit_pairs
-from affetto.models.registry import build_estimator, load_estimator
+from affetto.models.kernel import fit_pairs
+from affetto.models.logistic import clip_statistics
 
 PLAIN = {"relevance": 0.0, "limit": 100.0}
 
@@ -31,29 +31,24 @@ def toy(n=60, *, seed=0, factor=1.0):
     return FeatureSet({"midterm": midterm, "mfcc": mfcc}), y, [f"g{i // 4}" for i in range(n)]
 
 
-def reference(train, y, test, *, pairwise, weight, penalty):
-    """Return what scikit-learn says, pair by pair or at once."""
-    made = partial(LogisticRegression, class_weight=weight, tol=1e-8, max_iter=5_000)
-    if not pairwise:
-        return made(C=1 / penalty).fit(train, y).predict_proba(test)
+def reference(train, y, test, *, penalty):
+    """Return what scikit-learn says, pair by pair."""
     y, names = np.array(y), sorted(set(y))
     logits = np.zeros((len(test), len(names)))
     for first, second in combinations(range(len(names)), 2):
         pair = np.isin(y, [names[first], names[second]])
         # Where a pair shares its weight between two classes, its square counts half.
-        odds = made(C=2 / penalty).fit(train[pair], y[pair]).decision_function(test)
+        regression = LogisticRegression(C=2 / penalty, class_weight="balanced", tol=1e-8, max_iter=5_000)
+        odds = regression.fit(train[pair], y[pair]).decision_function(test)
         logits[:, second] += odds / len(names)
         logits[:, first] -= odds / len(names)
     return softmax(logits)
 
 
-@pytest.mark.parametrize("pairwise", [True, False])
-@pytest.mark.parametrize("balanced", [True, False])
-def test_probabilities_equal_logistic_regressions_on_the_kernel(balanced, pairwise):
+def test_probabilities_equal_logistic_regressions_on_the_kernel():
     x, y, groups = toy()
     unseen, _, _ = toy(24, seed=1)
-    chosen = {"features": ["midterm"], "pairwise": pairwise, "class_weights": balanced}
-    parameters = {**PLAIN, **chosen, "penalty": 0.3, "width": 0.7}
+    parameters = {**PLAIN, "features": ["midterm"], "penalty": 0.3, "width": 0.7}
     model = build_estimator("kernel_logistic", parameters).fit(x, y, groups)
 
     vectors = [
@@ -61,24 +56,23 @@ def test_probabilities_equal_logistic_regressions_on_the_kernel(balanced, pairwi
     ]
     scaler = StandardScaler().fit(vectors[0])
     train, test = (scaler.transform(v) for v in vectors)
-    kernel = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
-    weight = "balanced" if balanced else None
-    expected = reference(
-        kernel.transform(train), y, kernel.transform(test), pairwise=pairwise, weight=weight, penalty=0.3
-    )
+    nystroem = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
+    expected = reference(nystroem.transform(train), y, nystroem.transform(test), penalty=0.3)
     np.testing.assert_allclose(model.predict_proba(unseen), expected, atol=2e-3)
 
 
-def test_pairs_that_agree_give_back_their_logits():
+def test_pairs_that_agree_give_back_their_logits(monkeypatch):
     rng = np.random.default_rng(0)
     weights, bias = rng.normal(size=(3, 4)), rng.normal(size=4)
     pairs = combinations(range(4), 2)
 
-    def regress(coordinates, labels, n_classes):
-        first, second = next(pairs)
-        return weights[:, [first, second]], bias[[first, second]]
+    def regress(coordinates, labels, *, penalty):
+        pair = list(next(pairs))
+        middle = weights[:, pair].mean(axis=1, keepdims=True)
+        return weights[:, pair] - middle, bias[pair] - bias[pair].mean()
 
-    found = _fit_pairs(np.zeros((8, 3)), np.arange(8) % 4, 4, regress)
+    monkeypatch.setattr(kernel, "fit_logistic", regress)
+    found = fit_pairs(np.zeros((8, 3)), np.arange(8) % 4, penalty=1.0)
     np.testing.assert_allclose(found[0], weights - weights.mean(axis=1, keepdims=True))
     np.testing.assert_allclose(found[1], bias - bias.mean())
 
@@ -99,12 +93,12 @@ def test_units_do_not_matter():
 
 
 def test_few_landmarks_stand_for_many_clips(monkeypatch):
-    monkeypatch.setattr("affetto.models.kernel_logistic._BLOCK_CLIPS", 150)
+    monkeypatch.setattr(kernel, "_BLOCK_CLIPS", 150)
     x, y, groups = toy(400)
     unseen, _, _ = toy(50, seed=4)
-    every, few = (
-        build_estimator("kernel_logistic", {"landmarks": n}, seed=1).fit(x, y, groups) for n in (2_000, 80)
-    )
+    every = build_estimator("kernel_logistic", seed=1).fit(x, y, groups)
+    monkeypatch.setattr(kernel, "_MOST_LANDMARKS", 80)
+    few = build_estimator("kernel_logistic", seed=1).fit(x, y, groups)
     assert len(every.landmarks_) == 400
     assert len(few.landmarks_) == 80
     assert few.n_parameters < every.n_parameters / 4

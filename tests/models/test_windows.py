@@ -2,10 +2,49 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from affetto.models.lld_windows import lld_windows, window_bounds
+from affetto.models.windows import lld_windows, nearest_rows, texture_windows, window_bounds, window_starts
 
 FRAMING = {"step_s": 0.128, "hop_s": 0.01, "window_s": 0.16}
+
+frames_strategy = st.tuples(st.integers(1, 60), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(-1e3, 1e3, width=32))
+)
+
+
+def naive_windows(frames, window, hop):
+    rows, start = [], 0
+    while start == 0 or start + window <= len(frames):
+        part = frames[start : start + window].astype(np.float64)
+        rows.append(np.concatenate([part.mean(axis=0), part.std(axis=0)]))
+        start += hop
+    return np.array(rows)
+
+
+@given(frames_strategy, st.integers(1, 20), st.integers(1, 20))
+def test_texture_windows_equal_a_plain_loop(frames, window, hop):
+    found = texture_windows(frames, window, hop)
+    expected = naive_windows(frames, window, hop)
+    assert found.dtype == np.float32
+    assert len(found) == len(window_starts(len(frames), window, hop))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_large_offset_keeps_its_small_deviation():
+    frames = (1e4 + np.tile([[0.0], [1.0]], (500, 1))).astype(np.float32)
+    np.testing.assert_allclose(texture_windows(frames, 10, 5)[:, 1], 0.5, rtol=1e-4)
+
+
+def test_no_frames_give_one_window_of_zeros():
+    np.testing.assert_array_equal(texture_windows(np.zeros((0, 3), np.float32), 5, 2), np.zeros((1, 6)))
+
+
+def test_nearest_rows_lie_around_the_middle_of_each_window():
+    rows = nearest_rows(6, window_s=1.2, hop_s=0.6, row_hop_s=0.5)
+    middles = 0.6 + 0.6 * np.arange(6)
+    assert np.all(np.abs(rows * 0.5 - middles) <= 0.25 + 1e-9)
+    np.testing.assert_array_equal(nearest_rows(4, window_s=0.0, hop_s=0.8, row_hop_s=0.8), np.arange(4))
 
 
 def ramp(n_frames):

@@ -7,41 +7,32 @@ count more (`relevance`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field
 
-from affetto.models.base import Estimator, each_once
-from affetto.models.baselines import Positive, clip_statistics
-from affetto.models.calibration import softmax
-from affetto.models.inner_folds import choose
-from affetto.models.logistic import fit_logistic
+from affetto.models.calibration import choose, softmax
+from affetto.models.estimator import Estimator, ModelParameters
+from affetto.models.logistic import EachOnce, Positive, Standardiser, clip_statistics, fit_logistic
 from affetto.models.speakers import relevance
-from affetto.models.standardiser import Standardiser
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
-    from affetto.models.graph import InferenceGraph
 
-_STANDARDISER_FILE = "standardiser.npz"
-_WEIGHTS_FILE = "weights.npz"
-Linear = tuple[np.ndarray, np.ndarray]
-"""Weights [n_dimensions, n_classes] and biases [n_classes]."""
 _RELATIVE_RANK = 1e-8
 _BLOCK_CLIPS = 1_000
+_MOST_LANDMARKS = 2_000
+_ARRAYS = ("scale", "landmarks", "weights", "bias")
 
 
-class KernelLogisticParameters(BaseModel):
+class KernelLogisticParameters(ModelParameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    features: tuple[Literal["mfcc", "midterm"], ...] = Field(
+    features: Annotated[tuple[Literal["mfcc", "midterm"], ...], EachOnce] = Field(
         ("mfcc", "midterm"),
         min_length=1,
         description="Features whose mean and deviation over a clip are compared.",
@@ -51,9 +42,6 @@ class KernelLogisticParameters(BaseModel):
         description="L2 penalty, against the summed losses of the clips. Of several penalties or widths, the "
         "best for inner folds that keep groups whole are taken, and the probabilities are calibrated on the "
         "same folds.",
-    )
-    pairwise: bool = Field(
-        True, description="Fit a regression to every pair of emotions, and sum up; false: one to all of them."
     )
     width: Positive | tuple[Positive, ...] = Field(
         1.0,
@@ -66,21 +54,14 @@ class KernelLogisticParameters(BaseModel):
         description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
     )
     limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
-    landmarks: int = Field(
-        2_000,
-        ge=2,
-        description="Clips are compared with so many training clips, drawn at random where there are more.",
-    )
-    class_weights: bool = Field(True, description="Weigh clips so that every class counts the same.")
-
-    _each_once = field_validator("features")(each_once)
 
 
 class KernelLogistic(Estimator):
-    """Logistic regression in the space of a radial basis function, pair by pair or multinomial.
+    """Logistic regression in the space of a radial basis function, pair by pair.
 
-    Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005; with fewer
-    landmarks than clips the Nyström approximation (Williams and Seeger, NIPS 2000).
+    Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005. Clips are
+    compared with the training clips, or with 2,000 of them drawn at random: the Nyström approximation
+    (Williams and Seeger, NIPS 2000).
 
     Attributes
     ----------
@@ -102,9 +83,10 @@ class KernelLogistic(Estimator):
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
-        self.sizes_: tuple[int, ...] = ()
-        self.scale_ = self.bias_ = np.zeros(0, np.float32)
-        self.landmarks_ = self.weights_ = np.zeros((0, 0), np.float32)
+        self.scale_: np.ndarray
+        self.landmarks_: np.ndarray
+        self.weights_: np.ndarray
+        self.bias_: np.ndarray
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -116,19 +98,8 @@ class KernelLogistic(Estimator):
         """Numbers of the landmarks, the weights and the biases."""
         return int(self.landmarks_.size + self.weights_.size + self.bias_.size)
 
-    def inference_graph(self) -> InferenceGraph:
-        """Return statistics, standardisation, comparison with the landmarks and softmax."""
-        from affetto.models.graph import kernel_graph
-
-        self._require_fitted()
-        sizes: dict[str, int] = dict(zip(self.features, self.sizes_, strict=True))
-        return kernel_graph(
-            sizes, self.standardiser_, self.scale_, self.landmarks_, self.weights_, self.bias_
-        )
-
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
-        self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
 
         def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> list[np.ndarray]:
             found = [np.empty(0)] * len(candidates)
@@ -140,19 +111,12 @@ class KernelLogistic(Estimator):
                         found[i] = self._answer(vectors[test])
             return found
 
-        choice = choose(
-            self.parameters,
-            ("penalty", "width"),
-            answer,
-            labels,
-            groups,
-            seed=self.seed,
-            by="log_loss",
-            calibrate=False,
-        )
-        self.history_ = choice.search
-        space = self._learn_space(vectors, labels, groups, choice.parameters.width)
-        self._regress(*space, labels, choice.parameters.penalty, choice.temperature)
+        chosen, temperature, self.history_ = choose(
+            self.parameters, ("penalty", "width"), answer, labels, groups,
+            seed=self.seed, by="log_loss", calibrate=False,
+        )  # fmt: skip
+        space = self._learn_space(vectors, labels, groups, chosen.width)
+        self._regress(*space, labels, chosen.penalty, temperature)
 
     def _learn_space(
         self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, width: float
@@ -165,7 +129,11 @@ class KernelLogistic(Estimator):
         gamma = width / spread if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
         scaled = standardised * self.scale_.astype(np.float64)
-        self.landmarks_ = scaled[self._choose(len(scaled))].astype(np.float32)
+        chosen = np.arange(len(scaled))
+        if len(scaled) > _MOST_LANDMARKS:
+            rng = np.random.default_rng(self.seed)
+            chosen = np.sort(rng.choice(len(scaled), _MOST_LANDMARKS, replace=False))
+        self.landmarks_ = scaled[chosen].astype(np.float32)
         return _coordinates(scaled, self.landmarks_)
 
     def _regress(
@@ -176,20 +144,9 @@ class KernelLogistic(Estimator):
         penalty: float,
         temperature: float = 1.0,
     ) -> None:
-        regress = partial(fit_logistic, penalty=penalty, class_weights=self.parameters.class_weights)
-        n_classes = len(self.classes_)
-        if self.parameters.pairwise:
-            weights, bias = _fit_pairs(coordinates, labels, n_classes, regress)
-        else:
-            weights, bias = regress(coordinates, labels, n_classes)
+        weights, bias = fit_pairs(coordinates, labels, penalty=penalty)
         self.weights_ = (back @ weights / temperature).astype(np.float32)
         self.bias_ = (bias / temperature).astype(np.float32)
-
-    def _choose(self, n_clips: int) -> np.ndarray:
-        if n_clips <= self.parameters.landmarks:
-            return np.arange(n_clips)
-        rng = np.random.default_rng(self.seed)
-        return np.sort(rng.choice(n_clips, self.parameters.landmarks, replace=False))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return np.concatenate(
@@ -209,58 +166,51 @@ class KernelLogistic(Estimator):
         return softmax(scores + self.bias_.astype(np.float64))
 
     def _save_state(self, directory: Path) -> None:
-        self.standardiser_.save(directory / _STANDARDISER_FILE)
-        with (directory / _WEIGHTS_FILE).open("wb") as file:
-            np.savez(
-                file,
-                sizes=self.sizes_,
-                scale=self.scale_,
-                landmarks=self.landmarks_,
-                weights=self.weights_,
-                bias=self.bias_,
-            )
+        self.standardiser_.save(directory)
+        arrays = {name: getattr(self, f"{name}_") for name in _ARRAYS}
+        np.savez(directory / "weights.npz", **arrays)
 
     def _load_state(self, directory: Path) -> None:
-        self.standardiser_ = Standardiser.load(directory / _STANDARDISER_FILE)
-        with np.load(directory / _WEIGHTS_FILE, allow_pickle=False) as stored:
-            self.sizes_ = tuple(stored["sizes"].tolist())
-            self.scale_, self.landmarks_ = stored["scale"], stored["landmarks"]
-            self.weights_, self.bias_ = stored["weights"], stored["bias"]
+        self.standardiser_ = Standardiser.load(directory)
+        with np.load(directory / "weights.npz", allow_pickle=False) as stored:
+            for name in _ARRAYS:
+                setattr(self, f"{name}_", stored[name])
 
 
-def _fit_pairs(
-    coordinates: np.ndarray, labels: np.ndarray, n_classes: int, regress: Callable[..., Linear]
-) -> Linear:
+def fit_pairs(
+    coordinates: np.ndarray, labels: np.ndarray, *, penalty: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Fit a regression to the clips of each pair of classes, and return the logits nearest to all of them.
 
     A pair's log odds are the difference of two classes' logits, where one model fits all: the logits whose
     differences are nearest to the log odds of all pairs (least squares, sum zero) are sums over pairs, and
     linear as well. Hastie and Tibshirani, "Classification by pairwise coupling", Annals of Statistics 26(2),
     1998, have the idea; theirs is nearest by divergence.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Weights [n_dimensions, n_classes] and biases [n_classes].
     """
+    n_classes = int(labels.max()) + 1
     weights, bias = np.zeros((coordinates.shape[1], n_classes)), np.zeros(n_classes)
-    for first, second in combinations(range(n_classes), 2):
-        both = np.flatnonzero((labels == first) | (labels == second))
-        slopes, offsets = regress(coordinates[both], (labels[both] == second).astype(np.int64), 2)
-        slope, offset = (slopes[:, 1] - slopes[:, 0]) / n_classes, (offsets[1] - offsets[0]) / n_classes
-        weights[:, second] += slope
-        weights[:, first] -= slope
-        bias[second] += offset
-        bias[first] -= offset
+    for pair in combinations(range(n_classes), 2):
+        both = np.flatnonzero(np.isin(labels, pair))
+        of_pair = fit_logistic(coordinates[both], (labels[both] == pair[1]).astype(np.int64), penalty=penalty)
+        for total, found in zip((weights, bias), of_pair, strict=True):
+            difference = (found[..., 1] - found[..., 0]) / n_classes
+            total[..., pair[1]] += difference
+            total[..., pair[0]] -= difference
     return weights, bias
 
 
-def _alike(vectors: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return exp(-squared distance) of each vector from each landmark, float64 [n_vectors, n_landmarks]."""
-    marks = landmarks.astype(np.float64)
-    squares = (vectors**2).sum(axis=1)[:, None] + (marks**2).sum(axis=1) - 2 * vectors @ marks.T
-    return np.asarray(np.exp(-np.maximum(squares, 0.0)))
-
-
 def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Multiply `_alike` by weights [n_landmarks, n], in blocks of vectors: the whole can be large."""
-    blocks = [vectors[i : i + _BLOCK_CLIPS] for i in range(0, len(vectors), _BLOCK_CLIPS)]
-    return np.concatenate([_alike(block, landmarks) @ weights for block in blocks])
+    """Compare vectors with landmarks by exp(-squared distance), and multiply by weights [n_landmarks, n]."""
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    marks = landmarks.astype(np.float64)
+    blocks = [vectors[i : i + _BLOCK_CLIPS] for i in range(0, len(vectors), _BLOCK_CLIPS)]  # all is large
+    return np.concatenate([rbf_kernel(block, marks, gamma=1.0) @ weights for block in blocks])
 
 
 def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -272,7 +222,9 @@ def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
         Coordinates [n_vectors, rank], and the matrix [n_landmarks, rank] by which weights of the coordinates
         become weights of the landmarks.
     """
-    values, directions = np.linalg.eigh(_alike(landmarks.astype(np.float64), landmarks))
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    values, directions = np.linalg.eigh(rbf_kernel(landmarks.astype(np.float64), gamma=1.0))
     kept = values > _RELATIVE_RANK * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
     return _weighed(vectors, landmarks, back), back

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from affetto.errors import AffettoError
-from affetto.models.speakers import group_offsets
-from affetto.models.voice_types import VoiceTypes
+from affetto.models.speakers import VoiceTypes, group_offsets
 
 LOW, HIGH = -3.0, 3.0
 
@@ -87,8 +85,3 @@ def test_saving_changes_nothing():
     again = VoiceTypes.from_arrays(types.arrays())
     np.testing.assert_array_equal(again.offset(vectors), types.offset(vectors))
     assert {value.dtype for value in types.arrays().values()} == {np.dtype(np.float32)}
-
-
-def test_a_model_of_an_earlier_version_is_to_be_trained_again():
-    with pytest.raises(AffettoError, match="train it again"):
-        VoiceTypes.from_arrays({"weights": np.zeros((3, 2))})

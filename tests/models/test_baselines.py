@@ -1,0 +1,243 @@
+"""The baselines are classifiers of scikit-learn, tuned and calibrated on groups that they have not seen."""
+
+import fractions
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.models.baselines import count_numbers
+from affetto.models.calibration import inner_folds
+from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.logistic import Standardiser, clip_statistics
+
+
+def toy(n, labels, *, seed=0, spread=0.3):
+    rng = np.random.default_rng(seed)
+    y = [labels[i % len(labels)] for i in range(n)]
+    frames = [
+        rng.normal(
+            spread * sorted(set(labels)).index(label) * np.arange(3),
+            1 + rng.random(3),
+            (int(rng.integers(5, 30)), 3),
+        )
+        for label in y
+    ]
+    clips = ClipFeatures.from_arrays("mfcc", [f"toy/{i}" for i in range(n)], frames, hop_s=0.02)
+    return FeatureSet({"mfcc": clips}), y, [f"g{i // 3}" for i in range(n)]
+
+
+def test_statistics_equal_numpy():
+    frames = np.random.default_rng(0).gamma(2, size=(50, 3)).astype(np.float32)
+    percentiles = np.percentile(frames, [5, 25, 50, 75, 95], axis=0).ravel()
+    expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0), percentiles])
+    names = ("mean", "std", "percentiles")
+    np.testing.assert_allclose(clip_statistics(frames, names), expected, rtol=1e-5)
+    assert not clip_statistics(np.zeros((0, 3), np.float32), names).any()
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c", "d"], ["a", "b"]])
+def test_predictions_equal_a_scikit_learn_pipeline(labels):
+    x, y, groups = toy(80, labels)
+    model = build_estimator("mfcc_svm", {"C": 2.0}).fit(x, y, groups)
+    other, _, _ = toy(40, labels, seed=1)
+    reference = make_pipeline(StandardScaler(), SVC(C=2.0, class_weight="balanced", break_ties=True))
+    vectors = [np.stack([clip_statistics(clip, ("mean", "std")) for clip in s["mfcc"]]) for s in (x, other)]
+    reference.fit(vectors[0], y)
+    predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
+    np.testing.assert_array_equal(predicted, reference.predict(vectors[1]))
+
+
+def test_saved_model_predicts_the_same(tmp_path):
+    x, y, groups = toy(40, ["a", "b", "c"])
+    model = build_estimator("mfcc_svm", {"statistics": ["mean", "percentiles"]}).fit(x, y, groups)
+    model.save(tmp_path / "model")
+    found = load_estimator(tmp_path / "model")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    assert found.temperature_ == model.temperature_ != 1
+    assert found.n_parameters == model.n_parameters
+    assert found.history_ == []
+
+
+def test_foreign_types_in_a_saved_model_are_refused(tmp_path):
+    x, y, groups = toy(12, ["a", "b"])
+    model = build_estimator("mfcc_svm").fit(x, y, groups)
+    model.save(tmp_path / "model")
+    skops.io.dump({"classifier": fractions.Fraction(1, 2)}, tmp_path / "model" / "classifier.skops")
+    with pytest.raises(AffettoError, match=r"holds fractions\.Fraction"):
+        load_estimator(tmp_path / "model")
+
+
+def test_probabilities_are_calibrated_on_unseen_groups():
+    """Overlapping classes: the mean confidence must be near the accuracy, not near 1."""
+    x, y, groups = toy(240, ["a", "b"], spread=0.15)
+    model = build_estimator("mfcc_svm", {"C": 30.0}).fit(x, y, groups)
+    other, truth, _ = toy(240, ["a", "b"], seed=1, spread=0.15)
+    probabilities = model.predict_proba(other)
+    accuracy = (np.array(model.classes_)[probabilities.argmax(axis=1)] == np.array(truth)).mean()
+    assert probabilities.max(axis=1).mean() == pytest.approx(accuracy, abs=0.08)
+
+
+def test_few_clips_or_one_group_are_enough():
+    x, y, _ = toy(12, ["a", "b", "c"])
+    model = build_estimator("mfcc_svm").fit(x, y, ["one"] * 12)
+    assert model.temperature_ == 1
+    np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1)
+
+
+def test_size_counts_what_is_stored():
+    x, y, groups = toy(40, ["a", "b", "c"])
+    model = build_estimator("mfcc_svm").fit(x, y, groups)
+    scaler, svm = model.classifier_
+    library, classifier, example = model.native()
+    assert (library, classifier.predict(example).shape) == ("sklearn", (1,))
+    n_support = len(svm.support_vectors_)
+    assert scaler.mean_.size == 6
+    assert model.n_parameters == 12 + n_support * (6 + 2) + 3
+
+
+def test_forests_are_counted_by_their_nodes():
+    forest = RandomForestClassifier(3, random_state=0).fit(np.arange(8)[:, None], [0, 1] * 4)
+    assert count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)
+
+
+def test_statistics_of_several_features_stand_side_by_side():
+    x, y, groups = toy(24, ["a", "b"])
+    both = FeatureSet({"mfcc": x["mfcc"], "midterm": x["mfcc"]})
+    twice = build_estimator("mfcc_svm", {"features": ["mfcc", "midterm"], "gamma": 0.1})
+    once = build_estimator("mfcc_svm", {"gamma": 0.2})
+    assert twice.features == ("mfcc", "midterm")
+    np.testing.assert_allclose(
+        twice.fit(both, y, groups).predict_proba(both), once.fit(x, y, groups).predict_proba(x), atol=1e-9
+    )
+
+
+def functionals_toy(n=60, n_classes=4, n_dimensions=30, seed=0, feature="functionals"):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    vectors = rng.normal(size=(n, n_dimensions))
+    vectors[np.arange(n), labels] += 1.5
+    ids = [f"functionals_toy/{i}" for i in range(n)]
+    x = FeatureSet({feature: ClipFeatures.from_arrays(feature, ids, list(vectors))})
+    return x, [f"e{label}" for label in labels], [f"g{i // 6}" for i in range(n)]
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_functionals_decision_is_the_svms(n_classes):
+    x, y, groups = functionals_toy(n_classes=n_classes)
+    other, _, _ = functionals_toy(n_classes=n_classes, seed=7)
+    vectors = x["functionals"].stack().astype(np.float64)
+    mean, scale = vectors.mean(axis=0), vectors.std(axis=0)
+    reference = SVC(kernel="linear", C=0.01, class_weight="balanced", break_ties=n_classes > 2)
+    reference.fit(np.clip((vectors - mean) / scale, -4, 4), y)
+    model = build_estimator("functionals_svm", {"C": 0.01}).fit(x, y, groups)
+    probabilities = model.predict_proba(other)
+    expected = reference.predict(np.clip((other["functionals"].stack() - mean) / scale, -4, 4))
+    np.testing.assert_array_equal(np.array(model.classes_)[probabilities.argmax(axis=1)], expected)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_functionals_saved_model_predicts_the_same(tmp_path):
+    x, y, groups = functionals_toy()
+    model = build_estimator("functionals_svm", {"C": 0.01}).fit(x, y, groups)
+    model.save(tmp_path / "svm")
+    found = load_estimator(tmp_path / "svm")
+    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
+    assert found.n_parameters == model.n_parameters > 0
+
+
+def test_functionals_fits_are_repeatable_and_a_missing_class_is_no_matter():
+    x, y, groups = functionals_toy()
+    kept = [i for i, label in enumerate(y) if label != "e3"]
+    fits = [
+        build_estimator("functionals_svm", seed=1).fit(
+            x.take(kept), [y[i] for i in kept], [groups[i] for i in kept]
+        )
+        for _ in range(2)
+    ]
+    assert fits[0].classes_ == ("e0", "e1", "e2")
+    np.testing.assert_array_equal(fits[0].predict_proba(x), fits[1].predict_proba(x))
+
+
+def test_functionals_twelve_clips_and_the_small_feature_set():
+    x, y, groups = functionals_toy(12, 3, feature="egemaps")
+    model = build_estimator("functionals_svm", {"feature": "egemaps", "C": 0.1}).fit(x, y, groups)
+    assert model.features == ("egemaps",)
+    assert model.predict_proba(x.take([0])).shape == (1, 3)
+
+
+def test_functionals_the_best_price_for_unseen_groups_is_taken_and_scaling_never_sees_them():
+    x, y, groups = functionals_toy(n=120, n_dimensions=60)
+    vectors = x["functionals"].stack().astype(np.float64)
+    loud = np.array([group in ("g1", "g7", "g13") for group in groups])
+    vectors[loud] *= 30  # whoever scales by these as well hears the others differently
+    x = FeatureSet({"functionals": ClipFeatures.from_arrays("functionals", x.clip_ids, list(vectors))})
+    prices = [1e-4, 1e-2, 10.0]
+    model = build_estimator("functionals_svm", {"C": prices}).fit(x, y, groups)
+    labels = np.array([model.classes_.index(label) for label in y])
+
+    def recalls(leaks):
+        found = []
+        for price in prices:
+            answers = np.empty(len(labels), dtype=int)
+            for train, test in inner_folds(labels, np.array(groups), 4, seed=0):
+                scale = Standardiser.learn(vectors if leaks else vectors[train], limit=4.0)
+                svm = SVC(kernel="linear", C=price, class_weight="balanced", break_ties=True)
+                answers[test] = svm.fit(scale(vectors[train]), labels[train]).predict(scale(vectors[test]))
+            found.append(balanced_accuracy_score(labels, answers))
+        return found
+
+    assert [row["inner_uar"] for row in model.history_] == pytest.approx(recalls(leaks=False))
+    assert recalls(leaks=False) != pytest.approx(recalls(leaks=True))
+    assert prices[int(np.argmax(recalls(leaks=False)))] == model.classifier_.C
+
+
+FOREST_SMALL = {"n_trees": 30}
+
+
+def forest_toy(n=48, n_classes=3, seed=0, shortest=1):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    frames = [rng.normal(size=(int(rng.integers(shortest, 60)), 6)).astype(np.float32) for _ in labels]
+    for clip, label in zip(frames, labels, strict=True):
+        clip[:, label] += 2
+    x = FeatureSet(
+        {"mfcc": ClipFeatures.from_arrays("mfcc", [f"forest_toy/{i}" for i in range(n)], frames, hop_s=0.01)}
+    )
+    return x, [f"e{label}" for label in labels], [f"g{i // 4}" for i in range(n)]
+
+
+def test_forest_separable_classes_are_learnt():
+    x, y, groups = forest_toy(shortest=20)
+    other, truth, _ = forest_toy(seed=3, shortest=20)
+    model = build_estimator("mfcc_forest", FOREST_SMALL).fit(x, y, groups)
+    predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
+    assert np.mean(predicted == np.array(truth)) > 0.9
+
+
+def test_forest_same_seed_same_forest_also_after_saving(tmp_path):
+    x, y, groups = forest_toy()
+    first, second = (build_estimator("mfcc_forest", FOREST_SMALL, seed=5).fit(x, y, groups) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(x), second.predict_proba(x))
+    first.save(tmp_path / "forest")
+    found = load_estimator(tmp_path / "forest")
+    np.testing.assert_array_equal(found.predict_proba(x), first.predict_proba(x))
+    assert found.n_parameters == first.n_parameters > 0
+
+
+@pytest.mark.parametrize(("n", "n_classes"), [(12, 2), (12, 4)])
+def test_forest_few_clips_of_a_single_frame(n, n_classes):
+    x, y, groups = forest_toy(n, n_classes)
+    single = FeatureSet(
+        {"mfcc": ClipFeatures.from_arrays("mfcc", ["forest_toy/one"], [np.zeros((1, 6))], hop_s=0.01)}
+    )
+    probabilities = build_estimator("mfcc_forest", FOREST_SMALL).fit(x, y, groups).predict_proba(single)
+    assert probabilities.shape == (1, n_classes)
+    np.testing.assert_allclose(probabilities.sum(), 1)
