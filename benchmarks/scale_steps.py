@@ -19,11 +19,11 @@ from affetto.features.store import FeatureStore
 from affetto.features.table import MfccParameters
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.themes.bags import AudioWords, count_words
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.model import emotion_clips
 from affetto.themes.parameters import CodebookParameters, TopicParameters
 from affetto.themes.topics import fit_topics
+from affetto.themes.words import AudioWords, count_words
 
 PROJECT = Path(__file__).resolve().parents[1]
 MFCC = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=256, n_mels=40)

@@ -145,7 +145,7 @@ def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
     with one_sentence(), project():
         wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
         described = _run("library", wanted, environment(model, env))
-        from affetto.recommendation.description import library_sentence
+        from affetto.recommendation.library import library_sentence
 
         click.echo(library_sentence(described["library.summary"].load()))
 

@@ -11,14 +11,14 @@ import soundfile as sf
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from affetto.datasets.heard import HeardDataset
+from affetto.datasets.voices import VoicesDataset
 from affetto.errors import AffettoError
 from affetto.features.table import MfccParameters
 from affetto.pipelines.hear import nodes
 from affetto.pipelines.hear.pipeline import create_pipeline, create_summary_pipeline
-from affetto.recommendation.heard import HeardRecording, HeardVoice
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.pooling import pool_posteriors
+from affetto.recommendation.timeline import pool_posteriors
+from affetto.recommendation.voice import VoiceEmotion, VoiceResult
 
 RATE_HZ = 16_000
 RNG = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def _run(monkeypatch, out, voice, model=None, **parameters):
         "voice.emotion.level.model": Path("fits/level"),
     }
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()})
-    catalog["hear.voices"] = HeardDataset(filepath=str(out))
+    catalog["hear.voices"] = VoicesDataset(filepath=str(out))
     result = SequentialRunner().run(create_pipeline("level") + create_summary_pipeline(), catalog)
     heard = catalog["hear.voices"].load()
     timelines = {name: one.timeline for name, one in heard.items() if one.timeline is not None}
@@ -247,11 +247,11 @@ def test_tables_come_back_as_they_were(tmp_path):
             "p_anger": [np.nan, 0.4],
         }
     )
-    heard = HeardVoice(name="NA", recording="NA.wav", status="ok")
-    dataset = HeardDataset(filepath=str(tmp_path))
-    dataset.save({"NA": HeardRecording(heard, table, b"PNG"), "b": HeardRecording(heard)})
+    heard = VoiceEmotion(name="NA", recording="NA.wav", status="ok")
+    dataset = VoicesDataset(filepath=str(tmp_path))
+    dataset.save({"NA": VoiceResult(heard, table, b"PNG"), "b": VoiceResult(heard)})
     found = dataset.load()
     pd.testing.assert_frame_equal(found["NA"].timeline, table)
-    assert (found["NA"].voice, found["NA"].figure, found["b"]) == (heard, b"PNG", HeardRecording(heard))
-    dataset.save({"NA": HeardRecording(heard)})
+    assert (found["NA"].voice, found["NA"].figure, found["b"]) == (heard, b"PNG", VoiceResult(heard))
+    dataset.save({"NA": VoiceResult(heard)})
     assert {path.name for path in tmp_path.iterdir()} == {".voices", "NA.json"}

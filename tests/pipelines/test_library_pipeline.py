@@ -24,10 +24,10 @@ from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.results import CacheParameters
-from affetto.themes.bags import count_words
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
+from affetto.themes.words import count_words
 
 RATE = 22_050
 HERE = ExecutorParameters(n_jobs=1, progress=False)
@@ -171,8 +171,8 @@ def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path, monkeyp
     def refuse(*_):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr("affetto.recommendation.not_music.find_speech", refuse)
-    monkeypatch.setattr("affetto.recommendation.description.predict_clips", refuse)
+    monkeypatch.setattr("affetto.recommendation.recognition.find_speech", refuse)
+    monkeypatch.setattr("affetto.recommendation.recognition.predict_clips", refuse)
     _, second = run((str(tmp_path / "elsewhere"), *rest), library, tmp_path / "data")
     pd.testing.assert_frame_equal(first, second)
 
@@ -215,7 +215,7 @@ def test_tracks_without_words_have_no_theme(trained):
         name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
         for name, empty in frames.items()
     }
-    mixtures, wordless = find_themes(codebook, themes, HERE, features)
+    mixtures, wordless = find_themes(features, codebook, themes, HERE)
     assert wordless == ["l/a"]
     assert mixtures.empty
 
@@ -224,4 +224,4 @@ def test_clips_of_other_dimensions_than_the_codebook_are_refused(trained):
     _, codebook, themes, _ = trained
     features = {name: ClipFeatures.from_arrays(name, ["l/a"], [np.zeros((3, 2))]) for name in KINDS}
     with pytest.raises(AffettoError, match="of mfcc, but the clips have 2 others"):
-        find_themes(codebook, themes, HERE, features)
+        find_themes(features, codebook, themes, HERE)

@@ -20,8 +20,7 @@ from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.emotion.nodes import score_models
 from affetto.pipelines.reports.pipeline import create_pipeline
 from affetto.pipelines.theme.nodes import score_themes
-from affetto.themes.classifiers import DISCRIMINATION_ROLES
-from affetto.themes.clustering import DISCOVERY_ROLES
+from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
 ROLES = {"crnn": "proposed", "svm": "baseline"}

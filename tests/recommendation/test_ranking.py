@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
-from affetto.recommendation.index import index_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.ranking import (
     best_tracks,
     diversify,
     find_themes,
+    index_library,
     rank_tracks,
     score_tracks,
     theme_weights,

@@ -9,12 +9,10 @@ from pydantic import ValidationError
 from affetto.errors import AffettoError
 from affetto.features.highlight import cut_highlights
 from affetto.recommendation.library import build_library
-from affetto.recommendation.m3u import to_m3u8
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.playlist import Playlist
-from affetto.recommendation.reasons import percent
+from affetto.recommendation.playlist import Playlist, summarise_playlists, to_m3u8
 from affetto.recommendation.recommender import Recommender
-from affetto.recommendation.summary import summarise
+from affetto.recommendation.voice import percent
 from affetto.storage import as_path
 
 TAXONOMY = {
@@ -166,7 +164,7 @@ def test_the_summary_is_readable():
     silent = Playlist(
         name="s", recording="s.wav", status="no_speech", message="No speech was found in s.wav."
     )
-    lines = summarise([answer, silent]).split("\n")
+    lines = summarise_playlists([answer, silent]).split("\n")
     assert lines[0] == "me: the voice is sadness 80%, anger 20%"
     assert lines[1] == "  uplift music: calm 60%, sad 40%"
     assert lines[2].startswith("    1. Tune ")

@@ -1,22 +1,28 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from affetto.recommendation.heard import HeardBy
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.playlist import Playlist
-from affetto.recommendation.steps import Step
-from affetto.recommendation.summary import summarise
-from affetto.recommendation.timeline import summarise_timeline, timeline_table
-from affetto.recommendation.timeline_figure import draw_timeline
-from affetto.recommendation.voice_summary import summarise_voices
+from affetto.recommendation.playlist import Playlist, summarise_playlists
+from affetto.recommendation.timeline import (
+    draw_timeline,
+    pool_posteriors,
+    smooth_posteriors,
+    summarise_timeline,
+    timeline_table,
+)
+from affetto.recommendation.voice import LearntFrom, summarise_voices
+from affetto.recommendation.windows import Window
 
 PARAMETERS = RecommendParameters(voice="x", unsure_below=0.6, timeline={"smoothing_s": 0.0})
-STEPS = [
-    Step(0.0, 1.0, 0.0, None),
-    Step(1.0, 2.0, 1.0, (1.0, 3.0)),
-    Step(2.0, 3.0, 0.5, (1.0, 3.0)),
-    Step(3.0, 3.5, 0.25, (1.0, 3.0)),
+WINDOWS = [
+    Window(0.0, 1.0, 0.0, None),
+    Window(1.0, 2.0, 1.0, (1.0, 3.0)),
+    Window(2.0, 3.0, 0.5, (1.0, 3.0)),
+    Window(3.0, 3.5, 0.25, (1.0, 3.0)),
 ]
 CLASSES = ("anger", "sadness")
 NOVELTY = np.array([np.nan, 0.5, 0.9, 1.2])
@@ -25,7 +31,7 @@ POSTERIORS = np.array([[np.nan, np.nan], [0.9, 0.1], [0.55, 0.45], [0.2, 0.8]])
 
 @pytest.fixture
 def table():
-    return timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
+    return timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
 
 
 def test_a_row_a_step(table):
@@ -53,7 +59,7 @@ def test_the_summary_weighs_speech_only(table):
 @pytest.mark.parametrize(("novel_above", "novel"), [(0.7, True), (0.72, False)])
 def test_novel_is_what_lies_too_far_on_average(table, novel_above, novel):
     given = PARAMETERS.model_copy(update={"novel_above": novel_above})
-    heard_by = HeardBy(name="level", corpus="Toy", speech="acted speech", clips=9, groups=3)
+    heard_by = LearntFrom(name="level", corpus="Toy", speech="acted speech", clips=9, groups=3)
     voice = summarise_timeline(table, "me.wav", given, heard_by=heard_by)
     assert voice.novelty == pytest.approx((0.5 * 1.0 + 0.9 * 0.5 + 1.2 * 0.25) / 1.75, abs=1e-6)
     assert voice.novel is novel
@@ -68,7 +74,7 @@ def test_novel_is_what_lies_too_far_on_average(table, novel_above, novel):
 @pytest.mark.parametrize(("unsure_below", "unsure"), [(0.7, False), (0.701, True), (0.0, False), (1.0, True)])
 def test_unsure_is_below_the_threshold(unsure_below, unsure):
     given = PARAMETERS.model_copy(update={"unsure_below": unsure_below})
-    table = timeline_table("me", STEPS[1:2], np.array([[0.7, 0.3]]), np.array([np.nan]), CLASSES, given)
+    table = timeline_table("me", WINDOWS[1:2], np.array([[0.7, 0.3]]), np.array([np.nan]), CLASSES, given)
     voice = summarise_timeline(table, "me.wav", given)
     assert voice.unsure is unsure
     assert table["unsure"].tolist() == [unsure]
@@ -87,8 +93,8 @@ def test_the_text_tells_emotion_speech_and_change(table):
     playlist = Playlist(
         name="me", recording="me.wav", status="ok", bridge="uplift", timeline=voice.timeline, unsure=True
     )
-    assert "over time: 0:00-0:01 no speech" in summarise([playlist])
-    assert "(unsure)" in summarise([playlist])
+    assert "over time: 0:00-0:01 no speech" in summarise_playlists([playlist])
+    assert "(unsure)" in summarise_playlists([playlist])
 
 
 def test_the_figure_is_a_picture_that_is_the_same_again(table):
@@ -102,8 +108,65 @@ def test_smoothing_is_that_of_the_parameters():
     given = PARAMETERS.model_copy(
         update={"timeline": PARAMETERS.timeline.model_copy(update={"smoothing_s": 2.0})}
     )
-    rough = timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
-    smooth = timeline_table("me", STEPS, POSTERIORS, NOVELTY, CLASSES, given)
+    rough = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
+    smooth = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, given)
     assert np.ptp(smooth["p_anger"].dropna()) < np.ptp(rough["p_anger"].dropna())
     np.testing.assert_allclose(smooth.filter(regex="^p_").dropna().sum(axis=1), 1.0, atol=2e-6)
     pd.testing.assert_series_equal(smooth["speech_s"], rough["speech_s"])
+
+
+NAN = [np.nan, np.nan]
+TWO = np.array([[0.8, 0.2], [0.4, 0.6]])
+
+
+def test_the_pool_is_the_mean_weighted_by_speech():
+    pooled = pool_posteriors(np.array([[0.9, 0.1], NAN, [0.3, 0.7]]), np.array([1.0, 5.0, 0.5]))
+    np.testing.assert_allclose(pooled, [(0.9 + 0.15) / 1.5, (0.1 + 0.35) / 1.5])
+    assert np.isnan(pool_posteriors(np.array([NAN]), np.array([1.0]))).all()
+
+
+def test_smoothing_of_two_steps_in_closed_form():
+    weight = np.exp(-1.0)
+    smoothed = smooth_posteriors(TWO, np.array([1.0, 0.5]), steps=1.0)
+    first = TWO[0] ** (1 / (1 + 0.5 * weight)) * TWO[1] ** (0.5 * weight / (1 + 0.5 * weight))
+    second = TWO[0] ** (weight / (0.5 + weight)) * TWO[1] ** (0.5 / (0.5 + weight))
+    np.testing.assert_allclose(smoothed, [first / first.sum(), second / second.sum()])
+
+
+def test_a_gap_weighs_nothing_but_keeps_its_distance():
+    smoothed = smooth_posteriors(np.array([TWO[0], NAN, TWO[1]]), np.array([1.0, 0.9, 1.0]), steps=2.0)
+    np.testing.assert_allclose(smoothed[[0, 2]], smooth_posteriors(TWO, np.ones(2), steps=1.0))
+    assert np.isnan(smoothed[1]).all()
+
+
+def test_no_smoothing_and_nothing_to_smooth():
+    np.testing.assert_array_equal(smooth_posteriors(TWO, np.ones(2), steps=0), TWO)
+    assert np.isnan(smooth_posteriors(np.array([NAN]), np.ones(1), steps=1)).all()
+
+
+def test_one_overconfident_step_does_not_veto():
+    smoothed = smooth_posteriors(np.array([[0.9, 0.1]] * 3 + [[0.0, 1.0]]), np.ones(4), steps=1.0)
+    assert smoothed[0, 0] > 0.7
+
+
+@given(
+    arrays.arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(2, 5)), elements=st.floats(0.0, 1.0)),
+    st.floats(0.0, 5.0),
+    st.randoms(use_true_random=False),
+)
+def test_posteriors_stay_posteriors(values, steps, chance):
+    posteriors = (values + 1e-3) / (values + 1e-3).sum(axis=1, keepdims=True)
+    gaps = np.array([chance.random() < 0.3 for _ in posteriors])
+    speech = np.array([chance.uniform(0.1, 1.0) for _ in posteriors])
+    posteriors[gaps] = np.nan
+    smoothed = smooth_posteriors(posteriors, speech, steps=steps)
+    np.testing.assert_array_equal(np.isnan(smoothed).all(axis=1), gaps)
+    np.testing.assert_allclose(smoothed[~gaps].sum(axis=1), 1.0)
+    if not gaps.all():
+        assert pool_posteriors(smoothed, speech).sum() == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(0.1, 1.0), min_size=1, max_size=20), st.floats(0.1, 10.0))
+def test_what_all_steps_say_is_not_changed(speech, steps):
+    same = np.tile([0.7, 0.2, 0.1], (len(speech), 1))
+    np.testing.assert_allclose(smooth_posteriors(same, np.array(speech), steps=steps), same)

@@ -6,10 +6,8 @@ import pytest
 
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
-from affetto.themes.bags import AudioWords
 from affetto.themes.cards import as_tags, build_cards, characteristic_words, over_represented
-from affetto.themes.figures import selection_figures
-from affetto.themes.model import ThemeModel, fit_themes
+from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
 from affetto.themes.musical import (
     MAJOR_PROFILE,
     MINOR_PROFILE,
@@ -18,9 +16,9 @@ from affetto.themes.musical import (
     major_minor,
     measure,
 )
+from affetto.themes.page import selection_figure
 from affetto.themes.parameters import CardParameters, TopicParameters
-from affetto.themes.selection import COLUMNS
-from affetto.themes.tables import emotions_used, mixtures_table, themes_table
+from affetto.themes.words import AudioWords
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 
@@ -69,7 +67,8 @@ def test_clips_without_any_emotion_are_left_out():
 
 def test_themes_and_mixtures(library):
     words, _, emotions, model, _ = library
-    themes, mixtures = themes_table(model, words, emotions), mixtures_table(model, words)
+    found = model.mixtures(words)
+    themes, mixtures = themes_table(model, words, found, emotions), mixtures_table(model, words, found)
     assert model.themes == ["calm/1", "calm/2", "sad/1", "tense/1"]
     assert themes.loc[:39, "theme"].groupby(np.arange(40) % 2).nunique().eq(1).all()
     assert set(themes["clip_id"]) == set(words.clip_ids)
@@ -94,7 +93,7 @@ def test_model_state_is_arrays_and_json(library):
 
 def test_cards_describe_the_themes(library):
     words, clips, emotions, model, _ = library
-    themes = themes_table(model, words, emotions)
+    themes = themes_table(model, words, model.mixtures(words), emotions)
     kinds = np.arange(42) % 2
     measures = pd.DataFrame({"pace": kinds * 2.0, "loudness": -kinds * 1.0}, index=list(words.clip_ids))
     cards = build_cards(model, themes, clips, measures, [f"w/{i}" for i in range(10)], CardParameters())
@@ -115,21 +114,17 @@ def test_names_are_unique_even_without_differences(library):
     words, clips, emotions, model, _ = library
     measures = pd.DataFrame({"pace": 1.0}, index=list(words.clip_ids))
     plain = clips.assign(tags=None)
-    cards = build_cards(
-        model, themes_table(model, words, emotions), plain, measures, ["w"] * 10, CardParameters()
-    )
+    themes = themes_table(model, words, model.mixtures(words), emotions)
+    cards = build_cards(model, themes, plain, measures, ["w"] * 10, CardParameters())
     assert [card["name"] for card in cards if card["emotion"] == "calm"] == ["typical", "typical (2)"]
 
 
 def test_figures_draw(library):
     *_, model, selection = library
-    figures = selection_figures(selection, min_stability=0.6)
-    assert set(figures) == {f"{emotion}.png" for emotion in model.emotions}
     for emotion, topics in model.emotions.items():
-        figure = figures[f"{emotion}.png"]
+        figure = selection_figure(emotion, selection[selection["emotion"] == emotion], min_stability=0.6)
         assert f"{emotion}: number of topics, {topics.n_topics} chosen" in figure.get_suptitle()
         assert len(figure.axes) == 3
-    assert selection_figures(pd.DataFrame(columns=list(COLUMNS)), min_stability=0.6) == {}
 
 
 def test_over_represented_tags_in_closed_form():

@@ -8,10 +8,16 @@ from hypothesis import strategies as st
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
-from affetto.themes.bags import AudioWords, count_words, damp, documents, inverse_document_frequency, weigh
-from affetto.themes.codebook import Codebook, fit_codebook, learn_words, nearest_words
-from affetto.themes.frames import matching_dimensions, texture_windows
+from affetto.themes.codebook import (
+    Codebook,
+    fit_codebook,
+    learn_words,
+    matching_dimensions,
+    nearest_words,
+    texture_windows,
+)
 from affetto.themes.parameters import BagParameters, CodebookParameters, DescriptorParameters, TopicParameters
+from affetto.themes.words import AudioWords, Documents, count_words, damp, inverse_document_frequency, weigh
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = CodebookParameters(
@@ -35,14 +41,6 @@ def test_nearest_words_are_those_of_brute_force(seed, n_frames, n_words, nearest
     distances = np.linalg.norm(frames[:, None] - words[None], axis=2)
     expected = distances.argsort(axis=1, kind="stable")[:, :nearest]
     np.testing.assert_array_equal(nearest_words(frames, words, nearest=nearest), expected)
-
-
-def test_assignment_does_not_depend_on_the_chunk(monkeypatch):
-    rng = np.random.default_rng(0)
-    frames, words = rng.normal(size=(100, 4)), rng.normal(size=(9, 4))
-    whole = nearest_words(frames, words, nearest=3)
-    monkeypatch.setattr("affetto.themes.codebook.CHUNK", 7)
-    np.testing.assert_array_equal(nearest_words(frames, words, nearest=3), whole)
 
 
 def test_kmeans_finds_separate_clouds():
@@ -80,7 +78,7 @@ def test_counts_equal_a_naive_loop(seed, n_frames):
     codebook = _random_codebook()
     frames = np.random.default_rng(seed).normal(size=(n_frames, 4)).astype(np.float32)
     counts = codebook.count({"mfcc": frames})
-    for name, block in zip(codebook.vocabularies, codebook.blocks, strict=True):
+    for name, words in zip(codebook.vocabularies, codebook.slices, strict=True):
         vocabulary, descriptor = codebook.vocabularies[name], PARAMETERS.descriptors[name]
         values = frames[:, vocabulary.columns]
         values = texture_windows(values, descriptor.texture_frames) if descriptor.texture_frames else values
@@ -88,7 +86,7 @@ def test_counts_equal_a_naive_loop(seed, n_frames):
         for frame in (values - vocabulary.mean) / vocabulary.scale:
             for word in np.linalg.norm(vocabulary.words - frame, axis=1).argsort()[: descriptor.assignments]:
                 expected[word] += 1
-        np.testing.assert_array_equal(counts[block], expected)
+        np.testing.assert_array_equal(counts[words], expected)
 
 
 def test_state_restores_an_equal_codebook(planted):
@@ -98,7 +96,7 @@ def test_state_restores_an_equal_codebook(planted):
     np.testing.assert_array_equal(restored.count(clip), codebook.count(clip))
     assert (restored.dimensions, restored.features) == (codebook.dimensions, ("mfcc",))
     assert restored.parameters == PARAMETERS
-    assert len(restored.word_names) == restored.n_words == 23
+    assert len(restored.word_names) == 23
 
 
 def test_codebook_is_deterministic_and_blind_to_other_clips(planted):
@@ -123,7 +121,7 @@ def test_silent_clips_have_no_words_and_stay_finite(planted):
     assert words.counts[-1].sum() == 0
     for how in ("none", "l1", "l2"):
         assert np.isfinite(weigh(words, BagParameters(normalisation=how))).all()
-    assert documents(words, TopicParameters(document_weight="log"))[-1].sum() == 0
+    assert Documents.of(words, TopicParameters(document_weight="log"))[:][-1].sum() == 0
 
 
 def test_frames_that_are_not_finite_are_dropped(planted):
@@ -150,9 +148,9 @@ def test_descriptors_read_the_feature_they_name(planted):
     assert codebook.features == ("mfcc", "midterm")
     assert codebook.vocabularies["rhythm"].columns.tolist() == [0, 1]
     words = count_words(codebook, features, SERIAL)
-    np.testing.assert_array_equal(words.counts[:72, words.blocks[1]].sum(axis=1), 4)
+    np.testing.assert_array_equal(words.counts[:72, words.slices[1]].sum(axis=1), 4)
     alone = count_words(fit_codebook(planted[0], parameters), planted[0], SERIAL)
-    np.testing.assert_array_equal(words.counts[:, words.blocks[0]], alone.counts)
+    np.testing.assert_array_equal(words.counts[:, words.slices[0]], alone.counts)
 
 
 def test_weighting_in_closed_form():
@@ -171,9 +169,9 @@ def test_descriptors_have_the_same_share_of_a_document():
     counts = np.array([[3, 1, 12], [0, 0, 8], [0, 0, 0]], dtype=np.uint16)
     words = AudioWords(("a", "b", "c"), counts, (slice(0, 2), slice(2, 3)))
     equal = TopicParameters(document_weight="counts", document_length=8)
-    np.testing.assert_allclose(documents(words, equal), [[3, 1, 4], [0, 0, 8], [0, 0, 0]])
+    np.testing.assert_allclose(Documents.of(words, equal)[:], [[3, 1, 4], [0, 0, 8], [0, 0, 0]])
     counted = equal.model_copy(update={"equal_descriptors": False})
-    np.testing.assert_allclose(documents(words, counted), [[1.5, 0.5, 6], [0, 0, 8], [0, 0, 0]])
+    np.testing.assert_allclose(Documents.of(words, counted)[:], [[1.5, 0.5, 6], [0, 0, 8], [0, 0, 0]])
 
 
 def test_texture_windows_overlap_by_half_and_short_clips_give_one():

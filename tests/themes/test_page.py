@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 
 from affetto.themes.cards import build_cards, nearest_themes
-from affetto.themes.figures import selection_figures
 from affetto.themes.model import ThemeModel
 from affetto.themes.page import render_page
-from affetto.themes.parameters import CardParameters, TopicParameters
+from affetto.themes.parameters import CardParameters, ThemeParameters, TopicParameters
 from affetto.themes.topics import TopicModel
 
 NASTY = '<script>alert("x")</script>'
@@ -78,12 +77,12 @@ def made():
             "chosen": [True, False],
         }
     )
-    return model, themes, cards, selection_figures(selection, min_stability=0.6)
+    return model, themes, cards, selection
 
 
 @pytest.fixture(scope="module")
 def page(made):
-    model, themes, cards, choices = made
+    model, themes, cards, selection = made
     shown = [card["exemplars"][0]["clip_id"] for card in cards]
     audio = {f"exemplars/{clip_id}": b"mp3" for clip_id in shown[:-1]}
     audio |= {f"words/{word['word']}": b"mp3" for card in cards for word in card["words"][:1]}
@@ -93,13 +92,12 @@ def page(made):
         model,
         themes,
         WORDS,
-        choices,
+        selection,
         audio,
         failed,
         corpus="toy & co",
         changes=[],
-        players=1,
-        word_players=1,
+        parameters=ThemeParameters(cards=CardParameters(players=1, word_players=1)),
     )
 
 

@@ -5,12 +5,17 @@ import pytest
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters
 from affetto.results import ResultStore
-from affetto.themes import discovery
-from affetto.themes.classifiers import CLASSIFIERS, DISCRIMINATION_ROLES, classify
-from affetto.themes.clustering import CLUSTERERS, DISCOVERY_ROLES
-from affetto.themes.discovery import discover_themes, kept_labels
-from affetto.themes.discrimination import discriminate_themes
-from affetto.themes.evaluation import fold_words, make_folds_to_run
+from affetto.themes import evaluation
+from affetto.themes.baselines import CLASSIFIERS, DISCOVERY_ROLES, DISCRIMINATION_ROLES, classify
+from affetto.themes.comparison import discovery_scores, discrimination_scores, purity
+from affetto.themes.evaluation import (
+    DISCOVERY_COLUMNS,
+    discover_themes,
+    discriminate_themes,
+    fold_words,
+    frequent_labels,
+    make_folds_to_run,
+)
 from affetto.themes.parameters import (
     CodebookParameters,
     DescriptorParameters,
@@ -18,7 +23,6 @@ from affetto.themes.parameters import (
     ThemeParameters,
     TopicParameters,
 )
-from affetto.themes.scores import discovery_scores, discrimination_scores, purity
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = ThemeParameters(
@@ -37,7 +41,7 @@ def store(tmp_path_factory):
 
 def test_discovery_finds_planted_themes(planted, store):
     tables, metrics = discover_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
-    assert list(tables) == list(CLUSTERERS)
+    assert list(tables) == list(DISCOVERY_ROLES)
     for model, scores in metrics.items():
         assert len(tables[model]) == 72
         assert set(scores) == {
@@ -46,7 +50,7 @@ def test_discovery_finds_planted_themes(planted, store):
         }
     assert metrics["lda_audio_words"]["theme_ami"] > 0.9
     assert metrics["lda_audio_words"]["theme_precision_at_10"] > 0.7
-    assert list(tables["lda_audio_words"].columns) == list(discovery.COLUMNS)
+    assert list(tables["lda_audio_words"].columns) == list(DISCOVERY_COLUMNS)
 
 
 def test_discrimination_tells_planted_themes(planted, store):
@@ -74,7 +78,7 @@ def test_a_second_run_only_reads(planted, store, monkeypatch):
     def refuse(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(discovery, "_discover", refuse)
+    monkeypatch.setattr(evaluation, "_discover", refuse)
     again = discover_themes(*planted, PARAMETERS, executor=SERIAL, store=store)
     assert first[1] == again[1]
     pd.testing.assert_frame_equal(first[0]["gmm_statistics"], again[0]["gmm_statistics"])
@@ -117,7 +121,7 @@ def test_rare_labels_and_lonely_ones_are_dropped():
             "theme": ["jazz", "jazz", "folk", "folk", "rap", "jazz", "jazz"],
         }
     )
-    kept = kept_labels(table, 2)
+    kept = frequent_labels(table, 2)
     assert kept.tolist()[:4] == ["jazz", "jazz", "folk", "folk"]
     assert kept[4:].isna().all()
 
@@ -142,18 +146,17 @@ def test_scores_in_closed_form():
 
 @pytest.mark.parametrize("kind", ["svm", "scaled svm", "scaled knn"])
 def test_classifiers_cope_with_few_clips(kind):
-    evaluation = ThemeEvaluationParameters()
+    candidates = ThemeEvaluationParameters()
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 3))
-    classes, scores, _ = classify(x, list("aabbb"), list("uvwxy"), x, kind=kind, evaluation=evaluation)
+    classes, scores, _ = classify(x, list("aabbb"), list("uvwxy"), x, kind=kind, evaluation=candidates)
     assert classes == ["a", "b"]
     np.testing.assert_allclose(scores.sum(axis=1), 1)
-    classes, scores, _ = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=evaluation)
+    classes, scores, _ = classify(x[:1], ["a"], ["u"], x, kind=kind, evaluation=candidates)
     assert classes == ["a"]
     np.testing.assert_allclose(scores, 1)
 
 
 def test_every_model_has_a_role():
-    assert set(DISCOVERY_ROLES) == set(CLUSTERERS)
     assert set(DISCRIMINATION_ROLES) == set(CLASSIFIERS)
     assert DISCOVERY_ROLES["lda_audio_words"] == DISCRIMINATION_ROLES["lda_audio_words"] == "proposed"

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from affetto.datasets.named_files import NamedFilesDataset
-from affetto.recommendation.m3u import to_m3u8
-from affetto.recommendation.playlist import Playlist
+from affetto.recommendation.playlist import Playlist, to_m3u8
 
 _LOGGER = logging.getLogger(__name__)
 

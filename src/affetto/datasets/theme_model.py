@@ -8,9 +8,9 @@ from kedro.io import AbstractDataset
 
 from affetto.arrays import read_arrays, write_arrays
 from affetto.storage import as_path
-from affetto.themes.bags import AudioWords
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
+from affetto.themes.words import AudioWords
 from affetto.whole_files import reading, write_whole
 
 SIGNATURE = "signature"

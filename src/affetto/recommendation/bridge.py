@@ -19,16 +19,11 @@ def choose_bridge(taxonomy: Mapping[str, Any], own: Mapping[str, Bridge], name: 
     Parameters
     ----------
     taxonomy
-        The taxonomy; its `bridges` map names to bridges.
+        The taxonomy; its `bridges` map names to bridges: voice emotion → music emotion → weight.
     own
         Bridges of the user's own; they go before those of the taxonomy.
     name
         Name of the bridge.
-
-    Returns
-    -------
-    dict
-        Voice emotion → music emotion → weight.
 
     Raises
     ------
@@ -55,23 +50,16 @@ def bridge_matrix(
     *,
     key: str = "taxonomy.bridges",
 ) -> np.ndarray:
-    """Write a bridge as a matrix of conditional probabilities.
+    """Write a bridge as `P(music emotion wanted | voice emotion)`, float64 [n_voice, n_music].
 
     Parameters
     ----------
     bridge
         Voice emotion → music emotion → weight (not negative; a row need not sum to 1).
-    voice_classes
-        Emotions of the voice, the rows.
-    music_classes
-        Emotions of the music, the columns.
+    voice_classes, music_classes
+        Emotions of the voice, the rows, and of the music, the columns.
     key
         Where the bridge stands in the configuration, for messages.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_voice, n_music], `P(music emotion wanted | voice emotion)`; rows sum to 1.
 
     Raises
     ------
@@ -90,38 +78,20 @@ def bridge_matrix(
                 raise AffettoError(
                     f"{key}.{voice}.{music} names an unknown music emotion: the known ones are {known}."
                 )
-            matrix[row, column[music]] = _checked(weight, f"{key}.{voice}.{music}")
-    totals = matrix.sum(axis=1, keepdims=True)
-    for voice, total in zip(voice_classes, totals[:, 0], strict=True):
-        if total <= 0:
+            if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight >= 0):
+                raise AffettoError(
+                    f"{key}.{voice}.{music} is {weight!r}: a weight must be a number that is not negative."
+                )
+            matrix[row, column[music]] = weight
+        if not matrix[row].any():
             raise AffettoError(
                 f"{key}.{voice} has no weight above 0: give at least one music emotion a positive one."
             )
-    normalised: np.ndarray = matrix / totals
+    normalised: np.ndarray = matrix / matrix.sum(axis=1, keepdims=True)
     return normalised
 
 
 def wanted_emotions(voice_probabilities: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Carry the probabilities of the voice over the bridge: `P(m) = Σ_v P(v) P(m | v)`.
-
-    Parameters
-    ----------
-    voice_probabilities
-        float [..., n_voice], summing to 1.
-    matrix
-        float [n_voice, n_music] of `bridge_matrix`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [..., n_music], summing to 1.
-    """
+    """Carry the probabilities of the voice over the bridge: `P(m) = Σ_v P(v) P(m | v)`, [..., n_music]."""
     wanted: np.ndarray = np.asarray(voice_probabilities, dtype=np.float64) @ matrix
     return wanted
-
-
-def _checked(weight: float, key: str) -> float:
-    valid = isinstance(weight, (int, float)) and math.isfinite(weight) and weight >= 0
-    if not valid:
-        raise AffettoError(f"{key} is {weight!r}: a weight must be a number that is not negative.")
-    return float(weight)

@@ -1,4 +1,4 @@
-"""The library: every track that can be recommended, with its emotion, theme and highlight."""
+"""The library: every track that can be recommended, with emotion, theme and highlight; its summary."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.audit_report import count_reasons
 from affetto.errors import AffettoError
 from affetto.features.highlight import HIGHLIGHT_COLUMNS
+from affetto.recommendation.voice import PROBABILITY, emotions_of
 from affetto.storage import as_text
-from affetto.themes.tables import MIXTURE_COLUMNS
+from affetto.themes.model import MIXTURE_COLUMNS
 
-PROBABILITY = "p_"
+NO_FEATURES = "no features"
+"""Reason of tracks whose features could not be extracted; the log of the run says why."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LIBRARY_COLUMNS = (
     *("clip_id", "corpus", "root", "path", "start_s", "end_s", "title", "duration_s", "emotion"),
     *("theme", "theme_name", "theme_probability", *HIGHLIGHT_COLUMNS),
 )
 """Columns of a library besides the probabilities of the emotions and, where it is known, `content_hash`."""
-
-
-def emotions_of(table: pd.DataFrame) -> tuple[str, ...]:
-    """Return the emotions that have a column `p_<emotion>`, in the order of the columns."""
-    return tuple(
-        name.removeprefix(PROBABILITY) for name in table.columns if str(name).startswith(PROBABILITY)
-    )
 
 
 def names_of_themes(cards: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
@@ -93,7 +90,10 @@ def build_library(
     stems = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
     tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
-    tracks = _with_highlights(tracks, highlights)
+    tracks = tracks.merge(highlights, on="clip_id", how="left", validate="one_to_one")
+    offset = tracks["start_s"].astype(float).fillna(0.0)
+    for column in HIGHLIGHT_COLUMNS[:2]:  # counted from the start of the file
+        tracks[column] += offset
     content = ["content_hash"] if "content_hash" in tracks else []  # equal recordings are played once
     return tracks[[*LIBRARY_COLUMNS, *content, *columns]]
 
@@ -113,18 +113,79 @@ def _with_themes(
         best, on=["clip_id", "emotion"], how="left"
     )
     names = names_of_themes(cards)
-    pairs = zip(tracks["emotion"], tracks["theme"], strict=True)
-    tracks["theme_name"] = [names.get((emotion, theme), _plain_name(theme)) for emotion, theme in pairs]
+    tracks["theme_name"] = [
+        None if pd.isna(theme) else names.get((emotion, theme), f"theme {theme}")
+        for emotion, theme in zip(tracks["emotion"], tracks["theme"], strict=True)
+    ]
     return tracks
 
 
-def _plain_name(theme: object) -> str | None:
-    return None if pd.isna(theme) else f"theme {theme}"  # type: ignore[call-overload]
+def add_confidence(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Add how sure emotion and theme are, separately and together.
+
+    Returns
+    -------
+    DataFrame
+        The library with `emotion_probability`, that of the likeliest emotion, and `confidence`, its product
+        with the theme's probability inside the emotion: P(theme | track). Missing where the theme is.
+    """
+    probabilities = tracks.filter(regex="^p_").to_numpy(dtype=float)
+    sure = probabilities.max(axis=1, initial=0.0)
+    columns = {"emotion_probability": sure, "confidence": sure * tracks["theme_probability"]}
+    return tracks.assign(**columns)
 
 
-def _with_highlights(tracks: pd.DataFrame, highlights: pd.DataFrame) -> pd.DataFrame:
-    """Add the highlights, counted from the start of the file."""
-    tracks = tracks.merge(highlights, on="clip_id", how="left", validate="one_to_one")
-    offset = tracks["start_s"].astype(float).fillna(0.0)
-    start, end, _ = HIGHLIGHT_COLUMNS
-    return tracks.assign(**{start: tracks[start] + offset, end: tracks[end] + offset})
+def harmless_in_spreadsheets(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet takes for formulas.
+
+    Titles and names of files are other people's: one that begins with `=`, `+`, `-`, `@`, a tab or a line end
+    gets an apostrophe in front (OWASP, "CSV Injection").
+    """
+    return tracks.map(
+        lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    )
+
+
+def library_sentence(summary: Mapping[str, Any]) -> str:
+    """Say what `summarise_tracks` counted."""
+    emotions = ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items())
+    set_aside = sum(summary["set_aside"].values())
+    sentence = f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
+    speech = len(summary["mostly_speech"])
+    if not speech:
+        return sentence
+    return f"{sentence} {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+
+
+def summarise_tracks(
+    tracks: pd.DataFrame,
+    rejected: pd.DataFrame,
+    wordless: Sequence[str],
+    cards: Sequence[Mapping[str, Any]],
+    *,
+    n_clips: int,
+) -> dict[str, Any]:
+    """Count what was described, what was set aside and why; `n_clips` passed the audit.
+
+    Returns
+    -------
+    dict
+        `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (kind of
+        reason → clips), `without_words` and `mostly_speech` (clip ids).
+    """
+    emotions = tracks["emotion"].value_counts().to_dict()
+    of_theme = tracks["theme"].value_counts().to_dict()
+    names = {str(card["theme"]): str(card["name"]) for card in cards}
+    reasons = count_reasons(rejected)
+    if n_clips > len(tracks):
+        reasons = {**reasons, NO_FEATURES: n_clips - len(tracks)}
+    return {
+        "tracks": len(tracks),
+        "emotions": {emotion: int(n) for emotion, n in emotions.items()},
+        "themes": {
+            theme: {"name": name, "tracks": int(of_theme.get(theme, 0))} for theme, name in names.items()
+        },
+        "set_aside": reasons,
+        "without_words": list(wordless),
+        "mostly_speech": list(tracks.loc[tracks["note"] != "", "clip_id"]),
+    }

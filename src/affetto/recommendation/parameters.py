@@ -12,7 +12,7 @@ Bridge = dict[str, dict[str, float]]
 
 
 class TimelineParameters(BaseModel):
-    """How the emotion of a long recording is followed over time; see `affetto.recommendation.steps`."""
+    """How the emotion of a long recording is followed over time; see `affetto.recommendation.windows`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,18 +1,34 @@
-"""The playlist of one recording as data: what was heard, what is wanted, and tracks with reasons."""
+"""The playlist of one recording: as data, as extended M3U for players, as text for the terminal."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from affetto.recommendation.heard import EmotionProbability, HeardBy, Timeline
+from affetto.recommendation.voice import (
+    Data,
+    EmotionProbability,
+    LearntFrom,
+    Timeline,
+    clock,
+    describe_model,
+    describe_spans,
+    percent,
+)
+from affetto.storage import as_path, is_remote
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_SHOWN_EMOTIONS = 3
 
 
-class Track(BaseModel):
+class Track(Data):
     """A track of a playlist."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(ge=1, description="Place in the playlist, from 1.")
     clip_id: str
@@ -46,10 +62,8 @@ class Track(BaseModel):
     )
 
 
-class Playlist(BaseModel):
+class Playlist(Data):
     """The answer to one recording."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[2] = 2
     name: str = Field(description="Name of the answer, unique in its run: the stem of the recording.")
@@ -64,9 +78,9 @@ class Playlist(BaseModel):
         default=False, description="No emotion of the voice reached `recommend.unsure_below`."
     )
     speech_s: float | None = Field(default=None, ge=0, description="Speech in the recording, s.")
-    novelty: float | None = Field(default=None, ge=0, le=2, description="See `HeardVoice.novelty`.")
+    novelty: float | None = Field(default=None, ge=0, le=2, description="See `VoiceEmotion.novelty`.")
     novel: bool = Field(default=False, description="That is above `recommend.novel_above`.")
-    heard_by: HeardBy | None = Field(default=None, description="The voice model; null where none heard.")
+    heard_by: LearntFrom | None = Field(default=None, description="The voice model; null where none heard.")
     enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
     timeline: Timeline | None = Field(
         default=None, description="How the emotion changes; null when the recording was heard as one."
@@ -76,3 +90,110 @@ class Playlist(BaseModel):
         default=(), description="Wanted ones, likeliest first."
     )
     tracks: tuple[Track, ...] = ()
+
+
+def to_m3u8(playlist: Playlist, folder: Path) -> str:
+    r"""Write a playlist as the text of an .m3u8 file.
+
+    Every track takes `#EXTINF:<seconds>,<title>`, the start of its highlight and, where it is a part of a
+    file, its end as `#EXTVLCOPT:start-time=<seconds>` and `stop-time` (read by VLC, comments to others), both
+    from the start of the file, and its path. Control characters in titles, line ends among them, become
+    spaces.
+
+    Parameters
+    ----------
+    playlist
+        The playlist.
+    folder
+        Folder the file will lie in; paths are relative to it.
+
+    Returns
+    -------
+    str
+        The text, lines ending in \n, encodable as UTF-8.
+    """
+    lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(playlist.name)}"]
+    for track in playlist.tracks:
+        lines.append(f"#EXTINF:{round(track.duration_s)},{_one_line(track.title)}")
+        lines.append(f"#EXTVLCOPT:start-time={track.highlight_start_s:.2f}")
+        if track.end_s is not None:
+            lines.append(f"#EXTVLCOPT:stop-time={track.end_s:.2f}")
+        lines.append(path_for_playlist(track.path, folder))
+    return "\n".join(lines) + "\n"
+
+
+def path_for_playlist(path: str, folder: Path) -> str:
+    """Write the path of a track as a line of a playlist.
+
+    Parameters
+    ----------
+    path
+        The audio file; a relative path counts from the working folder. An address is written as it is.
+    folder
+        Folder of the playlist.
+
+    Returns
+    -------
+    str
+        The path relative to `folder` with forward slashes; the absolute path when there is none (another
+        drive); a `file://` address when a line of text cannot hold the path (line ends, blanks at its ends).
+    """
+    if is_remote(as_path(path)):
+        return quote(path, safe=":/") if _unfit(path) else path
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the music folder
+    try:
+        written = Path(os.path.relpath(absolute, os.path.abspath(folder))).as_posix()  # noqa: PTH100
+    except ValueError:  # another drive
+        written = absolute.as_posix()
+    if _unfit(written):
+        return absolute.as_uri()
+    return f"./{written}" if written.startswith("#") or "://" in written else written
+
+
+def _unfit(text: str) -> bool:
+    """Tell whether a line cannot hold a text and give it back unchanged."""
+    return _CONTROL.search(text) is not None or text != text.strip()
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()
+
+
+def summarise_playlists(playlists: Iterable[Playlist]) -> str:
+    """Describe playlists in plain text.
+
+    Returns
+    -------
+    str
+        A few lines a recording and one a track, and which voice model heard; without trailing newline.
+    """
+    playlists = list(playlists)
+    models = dict.fromkeys(describe_model(each.heard_by) for each in playlists if each.heard_by)
+    return "\n\n".join(["\n".join(_lines(playlist)) for playlist in playlists] + list(models))
+
+
+def _lines(playlist: Playlist) -> list[str]:
+    if playlist.status != "ok":
+        return [f"{playlist.name}: {playlist.message}"]
+    notes = [name for name in ("unsure", "novel") if getattr(playlist, name)]
+    told = f" ({', '.join(notes)})" if notes else ""
+    return [
+        f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{told}",
+        *([f"  {playlist.message}"] if playlist.message else []),
+        *([f"  over time: {describe_spans(playlist.timeline)}"] if playlist.timeline else []),
+        f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
+        *(
+            f"  {track.rank:>3}. {track.title}  [{track.answers} {percent(track.match)}"
+            f"{f', {track.theme_name}' if track.theme_name else ''}; from {clock(track.highlight_start_s)}]"
+            for track in playlist.tracks
+        ),
+    ]
+
+
+def _emotions(emotions: tuple[EmotionProbability, ...]) -> str:
+    shown = [
+        f"{entry.emotion} {percent(entry.probability)}"
+        for entry in emotions[:_SHOWN_EMOTIONS]
+        if entry.probability > 0
+    ]
+    return ", ".join(shown)

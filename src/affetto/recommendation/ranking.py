@@ -1,20 +1,153 @@
-"""Which tracks fit the wanted emotions, and which of them make a varied playlist."""
+"""The library as matrices: which tracks fit the wanted emotions, and which of them make a varied playlist."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from affetto.errors import AffettoError
-from affetto.recommendation.index import LibraryIndex
 from affetto.recommendation.parameters import RecommendParameters
+from affetto.recommendation.voice import PROBABILITY, emotions_of
 
+NO_THEME = ""
 _DECIMALS = 12
 
 
 @dataclass(frozen=True)
-class Ranking:
+class LibraryIndex:
+    """What ranking reads of a library.
+
+    Attributes
+    ----------
+    clip_ids
+        str [n_tracks].
+    emotions
+        Emotions of the music, [n_emotions].
+    pairs
+        (emotion, theme) of each column of `mixtures`; an emotion without themes has the one theme "".
+    emotion_of_pair
+        int64 [n_pairs], index into `emotions`.
+    probabilities
+        float64 [n_tracks, n_emotions], P(emotion | track).
+    mixtures
+        float64 [n_tracks, n_pairs], P(emotion, theme | track): the product of P(emotion | track) and
+        P(theme | emotion, track).
+    tie_order
+        int64 [n_tracks], place of each track in the order of the clip ids: breaks ties.
+    recordings
+        int64 [n_tracks], number of the recording that each track is, or is a part of; files of the same
+        samples are one recording.
+    """
+
+    clip_ids: np.ndarray
+    emotions: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    emotion_of_pair: np.ndarray
+    probabilities: np.ndarray
+    mixtures: np.ndarray
+    tie_order: np.ndarray
+    recordings: np.ndarray
+
+    @cached_property
+    def library_shares(self) -> np.ndarray:
+        """Share of each theme in the music of its emotion, float64 [n_pairs]; sums to 1 in each emotion."""
+        mass = self.mixtures.sum(axis=0)
+        total, number = (self.sum_by_emotion(values) for values in (mass, np.ones(len(mass))))
+        return np.where(total > 0, mass / np.where(total > 0, total, 1.0), 1.0 / number)
+
+    def sum_by_emotion(self, values: np.ndarray) -> np.ndarray:
+        """Sum over the pairs of each emotion, and give every pair the sum of its own, [n_pairs]."""
+        sums: np.ndarray = np.bincount(self.emotion_of_pair, weights=values)[self.emotion_of_pair]
+        return sums
+
+
+def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> LibraryIndex:
+    """Bring a library into matrix form.
+
+    Parameters
+    ----------
+    library
+        Table of `affetto.recommendation.library.build_library`.
+    theme_mixtures
+        `clip_id, emotion, theme, probability`: P(theme | emotion, track). A track without rows for an emotion
+        has all themes of that emotion alike.
+
+    Returns
+    -------
+    LibraryIndex
+        Rows in the order of `library`; pairs in the order of emotions, then themes.
+    """
+    emotions = emotions_of(library)
+    clip_ids = library["clip_id"].to_numpy(dtype=object)
+    probabilities = library[[f"{PROBABILITY}{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
+    pairs = []
+    for emotion in emotions:
+        themes = set(theme_mixtures.loc[theme_mixtures["emotion"] == emotion, "theme"].astype(str))
+        pairs += [(emotion, theme) for theme in sorted(themes, key=_natural) or [NO_THEME]]
+    emotion_of_pair = np.array([emotions.index(emotion) for emotion, _ in pairs], dtype=np.int64)
+    order = np.empty(len(clip_ids), dtype=np.int64)
+    order[np.argsort(clip_ids.astype(str), kind="stable")] = np.arange(len(clip_ids))
+    conditional = _conditional(clip_ids, pairs, emotion_of_pair, theme_mixtures)
+    return LibraryIndex(
+        clip_ids=clip_ids,
+        emotions=emotions,
+        pairs=tuple(pairs),
+        emotion_of_pair=emotion_of_pair,
+        probabilities=probabilities,
+        mixtures=probabilities[:, emotion_of_pair] * conditional,
+        tie_order=order,
+        recordings=_recordings(library),
+    )
+
+
+def _natural(theme: str) -> list[tuple[bool, int, str]]:
+    """Sort calm/2 before calm/10, and numbers before names."""
+    parts = re.split(r"([0-9]+)", theme)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _conditional(
+    clip_ids: np.ndarray,
+    pairs: list[tuple[str, str]],
+    emotion_of_pair: np.ndarray,
+    mixtures: pd.DataFrame,
+) -> np.ndarray:
+    """Return P(theme | emotion, track), float64 [n_tracks, n_pairs]; sums to 1 in each emotion."""
+    keys = pd.MultiIndex.from_arrays([mixtures["emotion"], mixtures["theme"].astype(str)])
+    columns = pd.MultiIndex.from_tuples(pairs).get_indexer(keys)
+    rows = pd.Index(clip_ids).get_indexer(pd.Index(mixtures["clip_id"]))
+    known = (rows >= 0) & (columns >= 0)
+    given = np.zeros((len(clip_ids), len(pairs)))
+    np.add.at(given, (rows[known], columns[known]), mixtures["probability"].to_numpy(dtype=np.float64)[known])
+    for emotion in np.unique(emotion_of_pair):
+        own = emotion_of_pair == emotion
+        total = given[:, own].sum(axis=1, keepdims=True)
+        given[:, own] = np.where(total > 0, given[:, own] / np.where(total > 0, total, 1.0), 1.0 / own.sum())
+    return given
+
+
+def _recordings(library: pd.DataFrame) -> np.ndarray:
+    """Return which recording each track is of: a file, its parts and files of the same samples are one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    files = library.groupby(["root", "path"], sort=False).ngroup().to_numpy()
+    if "content_hash" not in library:
+        return files
+    contents = library["content_hash"].fillna(library["clip_id"])
+    places = files.max(initial=-1) + 1 + pd.factorize(contents)[0]
+    size = places.max(initial=-1) + 1
+    links = coo_array((np.ones(len(files)), (files, places)), shape=(size, size))
+    _, component = connected_components(links, directed=False)
+    return np.asarray(pd.factorize(component[files])[0])
+
+
+class Ranking(NamedTuple):
     """The tracks of a playlist, first to last.
 
     Attributes
@@ -26,14 +159,40 @@ class Ranking:
     places
         int64 [n], place of each of them by score alone, from 1; differs from its place here through
         diversity.
-    all_scores
-        float64 [n_tracks].
     """
 
     tracks: np.ndarray
     scores: np.ndarray
     places: np.ndarray
-    all_scores: np.ndarray
+
+
+def rank_tracks(
+    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
+) -> Ranking:
+    """Choose the tracks of a playlist.
+
+    Parameters
+    ----------
+    index
+        The library.
+    wanted
+        float [n_emotions], P(emotion wanted), in the order of `index.emotions`.
+    parameters
+        `top`, `pool` and `diversity` are read.
+    weights
+        float [n_pairs] of `theme_weights`.
+
+    Returns
+    -------
+    Ranking
+        `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
+    """
+    scores = score_tracks(index, wanted, weights)
+    best = best_parts(scores, index)
+    pool = best[best_tracks(scores[best], index.tie_order[best], max(parameters.pool, parameters.top))]
+    taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
+    tracks = pool[taken]
+    return Ranking(tracks, scores[tracks], taken + 1)
 
 
 def theme_weights(
@@ -43,7 +202,7 @@ def theme_weights(
     preferred: np.ndarray | None = None,
     preference: float = 0.8,
 ) -> np.ndarray:
-    """Say how much each theme counts inside its emotion.
+    """Say how much each theme counts inside its emotion, float64 [n_pairs].
 
     Let `L(t | m)` be the share of theme t in the library's music of emotion m. The wanted shares `q(t | m)`
     are `L` itself (`library`: typical music first) or even (`uniform`). In an emotion with preferred themes
@@ -61,83 +220,43 @@ def theme_weights(
         bool [n_pairs], the themes to favour; None for none.
     preference
         Part of the weight for preferred themes, 0 … 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_pairs].
     """
-    groups = index.emotion_of_pair
     shares = index.library_shares
-    counts = np.bincount(groups, minlength=len(index.emotions))
-    wanted = shares if weighting == "library" else 1.0 / counts[groups]
+    wanted = shares if weighting == "library" else 1.0 / index.sum_by_emotion(np.ones(len(shares)))
     if preferred is not None and preferred.any():
-        wanted = _favour(wanted, preferred, groups, preference)
-    agreement = np.bincount(groups, weights=shares * wanted, minlength=len(index.emotions))[groups]
+        onto = np.where(preferred, wanted, 0.0)
+        total, number = index.sum_by_emotion(onto), index.sum_by_emotion(preferred)
+        even = preferred / np.where(number > 0, number, 1.0)
+        focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
+        wanted = np.where(number > 0, (1.0 - preference) * wanted + preference * focus, wanted)
+    agreement = index.sum_by_emotion(shares * wanted)
     return np.where(agreement > 0, wanted / np.where(agreement > 0, agreement, 1.0), 1.0)
 
 
 def score_tracks(index: LibraryIndex, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`.
+    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, float64 [n_tracks].
 
-    Parameters
-    ----------
-    index
-        The library.
-    wanted
-        float [n_emotions], P(emotion wanted).
-    weights
-        float [n_pairs] of `theme_weights`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_tracks], rounded to 12 decimals so that equal tracks tie whatever the order of summation.
+    Scores are rounded to 12 decimals so that equal tracks tie whatever the order of summation.
     """
     scores: np.ndarray = index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights)
     return np.round(scores, _DECIMALS)
 
 
 def best_tracks(scores: np.ndarray, tie_order: np.ndarray, n: int) -> np.ndarray:
-    """Return the n best tracks, best first; ties go by `tie_order`.
-
-    Parameters
-    ----------
-    scores
-        float [n_tracks].
-    tie_order
-        int [n_tracks], all different.
-    n
-        Number of tracks; fewer come back from a smaller library.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 [min(n, n_tracks)].
-    """
+    """Return the rows of the n best tracks, best first; ties go by `tie_order`, [n_tracks], all different."""
+    pool = np.arange(len(scores))
     if n < len(scores):
         last = np.partition(scores, len(scores) - n)[len(scores) - n]
-        above = np.flatnonzero(scores > last)
-        level = np.flatnonzero(scores == last)
+        above, level = np.flatnonzero(scores > last), np.flatnonzero(scores == last)
         missing = n - len(above)
         level = level[np.argpartition(tie_order[level], missing - 1)[:missing]]
         pool = np.concatenate([above, level])
-    else:
-        pool = np.arange(len(scores))
     order: np.ndarray = pool[np.lexsort((tie_order[pool], -scores[pool]))]
     return order
 
 
 def best_parts(scores: np.ndarray, index: LibraryIndex) -> np.ndarray:
-    """Return the best track of each recording, int64 [n_recordings]; ties go to the earlier clip id.
-
-    Parameters
-    ----------
-    scores
-        float [n_tracks].
-    index
-        The library.
-    """
+    """Return the row of the best track of each recording; ties go to the earlier clip id."""
     best = np.full(index.recordings.max(initial=-1) + 1, -np.inf)
     if len(best) == len(scores):
         return np.arange(len(scores))
@@ -188,39 +307,10 @@ def diversify(scores: np.ndarray, mixtures: np.ndarray, n: int, *, diversity: fl
     return taken
 
 
-def rank_tracks(
-    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
-) -> Ranking:
-    """Choose the tracks of a playlist.
-
-    Parameters
-    ----------
-    index
-        The library.
-    wanted
-        float [n_emotions], P(emotion wanted), in the order of `index.emotions`.
-    parameters
-        `top`, `pool` and `diversity` are read.
-    weights
-        float [n_pairs] of `theme_weights`.
-
-    Returns
-    -------
-    Ranking
-        `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
-    """
-    scores = score_tracks(index, wanted, weights)
-    best = best_parts(scores, index)
-    pool = best[best_tracks(scores[best], index.tie_order[best], max(parameters.pool, parameters.top))]
-    taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
-    tracks = pool[taken]
-    return Ranking(tracks, scores[tracks], taken + 1, scores)
-
-
 def find_themes(
     index: LibraryIndex, names: dict[tuple[str, str], str], preferred: tuple[str, ...]
 ) -> np.ndarray:
-    """Find the themes that a user named.
+    """Find the themes that a user named, bool [n_pairs].
 
     Parameters
     ----------
@@ -231,37 +321,21 @@ def find_themes(
     preferred
         Readable names, themes as the library numbers them, or `<emotion>/<theme>`; case does not matter.
 
-    Returns
-    -------
-    numpy.ndarray
-        bool [n_pairs].
-
     Raises
     ------
     AffettoError
         When no theme of the library has such a name.
     """
     chosen = np.zeros(len(index.pairs), dtype=bool)
-    labels = [
-        {t.casefold(), f"{e}/{t}".casefold(), names.get((e, t), f"{e}/{t}").casefold()}
-        for e, t in index.pairs
-    ]
     for wanted in preferred:
-        hits = np.array([wanted.casefold() in label for label in labels])
-        if not hits.any():
+        hits = []
+        for emotion, theme in index.pairs:
+            labels = {theme, f"{emotion}/{theme}", names.get((emotion, theme), theme)}
+            hits.append(wanted.casefold() in {label.casefold() for label in labels})
+        if not any(hits):
             known = ", ".join(sorted(t if "/" in t else f"{e}/{t}" for e, t in index.pairs if t))
             raise AffettoError(
                 f"recommend.preferred_themes names {wanted!r}, which the library does not have: {known}."
             )
-        chosen |= hits
+        chosen |= np.array(hits)
     return chosen
-
-
-def _favour(wanted: np.ndarray, preferred: np.ndarray, groups: np.ndarray, preference: float) -> np.ndarray:
-    """Move the part `preference` of each emotion's weight onto its preferred themes."""
-    onto = np.where(preferred, wanted, 0.0)
-    total = np.bincount(groups, weights=onto)[groups]
-    counts = np.bincount(groups, weights=preferred)[groups]
-    even = preferred / np.where(counts > 0, counts, 1.0)
-    focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
-    return np.where(counts > 0, (1.0 - preference) * wanted + preference * focus, wanted)

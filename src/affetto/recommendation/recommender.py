@@ -1,4 +1,4 @@
-"""From the emotion probabilities of a voice to a playlist."""
+"""From the emotion probabilities of a voice to a playlist, and to the reasons of its tracks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
-from affetto.recommendation.heard import EmotionProbability, round_probability, sort_emotions
-from affetto.recommendation.index import NO_THEME, index_library
 from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist, Track
-from affetto.recommendation.ranking import Ranking, find_themes, rank_tracks, theme_weights
-from affetto.recommendation.reasons import Evidence, give_reasons
+from affetto.recommendation.ranking import (
+    NO_THEME,
+    Ranking,
+    find_themes,
+    index_library,
+    rank_tracks,
+    theme_weights,
+)
+from affetto.recommendation.voice import (
+    EmotionProbability,
+    clock,
+    percent,
+    round_probability,
+    sort_emotions,
+)
 from affetto.storage import as_path, as_text
 
 
@@ -94,20 +105,20 @@ class Recommender:
             When the library knows none of the wanted emotions.
         """
         wanted = wanted_emotions(voice_probabilities, self.bridge)
-        ranking = rank_tracks(self.index, self._in_library(wanted), self.parameters, self._weights)
-        heard = sort_emotions(self.voice_classes, voice_probabilities)
+        in_library = self._in_library(wanted)
+        ranking = rank_tracks(self.index, in_library, self.parameters, self._weights)
+        told = sort_emotions(self.voice_classes, voice_probabilities)
         return Playlist(
             name=name,
             recording=recording,
             status="ok",
-            emotion=heard[0].emotion,
-            voice_emotions=heard,
-            unsure=heard[0].probability < self.parameters.unsure_below,
+            emotion=told[0].emotion,
+            voice_emotions=told,
+            unsure=told[0].probability < self.parameters.unsure_below,
             bridge=self.parameters.bridge,
             music_emotions=sort_emotions(self.music_classes, wanted),
             tracks=tuple(
-                self._track(place, ranking, self._in_library(wanted), heard[0])
-                for place in range(len(ranking.tracks))
+                self._track(place, ranking, in_library, told[0]) for place in range(len(ranking.tracks))
             ),
         )
 
@@ -123,36 +134,37 @@ class Recommender:
             )
         return known
 
-    def _track(self, place: int, ranking: Ranking, wanted: np.ndarray, heard: EmotionProbability) -> Track:
+    def _track(self, place: int, ranking: Ranking, wanted: np.ndarray, told: EmotionProbability) -> Track:
         row = int(ranking.tracks[place])
         track = self._library.iloc[row]
-        terms = wanted * self.index.probabilities[row]
+        own = self.index.probabilities[row]
+        terms = wanted * own
         answers = int(np.argmax(terms))
+        emotion = self.index.emotions[answers]
         theme, probability, share = self._theme(row, answers)
-        theme_name = (
-            None
-            if theme is None
-            else self._names.get((self.index.emotions[answers], theme), f"theme {theme}")
-        )
-        evidence = Evidence(
-            voice_emotion=heard.emotion,
-            voice_probability=heard.probability,
-            bridge=self.parameters.bridge,
-            answers=self.index.emotions[answers],
-            wanted_probability=float(wanted[answers]),
-            track_probability=float(self.index.probabilities[row, answers]),
-            better_than=float(
-                np.mean(self.index.probabilities[:, answers] < self.index.probabilities[row, answers])
-            ),
-            theme_name=theme_name,
-            theme_probability=probability,
-            theme_share=share,
-            start_s=float(track["highlight_start_s"]),
-            end_s=float(track["highlight_end_s"]),
-            attention=None if pd.isna(track["highlight_attention"]) else float(track["highlight_attention"]),
-            rank=place + 1,
-            place=int(ranking.places[place]),
-        )
+        name = None if theme is None else self._names.get((emotion, theme), f"theme {theme}")
+        start_s, end_s = float(track["highlight_start_s"]), float(track["highlight_end_s"])
+        better_than = float(np.mean(self.index.probabilities[:, answers] < own[answers]))
+        reasons = [
+            f"The voice sounds most like {told.emotion} ({percent(told.probability)}), "
+            f"and the bridge {self.parameters.bridge!r} wants {emotion} music "
+            f"with {percent(float(wanted[answers]))}.",
+            f"This track is {emotion} with a probability of {percent(float(own[answers]))}, "
+            f"more than {percent(better_than)} of the library.",
+        ]
+        if theme is not None:
+            reasons.append(
+                f"Its theme is {name!r} ({percent(probability)}), which makes up "
+                f"{percent(share)} of the {emotion} music."
+            )
+        if pd.notna(track["highlight_attention"]):
+            reasons.append(
+                f"It starts at its highlight, {clock(start_s)} to {clock(end_s)}, where "
+                f"{percent(float(track['highlight_attention']))} of the emotion model's attention lies."
+            )
+        by_score = int(ranking.places[place])
+        if by_score > place + 1:
+            reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
         return Track(
             rank=place + 1,
             clip_id=str(track["clip_id"]),
@@ -164,14 +176,14 @@ class Recommender:
             score=float(ranking.scores[place]),
             match=round_probability(terms.sum()),
             emotion=str(track["emotion"]),
-            emotions=sort_emotions(self.index.emotions, self.index.probabilities[row]),
-            answers=evidence.answers,
+            emotions=sort_emotions(self.index.emotions, own),
+            answers=emotion,
             theme=theme,
-            theme_name=theme_name,
+            theme_name=name,
             theme_probability=probability,
-            highlight_start_s=evidence.start_s,
-            highlight_end_s=evidence.end_s,
-            reasons=give_reasons(evidence),
+            highlight_start_s=start_s,
+            highlight_end_s=end_s,
+            reasons=tuple(reasons),
         )
 
     def _theme(self, row: int, emotion: int) -> tuple[str | None, float | None, float | None]:

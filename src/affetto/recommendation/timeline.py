@@ -1,41 +1,61 @@
-"""The emotion of a recording over time: a table of all its steps, and its summary in stretches."""
+"""The emotion of a recording over time: smoothed, pooled, in stretches, and as a picture."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from affetto.recommendation.heard import HeardBy, HeardVoice, Span, Timeline, round_probability, sort_emotions
+from affetto.evaluation.palette import FAINT, INK, PALETTE, canvas, tidy
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.pooling import pool_posteriors, smooth_posteriors
-from affetto.recommendation.steps import Step
+from affetto.recommendation.voice import (
+    PROBABILITY,
+    LearntFrom,
+    Span,
+    Timeline,
+    VoiceEmotion,
+    clock,
+    emotions_of,
+    percent,
+    round_probability,
+    sort_emotions,
+)
+from affetto.recommendation.windows import Window
 
-PROBABILITY = "p_"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _DIGITS = 6
+_SMALLEST = 1e-6
+_WIDTH_IN, _HEIGHT_IN = 10.0, 3.2
+_MINUTE_S = 60.0
+_HATCHES = ("", "//", "..")
 
 
 def timeline_table(
     name: str,
-    steps: Sequence[Step],
+    windows: Sequence[Window],
     posteriors: np.ndarray,
     novelty: np.ndarray,
     classes: Sequence[str],
     parameters: RecommendParameters,
 ) -> pd.DataFrame:
-    """Put together the steps of a recording.
+    """Put together the timeline of a recording: a row a window.
 
     Parameters
     ----------
     name
         Name of the recording.
-    steps
-        Its steps.
+    windows
+        Its windows.
     posteriors
-        float [n_steps, n_classes] as the model gave them; NaN in steps that were not heard.
+        float [n_windows, n_classes] as the model gave them; NaN where there is too little speech.
     novelty
-        float [n_steps] as the model gave it; NaN where it gave none.
+        float [n_windows] as the model gave it; NaN where it gave none.
     classes
         Emotions of the columns.
     parameters
@@ -44,24 +64,24 @@ def timeline_table(
     Returns
     -------
     pandas.DataFrame
-        A row a step: `name, start_s, end_s, speech_s, emotion, unsure, novelty` and `p_<emotion>`, the
-        smoothed posteriors; `emotion`, `unsure` and `p_` are missing where the step was not heard.
+        `name, start_s, end_s, speech_s, emotion, unsure, novelty` and `p_<emotion>`, the smoothed posteriors;
+        `emotion`, `unsure` and `p_` are missing where there is too little speech.
     """
-    spoken = np.array([step.speech_s for step in steps])
+    spoken = np.array([window.speech_s for window in windows])
     distance = parameters.timeline.smoothing_s / parameters.timeline.hop_s
     smoothed = smooth_posteriors(posteriors, spoken, steps=distance)
-    heard = ~np.isnan(smoothed).any(axis=1)
-    best = np.where(heard, np.argmax(np.nan_to_num(smoothed), axis=1), 0)
-    emotions = [classes[i] if known else None for i, known in zip(best, heard, strict=True)]
+    spoke = ~np.isnan(smoothed).any(axis=1)
+    best = np.where(spoke, np.argmax(np.nan_to_num(smoothed), axis=1), 0)
+    emotions = [classes[i] if known else None for i, known in zip(best, spoke, strict=True)]
     unsure = smoothed.max(axis=1) < parameters.unsure_below
     return pd.DataFrame(
         {
             "name": name,
-            "start_s": [round(step.start_s, 3) for step in steps],
-            "end_s": [round(step.end_s, 3) for step in steps],
+            "start_s": [round(window.start_s, 3) for window in windows],
+            "end_s": [round(window.end_s, 3) for window in windows],
             "speech_s": spoken.round(3),
             "emotion": pd.Series(emotions, dtype="str"),
-            "unsure": pd.Series(unsure, dtype="boolean").where(heard),
+            "unsure": pd.Series(unsure, dtype="boolean").where(spoke),
             "novelty": np.asarray(novelty, dtype=np.float64).round(_DIGITS),
             **{f"{PROBABILITY}{label}": smoothed[:, i].round(_DIGITS) for i, label in enumerate(classes)},
         }
@@ -73,15 +93,15 @@ def summarise_timeline(
     recording: str,
     parameters: RecommendParameters,
     *,
-    heard_by: HeardBy | None = None,
+    heard_by: LearntFrom | None = None,
     enrolled: int = 0,
-) -> HeardVoice:
-    """Say what was heard in a recording as a whole.
+) -> VoiceEmotion:
+    """Return the emotion of a recording as a whole.
 
     Parameters
     ----------
     table
-        Table of its steps, of `timeline_table`.
+        What `timeline_table` made.
     recording
         The file.
     parameters
@@ -93,13 +113,16 @@ def summarise_timeline(
 
     Returns
     -------
-    HeardVoice
-        Status `ok`; its emotions are the mean of the steps, each weighted by its speech.
+    VoiceEmotion
+        Status `ok`; its emotions are the mean of the rows, each weighted by its speech.
     """
-    classes = emotions_of(table)
-    emotions = sort_emotions(classes, pool_posteriors(_posteriors(table), table["speech_s"].to_numpy()))
-    novelty = _pool_novelty(table)
-    return HeardVoice(
+    pooled = _pool(table)
+    emotions = sort_emotions(emotions_of(table), pooled)
+    novelty, told = None, table[table["novelty"].notna()]
+    if len(told):
+        weights = told["speech_s"].to_numpy() + np.finfo(np.float64).tiny
+        novelty = round(float(np.average(told["novelty"].to_numpy(), weights=weights)), _DIGITS)
+    return VoiceEmotion(
         name=str(table["name"].iloc[0]),
         recording=recording,
         status="ok",
@@ -112,47 +135,173 @@ def summarise_timeline(
         novel=novelty is not None and novelty > parameters.novel_above,
         heard_by=heard_by,
         enrolled=enrolled,
-        timeline=None if len(table) == 1 else _timeline(table, parameters),
+        timeline=None if len(table) == 1 else _stretches(table, parameters),
     )
 
 
-def _pool_novelty(table: pd.DataFrame) -> float | None:
-    """Return the mean of the steps, each weighted by its speech; None where the model does not tell."""
-    told = table[table["novelty"].notna()]
-    if told.empty:
-        return None
-    weights = told["speech_s"].to_numpy() + np.finfo(np.float64).tiny
-    return round(float(np.average(told["novelty"].to_numpy(), weights=weights)), _DIGITS)
-
-
-def emotions_of(table: pd.DataFrame) -> list[str]:
-    """Return the emotions that a timeline has columns for."""
-    return [name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)]
-
-
-def _timeline(table: pd.DataFrame, parameters: RecommendParameters) -> Timeline:
+def _stretches(table: pd.DataFrame, parameters: RecommendParameters) -> Timeline:
+    """Join rows that follow each other with the same likeliest emotion."""
     emotion = table["emotion"].fillna("")
     runs = (emotion != emotion.shift()).cumsum()
-    spans = tuple(_span(rows, parameters.unsure_below) for _, rows in table.groupby(runs, sort=True))
-    return Timeline(hop_s=parameters.timeline.hop_s, window_s=parameters.timeline.window_s, spans=spans)
+    spans = []
+    for _, rows in table.groupby(runs, sort=True):
+        name, probability = emotion.loc[rows.index[0]] or None, None
+        if name is not None:
+            probability = round_probability(_pool(rows)[emotions_of(rows).index(name)])
+        span = Span(
+            start_s=float(rows["start_s"].iloc[0]),
+            end_s=float(rows["end_s"].iloc[-1]),
+            speech_s=round(float(rows["speech_s"].sum()), 3),
+            emotion=name,
+            probability=probability,
+            unsure=probability is not None and probability < parameters.unsure_below,
+        )
+        spans.append(span)
+    own = parameters.timeline
+    return Timeline(hop_s=own.hop_s, window_s=own.window_s, spans=tuple(spans))
 
 
-def _span(rows: pd.DataFrame, unsure_below: float) -> Span:
-    emotion = None if pd.isna(rows["emotion"].iloc[0]) else str(rows["emotion"].iloc[0])
-    probability = None
-    if emotion is not None:
-        pooled = pool_posteriors(_posteriors(rows), rows["speech_s"].to_numpy())
-        probability = round_probability(pooled[emotions_of(rows).index(emotion)])
-    return Span(
-        start_s=float(rows["start_s"].iloc[0]),
-        end_s=float(rows["end_s"].iloc[-1]),
-        speech_s=round(float(rows["speech_s"].sum()), 3),
-        emotion=emotion,
-        probability=probability,
-        unsure=probability is not None and probability < unsure_below,
-    )
-
-
-def _posteriors(table: pd.DataFrame) -> np.ndarray:
+def _pool(table: pd.DataFrame) -> np.ndarray:
     columns = [f"{PROBABILITY}{emotion}" for emotion in emotions_of(table)]
-    return table[columns].to_numpy(dtype=np.float64)
+    return pool_posteriors(table[columns].to_numpy(dtype=np.float64), table["speech_s"].to_numpy())
+
+
+def smooth_posteriors(posteriors: np.ndarray, speech_s: np.ndarray, *, steps: float) -> np.ndarray:
+    """Smooth posteriors over time by a logarithmic opinion pool of neighbouring steps.
+
+    The logarithm of a smoothed posterior is, up to a constant, the mean of the logarithms of all steps, each
+    weighted by its amount of speech and by ``exp(-distance / steps)``: log q_k(c) = Σ_j w_kj log p_j(c) /
+    Σ_j w_kj + const, w_kj = s_j exp(-|k - j| / steps). An emotion that one window finds and its neighbours
+    deny fades; one that they all find stays. (Logarithmic pooling: Genest and Zidek, Statistical Science
+    1986. The weights are those of exponential smoothing run forward and backward, in time linear in steps.)
+
+    Parameters
+    ----------
+    posteriors
+        float [n_steps, n_classes]; rows sum to 1, NaN in steps without speech, and so is what is returned.
+    speech_s
+        float [n_steps], speech of each step, s.
+    steps
+        Distance at which the weight has fallen to 1/e, steps; 0 changes nothing.
+    """
+    known = ~np.isnan(posteriors).any(axis=1)
+    if steps <= 0 or known.sum() <= 1:
+        return np.array(posteriors, dtype=np.float64)
+    weight = np.where(known, speech_s, 0.0)[:, None]
+    logarithm = np.log(np.maximum(np.where(known[:, None], posteriors, 1.0), _SMALLEST))
+    pooled = _spread(weight * logarithm, steps)[known] / _spread(weight, steps)[known]
+    likelihood = np.exp(pooled - pooled.max(axis=1, keepdims=True))
+    smoothed = np.full(np.shape(posteriors), np.nan)
+    smoothed[known] = likelihood / likelihood.sum(axis=1, keepdims=True)
+    return smoothed
+
+
+def pool_posteriors(posteriors: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
+    """Pool the steps of a recording: the arithmetic mean, each step weighted by its amount of speech.
+
+    The mean is the probability of the emotion at a moment of speech drawn by chance. Unlike a product of the
+    steps it does not turn many unsure steps into one sure answer, and half an hour of silence weighs nothing.
+
+    Parameters
+    ----------
+    posteriors
+        float [n_steps, n_classes]; NaN in steps without speech, which weigh nothing. All such give NaN.
+    speech_s
+        float [n_steps], speech of each step, s; above 0 where there are posteriors.
+    """
+    known = ~np.isnan(posteriors).any(axis=1)
+    if not known.any():
+        return np.full(np.shape(posteriors)[1], np.nan)
+    weights = np.asarray(speech_s, dtype=np.float64)[known]
+    if not weights.sum() > 0:
+        weights = np.ones(int(known.sum()))
+    pooled = weights @ np.asarray(posteriors, dtype=np.float64)[known] / weights.sum()
+    normalised: np.ndarray = pooled / pooled.sum()
+    return normalised
+
+
+def _spread(values: np.ndarray, steps: float) -> np.ndarray:
+    """Sum over all steps with weights exp(-distance / steps), [n_steps, n]."""
+    from scipy.signal import lfilter
+
+    decay = np.exp(-1.0 / steps)
+    forward = lfilter([1.0], [1.0, -decay], values, axis=0)
+    backward = lfilter([1.0], [1.0, -decay], values[::-1], axis=0)[::-1]
+    total: np.ndarray = forward + backward - values
+    return total
+
+
+def draw_timeline(table: pd.DataFrame, voice: VoiceEmotion, *, unsure_below: float) -> bytes:
+    """Draw the posteriors of a recording over time beside its summary.
+
+    Parameters
+    ----------
+    table, voice
+        What `timeline_table` and `summarise_timeline` made.
+    unsure_below
+        Drawn as a line across the summary: no bar that reaches it means unsure.
+
+    Returns
+    -------
+    bytes
+        A PNG file; the same for the same values.
+    """
+    figure = canvas(_WIDTH_IN, _HEIGHT_IN)
+    over_time, summary = figure.subplots(1, 2, width_ratios=(4, 1))
+    emotions = emotions_of(table)
+    _draw_steps(over_time, table, emotions)
+    _draw_summary(summary, voice, emotions, unsure_below)
+    unsure = ", unsure" if voice.unsure else ""
+    figure.suptitle(
+        f"{voice.name}: {voice.emotion} {percent(voice.emotions[0].probability)}{unsure} "
+        f"({voice.speech_s:.1f} s of speech)",
+        fontsize=10,
+        color=INK,
+        parse_math=False,
+    )
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        # The name stands beside the picture, too: a letter that the font lacks is no news to the user.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(target, format="png", metadata={"Software": None})
+    return target.getvalue()
+
+
+def _draw_steps(axes: Axes, table: pd.DataFrame, emotions: Sequence[str]) -> None:
+    left, right = table["start_s"].to_numpy(), table["end_s"].to_numpy()
+    height = table[[f"{PROBABILITY}{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
+    edges, bottom = np.append(left, right[-1]), np.zeros(len(table))
+    for number in range(len(emotions)):
+        top = bottom + height[:, number]
+        # Stairs leave out steps that are not a number: a gap where nobody speaks.
+        axes.stairs(top, edges, baseline=np.nan_to_num(bottom), fill=True, **_look(number))
+        bottom = top
+    axes.set(xlim=(0.0, max(float(right[-1]), 1e-3)), ylim=(0.0, 1.0))
+    axes.set_facecolor("#F4F4F4")
+    if right[-1] > _MINUTE_S:
+        axes.xaxis.set_major_formatter(lambda value, _: clock(value))
+    axes.set_xlabel("time (m:ss)" if right[-1] > _MINUTE_S else "time (s)", fontsize=8)
+    axes.set_ylabel("probability", fontsize=8)
+    tidy(axes)
+
+
+def _draw_summary(axes: Axes, voice: VoiceEmotion, emotions: Sequence[str], unsure_below: float) -> None:
+    of = {entry.emotion: entry.probability for entry in voice.emotions}
+    for number, emotion in enumerate(emotions):
+        axes.barh(number, of[emotion], **_look(number))
+    axes.axvline(unsure_below, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_yticks(range(len(emotions)), labels=list(emotions))
+    axes.set(xlim=(0.0, 1.0))
+    axes.set_xlabel("of all speech", fontsize=8)
+    axes.invert_yaxis()
+    tidy(axes)
+
+
+def _look(number: int) -> dict[str, Any]:
+    """Return colour and hatch of an emotion: there are more emotions than colours that can be told apart."""
+    hatch = _HATCHES[number // len(PALETTE) % len(_HATCHES)]
+    return {
+        "facecolor": PALETTE[number % len(PALETTE)],
+        "hatch": hatch,
+        "edgecolor": FAINT if hatch else "none",
+    }

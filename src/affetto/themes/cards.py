@@ -34,7 +34,7 @@ def build_cards(
     model
         The themes.
     themes
-        Themes of clips (see `tables.themes_table`).
+        Themes of clips (see `model.themes_table`).
     clips
         Clip table; `tags`, `group`, `title` and `duration_s` are read where they are.
     measures
@@ -55,7 +55,9 @@ def build_cards(
         and `emotion`, the means in the measure's own unit), `tags` (`tag, clips, lift, p`), `words`,
         `neighbours` (`theme, name, distance`, see `nearest_themes`), `note`.
     """
-    tagged = _tags_and_groups(clips)
+    known = clips.reindex(columns=["clip_id", "tags", "group"])
+    groups = known["group"].fillna(known["clip_id"]).astype(str)  # a clip without a group is one of its own
+    tagged = known.assign(tags=known["tags"].map(as_tags), group=groups).set_index("clip_id")
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
         inside = themes[themes["emotion"] == emotion]
@@ -73,20 +75,12 @@ def build_cards(
             cards.append(card)
     names = {card["theme"]: card["name"] for card in cards}
     shown = {exemplar["clip_id"] for card in cards for exemplar in card["exemplars"]}
-    known = _titles_and_highlights(clips[clips["clip_id"].isin(shown)], attention, parameters.highlight_s)
+    details = _titles_and_highlights(clips[clips["clip_id"].isin(shown)], attention, parameters.highlight_s)
     for card in cards:
-        card["exemplars"] = [{**exemplar, **known[exemplar["clip_id"]]} for exemplar in card["exemplars"]]
+        card["exemplars"] = [{**exemplar, **details[exemplar["clip_id"]]} for exemplar in card["exemplars"]]
         near = nearest_themes(model, card["theme"], parameters.neighbours)
         card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
-
-
-def _tags_and_groups(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return `tags` (list) and `group` by clip; a clip without a group is one of its own."""
-    known = clips.reindex(columns=["clip_id", "tags", "group"])
-    return known.assign(
-        tags=known["tags"].map(as_tags), group=known["group"].fillna(known["clip_id"]).astype(str)
-    ).set_index("clip_id")
 
 
 def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str, Any]]:
@@ -136,12 +130,6 @@ def as_tags(value: object) -> list[str]:
     if isinstance(value, list | tuple | np.ndarray):
         return [str(tag) for tag in value]
     return []
-
-
-def standardised(measures: pd.DataFrame) -> pd.DataFrame:
-    """Subtract each column's mean and divide by its standard deviation (population)."""
-    spread = measures.std(ddof=0)
-    return (measures - measures.mean()) / spread.where(spread > 0, 1.0)
 
 
 def characteristic_words(
@@ -210,7 +198,9 @@ def _card(
 ) -> dict[str, Any]:
     best = members.sort_values(["confidence", "clip_id"], ascending=[False, True]).head(parameters.exemplars)
     mine = measured.loc[members["clip_id"]].mean().dropna() if len(members) else pd.Series(dtype=float)
-    difference = standardised(measured).loc[members["clip_id"]].mean().reindex(mine.index)
+    spread = measured.std(ddof=0)
+    standardised = (measured - measured.mean()) / spread.where(spread > 0, 1.0)
+    difference = standardised.loc[members["clip_id"]].mean().reindex(mine.index)
     return {
         "theme": theme,
         "emotion": theme.rsplit("/", 1)[0],

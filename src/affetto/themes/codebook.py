@@ -1,28 +1,25 @@
-"""Codebooks: standardised frames, k-means, and the nearest words of a frame."""
+"""Codebooks: k-means over the frames of clips, a vocabulary of audio words for every descriptor."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from affetto.errors import AffettoError
-from affetto.themes.frames import descriptor_frames, resolve_descriptors, sample_frames
-from affetto.themes.parameters import CodebookParameters
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-CHUNK = 8192
 SEEDING_FRAMES_PER_WORD = 20
-SETTLED = 0.001
 
 
-@dataclass(frozen=True, eq=False)
-class Vocabulary:
+class Vocabulary(NamedTuple):
     """The words of one descriptor.
 
     Attributes
@@ -39,10 +36,6 @@ class Vocabulary:
     mean: np.ndarray
     scale: np.ndarray
     words: np.ndarray
-
-    def assign(self, frames: np.ndarray, *, nearest: int) -> np.ndarray:
-        """Return the nearest words of every frame, int64 [n_frames, nearest], nearest first."""
-        return nearest_words((frames - self.mean) / self.scale, self.words, nearest=nearest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +57,6 @@ class Codebook:
     parameters: CodebookParameters
 
     @property
-    def n_words(self) -> int:
-        """Number of words of all descriptors."""
-        return sum(len(vocabulary.words) for vocabulary in self.vocabularies.values())
-
-    @property
     def word_names(self) -> list[str]:
         """Names `descriptor/number` of all words."""
         return [
@@ -78,26 +66,35 @@ class Codebook:
         ]
 
     @property
-    def blocks(self) -> list[slice]:
+    def slices(self) -> list[slice]:
         """Where each descriptor's words lie."""
         ends = np.cumsum([0, *(len(vocabulary.words) for vocabulary in self.vocabularies.values())])
         return [slice(int(start), int(end)) for start, end in pairwise(ends)]
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that the vocabularies read."""
+        return tuple(dict.fromkeys(self.parameters.descriptors[name].feature for name in self.vocabularies))
+
+    def frames(self, name: str, clip: np.ndarray) -> np.ndarray:
+        """Return a clip's frames as a descriptor sees them, standardised like its words."""
+        vocabulary = self.vocabularies[name]
+        frames = descriptor_frames(clip, vocabulary.columns, self.parameters.descriptors[name])
+        standardised: np.ndarray = (frames - vocabulary.mean) / vocabulary.scale
+        return standardised
+
     def count(self, clip: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Count the words of one clip.
+        """Count the words of one clip, int64 [n_words], in its frames by feature, [n_frames, n_dimensions].
 
-        Parameters
-        ----------
-        clip
-            Frames as extracted, by feature, each [n_frames, n_dimensions].
-
-        Returns
-        -------
-        np.ndarray
-            int64 [n_words]; each descriptor's counts sum to its frames × assignments, to 0 for a clip without
-            frames.
+        Each descriptor's counts sum to its frames × assignments, to 0 for a clip without frames.
         """
-        return np.concatenate([self._count(clip, name) for name in self.vocabularies])
+        counts = []
+        for name, vocabulary in self.vocabularies.items():
+            descriptor = self.parameters.descriptors[name]
+            frames = self.frames(name, clip[descriptor.feature])
+            found = nearest_words(frames, vocabulary.words, nearest=descriptor.assignments)
+            counts.append(np.bincount(found.ravel(), minlength=len(vocabulary.words)))
+        return np.concatenate(counts)
 
     def check(self, features: FeatureSet) -> None:
         """Make sure that clips have the dimensions that the codebook was learnt on.
@@ -116,23 +113,12 @@ class Codebook:
                     "`kedro run --pipeline=theme` again."
                 )
 
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features that the vocabularies read."""
-        return tuple(dict.fromkeys(self.parameters.descriptors[name].feature for name in self.vocabularies))
-
-    def _count(self, clip: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-        vocabulary, descriptor = self.vocabularies[name], self.parameters.descriptors[name]
-        kept = descriptor_frames(clip[descriptor.feature], vocabulary.columns, descriptor)
-        found = vocabulary.assign(kept, nearest=descriptor.assignments)
-        return np.bincount(found.ravel(), minlength=len(vocabulary.words))
-
     def state(self) -> dict[str, Any]:
         """Return arrays and JSON values from which `from_state` makes an equal codebook."""
         arrays = {
-            f"{name}/{field}": getattr(vocabulary, field)
+            f"{name}/{field}": values
             for name, vocabulary in self.vocabularies.items()
-            for field in ("columns", "mean", "scale", "words")
+            for field, values in vocabulary._asdict().items()
         }
         return {
             **arrays,
@@ -144,13 +130,14 @@ class Codebook:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Codebook:
         """Restore a codebook from its `state`."""
-        vocabularies = {
-            name: Vocabulary(*(state[f"{name}/{field}"] for field in ("columns", "mean", "scale", "words")))
-            for name in state["descriptors"]
-        }
-        parameters = CodebookParameters.model_validate(state["parameters"])
-        dimensions = {name: tuple(known) for name, known in state["dimensions"].items()}
-        return cls(vocabularies, dimensions, parameters)
+        return cls(
+            {
+                name: Vocabulary(*(state[f"{name}/{field}"] for field in Vocabulary._fields))
+                for name in state["descriptors"]
+            },
+            {name: tuple(known) for name, known in state["dimensions"].items()},
+            CodebookParameters.model_validate(state["parameters"]),
+        )
 
 
 def fit_codebook(features: FeatureSet, parameters: CodebookParameters) -> Codebook:
@@ -170,29 +157,108 @@ def fit_codebook(features: FeatureSet, parameters: CodebookParameters) -> Codebo
     """
     dimensions = {name: feature.dimensions for name, feature in features.items()}
     columns = resolve_descriptors(dimensions, parameters.descriptors)
-    sample = sample_frames(features, columns, parameters)
-    if any(len(frames) == 0 for frames in sample.values()):
-        raise AffettoError("The training clips have no frames to learn a codebook from: check the features.")
-    return Codebook(
-        {name: _fit_vocabulary(sample[name], indices, name, parameters) for name, indices in columns.items()},
-        dimensions,
-        parameters,
-    )
+    vocabularies = {}
+    for name, frames in sample_frames(features, columns, parameters).items():
+        if len(frames) == 0:
+            raise AffettoError(
+                "The training clips have no frames to learn a codebook from: check the features."
+            )
+        mean = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = frames.std(axis=0, dtype=np.float64)
+        scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
+        words = learn_words(
+            (frames - mean) / scale,
+            n_words=parameters.descriptors[name].n_words,
+            seeding=parameters.seeding,
+            iterations=parameters.iterations,
+            seed=parameters.seed,
+        )
+        vocabularies[name] = Vocabulary(np.array(columns[name], dtype=np.int64), mean, scale, words)
+    return Codebook(vocabularies, dimensions, parameters)
 
 
-def _fit_vocabulary(
-    chosen: np.ndarray, columns: list[int], name: str, parameters: CodebookParameters
-) -> Vocabulary:
-    mean, scale = chosen.mean(axis=0, dtype=np.float64), chosen.std(axis=0, dtype=np.float64)
-    mean, scale = mean.astype(np.float32), np.where(scale > 0, scale, 1.0).astype(np.float32)
-    words = learn_words(
-        (chosen - mean) / scale,
-        n_words=parameters.descriptors[name].n_words,
-        seeding=parameters.seeding,
-        iterations=parameters.iterations,
-        seed=parameters.seed,
-    )
-    return Vocabulary(np.array(columns, dtype=np.int64), mean, scale, words)
+def matching_dimensions(dimensions: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Return the indices of the dimensions in `wanted`, where a name that ends in `_` is a prefix.
+
+    Examples
+    --------
+    >>> matching_dimensions(["mfcc_0", "mfcc_1", "rms_db"], ["mfcc_", "rms_db"])
+    [0, 1, 2]
+    """
+    prefixes = tuple(name for name in wanted if name.endswith("_"))
+    return [index for index, name in enumerate(dimensions) if name in wanted or name.startswith(prefixes)]
+
+
+def resolve_descriptors(
+    dimensions: Mapping[str, Sequence[str]], descriptors: Mapping[str, DescriptorParameters]
+) -> dict[str, list[int]]:
+    """Find each descriptor's dimensions among those of its feature; descriptors without any are left out.
+
+    Raises
+    ------
+    AffettoError
+        When no descriptor has a dimension in its feature.
+    """
+    found = {
+        name: matching_dimensions(dimensions.get(descriptor.feature, ()), descriptor.dimensions)
+        for name, descriptor in descriptors.items()
+    }
+    if not any(found.values()):
+        raise AffettoError(
+            "None of the codebook's descriptors has a dimension in its feature; there are "
+            + "; ".join(f"{name} with {', '.join(known[:6])} …" for name, known in dimensions.items())
+            + ": correct `theme.codebook.descriptors`."
+        )
+    return {name: indices for name, indices in found.items() if indices}
+
+
+def descriptor_frames(
+    frames: np.ndarray, columns: Sequence[int] | np.ndarray, descriptor: DescriptorParameters
+) -> np.ndarray:
+    """Choose a descriptor's dimensions, subsample frames, join them into texture windows.
+
+    Frames that are not finite are dropped. What is returned is float32 [n_kept, n_columns], or
+    [n_windows, 2 × n_columns] (means, then standard deviations) of texture windows that overlap by half. A
+    clip shorter than a window gives one window.
+    """
+    kept = frames[:: descriptor.frame_step, columns].astype(np.float32, copy=False)
+    kept = kept[np.isfinite(kept).all(axis=1)]
+    return texture_windows(kept, descriptor.texture_frames) if descriptor.texture_frames else kept
+
+
+def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
+    """Summarise windows of `length` frames by mean and standard deviation (Tzanetakis & Cook, 2002)."""
+    if len(frames) == 0:
+        return np.empty((0, 2 * frames.shape[1]), dtype=np.float32)
+    starts = range(0, max(1, len(frames) - length + 1), max(1, length // 2))
+    windows = [frames[start : start + length] for start in starts]
+    return np.array([np.concatenate([part.mean(axis=0), part.std(axis=0)]) for part in windows], np.float32)
+
+
+def sample_frames(
+    features: FeatureSet, columns: Mapping[str, Sequence[int]], parameters: CodebookParameters
+) -> dict[str, np.ndarray]:
+    """Draw a seeded sample of every descriptor's frames, some `sample_frames`, about as many from every clip.
+
+    A clip's draw depends on the seed and on the clip's name alone, not on the other clips.
+    """
+    order = np.random.default_rng(parameters.seed).permutation(features.n_clips)
+    chosen = np.sort(order[: parameters.sample_frames])
+    quota = -(-parameters.sample_frames // max(1, len(chosen)))
+    drawn: dict[str, np.ndarray] = {}  # one array each: many small ones take far more memory
+    filled: Counter[str] = Counter()
+    for index in chosen.tolist():
+        for name, indices in columns.items():
+            descriptor = parameters.descriptors[name]
+            frames = descriptor_frames(features[descriptor.feature][index], indices, descriptor)
+            if len(frames) > quota:
+                rng = np.random.default_rng([parameters.seed, *features.clip_ids[index].encode()])
+                frames = frames[np.sort(rng.choice(len(frames), quota, replace=False))]
+            if name not in drawn:
+                drawn[name] = np.empty((quota * len(chosen), frames.shape[1]), dtype=np.float32)
+            drawn[name][filled[name] : filled[name] + len(frames)] = frames
+            filled[name] += len(frames)
+    return {name: frames[: filled[name]] for name, frames in drawn.items()}
 
 
 def learn_words(
@@ -212,82 +278,35 @@ def learn_words(
         Words wanted; there are fewer when there are fewer distinct frames.
     seeding, iterations, seed
         As in `CodebookParameters`.
-
-    Returns
-    -------
-    np.ndarray
-        float32 [n_words, n_columns].
     """
-    from sklearn.cluster import kmeans_plusplus
+    from sklearn.cluster import KMeans, kmeans_plusplus
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     frames = np.ascontiguousarray(frames, dtype=np.float32)
-    rng = np.random.default_rng(seed)
     n_seeding = min(len(frames), SEEDING_FRAMES_PER_WORD * n_words)
-    subsample = frames[np.sort(rng.choice(len(frames), n_seeding, replace=False))]
+    drawn = np.random.default_rng(seed).choice(len(frames), n_seeding, replace=False)
+    subsample = frames[np.sort(drawn)]
     if n_seeding < 2 * n_words:
         subsample = np.unique(subsample, axis=0)
     n_words = min(n_words, len(subsample))
     trials = 1 if seeding == "random++" else None
     with threadpool_limits(limits=1):  # many small products: threads would only wait for each other
         seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
-    if seeding == "random++":
-        return np.ascontiguousarray(seeds, dtype=np.float32)
-    return lloyd(frames, np.ascontiguousarray(seeds, dtype=np.float32), iterations=iterations)
-
-
-def lloyd(frames: np.ndarray, words: np.ndarray, *, iterations: int) -> np.ndarray:
-    """Move words to the means of their frames until few frames change their word (Lloyd, 1982).
-
-    The assignment is a matrix product, the means a sparse one: several times faster than scikit-learn's loop
-    where other programs run on the same cores. A word that loses all frames stays.
-
-    Returns
-    -------
-    np.ndarray
-        float32 [n_words, n_columns].
-    """
-    from scipy.sparse import csr_array
-
-    rows, ones = np.arange(len(frames) + 1), np.ones(len(frames), dtype=np.float32)
-    before: np.ndarray = np.full(len(frames), -1)
-    for _ in range(iterations):
-        found = nearest_words(frames, words)[:, 0]
-        if (found != before).mean() < SETTLED:
-            break
-        members = csr_array((ones, found, rows), shape=(len(frames), len(words)))
-        sizes = np.bincount(found, minlength=len(words))[:, None]
-        words = np.where(sizes > 0, (members.T @ frames) / np.maximum(sizes, 1), words).astype(np.float32)
-        before = found
+        if seeding == "random++":
+            return np.ascontiguousarray(seeds)
+        words: np.ndarray = (
+            KMeans(n_words, init=seeds, n_init=1, max_iter=iterations).fit(frames).cluster_centers_
+        )
     return words
 
 
 def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = 1) -> np.ndarray:
-    """Find the nearest words by Euclidean distance, one matrix product a chunk of frames.
+    """Return the nearest words of every frame (Euclidean), int64 [n_frames, min(nearest, n_words)]."""
+    from sklearn.neighbors import NearestNeighbors
 
-    ‖x − w‖² = ‖x‖² − 2 x·w + ‖w‖², of which the first term does not change the order.
-
-    Returns
-    -------
-    np.ndarray
-        int64 [n_frames, min(nearest, n_words)], nearest first.
-    """
     nearest = min(nearest, len(words))
-    norms = np.einsum("ij,ij->i", words, words)
-    found = np.empty((len(frames), nearest), dtype=np.int64)
-    for start in range(0, len(frames), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        distances = frames[chunk] @ (-2 * words.T)
-        distances += norms
-        found[chunk] = _smallest(distances, nearest)
-    return found
-
-
-def _smallest(distances: np.ndarray, number: int) -> np.ndarray:
-    if number == 1:
-        nearest: np.ndarray = distances.argmin(axis=1)[:, None]
-        return nearest
-    candidates = np.argpartition(distances, number - 1, axis=1)[:, :number]
-    order = np.take_along_axis(distances, candidates, axis=1).argsort(axis=1, kind="stable")
-    found: np.ndarray = np.take_along_axis(candidates, order, axis=1)
+    if len(frames) == 0:
+        return np.empty((0, nearest), dtype=np.int64)
+    search = NearestNeighbors(n_neighbors=nearest, algorithm="brute").fit(words)
+    found: np.ndarray = search.kneighbors(frames, return_distance=False)
     return found

@@ -1,4 +1,4 @@
-"""Whether the proposed themes agree better with labels than others do: paired tests on the same clips.
+"""How well themes agree with labels, and whether the proposed ones do better: scores, and paired tests.
 
 Groups (artists, songs) are the units. Retrieval is a figure of a clip, and answers to a group can be swapped
 between two models. Agreement (AMI) is a figure of the clips of an emotion in a fold, whose clusters have no
@@ -17,7 +17,95 @@ import pandas as pd
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.significance import enough_groups, holm, signed_interval, swap_test
 
-_TIE = 1e-12
+RETRIEVED = 10
+AGREEMENT = ("theme_ami", "theme_nmi", "theme_purity")
+Scores = dict[str, float]
+
+
+def retrieval_precision(
+    known: np.ndarray, known_labels: np.ndarray, found: np.ndarray, found_labels: np.ndarray
+) -> np.ndarray:
+    """Return precision at 10: the share of its label among the ten training clips nearest to a test clip.
+
+    Parameters
+    ----------
+    known, found
+        Where training and test clips lie, [n_clips, n_dimensions]; near is alike (Euclidean).
+    known_labels, found_labels
+        Theme labels, object; missing ones neither count nor are scored.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [n_test]; NaN for a test clip without a label, or where no training clip has one.
+    """
+    from sklearn.metrics import pairwise_distances
+
+    usable, asked = (np.flatnonzero(pd.notna(labels)) for labels in (known_labels, found_labels))
+    precision = np.full(len(found), np.nan)
+    if len(usable) and len(asked):
+        distances = pairwise_distances(found[asked], known[usable])
+        nearest = usable[np.argsort(distances, axis=1, kind="stable")[:, :RETRIEVED]]
+        precision[asked] = (known_labels[nearest] == found_labels[asked][:, np.newaxis]).mean(axis=1)
+    return precision
+
+
+def discovery_scores(assignments: pd.DataFrame) -> Scores:
+    """Score clusters against labels that they never saw.
+
+    Every fold and emotion has clusters of its own, so agreement is taken inside each and averaged, weighted
+    by clips; where all clips have one label, the best that clusters can do is not to be any, and none counts.
+
+    Parameters
+    ----------
+    assignments
+        One model's `fold, emotion, label, cluster, precision_at_10`; rows without a label are left out.
+
+    Returns
+    -------
+    dict
+        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity` and
+        `theme_precision_at_10`; empty where no fold and emotion has several labels.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
+
+    labelled = assignments[assignments["label"].notna()]
+    rows, weights = [], []
+    for _, part in labelled.groupby(["fold", "emotion"]):
+        if len(set(part["label"])) > 1:
+            ami = adjusted_mutual_info_score(part["label"], part["cluster"])
+            nmi = normalized_mutual_info_score(part["label"], part["cluster"])
+            rows.append((ami, nmi, purity(part["label"].to_numpy(), part["cluster"].to_numpy())))
+            weights.append(len(part))
+    if not rows:
+        return {}
+    means = np.average(rows, axis=0, weights=weights).tolist()
+    precision = float(assignments["precision_at_10"].mean())
+    return {**dict(zip(AGREEMENT, means, strict=True)), "theme_precision_at_10": precision}
+
+
+def purity(labels: np.ndarray, clusters: np.ndarray) -> float:
+    """Return the share of clips that carry the commonest label of their cluster."""
+    table = pd.crosstab(pd.Series(clusters), pd.Series(labels)).to_numpy()
+    return float(table.max(axis=1).sum() / table.sum())
+
+
+def discrimination_scores(predictions: pd.DataFrame) -> Scores:
+    """Return `theme_accuracy` and `theme_uar` of pooled out-of-fold predictions.
+
+    Recalls are taken inside each emotion, where the choice is made, and averaged over classes, then over
+    emotions weighted by clips. Empty without predictions.
+    """
+    if predictions.empty:
+        return {}
+    correct = (predictions["label"] == predictions["predicted"]).astype(float)
+    recalls = correct.groupby([predictions["emotion"], predictions["label"]]).mean()
+    by_emotion = recalls.groupby(level=0).mean()
+    weights = predictions["emotion"].value_counts().reindex(by_emotion.index)
+    return {
+        "theme_accuracy": float(correct.mean()),
+        "theme_uar": float(np.average(by_emotion, weights=weights)),
+    }
 
 
 def compare_discovery(
@@ -71,37 +159,24 @@ class _Figures(NamedTuple):
 def _agreement(assignments: pd.DataFrame) -> _Figures:
     """Return the AMI of `discovery_scores`; folds can be swapped."""
     labelled = assignments[assignments["label"].notna()]
-    labelled = labelled.assign(**{name: labelled[name].factorize()[0] for name in ("label", "cluster")})
     by_fold: dict[Any, np.ndarray] = {}
     changes = dict.fromkeys(sorted(set(labelled["group"])), np.zeros(2))
-    for (fold, _), block in labelled.groupby(["fold", "emotion"]):
-        label, cluster, group = (block[name].to_numpy() for name in ("label", "cluster", "group"))
-        whole = _summed_ami(label, cluster)
+    for (fold, _), part in labelled.groupby(["fold", "emotion"]):
+        whole = _summed_ami(part)
         by_fold[fold] = by_fold.get(fold, np.zeros(2)) + whole
-        for name in set(group):
-            others = group != name
-            changes[name] = changes[name] + _summed_ami(label[others], cluster[others]) - whole
+        for group in set(part["group"]):
+            changes[group] = changes[group] + _summed_ami(part[part["group"] != group]) - whole
     folds = np.array([sums for sums in by_fold.values() if sums[1]]).reshape(-1, 2)
     return _figures(folds, np.array(list(changes.values())).reshape(-1, 2))
 
 
-def _summed_ami(label: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return the AMI of a block times its clips, and its clips; zeros where it has one label alone.
+def _summed_ami(part: pd.DataFrame) -> np.ndarray:
+    """Return the AMI of clips times their number, and their number; zeros where they have one label alone."""
+    from sklearn.metrics import adjusted_mutual_info_score
 
-    As scikit-learn's `adjusted_mutual_info_score`, whose checks take ten times as long for so few clips.
-    """
-    from scipy.stats import entropy
-    from sklearn.metrics.cluster import expected_mutual_information
-
-    if len(set(label)) < 2:  # noqa: PLR2004
+    if len(set(part["label"])) < 2:  # noqa: PLR2004
         return np.zeros(2)
-    counts = np.zeros((label.max() + 1, cluster.max() + 1), dtype=np.int64)
-    np.add.at(counts, (label, cluster), 1)
-    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
-    shannon = entropy(counts.sum(axis=1)), entropy(counts.sum(axis=0))
-    chance = expected_mutual_information(counts, len(label))
-    gained, most = sum(shannon) - entropy(counts.ravel()) - chance, sum(shannon) / 2 - chance
-    return len(label) * np.array([gained / most if most > _TIE else 1.0, 1.0])  # each clip its own cluster: 1
+    return len(part) * np.array([adjusted_mutual_info_score(part["label"], part["cluster"]), 1.0])
 
 
 def _precision(assignments: pd.DataFrame) -> _Figures:

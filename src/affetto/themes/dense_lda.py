@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from gensim.models import LdaModel
 
-from affetto.themes.inference import infer_gamma
+from affetto.themes.topics import infer_gamma
 
 
 class DenseLda(LdaModel):  # type: ignore[misc]
     """`gensim.models.LdaModel` whose documents are rows of a dense matrix.
 
     Bags of audio words are short and dense (some hundred words, most of them used), so the expectation step
-    over all documents of a chunk at once is ten times faster than gensim's loop over documents; the
+    over all documents of a chunk at once is more than ten times faster than gensim's loop over documents; the
     mathematics is the same (Hoffman, Blei & Bach, 2010), except that documents start from gamma = 1 and not
     from random numbers, and, where the chunk is the whole corpus, from the gamma of the previous pass: few
     iterations then suffice.
@@ -26,19 +26,9 @@ class DenseLda(LdaModel):  # type: ignore[misc]
     def inference(
         self, chunk: Sequence[np.ndarray], collect_sstats: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Infer gamma of a chunk of documents and, when asked, the statistics of the maximisation step.
+        """Infer gamma, [n_documents, n_topics], and when asked the expected word counts [n_topics, n_words].
 
-        Parameters
-        ----------
-        chunk
-            Rows of word weights, each [n_words].
-        collect_sstats
-            Whether the second result is wanted.
-
-        Returns
-        -------
-        tuple
-            gamma [n_documents, n_topics] and the expected word counts [n_topics, n_words], or None.
+        `chunk` has a row of word weights a document, each [n_words].
         """
         counts = np.asarray(chunk, dtype=self.dtype)
         gamma, proportions, norms = infer_gamma(

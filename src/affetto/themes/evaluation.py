@@ -1,8 +1,12 @@
-"""Themes on clips that no codebook, topic or classifier has seen: discovery and discrimination by fold."""
+"""Themes on clips that no codebook, topic or classifier has seen: discovery and discrimination by fold.
+
+Discovery finds themes without labels on training clips and compares them with labels on held-out ones;
+discrimination tells the labelled theme of a held-out clip whose emotion is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,21 +18,35 @@ from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
 from affetto.parallel import ExecutorParameters, map_shards
 from affetto.results import ResultStore
-from affetto.themes.bags import AudioWords, count_words, documents, inverse_document_frequency, weigh
-from affetto.themes.clustering import ClipViews
-from affetto.themes.codebook import fit_codebook
-from affetto.themes.frames import matching_dimensions
+from affetto.themes.baselines import (
+    CLASSIFIERS,
+    DISCOVERY_ROLES,
+    Clusters,
+    Views,
+    classifier_views,
+    classify,
+    clip_statistics,
+    cluster,
+    codebook_statistics,
+)
+from affetto.themes.codebook import fit_codebook, matching_dimensions
+from affetto.themes.comparison import Scores, discovery_scores, discrimination_scores, retrieval_precision
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.statistics import clip_statistics, codebook_statistics
+from affetto.themes.selection import EmotionClips, npmi_coherence, seed_stability, select_topics, top_words
+from affetto.themes.words import AudioWords, Documents, count_words, inverse_document_frequency, weigh
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
-VERSION = 2
+VERSION = 3
 """Of what this package computes. Raise it with every change that finds other words, topics or themes."""
 METHOD = [VERSION, *map(version, ("numpy", "scikit-learn", "gensim"))]
 """Stands for the method in the keys of stored results."""
 IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
+DISCOVERY_COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "precision_at_10", "model")
+DISCRIMINATION_COLUMNS = ("clip_id", "group", "fold", "seed", "emotion", "label", "predicted")
+OF_DISCOVERY = {"n_themes", "n_seeds"}
+"""Parameters that only discovery reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +81,19 @@ class Fold:
         """Rows of the clips that the fold's models are fitted on."""
         return np.flatnonzero(trained_on(self.table, self.number))
 
+    @property
+    def labels(self) -> pd.Series:
+        """Theme labels by row; missing where there is none or it is too rare to be found again."""
+        return frequent_labels(self.table, self.parameters.evaluation.min_label_clips)
+
+    def emotions(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield every emotion with its training and its test rows."""
+        of_clip = np.asarray(self.table["emotion"], dtype=object)
+        for emotion in sorted(set(of_clip)):
+            train, test = (rows[of_clip[rows] == emotion] for rows in (self.train, self.test))
+            if len(train) and len(test):
+                yield emotion, train, test
+
     def key(self, what: str, **more: Any) -> dict[str, Any]:
         """Return the key of a result: everything the codebook and the emotions' models depend on."""
         return {
@@ -75,17 +106,6 @@ class Fold:
             "groups": self.table["group"].tolist(),
             **more,
         }
-
-    def of_emotion(self, rows: np.ndarray, emotion: str) -> np.ndarray:
-        """Return those of `rows` that have the emotion."""
-        has_emotion = np.asarray(self.table["emotion"], dtype=object) == emotion
-        chosen: np.ndarray = rows[has_emotion[rows]]
-        return chosen
-
-    @property
-    def emotions(self) -> list[str]:
-        """Emotions that occur, sorted."""
-        return sorted(set(self.table["emotion"]))
 
 
 def make_folds_to_run(
@@ -114,31 +134,140 @@ def make_folds_to_run(
     return usable
 
 
-def run_folds(
+def frequent_labels(table: pd.DataFrame, fewest: int) -> pd.Series:
+    """Return theme labels by row; those with fewer than `fewest` clips in their emotion become missing."""
+    labels = table["theme"].astype(object)
+    sizes = table.assign(label=labels).groupby(["emotion", "label"])["clip_id"].transform("size")
+    frequent = labels.where(sizes >= fewest)
+    n_labels = table.assign(label=frequent).groupby("emotion")["label"].transform("nunique")
+    return frequent.where(n_labels > 1)
+
+
+def discover_themes(
+    features: FeatureSet,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: ThemeParameters,
+    *,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[dict[str, pd.DataFrame], dict[str, Scores]]:
+    """Cluster held-out clips by every discovery model.
+
+    Parameters
+    ----------
+    features, clips, folds
+        Frames, clip table (`emotion, theme, group`) and `clip_id, fold`; only clips with an emotion label
+        count.
+    parameters
+        Codebook, topics and evaluation.
+    executor, store
+        Where folds run, and where finished ones are found again.
+
+    Returns
+    -------
+    tuple
+        By model: assignments (columns `DISCOVERY_COLUMNS`; `label` is missing where a theme label is missing
+        or rare), and metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, those of
+        `discovery_scores`.
+    """
+    made = make_folds_to_run(features, clips, folds, parameters, store)
+    read = {*OF_DISCOVERY, "statistics", "min_label_clips"}
+    results = _run_folds(_discover, made, "theme_discovery", read, executor)
+    tables, metrics = {}, {}
+    for model in DISCOVERY_ROLES:
+        parts = []
+        for fold, result in zip(made, results, strict=True):
+            values = {
+                "cluster": result[model],
+                "precision_at_10": result[f"{model}/precision"],
+                "model": model,
+            }
+            parts.append(_tested(fold, fold.test).assign(**values)[list(DISCOVERY_COLUMNS)])
+        tables[model] = pd.concat(parts, ignore_index=True)
+        metrics[model] = discovery_scores(tables[model])
+        rows = pd.DataFrame([row for one in results for row in one["scores"] if row["model"] == model])
+        for name in ("coherence_npmi", "stability_ari", "n_themes"):
+            known = rows[rows[name].notna()]
+            if len(known):
+                metrics[model][name] = float(np.average(known[name].astype(float), weights=known["clips"]))
+    return tables, metrics
+
+
+def discriminate_themes(
+    features: FeatureSet,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    parameters: ThemeParameters,
+    *,
+    executor: ExecutorParameters,
+    store: ResultStore,
+) -> tuple[dict[str, pd.DataFrame], dict[str, Scores]]:
+    """Predict the theme labels of held-out clips inside their emotion by every discrimination model.
+
+    Parameters
+    ----------
+    features, clips, folds, parameters, executor, store
+        As for `discover_themes`.
+
+    Returns
+    -------
+    tuple
+        By model: out-of-fold predictions (columns `DISCRIMINATION_COLUMNS`; what inner folds chose for the
+        classifier that told the clip, `C` and `gamma` or `n_neighbors`; `p_<theme>` in sorted order; a theme
+        that the emotion does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`, and the
+        median of each choice. Without theme labels the tables have no rows and the metrics are empty.
+    """
+    made = make_folds_to_run(features, clips, folds, parameters, store)
+    labels = made[0].labels
+    if labels.isna().all():
+        nothing = pd.DataFrame(columns=list(DISCRIMINATION_COLUMNS))
+        return dict.fromkeys(CLASSIFIERS, nothing), {model: {} for model in CLASSIFIERS}
+    read = {*type(parameters.evaluation).model_fields} - OF_DISCOVERY
+    results = _run_folds(_discriminate, made, "theme_discrimination", read, executor)
+    tables, metrics = {}, {}
+    for model in CLASSIFIERS:
+        parts = [_predictions(fold, result, model) for fold, result in zip(made, results, strict=True)]
+        tables[model] = pd.concat(parts, ignore_index=True)
+        scores = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
+        chosen = tables[model].filter(("C", "gamma", "n_neighbors")).median()
+        metrics[model] = {**scores, **{f"chosen_{name}": float(value) for name, value in chosen.items()}}
+    return tables, metrics
+
+
+def _run_folds(
     function: Callable[[Fold], Mapping[str, Any]],
     folds: list[Fold],
-    key: Callable[[Fold], Mapping[str, Any]],
+    what: str,
+    read: set[str],
     executor: ExecutorParameters,
-    description: str,
 ) -> list[Mapping[str, Any]]:
     """Run `function` on the folds whose result is not stored yet, in parallel, and return all results."""
-    missing = [fold for fold in folds if fold.store.get(key(fold)) is None]
-    tasks = [(function, fold, key) for fold in missing]
-    sizes = [len(fold.test) for fold in missing]
-    if tasks:
-        map_shards(_run_fold, tasks, executor, description=description, total_units=sizes)
-    results = [fold.store.get(key(fold)) for fold in folds]
+    keys = []
+    for fold in folds:
+        parameters = fold.parameters
+        settings = {
+            "bags": parameters.bags.model_dump(mode="json"),
+            "topics": parameters.topics.model_dump(mode="json"),
+            "evaluation": parameters.evaluation.model_dump(mode="json", include=read),
+        }
+        labels = [None if pd.isna(label) else label for label in fold.table["theme"]]
+        keys.append(fold.key(what, **settings, labels=labels))
+    missing = [i for i, fold in enumerate(folds) if fold.store.get(keys[i]) is None]
+    if missing:
+        tasks = [(function, folds[i], keys[i]) for i in missing]
+        sizes = [len(folds[i].test) for i in missing]
+        map_shards(_run_fold, tasks, executor, description=what.replace("_", " "), total_units=sizes)
+    results = [fold.store.get(key) for fold, key in zip(folds, keys, strict=True)]
     return [result for result in results if result is not None]
 
 
-def _run_fold(
-    task: tuple[Callable[[Fold], Mapping[str, Any]], Fold, Callable[[Fold], Mapping[str, Any]]],
-) -> None:
+def _run_fold(task: tuple[Callable[[Fold], Mapping[str, Any]], Fold, dict[str, Any]]) -> None:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     function, fold, key = task
     with threadpool_limits(limits=1):
-        fold.store.compute(key(fold), lambda: function(fold))
+        fold.store.compute(key, lambda: function(fold))
 
 
 def fold_words(fold: Fold) -> AudioWords:
@@ -151,16 +280,102 @@ def fold_words(fold: Fold) -> AudioWords:
     return AudioWords.from_state(fold.store.compute(fold.key("theme_words"), count))
 
 
-def fold_views(fold: Fold, words: AudioWords) -> ClipViews:
+def _views(fold: Fold) -> Views:
     """Return what the models may know of the fold's clips; IDF comes from training clips."""
-    parameters = fold.parameters
+    words, parameters, mfcc = fold_words(fold), fold.parameters, fold.features["mfcc"]
     idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
-    mfcc = fold.features["mfcc"]
     known = matching_dimensions(mfcc.dimensions, parameters.evaluation.statistics)
     everything = codebook_statistics(fold.features, parameters.codebook)
-    return ClipViews(
-        documents(words, parameters.topics),
-        weigh(words, parameters.bags, idf=idf),
-        clip_statistics(mfcc, known) if known else everything,
-        everything,
-    )
+    return {
+        "documents": Documents.of(words, parameters.topics)[:],
+        "bags": weigh(words, parameters.bags, idf=idf),
+        "statistics": clip_statistics(mfcc, known) if known else everything,
+        "all_statistics": everything,
+    }
+
+
+def _take(views: Views, rows: np.ndarray) -> Views:
+    return {name: view[rows] for name, view in views.items()}
+
+
+def _discover(fold: Fold) -> dict[str, Any]:
+    views, labels = _views(fold), fold.labels.to_numpy(dtype=object)
+    clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in DISCOVERY_ROLES}
+    precision = {f"{model}/precision": np.full(len(fold.test), np.nan) for model in DISCOVERY_ROLES}
+    scores: list[dict[str, Any]] = []
+    for emotion, train, test in fold.emotions():
+        rows, known, unseen = np.searchsorted(fold.test, test), _take(views, train), _take(views, test)
+        number = fold.parameters.evaluation.n_themes
+        if number is None:
+            clips = EmotionClips(emotion, known["documents"], tuple(fold.table["group"].iloc[train]))
+            models, _ = select_topics([clips], fold.parameters.topics, IN_PROCESS)
+            number = models[emotion].n_topics
+        number = min(number, len(train))
+        for model in DISCOVERY_ROLES:
+            found, row = _cluster(fold.parameters, model, known, unseen, number)
+            clusters[model][rows] = found.found
+            precision[f"{model}/precision"][rows] = retrieval_precision(
+                found.known_places, labels[train], found.found_places, labels[test]
+            )
+            scores.append({"emotion": emotion, "model": model, "clips": len(test), "n_themes": number, **row})
+    return {**clusters, **precision, "scores": scores}
+
+
+def _cluster(
+    parameters: ThemeParameters, model: str, train: Views, test: Views, number: int
+) -> tuple[Clusters, Scores]:
+    """Return the clusters of the first seed, their coherence, and how stable they are over seeds."""
+    if number == 1:
+        alone = Clusters.of_shares(np.ones((len(train["bags"]), 1)), np.ones((len(test["bags"]), 1)))
+        return alone, {"coherence_npmi": float("nan"), "stability_ari": 1.0}
+    topics, seeds = parameters.topics, range(parameters.evaluation.n_seeds)
+    runs = [cluster(model, train, test, number, seed, topics) for seed in seeds]
+    members = np.eye(number)[runs[0].known]
+    heavy = top_words((members.T @ train["documents"])[members.any(axis=0)], topics.coherence_words)
+    return runs[0], {
+        "coherence_npmi": npmi_coherence(heavy, train["documents"] > 0),
+        "stability_ari": seed_stability([run.found for run in runs]),
+    }
+
+
+def _discriminate(fold: Fold) -> dict[str, Any]:
+    views, labels, parameters = _views(fold), fold.labels, fold.parameters
+    labelled, classes = labels.notna().to_numpy(), sorted(set(labels.dropna()))
+    scores = {model: np.zeros((len(fold.test), len(classes))) for model in CLASSIFIERS}
+    chosen: dict[str, dict[str, Scores]] = {model: {} for model in CLASSIFIERS}
+    for emotion, everything, tested in fold.emotions():
+        train, test = everything[labelled[everything]], tested[labelled[tested]]
+        if len(train) == 0 or len(test) == 0:
+            continue
+        rows = np.searchsorted(fold.test, test)
+        for model, (view, kind) in CLASSIFIERS.items():
+            # What needs no labels (topics) learns from all training clips of the emotion.
+            known, unseen = classifier_views(
+                view, _take(views, everything), _take(views, test), parameters.evaluation, parameters.topics
+            )
+            names, found, chosen[model][emotion] = classify(
+                known[labelled[everything]],
+                list(labels.iloc[train]),
+                list(fold.table["group"].iloc[train]),
+                unseen,
+                kind=kind,
+                evaluation=parameters.evaluation,
+            )
+            scores[model][np.ix_(rows, [classes.index(name) for name in names])] = found
+    return {**scores, "classes": classes, "chosen": chosen}
+
+
+def _predictions(fold: Fold, result: Mapping[str, Any], model: str) -> pd.DataFrame:
+    classes, scores = np.array(result["classes"], dtype=object), result[model]
+    told = fold.labels.iloc[fold.test].notna().to_numpy() & (scores.sum(axis=1) > 0)
+    rows = _tested(fold, fold.test[told])
+    rows = rows.assign(seed=0, predicted=classes[scores[told].argmax(axis=1)])[list(DISCRIMINATION_COLUMNS)]
+    chosen = pd.DataFrame([result["chosen"][model][emotion] for emotion in rows["emotion"]], rows.index)
+    probabilities = pd.DataFrame(scores[told], columns=[f"p_{name}" for name in classes])
+    return pd.concat([rows, chosen, probabilities], axis=1)
+
+
+def _tested(fold: Fold, rows: np.ndarray) -> pd.DataFrame:
+    """Return `clip_id, group, emotion, fold, label` of tested clips."""
+    columns = fold.table[["clip_id", "group", "emotion"]].iloc[rows].reset_index(drop=True)
+    return columns.assign(fold=fold.number, label=pd.Series(fold.labels.to_numpy()[rows]))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +12,8 @@ from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 
 DRIFT_COLUMNS = (
-    "emotion",
-    "theme",
-    "status",
-    "similarity",
-    "members",
-    "words",
-    "clips_before",
-    "clips_now",
-    "clips_kept",
+    *("emotion", "theme", "status", "similarity", "members", "words"),
+    *("clips_before", "clips_now", "clips_kept"),
 )
 """`status` is `kept`, `new` or `retired`; similarities are 0 to 1, clips those that both models know."""
 
@@ -57,6 +48,8 @@ def keep_numbers(
         The model with its numbers, and a table of `DRIFT_COLUMNS`, a row a theme of either model; empty where
         there is nothing to compare: the first time, or when no clip is the same.
     """
+    from scipy.optimize import linear_sum_assignment
+
     nothing = pd.DataFrame(columns=list(DRIFT_COLUMNS))
     if previous is None or previous_themes is None:
         return model, nothing
@@ -67,16 +60,34 @@ def keep_numbers(
     numbers, highest, rows = {}, dict(previous.highest), []
     for emotion in model.emotions:
         inside = known[known["emotion"] == emotion]
-        pairs = _similarities(emotion, model, previous, inside)
-        matched = _match(pairs["similarity"], least_similarity)
-        last = highest.get(emotion, 0)
-        found = []
-        for place in range(model.emotions[emotion].n_topics):
-            before = matched.get(place)
-            last += before is None
-            found.append(last if before is None else previous.numbers[emotion][before])
+        now = {theme: inside["theme"] == theme for theme in model.themes_of(emotion)}
+        before = previous.themes_of(emotion) if emotion in previous.emotions else []
+        then = {theme: inside["theme_before"] == theme for theme in before}
+        members = np.array([[_jaccard(a, b) for b in then.values()] for a in now.values()])
+        members = members.reshape(len(now), len(then))
+        words = _word_similarity(model, previous, emotion, members.shape)
+        similarity = np.where(np.isnan(words), members, (members + words) / 2)
+        pairs = zip(*linear_sum_assignment(similarity, maximize=True), strict=True)
+        matched = {int(new): int(old) for new, old in pairs if similarity[new, old] >= least_similarity}
+        last, found = highest.get(emotion, 0), []
+        for place, clips_now in enumerate(now.values()):
+            row = {"emotion": emotion, "status": "new", "clips_before": 0, "clips_kept": 0}
+            if place in matched:
+                old = matched[place]
+                found.append(previous.numbers[emotion][old])
+                row |= {"status": "kept", "similarity": similarity[place, old]}
+                row |= {"members": members[place, old], "words": words[place, old]}
+                row |= {"clips_before": int(then[before[old]].sum())}
+                row |= {"clips_kept": int((clips_now & then[before[old]]).sum())}
+            else:
+                last += 1
+                found.append(last)
+            rows.append({**row, "theme": f"{emotion}/{found[-1]}", "clips_now": int(clips_now.sum())})
+        for place, theme in enumerate(before):
+            if place not in matched.values():
+                row = {"emotion": emotion, "theme": theme, "status": "retired"}
+                rows.append({**row, "clips_before": int(then[theme].sum()), "clips_now": 0, "clips_kept": 0})
         numbers[emotion], highest[emotion] = tuple(found), max(last, *found)
-        rows += _drift(emotion, found, previous.numbers.get(emotion, ()), matched, pairs, inside)
     kept = replace(model, numbers=numbers, highest=highest)
     return kept, pd.DataFrame(rows, columns=list(DRIFT_COLUMNS))
 
@@ -104,75 +115,19 @@ def drift_sentences(drift: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _similarities(
-    emotion: str, model: ThemeModel, previous: ThemeModel, inside: pd.DataFrame
-) -> dict[str, np.ndarray]:
-    """Compare all new themes with all old ones: `members`, `words` (NaN unless comparable), `similarity`."""
-    before = previous.themes_of(emotion) if emotion in previous.emotions else []
-    members = np.array(
-        [
-            [_jaccard(inside["theme"] == now, inside["theme_before"] == then) for then in before]
-            for now in model.themes_of(emotion)
-        ]
-    ).reshape(model.emotions[emotion].n_topics, len(before))
-    words = np.full(members.shape, np.nan)
-    if before and model.vocabulary and model.vocabulary == previous.vocabulary:
-        words = _alike(
-            model.emotions[emotion].word_probabilities, previous.emotions[emotion].word_probabilities
-        )
-    similarity = np.where(np.isnan(words), members, (members + words) / 2)
-    return {"members": members, "words": words, "similarity": similarity}
-
-
 def _jaccard(now: pd.Series, then: pd.Series) -> float:
     either = int((now | then).sum())
     return float((now & then).sum()) / either if either else 0.0
 
 
-def _alike(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+def _word_similarity(
+    model: ThemeModel, previous: ThemeModel, emotion: str, shape: tuple[int, int]
+) -> np.ndarray:
+    """Compare the words of all new themes of an emotion with those of all old ones; NaN: not comparable."""
     from scipy.spatial.distance import cdist
 
+    if shape[1] == 0 or not model.vocabulary or model.vocabulary != previous.vocabulary:
+        return np.full(shape, np.nan)
+    now, then = (one.emotions[emotion].word_probabilities for one in (model, previous))
     distances: np.ndarray = cdist(now, then, metric="jensenshannon") / np.sqrt(np.log(2))
     return 1.0 - distances
-
-
-def _match(similarity: np.ndarray, least: float) -> dict[int, int]:
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return {now: then for now, then in pairs if similarity[now, then] >= least}
-
-
-def _drift(
-    emotion: str,
-    numbers: list[int],
-    numbers_before: tuple[int, ...],
-    matched: Mapping[int, int],
-    pairs: Mapping[str, np.ndarray],
-    inside: pd.DataFrame,
-) -> list[dict[str, Any]]:
-    rows = []
-    for place, number in enumerate(numbers):
-        then = matched.get(place)
-        known = {} if then is None else {name: float(value[place, then]) for name, value in pairs.items()}
-        now_rows = inside["theme"] == f"{emotion}/{place + 1}"
-        then_rows = inside["theme_before"] == f"{emotion}/{number}"
-        rows.append(
-            {
-                "emotion": emotion,
-                "theme": f"{emotion}/{number}",
-                "status": "new" if then is None else "kept",
-                **known,
-                "clips_before": 0 if then is None else int(then_rows.sum()),
-                "clips_now": int(now_rows.sum()),
-                "clips_kept": 0 if then is None else int((now_rows & then_rows).sum()),
-            }
-        )
-    for place, number in enumerate(numbers_before):
-        if place not in matched.values():
-            theme = f"{emotion}/{number}"
-            lost = int((inside["theme_before"] == theme).sum())
-            row: dict[str, Any] = {"emotion": emotion, "theme": theme, "status": "retired"}
-            rows.append({**row, "clips_before": lost, "clips_now": 0, "clips_kept": 0})
-    return rows

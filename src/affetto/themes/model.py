@@ -1,4 +1,4 @@
-"""The theme model: one LDA inside every emotion."""
+"""The theme model: one LDA inside every emotion, and the themes that it gives to clips."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from affetto.parallel import ExecutorParameters
-from affetto.themes.bags import AudioWords, Documents, lazy_documents
 from affetto.themes.parameters import TopicParameters
 from affetto.themes.selection import EmotionClips, select_topics
 from affetto.themes.topics import TopicModel
+from affetto.themes.words import AudioWords, Documents
+
+THEME_COLUMNS = ("clip_id", "emotion", "theme", "confidence", "mixture")
+MIXTURE_COLUMNS = ("clip_id", "emotion", "theme", "probability")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +63,10 @@ class ThemeModel:
         """Why emotions were not divided, one sentence each."""
         return [model.note for model in self.emotions.values() if model.note]
 
-    def documents(self, words: AudioWords) -> Documents:
-        """Return the documents of clips, made when asked for."""
-        return lazy_documents(words, self.parameters)
-
     def mixtures(self, words: AudioWords) -> dict[str, np.ndarray]:
         """Return P(theme | emotion, clip) inside every emotion, each [n_clips, n_topics]."""
-        rows = self.documents(words)
-        return {emotion: model.mixtures(rows) for emotion, model in self.emotions.items()}
+        documents = Documents.of(words, self.parameters)
+        return {emotion: model.mixtures(documents) for emotion, model in self.emotions.items()}
 
     def state(self) -> dict[str, Any]:
         """Return arrays and JSON values from which `from_state` makes an equal model."""
@@ -87,7 +86,7 @@ class ThemeModel:
     def from_state(cls, state: Mapping[str, Any]) -> ThemeModel:
         """Restore a model from its `state`."""
         emotions = {
-            emotion: TopicModel.from_state({**rest, "topic_words": state[f"{emotion}/topic_words"]})
+            emotion: TopicModel(state[f"{emotion}/topic_words"], np.array(rest["alpha"], float), rest["note"])
             for emotion, rest in state["emotions"].items()
         }
         return cls(
@@ -140,10 +139,77 @@ def emotion_clips(
     all_emotions: Sequence[str] = (),
 ) -> list[EmotionClips]:
     """Divide clips by emotion, sorted by name."""
-    rows = lazy_documents(words, parameters)
+    documents = Documents.of(words, parameters)
     parts = []
     for emotion in sorted({*emotions, *all_emotions}):
         chosen = np.flatnonzero(np.asarray(emotions, dtype=object) == emotion)
-        mine = rows.take(chosen)
-        parts.append(EmotionClips(emotion, mine, mine.presence, tuple(groups[i] for i in chosen.tolist())))
+        own_groups = tuple(groups[i] for i in chosen.tolist())
+        parts.append(EmotionClips(emotion, documents.take(chosen), own_groups))
     return parts
+
+
+def emotions_used(clips: pd.DataFrame, library_emotions: pd.DataFrame) -> pd.Series:
+    """Return the emotion of every clip: its label, else the likeliest predicted one.
+
+    Parameters
+    ----------
+    clips
+        Clip table with `clip_id, emotion`.
+    library_emotions
+        `clip_id, p_<emotion>…`; clips without a label that are missing here are left out.
+
+    Returns
+    -------
+    Series
+        Emotion by `clip_id`, in the order of `clips`.
+    """
+    columns = [name for name in library_emotions.columns if name.startswith("p_")]
+    by_clip = library_emotions.set_index("clip_id")[columns]
+    likeliest = by_clip.dropna().idxmax(axis=1).astype(str) if columns else pd.Series(dtype=str)
+    predicted = likeliest.map(lambda name: str(name).removeprefix("p_"))
+    labels = clips.set_index("clip_id")["emotion"]
+    return labels.where(labels.notna(), predicted.reindex(labels.index)).dropna().rename("emotion")
+
+
+def themes_table(
+    model: ThemeModel, words: AudioWords, mixtures: Mapping[str, np.ndarray], emotions: pd.Series
+) -> pd.DataFrame:
+    """Give every clip its theme.
+
+    Parameters
+    ----------
+    model, words, mixtures
+        The themes, the clips, and `model.mixtures(words)`.
+    emotions
+        Emotion by `clip_id`; clips of `words` that are not here are left out.
+
+    Returns
+    -------
+    DataFrame
+        `clip_id`, `emotion` (the one used), `theme` (`emotion/number`), `confidence` (its probability inside
+        the emotion), `mixture` (list, the probabilities of all themes of that emotion, in their order).
+    """
+    rows = []
+    for index, clip_id in enumerate(words.clip_ids):
+        if clip_id in emotions.index:
+            emotion = str(emotions[clip_id])
+            mixture = mixtures[emotion][index]
+            theme = model.themes_of(emotion)[int(mixture.argmax())]
+            rows.append((clip_id, emotion, theme, float(mixture.max()), mixture.tolist()))
+    return pd.DataFrame(rows, columns=list(THEME_COLUMNS))
+
+
+def mixtures_table(model: ThemeModel, words: AudioWords, mixtures: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return `clip_id, emotion, theme, probability`: P(theme | emotion, clip) of all clips and emotions."""
+    parts = [
+        pd.DataFrame(
+            {
+                "clip_id": np.repeat(np.array(words.clip_ids, dtype=object), mixture.shape[1]),
+                "emotion": emotion,
+                "theme": np.tile(np.array(model.themes_of(emotion), dtype=object), len(mixture)),
+                "probability": mixture.ravel(),
+            }
+        )
+        for emotion, mixture in mixtures.items()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(MIXTURE_COLUMNS))

@@ -7,17 +7,27 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from affetto.evaluation.palette import INK, PALETTE, canvas, grid, tidy
 from affetto.page_template import page_template
 from affetto.themes.musical import TERMS, UNITS
-from affetto.themes.page_figures import mixture_map, word_heat_map
+from affetto.themes.parameters import ThemeParameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from affetto.themes.model import ThemeModel
 
+MEASURES = {
+    "held-out perplexity": {"perplexity": ""},
+    "coherence (NPMI)": {"coherence_npmi": ""},
+    "stability (ARI)": {"stability_ari": "over seeds", "bootstrap_ari": "over resampled groups"},
+}
+MAP_CLIPS = 2_000
+HEAT_WORDS = 8
+_SMALLEST_LIFT = 2.0
 _LARGEST_DIFFERENCE = 2.0
 
 
@@ -26,14 +36,13 @@ def render_page(
     model: ThemeModel,
     themes: pd.DataFrame,
     word_names: Sequence[str],
-    choices: Mapping[str, Figure],
+    selection: pd.DataFrame,
     audio: Mapping[str, bytes],
     failed: Mapping[str, str],
     *,
     corpus: str,
     changes: Sequence[str],
-    players: int,
-    word_players: int,
+    parameters: ThemeParameters,
 ) -> str:
     """Write the page.
 
@@ -45,16 +54,16 @@ def render_page(
         For the plots: topics, and the mixture of each clip.
     word_names
         Names of the audio words.
-    choices
-        `<emotion>.png` → how its number of topics was chosen.
+    selection
+        How the numbers of topics were chosen (see `selection.select_topics`).
     audio, failed
-        MP3 by name, and clips that cannot be heard with the reason (see `listening.listening_material`).
+        MP3 by name, and clips that cannot be heard with the reason (see `excerpts.cut_excerpts`).
     corpus
         Where the music is from.
     changes
         What became of the themes of the training before, in sentences.
-    players, word_players
-        Exemplars, and words of a theme that have a player.
+    parameters
+        The stability that was asked for, and how many exemplars and words of a theme have a player.
 
     Returns
     -------
@@ -62,20 +71,15 @@ def render_page(
         HTML without scripts and without anything loaded from elsewhere; what comes from files is escaped.
     """
     sounds = {name: _data_uri(content, "audio/mpeg") for name, content in audio.items()}
-    emotions = [
-        {
-            "name": emotion,
-            "note": model.emotions[emotion].note,
-            "cards": [
-                _card(card, sounds, failed, players, word_players)
-                for card in cards
-                if card["emotion"] == emotion
-            ],
-            "map": _image(mixture_map(model, themes, emotion)),
-            "choice": _image(choices.get(f"{emotion}.png")),
-        }
-        for emotion in model.emotions
-    ]
+    emotions = []
+    for emotion, topics in model.emotions.items():
+        own = [_card(card, sounds, failed, parameters) for card in cards if card["emotion"] == emotion]
+        candidates = selection[selection["emotion"] == emotion]
+        choice = None
+        if len(candidates):
+            choice = selection_figure(emotion, candidates, min_stability=parameters.topics.min_stability)
+        shown = {"map": _image(mixture_map(model, themes, emotion)), "choice": _image(choice)}
+        emotions.append({"name": emotion, "note": topics.note, "cards": own, **shown})
     return page_template("affetto.themes", "page.html.j2").render(
         corpus=corpus,
         changes=changes,
@@ -90,20 +94,22 @@ def _card(
     card: Mapping[str, Any],
     sounds: Mapping[str, str],
     failed: Mapping[str, str],
-    players: int,
-    word_players: int,
+    parameters: ThemeParameters,
 ) -> dict[str, Any]:
     exemplars = [
         {
             **exemplar,
             "seconds": f"{exemplar['highlight_start_s']:.0f}–{exemplar['highlight_end_s']:.0f} s",
             "sound": sounds.get(f"exemplars/{exemplar['clip_id']}"),
-            "failed": failed.get(exemplar["clip_id"]) if place < players else None,
+            "failed": failed.get(exemplar["clip_id"]) if place < parameters.cards.players else None,
         }
         for place, exemplar in enumerate(card["exemplars"])
     ]
     words = [
-        {**word, "sound": sounds.get(f"words/{word['word']}") if place < word_players else None}
+        {
+            **word,
+            "sound": sounds.get(f"words/{word['word']}") if place < parameters.cards.word_players else None,
+        }
         for place, word in enumerate(card["words"])
     ]
     return {
@@ -136,6 +142,91 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def selection_figure(emotion: str, rows: pd.DataFrame, *, min_stability: float) -> Figure:
+    """Draw what each number of topics of an emotion scores.
+
+    Parameters
+    ----------
+    emotion
+        The emotion.
+    rows
+        Its candidates (see `selection.select_topics`); the chosen one is ringed in every panel.
+    min_stability
+        Drawn as a line: candidates below it are not taken.
+    """
+    figure, panels = grid(len(MEASURES), columns=len(MEASURES), width=2.6, height=2.4)
+    chosen = rows["chosen"].astype(bool)
+    for axes, (title, measures) in zip(panels, MEASURES.items(), strict=True):
+        for colour, (name, label) in zip(PALETTE, measures.items(), strict=False):
+            values = rows[name].astype(float)
+            axes.plot(rows["n_topics"], values, "o-", color=colour, markersize=4, label=label)
+            ringed = rows.loc[chosen, ["n_topics", name]].astype(float)
+            axes.plot(*ringed.to_numpy().T, "o", color=colour, markersize=10, fillstyle="none")
+        tidy(axes, lines="y")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("topics", fontsize=8)
+        axes.set_xticks(sorted(set(rows["n_topics"])))
+        if len(measures) > 1:
+            axes.axhline(min_stability, color=INK, linewidth=0.7, linestyle=":")
+            axes.legend(fontsize=7, frameon=False)
+    number = ", ".join(str(n) for n in rows.loc[chosen, "n_topics"])
+    figure.suptitle(f"{emotion}: number of topics, {number} chosen", fontsize=10)
+    return figure
+
+
+def mixture_map(model: ThemeModel, themes: pd.DataFrame, emotion: str) -> Figure | None:
+    """Draw an emotion's clips by their topic mixture: the plane on which they differ most.
+
+    Square roots of the mixtures (Hellinger distance), first two principal components; at most 2,000 clips.
+    None where there is one theme or hardly a clip.
+    """
+    from sklearn.decomposition import PCA
+
+    shown = themes[themes["emotion"] == emotion]
+    if model.emotions[emotion].n_topics < 2 or len(shown) < 3:  # noqa: PLR2004
+        return None
+    shown = shown.sample(min(MAP_CLIPS, len(shown)), random_state=0)
+    mixtures = np.sqrt(np.stack(shown["mixture"].map(np.asarray).to_list()).astype(float))
+    points = PCA(2, svd_solver="full").fit_transform(mixtures)
+    figure = canvas(4.6, 3.4)
+    axes = figure.add_subplot()
+    for place, theme in enumerate(model.themes_of(emotion)):
+        rows = np.asarray(shown["theme"] == theme)
+        colour = PALETTE[place % len(PALETTE)]
+        x, y = points[rows].T
+        axes.scatter(x, y, s=14, color=colour, alpha=0.75, linewidths=0, label=theme)
+    tidy(axes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def word_heat_map(
+    model: ThemeModel, word_names: Sequence[str], cards: Sequence[Mapping[str, Any]]
+) -> Figure | None:
+    """Draw how much likelier than in its emotion's mean each theme's most telling words are, in bits."""
+    if not cards:
+        return None
+    names = {card["theme"]: f"{card['theme']}  {card['name']}" for card in cards}
+    rows, labels = [], []
+    for emotion, topics in model.emotions.items():
+        p = topics.word_probabilities
+        rows.append(np.log2(p / p.mean(axis=0)))
+        labels += [names[theme] for theme in model.themes_of(emotion)]
+    lift = np.concatenate(rows)
+    columns = sorted({int(word) for row in lift for word in np.argsort(-row, kind="stable")[:HEAT_WORDS]})
+    figure = canvas(min(16.0, 3.0 + 0.14 * len(columns)), 1.4 + 0.24 * len(labels))
+    axes = figure.add_subplot()
+    reach = max(_SMALLEST_LIFT, float(np.abs(lift[:, columns]).max()))
+    image = axes.imshow(lift[:, columns], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.set_xticks(range(len(columns)), [word_names[word] for word in columns], fontsize=5, rotation=90)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, label="bits", fraction=0.02)
+    return figure
 
 
 def _image(figure: Figure | None) -> str | None:

@@ -7,10 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class DescriptorParameters(BaseModel):
-    """One group of frame dimensions with a vocabulary of its own."""
+class _Parameters(BaseModel):
+    """Parameters that nobody changes, and of which no other has been named by mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DescriptorParameters(_Parameters):
+    """One group of frame dimensions with a vocabulary of its own."""
 
     feature: str = Field(default="mfcc", description="Feature that the dimensions are of.")
     dimensions: tuple[str, ...] = Field(
@@ -51,10 +55,8 @@ def _midterm(*dimensions: str) -> DescriptorParameters:
     return DescriptorParameters(feature="midterm", dimensions=dimensions, n_words=128, frame_step=1)
 
 
-class CodebookParameters(BaseModel):
+class CodebookParameters(_Parameters):
     """How frames become audio words."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     descriptors: dict[str, DescriptorParameters] = Field(
         default_factory=_descriptors,
@@ -71,10 +73,8 @@ class CodebookParameters(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of the frame sample and of k-means.")
 
 
-class BagParameters(BaseModel):
+class BagParameters(_Parameters):
     """How counts become a bag of audio words for classifiers and clustering."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     term_frequency: Literal["counts", "log", "sqrt"] = Field(
         default="sqrt", description="Counts as they are, log(1 + count), or their square root."
@@ -85,10 +85,8 @@ class BagParameters(BaseModel):
     )
 
 
-class TopicParameters(BaseModel):
+class TopicParameters(_Parameters):
     """LDA inside one emotion and the choice of its number of topics."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: tuple[int, ...] = Field(
         default=(2, 3, 4, 5, 6, 7, 8), min_length=1, description="Numbers of topics to compare."
@@ -146,10 +144,8 @@ class TopicParameters(BaseModel):
     )
 
 
-class CardParameters(BaseModel):
+class CardParameters(_Parameters):
     """What a theme card shows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     exemplars: int = Field(default=5, ge=1, description="Clips shown of a theme.")
     words: int = Field(default=8, ge=1, description="Characteristic audio words shown of a theme.")
@@ -174,10 +170,8 @@ class CardParameters(BaseModel):
     name_terms: int = Field(default=3, ge=1, description="Terms of a theme's name, at most.")
 
 
-class ThemeEvaluationParameters(BaseModel):
+class ThemeEvaluationParameters(_Parameters):
     """How themes are compared with labels that they never saw."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_themes: int | None = Field(
         default=None,
@@ -215,10 +209,8 @@ class ThemeEvaluationParameters(BaseModel):
     )
 
 
-class ThemeParameters(BaseModel):
+class ThemeParameters(_Parameters):
     """Everything under `music.theme`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     codebook: CodebookParameters = Field(default_factory=CodebookParameters, description="Frames to words.")
     bags: BagParameters = Field(default_factory=BagParameters, description="Counts to bags.")

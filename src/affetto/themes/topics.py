@@ -1,22 +1,18 @@
-"""One LDA over audio words: fit, infer, restore."""
+"""One LDA over audio words: fit by gensim, inference for all documents at once, held-out bound."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from scipy.special import gammaln, psi
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from affetto.themes.bags import Documents, chunks
-from affetto.themes.inference import document_bound, expected_log, infer_gamma
 from affetto.themes.parameters import TopicParameters
+from affetto.themes.words import Documents, chunks
 
-CHUNK = 256  # documents whose inference stays in the cache
-SMOOTHING = 1e-2
-KMEANS_ITERATIONS = 15
+CHUNK = 256  # documents whose inference stays in the processor's cache
 START_CLIPS = 4_096  # as many as tell where the clusters are
 
 
@@ -44,43 +40,28 @@ class TopicModel:
         return len(self.alpha)
 
     @property
-    def exp_expected_log_beta(self) -> np.ndarray:
-        """exp(E[log β]), [n_topics, n_words]."""
-        weights: np.ndarray = np.exp(expected_log(self.topic_words))
-        return weights
-
-    @property
     def word_probabilities(self) -> np.ndarray:
         """P(word | topic), [n_topics, n_words]."""
         weights: np.ndarray = self.topic_words / self.topic_words.sum(axis=1, keepdims=True)
         return weights
 
     def mixtures(self, documents: Documents | np.ndarray) -> np.ndarray:
-        """Infer topic mixtures; the same document gives the same mixture whatever stands beside it.
+        """Infer topic mixtures, float64 [n_clips, n_topics]; the prior for a clip without words.
 
-        Parameters
-        ----------
-        documents
-            Word weights as by `bags.documents`, [n_clips, n_words].
-
-        Returns
-        -------
-        np.ndarray
-            float64 [n_clips, n_topics], rows sum to 1; the prior for a clip without words.
+        The same document gives the same mixture whatever stands beside it.
         """
-        beta = self.exp_expected_log_beta
-        found = np.empty((len(documents), self.n_topics))
+        beta, found = np.exp(expected_log(self.topic_words)), [np.empty((0, self.n_topics))]
         with threadpool_limits(limits=1):
-            for start in range(0, len(documents), CHUNK):
-                chunk = documents[start : start + CHUNK].astype(np.float64)
-                gamma, _, _ = infer_gamma(chunk, beta, self.alpha, iterations=200, tolerance=1e-4)
-                gamma[chunk.sum(axis=1) == 0] = self.alpha
-                found[start : start + CHUNK] = gamma / gamma.sum(axis=1, keepdims=True)
-        return found
+            for chunk in chunks(documents, CHUNK):
+                rows = chunk.astype(np.float64)
+                gamma, _, _ = infer_gamma(rows, beta, self.alpha, iterations=200, tolerance=1e-4)
+                gamma[rows.sum(axis=1) == 0] = self.alpha
+                found.append(gamma / gamma.sum(axis=1, keepdims=True))
+        return np.concatenate(found)
 
     def bound_per_word(self, documents: Documents | np.ndarray) -> float:
         """Return the held-out bound in nats a word; perplexity is exp(−bound). NaN without words."""
-        total, bound, beta = 0.0, 0.0, self.exp_expected_log_beta
+        total, bound, beta = 0.0, 0.0, np.exp(expected_log(self.topic_words))
         with threadpool_limits(limits=1):
             for chunk in chunks(documents):
                 total += float(chunk.sum(dtype=np.float64))
@@ -92,17 +73,10 @@ class TopicModel:
         order = np.argsort(-self.mixtures(documents).sum(axis=0), kind="stable")
         return TopicModel(self.topic_words[order], self.alpha[order], self.note)
 
-    def state(self) -> dict[str, Any]:
-        """Return arrays and JSON values from which `from_state` makes an equal model."""
-        return {"topic_words": self.topic_words, "alpha": self.alpha.tolist(), "note": self.note}
 
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> TopicModel:
-        """Restore a model from its `state`."""
-        return cls(state["topic_words"], np.array(state["alpha"], dtype=np.float64), str(state["note"]))
-
-
-def single_topic(documents: Documents | np.ndarray, parameters: TopicParameters, note: str) -> TopicModel:
+def single_topic(
+    documents: Documents | np.ndarray, parameters: TopicParameters, note: str = ""
+) -> TopicModel:
     """Return the model with one topic, whose posterior is known: prior plus counts."""
     counts = np.zeros(documents.shape[1])
     for chunk in chunks(documents):
@@ -121,15 +95,11 @@ def fit_topics(
     ----------
     documents
         Word weights, float32 [n_clips, n_words], all at once or made when asked for.
-    n_topics
-        Number of topics.
-    parameters
-        Priors, passes and start.
-    seed
-        Seed of the start.
+    n_topics, parameters, seed
+        Number of topics; priors, passes and start; seed of the start.
     """
     if n_topics == 1 or len(documents) == 0:
-        return single_topic(documents, parameters, "")
+        return single_topic(documents, parameters)
     from affetto.themes.dense_lda import DenseLda
 
     logging.getLogger("gensim").setLevel(logging.ERROR)
@@ -162,19 +132,77 @@ def _cluster_counts(documents: Documents | np.ndarray, n_topics: int, seed: int)
     rng = np.random.default_rng(seed)
     chosen = documents[rng.permutation(len(documents))[:START_CLIPS]]
     roots = np.sqrt(chosen)
-    n_clusters = _distinct(roots, n_topics)
-    labels = KMeans(n_clusters, n_init=1, max_iter=KMEANS_ITERATIONS, random_state=seed).fit_predict(roots)
-    members = np.eye(n_topics, dtype=np.float64)[labels]
-    counts = members.T @ chosen
-    start: np.ndarray = counts + SMOOTHING * rng.gamma(1.0, 1.0, counts.shape) + 0.1 * counts.mean(axis=0)
+    n_clusters = min(n_topics, len({row.tobytes() for row in roots}))
+    labels = KMeans(n_clusters, n_init=1, max_iter=15, random_state=seed).fit_predict(roots)
+    counts = np.eye(n_topics, dtype=np.float64)[labels].T @ chosen
+    start: np.ndarray = counts + 1e-2 * rng.gamma(1.0, 1.0, counts.shape) + 0.1 * counts.mean(axis=0)
     return start
 
 
-def _distinct(rows: np.ndarray, most: int) -> int:
-    """Count different rows, up to `most`."""
-    seen: set[bytes] = set()
-    for row in rows:
-        seen.add(row.tobytes())
-        if len(seen) == most:
+def expected_log(dirichlet: np.ndarray) -> np.ndarray:
+    """Return E[log x] under Dirichlet distributions, one a row: ψ(a) − ψ(Σ a)."""
+    total: np.ndarray = psi(dirichlet) - psi(dirichlet.sum(axis=1, keepdims=True))
+    return total.astype(dirichlet.dtype, copy=False)
+
+
+def infer_gamma(
+    counts: np.ndarray,
+    exp_expected_log_beta: np.ndarray,
+    alpha: np.ndarray,
+    *,
+    iterations: int = 50,
+    tolerance: float = 1e-3,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Infer the topic weights of documents (Hoffman, Blei & Bach, 2010, algorithm 2, expectation step).
+
+    Parameters
+    ----------
+    counts
+        Word weights of documents, [n_documents, n_words]; a row may be all zero.
+    exp_expected_log_beta
+        exp(E[log β]) of the topics, [n_topics, n_words].
+    alpha
+        Prior of the topics, [n_topics].
+    iterations, tolerance
+        A document is done when gamma changes by less than `tolerance` in the mean, or after so many
+        iterations.
+    start
+        gamma to start from, [n_documents, n_topics]; None starts every document from 1.
+
+    Returns
+    -------
+    tuple
+        gamma [n_documents, n_topics]; exp(E[log θ]) of the same shape; its product with the topics
+        [n_documents, n_words], the normaliser of the words' topics.
+    """
+    epsilon = np.finfo(counts.dtype).eps
+    shape = (len(counts), len(alpha))
+    gamma = np.ones(shape, dtype=counts.dtype) if start is None else start.astype(counts.dtype)
+    active = np.arange(len(counts))
+    for _ in range(iterations):
+        everything = len(active) == len(counts)
+        before, documents = gamma[active], counts if everything else counts[active]
+        proportions = np.exp(expected_log(before))
+        norms = proportions @ exp_expected_log_beta + epsilon
+        after = alpha + proportions * ((documents / norms) @ exp_expected_log_beta.T)
+        gamma[active] = after
+        active = active[np.abs(after - before).mean(axis=1) >= tolerance]
+        if len(active) == 0:
             break
-    return len(seen)
+    proportions = np.exp(expected_log(gamma))
+    return gamma, proportions, proportions @ exp_expected_log_beta + epsilon
+
+
+def document_bound(counts: np.ndarray, exp_expected_log_beta: np.ndarray, alpha: np.ndarray) -> float:
+    """Return the variational lower bound on the log-likelihood of documents, given the topics, in nats.
+
+    Σ_w n_w log Σ_k exp(E[log θ_k] + E[log β_kw]) + E[log p(θ | α)] − E[log q(θ | γ)], summed over documents:
+    gensim's `bound` without the part of the topics themselves, which held-out documents cannot judge.
+    """
+    gamma, _, norms = infer_gamma(counts, exp_expected_log_beta, alpha, iterations=100, tolerance=1e-3)
+    log_theta = expected_log(gamma)
+    words = (counts * np.log(norms)).sum()
+    prior = ((alpha - gamma) * log_theta).sum() + (gammaln(gamma) - gammaln(alpha)).sum()
+    totals = len(gamma) * gammaln(alpha.sum()) - gammaln(gamma.sum(axis=1)).sum()
+    return float(words + prior + totals)

@@ -418,8 +418,7 @@ def _tags(name: str, parameters: Mapping[str, Any], project: Path, sides: list[s
 
 
 def _theme_roles() -> dict[str, str]:
-    from affetto.themes.classifiers import DISCRIMINATION_ROLES
-    from affetto.themes.clustering import DISCOVERY_ROLES
+    from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
 
     return {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
 

@@ -21,19 +21,18 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
         Name of a model in the model table, which `voice` has made; None for the model that is ready.
     """
     model = READY_MODEL if voice_model is None else f"voice.emotion.{voice_model}.model"
-    parameters = "params:recommend"
     return Pipeline(
         [
             Node(
                 nodes.find_speech,
-                inputs=[parameters, model],
+                inputs=["params:recommend", model],
                 outputs=["hear.recordings", "hear.enrolled"],
                 name="find_speech",
                 namespace=BOX,
             ),
             Node(
                 nodes.recognise_voices,
-                inputs=[parameters, "hear.recordings", "hear.enrolled", model],
+                inputs=["params:recommend", "hear.recordings", "hear.enrolled", model],
                 outputs="hear.voices",
                 name="recognise_voices",
                 namespace=BOX,
@@ -43,15 +42,7 @@ def create_pipeline(voice_model: str | None = None) -> Pipeline:
 
 
 def create_summary_pipeline() -> Pipeline:
-    """Build the step that puts what was heard into words."""
-    return Pipeline(
-        [
-            Node(
-                nodes.describe_voices,
-                inputs=["params:recommend", "hear.voices"],
-                outputs="hear.summary",
-                name="describe_voices",
-                namespace=BOX,
-            )
-        ]
-    )
+    """Build the step that puts the emotion of voices into words."""
+    inputs = ["params:recommend", "hear.voices"]
+    node = Node(nodes.describe_voices, inputs, "hear.summary", name="describe_voices", namespace=BOX)
+    return Pipeline([node])

@@ -14,8 +14,14 @@ from affetto.experiments.cross_validate import read_features
 from affetto.features.clip_features import ClipFeatures
 from affetto.parallel import ExecutorParameters
 from affetto.pipelines.theme.nodes import read_by_themes
-from affetto.recommendation import description, not_music
-from affetto.recommendation.library import build_library
+from affetto.recommendation import recognition
+from affetto.recommendation.library import (
+    add_confidence,
+    build_library,
+    harmless_in_spreadsheets,
+    library_sentence,
+    summarise_tracks,
+)
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.recommendation.tagging import plan_tags
 from affetto.results import CacheParameters
@@ -26,28 +32,28 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def recognise_emotions(
-    export: LibraryExportParameters,
-    clips: pd.DataFrame,
+    features: Mapping[str, ClipFeatures],
     model: Path,
+    clips: pd.DataFrame,
+    export: LibraryExportParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
-    features: Mapping[str, ClipFeatures],
     *,
     names: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
     read = read_features(features, names)
-    return description.predict_library(model, clips, read, export.highlight_s, executor, cache.store)
+    return recognition.predict_library(model, clips, read, export.highlight_s, executor, cache.store)
 
 
 def find_themes(
+    features: Mapping[str, ClipFeatures],
     codebook: Codebook,
     model: ThemeModel,
     executor: ExecutorParameters,
-    features: Mapping[str, ClipFeatures],
 ) -> tuple[pd.DataFrame, list[str]]:
     """Infer the themes of every track; tracks without audio words get none."""
-    mixtures, wordless = description.find_themes(codebook, model, read_by_themes(features), executor)
+    mixtures, wordless = recognition.find_themes(codebook, model, read_by_themes(features), executor)
     if wordless:
         _LOGGER.warning(
             "%d tracks have no audio words, so their theme is unknown; the first is %s",
@@ -61,7 +67,7 @@ def note_speech(
     corpus: CorpusParameters, clips: pd.DataFrame, executor: ExecutorParameters, cache: CacheParameters
 ) -> pd.DataFrame:
     """Tell the tracks that are speech and no music; they stay in the library, with a note."""
-    return not_music.note_speech(clips, corpus.root, corpus.other_roots, executor, cache.store)
+    return recognition.note_speech(clips, corpus.root, corpus.other_roots, executor, cache.store)
 
 
 def describe_tracks(
@@ -72,8 +78,8 @@ def describe_tracks(
     highlights: pd.DataFrame,
     mixtures: pd.DataFrame,
     wordless: list[str],
-    cards: list[dict[str, Any]],
     notes: pd.DataFrame,
+    cards: list[dict[str, Any]],
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Put together what is known of every track.
 
@@ -82,21 +88,14 @@ def describe_tracks(
     tuple
         The library (`tracks`, `mixtures` and `cards`), the tracks for a spreadsheet, and a summary.
     """
-    tracks = description.add_confidence(
-        build_library(
-            clips,
-            corpus.root,
-            emotions,
-            mixtures,
-            cards,
-            highlights,
-            other_roots=corpus.other_roots,
-        )
-    ).merge(notes, on="clip_id", validate="one_to_one")
-    summary = description.summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
-    _LOGGER.info("%s", description.library_sentence(summary))
-    library = {"tracks": tracks, "mixtures": mixtures, "cards": cards}
-    return library, description.harmless_in_spreadsheets(tracks), summary
+    library = build_library(
+        clips, corpus.root, emotions, mixtures, cards, highlights, other_roots=corpus.other_roots
+    )
+    tracks = add_confidence(library).merge(notes, on="clip_id", validate="one_to_one")
+    summary = summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
+    _LOGGER.info("%s", library_sentence(summary))
+    everything = {"tracks": tracks, "mixtures": mixtures, "cards": cards}
+    return everything, harmless_in_spreadsheets(tracks), summary
 
 
 def choose_tags(export: LibraryExportParameters, library: dict[str, Any]) -> pd.DataFrame:

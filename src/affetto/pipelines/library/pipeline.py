@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -24,74 +25,35 @@ def create_pipeline(model: str, model_features: Sequence[str]) -> Pipeline:
         What it reads.
     """
     features = tuple(dict.fromkeys([*model_features, *FEATURES]))
+    export, executor, cache = "params:library.export", "params:executor", "params:cache"
+    corpus, clips, own_features = "params:library.corpus", "library.clips", "library.features"
+    found = ["library.emotions", "library.highlights", "library.mixtures", "library.wordless"]
+    recognise = partial(nodes.recognise_emotions, names=tuple(model_features))
+    description = [
+        _node(
+            update_wrapper(recognise, nodes.recognise_emotions),
+            [own_features, f"music.emotion.{model}.model", clips, export, executor, cache],
+            found[:2],
+        ),
+        _node(
+            nodes.find_themes,
+            [own_features, "music.theme.codebook", "music.theme.model", executor],
+            found[2:],
+        ),
+        _node(nodes.note_speech, [corpus, clips, executor, cache], "library.notes"),
+        _node(
+            nodes.describe_tracks,
+            [corpus, clips, "library.rejected", *found, "library.notes", "music.theme.cards"],
+            ["library.library", "library.tracks_csv", "library.summary"],
+        ),
+        _node(nodes.choose_tags, [export, "library.library"], "library.tagged"),
+    ]
     return (
         create_clips_pipeline("library", kind="music")
         + features_pipeline("library", features, parameters_of="music")
-        + _description(model, model_features)
+        + Pipeline(description)
     )
 
 
-def _description(model: str, model_features: Sequence[str]) -> Pipeline:
-    export = "params:library.export"
-    recognise = partial(nodes.recognise_emotions, names=tuple(model_features))
-    return Pipeline(
-        [
-            Node(
-                update_wrapper(recognise, nodes.recognise_emotions),
-                inputs={
-                    "export": export,
-                    "clips": "library.clips",
-                    "model": f"music.emotion.{model}.model",
-                    "executor": "params:executor",
-                    "cache": "params:cache",
-                    "features": "library.features",
-                },
-                outputs=["library.emotions", "library.highlights"],
-                name="recognise_emotions",
-                namespace="library",
-            ),
-            Node(
-                nodes.find_themes,
-                inputs={
-                    "codebook": "music.theme.codebook",
-                    "model": "music.theme.model",
-                    "executor": "params:executor",
-                    "features": "library.features",
-                },
-                outputs=["library.mixtures", "library.wordless"],
-                name="find_themes",
-                namespace="library",
-            ),
-            Node(
-                nodes.note_speech,
-                inputs=["params:library.corpus", "library.clips", "params:executor", "params:cache"],
-                outputs="library.notes",
-                name="note_speech",
-                namespace="library",
-            ),
-            Node(
-                nodes.describe_tracks,
-                inputs=[
-                    "params:library.corpus",
-                    "library.clips",
-                    "library.rejected",
-                    "library.emotions",
-                    "library.highlights",
-                    "library.mixtures",
-                    "library.wordless",
-                    "music.theme.cards",
-                    "library.notes",
-                ],
-                outputs=["library.library", "library.tracks_csv", "library.summary"],
-                name="describe_tracks",
-                namespace="library",
-            ),
-            Node(
-                nodes.choose_tags,
-                inputs=[export, "library.library"],
-                outputs="library.tagged",
-                name="choose_tags",
-                namespace="library",
-            ),
-        ]
-    )
+def _node(function: Callable[..., Any], inputs: list[str], outputs: str | list[str]) -> Node:
+    return Node(function, inputs, outputs, name=function.__name__, namespace="library")

@@ -9,11 +9,10 @@ import numpy as np
 
 from affetto.errors import AffettoError
 from affetto.pipelines.hear.nodes import require_an_answer
-from affetto.recommendation.heard import HeardRecording, HeardVoice
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.playlist import Playlist
+from affetto.recommendation.playlist import Playlist, summarise_playlists
 from affetto.recommendation.recommender import Recommender
-from affetto.recommendation.summary import summarise
+from affetto.recommendation.voice import VoiceEmotion, VoiceResult
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 def make_playlists(
     parameters: RecommendParameters,
     taxonomy: dict[str, Any],
-    heard: dict[str, HeardRecording],
+    results: dict[str, VoiceResult],
     library: dict[str, Any],
 ) -> dict[str, Playlist]:
     """Answer every recording, those without speech by a message only.
@@ -31,8 +30,8 @@ def make_playlists(
     AffettoError
         When none can be answered.
     """
-    voices = {name: recording.voice for name, recording in heard.items()}
-    require_an_answer(voices, parameters.voice)
+    require_an_answer(results, parameters.voice)
+    voices = {name: result.voice for name, result in results.items()}
     classes = sorted({entry.emotion for voice in voices.values() for entry in voice.emotions})
     recommender = Recommender(
         library["tracks"], library["mixtures"], library["cards"], taxonomy, classes, parameters
@@ -43,14 +42,7 @@ def make_playlists(
     return answers
 
 
-def describe_playlists(playlists: dict[str, Playlist]) -> str:
-    """Write the playlists as a text and log it."""
-    text = summarise(playlists.values())
-    _LOGGER.info("Playlists:\n%s", text)
-    return text
-
-
-def _answer(recommender: Recommender, voice: HeardVoice) -> Playlist:
+def _answer(recommender: Recommender, voice: VoiceEmotion) -> Playlist:
     if voice.status != "ok":
         return Playlist(
             name=voice.name, recording=voice.recording, status=voice.status, message=voice.message
@@ -62,5 +54,12 @@ def _answer(recommender: Recommender, voice: HeardVoice) -> Playlist:
     except AffettoError as error:
         _LOGGER.warning("%s: %s", voice.name, error)
         return Playlist(name=voice.name, recording=voice.recording, status="unanswered", message=str(error))
-    heard = ("message", "speech_s", "novelty", "novel", "heard_by", "enrolled", "timeline")
-    return playlist.model_copy(update={name: getattr(voice, name) for name in heard})
+    told = ("message", "speech_s", "novelty", "novel", "heard_by", "enrolled", "timeline")
+    return playlist.model_copy(update={name: getattr(voice, name) for name in told})
+
+
+def describe_playlists(playlists: dict[str, Playlist]) -> str:
+    """Write the playlists as a text and log it."""
+    text = summarise_playlists(playlists.values())
+    _LOGGER.info("Playlists:\n%s", text)
+    return text

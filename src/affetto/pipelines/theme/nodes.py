@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,23 +21,18 @@ from affetto.parallel import ExecutorParameters
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.results import CacheParameters
-from affetto.themes.bags import AudioWords, count_words
+from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
 from affetto.themes.cards import build_cards
-from affetto.themes.classifiers import DISCRIMINATION_ROLES
-from affetto.themes.clustering import DISCOVERY_ROLES
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.comparison import compare_discovery
-from affetto.themes.discovery import discover_themes
-from affetto.themes.discrimination import discriminate_themes
-from affetto.themes.evaluation import METHOD
-from affetto.themes.figures import selection_figures
+from affetto.themes.evaluation import METHOD, discover_themes, discriminate_themes
+from affetto.themes.excerpts import Clips, cut_excerpts
 from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
-from affetto.themes.listening import Clips, listening_material
-from affetto.themes.model import ThemeModel, fit_themes
+from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
 from affetto.themes.musical import clip_measures
 from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.tables import emotions_used, mixtures_table, themes_table
+from affetto.themes.words import AudioWords, count_words
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +45,10 @@ Results = dict[str, Any]
 def learn_codebook(features: Features, theme: ThemeParameters, cache: CacheParameters) -> Codebook:
     """Learn the codebook of the library from the frames of all clips."""
     frames = read_by_themes(features)
-    key = {
-        "what": "theme_codebook",
-        "method": METHOD,
-        "features": frames.fingerprint,
-        "codebook": theme.codebook.model_dump(mode="json"),
-    }
-    state = cache.store.compute(key, lambda: fit_codebook(frames, theme.codebook).state())
-    return Codebook.from_state(state)
+    key = {"features": frames.fingerprint, "codebook": theme.codebook.model_dump(mode="json")}
+    return Codebook.from_state(
+        _cached(cache, "theme_codebook", key, lambda: fit_codebook(frames, theme.codebook).state())
+    )
 
 
 def count_audio_words(
@@ -68,14 +60,10 @@ def count_audio_words(
 ) -> AudioWords:
     """Count the audio words of all clips."""
     frames = read_by_themes(features)
-    key = {
-        "what": "theme_library_words",
-        "method": METHOD,
-        "features": frames.fingerprint,
-        "codebook": theme.codebook.model_dump(mode="json"),
-    }
-    counted = cache.store.compute(key, lambda: count_words(codebook, frames, executor).state())
-    return AudioWords.from_state(counted)
+    key = {"features": frames.fingerprint, "codebook": theme.codebook.model_dump(mode="json")}
+    return AudioWords.from_state(
+        _cached(cache, "theme_library_words", key, lambda: count_words(codebook, frames, executor).state())
+    )
 
 
 def read_by_themes(features: Features) -> FeatureSet:
@@ -84,6 +72,12 @@ def read_by_themes(features: Features) -> FeatureSet:
     Clips are ordered by `clip_id`: what is fitted must not depend on the order of a table.
     """
     return read_features(features, FEATURES, sorted(features["mfcc"].clip_ids))
+
+
+def _cached(
+    cache: CacheParameters, what: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    return cache.store.compute({"what": what, "method": METHOD, **key}, compute)
 
 
 def fit_theme_model(
@@ -97,13 +91,12 @@ def fit_theme_model(
     """Choose and fit the topics of every emotion on all clips, labelled or recognised."""
     library_emotions = recognised["emotions"]
     emotions = emotions_used(clips, library_emotions).reindex(words.clip_ids).dropna()
-    chosen = words.select(list(emotions.index))
+    chosen = words.take(pd.Index(words.clip_ids).get_indexer(emotions.index))
     groups = list(clips.set_index("clip_id")["group"].reindex(emotions.index))
     predictable = [name.removeprefix("p_") for name in library_emotions.columns if name.startswith("p_")]
+    digest = hashlib.blake2b(np.ascontiguousarray(chosen.counts).data, digest_size=16).hexdigest()
     key = {
-        "what": "theme_model",
-        "method": METHOD,
-        "words": [list(chosen.clip_ids), int(chosen.counts.sum(dtype="int64")), _digest(chosen)],
+        "words": [list(chosen.clip_ids), digest],
         "emotions": list(emotions),
         "groups": groups,
         "all_emotions": predictable,
@@ -116,17 +109,11 @@ def fit_theme_model(
         )
         return {**model.state(), "selection": table.to_dict(orient="list")}
 
-    state = cache.store.compute(key, fit)
+    state = _cached(cache, "theme_model", key, fit)
     model = ThemeModel.from_state(state)
     for note in model.notes:
         log.info(note)
     return model, pd.DataFrame(state["selection"])
-
-
-def _digest(words: AudioWords) -> str:
-    import hashlib
-
-    return hashlib.blake2b(np.ascontiguousarray(words.counts).data, digest_size=16).hexdigest()
 
 
 def assign_themes(
@@ -145,17 +132,17 @@ def assign_themes(
     """
     model = replace(fitted, vocabulary=vocabulary_of(codebook))
     emotions, mixtures = emotions_used(clips, recognised["emotions"]), model.mixtures(words)
-    kept, drift = keep_numbers(
+    numbered, drift = keep_numbers(
         model,
-        themes_table(model, words, emotions, mixtures=mixtures)[["clip_id", "emotion", "theme"]],
+        themes_table(model, words, mixtures, emotions)[["clip_id", "emotion", "theme"]],
         previous["model"] if previous else None,
         previous["themes"][["clip_id", "emotion", "theme"]] if previous else None,
         least_similarity=theme.topics.least_similarity,
     )
     for sentence in drift_sentences(drift):
         log.info(sentence)
-    themes = themes_table(kept, words, emotions, mixtures=mixtures)
-    return themes, mixtures_table(kept, words, mixtures=mixtures), kept, drift
+    themes = themes_table(numbered, words, mixtures, emotions)
+    return themes, mixtures_table(numbered, words, mixtures), numbered, drift
 
 
 def describe_themes(
@@ -195,32 +182,19 @@ def record_themes(
         "cards": cards,
         "parameters": theme.cards.model_dump(mode="json"),
     }
-
-    def cut() -> dict[str, Any]:
-        audio, failed = listening_material(
-            cards,
-            Clips(clips, corpus.root, corpus.other_roots),
-            codebook,
-            frames,
-            players=theme.cards.players,
-            words=theme.cards.word_players,
-            excerpts=theme.cards.word_excerpts,
-            executor=executor,
-        )
-        sizes = [len(content) for content in audio.values()]
-        joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
-        return {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
-
     found = cache.store.get(key)
     if found is None:
-        found = cut()
-        if not found["failed"]:  # what failed is tried again by the next run
+        recordings = Clips(clips, corpus.root, corpus.other_roots)
+        audio, failed = cut_excerpts(cards, recordings, codebook, frames, theme.cards, executor)
+        sizes = [len(content) for content in audio.values()]
+        joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
+        found = {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
+        if not failed:  # what failed is tried again by the next run
             cache.store.put(key, found)
     for clip_id, reason in found["failed"].items():
         log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
     parts = np.split(np.asarray(found["audio"]), np.cumsum(found["sizes"])[:-1])
-    audio = {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}
-    return audio, found["failed"]
+    return {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}, found["failed"]
 
 
 def show_themes(
@@ -241,13 +215,12 @@ def show_themes(
         model,
         themes,
         codebook.word_names,
-        selection_figures(selection, min_stability=theme.topics.min_stability),
+        selection,
         audio,
         failed,
         corpus=corpus.title,
         changes=drift_sentences(drift),
-        players=theme.cards.players,
-        word_players=theme.cards.word_players,
+        parameters=theme,
     )
 
 
@@ -320,8 +293,17 @@ def score_themes(
     -------
     dict
         `comparison`, `groups` and `predictions` as of the emotion models; `discovery`, a row a model that
-        never saw a label; `metrics` of each model.
+        never saw a label (`model, role`, its measures, and the tests of the proposed one); `metrics` of each
+        model.
     """
+    measured = pd.DataFrame(
+        [
+            {"model": model, "role": role, **discovery["metrics"].get(model, {})}
+            for model, role in DISCOVERY_ROLES.items()
+        ]
+    )
+    (proposed,) = (model for model, role in DISCOVERY_ROLES.items() if role == "proposed")
+    tables = {model: discovery[model] for model in DISCOVERY_ROLES}
     return {
         **score_task(
             {name: discrimination[name] for name in DISCRIMINATION_ROLES},
@@ -331,22 +313,9 @@ def score_themes(
             task="theme",
             parameters=evaluation,
         ),
-        "discovery": _tabulate_discovery(discovery, evaluation),
+        "discovery": measured.merge(compare_discovery(tables, proposed, evaluation), on="model"),
         "metrics": {
             name: {**discovery["metrics"].get(name, {}), **discrimination["metrics"].get(name, {})}
             for name in {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
         },
     }
-
-
-def _tabulate_discovery(discovery: Results, evaluation: EvaluationParameters) -> pd.DataFrame:
-    """Make one row a discovery model: `model, role`, its measures, and the tests of the proposed one."""
-    measured = pd.DataFrame(
-        [
-            {"model": model, "role": role, **discovery["metrics"].get(model, {})}
-            for model, role in DISCOVERY_ROLES.items()
-        ]
-    )
-    proposed = next(model for model, role in DISCOVERY_ROLES.items() if role == "proposed")
-    tables = {model: discovery[model] for model in DISCOVERY_ROLES}
-    return measured.merge(compare_discovery(tables, proposed, evaluation), on="model")

@@ -9,127 +9,83 @@ from kedro.pipeline import Node, Pipeline
 
 from affetto.pipelines.theme import nodes
 
-PARAMETERS, CACHE, EXECUTOR = "params:music.theme", "params:cache", "params:executor"
-FEATURES, CLIPS, FOLDS, RECOGNISED = "music.features", "music.clips", "music.folds", "music.emotions"
+CORPUS, THEME = "params:music.corpus", "params:music.theme"
+CACHE, EXECUTOR = "params:cache", "params:executor"
+FEATURES, CLIPS, EMOTIONS = "music.features", "music.clips", "music.emotions"
 
 
 def create_pipeline() -> Pipeline:
     """Build the themes, from clips, folds, features and the emotions of the library."""
-    return _topics() + _library() + _evaluation() + create_scores_pipeline()
+    evaluated = [FEATURES, CLIPS, "music.folds", THEME, EXECUTOR, CACHE]
+    return (
+        Pipeline(
+            [
+                _node(nodes.learn_codebook, [FEATURES, THEME, CACHE], "music.theme.codebook"),
+                _node(
+                    nodes.count_audio_words,
+                    [FEATURES, "music.theme.codebook", THEME, EXECUTOR, CACHE],
+                    "music.theme.words",
+                ),
+                _node(
+                    nodes.fit_theme_model,
+                    ["music.theme.words", CLIPS, EMOTIONS, THEME, EXECUTOR, CACHE],
+                    ["music.theme.fitted", "music.theme.selection"],
+                ),
+                _node(
+                    nodes.assign_themes,
+                    [
+                        *("music.theme.fitted", "music.theme.words", CLIPS, EMOTIONS),
+                        *("music.theme.codebook", THEME, "music.theme.previous"),
+                    ],
+                    ["music.themes", "music.theme.mixtures", "music.theme.model", "music.theme.drift"],
+                ),
+                _node(
+                    nodes.describe_themes,
+                    [
+                        *("music.theme.model", "music.themes", CLIPS, FEATURES),
+                        *("music.theme.codebook", EMOTIONS, THEME, EXECUTOR),
+                    ],
+                    "music.theme.cards",
+                ),
+                _node(
+                    nodes.record_themes,
+                    [
+                        *("music.theme.cards", CORPUS, CLIPS, "music.theme.codebook"),
+                        *(THEME, EXECUTOR, FEATURES, CACHE),
+                    ],
+                    ["music.theme.audio", "music.theme.inaudible"],
+                ),
+                _node(
+                    nodes.show_themes,
+                    [
+                        *("music.theme.cards", "music.theme.model", "music.themes", "music.theme.codebook"),
+                        *("music.theme.selection", "music.theme.drift", "music.theme.audio"),
+                        *("music.theme.inaudible", CORPUS, THEME),
+                    ],
+                    "music.theme.page",
+                ),
+                _node(
+                    nodes.assemble_library,
+                    [
+                        *("params:recommend", CORPUS, CLIPS, EMOTIONS),
+                        *("music.theme.mixtures", "music.theme.cards"),
+                    ],
+                    "music.library",
+                ),
+                _node(nodes.evaluate_discovery, evaluated, "music.theme.discovery"),
+                _node(nodes.evaluate_discrimination, evaluated, "music.theme.discrimination"),
+            ]
+        )
+        + create_scores_pipeline()
+    )
 
 
 def create_scores_pipeline() -> Pipeline:
     """Build the scores of theme models that were evaluated before."""
-    return _node(
-        nodes.score_themes,
-        inputs=[
-            "music.theme.discovery",
-            "music.theme.discrimination",
-            "params:evaluation",
-            "params:music.corpus",
-            "params:music.split",
-        ],
-        outputs="theme.results",
-    )
+    results = ["music.theme.discovery", "music.theme.discrimination"]
+    inputs = [*results, "params:evaluation", CORPUS, "params:music.split"]
+    return Pipeline([_node(nodes.score_themes, inputs, "theme.results")])
 
 
-def _topics() -> Pipeline:
-    return (
-        _node(nodes.learn_codebook, inputs=[FEATURES, PARAMETERS, CACHE], outputs="music.theme.codebook")
-        + _node(
-            nodes.count_audio_words,
-            inputs=[FEATURES, "music.theme.codebook", PARAMETERS, EXECUTOR, CACHE],
-            outputs="music.theme.words",
-        )
-        + _node(
-            nodes.fit_theme_model,
-            inputs=["music.theme.words", CLIPS, RECOGNISED, PARAMETERS, EXECUTOR, CACHE],
-            outputs=["music.theme.fitted", "music.theme.selection"],
-        )
-        + _node(
-            nodes.assign_themes,
-            inputs=[
-                "music.theme.fitted",
-                "music.theme.words",
-                CLIPS,
-                RECOGNISED,
-                "music.theme.codebook",
-                PARAMETERS,
-                "music.theme.previous",
-            ],
-            outputs=["music.themes", "music.theme.mixtures", "music.theme.model", "music.theme.drift"],
-        )
-    )
-
-
-def _library() -> Pipeline:
-    return (
-        _node(
-            nodes.describe_themes,
-            inputs=[
-                "music.theme.model",
-                "music.themes",
-                CLIPS,
-                FEATURES,
-                "music.theme.codebook",
-                RECOGNISED,
-                PARAMETERS,
-                EXECUTOR,
-            ],
-            outputs="music.theme.cards",
-        )
-        + _node(
-            nodes.record_themes,
-            inputs=[
-                "music.theme.cards",
-                "params:music.corpus",
-                CLIPS,
-                "music.theme.codebook",
-                PARAMETERS,
-                EXECUTOR,
-                FEATURES,
-                CACHE,
-            ],
-            outputs=["music.theme.audio", "music.theme.inaudible"],
-        )
-        + _node(
-            nodes.show_themes,
-            inputs=[
-                "music.theme.cards",
-                "music.theme.model",
-                "music.themes",
-                "music.theme.codebook",
-                "music.theme.selection",
-                "music.theme.drift",
-                "music.theme.audio",
-                "music.theme.inaudible",
-                "params:music.corpus",
-                PARAMETERS,
-            ],
-            outputs="music.theme.page",
-        )
-        + _node(
-            nodes.assemble_library,
-            inputs=[
-                "params:recommend",
-                "params:music.corpus",
-                CLIPS,
-                RECOGNISED,
-                "music.theme.mixtures",
-                "music.theme.cards",
-            ],
-            outputs="music.library",
-        )
-    )
-
-
-def _evaluation() -> Pipeline:
-    inputs = [FEATURES, CLIPS, FOLDS, PARAMETERS, EXECUTOR, CACHE]
-    return _node(nodes.evaluate_discovery, inputs=inputs, outputs="music.theme.discovery") + _node(
-        nodes.evaluate_discrimination, inputs=inputs, outputs="music.theme.discrimination"
-    )
-
-
-def _node(function: Callable[..., Any], inputs: list[str], outputs: str | list[str]) -> Pipeline:
-    name = function.__name__
-    return Pipeline([Node(function, inputs, outputs, name=name, namespace="codebook_topics_and_themes")])
+def _node(function: Callable[..., Any], inputs: list[str], outputs: str | list[str]) -> Node:
+    return Node(function, inputs, outputs, name=function.__name__, namespace="codebook_topics_and_themes")

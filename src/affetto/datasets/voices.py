@@ -1,4 +1,4 @@
-"""What was heard in recordings, as files: a summary, a table over time and a figure of each."""
+"""The emotion of voices as files: a summary of each recording, a table over time and a figure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import ClassVar
 import pandas as pd
 
 from affetto.datasets.named_files import NamedFilesDataset
-from affetto.recommendation.heard import HeardRecording, HeardVoice
+from affetto.recommendation.voice import VoiceEmotion, VoiceResult
 
 
-class HeardDataset(NamedFilesDataset[HeardRecording]):
+class VoicesDataset(NamedFilesDataset[VoiceResult]):
     """A folder with `<name>.json` for every recording, and `.csv` and `.png` where there is speech."""
 
     what: ClassVar[str] = "voices"
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".csv", ".png")
 
-    def _encode(self, name: str, value: HeardRecording) -> dict[str, bytes]:
+    def _encode(self, name: str, value: VoiceResult) -> dict[str, bytes]:
         text = json.dumps(value.voice.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
         files = {f"{name}.json": text.encode()}
         if value.timeline is not None:
@@ -26,12 +26,12 @@ class HeardDataset(NamedFilesDataset[HeardRecording]):
             files[f"{name}.png"] = value.figure
         return files
 
-    def _read(self, name: str) -> HeardRecording:
+    def _read(self, name: str) -> VoiceResult:
         summary, table, figure = (self._folder / f"{name}{suffix}" for suffix in self.suffixes)
-        voice = HeardVoice.model_validate_json(summary.read_text("utf-8"))
+        voice = VoiceEmotion.model_validate_json(summary.read_text("utf-8"))
         if not table.is_file():
-            return HeardRecording(voice)
+            return VoiceResult(voice)
         # Names such as `NA` or `007` are text; an emotion is missing only where the field is empty.
         kinds = {"name": "str", "emotion": "str", "unsure": "boolean"}
         timeline = pd.read_csv(table, dtype=kinds, keep_default_na=False, na_values=[""])
-        return HeardRecording(voice, timeline, figure.read_bytes())
+        return VoiceResult(voice, timeline, figure.read_bytes())

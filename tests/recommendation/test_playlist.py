@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.recommendation.m3u import path_for_playlist, to_m3u8
-from affetto.recommendation.playlist import Playlist, Track
+from affetto.recommendation.playlist import Playlist, Track, path_for_playlist, to_m3u8
 
 ODD = [
     "plain.wav",

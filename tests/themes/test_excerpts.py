@@ -8,16 +8,15 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.parallel import ExecutorParameters
 from affetto.themes.codebook import fit_codebook
-from affetto.themes.listening import (
+from affetto.themes.excerpts import (
     RATE_HZ,
     Clips,
     Excerpt,
-    audio_sheet,
+    cut_excerpts,
     encode_mp3,
-    listening_material,
     nearest_excerpts,
 )
-from affetto.themes.parameters import CodebookParameters, DescriptorParameters
+from affetto.themes.parameters import CardParameters, CodebookParameters, DescriptorParameters
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 
@@ -61,12 +60,12 @@ def test_a_word_is_found_where_it_is_heard_most_purely(heard):
         assert excerpt.end_s - excerpt.start_s == pytest.approx(0.4)
 
 
-def test_sheets_join_excerpts_and_leave_out_what_cannot_be_read(clips):
+def test_excerpts_are_joined_and_leave_out_what_cannot_be_read(clips):
     excerpts = [Excerpt("c/0", 1.0, 1.5), Excerpt("c/9", 1.0, 1.5), Excerpt("c/1", 0.0, 0.5)]
-    sheet = audio_sheet(clips, excerpts)
+    sheet = clips.join(excerpts)
     assert len(sheet) == pytest.approx(2 * (0.5 + 0.15) * RATE_HZ, rel=0.02)
     assert np.abs(sheet).max() == pytest.approx(0.5, abs=0.01)
-    assert audio_sheet(clips, [Excerpt("c/9", 0, 1)]).size == 0
+    assert clips.join([Excerpt("c/9", 0, 1)]).size == 0
     with pytest.raises(AffettoError, match=r"9\.wav"):
         clips.cut(Excerpt("c/9", 0, 1))
 
@@ -94,9 +93,8 @@ def test_material_is_named_after_what_is_heard(heard, clips, tmp_path):
     codebook, features, word = heard
     exemplars = [{"clip_id": f"c/{i}", "highlight_start_s": 0.0, "highlight_end_s": 2.0} for i in (0, 9, 3)]
     cards = [{"exemplars": exemplars, "words": [{"word": word}]}]
-    audio, failed = listening_material(
-        cards, clips, codebook, features, players=2, words=1, excerpts=3, executor=SERIAL
-    )
+    few = CardParameters(players=2, word_players=1, word_excerpts=3)
+    audio, failed = cut_excerpts(cards, clips, codebook, features, few, SERIAL)
     assert set(audio) == {"exemplars/c/0", f"words/{word}"}
     assert "9.wav" in failed["c/9"]
     dataset = AudioFolderDataset(filepath=str(tmp_path / "audio"))
