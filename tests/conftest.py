@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings
 
 # As the command line does, before Kedro is imported: else commands called in this process log to stdout.
 os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(Path(__file__).parents[1] / "conf" / "logging.yml"))
+
+# Kedro configures logging when it is imported, and closes the handlers of before: that of absl, which comes
+# with TensorFlow, would then close the stream that pytest captures.
+importlib.import_module("kedro.framework.project")
 
 settings.register_profile(
     "affetto", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
