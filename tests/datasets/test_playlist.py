@@ -53,4 +53,4 @@ def test_a_failed_save_leaves_the_one_before(folder):
     with pytest.raises(Exception, match="Failed while saving"):
         dataset.save({"a": answer("a", tracks=False), "b": "not a playlist"})
     assert dataset.load() == {"a": answer("a")}
-    assert not list(folder.glob(".partial-*"))
+    assert not list(folder.glob("*partial*"))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import abc
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from operator import methodcaller
 from typing import Any, ClassVar, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 
 from affetto.storage import local_path
+from affetto.whole_files import write_whole
 
 T = TypeVar("T")
 
@@ -47,16 +46,15 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
 
     def save(self, data: Mapping[str, T]) -> None:
         """Write the values and remove those of the save before that are no longer among them."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         contents = {
             file: content
             for name, value in data.items()
             for file, content in self._encode(name, value).items()
         }
         stale = {f"{name}{suffix}" for name in self._saved() for suffix in self.suffixes} - set(contents)
+        contents[self._manifest] = json.dumps(list(data), ensure_ascii=False).encode()
         for file, content in contents.items():
-            self._write(file, content)
-        self._write(self._manifest, json.dumps(list(data), ensure_ascii=False).encode())
+            write_whole(self._folder / file, methodcaller("write", content))
         for file in stale:
             (self._folder / file).unlink(missing_ok=True)
 
@@ -76,17 +74,6 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
         manifest = self._folder / self._manifest
         names: list[str] = json.loads(manifest.read_text("utf-8")) if manifest.is_file() else []
         return names
-
-    def _write(self, file: str, content: bytes) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(self._folder / file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
     def _exists(self) -> bool:
         return (self._folder / self._manifest).is_file()

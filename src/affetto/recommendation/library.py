@@ -48,27 +48,22 @@ def build_library(
     ----------
     clips
         Clip table after the audit (`clip_id, corpus, path, start_s, end_s, duration_s` and perhaps `title`).
-    root
-        Folder that `path` is relative to, here or the address of one.
+    root, other_roots
+        Folder that `path` is relative to, here or the address of one; and of those corpora that do not lie
+        below it, by the `corpus` of their clips.
     library_emotions
         `clip_id` and `p_<emotion>` columns; tracks without a row here are left out.
-    theme_mixtures
-        `clip_id, emotion, theme, probability`: P(theme | emotion, track).
-    theme_cards
-        A mapping a theme with at least `theme, emotion, name`.
+    theme_mixtures, theme_cards
+        `clip_id, emotion, theme, probability`, P(theme | emotion, track); and the cards of the themes.
     highlights
         What `cut_highlights` found for the tracks.
-    other_roots
-        Folder of each corpus that does not lie below `root`, by the `corpus` of its clips.
 
     Returns
     -------
     pandas.DataFrame
-        A row a track, in the order of `clips`: `clip_id, corpus, root, path, start_s, end_s,
-        content_hash (where the audit found it), title, duration_s, emotion, p_<emotion>…, theme, theme_name,
-        theme_probability, highlight_start_s, highlight_end_s, highlight_attention`. The theme is the
-        likeliest one inside the track's emotion (missing when that emotion has no themes); highlight times
-        count from the start of the file. The root is the folder as given.
+        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `content_hash` (where the audit found it)
+        and `p_<emotion>…`. The theme is the likeliest one inside the track's emotion (missing when that
+        emotion has no themes); highlight times count from the start of the file.
 
     Raises
     ------
@@ -102,9 +97,7 @@ def _with_themes(
     tracks: pd.DataFrame, mixtures: pd.DataFrame, cards: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
     """Add the likeliest theme inside the emotion of each track; equals go to the smaller theme."""
-    mixed = pd.DataFrame(mixtures, columns=list(MIXTURE_COLUMNS)).assign(
-        theme=lambda table: table["theme"].astype(str)
-    )
+    mixed = mixtures[list(MIXTURE_COLUMNS)].assign(theme=mixtures["theme"].astype(str))
     ordered = mixed.sort_values(["probability", "theme"], ascending=[False, True], kind="stable")
     best = ordered.drop_duplicates(["clip_id", "emotion"]).rename(
         columns={"probability": "theme_probability"}

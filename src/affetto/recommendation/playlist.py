@@ -98,19 +98,7 @@ def to_m3u8(playlist: Playlist, folder: Path) -> str:
     Every track takes `#EXTINF:<seconds>,<title>`, the start of its highlight and, where it is a part of a
     file, its end as `#EXTVLCOPT:start-time=<seconds>` and `stop-time` (read by VLC, comments to others), both
     from the start of the file, and its path. Control characters in titles, line ends among them, become
-    spaces.
-
-    Parameters
-    ----------
-    playlist
-        The playlist.
-    folder
-        Folder the file will lie in; paths are relative to it.
-
-    Returns
-    -------
-    str
-        The text, lines ending in \n, encodable as UTF-8.
+    spaces. Paths are relative to the folder that the file will lie in.
     """
     lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(playlist.name)}"]
     for track in playlist.tracks:
@@ -123,20 +111,11 @@ def to_m3u8(playlist: Playlist, folder: Path) -> str:
 
 
 def path_for_playlist(path: str, folder: Path) -> str:
-    """Write the path of a track as a line of a playlist.
+    """Write the path of a track, which counts from the working folder, as a line of a playlist in `folder`.
 
-    Parameters
-    ----------
-    path
-        The audio file; a relative path counts from the working folder. An address is written as it is.
-    folder
-        Folder of the playlist.
-
-    Returns
-    -------
-    str
-        The path relative to `folder` with forward slashes; the absolute path when there is none (another
-        drive); a `file://` address when a line of text cannot hold the path (line ends, blanks at its ends).
+    It becomes relative to `folder`, with forward slashes; absolute when there is no such path (another
+    drive); a `file://` address when a line of text cannot hold it (line ends, blanks at its ends). An address
+    is written as it is.
     """
     if is_remote(as_path(path)):
         return quote(path, safe=":/") if _unfit(path) else path
@@ -160,13 +139,7 @@ def _one_line(text: str) -> str:
 
 
 def summarise_playlists(playlists: Iterable[Playlist]) -> str:
-    """Describe playlists in plain text.
-
-    Returns
-    -------
-    str
-        A few lines a recording and one a track, and which voice model heard; without trailing newline.
-    """
+    """Describe playlists in plain text: a few lines a recording and one a track, and the voice model."""
     playlists = list(playlists)
     models = dict.fromkeys(describe_model(each.heard_by) for each in playlists if each.heard_by)
     return "\n\n".join(["\n".join(_lines(playlist)) for playlist in playlists] + list(models))

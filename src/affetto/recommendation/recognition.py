@@ -46,18 +46,14 @@ def predict_library(
 
     Parameters
     ----------
-    directory
-        Folder of the fitted model.
+    directory, features
+        Folder of the fitted model, and what it reads.
     clips
         `clip_id, duration_s` of the tracks at least.
-    features
-        What the model reads.
     highlight_s
         Length of the highlights, s.
-    executor
-        Where it runs.
-    store
-        Where the results are stored.
+    executor, store
+        Where it runs, and where finished results are found again.
 
     Returns
     -------
@@ -136,10 +132,8 @@ def note_speech(
         `clip_id, path, corpus, duration_s`, and where known `start_s, content_hash`.
     root, other_roots
         Folders that `path` is relative to.
-    executor
-        Where it runs.
-    store
-        Where the results are stored.
+    executor, store
+        Where it runs, and where finished results are found again.
 
     Returns
     -------

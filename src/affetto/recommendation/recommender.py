@@ -87,17 +87,10 @@ class Recommender:
 
         Parameters
         ----------
-        name
-            Name of the playlist.
-        recording
-            Path of the recording.
+        name, recording
+            Name of the playlist, and path of the recording.
         voice_probabilities
             float [n_voice_classes], summing to 1.
-
-        Returns
-        -------
-        Playlist
-            The playlist, status `ok`.
 
         Raises
         ------

@@ -20,17 +20,9 @@ _UNSUITABLE = "its format has no tags that can be written"
 
 
 def plan_tags(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Say what is written into the copy of each track.
+    """Say what is written into the copy of each track of a library with confidence: `TAG_COLUMNS`, all text.
 
-    Parameters
-    ----------
-    tracks
-        `build_library`'s table with its confidence; parts of files are left out, as tags are of whole files.
-
-    Returns
-    -------
-    DataFrame
-        `TAG_COLUMNS`, all text.
+    Parts of files are left out, as tags are of whole files.
     """
     whole = tracks[tracks["start_s"].isna()]
     highlight = [
@@ -69,13 +61,8 @@ def tag_copy(source: Path, target: Path, tags: Mapping[str, str]) -> str | None:
     A copy that has these tags already, of the same file as it is now, is left as it is: `AFFETTO_SOURCE` says
     which file that was. Files that cannot be tagged are not copied.
 
-    Parameters
-    ----------
-    source, target
-        The original, and where the copy goes.
-    tags
-        `mood` goes into the format's own field where it has one (ID3: TMOO); everything else, and `mood`
-        again, into fields of one's own: `AFFETTO_THEME`, ….
+    The tag `mood` goes into the format's own field where it has one (ID3: TMOO); everything else, and `mood`
+    again, into fields of one's own: `AFFETTO_THEME`, ….
 
     Returns
     -------

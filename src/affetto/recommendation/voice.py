@@ -139,11 +139,8 @@ def percent(share: float | None) -> str:
 def summarise_voices(voices: Iterable[VoiceEmotion]) -> str:
     """Describe the voices of a run in plain text.
 
-    Returns
-    -------
-    str
-        A table with a row a recording, below it how the emotion of long ones changes, why others have none,
-        which files are damaged, and which model was used; without trailing newline.
+    There is a table with a row a recording, below it how the emotion of long ones changes, why others have
+    none, which files are damaged, and which model was used.
     """
     voices = list(voices)
     known = [voice for voice in voices if voice.status == "ok"]

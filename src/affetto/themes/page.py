@@ -70,16 +70,17 @@ def render_page(
     str
         HTML without scripts and without anything loaded from elsewhere; what comes from files is escaped.
     """
-    sounds = {name: _data_uri(content, "audio/mpeg") for name, content in audio.items()}
     emotions = []
     for emotion, topics in model.emotions.items():
-        own = [_card(card, sounds, failed, parameters) for card in cards if card["emotion"] == emotion]
-        candidates = selection[selection["emotion"] == emotion]
-        choice = None
+        candidates, choice = selection[selection["emotion"] == emotion], None
         if len(candidates):
             choice = selection_figure(emotion, candidates, min_stability=parameters.topics.min_stability)
-        shown = {"map": _image(mixture_map(model, themes, emotion)), "choice": _image(choice)}
-        emotions.append({"name": emotion, "note": topics.note, "cards": own, **shown})
+        shown = {
+            "cards": [card for card in cards if card["emotion"] == emotion],
+            "map": _image(mixture_map(model, themes, emotion)),
+            "choice": _image(choice),
+        }
+        emotions.append({"name": emotion, "note": topics.note, **shown})
     return page_template("affetto.themes", "page.html.j2").render(
         corpus=corpus,
         changes=changes,
@@ -87,40 +88,12 @@ def render_page(
         n_themes=len(cards),
         n_clips=sum(int(card["size"]) for card in cards),
         heat_map=_image(word_heat_map(model, word_names, cards)),
+        sounds={name: _data_uri(content, "audio/mpeg") for name, content in audio.items()},
+        failed=failed,
+        players=parameters.cards.players,
+        word_players=parameters.cards.word_players,
+        profile=_profile,
     )
-
-
-def _card(
-    card: Mapping[str, Any],
-    sounds: Mapping[str, str],
-    failed: Mapping[str, str],
-    parameters: ThemeParameters,
-) -> dict[str, Any]:
-    exemplars = [
-        {
-            **exemplar,
-            "seconds": f"{exemplar['highlight_start_s']:.0f}–{exemplar['highlight_end_s']:.0f} s",
-            "sound": sounds.get(f"exemplars/{exemplar['clip_id']}"),
-            "failed": failed.get(exemplar["clip_id"]) if place < parameters.cards.players else None,
-        }
-        for place, exemplar in enumerate(card["exemplars"])
-    ]
-    words = [
-        {
-            **word,
-            "sound": sounds.get(f"words/{word['word']}") if place < parameters.cards.word_players else None,
-        }
-        for place, word in enumerate(card["words"])
-    ]
-    return {
-        **card,
-        "anchor": str(card["theme"]).replace("/", "-"),
-        "percent": f"{100 * card['share']:.0f} %",
-        "exemplars": exemplars,
-        "words": words,
-        "profile": _profile(card),
-        "neighbours": [{**one, "anchor": str(one["theme"]).replace("/", "-")} for one in card["neighbours"]],
-    }
 
 
 def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -145,16 +118,9 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def selection_figure(emotion: str, rows: pd.DataFrame, *, min_stability: float) -> Figure:
-    """Draw what each number of topics of an emotion scores.
+    """Draw what each number of topics of an emotion scores; the chosen one is ringed in every panel.
 
-    Parameters
-    ----------
-    emotion
-        The emotion.
-    rows
-        Its candidates (see `selection.select_topics`); the chosen one is ringed in every panel.
-    min_stability
-        Drawn as a line: candidates below it are not taken.
+    Candidates that are less stable than the line are not taken.
     """
     figure, panels = grid(len(MEASURES), columns=len(MEASURES), width=2.6, height=2.4)
     chosen = rows["chosen"].astype(bool)
