@@ -46,7 +46,7 @@ from affetto.features.table import (
     MidtermParameters,
     OpenSmileParameters,
 )
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 PROJECT = Path(__file__).resolve().parents[1]
 NKULULEKO = PROJECT / ".nkululeko/bin/python"

@@ -18,8 +18,8 @@ from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.extract import extract
 from affetto.features.table import FeatureParameters
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 
 CONFIGURATION = Path(__file__).resolve().parents[1] / "conf/base"
 TARGET_PERCENT = 15

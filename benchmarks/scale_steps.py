@@ -17,8 +17,8 @@ from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract
 from affetto.features.store import FeatureStore
 from affetto.features.table import MfccParameters
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.model import emotion_clips
 from affetto.themes.parameters import CodebookParameters, TopicParameters

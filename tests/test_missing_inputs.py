@@ -4,11 +4,11 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
-import affetto.missing_inputs
+import affetto.hooks
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
-from affetto.missing_inputs import MissingInputsHook
+from affetto.hooks import MissingInputsHook
 from affetto.recommendation.parameters import RecommendParameters
 
 
@@ -36,7 +36,7 @@ def registered(monkeypatch):
         "voice": step("params:x", "model"),
         "__default__": theme + step("params:x", "model"),
     }
-    monkeypatch.setattr(affetto.missing_inputs, "_registered", lambda: pipelines)
+    monkeypatch.setattr(affetto.hooks, "_registered", lambda: pipelines)
 
 
 BASE = {"env": None}

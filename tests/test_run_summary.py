@@ -15,7 +15,7 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.wording import comparison_text
-from affetto.run_summary import RunFolderHook, replaced_sentence
+from affetto.hooks import RunFolderHook, replaced_sentence
 
 
 def clips(corpus, hashes):

@@ -2,7 +2,7 @@
 
 import os
 
-import affetto.native_libraries  # noqa: F401  # loads openSMILE before anything can load TensorFlow
+import affetto.io.native_libraries  # noqa: F401  # loads openSMILE before anything can load TensorFlow
 
 # Arrow's own allocator keeps what was freed: reading a table of 100,000 clips then costs twice the memory.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

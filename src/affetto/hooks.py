@@ -1,13 +1,30 @@
-"""Kedro hooks: the model table, and quiet logs."""
+"""Kedro hooks: the model table, inputs that are missing, what a run prints and keeps, and quiet logs."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from pathlib import Path
 from typing import Any
 
+import click
+import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from pydantic import BaseModel
+
+from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS
+from affetto.corpora.parameters import CorpusParameters
+from affetto.errors import AffettoError, name_some
+from affetto.evaluation.wording import comparison_text
+from affetto.io.configuration import TRAINED
+from affetto.io.files import write_whole
+from affetto.io.paths import as_path
+from affetto.recommendation.library import LIBRARY_COLUMNS
+from affetto.tracking.hook import TrackingHook
 
 
 class ModelTableHook:
@@ -42,3 +59,274 @@ class QuietRunnerHook:
     def before_pipeline_run(self) -> None:
         """Lower the voice of TensorFlow before it is imported, here and in workers."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+DEMO = "demo"
+_IN_WORDS = {
+    "music.library": "There is no music to choose from yet",
+    "library.library": "No library of music has been described yet",
+}
+_CLIPS = (*CLIP_COLUMNS, *AUDIT_COLUMNS)
+_READ_TABLES = {
+    "music.clips": ("theme", _CLIPS),
+    "voice.clips": ("voice", _CLIPS),
+    "music.library": ("theme", LIBRARY_COLUMNS),
+    "library.library": ("library", LIBRARY_COLUMNS),
+}
+"""What pipelines read that another one makes → that pipeline, and the columns that are needed."""
+_VOICE_CLIPS, _VOICES, _MUSIC = "voice.raw_clips", "hear.voices", "music.library"
+
+
+class MissingInputsHook:
+    """Checks before a run that the inputs which other pipelines make are there."""
+
+    @hook_impl(tryfirst=True)  # before a tracked run is opened
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Stop a run whose inputs are missing.
+
+        Raises
+        ------
+        AffettoError
+            Naming the first missing dataset and every pipeline that has to run, the missing recording, or the
+            clips that another version or corpus left.
+        """
+        _check_voice(pipeline, catalog)
+        env = run_params.get("env")
+        _check_tables(pipeline, catalog, f"kedro run{f' --env {env}' if env else ''} --pipeline=")
+        if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
+            raise AffettoError(
+                f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
+                "would replace: remove `music` there to train music in this environment too."
+            )
+        missing = _missing(pipeline, catalog)
+        makers = {name: find_maker(name, _registered(), catalog) for name in missing}
+        found = {name: maker for name, maker in makers.items() if maker}
+        if found:
+            own = {name: env is not None and not _borrows(name, catalog, env) for name in found}
+            runs = {
+                f"`kedro run{f' --env {env}' if own[name] else ''} --pipeline={maker}`"
+                for name, maker in found.items()
+            }
+            commands = " and ".join(sorted(runs))
+            what = _IN_WORDS.get(next(iter(found)), f"{next(iter(found))} has not been made yet")
+            trained = all(name.startswith("voice.emotion.") for name in found)
+            hears = trained and _VOICES in pipeline.all_outputs()
+            ready = ", or hear with the ready model by recommend.ready_model=true" if hears else ""
+            raise AffettoError(f"{what}: run {commands} first{ready}.")
+
+
+def _borrows(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:
+    """Tell whether an environment of `affetto train` takes a dataset from the data tree of the project."""
+    if env is None or Path(env).parent.name != TRAINED:
+        return False
+    return f"{TRAINED}/{Path(env).name}" not in Path(str(getattr(catalog[name], "_filepath", ""))).as_posix()
+
+
+def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Look for the recordings now: a run of everything hears them last, hours later."""
+    if not {_VOICES, _VOICE_CLIPS} <= pipeline.all_outputs():
+        return
+    wanted, corpus = catalog.load("params:recommend"), catalog.load("params:voice.corpus")
+    for name, given in (("voice", wanted.voice), ("enrol", wanted.enrol)):
+        made_by_the_run = corpus.source == DEMO and Path(given or "").is_relative_to(corpus.root)
+        if given is not None and not made_by_the_run and not Path(given).exists():
+            raise AffettoError(
+                f"There is no voice recording at {given}: name one by recommend.{name}, or run a pipeline "
+                "that needs none (theme, voice)."
+            )
+
+
+def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], command: str) -> None:
+    """Look at the tables of earlier runs: another version may have made them, or a run on another corpus."""
+    for name, (maker, columns) in _READ_TABLES.items():
+        if name not in pipeline.inputs() or not catalog.exists(name):
+            continue
+        found = catalog.load(name)
+        table = found["tracks"] if isinstance(found, dict) else found
+        lacking = [column for column in columns if column not in table]
+        if lacking:
+            raise AffettoError(
+                f"{name} was made by another version of Affetto (it lacks {name_some(lacking)}): run "
+                f"`{command}{maker}` first."
+            )
+        setting = name.replace("clips", "corpus")
+        if setting == name:
+            continue
+        corpus: CorpusParameters = catalog.load(f"params:{setting}")
+        strange = sorted(set(table["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
+        if strange:
+            raise AffettoError(
+                f"The last run of this side was on {', '.join(strange)}, but {setting} is {corpus.title}: "
+                f"give the parameters of that run, or run `{command}{maker}` with these first."
+            )
+
+
+def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:
+    """Find the smallest pipeline that makes a dataset from what is there; None when none does."""
+    makers = [
+        (len(pipeline.nodes), key)
+        for key, pipeline in registered.items()
+        if name in pipeline.all_outputs() and not _missing(pipeline, catalog)
+    ]
+    return min(makers)[1] if makers else None
+
+
+def _missing(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[str]:
+    needed = sorted(
+        name for name in pipeline.inputs() if not name.startswith("params:") and name != "parameters"
+    )
+    return [name for name in needed if not catalog.exists(name)]
+
+
+def _registered() -> dict[str, Pipeline]:
+    from kedro.framework.project import pipelines
+
+    pipelines.set_requested(None)
+    return dict(pipelines)
+
+
+_TABLES = ".tables"
+_CORPORA = ("params:music.corpus", "params:voice.corpus")
+
+
+class RunSummaryHook:
+    """Prints what a run has found, where it lies, and whose answers it replaces.
+
+    Parameters
+    ----------
+    tracking
+        The hook that knows the run in MLflow.
+    """
+
+    def __init__(self, tracking: TrackingHook) -> None:
+        self._tracking = tracking
+        self._before: dict[str, pd.DataFrame] = {}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Remember what the models that are about to be replaced were trained on."""
+        self._before = {
+            side: catalog.load(f"{side}.clips")
+            for side in ("music", "voice")
+            if _replaces(pipeline, catalog, side)
+        }
+
+    @hook_impl(trylast=True)  # when the run in MLflow is finished
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Print the comparison of every task, and where to read on.
+
+        Raises
+        ------
+        AffettoError
+            When the record of the run in MLflow is not complete.
+        """
+        compared = sorted(name for name in pipeline.all_outputs() if name.endswith(_TABLES))
+        if compared:
+            self._tell(compared, run_params.get("env"), pipeline, catalog)
+        if self._tracking.failure:
+            raise AffettoError(self._tracking.failure)
+
+    def _tell(
+        self, compared: list[str], env: str | None, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        for name in compared:
+            task = name.removesuffix(_TABLES)
+            told = comparison_text(catalog.load(name)["comparison"], task)
+            click.echo(f"\n{told}\nReport: {as_path(_path(catalog, name)) / 'report.html'}")
+        if self._tracking.link is not None:
+            click.echo(f"MLflow: {self._tracking.link}")
+        for side, before in self._before.items():
+            sentence = replaced_sentence(before, catalog.load(f"{side}.clips"), env)
+            if sentence:
+                click.echo(sentence)
+        if env:
+            model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
+            if _fitted(pipeline, "voice"):
+                click.echo(f"Hear with it: affetto hear RECORDING {model}")
+            if "music.library" in pipeline.all_outputs():
+                click.echo(f"Describe music with it: affetto library FOLDER {model}")
+
+
+class RunFolderHook:
+    """Copies reports, tables, figures and results of a run that compares models into a folder of its own.
+
+    What the catalog names is what the last run made. The copies lie in `08_reporting/runs`, in a folder named
+    after the time, the pipeline and the corpora of the run, with its settings; any of them may be deleted.
+    """
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Copy on the file system that the originals are on."""
+        outputs = pipeline.all_outputs()
+        compared = sorted(name for name in outputs if name.endswith(_TABLES))
+        if not compared:
+            return
+        corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
+        names = run_params["pipeline_names"] or ["__default__"]
+        label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
+        run = f"{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
+        folder = as_path(_path(catalog, compared[0])).parent / "runs" / run
+        for name in compared:
+            task = name.removesuffix(_TABLES)
+            _copy(as_path(_path(catalog, name)), folder / task)
+            _copy(as_path(_path(catalog, f"{task}.results")), folder / task / "results")
+        if "music.theme.page" in outputs:
+            _copy(as_path(_path(catalog, "music.theme.page")).parent, folder / "themes")
+        settings = {"run": run_params, "parameters": catalog.load("parameters")}
+        text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain).encode()
+        write_whole(folder / "settings.json", lambda file: file.write(text))
+        click.echo(f"Kept in: {folder}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = target / file.relative_to(source).as_posix()
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None) -> str | None:
+    """Say that a model of other clips was replaced; None where most of its clips are still there.
+
+    Parameters
+    ----------
+    before, after
+        Clip tables with `content_hash, corpus`, of the model before and of the one now.
+    env
+        The environment of the run.
+    """
+    kept = before["content_hash"].isin(after["content_hash"]).mean()
+    if kept >= 0.5:  # noqa: PLR2004
+        return None
+    old, new = (
+        f"{len(table)} clips of {', '.join(sorted(set(table['corpus'])))}" for table in (before, after)
+    )
+    where = f"the environment {env}" if env else "this project, where no environment is named,"
+    return f"Replaced: the models of {where} were those of {old}, and are those of {new} now."
+
+
+def _fitted(pipeline: Pipeline, side: str) -> list[str]:
+    """Name the emotion models of a side that a pipeline fits."""
+    outputs = pipeline.all_outputs()
+    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".model")]
+
+
+def _replaces(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], side: str) -> bool:
+    """Tell whether a pipeline fits models where there are some already."""
+    clips = f"{side}.clips"
+    known = clips in pipeline.all_outputs() and catalog.exists(clips)
+    return bool(known) and any(catalog.exists(name) for name in _fitted(pipeline, side))
+
+
+def _path(catalog: CatalogProtocol[Any, Any], name: str) -> str:
+    return str(getattr(catalog[name], "_filepath", name))

@@ -20,8 +20,8 @@ from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.scan import _deal
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 
 RATE_HZ = 8_000
 HERE = ExecutorParameters(n_jobs=1, progress=False)

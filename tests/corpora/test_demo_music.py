@@ -12,7 +12,7 @@ from affetto.corpora.demo.music import ORIGIN_TAGS, build_demo_music
 from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score, score_name
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 SUBSET = {"jig": SCORES["jig"][:1], "chorale": SCORES["chorale"][:1]}
 

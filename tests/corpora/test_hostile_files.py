@@ -21,8 +21,8 @@ from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
-from affetto.parallel import ExecutorParameters
-from affetto.storage import as_path
+from affetto.io.paths import as_path
+from affetto.io.workers import ExecutorParameters
 
 RATE_HZ = 8_000
 TAXONOMY = {"emotions": {"voice": ["anger"]}, "labels": {"generic_voice": {}}}

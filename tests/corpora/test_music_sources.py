@@ -22,7 +22,7 @@ from affetto.corpora.sources.tables import (
     read_ragged,
 )
 from affetto.errors import AffettoError
-from affetto.storage import as_path
+from affetto.io.paths import as_path
 
 SCALES = st.sampled_from([(-1.0, 1.0), (0.0, 1.0), (1.0, 9.0)])
 SHARES = st.floats(min_value=-1, max_value=1, allow_nan=False)

@@ -20,8 +20,8 @@ from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.segments import cut_segments, plan_segments
 from affetto.corpora.splits import make_folds
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 
 RATE_HZ = 8_000
 HERE = ExecutorParameters(n_jobs=1, progress=False)

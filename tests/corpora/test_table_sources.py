@@ -18,7 +18,7 @@ from affetto.corpora.sources import SOURCES
 from affetto.corpora.sources.library import read_tags
 from affetto.corpora.splits import make_folds
 from affetto.errors import AffettoError
-from affetto.storage import as_path
+from affetto.io.paths import as_path
 
 
 def by_id(clips):

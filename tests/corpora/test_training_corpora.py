@@ -15,8 +15,8 @@ from affetto.corpora.clips import CLIP_COLUMNS
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 
 ALONE = ExecutorParameters(n_jobs=1, progress=False)
 AUDIT = AuditParameters()

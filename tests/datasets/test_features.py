@@ -12,7 +12,7 @@ from affetto.datasets.features import FeaturesDataset
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kedro.io import DatasetError
 
 from affetto.datasets.results import ResultsDataset
-from affetto.storage import as_path
+from affetto.io.paths import as_path
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),

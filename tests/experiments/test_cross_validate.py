@@ -19,6 +19,8 @@ from affetto.experiments.cross_validate import (
     temperature_of,
 )
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import (
     build_estimator,
     describe_estimator,
@@ -26,8 +28,6 @@ from affetto.models.estimator import (
     load_estimator,
     predict_clips,
 )
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters
 
 from ..models.test_crnn_lld import TINY, toy
 

@@ -27,8 +27,8 @@ from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 KEPT = ExperimentParameters(keep_models=True)

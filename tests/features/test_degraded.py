@@ -9,7 +9,7 @@ from affetto.features import degraded
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract as extract_clips
 from affetto.features.table import LogMelParameters, MfccParameters
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = {

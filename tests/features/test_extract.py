@@ -22,8 +22,8 @@ from affetto.features.table import (
     OpenSmileParameters,
     parse_description,
 )
-from affetto.parallel import ExecutorParameters
-from affetto.whole_files import PARTIAL_SUFFIX
+from affetto.io.files import PARTIAL_SUFFIX
+from affetto.io.workers import ExecutorParameters
 
 MEL = LogMelParameters()
 ALONE = ExecutorParameters(n_jobs=1, progress=False)
@@ -242,7 +242,7 @@ import pandas as pd
 from pathlib import Path
 from affetto.features import extract
 from affetto.features.log_mel import LogMelParameters
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 root, folder, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 together = extract.extract_together

@@ -13,7 +13,7 @@ from affetto.features.extract import extract as extract_clips
 from affetto.features.log_mel import LogMelParameters
 from affetto.features.status import store_status
 from affetto.features.store import FeatureStore
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
 from affetto.features.store import PLAN_FILE, SHARD_FOLDER, FeatureStore, ShardSource
-from affetto.whole_files import PARTIAL_SUFFIX
+from affetto.io.files import PARTIAL_SUFFIX
 
 
 @settings(max_examples=20, deadline=None)

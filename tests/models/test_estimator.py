@@ -8,9 +8,9 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.files import new_directory
 from affetto.models import estimator as models
 from affetto.models.estimator import Estimator, ModelParameters
-from affetto.whole_files import new_directory
 
 
 class PriorParameters(ModelParameters):

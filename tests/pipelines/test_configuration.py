@@ -8,10 +8,10 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from affetto.audio.speech import SpeechParameters
-from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.features.table import FeatureTable
+from affetto.io.configuration import CONFIG_LOADER_ARGS
 from affetto.models.estimator import build_estimator
 from affetto.pipelines.model_table import SIDES, read_tables
 

@@ -12,9 +12,9 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_pipeline
-from affetto.results import CacheParameters
 
 
 def cache_in(folder):

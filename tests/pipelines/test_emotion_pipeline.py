@@ -18,10 +18,10 @@ from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentPar
 from affetto.experiments.probe_tables import PROBES
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import build_estimator, load_estimator
-from affetto.parallel import ExecutorParameters
 from affetto.pipelines.emotion import nodes, pipeline
-from affetto.results import CacheParameters
 
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 MFCC = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160)

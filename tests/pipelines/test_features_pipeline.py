@@ -11,9 +11,9 @@ from kedro.runner import SequentialRunner
 from affetto.corpora.parameters import CorpusParameters
 from affetto.datasets.features import FeaturesDataset
 from affetto.features.table import FeatureTable, LogMelParameters, OpenSmileParameters
-from affetto.parallel import ExecutorParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.pipelines.features.pipeline import create_pipeline
-from affetto.results import CacheParameters
 
 
 def test_a_run_fills_the_stores_and_notes_what_the_models_read(tmp_path):

@@ -18,12 +18,12 @@ from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.table import FeatureTable, MfccParameters, MidtermParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import build_estimator
-from affetto.parallel import ExecutorParameters
 from affetto.pipelines.library.nodes import find_themes
 from affetto.pipelines.library.pipeline import create_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
-from affetto.results import CacheParameters
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters

@@ -8,11 +8,11 @@ from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.theme_model import AudioWordsDataset, CodebookDataset, ThemeModelDataset
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
-from affetto.parallel import ExecutorParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.pipelines.theme import nodes
 from affetto.pipelines.theme.pipeline import create_pipeline
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.results import CacheParameters
 from affetto.themes.parameters import (
     CodebookParameters,
     DescriptorParameters,

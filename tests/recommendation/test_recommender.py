@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from affetto.errors import AffettoError
 from affetto.features.highlight import cut_highlights
+from affetto.io.paths import as_path
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist, summarise_playlists, to_m3u8
 from affetto.recommendation.recommender import Recommender
 from affetto.recommendation.voice import percent
-from affetto.storage import as_path
 
 TAXONOMY = {
     "emotions": {"music": ["happy", "tense", "sad", "calm"]},

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from affetto.features.clip_features import ClipFeatures
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.cards import as_tags, build_cards, characteristic_words, over_represented
 from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
 from affetto.themes.musical import (

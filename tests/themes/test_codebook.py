@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.codebook import (
     Codebook,
     fit_codebook,

@@ -6,7 +6,7 @@ import soundfile
 from affetto.datasets.audio_folder import AudioFolderDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.excerpts import (
     RATE_HZ,

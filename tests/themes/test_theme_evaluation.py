@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 from affetto.themes import evaluation
 from affetto.themes.baselines import CLASSIFIERS, DISCOVERY_ROLES, DISCRIMINATION_ROLES, classify
 from affetto.themes.comparison import discovery_scores, discrimination_scores, purity

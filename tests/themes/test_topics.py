@@ -7,7 +7,7 @@ from gensim.corpora import Dictionary
 from gensim.models import CoherenceModel, LdaModel
 from scipy.special import gammaln, logsumexp, psi
 
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.themes import words as audio_words
 from affetto.themes.parameters import TopicParameters
 from affetto.themes.selection import (

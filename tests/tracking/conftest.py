@@ -23,9 +23,9 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.configuration import CONFIG_LOADER_ARGS
 from affetto.models.estimator import build_estimator
 from affetto.pipelines import model_table
 from affetto.tracking.hook import TrackingHook

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from affetto.audio.formats import HEAD_BYTES, is_midi, what_else
 from affetto.audio.headers import Lie, find_lie, put_right
 from affetto.errors import AffettoError
-from affetto.storage import as_path, is_remote
+from affetto.io.paths import as_path, is_remote
 
 MIDI_RATE_HZ = 22_050
 LARGEST_SAMPLE = 1 - 2**-15

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from affetto.audio.decode import MIDI_RATE_HZ, AudioHeader, DecodeError, UnreachableError
 from affetto.audio.soundfont import in_tune
-from affetto.storage import as_path
+from affetto.io.paths import as_path
 
 PEAK_LIMIT = 0.99
 SOUNDFONT = "TimGM6mb.sf2"

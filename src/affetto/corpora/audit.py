@@ -17,9 +17,9 @@ from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.corpora.scan import Part, scan_clips
 from affetto.errors import AffettoError, name_some, one_line
-from affetto.parallel import ExecutorParameters, Lost
-from affetto.results import ResultStore
-from affetto.storage import as_path
+from affetto.io.cache import ResultStore
+from affetto.io.paths import as_path
+from affetto.io.workers import ExecutorParameters, Lost
 
 logger = logging.getLogger(__name__)
 

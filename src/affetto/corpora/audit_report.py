@@ -12,7 +12,7 @@ import pandas as pd
 from affetto.corpora.clips import own_groups
 from affetto.corpora.parameters import AuditParameters
 from affetto.errors import one_line
-from affetto.page_template import page_template
+from affetto.io.pages import page_template
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from affetto.corpora.sources.source import Download, Source
 from affetto.errors import AffettoError, first_line
-from affetto.parallel import bar_interval_s
-from affetto.whole_files import PARTIAL_SUFFIX
+from affetto.io.files import PARTIAL_SUFFIX
+from affetto.io.workers import bar_interval_s
 
 logger = logging.getLogger(__name__)
 

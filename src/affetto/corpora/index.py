@@ -16,8 +16,8 @@ from affetto.corpora.segments import cut_segments
 from affetto.corpora.sources import SOURCES, Source
 from affetto.corpora.taxonomy import canonical_emotions, map_labels
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 
 
 def index_corpora(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from affetto.storage import StoragePath, absolute
+from affetto.io.paths import StoragePath, absolute
 
 Side = Literal["music", "voice"]
 Protocol = Literal[

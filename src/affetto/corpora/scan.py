@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affetto.file_listing import stat_files
-from affetto.parallel import ExecutorParameters, Lost, map_items
-from affetto.results import ResultStore
-from affetto.storage import absolute, as_path
+from affetto.io.cache import ResultStore
+from affetto.io.paths import absolute, as_path, stat_files
+from affetto.io.workers import ExecutorParameters, Lost, map_items
 
 Part = tuple[str, float, float]
 """Path, start and end in s (NaN: of the file) of a clip."""

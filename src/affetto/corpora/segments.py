@@ -12,9 +12,9 @@ import pandas as pd
 
 from affetto.audio.decode import DecodeError, Recording, UnreachableError, open_recording
 from affetto.corpora.scan import Part, scan_clips
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
-from affetto.storage import as_path
+from affetto.io.cache import ResultStore
+from affetto.io.paths import as_path
+from affetto.io.workers import ExecutorParameters
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from affetto.storage import local_path
-from affetto.whole_files import new_directory
+from affetto.io.files import new_directory
+from affetto.io.paths import local_path
 
 _SUFFIX = ".mp3"
 

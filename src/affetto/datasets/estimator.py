@@ -9,8 +9,8 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
-from affetto.storage import local_path
-from affetto.whole_files import new_directory
+from affetto.io.files import new_directory
+from affetto.io.paths import local_path
 
 SIGNATURE = "signature.json"
 

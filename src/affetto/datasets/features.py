@@ -12,8 +12,8 @@ from kedro.io import AbstractDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.store import PLAN_FILE, FeatureStore, ShardSource
-from affetto.storage import absolute, as_path, as_text, is_remote
-from affetto.whole_files import write_whole
+from affetto.io.files import write_whole
+from affetto.io.paths import absolute, as_path, as_text, is_remote
 
 
 class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, ClipFeatures]]):

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 
-from affetto.storage import local_path
-from affetto.whole_files import write_whole
+from affetto.io.files import write_whole
+from affetto.io.paths import local_path
 
 T = TypeVar("T")
 

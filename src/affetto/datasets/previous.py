@@ -8,7 +8,7 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from affetto.errors import AffettoError, DamagedFileError
-from affetto.whole_files import storage_fails
+from affetto.io.files import storage_fails
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
-from affetto.storage import as_path
-from affetto.whole_files import write_whole
+from affetto.io.files import write_whole
+from affetto.io.paths import as_path
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import TablePreview

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from kedro.io import AbstractDataset
 
+from affetto.io.paths import as_path, is_remote, local_path
 from affetto.recommendation.tagging import REPORT_COLUMNS, TAG_COLUMNS, check_output, tag_copy
-from affetto.storage import as_path, is_remote, local_path
 
 _REPORT = "tagged.csv"
 

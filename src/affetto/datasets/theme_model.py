@@ -6,12 +6,12 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from kedro.io import AbstractDataset
 
-from affetto.arrays import read_arrays, write_arrays
-from affetto.storage import as_path
+from affetto.io.arrays import read_arrays, write_arrays
+from affetto.io.files import reading, write_whole
+from affetto.io.paths import as_path
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 from affetto.themes.words import AudioWords
-from affetto.whole_files import reading, write_whole
 
 SIGNATURE = "signature"
 

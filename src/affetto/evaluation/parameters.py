@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.audio.conditions import Condition, Excerpt, NoiseAlone
-from affetto.storage import StoragePath
+from affetto.io.paths import StoragePath
 
 ConditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 

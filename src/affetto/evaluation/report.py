@@ -19,7 +19,7 @@ from affetto.evaluation.wording import (
     task_notes,
     task_title,
 )
-from affetto.page_template import page_template
+from affetto.io.pages import page_template
 
 DEMO = "demo"
 _LARGE_GAP = 0.02

@@ -22,6 +22,8 @@ from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.features.clip_features import FeatureSet, join_copies
+from affetto.io.cache import CacheParameters, fingerprint
+from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import fit_temperature
 from affetto.models.estimator import (
     Estimator,
@@ -32,8 +34,6 @@ from affetto.models.estimator import (
     installed_versions,
     load_estimator,
 )
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters, fingerprint
 
 PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 MODEL_COLUMNS = ("fold", "seed", "folder")

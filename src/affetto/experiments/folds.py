@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.corpora.splits import ALWAYS_TRAINING, trained_on
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.io.workers import ExecutorParameters, map_shards
 
 
 def read_features(

@@ -27,7 +27,7 @@ from affetto.experiments.probes import Experiment, lot, subset, tested_clips
 from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
 from affetto.features.extract import clip_keys
 from affetto.features.table import parse_description
-from affetto.storage import absolute
+from affetto.io.paths import absolute
 
 MEASURES = ("novelty", "doubt")
 STRANGER_COLUMNS = (

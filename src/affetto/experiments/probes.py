@@ -31,10 +31,10 @@ from affetto.experiments.cross_validate import (
 from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.degraded import extract_degraded
+from affetto.io.cache import CacheParameters, ResultStore
+from affetto.io.files import reading
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.models.estimator import load_estimator
-from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import CacheParameters, ResultStore
-from affetto.whole_files import reading
 
 VERSION = 1
 """Of how probes predict. Raise it with every change that gives other predictions of the same model."""

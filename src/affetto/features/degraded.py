@@ -16,8 +16,8 @@ from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.extract import Target, fill, key_of
 from affetto.features.store import Description, FeatureStore, Plan
 from affetto.features.table import parse_description
-from affetto.parallel import ExecutorParameters
-from affetto.storage import absolute
+from affetto.io.paths import absolute
+from affetto.io.workers import ExecutorParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,8 +25,8 @@ from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.features.parameters import FeatureParameters
 from affetto.features.recording import decode, extract_together, rates_of
 from affetto.features.store import Description, FeatureStore, Plan
-from affetto.parallel import ExecutorParameters, Lost, map_divisible
-from affetto.storage import absolute
+from affetto.io.paths import absolute
+from affetto.io.workers import ExecutorParameters, Lost, map_divisible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ import numpy as np
 from affetto.features.extract import clip_keys, clip_paths
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import PLAN_FILE, FeatureStore, Plan, StoreUsage
-from affetto.file_listing import list_files
+from affetto.io.paths import list_files
 
 if TYPE_CHECKING:
     import pandas as pd

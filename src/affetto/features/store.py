@@ -17,9 +17,8 @@ from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError, DamagedFileError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, as_keys
-from affetto.file_listing import FileStatus, list_files
-from affetto.storage import absolute, as_path, is_remote
-from affetto.whole_files import PARTIAL_SUFFIX, local_copy, reading, write_whole
+from affetto.io.files import PARTIAL_SUFFIX, local_copy, reading, write_whole
+from affetto.io.paths import FileStatus, absolute, as_path, is_remote, list_files
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
+from affetto.io.files import new_directory, reading
 from affetto.models.calibration import apply_temperature
-from affetto.whole_files import new_directory, reading
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from affetto.configuration import CONFIG_LOADER_ARGS
 from affetto.errors import AffettoError, validation_sentence
 from affetto.experiments.cross_validate import ModelSpecification
+from affetto.io.configuration import CONFIG_LOADER_ARGS
 from affetto.models.estimator import Estimator, build_estimator, estimator_class
 
 SIDES = ("music", "voice")

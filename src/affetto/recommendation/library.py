@@ -13,8 +13,8 @@ import pandas as pd
 from affetto.corpora.audit_report import count_reasons
 from affetto.errors import AffettoError
 from affetto.features.highlight import HIGHLIGHT_COLUMNS
+from affetto.io.paths import as_text
 from affetto.recommendation.voice import PROBABILITY, emotions_of
-from affetto.storage import as_text
 from affetto.themes.model import MIXTURE_COLUMNS
 
 NO_FEATURES = "no features"

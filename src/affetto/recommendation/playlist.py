@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from affetto.io.paths import as_path, is_remote
 from affetto.recommendation.voice import (
     Data,
     EmotionProbability,
@@ -21,7 +22,6 @@ from affetto.recommendation.voice import (
     describe_spans,
     percent,
 )
-from affetto.storage import as_path, is_remote
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _SHOWN_EMOTIONS = 3

@@ -16,9 +16,9 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import clip_paths
 from affetto.features.highlight import HIGHLIGHT_COLUMNS, cut_highlights
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.models.estimator import model_digest, predict_clips
-from affetto.parallel import ExecutorParameters, map_shards
-from affetto.results import ResultStore
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel, mixtures_table
 from affetto.themes.words import SHARD_CLIPS, count_words, shards

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
+from affetto.io.paths import as_path, as_text
 from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
 from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
@@ -28,7 +29,6 @@ from affetto.recommendation.voice import (
     round_probability,
     sort_emotions,
 )
-from affetto.storage import as_path, as_text
 
 
 class Recommender:

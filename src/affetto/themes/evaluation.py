@@ -17,8 +17,8 @@ import pandas as pd
 from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
-from affetto.parallel import ExecutorParameters
-from affetto.results import ResultStore
+from affetto.io.cache import ResultStore
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.baselines import (
     CLASSIFIERS,
     DISCOVERY_ROLES,

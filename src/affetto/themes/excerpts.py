@@ -15,7 +15,7 @@ import pandas as pd
 from affetto.audio.decode import read_audio
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.codebook import Codebook
 from affetto.themes.parameters import CardParameters
 from affetto.themes.words import shards

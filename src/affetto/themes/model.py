@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.themes.parameters import TopicParameters
 from affetto.themes.selection import EmotionClips, select_topics
 from affetto.themes.topics import TopicModel

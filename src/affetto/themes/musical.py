@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.words import shards
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
-from affetto.page_template import page_template
+from affetto.io.pages import page_template
 from affetto.themes.musical import TERMS, UNITS
 from affetto.themes.parameters import ThemeParameters
 

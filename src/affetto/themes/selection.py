@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from affetto.parallel import ExecutorParameters, map_shards
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.parameters import TopicParameters
 from affetto.themes.topics import TopicModel, fit_topics, single_topic
 from affetto.themes.words import Documents

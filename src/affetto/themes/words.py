@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from affetto.arrays import scratch_array
-from affetto.parallel import ExecutorParameters, iterate_shards
+from affetto.io.arrays import scratch_array
+from affetto.io.workers import ExecutorParameters, iterate_shards
 from affetto.themes.codebook import Codebook
 from affetto.themes.parameters import BagParameters, TopicParameters
 

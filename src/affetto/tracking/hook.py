@@ -23,7 +23,7 @@ from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.results import fingerprint
+from affetto.io.cache import fingerprint
 from affetto.tracking.store import (
     TrackingSettings,
     check_store,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from affetto.errors import AffettoError
 
 if TYPE_CHECKING:
-    from affetto.parallel import ExecutorParameters
+    from affetto.io.workers import ExecutorParameters
 
 GENERATOR_VERSION = 1
 STAMP = "demo_corpus.json"

@@ -21,7 +21,7 @@ from affetto.corpora.demo.signal import (
 )
 
 if TYPE_CHECKING:
-    from affetto.parallel import ExecutorParameters
+    from affetto.io.workers import ExecutorParameters
 
 DURATION_S = (28.0, 32.0)
 MIDDLE_LEVEL_DBFS = -24.0
@@ -64,7 +64,7 @@ def build_demo_music(
     list[dict[str, str]]
         A row a file: file, emotion, theme (the tune family), group (the score), tags, title.
     """
-    from affetto.parallel import ExecutorParameters, map_shards
+    from affetto.io.workers import ExecutorParameters, map_shards
 
     pairs = [(family, path) for family, paths in scores.items() for path in paths]
     shards = [pairs[start : start + SCORES_A_SHARD] for start in range(0, len(pairs), SCORES_A_SHARD)]

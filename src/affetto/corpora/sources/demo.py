@@ -9,7 +9,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import read_table
 from affetto.corpora.sources.source import Source
-from affetto.parallel import ExecutorParameters
+from affetto.io.workers import ExecutorParameters
 
 
 def index_demo(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFrame:

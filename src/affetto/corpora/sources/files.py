@@ -16,8 +16,7 @@ import pandas as pd
 from affetto.audio.formats import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, first_line, name_some, one_line
-from affetto.file_listing import Entry, list_entries
-from affetto.storage import is_remote
+from affetto.io.paths import Entry, is_remote, list_entries
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_recordings, relative, unique_stems
 from affetto.corpora.sources.source import Source
 from affetto.errors import AffettoError, one_line
-from affetto.storage import is_remote
+from affetto.io.paths import is_remote
 
 logger = logging.getLogger(__name__)
 

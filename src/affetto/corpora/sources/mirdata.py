@@ -16,7 +16,7 @@ from affetto.corpora.sources.source import Source
 from affetto.corpora.sources.table import below_root, split_names
 from affetto.corpora.sources.tables import keep_recorded, reader_package, told_in_a_sentence
 from affetto.errors import AffettoError
-from affetto.storage import absolute
+from affetto.io.paths import absolute
 
 # Attributes of tracks, in the order in which they are looked for.
 RECORDINGS = ("audio_path", "midi_path")

@@ -18,7 +18,7 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_recordings, find_table, read_table, relative
 from affetto.errors import AffettoError, first_line, name_some
-from affetto.storage import is_remote
+from affetto.io.paths import is_remote
 
 logger = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from affetto.errors import AffettoError, first_line
 from affetto.features.encoder.catalogue import Encoder, HubFile, Wheel, find_encoder
-from affetto.parallel import bar_interval_s
-from affetto.whole_files import PARTIAL_SUFFIX, write_whole
+from affetto.io.files import PARTIAL_SUFFIX, write_whole
+from affetto.io.workers import bar_interval_s
 
 _Tensors = dict[str, np.ndarray]
 _Read = Callable[[int, int], bytes]  # the bytes of a file from one position up to another

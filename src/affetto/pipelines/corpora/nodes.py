@@ -12,8 +12,8 @@ from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.splits import check_protocol, make_folds
 from affetto.errors import AffettoError
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 
 
 def index(

@@ -27,10 +27,10 @@ from affetto.experiments.folds import read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
 from affetto.experiments.probes import Experiment, Recordings
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import apply_temperature
 from affetto.models.estimator import predict_clips
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters
 
 _LIBRARY_FOLDS = 5
 

@@ -10,8 +10,8 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.extract import extract
 from affetto.features.table import FeatureTable
-from affetto.parallel import ExecutorParameters
-from affetto.results import CacheParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 
 
 def extract_features(

@@ -12,7 +12,8 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures
-from affetto.parallel import ExecutorParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.pipelines.theme.nodes import read_by_themes
 from affetto.recommendation import recognition
 from affetto.recommendation.library import (
@@ -24,7 +25,6 @@ from affetto.recommendation.library import (
 )
 from affetto.recommendation.parameters import LibraryExportParameters
 from affetto.recommendation.tagging import plan_tags
-from affetto.results import CacheParameters
 from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel
 

@@ -17,10 +17,10 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import cut_highlights
-from affetto.parallel import ExecutorParameters
+from affetto.io.cache import CacheParameters
+from affetto.io.workers import ExecutorParameters
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.results import CacheParameters
 from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
 from affetto.themes.cards import build_cards
 from affetto.themes.codebook import Codebook, fit_codebook

@@ -1,0 +1,122 @@
+"""The environments that `affetto train` makes: what they are called, where they lie and what is in them.
+
+The model NAME is the environment `trained/NAME`: its settings are YAML files in `conf/trained/NAME`, its
+results lie in `data/trained/NAME`. A file whose first line no longer tells the hash of the rest was edited,
+and is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from affetto.errors import AffettoError
+from affetto.io.configuration import TRAINED
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_MARK = "# Written by `affetto train`, which keeps the file as it is once you have changed it ({digest})."
+_DIGITS = 12
+
+
+def environment(model: str | None, env: str | None) -> str | None:
+    """Return the Kedro environment that `--model` and `--env` name; to be called in the project's folder.
+
+    Parameters
+    ----------
+    model
+        Name of a model that `affetto train` made, or None.
+    env
+        Name of an environment, or None.
+
+    Raises
+    ------
+    AffettoError
+        When both are given, or no such model was trained; names those that were.
+    """
+    if model is None:
+        return env
+    if env is not None:
+        raise AffettoError("--model and --env name the same thing, an environment: give one of them.")
+    known = trained_models(Path.cwd())
+    if model not in known:
+        names = f"there are {', '.join(known)}" if known else "none has been trained here yet"
+        raise AffettoError(f"There is no model {model!r}: {names} (`affetto train FOLDER --name NAME`).")
+    return f"{TRAINED}/{model}"
+
+
+def trained_models(project: Path) -> list[str]:
+    """Return the names of the models that `affetto train` made in a project, sorted."""
+    return sorted(path.parent.name for path in project.glob(f"conf/{TRAINED}/*/globals.yml"))
+
+
+def model_name(given: str | None, folder: Path) -> str:
+    """Return the name for a model: the one given, or one made of the folder's name.
+
+    Raises
+    ------
+    AffettoError
+        When a given name has other characters than small letters, digits, `_` and `-`, or none can be made.
+    """
+    name = given if given is not None else re.sub(r"[^a-z0-9_-]+", "-", folder.name.lower()).strip("-_")
+    if not _NAME.fullmatch(name):
+        what = f"--name {given!r} is no name for a model" if given is not None else f"{folder} gives no name"
+        raise AffettoError(f"{what}: give --name small letters, digits, _ and -, such as my-voices.")
+    return name
+
+
+def write_environment(folder: Path, files: Mapping[str, tuple[str, Mapping[str, Any]]]) -> list[Path]:
+    """Write the files of an environment, but none that was edited.
+
+    Parameters
+    ----------
+    folder
+        Folder of the environment.
+    files
+        Path below `folder` → what the file is (one line) and what it holds.
+
+    Returns
+    -------
+    list of Path
+        The files that were edited and are left as they are.
+    """
+    edited = [folder / name for name in files if _is_edited(folder / name)]
+    for name, (title, values) in files.items():
+        path = folder / name
+        if path not in edited:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_marked(f"# {title}\n{_yaml(values)}"), encoding="utf-8")
+    return edited
+
+
+def _marked(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return f"{_MARK.format(digest=digest)}\n{text}"
+
+
+def _is_edited(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    text = path.read_text("utf-8", errors="replace")
+    return text != _marked(text.partition("\n")[2])
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Writes what is named twice out twice."""
+
+        def ignore_aliases(self, _data: Any) -> bool:
+            return True
+
+    return yaml.dump(_literal(values), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _literal(value: Any) -> Any:
+    """Keep `${` of paths and patterns from being read as an interpolation."""
+    if isinstance(value, Mapping):
+        return {key: _literal(inner) for key, inner in value.items()}
+    return value.replace("${", r"\${") if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""Where Affetto talks to disks, clusters and processes: the cache, whole files, paths, workers."""

@@ -1,0 +1,411 @@
+"""One way to spread work: shards over a process pool of this machine, or over a Dask cluster.
+
+`map_shards` and `iterate_shards` are for work that ends, `map_items` and `map_divisible` for work on any
+recordings, of which one may crash or hang its process: it costs itself, never the others.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from affetto.errors import WorkerKilledError
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_WATCH_INTERVAL_S = 1.0
+_BAR_INTERVAL_S = 0.1
+_LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
+_AHEAD = 2  # shards a worker that are taken before it is free
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "AFFETTO_TF_THREADS",
+)
+_watched = threading.Event()
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Stands for the result of work whose process died or hung.
+
+    Attributes
+    ----------
+    reason
+        What happened, as the end of a sentence about the work.
+    """
+
+    reason: str
+
+
+class ExecutorParameters(BaseModel):
+    """Where the work of a node runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_jobs: int = Field(
+        default=-1, ge=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
+    )
+    scheduler: str | None = Field(
+        default=None, description="Address of a Dask scheduler (tcp://host:port); null: this machine."
+    )
+    progress: bool = Field(default=True, description="Show a progress bar with rate and remaining time.")
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some(cls, n_jobs: int) -> int:
+        if n_jobs == 0:
+            raise ValueError("is to be -1, a worker a core, or at least 1")
+        return n_jobs
+
+
+def map_shards(
+    function: Callable[[T], R],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    *,
+    description: str,
+    total_units: Sequence[int] | None = None,
+    unit: str = "clip",
+) -> list[R]:
+    """Apply `function` to every shard and return the results in the order of the shards.
+
+    Workers are processes that stay alive between calls (pebble), each with one thread for BLAS, OpenMP and
+    TensorFlow. A single shard, or `n_jobs` 1, runs in this process. With `executor.scheduler` the shards go
+    to that Dask cluster, whose workers must have the same Affetto installed and see the same files; shards of
+    a worker that dies are done by others. An exception in a shard, or Ctrl-C, cancels the shards that have
+    not started, and ends the workers of this machine.
+
+    Parameters
+    ----------
+    function
+        Importable by name (module level, or a `functools.partial` of such a function).
+    shards
+        What `function` is called with, one call each. Make them worth some tenths of a second.
+    executor
+        Where to run.
+    description
+        Words before the progress bar.
+    total_units
+        How many units (clips) each shard holds; the bar then counts these instead of shards.
+    unit
+        Name of the unit.
+
+    Returns
+    -------
+    list
+        One result a shard.
+
+    Raises
+    ------
+    AffettoError
+        When the Dask cluster does not answer or is not fit for the work, or a worker was killed. Exceptions
+        of `function` come through unchanged.
+    """
+    results: dict[int, R] = {}
+    stream = iterate_shards(
+        function, shards, executor, description=description, total_units=total_units, unit=unit
+    )
+    with closing(stream):
+        results.update(stream)
+    return [results[index] for index in range(len(shards))]
+
+
+def iterate_shards(
+    function: Callable[[T], R],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    *,
+    description: str,
+    total_units: Sequence[int] | None = None,
+    unit: str = "clip",
+) -> Generator[tuple[int, R]]:
+    """Apply `function` to every shard and yield (index of the shard, result) as they finish.
+
+    As `map_shards`, for results that are not to be held all at once. A shard is taken from `shards` shortly
+    before it starts: a sequence that makes them then needs no memory for all.
+    """
+    units = [1] * len(shards) if total_units is None else total_units
+    if len(units) != len(shards):
+        raise ValueError(f"total_units has {len(units)} entries for {len(shards)} shards")
+    # Closing the generator is what cancels the remaining shards after an exception.
+    with (
+        _progress_bar(description, sum(units), unit if total_units is not None else "task", executor) as bar,
+        closing(_results(function, shards, executor)) as finished,
+    ):
+        for index, result in finished:
+            if isinstance(result, Lost):
+                raise WorkerKilledError(
+                    f"A worker process {result.reason}, most likely because memory ran out; lower "
+                    "executor.n_jobs, or give the workers of the cluster more memory."
+                )
+            yield index, result
+            bar.update(units[index])
+
+
+def map_items(
+    function: Callable[[T], R],
+    shards: Sequence[Sequence[T]],
+    executor: ExecutorParameters,
+    *,
+    description: str,
+    total_units: Sequence[int],
+    limit_s: float,
+) -> Generator[tuple[int, list[R | Lost]]]:
+    """Apply `function` to every item of every shard and yield (index of the shard, results) as they finish.
+
+    As `iterate_shards`; but the items of a shard that ended its process are repeated one by one, and the item
+    that ends its process again is `Lost`. With `n_jobs` 1 everything runs in this process, unprotected.
+
+    Parameters
+    ----------
+    function
+        Importable by name (module level, or a `functools.partial` of such a function).
+    shards
+        Items that are worked on in one go.
+    executor
+        Where to run.
+    description, total_units
+        As for `iterate_shards`.
+    limit_s
+        Seconds that an item may take before its process is ended. Dask tries the shard on four workers, and
+        of a worker with several threads only the item that was begun last is timed.
+    """
+    driver = None if executor.scheduler is not None else os.getpid()
+    return _isolated(
+        partial(_run_shard, function=function, limit_s=limit_s, driver=driver),
+        lambda items: [_alone(function, item, executor, limit_s) for item in items],
+        shards,
+        executor,
+        description,
+        total_units,
+    )
+
+
+def map_divisible(
+    function: Callable[[T], R],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    *,
+    divide: Callable[[T], Sequence[T]],
+    description: str,
+    total_units: Sequence[int],
+) -> Generator[tuple[int, list[R | Lost]]]:
+    """Apply `function` to every shard and yield (index of the shard, results) as they finish.
+
+    As `map_items`, for shards that are best worked on as a whole: there is one result, or, where a shard
+    ended its process, one for each of the parts that `divide` makes of it. There is no limit of time.
+    """
+    return _isolated(
+        partial(_run_whole, function=function),
+        lambda shard: [_alone(function, part, executor, None) for part in divide(shard)],
+        shards,
+        executor,
+        description,
+        total_units,
+    )
+
+
+def _isolated(
+    work: Callable[[T], list[R]],
+    repeat: Callable[[T], list[R | Lost]],
+    shards: Sequence[T],
+    executor: ExecutorParameters,
+    description: str,
+    total_units: Sequence[int],
+) -> Generator[tuple[int, list[R | Lost]]]:
+    with (
+        _progress_bar(description, sum(total_units), "clip", executor) as bar,
+        closing(_results(work, shards, executor, here=executor.n_jobs == 1)) as finished,
+    ):
+        for index, result in finished:
+            if isinstance(result, Lost):
+                _LOGGER.warning(
+                    "%s: a process %s; its work is repeated piece by piece", description, result.reason
+                )
+                yield index, repeat(shards[index])
+            else:
+                yield index, list(result)
+            bar.update(total_units[index])
+
+
+def _run_shard(
+    items: Sequence[T], *, function: Callable[[T], R], limit_s: float, driver: int | None
+) -> list[R]:
+    """Run the items of a shard; one that takes too long ends its process, unless that is the driver's."""
+    if os.getpid() == driver:
+        return [function(item) for item in items]
+    results = []
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a path
+        try:
+            for item in items:
+                faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+                results.append(function(item))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    return results
+
+
+def _run_whole(shard: T, *, function: Callable[[T], R]) -> list[R]:
+    return [function(shard)]
+
+
+def _alone(
+    function: Callable[[T], R], item: T, executor: ExecutorParameters, limit_s: float | None
+) -> R | Lost:
+    """Run one item in a worker of this machine, which may end with it."""
+    future = _pool(executor.n_jobs).schedule(function, args=(item,), timeout=limit_s)
+    found: R | Lost = _outcome(future, limit_s)
+    return found
+
+
+def _results(
+    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters, *, here: bool | None = None
+) -> Generator[tuple[int, R | Lost]]:
+    """Yield (index of the shard, result) as they finish; `here`: in this process."""
+    if executor.scheduler is not None:
+        from affetto.io.dask_cluster import dask_results
+
+        yield from dask_results(function, shards, executor.scheduler, Lost)
+    elif executor.n_jobs == 1 or len(shards) <= 1 if here is None else here:
+        for index, shard in enumerate(shards):
+            yield index, function(shard)
+    else:
+        yield from _pool_results(function, shards, executor.n_jobs)
+
+
+def _pool_results(
+    function: Callable[[T], R], shards: Sequence[T], n_jobs: int
+) -> Generator[tuple[int, R | Lost]]:
+    waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
+    under_way: dict[Any, int] = {}
+    n_ahead = _AHEAD * _n_workers(n_jobs)
+    try:
+        while True:
+            for index in islice(waiting, n_ahead - len(under_way)):
+                future = _pool(n_jobs).schedule(function, args=(shards[index],))
+                under_way[future] = index
+                future.add_done_callback(finished.put)
+            if not under_way:
+                return
+            future = finished.get()
+            index = under_way.pop(future)
+            yield index, _outcome(future)
+    except BaseException:
+        end_workers()
+        raise
+
+
+def _outcome(future: Any, limit_s: float | None = None) -> Any:
+    """Return the result of a future, or `Lost`."""
+    from pebble import ProcessExpired
+
+    try:
+        return future.result()
+    except ProcessExpired:
+        return Lost("crashed")
+    except TimeoutError:
+        if limit_s is None:  # the function raised it
+            raise
+        return Lost(f"did not end within {limit_s:g} s")
+
+
+_pools: dict[int, ProcessPool] = {}
+_starting = threading.Lock()
+
+
+def _n_workers(n_jobs: int) -> int:
+    import joblib
+
+    return joblib.cpu_count() if n_jobs < 0 else n_jobs
+
+
+def _pool(n_jobs: int) -> ProcessPool:
+    """Return the workers of this process, started once."""
+    from pebble import ProcessPool
+
+    with _starting:
+        if n_jobs not in _pools or not _pools[n_jobs].active:
+            end_workers()
+            context = multiprocessing.get_context("spawn")
+            # A pool starts its workers with the first task, and others where these have ended.
+            _pools[n_jobs] = ProcessPool(
+                _n_workers(n_jobs), initializer=_begin_worker, initargs=(os.getpid(),), context=context
+            )
+            before = {name: os.environ.get(name) for name in _ONE_THREAD}
+            os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+            try:
+                _pools[n_jobs].schedule(os.getpid).result()
+            finally:
+                for name, value in before.items():
+                    os.environ.pop(name) if value is None else os.environ.update({name: value})
+        return _pools[n_jobs]
+
+
+def end_workers() -> None:
+    """End the workers of this machine, whatever they are at."""
+    for pool in _pools.values():
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+    _pools.clear()
+
+
+def _begin_worker(parent: int) -> None:
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    watch_parent(parent)
+
+
+def watch_parent(parent: int) -> None:
+    """Make this worker end with the process that started it, even when that was killed."""
+    if not _watched.is_set():
+        _watched.set()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the process that started it was killed and could not end it itself."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_INTERVAL_S)
+    os._exit(1)
+
+
+def _progress_bar(description: str, total: int, unit: str, executor: ExecutorParameters) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(
+        desc=description,
+        total=total,
+        unit=f" {unit}",
+        disable=not executor.progress,
+        dynamic_ncols=True,
+        mininterval=bar_interval_s(),
+    )
+
+
+def bar_interval_s() -> float:
+    """Return how often a progress bar is drawn anew, s."""
+    return _BAR_INTERVAL_S if sys.stderr.isatty() else _LOG_INTERVAL_S

@@ -1,0 +1,128 @@
+import errno
+import logging
+
+import pytest
+from kedro.io import DatasetError
+from kedro.pipeline import Node, Pipeline
+from kedro.validation.exceptions import ParameterValidationError
+from kedro_datasets.json import JSONDataset
+from pydantic import ValidationError
+
+from affetto.cli.messages import ExplainedErrorsFilter, explain
+from affetto.corpora.parameters import CorpusParameters
+from affetto.errors import AffettoError
+
+REPORT = """Parameter validation failed:
+- Parameter 'recommend': Failed to instantiate R for parameter 'recommend': 2 validation errors for R
+topp
+  Extra inputs are not permitted [type=extra_forbidden, input_value=3, input_type=int]
+    For further information visit https://errors.pydantic.dev/2.13/v/extra_forbidden
+voice_activity.range_db
+  Input should be greater than 0 [type=greater_than, input_value=-1.0, input_type=float]
+    For further information visit https://errors.pydantic.dev/2.13/v/greater_than
+- Parameter 'executor': value is None but type is not Optional"""
+
+
+def raised(error, cause=None):
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
+def test_the_sentence_of_an_affetto_error_is_found_below_others():
+    error = raised(DatasetError("Failed while loading data from dataset X"), AffettoError("Run this first."))
+    assert explain(error) == "Run this first."
+
+
+def test_parameters_that_contradict_each_other_are_named_by_their_group():
+    with pytest.raises(ValidationError) as caught:
+        CorpusParameters.model_validate({"segment_hop_s": 2.0})
+    text = (
+        f"- Parameter 'voice.corpus': Failed to instantiate it for parameter 'voice.corpus': {caught.value}"
+    )
+    assert explain(ParameterValidationError(text)) == (
+        "Mend the parameters: voice.corpus: segment_hop_s needs segment_s."
+    )
+
+
+def test_names_that_break_lines_are_escaped():
+    assert explain(AffettoError("Cannot decode a\nb\udcff.wav.")) == r"Cannot decode a\nb\udcff.wav."
+
+
+def test_parameters_are_named_in_full():
+    said = explain(ParameterValidationError(REPORT))
+    assert "recommend.topp: there is no such parameter (given: 3)" in said
+    assert "recommend.voice_activity.range_db: Input should be greater than 0 (given: -1.0)" in said
+    assert "executor: value is None" in said
+    assert "https" not in said
+
+
+@pytest.mark.parametrize(("side", "pipeline"), [("voice", "voice"), ("music", "theme")])
+def test_a_missing_file_says_what_to_run(side, pipeline):
+    text = f"Failed while loading data from dataset P(filepath=/p/data/{side}/x.parquet, protocol=file)"
+    said = explain(raised(DatasetError(text), FileNotFoundError(errno.ENOENT, "No such file")))
+    assert f"/p/data/{side}/x.parquet is not there yet" in said
+    assert f"kedro run --pipeline={pipeline}" in said
+
+
+def test_the_path_of_a_damaged_file_is_the_path(tmp_path):
+    file = tmp_path / "voice" / "x.json"
+    file.parent.mkdir()
+    file.write_text('{"half')
+    with pytest.raises(DatasetError) as caught:
+        JSONDataset(filepath=str(file)).load()
+    assert explain(caught.value).startswith(f"{file} is damaged")
+    file.unlink()
+    with pytest.raises(DatasetError) as caught:
+        JSONDataset(filepath=str(file)).load()
+    assert explain(caught.value).startswith(f"{file} is not there yet: run `kedro run --pipeline=voice`")
+
+
+def test_filters_that_leave_no_node_are_named():
+    with pytest.raises(ValueError, match="no nodes") as caught:
+        Pipeline([Node(len, "x", "y", tags="a")]).filter(tags=["b"])
+    assert explain(caught.value).startswith("No node is left of this pipeline")
+
+
+def test_an_unknown_pipeline_names_the_nearest():
+    text = "Failed to find the pipeline named 'voic'. Did you mean one of these instead?\n    voice"
+    assert explain(ValueError(text)) == "There is no pipeline 'voic': did you mean voice?"
+
+
+def test_a_full_disk_is_the_users():
+    assert "No space left" in explain(OSError(errno.ENOSPC, "No space left on device", "data/x"))
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), KeyError("x"), FileNotFoundError(errno.ENOENT, "x"), DatasetError("other")]
+)
+def test_bugs_are_not_explained(error):
+    assert explain(error) is None
+
+
+def test_the_log_is_quiet_only_about_what_is_explained():
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "Node failed", (), None)
+    keep = ExplainedErrorsFilter().filter
+    assert keep(record)
+    for error, kept in ((AffettoError("Do this."), False), (ValueError("a bug"), True)):
+        try:
+            raise error
+        except type(error):
+            assert bool(keep(record)) is kept
+
+
+def test_an_unknown_namespace_is_told():
+    text = "Pipeline does not contain nodes with the following namespaces: ['vioce']"
+    assert "no nodes of ['vioce']" in str(explain(ValueError(text)))
+
+
+def test_unknown_nodes_are_named_with_where_to_find_the_known_ones():
+    from affetto.pipeline_registry import register_pipelines
+
+    with pytest.raises(ValueError, match="nodes named") as caught:
+        register_pipelines()["corpora"].filter(to_nodes=["voice.nothing"])
+
+    assert explain(caught.value) == (
+        "This pipeline has no nodes named ['voice.nothing']: `kedro registry describe NAME` lists them."
+    )

@@ -1,0 +1,66 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affetto.io.paths import as_path, list_entries, list_files, stat_files
+
+
+@pytest.fixture(params=["here", "memory"])
+def folder(request, tmp_path):
+    """A folder with two files and a folder, here and in memory."""
+    root = tmp_path if request.param == "here" else as_path(f"memory://{tmp_path.name}")
+    for name, content in [("b 声.wav", b"12"), ("a.wav", b""), ("deep/x\n.wav", b"123")]:
+        path = root / name
+        if request.param == "here":
+            path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    yield root
+    if request.param == "memory":
+        root.fs.rm(root.path, recursive=True)
+
+
+def test_files_have_their_size_and_time(folder):
+    files = list_files(folder)
+    assert {name: status.size for name, status in files.items()} == {"b 声.wav": 2, "a.wav": 0}
+    assert abs(files["a.wav"].modified_s - Path(__file__).stat().st_atime) < 10 * 365 * 86_400
+    assert list_files(folder / "nothing") == {}
+
+
+def test_entries_are_sorted_and_tell_folders(folder):
+    found = [(entry.path.name, entry.is_folder, entry.is_link) for entry in list_entries(folder)]
+    assert found == [("a.wav", False, False), ("b 声.wav", False, False), ("deep", True, False)]
+    with pytest.raises(FileNotFoundError):
+        list_entries(folder / "nothing")
+
+
+def test_files_are_looked_at_folder_by_folder(folder):
+    stats = stat_files(folder, ["deep/x\n.wav", "gone.wav", "b 声.wav", "nowhere/x.wav"])
+    assert (stats.dtype, stats.shape) == (np.int64, (4, 2))
+    assert stats[:, 0].tolist() == [3, -1, 2, -1]
+    assert (stats[[0, 2], 1] > 0).all()
+    assert stat_files(folder, []).shape == (0, 2)
+
+
+def test_what_others_write_is_seen_at_once(folder):
+    list_files(folder)
+    (folder / "new.wav").write_bytes(b"1")
+    assert "new.wav" in list_files(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
+def test_links_are_told_and_those_to_themselves_are_no_folders(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "void").symlink_to(tmp_path / "nothing")
+    found = {entry.path.name: (entry.is_folder, entry.is_link) for entry in list_entries(tmp_path)}
+    assert found == {
+        "folder": (True, False),
+        "link": (True, True),
+        "loop": (False, True),
+        "void": (False, True),
+    }
+    assert stat_files(tmp_path, ["loop", "void"]).tolist() == [[-1, -1], [-1, -1]]
+    assert list_files(tmp_path) == {}
