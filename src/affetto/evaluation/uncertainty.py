@@ -243,13 +243,14 @@ def swap_test(
 
 
 def holm(p_values: Array) -> Array:
-    """Holm's step-down correction for several tests (Holm 1979); NaN stays NaN and does not count."""
-    from statsmodels.stats.multitest import multipletests
+    """Holm's step-down correction for several tests (Holm 1979); NaN stays NaN and does not count.
 
+    statsmodels has the same, and collects garbage in each call: a quarter of a second beside Kedro and MLflow.
+    """
     corrected = np.full(len(p_values), np.nan)
-    known = ~np.isnan(p_values)
-    if known.any():
-        corrected[known] = multipletests(p_values[known], method="holm")[1]
+    order = np.argsort(p_values)[: np.count_nonzero(~np.isnan(p_values))]  # NaN is sorted to the end
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return corrected
 
 
