@@ -245,7 +245,8 @@ def swap_test(
 def holm(p_values: Array) -> Array:
     """Holm's step-down correction for several tests (Holm 1979); NaN stays NaN and does not count.
 
-    statsmodels has the same, and collects garbage in each call: a quarter of a second beside Kedro and MLflow.
+    statsmodels has the same, but collects garbage in each call: a quarter of a second beside Kedro and
+    MLflow.
     """
     corrected = np.full(len(p_values), np.nan)
     order = np.argsort(p_values)[: np.count_nonzero(~np.isnan(p_values))]  # NaN is sorted to the end
