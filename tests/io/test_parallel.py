@@ -142,6 +142,19 @@ def test_a_worker_that_is_replaced_since_it_grew_is_nothing_to_warn_of(tmp_path:
     assert (done.stdout.strip(), done.stderr) == (str(list(range(8))), "")
 
 
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import math\nfrom affetto.io.workers import ExecutorParameters, map_shards\n"
+        "map_shards(math.sqrt, [1.0, 4.0], ExecutorParameters(n_jobs=2), description='roots')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "put what a script does under `if __name__ == " in done.stderr
+
+
 @linux
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.usefixtures("ctrl_c")

@@ -346,7 +346,9 @@ def _n_workers(n_jobs: int) -> int:
 
 def _pool(n_jobs: int) -> ProcessPool:
     """Return the workers of this process, started once."""
-    from pebble import ProcessPool
+    from concurrent.futures.process import BrokenProcessPool
+
+    from pebble import ProcessExpired, ProcessPool
 
     with _starting:
         if n_jobs not in _pools or not _pools[n_jobs].active:
@@ -360,6 +362,12 @@ def _pool(n_jobs: int) -> ProcessPool:
             os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
             try:
                 _pools[n_jobs].schedule(os.getpid).result()
+            except (BrokenProcessPool, ProcessExpired) as error:
+                end_workers()
+                raise WorkerKilledError(
+                    "Worker processes cannot start: put what a script does under `if __name__ == "
+                    '"__main__":`, as each of them imports the script, or set executor.n_jobs to 1.'
+                ) from error
             finally:
                 for name, value in before.items():
                     os.environ.pop(name) if value is None else os.environ.update({name: value})
