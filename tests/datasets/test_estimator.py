@@ -34,7 +34,7 @@ def test_a_missing_model_names_the_command_that_makes_it(tmp_path):
 def test_saving_replaces_the_model_and_loading_predicts_the_same(tmp_path, features):
     labels = ["calm", "tense"] * 4
     for seed in range(2):
-        fitted = build_estimator("mfcc_svm", {}, seed).fit(features, labels, [str(i) for i in range(8)])
+        fitted = build_estimator("statistics_svm", {}, seed).fit(features, labels, [str(i) for i in range(8)])
         fitted.save(tmp_path / "fits" / str(seed))
         dataset(tmp_path).save(tmp_path / "fits" / str(seed))
 

@@ -27,7 +27,7 @@ MODELS = {
     "voice_emotion": {
         "crnn_lld": "proposed",
         "crnn_lld_sequence": "ablation",
-        "lld": "ablation",
+        "functionals_linear": "ablation",
         "functionals_svm": "baseline",
         "mfcc_forest": "baseline",
     },
@@ -76,7 +76,7 @@ def test_models_are_logged_whole_and_with_signature_and_example(demo, client, ru
     for run in (run for task in MODELS for run in runs if run.data.tags.get("task") == task):
         kept = {file.path for file in client.list_artifacts(run.info.run_id, "affetto_model")}
         assert "affetto_model/signature.json" in kept
-        if run.data.tags["model"] == "lld":  # neither a Keras nor a scikit-learn model
+        if run.data.tags["model"] == "functionals_linear":  # neither a Keras nor a scikit-learn model
             continue
         info = mlflow.models.get_model_info(run.data.tags["model_uri"])
         assert info.signature is not None

@@ -18,7 +18,7 @@ voice:
     models:
       crnn_lld: null
       crnn_lld_sequence: null
-      lld: null
+      functionals_linear: null
       functionals_svm: {role: proposed}
       mfcc_forest: {parameters: {n_trees: 10}}
 evaluation:

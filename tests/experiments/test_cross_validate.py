@@ -31,10 +31,10 @@ from affetto.models.estimator import (
 
 from ..models.test_crnn_lld import TINY, toy
 
-SVM = ModelSpecification(estimator="mfcc_svm", role="baseline", features=("mfcc",))
+SVM = ModelSpecification(estimator="statistics_svm", role="baseline", features=("mfcc",))
 NOISY = {"kind": "pink_noise", "snr_db": 20.0}
 COPIED = ModelSpecification(
-    estimator="mfcc_svm", role="baseline", features=("mfcc",), copies={"noisy": NOISY, "left_out": None}
+    estimator="statistics_svm", role="baseline", features=("mfcc",), copies={"noisy": NOISY, "left_out": None}
 )
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 EMOTIONS = ("calm", "tense")
@@ -97,7 +97,7 @@ def test_every_clip_is_predicted_once_by_a_model_that_has_not_seen_its_group(cor
 
 
 SMALL = {
-    "mfcc_svm": ("mfcc", {}),
+    "statistics_svm": ("mfcc", {}),
     "kernel_logistic": ("mfcc", {"features": ["mfcc"]}),
     "linear": ("functionals", {"features": ["functionals"], "penalty": [0.1, 1.0]}),
     "mfcc_forest": ("mfcc", {"n_trees": 10}),

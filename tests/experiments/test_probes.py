@@ -56,7 +56,7 @@ def model(estimator: str, role: str, feature: str, **parameters) -> ModelSpecifi
 
 LINEAR = model("linear", "proposed", "functionals", features=["functionals"])
 SVM = model("functionals_svm", "baseline", "functionals", C=0.1)
-MFCC_SVM = model("mfcc_svm", "baseline", "mfcc")
+MFCC_SVM = model("statistics_svm", "baseline", "mfcc")
 CRNN = model("crnn", "ablation", "log_mel")
 
 
@@ -172,8 +172,8 @@ def tones(tmp_path_factory):
 
 
 TONE_MODELS = {
-    "svm": model("mfcc_svm", "proposed", "mfcc", C=3.0),
-    "soft_svm": model("mfcc_svm", "baseline", "mfcc", C=0.01),
+    "svm": model("statistics_svm", "proposed", "mfcc", C=3.0),
+    "soft_svm": model("statistics_svm", "baseline", "mfcc", C=0.01),
 }
 TWICE = ExperimentParameters(n_seeds=2, keep_models=True)
 

@@ -46,7 +46,7 @@ def test_statistics_equal_numpy():
 @pytest.mark.parametrize("labels", [["a", "b", "c", "d"], ["a", "b"]])
 def test_predictions_equal_a_scikit_learn_pipeline(labels):
     x, y, groups = toy(80, labels)
-    model = build_estimator("mfcc_svm", {"C": 2.0}).fit(x, y, groups)
+    model = build_estimator("statistics_svm", {"C": 2.0}).fit(x, y, groups)
     other, _, _ = toy(40, labels, seed=1)
     reference = make_pipeline(StandardScaler(), SVC(C=2.0, class_weight="balanced", break_ties=True))
     vectors = [np.stack([clip_statistics(clip, ("mean", "std")) for clip in s["mfcc"]]) for s in (x, other)]
@@ -57,7 +57,7 @@ def test_predictions_equal_a_scikit_learn_pipeline(labels):
 
 def test_saved_model_predicts_the_same(tmp_path):
     x, y, groups = toy(40, ["a", "b", "c"])
-    model = build_estimator("mfcc_svm", {"statistics": ["mean", "percentiles"]}).fit(x, y, groups)
+    model = build_estimator("statistics_svm", {"statistics": ["mean", "percentiles"]}).fit(x, y, groups)
     model.save(tmp_path / "model")
     found = load_estimator(tmp_path / "model")
     np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
@@ -68,7 +68,7 @@ def test_saved_model_predicts_the_same(tmp_path):
 
 def test_foreign_types_in_a_saved_model_are_refused(tmp_path):
     x, y, groups = toy(12, ["a", "b"])
-    model = build_estimator("mfcc_svm").fit(x, y, groups)
+    model = build_estimator("statistics_svm").fit(x, y, groups)
     model.save(tmp_path / "model")
     skops.io.dump({"classifier": fractions.Fraction(1, 2)}, tmp_path / "model" / "classifier.skops")
     with pytest.raises(AffettoError, match=r"holds fractions\.Fraction"):
@@ -78,7 +78,7 @@ def test_foreign_types_in_a_saved_model_are_refused(tmp_path):
 def test_probabilities_are_calibrated_on_unseen_groups():
     """Overlapping classes: the mean confidence must be near the accuracy, not near 1."""
     x, y, groups = toy(240, ["a", "b"], spread=0.15)
-    model = build_estimator("mfcc_svm", {"C": 30.0}).fit(x, y, groups)
+    model = build_estimator("statistics_svm", {"C": 30.0}).fit(x, y, groups)
     other, truth, _ = toy(240, ["a", "b"], seed=1, spread=0.15)
     probabilities = model.predict_proba(other)
     accuracy = (np.array(model.classes_)[probabilities.argmax(axis=1)] == np.array(truth)).mean()
@@ -87,14 +87,14 @@ def test_probabilities_are_calibrated_on_unseen_groups():
 
 def test_few_clips_or_one_group_are_enough():
     x, y, _ = toy(12, ["a", "b", "c"])
-    model = build_estimator("mfcc_svm").fit(x, y, ["one"] * 12)
+    model = build_estimator("statistics_svm").fit(x, y, ["one"] * 12)
     assert model.temperature_ == 1
     np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1)
 
 
 def test_size_counts_what_is_stored():
     x, y, groups = toy(40, ["a", "b", "c"])
-    model = build_estimator("mfcc_svm").fit(x, y, groups)
+    model = build_estimator("statistics_svm").fit(x, y, groups)
     scaler, svm = model.classifier_
     library, classifier, example = model.native()
     assert (library, classifier.predict(example).shape) == ("sklearn", (1,))
@@ -111,8 +111,8 @@ def test_forests_are_counted_by_their_nodes():
 def test_statistics_of_several_features_stand_side_by_side():
     x, y, groups = toy(24, ["a", "b"])
     both = FeatureSet({"mfcc": x["mfcc"], "midterm": x["mfcc"]})
-    twice = build_estimator("mfcc_svm", {"features": ["mfcc", "midterm"], "gamma": 0.1})
-    once = build_estimator("mfcc_svm", {"gamma": 0.2})
+    twice = build_estimator("statistics_svm", {"features": ["mfcc", "midterm"], "gamma": 0.1})
+    once = build_estimator("statistics_svm", {"gamma": 0.2})
     assert twice.features == ("mfcc", "midterm")
     np.testing.assert_allclose(
         twice.fit(both, y, groups).predict_proba(both), once.fit(x, y, groups).predict_proba(x), atol=1e-9

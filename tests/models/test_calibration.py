@@ -14,7 +14,7 @@ from affetto.models.estimator import build_estimator, estimator_class, load_esti
 
 SEARCHED = [
     ("functionals_svm", {"C": [1e-9, 1e-2]}),
-    ("mfcc_svm", {"C": [1.0, 30.0], "gamma": [1e-9, 0.05]}),
+    ("statistics_svm", {"C": [1.0, 30.0], "gamma": [1e-9, 0.05]}),
     ("mfcc_forest", {"n_trees": 20, "min_leaf": [20, 1], "max_features": [0.2, 0.5], "max_depth": [1, None]}),
     ("linear", {"features": ["functionals"], "penalty": [1e6, 1.0]}),
     ("kernel_logistic", {"features": ["mfcc"], "penalty": [1e6, 0.1], "width": [0.5, 1.0]}),

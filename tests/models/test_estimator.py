@@ -150,7 +150,7 @@ def test_enrolment_is_for_models_that_make_use_of_it():
         model.predict_proba(features(2), enrolment=features(1, n_mfcc=3))
 
 
-@pytest.mark.parametrize("name", ["attention_lstm", "lstm", "mfcc_svm"])
+@pytest.mark.parametrize("name", ["attention_lstm", "lstm", "statistics_svm"])
 def test_music_models_are_built_by_name(name):
     model = models.build_estimator(name, seed=3)
     assert model.name == name
@@ -161,6 +161,8 @@ def test_music_models_are_built_by_name(name):
 def test_unknown_model_is_named_with_the_known_ones():
     with pytest.raises(AffettoError, match=r"no emotion model 'lstmm'.*attention_lstm"):
         models.build_estimator("lstmm", {})
+    with pytest.raises(AffettoError, match="is called 'statistics_svm' now"):
+        models.build_estimator("mfcc_svm", {})
 
 
 def test_unknown_and_bad_parameters_are_named():

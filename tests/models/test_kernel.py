@@ -161,4 +161,4 @@ def test_only_branches_that_a_model_has_are_adopted():
     with pytest.raises(ValueError, match="no branches"):
         build_estimator("attention_lstm_kernel").adopt(stranger)
     with pytest.raises(ValueError, match="no branches"):
-        build_estimator("mfcc_svm").adopt(stranger)
+        build_estimator("statistics_svm").adopt(stranger)

@@ -27,7 +27,7 @@ HERE = ExecutorParameters(n_jobs=1, progress=False)
 MFCC = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160)
 NOISE, PHONE = {"kind": "pink_noise", "snr_db": 20.0}, {"kind": "telephone"}
 MODELS = {
-    name: ModelSpecification(estimator="mfcc_svm", role=role, features=("mfcc",), copies=copies)
+    name: ModelSpecification(estimator="statistics_svm", role=role, features=("mfcc",), copies=copies)
     for name, role, copies in (
         ("plain", "proposed", {"left_out": None}),
         ("noisy", "ablation", {"noise": NOISE}),

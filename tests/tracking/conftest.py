@@ -59,7 +59,7 @@ def fit() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_toy("mfcc_svm", {}, tmp_path_factory.mktemp("fits") / "model")
+    return fit_toy("statistics_svm", {}, tmp_path_factory.mktemp("fits") / "model")
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,9 @@ class Project:
         **settings: Any,
     ) -> TrackingHook:
         """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
-        keep = {name: {"estimator": "mfcc_svm", "role": "baseline", "features": ["mfcc"]} for name in models}
+        keep = {
+            name: {"estimator": "statistics_svm", "role": "baseline", "features": ["mfcc"]} for name in models
+        }
         music = {
             "corpus": {"source": "demo", "root": "x"},
             "split": {},

@@ -35,7 +35,7 @@ def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["task"] == "voice_emotion"
-        assert run.data.params["estimator"] == "mfcc_svm"
+        assert run.data.params["estimator"] == "statistics_svm"
         files = {file.path for file in project.client().list_artifacts(run.info.run_id)}
         assert files == {
             "affetto_model",

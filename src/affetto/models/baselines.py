@@ -229,7 +229,7 @@ class StatisticsSvmParameters(ModelParameters):
 class StatisticsSvm(FrameStatistics):
     """Support vector machine with a radial basis function on standardised statistics of a clip's frames."""
 
-    name: ClassVar[str] = "mfcc_svm"
+    name: ClassVar[str] = "statistics_svm"
     Parameters: ClassVar[type[BaseModel]] = StatisticsSvmParameters
     parameters: StatisticsSvmParameters
     tuned: ClassVar[tuple[str, ...]] = ("C", "gamma")

@@ -36,7 +36,7 @@ ESTIMATORS: dict[str, str] = {
     "attention_lstm": "affetto.models.attention_lstm:AttentionLstm",
     "lstm": "affetto.models.attention_lstm:LastStateLstm",
     "kernel_logistic": "affetto.models.kernel:KernelLogistic",
-    "mfcc_svm": "affetto.models.baselines:StatisticsSvm",
+    "statistics_svm": "affetto.models.baselines:StatisticsSvm",
     "crnn_lld": "affetto.models.fusion:CrnnLld",
     "crnn": "affetto.models.crnn:Crnn",
     "linear": "affetto.models.linear:Linear",
@@ -45,6 +45,8 @@ ESTIMATORS: dict[str, str] = {
     "mfcc_forest": "affetto.models.baselines:MfccForest",
 }
 """Name of the model -> "module:class"; imported when it is first asked for."""
+_RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
+"""Name in earlier versions → name."""
 SIGNATURE_FILE = "signature.json"
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
@@ -357,6 +359,8 @@ def estimator_class(name: str) -> type[Estimator]:
     AffettoError
         When no model has this name.
     """
+    if name in _RENAMED:
+        raise AffettoError(f"The emotion model {name!r} is called {_RENAMED[name]!r} now: change its name.")
     if name not in ESTIMATORS:
         raise AffettoError(
             f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
