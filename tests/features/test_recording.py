@@ -27,5 +27,6 @@ def test_a_recording_is_described_as_by_feature(tmp_path):
     assert list(found) == list(wanted)
     for name, parameters in wanted.items():
         samples, rate = read_audio(tmp_path / "a.wav", sample_rate_hz=parameters.rate_hz)
-        np.testing.assert_array_equal(found[name][0], parameters.extract(samples, rate))
+        # BLAS may share a product among its threads, and then rounds otherwise.
+        np.testing.assert_allclose(found[name][0], parameters.extract(samples, rate), rtol=1e-5, atol=1e-4)
         assert (found[name].clip_ids, found[name].parameters) == (("a",), parameters.describe())
