@@ -27,6 +27,8 @@ _OURS = {
     "models": re.compile(r"\.?[0-9a-f]{32}(\.[^/]+)?/.+"),
 }
 """Cache → the files that Affetto writes into it: stores of a side and feature, results, models."""
+_CATALOGUED = ("music.json", "voice.json", "library.json")
+"""What the catalog keeps beside the feature stores: which features a run has found in them."""
 _FIRST = ("signature.json", "plan.parquet")  # without these the rest of an entry counts for nothing
 
 
@@ -107,6 +109,8 @@ def _contents(kind: str, roots: dict[str, Path]) -> Contents:
     others: list[Path] = []
     depth = {"features": 2, "degraded": 2, "results": 2, "models": 1}[kind]
     for parts, status in _walk(root, (), inside):
+        if len(parts) == 1 and (parts[0] == ".gitkeep" or parts[0] in _CATALOGUED):
+            continue
         path = root.joinpath(*parts)
         if status is None or not _OURS[kind].fullmatch("/".join(parts)):
             others.append(path)
