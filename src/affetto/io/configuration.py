@@ -1,5 +1,8 @@
-"""How the configuration of the project is read."""
+"""How the configuration of the project is read, and environment variables are set for a while."""
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -23,3 +26,18 @@ CONFIG_LOADER_ARGS: dict[str, Any] = {
 
 TRAINED = "trained"
 """Folder below `conf`, and below `data`, of the environments that `affetto train` makes."""
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

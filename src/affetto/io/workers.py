@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affetto.errors import WorkerKilledError
+from affetto.io.configuration import environment
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -35,17 +36,19 @@ _WATCH_INTERVAL_S = 1.0
 _BAR_INTERVAL_S = 0.1
 _LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
 _AHEAD = 2  # shards a worker that are taken before it is free
-_ONE_THREAD = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "AFFETTO_TF_THREADS",
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "AFFETTO_TF_THREADS",
+    ),
+    "1",
 )
-_watched = threading.Event()
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -152,10 +155,11 @@ def iterate_shards(
     units = [1] * len(shards) if total_units is None else total_units
     if len(units) != len(shards):
         raise ValueError(f"total_units has {len(units)} entries for {len(shards)} shards")
+    here = executor.n_jobs == 1 or len(shards) <= 1
     # Closing the generator is what cancels the remaining shards after an exception.
     with (
         _progress_bar(description, sum(units), unit if total_units is not None else "task", executor) as bar,
-        closing(_results(function, shards, executor)) as finished,
+        closing(_results(function, shards, executor, here=here)) as finished,
     ):
         for index, result in finished:
             if isinstance(result, Lost):
@@ -284,14 +288,14 @@ def _alone(
 
 
 def _results(
-    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters, *, here: bool | None = None
+    function: Callable[[T], R], shards: Sequence[T], executor: ExecutorParameters, *, here: bool
 ) -> Generator[tuple[int, R | Lost]]:
     """Yield (index of the shard, result) as they finish; `here`: in this process."""
     if executor.scheduler is not None:
         from affetto.io.dask_cluster import dask_results
 
         yield from dask_results(function, shards, executor.scheduler, Lost)
-    elif executor.n_jobs == 1 or len(shards) <= 1 if here is None else here:
+    elif here:
         for index, shard in enumerate(shards):
             yield index, function(shard)
     else:
@@ -303,11 +307,11 @@ def _pool_results(
 ) -> Generator[tuple[int, R | Lost]]:
     waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
     under_way: dict[Any, int] = {}
-    n_ahead = _AHEAD * _n_workers(n_jobs)
+    pool, n_ahead = _pool(n_jobs), _AHEAD * _n_workers(n_jobs)
     try:
         while True:
             for index in islice(waiting, n_ahead - len(under_way)):
-                future = _pool(n_jobs).schedule(function, args=(shards[index],))
+                future = pool.schedule(function, args=(shards[index],))
                 under_way[future] = index
                 future.add_done_callback(finished.put)
             if not under_way:
@@ -358,19 +362,15 @@ def _pool(n_jobs: int) -> ProcessPool:
             _pools[n_jobs] = ProcessPool(
                 _n_workers(n_jobs), initializer=_begin_worker, initargs=(os.getpid(),), context=context
             )
-            before = {name: os.environ.get(name) for name in _ONE_THREAD}
-            os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
             try:
-                _pools[n_jobs].schedule(os.getpid).result()
+                with environment(_ONE_THREAD):
+                    _pools[n_jobs].schedule(os.getpid).result()
             except (BrokenProcessPool, ProcessExpired) as error:
                 end_workers()
                 raise WorkerKilledError(
                     "Worker processes cannot start: put what a script does under `if __name__ == "
                     '"__main__":`, as each of them imports the script, or set executor.n_jobs to 1.'
                 ) from error
-            finally:
-                for name, value in before.items():
-                    os.environ.pop(name) if value is None else os.environ.update({name: value})
         return _pools[n_jobs]
 
 
@@ -383,15 +383,9 @@ def end_workers() -> None:
 
 
 def _begin_worker(parent: int) -> None:
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    watch_parent(parent)
-
-
-def watch_parent(parent: int) -> None:
-    """Make this worker end with the process that started it, even when that was killed."""
-    if not _watched.is_set():
-        _watched.set()
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    """Let a new worker use one thread, and end with the process that started it, even when that is killed."""
+    os.environ.update(_ONE_THREAD)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affetto.tracking.store import environment
+from affetto.io.configuration import environment
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.errors import AffettoError, first_line
+from affetto.io.configuration import environment
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger(__name__)
@@ -159,21 +160,6 @@ def check_store(uri: str, timeout_s: float) -> None:
             raise TimeoutError(f"no answer within {timeout_s:g} s")
         if answer[0] is not None:
             raise answer[0]
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def use_store(uri: str) -> None:
