@@ -7,11 +7,16 @@ from hypothesis import strategies as st
 from scipy.signal import chirp
 from soxr import resample
 
-from affetto.audio.conditions import Background, Pause, PinkNoise, Surround, Telephone
-from affetto.audio.interference import make_sound
-from affetto.audio.level import active_power, pink_noise
+from affetto.audio.conditions import Background, Pause, PinkNoise, Surround, Telephone, make_sound
 from affetto.audio.silero import CHUNK, speech_probability
-from affetto.audio.speech import SpeechParameters, find_speech, find_speech_in_blocks, prepare_speech
+from affetto.audio.speech import (
+    SpeechParameters,
+    active_power,
+    find_speech,
+    find_speech_in_blocks,
+    pink_noise,
+    prepare_speech,
+)
 
 RATE_HZ = 16_000
 LEVEL_DB = -26.0

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affetto.audio.conditions import AnyCondition
-from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.extract import Target, fill, key_of
 from affetto.features.store import Description, FeatureStore, Plan
@@ -63,10 +62,8 @@ def extract_degraded(
     Raises
     ------
     AffettoError
-        When the condition cannot be made on this machine, or space or memory ran out.
+        When the condition cannot be made, or space or memory ran out.
     """
-    if reason := condition.unavailable():
-        raise AffettoError(f"The condition {name} is {reason}; leave it out of the parameters.")
     table = clips.set_index("clip_id").loc[list(features.clip_ids)].reset_index()
     targets = {
         each: Target(

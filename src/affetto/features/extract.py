@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affetto.audio.conditions import AnyCondition
-from affetto.audio.decode import UnreachableError, read_audio
-from affetto.audio.encode import write_copy
-from affetto.audio.formats import MIDI_EXTENSIONS
+from affetto.audio.conditions import AnyCondition, write_copy
+from affetto.audio.decode import MIDI_EXTENSIONS, read_audio
 from affetto.audio.midi import RENDERING_VERSION
+from affetto.audio.recording import UnreachableError
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.features.parameters import FeatureParameters

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.audio.decode import LARGEST_SAMPLE
+from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS, find_encoder
 from affetto.features.encoder.weights import load_weights
 from affetto.features.encoder.whisper import HOP_S, SAMPLE_RATE_HZ, embed

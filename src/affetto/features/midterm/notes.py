@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from affetto.audio.decode import resample
+from affetto.audio.recording import resample
 from affetto.features.spectrum import decibels, frame_blocks, hann, power_spectrum
 
 PITCHES = np.arange(33, 101)
