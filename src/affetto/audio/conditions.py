@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -24,12 +23,11 @@ from affetto.audio.speech import active_power, find_speech, pink_noise
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a", "webm"]
 Sound = Literal["clicks", "beep", "knocks", "handling", "hum", "music"]
-DEGRADATION_VERSION = 2
+_VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """A recording that is to become a file.
 
     Attributes
@@ -59,7 +57,7 @@ class AnyCondition(BaseModel, abc.ABC):
 
     def description(self) -> dict[str, Any]:
         """Return what the samples of a copy depend on, as JSON values: what may be tolerated is not of it."""
-        return {"version": DEGRADATION_VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
+        return {"version": _VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
 
     def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
         """Return the copy of a mono recording, float32 [n], that this condition makes of it."""
@@ -159,7 +157,7 @@ class PinkNoise(AnyCondition):
     snr_db: float = Field(ge=-20, le=80, description="Active speech over noise, dB.")
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
-        noise = pink_noise(max(1, len(samples)), seed_of(samples))[: len(samples)]
+        noise = pink_noise(max(1, len(samples)), _seed_of(samples))[: len(samples)]
         return Copy(_add(samples, rate, noise, self.snr_db), rate)
 
 
@@ -196,7 +194,7 @@ class Surround(AnyCondition):
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         peak = np.float32(_peak(samples) * 10 ** (self.level_db / 20))
-        seed = seed_of(samples)
+        seed = _seed_of(samples)
         before = peak * make_sound(self.sound, round(self.before_s * rate), rate, seed)
         behind = peak * make_sound(self.sound, round(self.behind_s * rate), rate, (seed + 1) % 2**64)
         return Copy(_within_full_scale(np.concatenate([before, samples, behind])), rate)
@@ -227,7 +225,7 @@ class Background(AnyCondition):
     snr_db: float = Field(ge=-20, le=80, description="Active speech over the sound, dB.")
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
-        sound = make_sound(self.sound, len(samples), rate, seed_of(samples))
+        sound = make_sound(self.sound, len(samples), rate, _seed_of(samples))
         return Copy(_add(samples, rate, sound, self.snr_db), rate)
 
 
@@ -261,7 +259,7 @@ class NoiseAlone(AnyCondition):
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         loudness = np.float32(np.sqrt(active_power(samples, rate)))
-        return Copy(loudness * pink_noise(len(samples), seed_of(samples)), rate)
+        return Copy(loudness * pink_noise(len(samples), _seed_of(samples)), rate)
 
 
 Condition = Annotated[
@@ -281,7 +279,7 @@ Condition = Annotated[
 ]
 
 
-def seed_of(samples: Samples) -> int:
+def _seed_of(samples: Samples) -> int:
     """Return a seed that is the same for the same samples."""
     digest = hashlib.blake2b(np.ascontiguousarray(samples, dtype="<f4").data, digest_size=8)
     return int.from_bytes(digest.digest(), "little")
@@ -292,7 +290,7 @@ def _peak(samples: Samples) -> float:
 
 
 def _white_noise(shape: tuple[int, ...], level_dbfs: float, samples: Samples) -> Samples:
-    noise = np.random.default_rng(seed_of(samples)).standard_normal(shape)
+    noise = np.random.default_rng(_seed_of(samples)).standard_normal(shape)
     return (10 ** (level_dbfs / 20) * noise).astype(np.float32)
 
 
@@ -311,9 +309,6 @@ def _add(samples: Samples, rate: int, sound: Samples, snr_db: float) -> Samples:
 
 def _within_full_scale(samples: Samples) -> Samples:
     return (samples * min(1.0, LARGEST_SAMPLE / max(_peak(samples), 1e-12))).astype(np.float32)
-
-
-# ---------------------------------------------------------------------------------- sounds that are no voice
 
 
 def make_sound(kind: Sound, n: int, sample_rate_hz: int, seed: int) -> Samples:
@@ -414,9 +409,6 @@ def _struck(time: _Times, starts: _Times, sound: Callable[[_Times], _Times]) -> 
         since = int(np.searchsorted(time, start))
         total[since:] += sound(time[since:] - start)
     return total
-
-
-# ------------------------------------------------------------------------------------------- files of copies
 
 
 class _Format(NamedTuple):

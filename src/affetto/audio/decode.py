@@ -244,7 +244,7 @@ def _open(path: Path) -> Iterator[Recording]:
             with open_sound(path, content) as sound:
                 yield sound
     except UndecodableError as error:
-        raise DecodeError(f"Cannot decode {path}: {_why(path, head, error)}.") from error
+        raise DecodeError(f"Cannot decode {path}: {_why(path, head, error)}") from error
     except OSError as error:
         raise UnreachableError(f"Cannot read {path}: {error.strerror or error}.") from error
 
@@ -323,11 +323,11 @@ def _text(head: bytes) -> str:
 def _why(path: Path, head: bytes, error: Exception) -> str:
     """Say why no decoder takes a file."""
     if path.suffix.lower() == ".raw":
-        return "raw samples do not tell their rate; give them a WAV header"
+        return "raw samples do not tell their rate; give them a WAV header."
     reason = str(error).rstrip(".")
     if head[4:8] == b"ftyp" and "Invalid data" in reason:
         return (
             "its index (the moov atom) is missing or damaged, as of a recording that was not closed or a "
-            "copy that broke off; copy it again from the device"
+            "copy that broke off; copy it again from the device."
         )
     return f"neither libsndfile nor FFmpeg can ({reason}); is it an audio file?"

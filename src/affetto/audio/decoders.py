@@ -6,7 +6,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ _UNREAD_BYTES = 1 << 14  # tags behind the sound are rarely larger
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile gives 2**63 - 1 for streams that do not tell their length
 _SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM
 _FULL_SCALE_8_BITS = 1 - 2**-7
-_TOO_LONG = re.compile(r"(?:data|SSND|[Ss]ize)\s*: (\d+) \(should be (\d+)\)")
+_OTHER_LENGTH = re.compile(r"(?:data|SSND|[Ss]ize)\s*: (\d+) \(should be (\d+)\)")
 """libsndfile's remark that a header announces another number of bytes than there are."""
 _UNKNOWN_BYTES = 0x7FFF_0000  # programs that stream write the largest number they have, or nearly
-_OGG_HEADER_BYTES, _OGG_LAST_PAGE, _OGG_TAIL_BYTES = 27, 4, 1 << 16
 _DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,"
     "mpegts,mxf,nut,ogg,rm,tak,truehd,tta,voc,w64,wav,wtv,wv,xwma"
@@ -34,7 +33,7 @@ _TELL_LENGTH = frozenset(
     {"aiff", "ape", "asf", "avi", "caf", "flv", "matroska", "mov", "tta", "w64", "wav", "wv"}
 )
 """Containers that tell their length; of others FFmpeg guesses it from the size."""
-_GATHERED_SAMPLES = 1 << 16
+_BLOCK_FRAMES = 1 << 15
 _MOST_PADDING = 4096  # frames by which codecs fill up their last packets
 
 
@@ -62,14 +61,13 @@ def open_sound(path: Path, content: Any) -> Iterator[Recording]:
     """
     import soundfile
 
-    is_cut_off = _is_cut_off_ogg(content)
     content.seek(0)
     # A file of this machine by its number, so that its extension says nothing, another one by its methods.
     source = content.fileno() if isinstance(content, io.FileIO) else content
     sound = None
     try:
         with _calling_libsndfile(path):
-            sound = _Libsndfile(path, content, soundfile.SoundFile(source, closefd=False), is_cut_off)
+            sound = _Libsndfile(path, content, soundfile.SoundFile(source, closefd=False))
     except soundfile.SoundFileError:
         pass
     if sound is not None:
@@ -77,7 +75,7 @@ def open_sound(path: Path, content: Any) -> Iterator[Recording]:
             if sound.reads_all():
                 yield sound
                 return
-        is_cut_off = sound.is_cut_off
+    is_cut_off = sound is not None and sound.is_cut_off
     with _open_ffmpeg(content, trust_length=sound is None, is_cut_off=is_cut_off) as other:
         yield other
 
@@ -101,48 +99,34 @@ def _words(error: Exception) -> str:
     return str(getattr(error, "error_string", error)).strip().rstrip(".") or "no reason is given"
 
 
-def _is_cut_off_ogg(content: Any) -> bool:
-    """Tell whether the last page of an Ogg file is not whole, or not marked as the last (RFC 3533)."""
-    content.seek(0)
-    if content.read(4) != b"OggS":
-        return False
-    content.seek(max(0, content.seek(0, io.SEEK_END) - _OGG_TAIL_BYTES))
-    page: bytes = content.read(_OGG_TAIL_BYTES)
-    page = page[max(0, page.rfind(b"OggS")) :]
-    if len(page) < _OGG_HEADER_BYTES or not page[5] & _OGG_LAST_PAGE:
-        return True
-    lengths = page[_OGG_HEADER_BYTES:][: page[_OGG_HEADER_BYTES - 1]]
-    return len(page) < _OGG_HEADER_BYTES + len(lengths) + sum(lengths)
-
-
 class _Libsndfile:
     """An open file of libsndfile; see `affetto.audio.recording.Recording`."""
 
-    def __init__(self, path: Path, content: Any, file: Any, is_cut_off: bool) -> None:
+    seekable = True
+
+    def __init__(self, path: Path, content: Any, file: Any) -> None:
         self._path, self._content, self.file = path, content, file
-        told = [(int(announced), int(there)) for announced, there in _TOO_LONG.findall(file.extra_info)]
-        self.is_cut_off = is_cut_off or any(there < said < _UNKNOWN_BYTES for said, there in told)
-        counted = file.frames < _UNKNOWN_FRAMES
-        self.seekable = counted and file.seekable()
+        remarks = file.extra_info
+        lengths = [(int(said), int(there)) for said, there in _OTHER_LENGTH.findall(remarks)]
+        self.is_cut_off = "end-of-stream bit" in remarks or "Junk after the last page" in remarks
+        self.is_cut_off |= any(there < said < _UNKNOWN_BYTES for said, there in lengths)
         self.holds_floats = file.subtype in {"FLOAT", "DOUBLE"}
         self.notes: list[str] = []
-        duration_s = file.frames / file.samplerate if counted else math.inf
         scale = _FULL_SCALE_8_BITS if file.subtype in {"PCM_S8", "PCM_U8"} else AudioHeader.full_scale
-        self.header = AudioHeader(duration_s, int(file.samplerate), file.channels, scale)
-        if not counted:
-            # After each read soundfile seeks where it is, which fails at an end that was not foreseen.
-            file.seekable = lambda: False
+        self.header = AudioHeader(file.frames / file.samplerate, file.samplerate, file.channels, scale)
 
     def reads_all(self) -> bool:
         """Tell whether the last announced frame is there, and no samples follow it.
 
-        Both would be wrong of interrupted and piped recordings: of FLAC that was cut off libsndfile reads
-        nothing, and of WAV, RF64 and AU what the header announces, be it 0 bytes.
+        It is not in interrupted and piped recordings: of FLAC that was cut off libsndfile reads nothing, and
+        of WAV, RF64 and AU what the header announces, be it 0 bytes.
         """
         import soundfile
 
         file, content = self.file, self._content
-        if not self.seekable or file.format in {"OGG", "MP3"}:  # to seek is slow, and the number inexact
+        if not file.seekable() or file.frames > _UNKNOWN_FRAMES:
+            return False
+        if file.format in {"OGG", "MP3"}:  # to seek is slow, and the number inexact
             return True
         try:
             with _calling_libsndfile(self._path):
@@ -162,59 +146,44 @@ class _Libsndfile:
         import soundfile
 
         rate, file = self.header.sample_rate_hz, self.file
-        start = min(round(start_s * rate), file.frames)
-        end = _UNKNOWN_FRAMES if math.isinf(end_s) else max(start, round(end_s * rate))
-        largest = max(1, _BLOCK_SAMPLES // self.header.channels)
-        position = start if self.seekable else 0
+        position = min(round(start_s * rate), file.frames)
+        end = _UNKNOWN_FRAMES if math.isinf(end_s) else round(end_s * rate)
         try:
-            if self.seekable:
-                with _calling_libsndfile(self._path):
-                    file.seek(position)
+            with _calling_libsndfile(self._path):
+                file.seek(position)
             while position < min(end, file.frames):
-                wanted = min(largest, end - position, file.frames - position)
+                wanted = min(end, file.frames) - position
+                size = min(max(1, _BLOCK_SAMPLES // file.channels), wanted)
                 with _calling_libsndfile(self._path):
-                    block = file.read(wanted, dtype="float32", always_2d=True).T
+                    block = file.read(size, dtype="float32", always_2d=True).T
                 if block.shape[1] == 0:
                     break
-                yield block[:, max(0, start - position) :]
                 position += block.shape[1]
+                yield block
         except soundfile.SoundFileError as error:
-            yield from self._rest(max(start, position), end, error)
+            yield from self._rest(position, end_s, error)
             return
-        if position < end and self._goes_on():
-            yield from self._rest(position, end)
-        elif position < end:
-            self._note_end(position / rate)
+        if position >= end:
+            return
+        present_s, announced_s = position / rate, self.header.duration_s
+        unread = -self._content.seek(0, io.SEEK_CUR) + self._content.seek(0, io.SEEK_END)
+        if file.format == "MP3" and unread > _UNREAD_BYTES:  # its header tells too few frames
+            yield from self._rest(position, end_s)
+        elif self.is_cut_off or present_s < announced_s - _MISSING_S:
+            self.notes.append(_cut_off(present_s, math.inf if self.is_cut_off else announced_s))
 
-    def _goes_on(self) -> bool:
-        """Tell whether MP3 is left behind the number of frames that its header tells."""
-        left = self._content.seek(0, io.SEEK_CUR)
-        left = self._content.seek(0, io.SEEK_END) - left
-        return bool(self.file.format == "MP3" and left > _UNREAD_BYTES)
-
-    def _note_end(self, present_s: float) -> None:
-        announced_s = math.inf if self.is_cut_off else self.header.duration_s
-        if self.is_cut_off or (math.isfinite(announced_s) and present_s < announced_s - _MISSING_S):
-            self.notes.append(_cut_off(present_s, announced_s))
-
-    def _rest(self, position: int, end: int, cause: Exception | None = None) -> Iterator[Samples]:
+    def _rest(self, position: int, end_s: float, cause: Exception | None = None) -> Iterator[Samples]:
         """Let FFmpeg read on where libsndfile stops: at damage, or at a wrong number of frames."""
-        rate, first = self.header.sample_rate_hz, position
-        try:
-            with _open_ffmpeg(self._content) as sound:
-                if (sound.header.sample_rate_hz, sound.header.channels) == (rate, self.header.channels):
-                    end_s = math.inf if end == _UNKNOWN_FRAMES else end / rate
-                    for block in sound.blocks(position / rate, end_s):
-                        position += block.shape[1]
-                        yield block
-        except UndecodableError as error:
-            cause = cause or error
+        rate, channels = self.header.sample_rate_hz, self.header.channels
+        with suppress(UndecodableError), _open_ffmpeg(self._content) as sound:
+            if (sound.header.sample_rate_hz, sound.header.channels) == (rate, channels):
+                for block in sound.blocks(position / rate, end_s):
+                    position += block.shape[1]
+                    yield block
         if cause is not None and position == 0:
             raise DecodeError(f"Cannot decode {self._path}: it is damaged ({_words(cause)}).") from cause
         if cause is not None:
             self.notes.append(f"it is damaged or cut off: {position / rate:.1f} s of it can be decoded")
-        elif position - first > _MISSING_S * rate:
-            self.notes.append("its header tells too few samples; it is read to its end")
 
 
 def _cut_off(present_s: float, announced_s: float) -> str:
@@ -261,57 +230,48 @@ class _Ffmpeg:
     seekable = False
 
     def __init__(self, container: Any, *, trust_length: bool, is_cut_off: bool) -> None:
-        streams = container.streams.audio
-        codec = streams[0].codec_context if streams else None
-        if codec is None:
-            raise UndecodableError("it holds no sound that can be decoded")
-        if not codec.sample_rate or not codec.channels:
-            raise UndecodableError("its sound is missing")
-        self._container, self._stream, self._is_cut_off = container, streams[0], is_cut_off
-        self.notes: list[str] = []
-        self.holds_floats = codec.name.startswith(("pcm_f", "wavpack"))
-        announced_s = self._announced_s() if trust_length else math.inf
-        self.header = AudioHeader(announced_s, int(codec.sample_rate), int(codec.channels))
-
-    def _announced_s(self) -> float:
         import av
 
-        if not _TELL_LENGTH & set(self._container.format.name.split(",")):
-            return math.inf
-        if self._stream.duration is not None:
-            return float(self._stream.duration * self._stream.time_base)
-        if self._container.duration is not None and not self._container.streams.video:
-            return float(self._container.duration / av.time_base)
-        return math.inf
+        stream: Any = next(iter(container.streams.audio), None)
+        codec = stream.codec_context if stream is not None else None
+        if codec is None or not codec.sample_rate or not codec.channels:
+            raise UndecodableError("it holds no sound that can be decoded")
+        announced_s = math.inf
+        if trust_length and _TELL_LENGTH & set(container.format.name.split(",")):
+            if stream.duration is not None:
+                announced_s = float(stream.duration * stream.time_base)
+            elif container.duration is not None and not container.streams.video:
+                announced_s = float(container.duration / av.time_base)
+        self._container, self._stream, self._is_cut_off = container, stream, is_cut_off
+        self.notes: list[str] = []
+        self.holds_floats = codec.name.startswith(("pcm_f", "wavpack"))
+        self.header = AudioHeader(announced_s, int(codec.sample_rate), int(codec.channels))
 
     def blocks(self, start_s: float, end_s: float) -> Iterator[Samples]:
         """Yield the samples of a part, float32 [channels, n]; what lies before it is decoded, too."""
         rate = self.header.sample_rate_hz
-        start, end = round(start_s * rate), math.inf if math.isinf(end_s) else round(end_s * rate)
+        start, end = round(start_s * rate), _UNKNOWN_FRAMES if math.isinf(end_s) else round(end_s * rate)
         position = 0
         for block in self._without_padding():
-            wanted = block[:, max(0, start - position) : int(max(0, min(end - position, block.shape[1])))]
+            yield block[:, max(0, start - position) : max(0, end - position)]
             position += block.shape[1]
-            if wanted.shape[1]:
-                yield wanted
             if position >= end:
                 return
 
     def _without_padding(self) -> Iterator[Samples]:
-        """Yield all samples but those that fill up the last packet behind the announced end."""
+        """Yield all samples, in blocks, but those that fill up the last packet behind the announced end."""
         rate, announced_s = self.header.sample_rate_hz, self.header.duration_s
         announced = _UNKNOWN_FRAMES if math.isinf(announced_s) else round(announced_s * rate)
-        position = 0
-        behind: Samples | None = None
-        for block in self._decoded():
-            if behind is not None:
-                yield behind
-            inside = max(0, announced - position)
-            position += block.shape[1]
-            behind = block[:, inside:] if block.shape[1] > inside else None
-            yield block[:, :inside]
-        if behind is not None and behind.shape[1] > _MOST_PADDING:
-            yield behind
+        position, held = 0, [np.zeros((self.header.channels, 0), np.float32)]
+        for samples in self._decoded():
+            position += samples.shape[1]
+            held.append(samples)
+            if sum(part.shape[1] for part in held) >= _BLOCK_FRAMES + _MOST_PADDING:
+                whole = np.concatenate(held, axis=1)
+                yield whole[:, :-_MOST_PADDING]
+                held = [whole[:, -_MOST_PADDING:]]
+        whole, padding = np.concatenate(held, axis=1), position - announced
+        yield whole[:, : max(0, whole.shape[1] - padding)] if 0 < padding <= _MOST_PADDING else whole
         missing = math.isfinite(announced_s) and position < announced - _MISSING_S * rate
         if missing and position == 0:
             raise UndecodableError("nothing of its sound is there, or what there is is damaged")
@@ -319,25 +279,22 @@ class _Ffmpeg:
             self.notes.append(_cut_off(position / rate, announced_s))
 
     def _decoded(self) -> Iterator[Samples]:
-        """Yield all samples in blocks; packets that are damaged are left out."""
+        """Yield the samples of each frame; packets that are damaged are left out."""
         import av
 
         packets = self._container.demux(self._stream)
-        size = max(1, _GATHERED_SAMPLES // self.header.channels)
         failure, n_decoded, more = None, 0, True
         while more:
-            gathered: list[Samples] = []
-            while more and sum(part.shape[1] for part in gathered) < size:
-                try:
-                    with uninterrupted():  # FFmpeg asks Python for the bytes of the file
-                        packet = next(packets, None)
-                        more = packet is not None
-                        gathered += map(self._samples, packet.decode() if packet is not None else [])
-                except av.FFmpegError as error:
-                    failure = failure or error
-            if gathered:
-                n_decoded += 1
-                yield np.concatenate(gathered, axis=1)
+            frames: list[Any] = []
+            try:
+                with uninterrupted():  # FFmpeg asks Python for the bytes of the file
+                    packet = next(packets, None)
+                    more = packet is not None
+                    frames = packet.decode() if packet is not None else []
+            except av.FFmpegError as error:
+                failure = failure or error
+            n_decoded += len(frames)
+            yield from map(self._samples, frames)
         if failure and not n_decoded:
             raise UndecodableError(str(failure.strerror)) from failure
         if failure and not self._is_cut_off:

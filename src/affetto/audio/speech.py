@@ -14,7 +14,7 @@ Pauses, clicks, beeps, knocks, rumble, hum, noise and instruments are no speech;
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -96,8 +96,8 @@ class FoundSpeech:
         Why there is no speech in it; empty when there is.
     """
 
-    stretches: _Floats = field(default_factory=lambda: np.zeros((0, 2)))
-    duration_s: float = 0.0
+    stretches: _Floats
+    duration_s: float
     reason: str = ""
 
 
@@ -162,7 +162,7 @@ def find_speech_in_blocks(
     elif length_s < chosen.min_speech_s:
         reason = f"only {length_s:.2f} s of it sound like a voice"
     if reason:
-        return FoundSpeech(duration_s=duration_s, reason=reason)
+        return FoundSpeech(np.zeros((0, 2)), duration_s, reason)
     stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
     apart = stretches[1:, 0] - stretches[:-1, 1] > chosen.max_gap_s
     starts, ends = stretches[np.append(True, apart), 0], stretches[np.append(apart, True), 1]
