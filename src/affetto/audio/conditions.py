@@ -471,9 +471,8 @@ def _write_with_ffmpeg(samples: Samples, rate_hz: int, path: Path, form: _Format
     with av.open(str(path), "w", format=form.container) as file:
         stream: Any = file.add_stream(form.codec, rate=rate_hz, layout=layout)
         stream.bit_rate = 64_000
-        for start in range(0, samples.shape[1], _BLOCK_FRAMES):
-            block = np.ascontiguousarray(samples[:, start : start + _BLOCK_FRAMES], dtype=np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
-            frame.sample_rate, frame.pts = rate_hz, start
+        if samples.size:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate_hz, 0
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from affetto.audio.recording import AudioHeader, DecodeError, Samples, UnreachableError
+from affetto.audio.recording import AudioHeader, DecodeError, Samples
 
 RENDERING_VERSION = 2
 """Rises when the same score sounds otherwise than before; part of what names measurements and the demo."""
@@ -118,6 +118,8 @@ def render_score(score: Any, *, sample_rate_hz: int = _RATE_HZ) -> Samples:
         Samples [n], at most 0.99 in magnitude: a louder rendering is scaled down as a whole, a quieter one is
         left alone. They end with the last note.
     """
+    import symusic
+
     mixed = np.zeros(0, dtype=np.float32)
     if score.note_num() == 0:
         return mixed
@@ -130,7 +132,9 @@ def render_score(score: Any, *, sample_rate_hz: int = _RATE_HZ) -> Samples:
         held = _held_by_pedal(track.notes, changes[_SUSTAIN], seconds.end())
         played = np.zeros(0, dtype=np.float32)
         for velocity in sorted({note.velocity for note in held} - {0}):
-            part = _score_of(track, [note for note in held if note.velocity == velocity])
+            part: Any = symusic.Score(ttype="second")
+            part.tracks.append(symusic.Track(track.name, track.program, track.is_drum, ttype="second"))
+            part.tracks[0].notes.extend([note for note in held if note.velocity == velocity])
             audio = np.asarray(synthesizer.render(part, stereo=False), dtype=np.float32).reshape(-1)
             played = _add(played, audio * np.float32(_amplitude(velocity)))
         for controller, default in _VOLUME_AND_EXPRESSION.items():
@@ -185,16 +189,6 @@ def _held_by_pedal(notes: Any, sustain: _Changes, last_s: float) -> list[Any]:
     return held[::-1]
 
 
-def _score_of(track: Any, notes: list[Any]) -> Any:
-    import symusic
-
-    part: Any = symusic.Score(ttype="second")
-    alone: Any = symusic.Track(track.name, track.program, track.is_drum, ttype="second")
-    alone.notes.extend(notes)
-    part.tracks.append(alone)
-    return part
-
-
 def _synthesizer(sample_rate_hz: int) -> Any:
     """Load the SoundFont anew, which takes some milliseconds.
 
@@ -203,16 +197,10 @@ def _synthesizer(sample_rate_hz: int) -> Any:
     """
     import symusic
 
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / _SOUNDFONT
-            path.write_bytes(_soundfont())
-            return symusic.Synthesizer(sf_path=str(path), sample_rate=sample_rate_hz, quality=0)
-    except OSError as error:
-        raise UnreachableError(
-            f"MIDI cannot be rendered: {tempfile.gettempdir()} does not take the SoundFont of 6 MB "
-            f"({error.strerror or error})."
-        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _SOUNDFONT
+        path.write_bytes(_soundfont())
+        return symusic.Synthesizer(sf_path=str(path), sample_rate=sample_rate_hz, quality=0)
 
 
 @lru_cache(maxsize=1)
