@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.conditions import Condition, Copy, Excerpt, NoiseAlone, write_copy
 from affetto.audio.decode import read_audio
-from affetto.audio.speech import FoundSpeech, active_power, pink_noise
+from affetto.audio.speech import FoundSpeech, pink_noise
 from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
 
 RATE = 16_000
@@ -58,6 +58,9 @@ def test_lossy_formats_are_really_encoded_and_sound_alike(tmp_path, name):
 
     assert rate == RATE
     assert abs(len(again) - len(VOICE)) < 0.1 * RATE
+    if name == "mp3":  # a format takes the next rate that it allows
+        assert heard(tmp_path, Copy(VOICE, 17_000, name))[1] == 22_050
+        assert heard(tmp_path, Copy(VOICE, 96_000, name))[1] == 48_000
     error = again[4_000:12_000] - VOICE[4_000:12_000]
     assert 0 < np.mean(error**2) < 0.01 * np.mean(VOICE**2)
 
@@ -68,11 +71,6 @@ def test_the_loudest_samples_do_not_wrap_around(tmp_path):
     for name in ("wav", "flac", "mu_law"):
         again, _ = heard(tmp_path, Copy(extremes, RATE, name))
         np.testing.assert_allclose(again, np.sign(extremes), atol=0.03)
-
-
-def test_a_format_takes_the_next_rate_that_it_allows(tmp_path):
-    assert heard(tmp_path, Copy(VOICE, 17_000, "mp3"))[1] == 22_050
-    assert heard(tmp_path, Copy(VOICE, 96_000, "mp3"))[1] == 48_000
 
 
 @pytest.mark.parametrize("name", ["ogg", "flac"])
@@ -101,11 +99,17 @@ def test_long_recordings_are_encoded_whole(tmp_path, name):
     ],
 )
 def test_the_file_of_a_condition_is_what_its_name_says(tmp_path, entry, rate, n_channels, seconds):
-    info = soundfile.info(write_copy(copied(VOICE, **entry), tmp_path))
+    copy = copied(VOICE, **entry)
+    info = soundfile.info(write_copy(copy, tmp_path))
 
     assert (info.samplerate, info.channels) == (rate, n_channels)
     assert info.frames / info.samplerate == pytest.approx(seconds)
     assert info.subtype == ("ULAW" if entry.get("mu_law") else "PCM_16")
+    if entry["kind"] == "stereo":
+        np.testing.assert_array_equal(copy.samples[0], VOICE)
+        np.testing.assert_allclose(copy.samples[1], VOICE * 10 ** (-6 / 20), rtol=1e-5)
+    if entry["kind"] == "silence":
+        assert decibels(np.mean(copy.samples[: RATE // 2] ** 2)) == pytest.approx(-60.0, abs=0.2)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.5])
@@ -137,13 +141,6 @@ def test_an_offset_moves_a_clip_inside_full_scale(offset, peak):
     np.testing.assert_allclose(moved, np.ptp(moved) / np.ptp(clip) * (clip + offset), atol=1e-4)
 
 
-def test_the_second_channel_is_softer_by_what_was_asked():
-    first, second = degraded(VOICE, "stereo", second_db=-6.0)
-
-    np.testing.assert_array_equal(first, VOICE)
-    assert decibels(np.mean(second**2) / np.mean(first**2)) == pytest.approx(-6.0, abs=1e-3)
-
-
 @given(st.floats(0.001, 1.0), st.integers(0, 4_000))
 def test_silence_lengthens_a_clip_on_both_sides_and_leaves_it_as_it_is(seconds, n):
     samples = np.full(n, 0.25, np.float32)
@@ -154,12 +151,6 @@ def test_silence_lengthens_a_clip_on_both_sides_and_leaves_it_as_it_is(seconds, 
     assert len(longer) == n + 2 * side
     np.testing.assert_array_equal(longer[side : side + n], samples)
     assert not longer[:side].any() and not longer[side + n :].any()
-
-
-def test_the_floor_of_the_silence_has_the_level_asked_for():
-    longer = degraded(VOICE, "silence", seconds=2.0, floor_dbfs=-60.0)
-
-    assert decibels(np.mean(longer[: 2 * RATE] ** 2)) == pytest.approx(-60.0, abs=0.2)
 
 
 def test_pink_noise_falls_by_3_db_an_octave():
@@ -223,11 +214,6 @@ def test_a_pause_lies_at_the_softest_moment_in_the_middle():
     assert degraded(speech[:10], "pause", seconds=1.0).size == 10 + RATE
 
 
-def test_active_power_leaves_pauses_out():
-    for samples in (tone(500), degraded(tone(500), "silence", seconds=1.0)):
-        assert active_power(samples, RATE) == pytest.approx(0.125, rel=0.01)
-
-
 @pytest.mark.parametrize("hz", [400, 1_000, 3_300, 50, 200, 3_700, 5_000, 7_000])
 def test_the_telephone_lets_its_band_through_and_nothing_else(hz):
     passed = degraded(tone(hz), "telephone")
@@ -269,31 +255,24 @@ def test_noise_stands_for_the_clip_as_long_and_as_loud_as_its_speech():
 
 
 def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
-    conditions = {
-        "mp3": ({"kind": "codec", "format": "mp3"}, 2.0),
-        "noise": ({"kind": "pink_noise", "snr_db": 20}, 8.0),
-        "line": ({"kind": "telephone"}, 10.0),
-        "tape": ({"kind": "speed", "factor": 0.95}, 8.0),
-        "own": ({"kind": "stereo", "tolerance": 0.5}, 0.5),
+    entries = {
+        "mp3": {"kind": "codec", "format": "mp3"},
+        "noise": {"kind": "pink_noise", "snr_db": 20},
+        "line": {"kind": "telephone"},
+        "own": {"kind": "stereo", "tolerance": 0.5},
+        "none": None,
     }
-    entries = {name: entry for name, (entry, _) in conditions.items()}
-    parameters = RobustnessParameters.model_validate({"conditions": {**entries, "none": None}})
+    parameters = RobustnessParameters.model_validate({"conditions": entries})
 
     tolerances = {name: parameters.tolerance_of(each) for name, each in parameters.chosen.items()}
-    assert tolerances == {name: tolerance for name, (_, tolerance) in conditions.items()}
+    assert tolerances == {"mp3": 2.0, "noise": 8.0, "line": 10.0, "own": 0.5}
     assert EvaluationParameters().robustness.chosen == {}
 
 
-@pytest.mark.parametrize(
-    "conditions",
-    [
-        {"Mp 3": {"kind": "stereo"}},
-        {"x": {"kind": "level", "peak_dbfs": 3.0}},
-        {"x": {"kind": "codec", "format": "wma"}},
-        {"x": {"kind": "stereo", "loud": 1}},
-        {"x": {"kind": "reverberation"}},
-    ],
-)
-def test_what_makes_no_sense_is_refused(conditions):
+def test_what_makes_no_sense_is_refused():
+    level, wma = {"kind": "level", "peak_dbfs": 3.0}, {"kind": "codec", "format": "wma"}
+    for entry in (level, wma, {"kind": "stereo", "loud": 1}, {"kind": "reverberation"}):
+        with pytest.raises(ValidationError):
+            RobustnessParameters.model_validate({"conditions": {"x": entry}})
     with pytest.raises(ValidationError):
-        RobustnessParameters.model_validate({"conditions": conditions})
+        RobustnessParameters.model_validate({"conditions": {"Mp 3": {"kind": "stereo"}}})

@@ -88,6 +88,10 @@ def test_containers_of_phones_and_browsers_are_decoded_by_content(tmp_path, name
     data = encoded(container, codec, rate_hz)
     paths = [written(tmp_path, data, under) for under in (name, "wrong.wav", "wrong.mp3", "none", "odd.raw")]
 
+    whole, _ = read_audio(paths[0])
+    part, _ = read_audio(paths[0], start_s=0.5, end_s=1.25)
+    np.testing.assert_array_equal(part, whole[rate_hz // 2 : rate_hz * 5 // 4])
+    assert len(read_audio(paths[0], start_s=9.0)[0]) == 0
     for path in paths:
         assert similarity(path, shift) > 0.99
         length_s, notes = notes_of(path)
@@ -118,19 +122,9 @@ def test_a_video_without_sound_is_said_to_have_none(tmp_path):
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
-@pytest.mark.parametrize("name", ["clip.mp3", "clip.wav", "clip.m4a", "clip.mid", "clip.raw", "clip"])
-def test_extensions_say_nothing(tmp_path, container, name):
-    assert similarity(written(tmp_path, with_libsndfile(container), name)) > 0.99
-
-
-def test_a_part_is_what_slicing_the_whole_gives(tmp_path):
-    path = written(tmp_path, encoded("ipod", "aac"))
-    whole, _ = read_audio(path)
-
-    part, _ = read_audio(path, start_s=0.5, end_s=1.25)
-
-    np.testing.assert_array_equal(part, whole[8_000:20_000])
-    assert len(read_audio(path, start_s=9.0)[0]) == 0
+def test_extensions_say_nothing(tmp_path, container):
+    for name in ("clip.mp3", "clip.wav", "clip.m4a", "clip.mid", "clip.raw", "clip"):
+        assert similarity(written(tmp_path, with_libsndfile(container), name)) > 0.99
 
 
 def test_long_recordings_of_other_formats_take_little_memory(tmp_path):
