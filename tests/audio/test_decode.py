@@ -50,9 +50,7 @@ def test_mono_is_the_mean_of_any_number_of_channels(tmp_path, channels):
     path = write(tmp_path / "clip.wav", columns, subtype="FLOAT")
 
     mono, _ = read_audio(path)
-    every, _ = read_audio(path, mono=False)
 
-    np.testing.assert_array_equal(every, columns.T)
     np.testing.assert_allclose(mono, columns.mean(axis=1), atol=1e-7)
     assert header_of(path).channels == channels
 
@@ -164,7 +162,6 @@ def test_no_frames_are_no_samples_and_no_error(tmp_path):
     path = write(tmp_path / "clip.wav", np.zeros(0, dtype=np.float32))
 
     assert read_audio(path, sample_rate_hz=8_000)[0].shape == (0,)
-    assert read_audio(path, mono=False)[0].shape == (1, 0)
 
 
 VOICE = sine(duration_s=2.0, amplitude=0.3)

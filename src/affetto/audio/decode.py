@@ -71,14 +71,9 @@ _FEW = 1e-3
 
 
 def read_audio(
-    path: Path,
-    *,
-    sample_rate_hz: int | None = None,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    mono: bool = True,
+    path: Path, *, sample_rate_hz: int | None = None, start_s: float = 0.0, end_s: float | None = None
 ) -> tuple[Samples, int]:
-    """Decode a recording, or a part of it.
+    """Decode a recording, or a part of it, to the mean of its channels (where that cancels: the loudest).
 
     Parameters
     ----------
@@ -88,14 +83,12 @@ def read_audio(
         Rate to resample to, Hz (soxr, high quality); None keeps the file's own.
     start_s, end_s
         Part to decode, s; only that part is read. None is the end of the file; an end behind it is that end.
-    mono
-        Mean of the channels, or the loudest where the mean cancels.
 
     Returns
     -------
     samples
-        float32 [n], or [channels, n] where not `mono`. Nominally within [-1, 1] but not normalised: formats
-        that hold floats may go beyond. No samples where the file has none in that part.
+        float32 [n]. Nominally within [-1, 1] but not normalised: formats that hold floats may go beyond. No
+        samples where the file has none in that part.
     sample_rate_hz
         Their rate, Hz.
 
@@ -107,12 +100,10 @@ def read_audio(
     with open_recording(path) as recording:
         rate = recording.header.sample_rate_hz
         parts = recording.blocks(start_s, math.inf if end_s is None else end_s)
-        blocks = [mix(block, recording.header.channel) if mono else block for block in parts]
-        empty = np.zeros(0 if mono else (recording.header.channels, 0), dtype=np.float32)
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks], axis=-1)
-    if sample_rate_hz is not None and sample_rate_hz != rate:
-        samples, rate = resample(samples, rate, sample_rate_hz), sample_rate_hz
-    return samples, rate
+        blocks = [mix(block, recording.header.channel) for block in parts]
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
+    wanted = rate if sample_rate_hz is None else sample_rate_hz
+    return resample(samples, rate, wanted), wanted
 
 
 @contextmanager
