@@ -262,21 +262,9 @@ class NoiseAlone(AnyCondition):
         return Copy(loudness * pink_noise(len(samples), _seed_of(samples)), rate)
 
 
-Condition = Annotated[
-    Level
-    | Stereo
-    | Rate
-    | Speed
-    | Codec
-    | Silence
-    | Offset
-    | PinkNoise
-    | Telephone
-    | Surround
-    | Pause
-    | Background,
-    Field(discriminator="kind"),
-]
+_OfTheFile = Level | Stereo | Rate | Speed | Codec | Silence | Offset
+_OfTheRoom = PinkNoise | Telephone | Surround | Pause | Background
+Condition = Annotated[_OfTheFile | _OfTheRoom, Field(discriminator="kind")]
 
 
 def _seed_of(samples: Samples) -> int:

@@ -160,12 +160,8 @@ def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
 def _survey(sound: Recording) -> tuple[int | None, float]:
     """Look at stretches all over a recording, or its beginning where that takes too long.
 
-    Returns
-    -------
-    channel
-        As `AudioHeader.channel`: decided once, for all parts of the recording.
-    limit
-        The largest magnitude that a sample can have.
+    Return the channel that stands for all (see `AudioHeader.channel`; decided once, for all parts of the
+    recording) and the largest magnitude that a sample can have.
     """
     length_s = sound.header.duration_s
     samples = np.zeros((sound.header.channels, 0), np.float32)
@@ -197,7 +193,7 @@ def _parts(sound: Recording, parts: list[tuple[float, float]]) -> Samples:
 
 
 class _Sane:
-    """A recording without the samples that no sound has."""
+    """A recording in which samples that no sound has are silent."""
 
     def __init__(self, sound: Recording, limit: float, path: Path) -> None:
         self.header, self.notes = sound.header, sound.notes
@@ -284,20 +280,18 @@ def _begins_like_midi(head: bytes) -> bool:
 def _what_else(head: bytes, path: Path) -> str | None:
     """Say what a file that begins so is instead of a recording, with what to do; None where it may be one."""
     text = _text(head).lstrip("\ufeff \t\r\n").lower()
+    if text.startswith("version https://git-lfs.github.com/spec/"):
+        return f"a Git LFS pointer, not the recording itself: run `git lfs pull` in {path.parent}"
+    if text.startswith(("<!doctype html", "<html", "<head", "<body")):
+        return "a web page, not a recording: download the file itself"
     kinds = {
-        f"a Git LFS pointer, not the recording itself: run `git lfs pull` in {path.parent}": text.startswith(
-            "version https://git-lfs.github.com/spec/"
-        ),
-        "a web page, not a recording: download the file itself": text.startswith(
-            ("<!doctype html", "<html", "<head", "<body")
-        ),
         "text, not audio": bool(text),
         "a PDF": head.startswith(b"%PDF"),
         "a picture": head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
         "an archive: unpack it": head.startswith(_ARCHIVES) or head[257:262] == b"ustar",
         "nothing but zeros: copy or download it again": not any(head),
     }
-    return next((what for what, holds in kinds.items() if holds), None)
+    return next((what for what, is_so in kinds.items() if is_so), None)
 
 
 def _text(head: bytes) -> str:

@@ -196,19 +196,8 @@ def _cut_off(present_s: float, announced_s: float) -> str:
 def _open_ffmpeg(content: Any, *, trust_length: bool = True, is_cut_off: bool = False) -> Iterator[Recording]:
     """Open a file object with FFmpeg, to read its first audio stream.
 
-    Parameters
-    ----------
-    content
-        The open file.
-    trust_length
-        Whether the length that its header announces can be right.
-    is_cut_off
-        Whether the end of it is known to be missing, so that this can be said.
-
-    Raises
-    ------
-    UndecodableError
-        When there is no audio in it that can be decoded.
+    `trust_length` tells whether the length that its header announces can be right, and `is_cut_off` whether
+    its end is known to be missing, so that this can be said.
     """
     import av
 
@@ -262,14 +251,15 @@ class _Ffmpeg:
         """Yield all samples, in blocks, but those that fill up the last packet behind the announced end."""
         rate, announced_s = self.header.sample_rate_hz, self.header.duration_s
         announced = _UNKNOWN_FRAMES if math.isinf(announced_s) else round(announced_s * rate)
-        position, held = 0, [np.zeros((self.header.channels, 0), np.float32)]
+        position = n_given = 0
+        held = [np.zeros((self.header.channels, 0), np.float32)]
         for samples in self._decoded():
             position += samples.shape[1]
             held.append(samples)
-            if sum(part.shape[1] for part in held) >= _BLOCK_FRAMES + _MOST_PADDING:
+            if position - n_given >= _BLOCK_FRAMES:
                 whole = np.concatenate(held, axis=1)
                 yield whole[:, :-_MOST_PADDING]
-                held = [whole[:, -_MOST_PADDING:]]
+                held, n_given = [whole[:, -_MOST_PADDING:]], position - _MOST_PADDING
         whole, padding = np.concatenate(held, axis=1), position - announced
         yield whole[:, : max(0, whole.shape[1] - padding)] if 0 < padding <= _MOST_PADDING else whole
         missing = math.isfinite(announced_s) and position < announced - _MISSING_S * rate

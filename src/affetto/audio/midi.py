@@ -12,7 +12,7 @@ import math
 import struct
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -34,9 +34,6 @@ _HEADER_BYTES = 14
 _MOST_BYTES = 16 << 20  # a symphony has 1 MiB
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 _VOLUME_AND_EXPRESSION = {7: 100, 11: 127}  # number of the controller, and its value until it is set
-
-_Changes = Sequence[tuple[float, int]]
-"""Time (s) and value of each change of a controller, in order of time."""
 
 
 class MidiRecording:
@@ -167,8 +164,11 @@ def _amplitude(value: int) -> float:
     return (value / 127) ** 2
 
 
-def _held_by_pedal(notes: Any, sustain: _Changes, last_s: float) -> list[Any]:
-    """Return the notes, each sounding until the pedal is let go, its key struck again, or all ends."""
+def _held_by_pedal(notes: Any, sustain: list[tuple[float, int]], last_s: float) -> list[Any]:
+    """Return the notes, each sounding until the pedal is let go, its key struck again, or all ends.
+
+    `sustain` has time (s) and value of each change of the pedal, in order of time.
+    """
     import symusic
 
     times = np.array([time_s for time_s, _ in sustain], dtype=np.float64)
