@@ -55,6 +55,15 @@ def test_mono_is_the_mean_of_any_number_of_channels(tmp_path, channels):
     assert header_of(path).channels == channels
 
 
+def test_a_part_of_what_cannot_be_sought_is_decoded_from_the_beginning(tmp_path):
+    path = write(tmp_path / "telephone.wav", sine(), subtype="NMS_ADPCM_32")
+
+    part, _ = read_audio(path, start_s=0.1, end_s=0.2)
+
+    np.testing.assert_array_equal(part, read_audio(path)[0][1_600:3_200])
+    assert np.corrcoef(part, sine()[1_600:3_200])[0, 1] > 0.98
+
+
 def test_long_files_are_read_in_blocks_without_a_seam(tmp_path):
     samples = np.arange(2_500_000, dtype=np.float32) / 4_194_304  # exact in float32 and in 24 bits
     path = write(tmp_path / "clip.wav", samples, subtype="PCM_24")

@@ -102,14 +102,13 @@ def _words(error: Exception) -> str:
 class _Libsndfile:
     """An open file of libsndfile; see `affetto.audio.recording.Recording`."""
 
-    seekable = True
-
     def __init__(self, path: Path, content: Any, file: Any) -> None:
         self._path, self._content, self.file = path, content, file
         remarks = file.extra_info
         lengths = [(int(said), int(there)) for said, there in _OTHER_LENGTH.findall(remarks)]
         self.is_cut_off = "end-of-stream bit" in remarks or "Junk after the last page" in remarks
         self.is_cut_off |= any(there < said < _UNKNOWN_BYTES for said, there in lengths)
+        self.seekable = file.seekable()
         self.holds_floats = file.subtype in {"FLOAT", "DOUBLE"}
         self.notes: list[str] = []
         scale = _FULL_SCALE_8_BITS if file.subtype in {"PCM_S8", "PCM_U8"} else AudioHeader.full_scale
@@ -124,9 +123,9 @@ class _Libsndfile:
         import soundfile
 
         file, content = self.file, self._content
-        if not file.seekable() or file.frames > _UNKNOWN_FRAMES:
+        if file.frames > _UNKNOWN_FRAMES:
             return False
-        if file.format in {"OGG", "MP3"}:  # to seek is slow, and the number inexact
+        if not self.seekable or file.format in {"OGG", "MP3"}:  # where to seek is slow and the number inexact
             return True
         try:
             with _calling_libsndfile(self._path):
@@ -146,11 +145,13 @@ class _Libsndfile:
         import soundfile
 
         rate, file = self.header.sample_rate_hz, self.file
-        position = min(round(start_s * rate), file.frames)
+        start = min(round(start_s * rate), file.frames)
         end = _UNKNOWN_FRAMES if math.isinf(end_s) else round(end_s * rate)
+        position = start if self.seekable else 0
         try:
-            with _calling_libsndfile(self._path):
-                file.seek(position)
+            if self.seekable:
+                with _calling_libsndfile(self._path):
+                    file.seek(start)
             while position < min(end, file.frames):
                 wanted = min(end, file.frames) - position
                 size = min(max(1, _BLOCK_SAMPLES // file.channels), wanted)
@@ -158,10 +159,10 @@ class _Libsndfile:
                     block = file.read(size, dtype="float32", always_2d=True).T
                 if block.shape[1] == 0:
                     break
+                yield block[:, max(0, start - position) :]
                 position += block.shape[1]
-                yield block
         except soundfile.SoundFileError as error:
-            yield from self._rest(position, end_s, error)
+            yield from self._rest(max(start, position), end_s, error)
             return
         if position >= end:
             return
