@@ -33,15 +33,16 @@ def write(path, samples, rate_hz=RATE_HZ, **options):
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "aiff", "au", "caf", "w64", "rf64", "ogg", "mp3"])
-def test_every_format_gives_the_same_sound(tmp_path, extension):
+def test_every_format_gives_the_same_sound_under_any_name(tmp_path, extension):
     wanted = sine()
-    samples, rate = read_audio(write(tmp_path / f"clip.{extension}", wanted))
-
     assert f".{extension}" in AUDIO_EXTENSIONS
-    assert samples.dtype == np.float32
-    assert rate == RATE_HZ
-    tolerance = 0.05 if extension in {"ogg", "mp3"} else 2**-15
-    np.testing.assert_allclose(samples[: len(wanted)], wanted, atol=tolerance)
+    for name in (f"clip.{extension}", "clip.wav", "clip.m4a", "clip.mid", "clip.raw", "clip"):
+        samples, rate = read_audio(write(tmp_path / name, wanted, format=extension.upper()))
+
+        assert samples.dtype == np.float32
+        assert rate == RATE_HZ
+        tolerance = 0.05 if extension in {"ogg", "mp3"} else 2**-15
+        np.testing.assert_allclose(samples[: len(wanted)], wanted, atol=tolerance)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])
