@@ -1,4 +1,4 @@
-"""Encoders that users bring are read as they describe them, and what is wrong with one is said in a sentence."""
+"""Encoders that users bring are read as described, and what is wrong with one is said in a sentence."""
 
 from __future__ import annotations
 
@@ -134,5 +134,5 @@ def test_a_file_that_is_no_graph_is_refused(describe, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hub:microsoft/wavlm-base", "hub:a/b@main", "nowhere.json"])
 def test_a_name_that_is_no_encoder_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no model of the hub|There is no encoder"):
+    with pytest.raises(ValueError, match=r"no model of the hub|There is no encoder"):
         EncoderParameters(name=name)
