@@ -27,7 +27,7 @@ def take(seed: int, seconds: float = 3.0) -> np.ndarray:
         np.sin(n * phase) * sum(np.exp(-(((n * pitch - formant) / 150) ** 2)) for formant in formants)
         for n in range(1, 20)
     )
-    room = rng.normal(0, 0.002, len(time))
+    room = rng.normal(0, 0.01, len(time))
     return (0.3 * loudness * voice / np.abs(voice).max() + room).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Find recordings that are copies of one take, whatever they were transcoded, resampled, re-levelled or cut to.
+"""Find recordings that are copies of one take, however they were transcoded, resampled, re-levelled or cut.
 
 A copy on both sides of a split is a leak, and a playlist should have a take once. The decoded samples of such
 copies differ; what they sound like does not. The fingerprint is that of Haitsma & Kalker, "A highly robust
