@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 from affetto.errors import AffettoError
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.ranking import (
-    best_tracks,
     diversify,
     find_themes,
     index_library,
     rank_tracks,
-    score_tracks,
     theme_weights,
 )
 
-EMOTIONS = ("calm", "happy")
+BY_SCORE = RecommendParameters(voice="x", diversity=0.0)
 
 
 def small_library():
@@ -101,17 +99,18 @@ def test_scores_in_closed_form():
     shares = np.array([0.9 / 1.4, 0.5 / 1.4])
     weights = theme_weights(index)
     np.testing.assert_allclose(weights, [*(shares / (shares**2).sum()), 1])
-    scores = score_tracks(index, np.array([0.7, 0.3]), weights)
+    ranking = rank_tracks(index, np.array([0.7, 0.3]), BY_SCORE, weights)
     expected = 0.7 * (weights[0] * 0.4 + weights[1] * 0.4) + 0.3 * 0.2
-    assert scores[0] == pytest.approx(expected, abs=1e-11)
+    assert dict(zip(ranking.tracks, ranking.scores, strict=True))[0] == pytest.approx(expected, abs=1e-11)
 
 
 def test_uniform_weighting_without_preference_scores_by_the_emotion():
     library, mixtures = small_library()
     mixtures.loc[mixtures.emotion == "calm", "probability"] = 0.5
     index = index_library(library, mixtures)
-    scores = score_tracks(index, np.array([0.7, 0.3]), theme_weights(index, weighting="uniform"))
-    np.testing.assert_allclose(scores, index.probabilities @ [0.7, 0.3], atol=1e-11)
+    weights = theme_weights(index, weighting="uniform")
+    tracks, scores, _ = rank_tracks(index, np.array([0.7, 0.3]), BY_SCORE, weights)
+    np.testing.assert_allclose(scores, index.probabilities[tracks] @ [0.7, 0.3], atol=1e-11)
 
 
 @given(seed=st.integers(0, 50), weighting=st.sampled_from(["library", "uniform"]), favour=st.booleans())
@@ -140,19 +139,6 @@ def test_unknown_theme_is_an_error():
         find_themes(index_library(*small_library()), {}, ("polka",))
 
 
-@given(
-    st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=40),
-    st.integers(1, 50),
-    st.randoms(use_true_random=False),
-)
-def test_best_tracks_equal_a_full_sort(scores, n, random):
-    order = list(range(len(scores)))
-    random.shuffle(order)
-    found = best_tracks(np.array(scores), np.array(order), n)
-    expected = sorted(range(len(scores)), key=lambda row: (-scores[row], order[row]))[:n]
-    assert found.tolist() == expected
-
-
 def test_ranking_of_many_equals_brute_force():
     index = random_index(2000, 4, 5)
     wanted = np.array([0.1, 0.2, 0.3, 0.4])
@@ -166,19 +152,6 @@ def test_ranking_of_many_equals_brute_force():
     np.testing.assert_array_equal(ranking.tracks, np.argsort(np.negative(brute), kind="stable")[:25])
     np.testing.assert_allclose(ranking.scores, np.sort(brute)[::-1][:25], atol=1e-11)
     np.testing.assert_array_equal(ranking.places, np.arange(1, 26))
-
-
-def test_ties_do_not_depend_on_the_order_of_rows():
-    ids = [f"m/{i}" for i in range(9)]
-    library = pd.DataFrame({"clip_id": ids, "root": "music", "path": ids, "p_calm": 0.5, "p_happy": 0.5})
-    none = pd.DataFrame(columns=["clip_id", "emotion", "theme", "probability"])
-    parameters = RecommendParameters(voice="x", top=4, diversity=0.5, pool=6)
-    chosen = []
-    for table in (library, library.sample(frac=1, random_state=3)):
-        index = index_library(table, none)
-        ranking = rank_tracks(index, np.array([0.5, 0.5]), parameters, theme_weights(index))
-        chosen.append(index.clip_ids[ranking.tracks].tolist())
-    assert chosen[0] == chosen[1] == ["m/0", "m/1", "m/2", "m/3"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=12))

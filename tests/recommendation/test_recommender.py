@@ -12,8 +12,8 @@ from affetto.io.paths import as_path
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist, summarise_playlists, to_m3u8
-from affetto.recommendation.recommender import Recommender
-from affetto.recommendation.voice import percent
+from affetto.recommendation.recommender import Recommender, bridge_matrix
+from affetto.recommendation.voice import VoiceEmotion, percent, sort_emotions
 
 TAXONOMY = {
     "emotions": {"music": ["happy", "tense", "sad", "calm"]},
@@ -71,8 +71,15 @@ def recommender(**parameters):
     return Recommender(library(), mixtures(), CARDS, TAXONOMY, VOICE, RecommendParameters(**given))
 
 
+def voice(anger, name="me"):
+    emotions = sort_emotions(VOICE, np.array([anger, 1 - anger]))
+    return VoiceEmotion(
+        name=name, recording="me.wav", status="ok", emotion=emotions[0].emotion, emotions=emotions
+    )
+
+
 def test_the_answer_follows_the_figures():
-    answer = recommender(diversity=0.0).recommend("me", "me.wav", np.array([0.2, 0.8]))
+    answer = recommender(diversity=0.0).recommend(voice(0.2))
     assert answer.status == "ok"
     assert [entry.emotion for entry in answer.voice_emotions] == ["sadness", "anger"]
     assert {entry.emotion: entry.probability for entry in answer.music_emotions} == pytest.approx(
@@ -93,7 +100,7 @@ def test_the_answer_follows_the_figures():
 
 
 def test_reasons_quote_the_figures():
-    answer = recommender().recommend("me", "me.wav", np.array([0.2, 0.8]))
+    answer = recommender().recommend(voice(0.2))
     with_attention = next(track for track in answer.tracks if int(track.clip_id.removeprefix("m/")) % 2)
     text = " ".join(with_attention.reasons)
     probability = {entry.emotion: entry.probability for entry in with_attention.emotions}[
@@ -105,11 +112,6 @@ def test_reasons_quote_the_figures():
     assert "0:05 to 0:20, where 75%" in text
     without = next(track for track in answer.tracks if not int(track.clip_id.removeprefix("m/")) % 2)
     assert "attention" not in " ".join(without.reasons)
-
-
-def test_a_flat_voice_is_unsure():
-    assert recommender(unsure_below=0.6).recommend("me", "x", np.array([0.45, 0.55])).unsure
-    assert not recommender(unsure_below=0.6).recommend("me", "x", np.array([0.39, 0.61])).unsure
 
 
 def test_a_library_at_an_address_reaches_the_playlist(tmp_path):
@@ -124,7 +126,7 @@ def test_a_library_at_an_address_reaches_the_playlist(tmp_path):
 
     answer = Recommender(
         built, mixtures(), CARDS, TAXONOMY, VOICE, RecommendParameters(voice="x", bridge="uplift")
-    ).recommend("me", "me.wav", np.full(len(VOICE), 1 / len(VOICE)))
+    ).recommend(voice(0.5))
 
     lines = to_m3u8(answer, tmp_path).splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
@@ -132,22 +134,47 @@ def test_a_library_at_an_address_reaches_the_playlist(tmp_path):
     ]
 
 
-def test_own_bridges_and_their_errors():
-    own = {"mine": {"anger": {"sad": 1.0}, "sadness": {"sad": 1.0}}}
-    answer = recommender(bridge="mine", bridges=own).recommend("me", "x", np.array([1.0, 0.0]))
-    assert answer.bridge == "mine"
+def test_own_bridges_go_before_those_of_the_taxonomy():
+    own = {"uplift": {"anger": {"sad": 1.0}, "sadness": {"sad": 1.0}}}
+    answer = recommender(bridges=own).recommend(voice(1.0))
+    assert answer.bridge == "uplift"
     assert all(track.answers == "sad" for track in answer.tracks)
-    with pytest.raises(AffettoError, match=r"recommend\.bridges\.mine\.sadness"):
-        recommender(bridge="mine", bridges={"mine": {"anger": {"sad": 1.0}}})
+
+
+def test_rows_of_a_bridge_are_conditional_probabilities():
+    bridges = {"b": {"anger": {"calm": 3, "happy": 1}, "sadness": {"sad": 0.2}}}
+    matrix = bridge_matrix(bridges, "b", VOICE, ("calm", "happy", "sad", "tense"))
+    np.testing.assert_array_equal(matrix, [[0.75, 0.25, 0, 0], [0, 0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("bridge", "told"),
+    [
+        ({"anger": {"calm": 1}}, "mine' has no weight above 0 for sadness"),
+        ({"anger": {"joyful": 1}}, "mine' answers anger by joyful"),
+        ({"anger": {"calm": -1}}, "answers anger by calm with the weight -1"),
+        ({"anger": {"calm": float("nan")}}, "answers anger by calm with the weight nan"),
+        ({"anger": {"calm": "much"}}, "answers anger by calm with the weight 'much'"),
+        ({"anger": {"calm": 0}}, "mine' has no weight above 0 for anger"),
+    ],
+)
+def test_what_is_wrong_with_a_bridge_is_said(bridge, told):
+    with pytest.raises(AffettoError, match=told):
+        bridge_matrix({"mine": bridge}, "mine", VOICE, ("calm", "sad"))
+
+
+def test_an_unknown_bridge_names_the_nearest():
+    with pytest.raises(AffettoError, match="did you mean 'uplift'"):
+        recommender(bridge="uplfit")
 
 
 def test_a_library_without_the_wanted_emotion_says_so():
     with pytest.raises(AffettoError, match="wants tense music, but the library only knows calm, sad"):
-        recommender(bridge="congruent").recommend("me", "x", np.array([1.0, 0.0]))
+        recommender(bridge="congruent").recommend(voice(1.0))
 
 
 def test_json_keeps_everything_and_follows_the_schema():
-    answer = recommender().recommend("mé\n", "me.wav", np.array([0.2, 0.8]))
+    answer = recommender().recommend(voice(0.2, name="mé\n"))
     text = answer.model_dump_json()
     assert Playlist.model_validate_json(text) == answer
     jsonschema.validate(json.loads(text), Playlist.model_json_schema())
@@ -160,7 +187,7 @@ def test_json_keeps_everything_and_follows_the_schema():
 
 
 def test_the_summary_is_readable():
-    answer = recommender(top=2).recommend("me", "me.wav", np.array([0.2, 0.8]))
+    answer = recommender(top=2).recommend(voice(0.2))
     silent = Playlist(
         name="s", recording="s.wav", status="no_speech", message="No speech was found in s.wav."
     )
@@ -176,14 +203,14 @@ def test_a_theme_is_known_by_name_though_no_track_has_it_first():
     favoured = recommender(bridge="congruent", preferred_themes=["bright"], top=8)
     (column,) = [i for i, pair in enumerate(favoured.index.pairs) if pair == ("calm", "calm/1")]
     plain = recommender(bridge="congruent", top=8)
-    assert favoured._weights[column] > plain._weights[column]
+    assert favoured.weights[column] > plain.weights[column]
 
 
 def test_a_track_of_which_nothing_is_known_has_no_theme():
     known = mixtures()
     given = RecommendParameters(voice="x", bridge="uplift", top=8, diversity=0)
     maker = Recommender(library(), known[known.clip_id != "m/3"], CARDS, TAXONOMY, VOICE, given)
-    themes = {track.clip_id: track.theme for track in maker.recommend("me", "x", np.array([0.5, 0.5])).tracks}
+    themes = {track.clip_id: track.theme for track in maker.recommend(voice(0.5)).tracks}
     assert themes.pop("m/3") is None
     assert None not in themes.values()
 
@@ -194,8 +221,7 @@ def test_the_order_of_the_library_does_not_matter():
         TAXONOMY, VOICE,
         RecommendParameters(voice="x", bridge="uplift", top=4),
     )  # fmt: skip
-    voice = np.array([0.2, 0.8])
-    assert shuffled.recommend("me", "x", voice) == recommender().recommend("me", "x", voice)
+    assert shuffled.recommend(voice(0.2)) == recommender().recommend(voice(0.2))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +248,7 @@ def test_a_track_that_is_a_part_of_a_file_says_which():
     given = RecommendParameters(voice="x", bridge="congruent", top=5, diversity=0)
     maker = Recommender(parts, mixtures(), CARDS, TAXONOMY, VOICE, given)
 
-    (track,) = maker.recommend("me", "me.wav", np.array([0.0, 1.0])).tracks
+    (track,) = maker.recommend(voice(0.0)).tracks
 
     row = parts.set_index("clip_id").loc[track.clip_id]
     assert row["p_sad"] == parts["p_sad"].max()

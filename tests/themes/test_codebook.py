@@ -16,17 +16,15 @@ from affetto.themes.codebook import (
     nearest_words,
     texture_windows,
 )
-from affetto.themes.parameters import BagParameters, CodebookParameters, DescriptorParameters, TopicParameters
-from affetto.themes.words import AudioWords, Documents, count_words, damp, inverse_document_frequency, weigh
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters
+from affetto.themes.words import AudioWords, count_words, make_bags, make_documents
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PARAMETERS = CodebookParameters(
     descriptors={
-        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12, assignments=1, frame_step=1),
-        "level": DescriptorParameters(dimensions=("rms_db", "onset"), n_words=5, assignments=2, frame_step=1),
-        "texture": DescriptorParameters(
-            dimensions=("mfcc_",), n_words=6, texture_frames=10, assignments=3, frame_step=1
-        ),
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=12, frame_step=1),
+        "level": DescriptorParameters(dimensions=("rms_db", "onset"), n_words=5, frame_step=1),
+        "texture": DescriptorParameters(dimensions=("mfcc_",), n_words=6, texture_frames=10, frame_step=1),
         "absent": DescriptorParameters(dimensions=("chroma_",)),
     },
     sample_frames=2000,
@@ -51,12 +49,6 @@ def test_kmeans_finds_separate_clouds():
     distances = np.linalg.norm(words[:, None] - centres[None], axis=2)
     assert sorted(distances.argmin(axis=1)) == [0, 1, 2, 3]
     assert distances.min(axis=1).max() < 0.2
-
-
-def test_random_seeding_takes_frames_as_words():
-    frames = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
-    words = learn_words(frames, n_words=10, seeding="random++")
-    assert all((frames == word).all(axis=1).any() for word in words)
 
 
 def test_fewer_words_than_asked_when_frames_repeat():
@@ -84,7 +76,7 @@ def test_counts_equal_a_naive_loop(seed, n_frames):
         values = texture_windows(values, descriptor.texture_frames) if descriptor.texture_frames else values
         expected = np.zeros(len(vocabulary.words), dtype=int)
         for frame in (values - vocabulary.mean) / vocabulary.scale:
-            for word in np.linalg.norm(vocabulary.words - frame, axis=1).argsort()[: descriptor.assignments]:
+            for word in np.linalg.norm(vocabulary.words - frame, axis=1).argsort()[:5]:
                 expected[word] += 1
         np.testing.assert_array_equal(counts[words], expected)
 
@@ -119,9 +111,8 @@ def test_codebook_is_deterministic_and_blind_to_other_clips(planted):
 def test_silent_clips_have_no_words_and_stay_finite(planted):
     words = count_words(fit_codebook(planted[0], PARAMETERS), planted[0], SERIAL)
     assert words.counts[-1].sum() == 0
-    for how in ("none", "l1", "l2"):
-        assert np.isfinite(weigh(words, BagParameters(normalisation=how))).all()
-    assert Documents.of(words, TopicParameters(document_weight="log"))[:][-1].sum() == 0
+    assert np.isfinite(make_bags(words)).all()
+    assert make_documents(words, 300)[-1].sum() == 0
 
 
 def test_frames_that_are_not_finite_are_dropped(planted):
@@ -138,9 +129,7 @@ def test_descriptors_read_the_feature_they_name(planted):
     names = ("tempo_1", "tempo_2", "mfcc_like")
     midterm = ClipFeatures.from_arrays("midterm", planted[0].clip_ids, slow, dimensions=names, hop_s=0.8)
     features = FeatureSet({"mfcc": planted[0]["mfcc"], "midterm": midterm})
-    rhythm = DescriptorParameters(
-        feature="midterm", dimensions=("tempo_",), n_words=5, assignments=1, frame_step=1
-    )
+    rhythm = DescriptorParameters(feature="midterm", dimensions=("tempo_",), n_words=5, frame_step=1)
     parameters = PARAMETERS.model_copy(
         update={"descriptors": {"timbre": PARAMETERS.descriptors["timbre"], "rhythm": rhythm}}
     )
@@ -148,30 +137,17 @@ def test_descriptors_read_the_feature_they_name(planted):
     assert codebook.features == ("mfcc", "midterm")
     assert codebook.vocabularies["rhythm"].columns.tolist() == [0, 1]
     words = count_words(codebook, features, SERIAL)
-    np.testing.assert_array_equal(words.counts[:72, words.slices[1]].sum(axis=1), 4)
+    np.testing.assert_array_equal(words.counts[:72, words.slices[1]].sum(axis=1), 4 * 5)
     alone = count_words(fit_codebook(planted[0], parameters), planted[0], SERIAL)
     np.testing.assert_array_equal(words.counts[:, words.slices[0]], alone.counts)
 
 
-def test_weighting_in_closed_form():
-    words = AudioWords(
-        ("a", "b"), np.array([[3, 1, 0], [0, 0, 8]], dtype=np.uint16), (slice(0, 2), slice(2, 3))
-    )
-    np.testing.assert_allclose(damp(words.counts, "log")[0], np.log([4, 2, 1]))
-    l1 = weigh(words, BagParameters(term_frequency="counts", normalisation="l1"))
-    np.testing.assert_allclose(l1, [[0.75, 0.25, 0], [0, 0, 1]])
-    l2 = weigh(words, BagParameters(term_frequency="sqrt", normalisation="l2"))
-    np.testing.assert_allclose(l2[0, :2], np.sqrt([0.75, 0.25]))
-    np.testing.assert_allclose(inverse_document_frequency(words.counts), np.log(2) + 1)
-
-
-def test_descriptors_have_the_same_share_of_a_document():
-    counts = np.array([[3, 1, 12], [0, 0, 8], [0, 0, 0]], dtype=np.uint16)
+def test_bags_and_documents_in_closed_form():
+    counts = np.array([[9, 1, 16], [0, 0, 4], [0, 0, 0]], dtype=np.uint16)
     words = AudioWords(("a", "b", "c"), counts, (slice(0, 2), slice(2, 3)))
-    equal = TopicParameters(document_weight="counts", document_length=8)
-    np.testing.assert_allclose(Documents.of(words, equal)[:], [[3, 1, 4], [0, 0, 8], [0, 0, 0]])
-    counted = equal.model_copy(update={"equal_descriptors": False})
-    np.testing.assert_allclose(Documents.of(words, counted)[:], [[1.5, 0.5, 6], [0, 0, 8], [0, 0, 0]])
+    np.testing.assert_allclose(make_bags(words), [[*np.sqrt([0.9, 0.1]), 1], [0, 0, 1], [0, 0, 0]])
+    # Descriptors have the same share of a document.
+    np.testing.assert_allclose(make_documents(words, 8), [[3, 1, 4], [0, 0, 8], [0, 0, 0]])
 
 
 def test_texture_windows_overlap_by_half_and_short_clips_give_one():

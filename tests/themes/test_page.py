@@ -10,7 +10,7 @@ import pytest
 from affetto.themes.cards import build_cards, nearest_themes
 from affetto.themes.model import ThemeModel
 from affetto.themes.page import render_page
-from affetto.themes.parameters import CardParameters, ThemeParameters, TopicParameters
+from affetto.themes.parameters import TopicParameters
 from affetto.themes.topics import TopicModel
 
 NASTY = '<script>alert("x")</script>'
@@ -65,7 +65,7 @@ def made():
     attention = pd.DataFrame(
         {"clip_id": ids, "times": [np.arange(30.0)] * 30, "weights": [np.eye(30)[20]] * 30}
     )
-    cards = build_cards(model, themes, clips, measures, WORDS, CardParameters(), attention)
+    cards = build_cards(model, themes, clips, measures, WORDS, attention)
     selection = pd.DataFrame(
         {
             "emotion": "calm",
@@ -97,7 +97,7 @@ def page(made):
         failed,
         corpus="toy & co",
         changes=[],
-        parameters=ThemeParameters(cards=CardParameters(players=1, word_players=1)),
+        min_stability=0.6,
     )
 
 

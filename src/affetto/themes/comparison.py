@@ -18,7 +18,6 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.uncertainty import enough_groups, holm, signed_interval, swap_test
 
 RETRIEVED = 10
-AGREEMENT = ("theme_ami", "theme_nmi", "theme_purity")
 Scores = dict[str, float]
 
 
@@ -64,30 +63,16 @@ def discovery_scores(assignments: pd.DataFrame) -> Scores:
     Returns
     -------
     dict
-        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity` and
-        `theme_precision_at_10`; empty where no fold and emotion has several labels.
+        `theme_ami` (adjusted mutual information, Vinh et al., 2010) and `theme_precision_at_10`; empty where
+        no fold and emotion has several labels.
     """
-    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
-
     labelled = assignments[assignments["label"].notna()]
-    rows, weights = [], []
-    for _, part in labelled.groupby(["fold", "emotion"]):
-        if len(set(part["label"])) > 1:
-            ami = adjusted_mutual_info_score(part["label"], part["cluster"])
-            nmi = normalized_mutual_info_score(part["label"], part["cluster"])
-            rows.append((ami, nmi, purity(part["label"].to_numpy(), part["cluster"].to_numpy())))
-            weights.append(len(part))
-    if not rows:
+    blocks = [_summed_ami(part) for _, part in labelled.groupby(["fold", "emotion"])]
+    agreement, weight = np.sum(blocks, axis=0) if blocks else (0.0, 0.0)
+    if not weight:
         return {}
-    means = np.average(rows, axis=0, weights=weights).tolist()
     precision = float(assignments["precision_at_10"].mean())
-    return {**dict(zip(AGREEMENT, means, strict=True)), "theme_precision_at_10": precision}
-
-
-def purity(labels: np.ndarray, clusters: np.ndarray) -> float:
-    """Return the share of clips that carry the commonest label of their cluster."""
-    table = pd.crosstab(pd.Series(clusters), pd.Series(labels)).to_numpy()
-    return float(table.max(axis=1).sum() / table.sum())
+    return {"theme_ami": float(agreement / weight), "theme_precision_at_10": precision}
 
 
 def discrimination_scores(predictions: pd.DataFrame) -> Scores:

@@ -1,7 +1,8 @@
-"""Plain musical measures of clips, computed from whatever frame dimensions a feature has."""
+"""Plain musical measures of clips, computed from the frame dimensions that a feature has."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,6 @@ from affetto.themes.words import shards
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures
-
-DEFAULT_HOP_S = 512 / 22050
 
 TERMS: dict[str, tuple[str, str]] = {
     "pace": ("fast", "slow"),
@@ -35,7 +34,7 @@ UNITS: dict[str, str] = {
     "dynamics": "dB",
     "clarity": "dB",
 }
-"""Of the measures where the feature has its full dimensions; stand-ins and the others are plain numbers."""
+"""The other measures are plain numbers."""
 
 # Krumhansl & Kessler (1982), probe-tone profiles of C major and C minor.
 MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
@@ -48,9 +47,8 @@ def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.Da
     Parameters
     ----------
     features
-        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `zero_crossing_rate`, `rms_db`,
-        `chroma_0…11`, `contrast_0…` are used where they are, MFCCs stand in for brightness, loudness, pace
-        and percussiveness.
+        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `rms_db`, `chroma_0…11` and `contrast_0…`
+        are used where they are.
     executor
         Where the shards run.
 
@@ -68,47 +66,36 @@ def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.Da
 
 
 def _measure_shard(features: ClipFeatures) -> list[dict[str, float]]:
-    hop_s = features.hop_s or DEFAULT_HOP_S
-    return [measure(frames, features.dimensions, hop_s) for frames in features]
+    rows = []
+    for clip in features:
+        frames = clip[np.isfinite(clip).all(axis=1)].astype(np.float64)
+        columns = dict(zip(features.dimensions, frames.T, strict=True))
+        rows.append(measure(columns, features.hop_s or 1.0) if len(frames) else {})
+    return rows
 
 
-def measure(frames: np.ndarray, dimensions: tuple[str, ...], hop_s: float) -> dict[str, float]:
-    """Measure one clip; `frames` is [n_frames, n_dimensions], `hop_s` in s. See `clip_measures`."""
-    frames = frames[np.isfinite(frames).all(axis=1)].astype(np.float64)
-    if len(frames) == 0:
-        return {}
-    columns = {name: frames[:, index] for index, name in enumerate(dimensions)}
-    onset, level = columns.get("onset"), columns.get("rms_db", columns.get("mfcc_0"))
-    if onset is None and "mfcc_0" in columns:
-        onset = np.abs(np.diff(columns["mfcc_0"], prepend=columns["mfcc_0"][:1]))
-    centroid = columns.get("centroid_hz")
-    if centroid is None and "mfcc_1" in columns:
-        # The first cosine falls from low to high bands: dark clips have a high coefficient.
-        centroid = -columns["mfcc_1"]
-    noise = columns.get("flatness", columns.get("zero_crossing_rate"))
-    found = {
-        "pace": None if onset is None else event_rate(onset, hop_s),
-        "brightness": None if centroid is None else centroid.mean(),
-        "loudness": None if level is None else level.mean(),
-        "percussiveness": None if onset is None else onset.mean(),
-        "noisiness": None if noise is None else noise.mean(),
-        "dynamics": None if level is None else level.std(),
-        "mode": None,
-        "clarity": None,
-    }
-    chroma = [columns[f"chroma_{pitch}"].mean() for pitch in range(12) if f"chroma_{pitch}" in columns]
-    if chroma:
-        found["mode"] = major_minor(np.array(chroma)) if len(chroma) == len(MAJOR_PROFILE) else np.nan
+def measure(columns: Mapping[str, np.ndarray], hop_s: float) -> dict[str, float]:
+    """Measure one clip: the values of each dimension by its name, [n_frames], `hop_s` from frame to frame."""
+    found = {}
+    if "onset" in columns:
+        found["pace"] = event_rate(columns["onset"], hop_s)
+        found["percussiveness"] = columns["onset"].mean()
+    if "centroid_hz" in columns:
+        found["brightness"] = columns["centroid_hz"].mean()
+    if "rms_db" in columns:
+        found["loudness"], found["dynamics"] = columns["rms_db"].mean(), columns["rms_db"].std()
+    if "flatness" in columns:
+        found["noisiness"] = columns["flatness"].mean()
+    if "chroma_11" in columns:
+        found["mode"] = major_minor(np.array([columns[f"chroma_{pitch}"].mean() for pitch in range(12)]))
     contrast = [values.mean() for name, values in columns.items() if name.startswith("contrast_")]
     if contrast:
         found["clarity"] = np.mean(contrast)
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(found[name]) for name in TERMS if name in found}
 
 
 def event_rate(strength: np.ndarray, hop_s: float) -> float:
     """Count peaks above mean plus half a deviation, a second."""
-    if len(strength) < 3:  # noqa: PLR2004 - a peak needs two neighbours
-        return 0.0
     middle, threshold = strength[1:-1], strength.mean() + strength.std() / 2
     peaks = (middle > strength[:-2]) & (middle >= strength[2:]) & (middle > threshold)
     return float(peaks.sum() / (len(strength) * hop_s))

@@ -12,8 +12,8 @@ import pandas as pd
 
 from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
 from affetto.io.pages import page_template
+from affetto.themes.excerpts import PLAYERS, WORD_PLAYERS
 from affetto.themes.musical import TERMS, UNITS
-from affetto.themes.parameters import ThemeParameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def render_page(
     *,
     corpus: str,
     changes: Sequence[str],
-    parameters: ThemeParameters,
+    min_stability: float,
 ) -> str:
     """Write the page.
 
@@ -62,8 +62,8 @@ def render_page(
         Where the music is from.
     changes
         What became of the themes of the training before, in sentences.
-    parameters
-        The stability that was asked for, and how many exemplars and words of a theme have a player.
+    min_stability
+        The stability that a number of topics needed.
 
     Returns
     -------
@@ -72,9 +72,8 @@ def render_page(
     """
     emotions = []
     for emotion, topics in model.emotions.items():
-        candidates, choice = selection[selection["emotion"] == emotion], None
-        if len(candidates):
-            choice = selection_figure(emotion, candidates, min_stability=parameters.topics.min_stability)
+        candidates = selection[selection["emotion"] == emotion]
+        choice = selection_figure(emotion, candidates, min_stability) if len(candidates) else None
         shown = {
             "cards": [card for card in cards if card["emotion"] == emotion],
             "map": _image(mixture_map(model, themes, emotion)),
@@ -90,8 +89,8 @@ def render_page(
         heat_map=_image(word_heat_map(model, word_names, cards)),
         sounds={name: _data_uri(content, "audio/mpeg") for name, content in audio.items()},
         failed=failed,
-        players=parameters.cards.players,
-        word_players=parameters.cards.word_players,
+        players=PLAYERS,
+        word_players=WORD_PLAYERS,
         profile=_profile,
     )
 
@@ -100,9 +99,8 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Lay out the bars: how far each measure lies from the emotion's mean, in deviations."""
     rows = []
     for name, difference in card["differences"].items():
-        above, below = TERMS.get(name, ("more", "less"))
-        unit = UNITS.get(name, "")
-        means = card["profile"][name]
+        above, below = TERMS[name]
+        unit, means = UNITS.get(name, ""), card["profile"][name]
         width = 50 * min(1.0, abs(difference) / _LARGEST_DIFFERENCE)
         rows.append(
             {
@@ -117,7 +115,7 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def selection_figure(emotion: str, rows: pd.DataFrame, *, min_stability: float) -> Figure:
+def selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) -> Figure:
     """Draw what each number of topics of an emotion scores; the chosen one is ringed in every panel.
 
     Candidates that are less stable than the line are not taken.

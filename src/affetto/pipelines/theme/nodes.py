@@ -111,8 +111,9 @@ def fit_theme_model(
 
     state = _cached(cache, "theme_model", key, fit)
     model = ThemeModel.from_state(state)
-    for note in model.notes:
-        log.info(note)
+    for topics in model.emotions.values():
+        if topics.note:
+            log.info(topics.note)
     return model, pd.DataFrame(state["selection"])
 
 
@@ -122,7 +123,6 @@ def assign_themes(
     clips: pd.DataFrame,
     recognised: Results,
     codebook: Codebook,
-    theme: ThemeParameters,
     previous: Mapping[str, Any] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
     """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
@@ -137,7 +137,6 @@ def assign_themes(
         themes_table(model, words, mixtures, emotions)[["clip_id", "emotion", "theme"]],
         previous["model"] if previous else None,
         previous["themes"][["clip_id", "emotion", "theme"]] if previous else None,
-        least_similarity=theme.topics.least_similarity,
     )
     for sentence in drift_sentences(drift):
         log.info(sentence)
@@ -152,14 +151,11 @@ def describe_themes(
     features: Features,
     codebook: Codebook,
     recognised: Results,
-    theme: ThemeParameters,
     executor: ExecutorParameters,
 ) -> list[dict[str, Any]]:
     """Write the theme cards."""
     measures = clip_measures(features["mfcc"], executor)
-    return build_cards(
-        model, themes, clips, measures, codebook.word_names, theme.cards, recognised["attention"]
-    )
+    return build_cards(model, themes, clips, measures, codebook.word_names, recognised["attention"])
 
 
 def record_themes(
@@ -167,7 +163,6 @@ def record_themes(
     corpus: CorpusParameters,
     clips: pd.DataFrame,
     codebook: Codebook,
-    theme: ThemeParameters,
     executor: ExecutorParameters,
     features: Features,
     cache: CacheParameters,
@@ -180,12 +175,11 @@ def record_themes(
         "features": frames.fingerprint,
         "codebook": vocabulary_of(codebook),
         "cards": cards,
-        "parameters": theme.cards.model_dump(mode="json"),
     }
     found = cache.store.get(key)
     if found is None:
         recordings = Clips(clips, corpus.root, corpus.other_roots)
-        audio, failed = cut_excerpts(cards, recordings, codebook, frames, theme.cards, executor)
+        audio, failed = cut_excerpts(cards, recordings, codebook, frames, executor)
         sizes = [len(content) for content in audio.values()]
         joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
         found = {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
@@ -220,7 +214,7 @@ def show_themes(
         failed,
         corpus=corpus.title,
         changes=drift_sentences(drift),
-        parameters=theme,
+        min_stability=theme.topics.min_stability,
     )
 
 
