@@ -20,14 +20,20 @@ from affetto.features.table import MfccParameters
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 from affetto.themes.codebook import Codebook, fit_codebook
-from affetto.themes.parameters import CodebookParameters, TopicParameters
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
 from affetto.themes.topics import fit_topics
 from affetto.themes.words import AudioWords, count_words, make_documents
 
 PROJECT = Path(__file__).resolve().parents[1]
 MFCC = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=256, n_mels=40)
 N_TOPICS = 8
-CODEBOOK = CodebookParameters(sample_frames=10_000)  # which the smallest size fills
+CODEBOOK = CodebookParameters(
+    descriptors={
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=256),
+        "texture": DescriptorParameters(dimensions=("mfcc_",), n_words=128, texture_frames=43),
+    },
+    sample_frames=10_000,  # which the smallest size fills
+)
 AGAIN = "features, again"
 
 

@@ -68,12 +68,6 @@ def test_missing_mixtures_spread_evenly_and_missing_themes_are_one():
     np.testing.assert_allclose(index.mixtures.sum(axis=1), 1)
 
 
-def test_files_of_two_corpora_are_two_recordings():
-    library, mixtures = small_library()
-    index = index_library(library.assign(path="01.wav", root=["x", "y", "y"]), mixtures)
-    assert index.recordings.tolist() == [0, 1, 1]
-
-
 def test_files_of_the_same_samples_are_one_recording():
     library, mixtures = small_library()
     index = index_library(library.assign(content_hash=["1", "2", "1"]), mixtures)
@@ -84,16 +78,6 @@ def test_files_of_the_same_samples_are_one_recording():
     assert index_library(unknown, mixtures).recordings.tolist() == [0, 1, 2]
 
 
-def test_themes_sort_by_number():
-    library = pd.DataFrame({"clip_id": ["a"], "root": "music", "path": ["a.wav"], "p_calm": [1.0]})
-    mixtures = pd.DataFrame(
-        {"clip_id": ["a"] * 3, "emotion": ["calm"] * 3, "theme": [10, 9, 2], "probability": [0.2, 0.3, 0.5]}
-    )
-    index = index_library(library, mixtures)
-    assert [theme for _, theme in index.pairs] == ["2", "9", "10"]
-    np.testing.assert_allclose(index.mixtures, [[0.5, 0.3, 0.2]])
-
-
 def test_scores_in_closed_form():
     index = index_library(*small_library())
     shares = np.array([0.9 / 1.4, 0.5 / 1.4])
@@ -102,15 +86,6 @@ def test_scores_in_closed_form():
     ranking = rank_tracks(index, np.array([0.7, 0.3]), BY_SCORE, weights)
     expected = 0.7 * (weights[0] * 0.4 + weights[1] * 0.4) + 0.3 * 0.2
     assert dict(zip(ranking.tracks, ranking.scores, strict=True))[0] == pytest.approx(expected, abs=1e-11)
-
-
-def test_uniform_weighting_without_preference_scores_by_the_emotion():
-    library, mixtures = small_library()
-    mixtures.loc[mixtures.emotion == "calm", "probability"] = 0.5
-    index = index_library(library, mixtures)
-    weights = theme_weights(index, weighting="uniform")
-    tracks, scores, _ = rank_tracks(index, np.array([0.7, 0.3]), BY_SCORE, weights)
-    np.testing.assert_allclose(scores, index.probabilities[tracks] @ [0.7, 0.3], atol=1e-11)
 
 
 @given(seed=st.integers(0, 50), weighting=st.sampled_from(["library", "uniform"]), favour=st.booleans())
@@ -137,21 +112,6 @@ def test_preferred_themes_rise():
 def test_unknown_theme_is_an_error():
     with pytest.raises(AffettoError, match="calm/0, calm/1, happy/0"):
         find_themes(index_library(*small_library()), {}, ("polka",))
-
-
-def test_ranking_of_many_equals_brute_force():
-    index = random_index(2000, 4, 5)
-    wanted = np.array([0.1, 0.2, 0.3, 0.4])
-    parameters = RecommendParameters(voice="x", top=25, diversity=0.0, pool=100)
-    weights = theme_weights(index)
-    ranking = rank_tracks(index, wanted, parameters, weights)
-    brute = [
-        sum(wanted[int(e[1:])] * weights[j] * index.mixtures[i, j] for j, (e, _) in enumerate(index.pairs))
-        for i in range(2000)
-    ]
-    np.testing.assert_array_equal(ranking.tracks, np.argsort(np.negative(brute), kind="stable")[:25])
-    np.testing.assert_allclose(ranking.scores, np.sort(brute)[::-1][:25], atol=1e-11)
-    np.testing.assert_array_equal(ranking.places, np.arange(1, 26))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=12))
@@ -204,23 +164,3 @@ def test_diversity_equals_the_definition(seed, diversity, n):
     found = diversify(scores, mixtures, n, diversity=diversity)
     assert found.tolist() == brute_force_mmr(scores, mixtures, n, diversity)
     assert len(set(found.tolist())) == n
-
-
-def test_no_diversity_keeps_the_order_and_full_diversity_avoids_twins():
-    scores = np.array([1.0, 0.99, 0.5])
-    mixtures = np.array([[1.0, 0], [1.0, 0], [0, 1.0]])
-    assert diversify(scores, mixtures, 3, diversity=0.0).tolist() == [0, 1, 2]
-    assert diversify(scores, mixtures, 2, diversity=1.0).tolist() == [0, 2]
-    assert diversify(scores, mixtures, 9, diversity=0.5).tolist() == [0, 2, 1]
-
-
-@given(seed=st.integers(0, 100))
-@settings(max_examples=30)
-def test_more_diversity_never_raises_the_mean_score(seed):
-    index = random_index(60, 3, 3, seed)
-    weights = theme_weights(index)
-    means = []
-    for diversity in (0.0, 1.0):
-        parameters = RecommendParameters(voice="x", top=8, diversity=diversity, pool=30)
-        means.append(rank_tracks(index, np.array([0.2, 0.3, 0.5]), parameters, weights).scores.mean())
-    assert means[1] <= means[0] + 1e-12

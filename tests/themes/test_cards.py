@@ -4,66 +4,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.features.clip_features import ClipFeatures
 from affetto.io.workers import ExecutorParameters
-from affetto.themes.cards import as_tags, build_cards, characteristic_words, over_represented
-from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
-from affetto.themes.musical import (
+from affetto.themes.cards import (
     MAJOR_PROFILE,
     MINOR_PROFILE,
     TERMS,
-    clip_measures,
+    build_cards,
     event_rate,
     major_minor,
     measure,
+    over_represented,
 )
-from affetto.themes.page import selection_figure
-from affetto.themes.parameters import TopicParameters
-from affetto.themes.words import AudioWords
+from affetto.themes.model import ThemeModel, mixtures_table, themes_table
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
-
-
-@pytest.fixture(scope="module")
-def library():
-    """40 calm clips of two kinds, one tense clip, one without emotion and words."""
-    rng = np.random.default_rng(0)
-    kinds = np.arange(42) % 2
-    rates = np.where(kinds[:, None] == 0, [20.0] * 5 + [1.0] * 5, [1.0] * 5 + [20.0] * 5)
-    counts = rng.poisson(rates).astype(np.uint16)
-    counts[41] = 0
-    ids = tuple(f"c/{i:02d}" for i in range(42))
-    words = AudioWords(ids, counts, (slice(0, 10),))
-    clips = pd.DataFrame(
-        {
-            "clip_id": ids,
-            "emotion": ["calm"] * 40 + ["tense", None],
-            "tags": [["even"] if kind == 0 else ["odd", "x"] for kind in kinds],
-            "group": ids,
-        }
-    )
-    predicted = pd.DataFrame({"clip_id": ids, "p_calm": 0.6, "p_sad": 0.1, "p_tense": 0.3})
-    emotions = emotions_used(clips, predicted)
-    model, selection = fit_themes(
-        words,
-        list(emotions),
-        list(ids),
-        TopicParameters(candidates=(2, 3), passes=10),
-        SERIAL,
-        all_emotions=["calm", "sad", "tense"],
-    )
-    return words, clips, emotions, model, selection
 
 
 def test_labels_come_before_predictions(library):
     emotions = library[2]
     assert emotions["c/40"] == "tense"
     assert emotions["c/41"] == "calm"
-
-
-def test_clips_without_any_emotion_are_left_out():
-    clips = pd.DataFrame({"clip_id": ["a", "b"], "emotion": ["calm", None]})
-    assert list(emotions_used(clips, pd.DataFrame({"clip_id": ["a"], "p_calm": [1.0]})).index) == ["a"]
 
 
 def test_themes_and_mixtures(library):
@@ -120,14 +80,6 @@ def test_names_are_unique_even_without_differences(library):
     assert [card["name"] for card in cards if card["emotion"] == "calm"] == ["typical", "typical (2)"]
 
 
-def test_figures_draw(library):
-    *_, model, selection = library
-    for emotion, topics in model.emotions.items():
-        figure = selection_figure(emotion, selection[selection["emotion"] == emotion], 0.6)
-        assert f"{emotion}: number of topics, {topics.n_topics} chosen" in figure.get_suptitle()
-        assert len(figure.axes) == 3
-
-
 def test_over_represented_tags_in_closed_form(monkeypatch):
     clips = pd.DataFrame(
         {"tags": [["a"]] * 3 + [["b"]] * 3, "group": list("uvwxyz"), "inside": [True] * 3 + [False] * 3}
@@ -140,17 +92,6 @@ def test_over_represented_tags_in_closed_form(monkeypatch):
     again = pd.concat([clips, clips], ignore_index=True)  # more clips of the same groups are no more evidence
     assert over_represented(again) == [{**expected, "clips": 6}]
     assert over_represented(clips.assign(group="u")) == []  # one group in the theme, and the same one outside
-
-
-def test_characteristic_words_are_those_of_largest_divergence():
-    p = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
-    assert [w["word"] for w in characteristic_words(p, 1, ["a", "b", "c"])][:1] == ["b"]
-    assert characteristic_words(p[:1], 0, ["a", "b", "c"]) == []  # nothing to be told from
-
-
-def test_tags_of_any_kind():
-    assert as_tags(np.array(["a", "b"], dtype=object)) == ["a", "b"]
-    assert as_tags(float("nan")) == as_tags(None) == []
 
 
 def test_keys_are_told_by_their_profiles():
@@ -174,12 +115,3 @@ def test_measures_follow_the_dimensions_there_are():
     assert set(found) == {*TERMS} - {"clarity"}
     assert found["loudness"] == pytest.approx(columns["rms_db"].mean())
     assert measure({"mfcc_0": columns["mfcc_0"]}, 1.0) == {}
-
-
-def test_clips_without_frames_have_no_measures():
-    features = ClipFeatures.from_arrays(
-        "mfcc", ["a", "b"], [np.ones((5, 2)), np.ones((0, 2))], dimensions=("rms_db", "onset"), hop_s=0.1
-    )
-    table = clip_measures(features, SERIAL)
-    assert table.loc["a"].notna().all()
-    assert table.loc["b"].isna().all()

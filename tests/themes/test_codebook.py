@@ -12,8 +12,6 @@ from affetto.themes.codebook import (
     Codebook,
     fit_codebook,
     learn_words,
-    matching_dimensions,
-    nearest_words,
     texture_windows,
 )
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters
@@ -29,26 +27,6 @@ PARAMETERS = CodebookParameters(
     },
     sample_frames=2000,
 )
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**31), st.integers(0, 40), st.integers(1, 30), st.integers(1, 5))
-def test_nearest_words_are_those_of_brute_force(seed, n_frames, n_words, nearest):
-    rng = np.random.default_rng(seed)
-    frames, words = rng.normal(size=(n_frames, 3)), rng.normal(size=(n_words, 3))
-    distances = np.linalg.norm(frames[:, None] - words[None], axis=2)
-    expected = distances.argsort(axis=1, kind="stable")[:, :nearest]
-    np.testing.assert_array_equal(nearest_words(frames, words, nearest=nearest), expected)
-
-
-def test_kmeans_finds_separate_clouds():
-    rng = np.random.default_rng(1)
-    centres = np.array([[0, 0], [20, 0], [0, 20], [20, 20]])
-    frames = (centres[rng.integers(0, 4, 800)] + rng.normal(0, 0.5, (800, 2))).astype(np.float32)
-    words = learn_words(frames, n_words=4)
-    distances = np.linalg.norm(words[:, None] - centres[None], axis=2)
-    assert sorted(distances.argmin(axis=1)) == [0, 1, 2, 3]
-    assert distances.min(axis=1).max() < 0.2
 
 
 def test_fewer_words_than_asked_when_frames_repeat():
@@ -115,14 +93,6 @@ def test_silent_clips_have_no_words_and_stay_finite(planted):
     assert make_documents(words, 300)[-1].sum() == 0
 
 
-def test_frames_that_are_not_finite_are_dropped(planted):
-    codebook = fit_codebook(planted[0], PARAMETERS)
-    frames = planted[0]["mfcc"][0].copy()
-    clean = codebook.count({"mfcc": np.delete(frames, 5, axis=0)})
-    frames[5] = np.nan
-    np.testing.assert_array_equal(codebook.count({"mfcc": frames}), clean)
-
-
 def test_descriptors_read_the_feature_they_name(planted):
     rng = np.random.default_rng(2)
     slow = [rng.normal(size=(4, 3)) for _ in range(planted[0].n_clips)]
@@ -159,13 +129,17 @@ def test_texture_windows_overlap_by_half_and_short_clips_give_one():
     assert texture_windows(frames[:0], 8).shape == (0, 2)
 
 
-def test_dimension_prefixes_end_in_an_underscore():
-    assert matching_dimensions(["mfcc_0", "rms_db", "onset"], ["rms", "mfcc_", "onset"]) == [0, 2]
-
-
 def test_a_codebook_without_dimensions_or_frames_is_an_error(planted):
     absent = CodebookParameters(descriptors={"x": DescriptorParameters(dimensions=("chroma_",))})
     with pytest.raises(AffettoError, match="descriptors"):
         fit_codebook(planted[0], absent)
     with pytest.raises(AffettoError, match="no frames"):
         fit_codebook(planted[0].take([72]), PARAMETERS)
+
+
+def test_frames_that_are_not_finite_are_dropped(planted):
+    codebook = fit_codebook(planted[0], PARAMETERS)
+    frames = planted[0]["mfcc"][0].copy()
+    clean = codebook.count({"mfcc": np.delete(frames, 5, axis=0)})
+    frames[5] = np.nan
+    np.testing.assert_array_equal(codebook.count({"mfcc": frames}), clean)

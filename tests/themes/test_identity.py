@@ -34,12 +34,6 @@ def themes(assigned):
     return pd.DataFrame(rows)
 
 
-def test_the_first_training_numbers_from_1():
-    model, drift = keep_numbers(make([0, 1]), themes({1: "ab", 2: "cd"}), None, None)
-    assert model.themes == ["calm/1", "calm/2"]
-    assert drift.empty
-
-
 def test_the_same_training_changes_nothing():
     before = make([0, 1], numbers=(4, 2), highest={"calm": 7})
     again, drift = keep_numbers(
@@ -62,11 +56,8 @@ def test_themes_keep_their_numbers_though_their_order_changes():
     now = themes({1: "efgxyz", 2: "abcd", 3: "hi"})
     model, drift = keep_numbers(make([1, 0, 2]), now, before, old)
     assert model.themes == ["calm/2", "calm/1", "calm/3"]
-    assert drift.set_index("theme").loc["calm/2", ["clips_before", "clips_now", "clips_kept"]].tolist() == [
-        3,
-        3,
-        3,
-    ]
+    (row,) = drift[drift["theme"] == "calm/2"].to_dict("records")
+    assert (row["clips_before"], row["clips_now"], row["clips_kept"]) == (3, 3, 3)
 
 
 def test_new_themes_get_numbers_that_none_ever_had():
@@ -76,11 +67,7 @@ def test_new_themes_get_numbers_that_none_ever_had():
     model, drift = keep_numbers(make([0, 1, 2]), now, before, old)
     assert model.themes == ["calm/1", "calm/6", "calm/2"]
     assert model.highest == {"calm": 6}
-    assert drift.set_index("theme")["status"].to_dict() == {
-        "calm/1": "kept",
-        "calm/6": "new",
-        "calm/2": "kept",
-    }
+    assert drift["status"].tolist() == ["kept", "new", "kept"]
 
 
 def test_themes_that_dissolve_are_retired_and_their_numbers_stay_free():

@@ -6,7 +6,7 @@ from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 from affetto.themes import evaluation
-from affetto.themes.baselines import CLASSIFIERS, DISCOVERY_ROLES, DISCRIMINATION_ROLES, classify
+from affetto.themes.baselines import CLASSIFIERS, DISCOVERY_ROLES, classify
 from affetto.themes.comparison import discovery_scores, discrimination_scores
 from affetto.themes.evaluation import (
     DISCOVERY_COLUMNS,
@@ -145,8 +145,3 @@ def test_classifiers_cope_with_few_clips(kind):
     classes, scores = classify(x[:1], ["a"], ["u"], x, kind=kind, gammas=(0.3, 1.0))
     assert classes == ["a"]
     np.testing.assert_allclose(scores, 1)
-
-
-def test_every_model_has_a_role():
-    assert set(DISCRIMINATION_ROLES) == set(CLASSIFIERS)
-    assert DISCOVERY_ROLES["lda_audio_words"] == DISCRIMINATION_ROLES["lda_audio_words"] == "proposed"

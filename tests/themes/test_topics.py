@@ -15,18 +15,14 @@ from affetto.themes.selection import (
     choose_number,
     held_out_mask,
     npmi_coherence,
-    seed_stability,
     select_topics,
     top_words,
 )
 from affetto.themes.topics import (
     document_bound,
-    expected_log,
     fit_topics,
     infer_gamma,
-    single_topic,
 )
-from affetto.themes.words import AudioWords, make_documents
 
 SERIAL = ExecutorParameters(n_jobs=1, progress=False)
 PASSES = 15
@@ -57,11 +53,6 @@ def test_planted_topics_are_recovered(corpus, chunk_clips, monkeypatch):
     assert np.abs(model.mixtures(documents)[:, match] - mixtures).mean() < 0.08
 
 
-def test_fits_are_deterministic(corpus):
-    one, other = (fit_topics(corpus[2], 4, PASSES, seed=1) for _ in range(2))
-    np.testing.assert_array_equal(one.topic_words, other.topic_words)
-
-
 def test_inference_does_not_depend_on_the_company(corpus):
     model = fit_topics(corpus[2], 3, PASSES, seed=0)
     together = model.mixtures(corpus[2])
@@ -90,42 +81,24 @@ def test_inference_and_bound_agree_with_gensim(corpus, caplog):
         dtype=np.float64,
     )
     theirs, _ = lda.inference(bows)
-    ours, _, _ = infer_gamma(
-        documents.astype(float), lda.expElogbeta, lda.alpha, iterations=500, tolerance=1e-6
-    )
+    rows, beta = documents.astype(float), lda.expElogbeta
+    ours, _, _ = infer_gamma(rows, beta, lda.alpha, iterations=500, tolerance=1e-6)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
-    log_beta = np.log(lda.expElogbeta)
-    expected = 0.0
-    for row, gamma in zip(
-        documents, theirs, strict=True
-    ):  # Blei, Ng & Jordan (2003), equation 15, given the topics
+    log_beta, expected = np.log(beta), 0.0
+    # Blei, Ng & Jordan (2003), equation 15, given the topics.
+    for row, gamma in zip(documents, theirs, strict=True):
         log_theta = psi(gamma) - psi(gamma.sum())
         expected += row @ logsumexp(log_theta[:, None] + log_beta, axis=0) + (lda.alpha - gamma) @ log_theta
         expected += gammaln(gamma).sum() - gammaln(gamma.sum())
         expected += gammaln(lda.alpha.sum()) - gammaln(lda.alpha).sum()
-    assert document_bound(documents.astype(float), lda.expElogbeta, lda.alpha) == pytest.approx(
-        expected, rel=1e-5
-    )
+    assert document_bound(rows, beta, lda.alpha) == pytest.approx(expected, rel=1e-5)
 
 
-def test_expected_log_of_a_flat_dirichlet():
-    # E[log x] of a uniform pair is -1.
-    np.testing.assert_allclose(expected_log(np.array([[1.0, 1.0]])), -1.0)
-
-
-def test_coherence_in_closed_form():
-    presence = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]], dtype=bool)
-    assert npmi_coherence([np.array([0, 1])], presence) == pytest.approx(1.0)
-    assert npmi_coherence([np.array([0, 2])], presence) == pytest.approx(
-        -1 + np.log(4) / np.log(1e12), abs=0.02
-    )
-    half = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], dtype=bool)
-    assert npmi_coherence([np.array([0, 1])], half) == pytest.approx(0.0, abs=1e-9)
-    assert np.isnan(npmi_coherence([np.array([0, 1])], presence[:0]))
-    everywhere = np.column_stack([np.ones((len(half), 2), dtype=bool), half])
-    assert np.isnan(npmi_coherence([np.array([0, 1])], everywhere))
-    # Words of all clips say nothing of each other, and independent of everything is everything that is left.
-    assert npmi_coherence([np.array([0, 1, 2])], everywhere) == pytest.approx(0.0, abs=1e-9)
+def test_coherence_leaves_out_words_of_all_clips():
+    half = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1], [1, 1, 0, 0]], dtype=bool)
+    assert npmi_coherence([np.array([2, 3])], half) == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(npmi_coherence([np.array([0, 1])], half))
+    assert np.isnan(npmi_coherence([np.array([2, 3])], half[:0]))
 
 
 def test_coherence_is_that_of_gensim(corpus):
@@ -155,10 +128,7 @@ def test_selection_finds_the_planted_number(corpus):
 
 def test_small_emotions_are_one_theme_with_a_note(corpus):
     documents = corpus[2]
-    clips = [
-        EmotionClips("one", documents[:1], ("a",)),
-        EmotionClips("none", documents[:0], ()),
-    ]
+    clips = [EmotionClips("one", documents[:1], ("a",)), EmotionClips("none", documents[:0], ())]
     models, table = select_topics(clips, PARAMETERS, SERIAL)
     assert [model.n_topics for model in models.values()] == [1, 1]
     assert "too few" in models["one"].note
@@ -186,42 +156,12 @@ def test_planted_topics_survive_a_bootstrap_and_chance_ones_do_not(corpus):
     assert bootstrap_stability(models[1], chance, PASSES, 0) == 1
 
 
-def test_noise_is_not_divided():
-    documents = np.random.default_rng(0).multinomial(100, np.full(60, 1 / 60), 60).astype(np.float32)
-    clips = EmotionClips("calm", documents, tuple(str(i) for i in range(60)))
-    models, _ = select_topics([clips], PARAMETERS, SERIAL)
-    assert models["calm"].n_topics == 1
-    assert "repeats itself" in models["calm"].note
-
-
 def test_held_out_groups_are_whole():
     groups = [f"g{i // 4}" for i in range(40)]
     held = held_out_mask(groups)
     assert held.sum() in range(6, 11)
-    assert not {g for g, h in zip(groups, held, strict=True) if h} & {
-        g for g, h in zip(groups, held, strict=True) if not h
-    }
+    assert (held.reshape(10, 4) == held.reshape(10, 4)[:, :1]).all()
     assert not held_out_mask(["a"] * 5).any()
-
-
-def test_stability_of_renamed_and_single_assignments():
-    one = np.array([0, 0, 1, 1, 2])
-    assert seed_stability([one, (one + 1) % 3]) == 1.0
-    assert seed_stability([one]) == 1.0
-
-
-def test_the_single_topic_is_prior_plus_counts(corpus):
-    model = single_topic(corpus[2], "why")
-    np.testing.assert_allclose(model.topic_words[0], corpus[2].sum(axis=0) + 0.1, rtol=1e-6)
-
-
-def test_documents_are_made_in_chunks(corpus, monkeypatch):
-    counts = corpus[2].astype(np.uint16)
-    words = AudioWords(tuple(map(str, range(120))), counts, (slice(0, 40),))
-    roots = np.sqrt(corpus[2].astype(np.float64))
-    monkeypatch.setattr("affetto.themes.words.CHUNK_CLIPS", 50)
-    expected = roots * (150.0 / roots.sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(make_documents(words, 150.0), expected, rtol=1e-6)
 
 
 def test_topics_are_chosen_on_a_draw_and_fitted_on_all(corpus, monkeypatch):

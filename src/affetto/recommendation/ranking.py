@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +85,7 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
     pairs = []
     for emotion in emotions:
         themes = set(theme_mixtures.loc[theme_mixtures["emotion"] == emotion, "theme"].astype(str))
-        pairs += [(emotion, theme) for theme in sorted(themes, key=_natural) or [NO_THEME]]
+        pairs += [(emotion, theme) for theme in sorted(themes) or [NO_THEME]]
     emotion_of_pair = np.array([emotions.index(emotion) for emotion, _ in pairs], dtype=np.int64)
 
     keys = pd.MultiIndex.from_arrays([theme_mixtures["emotion"], theme_mixtures["theme"].astype(str)])
@@ -108,12 +107,6 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
         mixtures=probabilities[:, emotion_of_pair] * conditional,
         recordings=_recordings(library),
     )
-
-
-def _natural(theme: str) -> list[tuple[bool, int, str]]:
-    """Sort calm/2 before calm/10, and numbers before names."""
-    parts = re.split(r"([0-9]+)", theme)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def _recordings(library: pd.DataFrame) -> np.ndarray:

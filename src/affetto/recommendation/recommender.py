@@ -163,12 +163,19 @@ class Recommender:
         row = int(ranking.tracks[place])
         track, own = self._library.iloc[row], self.index.probabilities[row]
         answers = int(np.argmax(wanted * own))
-        theme, theme_name, probability, share = self._theme(row, answers)
+        emotion = self.index.emotions[answers]
+        theme, probability, share = self._theme(row, answers)
+        name = None if theme is None else self._names.get((emotion, theme), f"theme {theme}")
+        better_than = float(np.mean(self.index.probabilities[:, answers] < own[answers]))
         reasons = [
-            *self._reasons_of_emotion(told, wanted[answers], answers, own[answers]),
-            *_reasons_of_theme(theme_name, probability, share, self.index.emotions[answers]),
-            *_reasons_of_place(track, place, int(ranking.places[place])),
+            f"The voice sounds most like {told.emotion} ({percent(told.probability)}), and the bridge "
+            f"{self.parameters.bridge!r} wants {emotion} music with {percent(wanted[answers])}.",
+            f"This track is {emotion} with a probability of {percent(own[answers])}, more than "
+            f"{percent(better_than)} of the library.",
         ]
+        if theme is not None:
+            part = f"which makes up {percent(share)} of the {emotion} music"
+            reasons.append(f"Its theme is {name!r} ({percent(probability)}), {part}.")
         return Track(
             rank=place + 1,
             clip_id=str(track["clip_id"]),
@@ -181,62 +188,38 @@ class Recommender:
             match=round_probability((wanted * own).sum()),
             emotion=str(track["emotion"]),
             emotions=sort_emotions(self.index.emotions, own),
-            answers=self.index.emotions[answers],
+            answers=emotion,
             theme=theme,
-            theme_name=theme_name,
-            theme_probability=probability,
+            theme_name=name,
+            theme_probability=None if theme is None else probability,
             highlight_start_s=float(track["highlight_start_s"]),
             highlight_end_s=float(track["highlight_end_s"]),
-            reasons=tuple(reasons),
+            reasons=(*reasons, *_reasons_of_place(track, place, int(ranking.places[place]))),
         )
 
-    def _theme(self, row: int, emotion: int) -> tuple[str | None, str | None, float | None, float | None]:
-        """Return the likeliest theme of a track inside an emotion, its name, its probability and its share.
+    def _theme(self, row: int, emotion: int) -> tuple[str | None, float, float]:
+        """Return the likeliest theme of a track inside an emotion, its probability and its share.
 
-        None where there is none: no themes, or all alike, as where nothing is known of the track.
+        There is none without themes, or when all are alike, as where nothing is known of the track.
         """
         columns = np.flatnonzero(self.index.emotion_of_pair == emotion)
         mixture = self.index.mixtures[row, columns]
         best = int(np.argmax(mixture))
         _, theme = self.index.pairs[columns[best]]
         if theme == NO_THEME or (len(columns) > 1 and np.ptp(mixture) == 0):
-            return None, None, None, None
-        name = self._names.get((self.index.emotions[emotion], theme), f"theme {theme}")
+            return None, 0.0, 0.0
         probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
         share = self.index.library_shares[columns[best]]
-        return theme, name, round_probability(probability), round_probability(share)
-
-    def _reasons_of_emotion(
-        self, told: EmotionProbability, wanted: float, answers: int, own: float
-    ) -> list[str]:
-        emotion = self.index.emotions[answers]
-        better_than = float(np.mean(self.index.probabilities[:, answers] < own))
-        return [
-            f"The voice sounds most like {told.emotion} ({percent(told.probability)}), and the bridge "
-            f"{self.parameters.bridge!r} wants {emotion} music with {percent(float(wanted))}.",
-            f"This track is {emotion} with a probability of {percent(float(own))}, more than "
-            f"{percent(better_than)} of the library.",
-        ]
-
-
-def _reasons_of_theme(
-    name: str | None, probability: float | None, share: float | None, emotion: str
-) -> list[str]:
-    if name is None:
-        return []
-    part = f"which makes up {percent(share)} of the {emotion} music"
-    return [f"Its theme is {name!r} ({percent(probability)}), {part}."]
+        return theme, round_probability(probability), round_probability(share)
 
 
 def _reasons_of_place(track: pd.Series, place: int, by_score: int) -> list[str]:
+    """Say where the track starts and, where it is not the score, why it is at its place."""
     reasons = []
     if pd.notna(track["highlight_attention"]):
         start, end = clock(track["highlight_start_s"]), clock(track["highlight_end_s"])
-        attention = percent(float(track["highlight_attention"]))
-        reasons.append(
-            f"It starts at its highlight, {start} to {end}, where {attention} of the emotion model's "
-            "attention lies."
-        )
+        part = f"{percent(track['highlight_attention'])} of the emotion model's attention"
+        reasons.append(f"It starts at its highlight, {start} to {end}, where {part} lies.")
     if by_score > place + 1:
         reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
     return reasons

@@ -13,7 +13,6 @@ from affetto.audio.decode import once_a_folder
 from affetto.errors import one_line
 
 PROBABILITY = "p_"
-_ALL = 100
 _SHOWN_SPANS = 8
 _HEADER = ("recording", "emotion", "probability", "note", "speech")
 _CAUTION = "In speech of another language or kind, expect more errors than these probabilities say."
@@ -129,12 +128,10 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def percent(share: float | None) -> str:
-    """Write a share as a whole percentage that never claims all or nothing by rounding; None as "?"."""
-    if share is None:
-        return "?"
-    if share < 1 and round(100 * share) == _ALL:
-        return f"over {_ALL - 1}%"
+def percent(share: float) -> str:
+    """Write a share as a whole percentage that never claims all or nothing by rounding."""
+    if share < 1 and round(100 * share) == 100:  # noqa: PLR2004
+        return "over 99%"
     if share > 0 and round(100 * share) == 0:
         return "under 1%"
     return f"{share:.0%}"

@@ -30,29 +30,11 @@ class DescriptorParameters(_Parameters):
     )
 
 
-def _descriptors() -> dict[str, DescriptorParameters]:
-    def midterm(*dimensions: str) -> DescriptorParameters:
-        return DescriptorParameters(feature="midterm", dimensions=dimensions, n_words=128, frame_step=1)
-
-    harmony = ("chroma_", "contrast_")
-    extras = ("centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db", "onset")
-    texture = ("mfcc_", *harmony, *extras)
-    return {
-        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=256),
-        "harmony": DescriptorParameters(dimensions=harmony, n_words=128),
-        "texture": DescriptorParameters(dimensions=texture, n_words=128, texture_frames=43),
-        "rhythm": midterm("tempo_", "modulation_"),
-        "tonality": midterm("key_", "chroma_", "bass_", "treble_", "chord_", "interval_"),
-        "notes": midterm("notes_", "semitone_"),
-        "lines": midterm("line_"),
-    }
-
-
 class CodebookParameters(_Parameters):
     """How frames become audio words."""
 
     descriptors: dict[str, DescriptorParameters] = Field(
-        default_factory=_descriptors,
+        min_length=1,
         description="Split vocabularies, by name; those without a dimension in their feature are left out.",
     )
     sample_frames: int = Field(
@@ -112,7 +94,7 @@ class ThemeEvaluationParameters(_Parameters):
 class ThemeParameters(_Parameters):
     """Everything under `music.theme`."""
 
-    codebook: CodebookParameters = Field(default_factory=CodebookParameters, description="Frames to words.")
+    codebook: CodebookParameters = Field(description="Frames to words.")
     topics: TopicParameters = Field(default_factory=TopicParameters, description="Words to topics.")
     evaluation: ThemeEvaluationParameters = Field(
         default_factory=ThemeEvaluationParameters, description="Themes against labels."

@@ -22,14 +22,13 @@ from affetto.io.workers import ExecutorParameters
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
-from affetto.themes.cards import build_cards
+from affetto.themes.cards import build_cards, clip_measures
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.comparison import compare_discovery
 from affetto.themes.evaluation import METHOD, discover_themes, discriminate_themes
 from affetto.themes.excerpts import Clips, cut_excerpts
 from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
 from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
-from affetto.themes.musical import clip_measures
 from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.words import AudioWords, count_words
@@ -195,7 +194,6 @@ def show_themes(
     cards: list[dict[str, Any]],
     model: ThemeModel,
     themes: pd.DataFrame,
-    codebook: Codebook,
     selection: pd.DataFrame,
     drift: pd.DataFrame,
     audio: dict[str, bytes],
@@ -208,7 +206,6 @@ def show_themes(
         cards,
         model,
         themes,
-        codebook.word_names,
         selection,
         audio,
         failed,

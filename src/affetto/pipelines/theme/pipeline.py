@@ -58,7 +58,7 @@ def create_pipeline() -> Pipeline:
                 _node(
                     nodes.show_themes,
                     [
-                        *("music.theme.cards", "music.theme.model", "music.themes", "music.theme.codebook"),
+                        *("music.theme.cards", "music.theme.model", "music.themes"),
                         *("music.theme.selection", "music.theme.drift", "music.theme.audio"),
                         *("music.theme.inaudible", CORPUS, THEME),
                     ],
