@@ -15,6 +15,7 @@ from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.voice import PROBABILITY, emotions_of
 
 NO_THEME = ""
+PREFERENCE = 0.8  # share of the weight of an emotion that its preferred themes take
 _DECIMALS = 12
 
 
@@ -187,38 +188,27 @@ def _best_parts(scores: np.ndarray, recordings: np.ndarray) -> np.ndarray:
     return np.sort(rows[first])
 
 
-def theme_weights(
-    index: LibraryIndex,
-    *,
-    weighting: str = "library",
-    preferred: np.ndarray | None = None,
-    preference: float = 0.8,
-) -> np.ndarray:
+def theme_weights(index: LibraryIndex, preferred: np.ndarray | None = None) -> np.ndarray:
     """Say how much each theme counts inside its emotion, float64 [n_pairs].
 
     Let `L(t | m)` be the share of theme t in the library's music of emotion m. The wanted shares `q(t | m)`
-    are `L` itself (`library`: typical music first) or even (`uniform`). In an emotion with preferred themes
-    these take the part `preference` of the weight, in the proportions of q, and the rest follows q. The
-    weight is `q(t | m) / Σ_t L(t | m) q(t | m)`: a track that mixes its themes like the library does is then
-    scored by its emotion alone, however many themes an emotion has.
+    are `L` itself: typical music first. In an emotion with preferred themes these take 0.8 of the weight, in
+    the proportions of L, and the rest follows L. The weight is `q(t | m) / Σ_t L(t | m) q(t | m)`: a track
+    that mixes its themes like the library does is then scored by its emotion alone, however many themes an
+    emotion has.
 
     Parameters
     ----------
     index
         The library.
-    weighting
-        `library` or `uniform`.
     preferred
         bool [n_pairs], the themes to favour; None for none.
-    preference
-        Part of the weight for preferred themes, 0 … 1.
     """
-    shares = index.library_shares
-    wanted = shares if weighting == "library" else 1.0 / index.sum_by_emotion(np.ones(len(shares)))
+    shares = wanted = index.library_shares
     if preferred is not None:
-        onto, number = np.where(preferred, wanted, 0.0), index.sum_by_emotion(preferred)
+        onto, number = np.where(preferred, shares, 0.0), index.sum_by_emotion(preferred)
         focus = _divide(onto, index.sum_by_emotion(onto), _divide(preferred, number, preferred))
-        wanted = np.where(number > 0, (1.0 - preference) * wanted + preference * focus, wanted)
+        wanted = np.where(number > 0, (1.0 - PREFERENCE) * shares + PREFERENCE * focus, shares)
     return _divide(wanted, index.sum_by_emotion(shares * wanted), 1.0)
 
 

@@ -121,12 +121,8 @@ class Recommender:
         self._library = library.sort_values("clip_id", ignore_index=True)  # the order among equals
         self.index = index_library(self._library, theme_mixtures)
         self._names = names_of_themes(theme_cards)
-        self.weights = theme_weights(
-            self.index,
-            weighting=parameters.theme_weighting,
-            preferred=find_themes(self.index, self._names, parameters.preferred_themes),
-            preference=parameters.preference,
-        )
+        preferred = find_themes(self.index, self._names, parameters.preferred_themes)
+        self.weights = theme_weights(self.index, preferred)
 
     def recommend(self, voice: VoiceEmotion) -> Playlist:
         """Answer a voice whose emotions are known.
