@@ -20,15 +20,20 @@ from affetto.features.table import MfccParameters
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 from affetto.themes.codebook import Codebook, fit_codebook
-from affetto.themes.model import emotion_clips
-from affetto.themes.parameters import CodebookParameters, TopicParameters
+from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
 from affetto.themes.topics import fit_topics
-from affetto.themes.words import AudioWords, count_words
+from affetto.themes.words import AudioWords, count_words, make_documents
 
 PROJECT = Path(__file__).resolve().parents[1]
 MFCC = MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=256, n_mels=40)
 N_TOPICS = 8
-CODEBOOK = CodebookParameters(sample_frames=10_000)  # which the smallest size fills
+CODEBOOK = CodebookParameters(
+    descriptors={
+        "timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=256),
+        "texture": DescriptorParameters(dimensions=("mfcc_",), n_words=128, texture_frames=43),
+    },
+    sample_frames=10_000,  # which the smallest size fills
+)
 AGAIN = "features, again"
 
 
@@ -91,9 +96,12 @@ class Run:
         """Fit one LDA an emotion and infer the mixture of every clip."""
         words = AudioWords.from_state(self.memo.get({"what": "words"}) or {})
         emotions = pd.read_parquet(self.folder / "audited.parquet", columns=["emotion"])["emotion"].tolist()
-        for clips in emotion_clips(words, emotions, emotions, TopicParameters()):
-            model = fit_topics(clips.documents, N_TOPICS, TopicParameters(), seed=0)
-            assert len(model.mixtures(clips.documents)) == len(clips.documents)
+        parameters = TopicParameters()
+        for emotion in sorted(set(emotions)):
+            rows = [place for place, each in enumerate(emotions) if each == emotion]
+            documents = make_documents(words.take(rows), parameters.document_length)
+            model = fit_topics(documents, N_TOPICS, parameters.passes, seed=0)
+            assert len(model.mixtures(documents)) == len(documents)
 
 
 STEPS: dict[str, Callable[[Run], None]] = {

@@ -26,7 +26,7 @@ PARAMETERS = ThemeParameters(
         descriptors={"timbre": DescriptorParameters(dimensions=("mfcc_",), n_words=8)}, sample_frames=500
     ),
     topics=TopicParameters(candidates=(2,), n_seeds=2, passes=5, min_clips_per_topic=4),
-    evaluation=ThemeEvaluationParameters(n_topics=2, n_seeds=2, min_label_clips=3),
+    evaluation=ThemeEvaluationParameters(n_topics=2, min_label_clips=3),
 )
 
 

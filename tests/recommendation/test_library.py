@@ -62,26 +62,14 @@ def test_highlights_count_from_the_start_of_the_file():
     assert np.isnan(library.highlight_attention[0])
 
 
-def test_a_clip_that_is_shorter_than_a_highlight_is_its_own():
-    highlights = HIGHLIGHTS.set_index("clip_id")
-    assert highlights.loc["demo/c", ["highlight_start_s", "highlight_end_s"]].tolist() == [0, 5]
-    assert highlights.loc["demo/b", ["highlight_start_s", "highlight_end_s"]].tolist() == [20, 30]
-
-
-def test_a_library_goes_through_parquet(tmp_path):
-    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
-    library.to_parquet(tmp_path / "library.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "library.parquet"), library, check_dtype=False)
-
-
 def test_a_track_without_mixtures_keeps_its_emotion():
     library = build_library(CLIPS, "music", EMOTIONS, MIXTURES.iloc[:0], [], HIGHLIGHTS)
     assert library.emotion.tolist() == ["calm", "sad"]
     assert library.theme.isna().all()
 
 
-def test_an_empty_library_says_what_to_run():
-    with pytest.raises(AffettoError, match="kedro run"):
+def test_an_empty_library_is_an_error():
+    with pytest.raises(AffettoError, match="no music clip"):
         build_library(CLIPS, "music", EMOTIONS.iloc[:0], MIXTURES, CARDS, HIGHLIGHTS)
 
 

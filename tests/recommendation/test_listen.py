@@ -25,13 +25,6 @@ def test_a_file_or_a_folder_of_any_depth(tmp_path):
     assert list_recordings(tmp_path / "b.wav")["name"].tolist() == ["b"]
 
 
-def test_names_are_unique_whatever_the_stems(tmp_path):
-    touch(tmp_path, "a.wav", "a.flac", "x/a.wav", "A_wav.wav", "b.wav")
-    names = list_recordings(tmp_path)["name"].tolist()
-    assert len({name.casefold() for name in names}) == len(names) == 5
-    assert "b" in names
-
-
 def test_folders_tell_files_of_one_name_apart(tmp_path):
     touch(tmp_path, "sad/01.wav", "happy/01.wav", "happy/02.wav", "03.wav", "03.flac")
     table = list_recordings(tmp_path)

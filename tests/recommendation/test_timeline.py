@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,17 +103,6 @@ def test_the_figure_is_a_picture_that_is_the_same_again(table):
     assert picture == draw_timeline(table, voice, unsure_below=0.5)
 
 
-def test_smoothing_is_that_of_the_parameters():
-    given = PARAMETERS.model_copy(
-        update={"timeline": PARAMETERS.timeline.model_copy(update={"smoothing_s": 2.0})}
-    )
-    rough = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS)
-    smooth = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, given)
-    assert np.ptp(smooth["p_anger"].dropna()) < np.ptp(rough["p_anger"].dropna())
-    np.testing.assert_allclose(smooth.filter(regex="^p_").dropna().sum(axis=1), 1.0, atol=2e-6)
-    pd.testing.assert_series_equal(smooth["speech_s"], rough["speech_s"])
-
-
 NAN = [np.nan, np.nan]
 TWO = np.array([[0.8, 0.2], [0.4, 0.6]])
 
@@ -122,7 +110,6 @@ TWO = np.array([[0.8, 0.2], [0.4, 0.6]])
 def test_the_pool_is_the_mean_weighted_by_speech():
     pooled = pool_posteriors(np.array([[0.9, 0.1], NAN, [0.3, 0.7]]), np.array([1.0, 5.0, 0.5]))
     np.testing.assert_allclose(pooled, [(0.9 + 0.15) / 1.5, (0.1 + 0.35) / 1.5])
-    assert np.isnan(pool_posteriors(np.array([NAN]), np.array([1.0]))).all()
 
 
 def test_smoothing_of_two_steps_in_closed_form():
@@ -137,16 +124,6 @@ def test_a_gap_weighs_nothing_but_keeps_its_distance():
     smoothed = smooth_posteriors(np.array([TWO[0], NAN, TWO[1]]), np.array([1.0, 0.9, 1.0]), steps=2.0)
     np.testing.assert_allclose(smoothed[[0, 2]], smooth_posteriors(TWO, np.ones(2), steps=1.0))
     assert np.isnan(smoothed[1]).all()
-
-
-def test_no_smoothing_and_nothing_to_smooth():
-    np.testing.assert_array_equal(smooth_posteriors(TWO, np.ones(2), steps=0), TWO)
-    assert np.isnan(smooth_posteriors(np.array([NAN]), np.ones(1), steps=1)).all()
-
-
-def test_one_overconfident_step_does_not_veto():
-    smoothed = smooth_posteriors(np.array([[0.9, 0.1]] * 3 + [[0.0, 1.0]]), np.ones(4), steps=1.0)
-    assert smoothed[0, 0] > 0.7
 
 
 @given(
@@ -164,9 +141,3 @@ def test_posteriors_stay_posteriors(values, steps, chance):
     np.testing.assert_allclose(smoothed[~gaps].sum(axis=1), 1.0)
     if not gaps.all():
         assert pool_posteriors(smoothed, speech).sum() == pytest.approx(1.0)
-
-
-@given(st.lists(st.floats(0.1, 1.0), min_size=1, max_size=20), st.floats(0.1, 10.0))
-def test_what_all_steps_say_is_not_changed(speech, steps):
-    same = np.tile([0.7, 0.2, 0.1], (len(speech), 1))
-    np.testing.assert_allclose(smooth_posteriors(same, np.array(speech), steps=steps), same)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from affetto.audio.decode import read_audio
-from affetto.audio.recording import DecodeError
 from affetto.recommendation.parameters import TimelineParameters
 from affetto.recommendation.windows import cut_windows, plan_windows, read_chunks
 
@@ -29,12 +28,6 @@ def test_chunks_are_the_recording_without_seams(tmp_path, monkeypatch, rate, cha
         np.testing.assert_allclose(joined[:size], whole[:size], atol=2e-4)
 
 
-def test_a_broken_file_is_said(tmp_path):
-    (tmp_path / "a.wav").write_bytes(b"RIFF, but no more")
-    with pytest.raises(DecodeError):
-        list(read_chunks(tmp_path / "a.wav", [16_000]))
-
-
 @given(
     st.lists(st.integers(0, 700), min_size=1, max_size=12),
     st.lists(st.tuples(st.floats(0, 30), st.floats(0, 5)), max_size=10),
@@ -47,20 +40,6 @@ def test_windows_are_those_of_the_whole_recording(sizes, lengths):
     assert len(found) == len(spans)
     for (start, end), samples in zip(spans, found, strict=True):
         np.testing.assert_array_equal(samples[100], recording[round(start * 100) : round(end * 100)])
-
-
-def test_only_what_is_needed_is_kept():
-    alive = []
-
-    def chunks():
-        for number in range(100):
-            alive.append(number)
-            yield {100: np.full(100, number, np.float32)}
-
-    cut = cut_windows(chunks(), [(2.0, 4.0), (50.0, 51.0)], [100])
-    assert len(next(cut)[100]) == 200
-    assert alive == [0, 1, 2, 3]  # nothing is decoded before it is needed
-    np.testing.assert_array_equal(next(cut)[100], 50)
 
 
 PARAMETERS = TimelineParameters()
@@ -99,11 +78,6 @@ def test_windows_of_a_long_recording():
     }
 
 
-def test_a_recording_without_speech_has_no_window():
-    windows = plan_windows(8.0, np.zeros((0, 2)), PARAMETERS)
-    assert not any(window.span or window.speech_s for window in windows)
-
-
 stretches = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.02, 4.0)), max_size=8).map(
     lambda pairs: (
         np.array([pause_or_talk for pair in pairs for pause_or_talk in pair]).cumsum().reshape(-1, 2)
@@ -139,3 +113,17 @@ def test_silence_at_the_end_changes_nothing(speech, silence_s):
 def test_lengths_must_fit_into_the_window(wrong):
     with pytest.raises(ValidationError, match="must not exceed window_s"):
         TimelineParameters(**wrong)
+
+
+def test_only_what_is_needed_is_kept():
+    alive = []
+
+    def chunks():
+        for number in range(100):
+            alive.append(number)
+            yield {100: np.full(100, number, np.float32)}
+
+    cut = cut_windows(chunks(), [(2.0, 4.0), (50.0, 51.0)], [100])
+    assert len(next(cut)[100]) == 200
+    assert alive == [0, 1, 2, 3]  # nothing is decoded before it is needed
+    np.testing.assert_array_equal(next(cut)[100], 50)

@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.workers import ExecutorParameters
+from affetto.themes.model import emotions_used, fit_themes
+from affetto.themes.parameters import TopicParameters
+from affetto.themes.words import AudioWords
 
 DIMENSIONS = (*(f"mfcc_{i}" for i in range(4)), "centroid_hz", "rms_db", "onset")
 EMOTIONS = ("calm", "tense")
@@ -42,3 +46,34 @@ def planted() -> tuple[FeatureSet, pd.DataFrame, pd.DataFrame]:
     labelled = clips[clips["emotion"].notna()]
     folds = pd.DataFrame({"clip_id": labelled["clip_id"], "fold": (np.arange(len(labelled)) // 6) % 3})
     return FeatureSet({"mfcc": features}), clips, folds
+
+
+@pytest.fixture(scope="session")
+def library():
+    """40 calm clips of two kinds, one tense clip, one without emotion and words."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(42) % 2
+    rates = np.where(kinds[:, None] == 0, [20.0] * 5 + [1.0] * 5, [1.0] * 5 + [20.0] * 5)
+    counts = rng.poisson(rates).astype(np.uint16)
+    counts[41] = 0
+    ids = tuple(f"c/{i:02d}" for i in range(42))
+    words = AudioWords(ids, counts, (slice(0, 10),))
+    clips = pd.DataFrame(
+        {
+            "clip_id": ids,
+            "emotion": ["calm"] * 40 + ["tense", None],
+            "tags": [["even"] if kind == 0 else ["odd", "x"] for kind in kinds],
+            "group": ids,
+        }
+    )
+    predicted = pd.DataFrame({"clip_id": ids, "p_calm": 0.6, "p_sad": 0.1, "p_tense": 0.3})
+    emotions = emotions_used(clips, predicted)
+    model, selection = fit_themes(
+        words,
+        list(emotions),
+        list(ids),
+        TopicParameters(candidates=(2, 3), passes=10),
+        ExecutorParameters(n_jobs=1, progress=False),
+        all_emotions=["calm", "sad", "tense"],
+    )
+    return words, clips, emotions, model, selection

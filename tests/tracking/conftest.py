@@ -136,7 +136,7 @@ class Project:
             "split": {},
             "features": {},
             "emotion": {"models": {}},
-            "theme": {},
+            "theme": {"codebook": {"descriptors": {"timbre": {"dimensions": ["mfcc_"]}}}},
         }
         voice = {**music, "emotion": {"models": keep}, **(parameters or {})}
         (self.root / "conf/base/parameters.yml").write_text(

@@ -17,8 +17,7 @@ from affetto.io.paths import as_text
 from affetto.recommendation.voice import PROBABILITY, emotions_of
 from affetto.themes.model import MIXTURE_COLUMNS
 
-NO_FEATURES = "no features"
-"""Reason of tracks whose features could not be extracted; the log of the run says why."""
+NO_FEATURES = "no features"  # reason of tracks whose features could not be extracted
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LIBRARY_COLUMNS = (
     *("clip_id", "corpus", "root", "path", "start_s", "end_s", "title", "duration_s", "emotion"),
@@ -76,13 +75,10 @@ def build_library(
         library_emotions[["clip_id", *columns]], on="clip_id", how="inner", validate="one_to_one"
     )
     if tracks.empty:
-        raise AffettoError(
-            "The library is empty: no music clip has emotion probabilities; run `kedro run --pipeline=theme`."
-        )
+        raise AffettoError("The library is empty: no music clip has emotion probabilities.")
     tracks["emotion"] = np.asarray(emotions, dtype=object)[tracks[columns].to_numpy(float).argmax(axis=1)]
-    folders = {corpus: as_text(folder) for corpus, folder in other_roots.items()}
-    tracks["root"] = [folders.get(corpus, as_text(root)) for corpus in tracks["corpus"]]
-    stems = tracks["clip_id"].map(lambda clip_id: str(clip_id).split("/", 1)[-1])
+    tracks["root"] = [as_text(other_roots.get(corpus, root)) for corpus in tracks["corpus"]]
+    stems = tracks["clip_id"].str.split("/", n=1).str[-1]
     tracks["title"] = tracks["title"].fillna(stems) if "title" in tracks else stems
     tracks = _with_themes(tracks, theme_mixtures, theme_cards)
     tracks = tracks.merge(highlights, on="clip_id", how="left", validate="one_to_one")
@@ -99,12 +95,10 @@ def _with_themes(
     """Add the likeliest theme inside the emotion of each track; equals go to the smaller theme."""
     mixed = mixtures[list(MIXTURE_COLUMNS)].assign(theme=mixtures["theme"].astype(str))
     ordered = mixed.sort_values(["probability", "theme"], ascending=[False, True], kind="stable")
-    best = ordered.drop_duplicates(["clip_id", "emotion"]).rename(
-        columns={"probability": "theme_probability"}
-    )
-    tracks = tracks.drop(columns=["theme"], errors="ignore").merge(
-        best, on=["clip_id", "emotion"], how="left"
-    )
+    best = ordered.drop_duplicates(["clip_id", "emotion"])
+    best = best.rename(columns={"probability": "theme_probability"})
+    tracks = tracks.drop(columns=["theme"], errors="ignore")
+    tracks = tracks.merge(best, on=["clip_id", "emotion"], how="left")
     names = names_of_themes(cards)
     tracks["theme_name"] = [
         None if pd.isna(theme) else names.get((emotion, theme), f"theme {theme}")
@@ -134,9 +128,11 @@ def harmless_in_spreadsheets(tracks: pd.DataFrame) -> pd.DataFrame:
     Titles and names of files are other people's: one that begins with `=`, `+`, `-`, `@`, a tab or a line end
     gets an apostrophe in front (OWASP, "CSV Injection").
     """
-    return tracks.map(
-        lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-    )
+
+    def escape(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+    return tracks.map(escape)
 
 
 def library_sentence(summary: Mapping[str, Any]) -> str:
@@ -166,18 +162,18 @@ def summarise_tracks(
         `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (kind of
         reason → clips), `without_words` and `mostly_speech` (clip ids).
     """
-    emotions = tracks["emotion"].value_counts().to_dict()
-    of_theme = tracks["theme"].value_counts().to_dict()
-    names = {str(card["theme"]): str(card["name"]) for card in cards}
+    of_theme = tracks["theme"].value_counts()
+    themes = {}
+    for card in cards:
+        theme = str(card["theme"])
+        themes[theme] = {"name": str(card["name"]), "tracks": int(of_theme.get(theme, 0))}
     reasons = count_reasons(rejected)
-    if n_clips > len(tracks):
+    if n_clips > len(tracks):  # the log of the run says why
         reasons = {**reasons, NO_FEATURES: n_clips - len(tracks)}
     return {
         "tracks": len(tracks),
-        "emotions": {emotion: int(n) for emotion, n in emotions.items()},
-        "themes": {
-            theme: {"name": name, "tracks": int(of_theme.get(theme, 0))} for theme, name in names.items()
-        },
+        "emotions": tracks["emotion"].value_counts().to_dict(),
+        "themes": themes,
         "set_aside": reasons,
         "without_words": list(wordless),
         "mostly_speech": list(tracks.loc[tracks["note"] != "", "clip_id"]),

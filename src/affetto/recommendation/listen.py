@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from affetto.models.estimator import Estimator
 
 _LOGGER = logging.getLogger(__name__)
-_NAME_BYTES = 200
-_MOST_ENROLLED = 200
-"""Clips of a person beyond these say nothing new, and cost time with every batch."""
-
-Features = dict[str, np.ndarray]
+_NAME_BYTES = 200  # most file systems allow 255, endings included
+_MOST_ENROLLED = 200  # clips of a person beyond these say nothing new, and cost time with every batch
 
 
 def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFrame:
@@ -71,8 +68,7 @@ def list_recordings(path: Path, *, what: str = "voice recording") -> pd.DataFram
 def _unique_names(files: Sequence[Path]) -> list[str]:
     """Name each file by the first that no other shares: stem, name, folders and stem, folders and name.
 
-    Files that even so have one name get a number; names are cut to what is left for a file's own endings,
-    since most file systems allow 255 bytes.
+    Files that even so have one name get a number.
     """
     proposals = []
     for file in files:
@@ -80,23 +76,18 @@ def _unique_names(files: Sequence[Path]) -> list[str]:
         names = (file.stem, name, f"{folders}{file.stem}", f"{folders}{name}")
         proposals.append([one.encode()[:_NAME_BYTES].decode(errors="ignore") for one in names])
     shared = [Counter(name.casefold() for name in level) for level in zip(*proposals, strict=True)]
-    taken: set[str] = set()
-    unique = []
+    unique: dict[str, str] = {}
     for proposed in proposals:
         alone = (name for name, counts in zip(proposed, shared, strict=True) if counts[name.casefold()] == 1)
         name = next(alone, proposed[-1])
-        candidate, number = name, 2
-        while candidate.casefold() in taken:
-            candidate, number = f"{name}_{number}", number + 1
-        taken.add(candidate.casefold())
-        unique.append(candidate)
-    return unique
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        chosen = next(one for one in itertools.chain([name], numbered) if one.casefold() not in unique)
+        unique[chosen.casefold()] = chosen
+    return list(unique.values())
 
 
 def screen_recordings(
-    recordings: pd.DataFrame,
-    parameters: SpeechParameters,
-    timeline: TimelineParameters,
+    recordings: pd.DataFrame, parameters: SpeechParameters, timeline: TimelineParameters
 ) -> pd.DataFrame:
     """Tell recordings with speech from those without and from unreadable ones, and where the speech is.
 
@@ -192,13 +183,13 @@ def enrol(model: Estimator, screened: pd.DataFrame) -> FeatureSet | None:
     """
     if screened.empty:
         return None
-    kinds = feature_kinds(model)
+    kinds = _feature_kinds(model)
     clips = (
         (f"{name}/{position}", values)
         for name, path, windows in zip(screened["name"], screened["path"], screened["windows"], strict=True)
-        for position, values in extract_windows(Path(str(path)), windows, kinds)
+        for position, values in _extract_windows(Path(str(path)), windows, kinds)
     )
-    features = stack_features(list(itertools.islice(clips, _MOST_ENROLLED)), kinds)
+    features = _stack_features(list(itertools.islice(clips, _MOST_ENROLLED)), kinds)
     # Asked of one clip before an hour is analysed for nothing.
     model.predict_proba(features.take([0]), enrolment=features)
     return features
@@ -226,7 +217,7 @@ def listen(
     model: Estimator,
     recordings: Mapping[str, tuple[Path, Sequence[Window]]],
     *,
-    batch: int = 256,
+    batch: int,
     enrolment: FeatureSet | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Listened:
@@ -248,79 +239,67 @@ def listen(
     progress
         Called with the number of windows whose features were just computed; predicting them is quick.
     """
-    kinds = feature_kinds(model)
+    kinds = _feature_kinds(model)
     sizes = {name: len(windows) for name, (_, windows) in recordings.items()}
     posteriors = {name: np.full((size, len(model.classes_)), np.nan) for name, size in sizes.items()}
     novelty = {name: np.full(size, np.nan) for name, size in sizes.items()}
     failures: dict[str, str] = {}
 
-    def extract() -> Iterator[tuple[tuple[str, int], Features]]:
+    def extract() -> Iterator[tuple[tuple[str, int], dict[str, np.ndarray]]]:
         for name, (path, windows) in recordings.items():
             try:
-                for position, features in extract_windows(path, windows, kinds):
+                for position, values in _extract_windows(path, windows, kinds):
                     progress(1)
-                    yield (name, position), features
+                    yield (name, position), values
             except AffettoError as error:
                 failures[name] = str(error) if str(path) in str(error) else f"{path}: {error}"
 
     extracted = extract()
+    options = {} if enrolment is None else {"enrolment": enrolment}
     while some := list(itertools.islice(extracted, batch)):
-        x = stack_features([(f"{name}/{position}", values) for (name, position), values in some], kinds)
-        found = model.predict_proba(x) if enrolment is None else model.predict_proba(x, enrolment=enrolment)
-        far = model.novelty(x)
-        unlike = np.full(len(some), np.nan) if far is None else far
-        for ((name, position), _), row, value in zip(some, found, unlike, strict=True):
-            posteriors[name][position], novelty[name][position] = row, value
+        x = _stack_features([(f"{name}/{position}", values) for (name, position), values in some], kinds)
+        found, far = model.predict_proba(x, **options), model.novelty(x)
+        for place, ((name, position), _) in enumerate(some):
+            posteriors[name][position] = found[place]
+            if far is not None:
+                novelty[name][position] = far[place]
     for name in failures:
         del posteriors[name], novelty[name]
     return Listened(posteriors, novelty, failures)
 
 
-def feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:
-    """Return the parameters of each feature that a model was fitted on.
-
-    Raises
-    ------
-    AffettoError
-        When this version of Affetto or this machine cannot compute one of them.
-    """
+def _feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:
+    """Return the parameters of each feature that a model was fitted on; an error where one is not at hand."""
     kinds = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
     for parameters in kinds.values():
         parameters.check_available()
     return kinds
 
 
-def extract_windows(
+def _extract_windows(
     path: Path, windows: Sequence[Window], kinds: Mapping[str, FeatureParameters]
-) -> Iterator[tuple[int, Features]]:
-    """Yield the position of each window with enough speech, and its features, float32 [n_frames, n] each.
-
-    Raises
-    ------
-    AffettoError
-        When the recording cannot be decoded or is not fit for a feature.
-    """
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield the position of each window with enough speech, and its features, float32 [n_frames, n] each."""
     rates = rates_of(kinds)
-    planned = [(position, window.span) for position, window in enumerate(windows) if window.span is not None]
-    cut = cut_windows(read_chunks(path, rates), [span for _, span in planned], rates)
-    for (position, _), samples in zip(planned, cut, strict=True):
+    spans = {position: window.span for position, window in enumerate(windows) if window.span is not None}
+    cut = cut_windows(read_chunks(path, rates), list(spans.values()), rates)
+    for position, samples in zip(spans, cut, strict=True):
         yield position, extract_together(samples, kinds)
 
 
-def stack_features(
-    clips: Sequence[tuple[str, Features]], kinds: Mapping[str, FeatureParameters]
+def _stack_features(
+    clips: Sequence[tuple[str, dict[str, np.ndarray]]], kinds: Mapping[str, FeatureParameters]
 ) -> FeatureSet:
     """Join the features of windows, by name, into what models read."""
-    return FeatureSet(
-        {
-            name: ClipFeatures.from_arrays(
-                name,
-                [clip_id for clip_id, _ in clips],
-                [values[name] for _, values in clips],
-                dimensions=parameters.dimensions(),
-                hop_s=parameters.frame_s,
-                parameters=parameters.describe(),
-            )
-            for name, parameters in kinds.items()
-        }
-    )
+    clip_ids = [clip_id for clip_id, _ in clips]
+    features = {}
+    for name, parameters in kinds.items():
+        features[name] = ClipFeatures.from_arrays(
+            name,
+            clip_ids,
+            [values[name] for _, values in clips],
+            dimensions=parameters.dimensions(),
+            hop_s=parameters.frame_s,
+            parameters=parameters.describe(),
+        )
+    return FeatureSet(features)

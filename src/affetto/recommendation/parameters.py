@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,18 +83,8 @@ class RecommendParameters(BaseModel):
     pool: int = Field(
         default=500, ge=1, description="Number of best tracks among which diversity may choose."
     )
-    theme_weighting: Literal["library", "uniform"] = Field(
-        default="library",
-        description="library: themes weigh by the music the library has of them; uniform: all the same.",
-    )
     preferred_themes: tuple[str, ...] = Field(
         default=(), description="Themes to favour: a theme's name, or <emotion>/<theme>."
-    )
-    preference: float = Field(
-        default=0.8,
-        ge=0,
-        le=1,
-        description="Share of the weight of an emotion that its preferred themes take.",
     )
     highlight_s: float = Field(default=15.0, gt=0, description="Length of the highlight of a track, s.")
     unsure_below: float = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -13,13 +13,13 @@ from pydantic import Field
 
 from affetto.io.paths import as_path, is_remote
 from affetto.recommendation.voice import (
+    Answer,
     Data,
     EmotionProbability,
-    LearntFrom,
-    Timeline,
     clock,
-    describe_model,
+    describe_models,
     describe_spans,
+    notes,
     percent,
 )
 
@@ -62,28 +62,12 @@ class Track(Data):
     )
 
 
-class Playlist(Data):
+class Playlist(Answer):
     """The answer to one recording."""
 
-    format: Literal[2] = 2
-    name: str = Field(description="Name of the answer, unique in its run: the stem of the recording.")
-    recording: str = Field(description="The voice recording.")
     status: Literal["ok", "no_speech", "unreadable", "unanswered"]
-    message: str = Field(default="", description="Why there is no playlist, or in what the file is damaged.")
-    emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")
     voice_emotions: tuple[EmotionProbability, ...] = Field(
-        default=(), description="All of them, likeliest first."
-    )
-    unsure: bool = Field(
-        default=False, description="No emotion of the voice reached `recommend.unsure_below`."
-    )
-    speech_s: float | None = Field(default=None, ge=0, description="Speech in the recording, s.")
-    novelty: float | None = Field(default=None, ge=0, le=2, description="See `VoiceEmotion.novelty`.")
-    novel: bool = Field(default=False, description="That is above `recommend.novel_above`.")
-    heard_by: LearntFrom | None = Field(default=None, description="The voice model; null where none heard.")
-    enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
-    timeline: Timeline | None = Field(
-        default=None, description="How the emotion changes; null when the recording was heard as one."
+        default=(), description="Emotions of the voice, likeliest first."
     )
     bridge: str | None = Field(default=None, description="Name of the bridge.")
     music_emotions: tuple[EmotionProbability, ...] = Field(
@@ -141,32 +125,27 @@ def _one_line(text: str) -> str:
 def summarise_playlists(playlists: Iterable[Playlist]) -> str:
     """Describe playlists in plain text: a few lines a recording and one a track, and the voice model."""
     playlists = list(playlists)
-    models = dict.fromkeys(describe_model(each.heard_by) for each in playlists if each.heard_by)
-    return "\n\n".join(["\n".join(_lines(playlist)) for playlist in playlists] + list(models))
+    parts = ["\n".join(_lines(playlist)) for playlist in playlists]
+    return "\n\n".join([*parts, *describe_models(playlists)])
 
 
 def _lines(playlist: Playlist) -> list[str]:
     if playlist.status != "ok":
         return [f"{playlist.name}: {playlist.message}"]
-    notes = [name for name in ("unsure", "novel") if getattr(playlist, name)]
-    told = f" ({', '.join(notes)})" if notes else ""
-    return [
-        f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{told}",
-        *([f"  {playlist.message}"] if playlist.message else []),
-        *([f"  over time: {describe_spans(playlist.timeline)}"] if playlist.timeline else []),
-        f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}",
-        *(
-            f"  {track.rank:>3}. {track.title}  [{track.answers} {percent(track.match)}"
-            f"{f', {track.theme_name}' if track.theme_name else ''}; from {clock(track.highlight_start_s)}]"
-            for track in playlist.tracks
-        ),
-    ]
+    told = f" ({notes(playlist)})" if notes(playlist) else ""
+    lines = [f"{playlist.name}: the voice is {_emotions(playlist.voice_emotions)}{told}"]
+    if playlist.message:
+        lines.append(f"  {playlist.message}")
+    if playlist.timeline:
+        lines.append(f"  over time: {describe_spans(playlist.timeline)}")
+    lines.append(f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}")
+    for track in playlist.tracks:
+        theme = f", {track.theme_name}" if track.theme_name else ""
+        why = f"{track.answers} {percent(track.match)}{theme}; from {clock(track.highlight_start_s)}"
+        lines.append(f"  {track.rank:>3}. {track.title}  [{why}]")
+    return lines
 
 
-def _emotions(emotions: tuple[EmotionProbability, ...]) -> str:
-    shown = [
-        f"{entry.emotion} {percent(entry.probability)}"
-        for entry in emotions[:_SHOWN_EMOTIONS]
-        if entry.probability > 0
-    ]
-    return ", ".join(shown)
+def _emotions(emotions: Sequence[EmotionProbability]) -> str:
+    shown = [entry for entry in emotions[:_SHOWN_EMOTIONS] if entry.probability > 0]
+    return ", ".join(f"{entry.emotion} {percent(entry.probability)}" for entry in shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.voice import PROBABILITY, emotions_of
 
 NO_THEME = ""
+PREFERENCE = 0.8  # share of the weight of an emotion that its preferred themes take
 _DECIMALS = 12
 
 
@@ -24,8 +25,6 @@ class LibraryIndex:
 
     Attributes
     ----------
-    clip_ids
-        str [n_tracks].
     emotions
         Emotions of the music, [n_emotions].
     pairs
@@ -37,33 +36,33 @@ class LibraryIndex:
     mixtures
         float64 [n_tracks, n_pairs], P(emotion, theme | track): the product of P(emotion | track) and
         P(theme | emotion, track).
-    tie_order
-        int64 [n_tracks], place of each track in the order of the clip ids: breaks ties.
     recordings
         int64 [n_tracks], number of the recording that each track is, or is a part of; files of the same
         samples are one recording.
     """
 
-    clip_ids: np.ndarray
     emotions: tuple[str, ...]
     pairs: tuple[tuple[str, str], ...]
     emotion_of_pair: np.ndarray
     probabilities: np.ndarray
     mixtures: np.ndarray
-    tie_order: np.ndarray
     recordings: np.ndarray
 
     @cached_property
     def library_shares(self) -> np.ndarray:
         """Share of each theme in the music of its emotion, float64 [n_pairs]; sums to 1 in each emotion."""
         mass = self.mixtures.sum(axis=0)
-        total, number = (self.sum_by_emotion(values) for values in (mass, np.ones(len(mass))))
-        return np.where(total > 0, mass / np.where(total > 0, total, 1.0), 1.0 / number)
+        return _divide(mass, self.sum_by_emotion(mass), 1.0 / self.sum_by_emotion(np.ones(len(mass))))
 
     def sum_by_emotion(self, values: np.ndarray) -> np.ndarray:
         """Sum over the pairs of each emotion, and give every pair the sum of its own, [n_pairs]."""
         sums: np.ndarray = np.bincount(self.emotion_of_pair, weights=values)[self.emotion_of_pair]
         return sums
+
+
+def _divide(values: np.ndarray, total: np.ndarray, otherwise: float | np.ndarray) -> np.ndarray:
+    """Divide by totals; where there is none, what is given instead."""
+    return np.where(total > 0, values / np.where(total > 0, total, 1.0), otherwise)
 
 
 def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> LibraryIndex:
@@ -83,52 +82,32 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
         Rows in the order of `library`; pairs in the order of emotions, then themes.
     """
     emotions = emotions_of(library)
-    clip_ids = library["clip_id"].to_numpy(dtype=object)
     probabilities = library[[f"{PROBABILITY}{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
     pairs = []
     for emotion in emotions:
         themes = set(theme_mixtures.loc[theme_mixtures["emotion"] == emotion, "theme"].astype(str))
-        pairs += [(emotion, theme) for theme in sorted(themes, key=_natural) or [NO_THEME]]
+        pairs += [(emotion, theme) for theme in sorted(themes) or [NO_THEME]]
     emotion_of_pair = np.array([emotions.index(emotion) for emotion, _ in pairs], dtype=np.int64)
-    order = np.empty(len(clip_ids), dtype=np.int64)
-    order[np.argsort(clip_ids.astype(str), kind="stable")] = np.arange(len(clip_ids))
-    conditional = _conditional(clip_ids, pairs, emotion_of_pair, theme_mixtures)
+
+    keys = pd.MultiIndex.from_arrays([theme_mixtures["emotion"], theme_mixtures["theme"].astype(str)])
+    columns = pd.MultiIndex.from_tuples(pairs).get_indexer(keys)
+    rows = pd.Index(library["clip_id"].astype(object)).get_indexer(pd.Index(theme_mixtures["clip_id"]))
+    known = (rows >= 0) & (columns >= 0)
+    values = theme_mixtures["probability"].to_numpy(dtype=np.float64)[known]
+    conditional = np.zeros((len(library), len(pairs)))
+    np.add.at(conditional, (rows[known], columns[known]), values)
+    for emotion_index in range(len(emotions)):
+        own = emotion_of_pair == emotion_index
+        total = conditional[:, own].sum(axis=1, keepdims=True)
+        conditional[:, own] = _divide(conditional[:, own], total, 1.0 / own.sum())
     return LibraryIndex(
-        clip_ids=clip_ids,
         emotions=emotions,
         pairs=tuple(pairs),
         emotion_of_pair=emotion_of_pair,
         probabilities=probabilities,
         mixtures=probabilities[:, emotion_of_pair] * conditional,
-        tie_order=order,
         recordings=_recordings(library),
     )
-
-
-def _natural(theme: str) -> list[tuple[bool, int, str]]:
-    """Sort calm/2 before calm/10, and numbers before names."""
-    parts = re.split(r"([0-9]+)", theme)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
-
-
-def _conditional(
-    clip_ids: np.ndarray,
-    pairs: list[tuple[str, str]],
-    emotion_of_pair: np.ndarray,
-    mixtures: pd.DataFrame,
-) -> np.ndarray:
-    """Return P(theme | emotion, track), float64 [n_tracks, n_pairs]; sums to 1 in each emotion."""
-    keys = pd.MultiIndex.from_arrays([mixtures["emotion"], mixtures["theme"].astype(str)])
-    columns = pd.MultiIndex.from_tuples(pairs).get_indexer(keys)
-    rows = pd.Index(clip_ids).get_indexer(pd.Index(mixtures["clip_id"]))
-    known = (rows >= 0) & (columns >= 0)
-    given = np.zeros((len(clip_ids), len(pairs)))
-    np.add.at(given, (rows[known], columns[known]), mixtures["probability"].to_numpy(dtype=np.float64)[known])
-    for emotion in np.unique(emotion_of_pair):
-        own = emotion_of_pair == emotion
-        total = given[:, own].sum(axis=1, keepdims=True)
-        given[:, own] = np.where(total > 0, given[:, own] / np.where(total > 0, total, 1.0), 1.0 / own.sum())
-    return given
 
 
 def _recordings(library: pd.DataFrame) -> np.ndarray:
@@ -171,6 +150,9 @@ def rank_tracks(
 ) -> Ranking:
     """Choose the tracks of a playlist.
 
+    The score of a track is `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, rounded to 12 decimals so
+    that equal tracks tie whatever the order of summation; equals go in the order of the library.
+
     Parameters
     ----------
     index
@@ -187,84 +169,47 @@ def rank_tracks(
     Ranking
         `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
     """
-    scores = score_tracks(index, wanted, weights)
-    best = best_parts(scores, index)
-    pool = best[best_tracks(scores[best], index.tie_order[best], max(parameters.pool, parameters.top))]
+    scores = np.round(index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights), _DECIMALS)
+    best = _best_parts(scores, index.recordings)
+    pool = best[pd.Series(scores[best]).nlargest(max(parameters.pool, parameters.top)).index]
     taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
     tracks = pool[taken]
     return Ranking(tracks, scores[tracks], taken + 1)
 
 
-def theme_weights(
-    index: LibraryIndex,
-    *,
-    weighting: str = "library",
-    preferred: np.ndarray | None = None,
-    preference: float = 0.8,
-) -> np.ndarray:
+def _best_parts(scores: np.ndarray, recordings: np.ndarray) -> np.ndarray:
+    """Return the row of the best track of each recording, in the order of rows."""
+    best = np.full(recordings.max(initial=-1) + 1, -np.inf)
+    if len(best) == len(scores):
+        return np.arange(len(scores))
+    np.maximum.at(best, recordings, scores)
+    rows = np.flatnonzero(scores == best[recordings])
+    _, first = np.unique(recordings[rows], return_index=True)
+    return np.sort(rows[first])
+
+
+def theme_weights(index: LibraryIndex, preferred: np.ndarray | None = None) -> np.ndarray:
     """Say how much each theme counts inside its emotion, float64 [n_pairs].
 
     Let `L(t | m)` be the share of theme t in the library's music of emotion m. The wanted shares `q(t | m)`
-    are `L` itself (`library`: typical music first) or even (`uniform`). In an emotion with preferred themes
-    these take the part `preference` of the weight, in the proportions of q, and the rest follows q. The
-    weight is `q(t | m) / Σ_t L(t | m) q(t | m)`: a track that mixes its themes like the library does is then
-    scored by its emotion alone, however many themes an emotion has.
+    are `L` itself: typical music first. In an emotion with preferred themes these take 0.8 of the weight, in
+    the proportions of L, and the rest follows L. The weight is `q(t | m) / Σ_t L(t | m) q(t | m)`: a track
+    that mixes its themes like the library does is then scored by its emotion alone, however many themes an
+    emotion has.
 
     Parameters
     ----------
     index
         The library.
-    weighting
-        `library` or `uniform`.
     preferred
         bool [n_pairs], the themes to favour; None for none.
-    preference
-        Part of the weight for preferred themes, 0 … 1.
     """
-    shares = index.library_shares
-    wanted = shares if weighting == "library" else 1.0 / index.sum_by_emotion(np.ones(len(shares)))
-    if preferred is not None and preferred.any():
-        onto = np.where(preferred, wanted, 0.0)
-        total, number = index.sum_by_emotion(onto), index.sum_by_emotion(preferred)
-        even = preferred / np.where(number > 0, number, 1.0)
-        focus = np.where(total > 0, onto / np.where(total > 0, total, 1.0), even)
-        wanted = np.where(number > 0, (1.0 - preference) * wanted + preference * focus, wanted)
-    agreement = index.sum_by_emotion(shares * wanted)
-    return np.where(agreement > 0, wanted / np.where(agreement > 0, agreement, 1.0), 1.0)
-
-
-def score_tracks(index: LibraryIndex, wanted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Score every track: `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, float64 [n_tracks].
-
-    Scores are rounded to 12 decimals so that equal tracks tie whatever the order of summation.
-    """
-    scores: np.ndarray = index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights)
-    return np.round(scores, _DECIMALS)
-
-
-def best_tracks(scores: np.ndarray, tie_order: np.ndarray, n: int) -> np.ndarray:
-    """Return the rows of the n best tracks, best first; ties go by `tie_order`, [n_tracks], all different."""
-    pool = np.arange(len(scores))
-    if n < len(scores):
-        last = np.partition(scores, len(scores) - n)[len(scores) - n]
-        above, level = np.flatnonzero(scores > last), np.flatnonzero(scores == last)
-        missing = n - len(above)
-        level = level[np.argpartition(tie_order[level], missing - 1)[:missing]]
-        pool = np.concatenate([above, level])
-    order: np.ndarray = pool[np.lexsort((tie_order[pool], -scores[pool]))]
-    return order
-
-
-def best_parts(scores: np.ndarray, index: LibraryIndex) -> np.ndarray:
-    """Return the row of the best track of each recording; ties go to the earlier clip id."""
-    best = np.full(index.recordings.max(initial=-1) + 1, -np.inf)
-    if len(best) == len(scores):
-        return np.arange(len(scores))
-    np.maximum.at(best, index.recordings, scores)
-    rows = np.flatnonzero(scores == best[index.recordings])
-    rows = rows[np.argsort(index.tie_order[rows])]
-    _, first = np.unique(index.recordings[rows], return_index=True)
-    return rows[first]
+    shares = wanted = index.library_shares
+    if preferred is not None:
+        onto, number = np.where(preferred, shares, 0.0), index.sum_by_emotion(preferred)
+        focus = _divide(onto, index.sum_by_emotion(onto), _divide(preferred, number, preferred))
+        wanted = np.where(number > 0, (1.0 - PREFERENCE) * shares + PREFERENCE * focus, shares)
+    return _divide(wanted, index.sum_by_emotion(shares * wanted), 1.0)
 
 
 def diversify(scores: np.ndarray, mixtures: np.ndarray, n: int, *, diversity: float) -> np.ndarray:
@@ -308,7 +253,7 @@ def diversify(scores: np.ndarray, mixtures: np.ndarray, n: int, *, diversity: fl
 
 
 def find_themes(
-    index: LibraryIndex, names: dict[tuple[str, str], str], preferred: tuple[str, ...]
+    index: LibraryIndex, names: dict[tuple[str, str], str], preferred: Sequence[str]
 ) -> np.ndarray:
     """Find the themes that a user named, bool [n_pairs].
 
@@ -326,16 +271,15 @@ def find_themes(
     AffettoError
         When no theme of the library has such a name.
     """
+    labels = []
+    for emotion, theme in index.pairs:
+        known = (theme, f"{emotion}/{theme}", names.get((emotion, theme), theme))
+        labels.append({label.casefold() for label in known})
     chosen = np.zeros(len(index.pairs), dtype=bool)
     for wanted in preferred:
-        hits = []
-        for emotion, theme in index.pairs:
-            labels = {theme, f"{emotion}/{theme}", names.get((emotion, theme), theme)}
-            hits.append(wanted.casefold() in {label.casefold() for label in labels})
-        if not any(hits):
-            known = ", ".join(sorted(t if "/" in t else f"{e}/{t}" for e, t in index.pairs if t))
-            raise AffettoError(
-                f"recommend.preferred_themes names {wanted!r}, which the library does not have: {known}."
-            )
-        chosen |= np.array(hits)
+        hits = np.array([wanted.casefold() in own for own in labels])
+        if not hits.any():
+            themes = ", ".join(sorted(t if "/" in t else f"{e}/{t}" for e, t in index.pairs if t))
+            raise AffettoError(f"The library has no theme {wanted!r}: it has {themes}.")
+        chosen |= hits
     return chosen

@@ -22,13 +22,10 @@ from affetto.themes.codebook import Codebook
 from affetto.themes.model import ThemeModel, mixtures_table
 from affetto.themes.words import SHARD_CLIPS, count_words, shards
 
-MOSTLY_SPEECH = "not music: mostly speech"
-"""Note of such tracks."""
-_STEPS = ("times", "weights")
+MOSTLY_SPEECH = "not music: mostly speech"  # the note of such tracks
 _N_PIECES = 4
 _PIECE_S = 1.0
 _MOSTLY = 0.8  # of the pieces: 1 % of the 4Q songs and 93 % of the clips of EmoDB are above
-_Track = tuple[Path, float, float]
 
 
 def predict_library(
@@ -65,12 +62,13 @@ def predict_library(
         When the features were not extracted as those that the model was fitted on.
     """
     durations = clips.set_index("clip_id")[["duration_s"]]
-    parts = shards(features)
-    lengths = [durations.loc[list(part.clip_ids)].reset_index() for part in parts]
-    tasks = [(directory, part, own, highlight_s, store) for part, own in zip(parts, lengths, strict=True)]
-    sizes = [part.n_clips for part in parts]
+    tasks = []
+    for part in shards(features):
+        own = durations.loc[list(part.clip_ids)].reset_index()
+        tasks.append((directory, part, own, highlight_s, store))
+    sizes = [part.n_clips for _, part, *_ in tasks]
     found = map_shards(_predict, tasks, executor, description="emotions", total_units=sizes)
-    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["clip_id"])
+    table = pd.concat(found or [pd.DataFrame(columns=["clip_id"])], ignore_index=True)
     emotions = table.drop(columns=list(HIGHLIGHT_COLUMNS), errors="ignore")
     return emotions, table.reindex(columns=["clip_id", *HIGHLIGHT_COLUMNS])
 
@@ -82,15 +80,20 @@ def _predict(task: tuple[Path, FeatureSet, pd.DataFrame, float, ResultStore]) ->
 
     def predict() -> dict[str, object]:
         table = predict_clips(directory, features)
-        probabilities = table.drop(columns=["clip_id", *_STEPS])
-        steps = {name: [np.asarray(clip, dtype=float).tolist() for clip in table[name]] for name in _STEPS}
-        values = probabilities.to_numpy(dtype=float)
-        return {"columns": list(probabilities), "probabilities": values, **steps}
+        probabilities = table.drop(columns=["clip_id", "times", "weights"])
+        return {
+            "columns": list(probabilities),
+            "probabilities": probabilities.to_numpy(dtype=float),
+            "times": [np.asarray(clip, dtype=float).tolist() for clip in table["times"]],
+            "weights": [np.asarray(clip, dtype=float).tolist() for clip in table["weights"]],
+        }
 
     told = store.compute(key, predict)
     table = pd.DataFrame(told["probabilities"], columns=told["columns"])
     table.insert(0, "clip_id", list(features.clip_ids))
-    attention = pd.DataFrame({"clip_id": table["clip_id"], **{name: told[name] for name in _STEPS}})
+    attention = pd.DataFrame(
+        {"clip_id": table["clip_id"], "times": told["times"], "weights": told["weights"]}
+    )
     return table.merge(cut_highlights(clips, attention, highlight_s), on="clip_id", validate="one_to_one")
 
 
@@ -106,11 +109,10 @@ def find_themes(
         theme cannot be told; they are not in the table.
     """
     words = count_words(codebook, features, executor)
-    silent = np.asarray(words.counts.sum(axis=1) == 0)
-    known = words.take(np.flatnonzero(~silent))
-    return mixtures_table(model, known, model.mixtures(known)), [
-        words.clip_ids[i] for i in np.flatnonzero(silent)
-    ]
+    has_words = words.counts.any(axis=1)
+    known = words.take(np.flatnonzero(has_words))
+    wordless = [words.clip_ids[i] for i in np.flatnonzero(~has_words)]
+    return mixtures_table(model, known, model.mixtures(known)), wordless
 
 
 def note_speech(
@@ -140,12 +142,8 @@ def note_speech(
         `clip_id, note`: `MOSTLY_SPEECH`, or empty.
     """
     table = clips.reindex(columns=["clip_id", "path", "corpus", "start_s", "duration_s", "content_hash"])
-    start_s = table["start_s"].astype("float64").fillna(0.0)
-    paths = clip_paths(table, root, other_roots)
-    tracks = [
-        (path, float(start), float(duration))
-        for path, start, duration in zip(paths, start_s, table["duration_s"], strict=True)
-    ]
+    spans = table[["start_s", "duration_s"]].astype("float64").fillna({"start_s": 0.0}).to_numpy().tolist()
+    tracks = list(zip(clip_paths(table, root, other_roots), spans, strict=True))
     contents = [str(value) for value in table["content_hash"].fillna(table["path"])]
     starts = range(0, len(tracks), SHARD_CLIPS)
     tasks = [(tracks[a : a + SHARD_CLIPS], contents[a : a + SHARD_CLIPS], store) for a in starts]
@@ -155,11 +153,11 @@ def note_speech(
     return pd.DataFrame({"clip_id": clips["clip_id"].tolist(), "note": np.where(spoken, MOSTLY_SPEECH, "")})
 
 
-def _tell(task: tuple[list[_Track], list[str], ResultStore]) -> list[bool]:
+def _tell(task: tuple[list[tuple[Path, list[float]]], list[str], ResultStore]) -> list[bool]:
     tracks, contents, store = task
-    spans = [(start_s, duration_s) for _, start_s, duration_s in tracks]
+    spans = [span for _, span in tracks]
     key = {"what": "mostly speech", "version": [1, PREPARATION_VERSION], "clips": contents, "spans": spans}
-    told = store.compute(key, lambda: {"mostly": [_is_mostly_speech(*track) for track in tracks]})
+    told = store.compute(key, lambda: {"mostly": [_is_mostly_speech(path, *span) for path, span in tracks]})
     return [bool(mostly) for mostly in told["mostly"]]
 
 
@@ -179,10 +177,9 @@ def _is_mostly_speech(path: Path, start_s: float, duration_s: float) -> bool:
 
 def _share(path: Path, start_s: float, length_s: float) -> float:
     """Return the share of a piece that is speech; none of what cannot be decoded, of which features tell."""
+    end_s = start_s + length_s
     try:
-        samples, rate = read_audio(
-            path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=start_s + length_s
-        )
+        samples, rate = read_audio(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
     except AffettoError:
         return 0.0
     stretches = find_speech(samples, rate).stretches

@@ -1,7 +1,9 @@
-"""From the emotion probabilities of a voice to a playlist, and to the reasons of its tracks."""
+"""From the emotion probabilities of a voice over a bridge to a playlist, and to the reasons of its tracks."""
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +12,6 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.io.paths import as_path, as_text
-from affetto.recommendation.bridge import bridge_matrix, choose_bridge, wanted_emotions
 from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import Playlist, Track
@@ -23,12 +24,60 @@ from affetto.recommendation.ranking import (
     theme_weights,
 )
 from affetto.recommendation.voice import (
+    Answer,
     EmotionProbability,
+    VoiceEmotion,
     clock,
     percent,
     round_probability,
     sort_emotions,
 )
+
+
+def bridge_matrix(
+    bridges: Mapping[str, Any], name: str, voice_classes: Sequence[str], music_classes: Sequence[str]
+) -> np.ndarray:
+    """Write a bridge as `P(music emotion wanted | voice emotion)`, float64 [n_voice, n_music].
+
+    Parameters
+    ----------
+    bridges
+        Bridges by name: voice emotion → music emotion → weight (not negative; a row need not sum to 1).
+    name
+        Which of them.
+    voice_classes, music_classes
+        Emotions of the voice, the rows, and of the music, the columns.
+
+    Raises
+    ------
+    AffettoError
+        When no bridge has this name, a voice emotion has no row with a weight above 0, a row names an unknown
+        music emotion, or a weight is negative or not a number.
+    """
+    if name not in bridges:
+        near = difflib.get_close_matches(name, bridges, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(sorted(bridges))}."
+        raise AffettoError(f"There is no bridge {name!r}: {hint}")
+    matrix = np.zeros((len(voice_classes), len(music_classes)))
+    for row, voice in enumerate(voice_classes):
+        for music, weight in (bridges[name].get(voice) or {}).items():
+            if music not in music_classes:
+                raise AffettoError(
+                    f"The bridge {name!r} answers {voice} by {music}, which is no emotion of music: "
+                    f"the known ones are {', '.join(music_classes)}."
+                )
+            if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight >= 0):
+                raise AffettoError(
+                    f"The bridge {name!r} answers {voice} by {music} with the weight {weight!r}: it must be "
+                    "a number that is not negative."
+                )
+            matrix[row, music_classes.index(music)] = weight
+        if not matrix[row].any():
+            raise AffettoError(
+                f"The bridge {name!r} has no weight above 0 for {voice}: say there which music answers it."
+            )
+    normalised: np.ndarray = matrix / matrix.sum(axis=1, keepdims=True)
+    return normalised
 
 
 class Recommender:
@@ -40,14 +89,14 @@ class Recommender:
         Table of `affetto.recommendation.library.build_library`.
     theme_mixtures
         `clip_id, emotion, theme, probability`: P(theme | emotion, track).
-    taxonomy
-        The taxonomy: `emotions.music` and `bridges` are read.
     theme_cards
         A mapping a theme with at least `theme, emotion, name`.
+    taxonomy
+        The taxonomy: `emotions.music` and `bridges` are read.
     voice_classes
         Emotions of the voice model, in the order of its probabilities.
     parameters
-        Parameters of the recommendation.
+        Parameters of the recommendation; their bridges go before those of the taxonomy.
 
     Raises
     ------
@@ -67,97 +116,62 @@ class Recommender:
         self.parameters = parameters
         self.voice_classes = tuple(voice_classes)
         self.music_classes = tuple(taxonomy["emotions"]["music"])
-        own = parameters.bridge in parameters.bridges
-        key = f"{'recommend' if own else 'taxonomy'}.bridges.{parameters.bridge}"
-        bridge = choose_bridge(taxonomy, parameters.bridges, parameters.bridge)
-        self.bridge = bridge_matrix(bridge, self.voice_classes, self.music_classes, key=key)
-        self._library = library.reset_index(drop=True)
+        bridges = {**taxonomy.get("bridges", {}), **parameters.bridges}
+        self.bridge = bridge_matrix(bridges, parameters.bridge, self.voice_classes, self.music_classes)
+        self._library = library.sort_values("clip_id", ignore_index=True)  # the order among equals
         self.index = index_library(self._library, theme_mixtures)
         self._names = names_of_themes(theme_cards)
         preferred = find_themes(self.index, self._names, parameters.preferred_themes)
-        self._weights = theme_weights(
-            self.index,
-            weighting=parameters.theme_weighting,
-            preferred=preferred,
-            preference=parameters.preference,
-        )
+        self.weights = theme_weights(self.index, preferred)
 
-    def recommend(self, name: str, recording: str, voice_probabilities: np.ndarray) -> Playlist:
-        """Answer one voice.
-
-        Parameters
-        ----------
-        name, recording
-            Name of the playlist, and path of the recording.
-        voice_probabilities
-            float [n_voice_classes], summing to 1.
+    def recommend(self, voice: VoiceEmotion) -> Playlist:
+        """Answer a voice whose emotions are known.
 
         Raises
         ------
         AffettoError
             When the library knows none of the wanted emotions.
         """
-        wanted = wanted_emotions(voice_probabilities, self.bridge)
-        in_library = self._in_library(wanted)
-        ranking = rank_tracks(self.index, in_library, self.parameters, self._weights)
-        told = sort_emotions(self.voice_classes, voice_probabilities)
-        return Playlist(
-            name=name,
-            recording=recording,
-            status="ok",
-            emotion=told[0].emotion,
-            voice_emotions=told,
-            unsure=told[0].probability < self.parameters.unsure_below,
-            bridge=self.parameters.bridge,
-            music_emotions=sort_emotions(self.music_classes, wanted),
-            tracks=tuple(
-                self._track(place, ranking, in_library, told[0]) for place in range(len(ranking.tracks))
-            ),
-        )
-
-    def _in_library(self, wanted: np.ndarray) -> np.ndarray:
-        """Return the wanted probabilities in the library's order, float64 [n_library_emotions]."""
+        probability = {entry.emotion: entry.probability for entry in voice.emotions}
+        wanted = np.array([probability[emotion] for emotion in self.voice_classes]) @ self.bridge
         of = dict(zip(self.music_classes, wanted, strict=True))
-        known = np.array([of.get(emotion, 0.0) for emotion in self.index.emotions])
-        if known.sum() <= 0:
+        in_library = np.array([of.get(emotion, 0.0) for emotion in self.index.emotions])
+        if in_library.sum() <= 0:
             emotion = self.music_classes[int(np.argmax(wanted))]
             raise AffettoError(
                 f"The bridge {self.parameters.bridge!r} wants {emotion} music, but the library only knows "
                 f"{', '.join(self.index.emotions)}: choose another bridge or a larger music corpus."
             )
-        return known
+        ranking = rank_tracks(self.index, in_library, self.parameters, self.weights)
+        told = {name: getattr(voice, name) for name in Answer.model_fields}
+        places = range(len(ranking.tracks))
+        return Playlist(
+            **told,
+            status="ok",
+            voice_emotions=voice.emotions,
+            bridge=self.parameters.bridge,
+            music_emotions=sort_emotions(self.music_classes, wanted),
+            tracks=tuple(self._track(place, ranking, in_library, voice.emotions[0]) for place in places),
+        )
 
     def _track(self, place: int, ranking: Ranking, wanted: np.ndarray, told: EmotionProbability) -> Track:
+        """Describe the track at a place of the ranking."""
         row = int(ranking.tracks[place])
-        track = self._library.iloc[row]
-        own = self.index.probabilities[row]
-        terms = wanted * own
-        answers = int(np.argmax(terms))
+        track, own = self._library.iloc[row], self.index.probabilities[row]
+        answers = int(np.argmax(wanted * own))
         emotion = self.index.emotions[answers]
         theme, probability, share = self._theme(row, answers)
         name = None if theme is None else self._names.get((emotion, theme), f"theme {theme}")
-        start_s, end_s = float(track["highlight_start_s"]), float(track["highlight_end_s"])
         better_than = float(np.mean(self.index.probabilities[:, answers] < own[answers]))
         reasons = [
-            f"The voice sounds most like {told.emotion} ({percent(told.probability)}), "
-            f"and the bridge {self.parameters.bridge!r} wants {emotion} music "
-            f"with {percent(float(wanted[answers]))}.",
-            f"This track is {emotion} with a probability of {percent(float(own[answers]))}, "
-            f"more than {percent(better_than)} of the library.",
+            f"The voice sounds most like {told.emotion} ({percent(told.probability)}), and the bridge "
+            f"{self.parameters.bridge!r} wants {emotion} music with {percent(wanted[answers])}.",
+            f"This track is {emotion} with a probability of {percent(own[answers])}, more than "
+            f"{percent(better_than)} of the library.",
         ]
         if theme is not None:
-            reasons.append(
-                f"Its theme is {name!r} ({percent(probability)}), which makes up "
-                f"{percent(share)} of the {emotion} music."
-            )
-        if pd.notna(track["highlight_attention"]):
-            reasons.append(
-                f"It starts at its highlight, {clock(start_s)} to {clock(end_s)}, where "
-                f"{percent(float(track['highlight_attention']))} of the emotion model's attention lies."
-            )
-        by_score = int(ranking.places[place])
-        if by_score > place + 1:
-            reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
+            part = f"which makes up {percent(share)} of the {emotion} music"
+            reasons.append(f"Its theme is {name!r} ({percent(probability)}), {part}.")
         return Track(
             rank=place + 1,
             clip_id=str(track["clip_id"]),
@@ -167,32 +181,41 @@ class Recommender:
             title=str(track["title"]),
             duration_s=float(track["duration_s"]),
             score=float(ranking.scores[place]),
-            match=round_probability(terms.sum()),
+            match=round_probability((wanted * own).sum()),
             emotion=str(track["emotion"]),
             emotions=sort_emotions(self.index.emotions, own),
             answers=emotion,
             theme=theme,
             theme_name=name,
-            theme_probability=probability,
-            highlight_start_s=start_s,
-            highlight_end_s=end_s,
-            reasons=tuple(reasons),
+            theme_probability=None if theme is None else probability,
+            highlight_start_s=float(track["highlight_start_s"]),
+            highlight_end_s=float(track["highlight_end_s"]),
+            reasons=(*reasons, *_reasons_of_place(track, place, int(ranking.places[place]))),
         )
 
-    def _theme(self, row: int, emotion: int) -> tuple[str | None, float | None, float | None]:
+    def _theme(self, row: int, emotion: int) -> tuple[str | None, float, float]:
         """Return the likeliest theme of a track inside an emotion, its probability and its share.
 
-        None where there is none: no themes, or all alike, as where nothing is known of the track.
+        There is none without themes, or when all are alike, as where nothing is known of the track.
         """
         columns = np.flatnonzero(self.index.emotion_of_pair == emotion)
         mixture = self.index.mixtures[row, columns]
         best = int(np.argmax(mixture))
-        theme = self.index.pairs[columns[best]][1]
+        _, theme = self.index.pairs[columns[best]]
         if theme == NO_THEME or (len(columns) > 1 and np.ptp(mixture) == 0):
-            return None, None, None
+            return None, 0.0, 0.0
         probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
-        return (
-            theme,
-            round_probability(probability),
-            round_probability(self.index.library_shares[columns[best]]),
-        )
+        share = self.index.library_shares[columns[best]]
+        return theme, round_probability(probability), round_probability(share)
+
+
+def _reasons_of_place(track: pd.Series, place: int, by_score: int) -> list[str]:
+    """Say where the track starts and, where it is not the score, why it is at its place."""
+    reasons = []
+    if pd.notna(track["highlight_attention"]):
+        start, end = clock(track["highlight_start_s"]), clock(track["highlight_end_s"])
+        part = f"{percent(track['highlight_attention'])} of the emotion model's attention"
+        reasons.append(f"It starts at its highlight, {start} to {end}, where {part} lies.")
+    if by_score > place + 1:
+        reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
+    return reasons

@@ -25,16 +25,13 @@ def plan_tags(tracks: pd.DataFrame) -> pd.DataFrame:
     Parts of files are left out, as tags are of whole files.
     """
     whole = tracks[tracks["start_s"].isna()]
-    highlight = [
-        f"{start:.1f}-{end:.1f}"
-        for start, end in zip(whole["highlight_start_s"], whole["highlight_end_s"], strict=True)
-    ]
+    start_s, end_s = (whole[f"highlight_{end}_s"].map("{:.1f}".format) for end in ("start", "end"))
     plan = whole.assign(
         mood=whole["emotion"],
         theme=whole["theme"].fillna(""),
         theme_name=whole["theme_name"].fillna(""),
-        highlight=highlight,
-        confidence=[f"{value:.2f}" for value in whole["confidence"].fillna(whole["emotion_probability"])],
+        highlight=start_s + "-" + end_s,
+        confidence=whole["confidence"].fillna(whole["emotion_probability"]).map("{:.2f}".format),
     )
     return plan[list(TAG_COLUMNS)].astype(str).reset_index(drop=True)
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _DIGITS = 6
 _SMALLEST = 1e-6
-_WIDTH_IN, _HEIGHT_IN = 10.0, 3.2
-_MINUTE_S = 60.0
 _HATCHES = ("", "//", "..")
 
 
@@ -70,10 +68,10 @@ def timeline_table(
     spoken = np.array([window.speech_s for window in windows])
     distance = parameters.timeline.smoothing_s / parameters.timeline.hop_s
     smoothed = smooth_posteriors(posteriors, spoken, steps=distance)
-    spoke = ~np.isnan(smoothed).any(axis=1)
-    best = np.where(spoke, np.argmax(np.nan_to_num(smoothed), axis=1), 0)
-    emotions = [classes[i] if known else None for i, known in zip(best, spoke, strict=True)]
-    unsure = smoothed.max(axis=1) < parameters.unsure_below
+    known = ~np.isnan(smoothed).any(axis=1)
+    emotions = np.full(len(windows), None, dtype=object)
+    emotions[known] = np.array(classes, dtype=object)[smoothed[known].argmax(axis=1)]
+    unsure = pd.Series(smoothed.max(axis=1) < parameters.unsure_below, dtype="boolean")
     return pd.DataFrame(
         {
             "name": name,
@@ -81,7 +79,7 @@ def timeline_table(
             "end_s": [round(window.end_s, 3) for window in windows],
             "speech_s": spoken.round(3),
             "emotion": pd.Series(emotions, dtype="str"),
-            "unsure": pd.Series(unsure, dtype="boolean").where(spoke),
+            "unsure": unsure.where(known),
             "novelty": np.asarray(novelty, dtype=np.float64).round(_DIGITS),
             **{f"{PROBABILITY}{label}": smoothed[:, i].round(_DIGITS) for i, label in enumerate(classes)},
         }
@@ -116,12 +114,10 @@ def summarise_timeline(
     VoiceEmotion
         Status `ok`; its emotions are the mean of the rows, each weighted by its speech.
     """
-    pooled = _pool(table)
-    emotions = sort_emotions(emotions_of(table), pooled)
-    novelty, told = None, table[table["novelty"].notna()]
+    emotions = sort_emotions(emotions_of(table), _pool(table))
+    told, novelty = table[table["novelty"].notna()], None
     if len(told):
-        weights = told["speech_s"].to_numpy() + np.finfo(np.float64).tiny
-        novelty = round(float(np.average(told["novelty"].to_numpy(), weights=weights)), _DIGITS)
+        novelty = round(float(np.average(told["novelty"], weights=told["speech_s"])), _DIGITS)
     return VoiceEmotion(
         name=str(table["name"].iloc[0]),
         recording=recording,
@@ -162,8 +158,12 @@ def _stretches(table: pd.DataFrame, parameters: RecommendParameters) -> Timeline
 
 
 def _pool(table: pd.DataFrame) -> np.ndarray:
+    return pool_posteriors(_posteriors(table), table["speech_s"].to_numpy())
+
+
+def _posteriors(table: pd.DataFrame) -> np.ndarray:
     columns = [f"{PROBABILITY}{emotion}" for emotion in emotions_of(table)]
-    return pool_posteriors(table[columns].to_numpy(dtype=np.float64), table["speech_s"].to_numpy())
+    return table[columns].to_numpy(dtype=np.float64)
 
 
 def smooth_posteriors(posteriors: np.ndarray, speech_s: np.ndarray, *, steps: float) -> np.ndarray:
@@ -187,9 +187,19 @@ def smooth_posteriors(posteriors: np.ndarray, speech_s: np.ndarray, *, steps: fl
     known = ~np.isnan(posteriors).any(axis=1)
     if steps <= 0 or known.sum() <= 1:
         return np.array(posteriors, dtype=np.float64)
+    from scipy.signal import lfilter
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        """Sum over all steps with weights exp(-distance / steps), [n_steps, n]."""
+        feedback = [1.0, -np.exp(-1.0 / steps)]
+        forward = lfilter([1.0], feedback, values, axis=0)
+        backward = lfilter([1.0], feedback, values[::-1], axis=0)[::-1]
+        total: np.ndarray = forward + backward - values
+        return total
+
     weight = np.where(known, speech_s, 0.0)[:, None]
     logarithm = np.log(np.maximum(np.where(known[:, None], posteriors, 1.0), _SMALLEST))
-    pooled = _spread(weight * logarithm, steps)[known] / _spread(weight, steps)[known]
+    pooled = spread(weight * logarithm)[known] / spread(weight)[known]
     likelihood = np.exp(pooled - pooled.max(axis=1, keepdims=True))
     smoothed = np.full(np.shape(posteriors), np.nan)
     smoothed[known] = likelihood / likelihood.sum(axis=1, keepdims=True)
@@ -205,30 +215,15 @@ def pool_posteriors(posteriors: np.ndarray, speech_s: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     posteriors
-        float [n_steps, n_classes]; NaN in steps without speech, which weigh nothing. All such give NaN.
+        float [n_steps, n_classes]; NaN in steps without speech, which weigh nothing.
     speech_s
         float [n_steps], speech of each step, s; above 0 where there are posteriors.
     """
     known = ~np.isnan(posteriors).any(axis=1)
-    if not known.any():
-        return np.full(np.shape(posteriors)[1], np.nan)
     weights = np.asarray(speech_s, dtype=np.float64)[known]
-    if not weights.sum() > 0:
-        weights = np.ones(int(known.sum()))
     pooled = weights @ np.asarray(posteriors, dtype=np.float64)[known] / weights.sum()
     normalised: np.ndarray = pooled / pooled.sum()
     return normalised
-
-
-def _spread(values: np.ndarray, steps: float) -> np.ndarray:
-    """Sum over all steps with weights exp(-distance / steps), [n_steps, n]."""
-    from scipy.signal import lfilter
-
-    decay = np.exp(-1.0 / steps)
-    forward = lfilter([1.0], [1.0, -decay], values, axis=0)
-    backward = lfilter([1.0], [1.0, -decay], values[::-1], axis=0)[::-1]
-    total: np.ndarray = forward + backward - values
-    return total
 
 
 def draw_timeline(table: pd.DataFrame, voice: VoiceEmotion, *, unsure_below: float) -> bytes:
@@ -246,11 +241,19 @@ def draw_timeline(table: pd.DataFrame, voice: VoiceEmotion, *, unsure_below: flo
     bytes
         A PNG file; the same for the same values.
     """
-    figure = canvas(_WIDTH_IN, _HEIGHT_IN)
+    figure = canvas(10.0, 3.2)
     over_time, summary = figure.subplots(1, 2, width_ratios=(4, 1))
     emotions = emotions_of(table)
-    _draw_steps(over_time, table, emotions)
-    _draw_summary(summary, voice, emotions, unsure_below)
+    _draw_steps(over_time, table)
+    probability = {entry.emotion: entry.probability for entry in voice.emotions}
+    for number, emotion in enumerate(emotions):
+        summary.barh(number, probability[emotion], **_look(number))
+    summary.axvline(unsure_below, color=INK, linewidth=0.8, linestyle=":")
+    summary.set_yticks(range(len(emotions)), labels=list(emotions))
+    summary.set(xlim=(0.0, 1.0))
+    summary.set_xlabel("of all speech", fontsize=8)
+    summary.invert_yaxis()
+    tidy(summary)
     unsure = ", unsure" if voice.unsure else ""
     figure.suptitle(
         f"{voice.name}: {voice.emotion} {percent(voice.emotions[0].probability)}{unsure} "
@@ -267,41 +270,27 @@ def draw_timeline(table: pd.DataFrame, voice: VoiceEmotion, *, unsure_below: flo
     return target.getvalue()
 
 
-def _draw_steps(axes: Axes, table: pd.DataFrame, emotions: Sequence[str]) -> None:
-    left, right = table["start_s"].to_numpy(), table["end_s"].to_numpy()
-    height = table[[f"{PROBABILITY}{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
-    edges, bottom = np.append(left, right[-1]), np.zeros(len(table))
-    for number in range(len(emotions)):
-        top = bottom + height[:, number]
-        # Stairs leave out steps that are not a number: a gap where nobody speaks.
+def _draw_steps(axes: Axes, table: pd.DataFrame) -> None:
+    """Stack the posteriors of each step; there is a gap where nobody speaks."""
+    end_s = float(table["end_s"].iloc[-1])
+    edges, bottom = np.append(table["start_s"].to_numpy(), end_s), np.zeros(len(table))
+    for number, height in enumerate(_posteriors(table).T):
+        # Stairs leave out steps that are not a number.
+        top = bottom + height
         axes.stairs(top, edges, baseline=np.nan_to_num(bottom), fill=True, **_look(number))
         bottom = top
-    axes.set(xlim=(0.0, max(float(right[-1]), 1e-3)), ylim=(0.0, 1.0))
+    axes.set(xlim=(0.0, max(end_s, 1e-3)), ylim=(0.0, 1.0))
     axes.set_facecolor("#F4F4F4")
-    if right[-1] > _MINUTE_S:
+    minutes = end_s > 60  # noqa: PLR2004
+    if minutes:
         axes.xaxis.set_major_formatter(lambda value, _: clock(value))
-    axes.set_xlabel("time (m:ss)" if right[-1] > _MINUTE_S else "time (s)", fontsize=8)
+    axes.set_xlabel("time (m:ss)" if minutes else "time (s)", fontsize=8)
     axes.set_ylabel("probability", fontsize=8)
-    tidy(axes)
-
-
-def _draw_summary(axes: Axes, voice: VoiceEmotion, emotions: Sequence[str], unsure_below: float) -> None:
-    of = {entry.emotion: entry.probability for entry in voice.emotions}
-    for number, emotion in enumerate(emotions):
-        axes.barh(number, of[emotion], **_look(number))
-    axes.axvline(unsure_below, color=INK, linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(emotions)), labels=list(emotions))
-    axes.set(xlim=(0.0, 1.0))
-    axes.set_xlabel("of all speech", fontsize=8)
-    axes.invert_yaxis()
     tidy(axes)
 
 
 def _look(number: int) -> dict[str, Any]:
     """Return colour and hatch of an emotion: there are more emotions than colours that can be told apart."""
     hatch = _HATCHES[number // len(PALETTE) % len(_HATCHES)]
-    return {
-        "facecolor": PALETTE[number % len(PALETTE)],
-        "hatch": hatch,
-        "edgecolor": FAINT if hatch else "none",
-    }
+    colour = PALETTE[number % len(PALETTE)]
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": FAINT if hatch else "none"}

@@ -13,7 +13,6 @@ from affetto.audio.decode import once_a_folder
 from affetto.errors import one_line
 
 PROBABILITY = "p_"
-_ALL = 100
 _SHOWN_SPANS = 8
 _HEADER = ("recording", "emotion", "probability", "note", "speech")
 _CAUTION = "In speech of another language or kind, expect more errors than these probabilities say."
@@ -63,22 +62,18 @@ class Timeline(Data):
     spans: tuple[Span, ...]
 
 
-class VoiceEmotion(Data):
-    """The emotion of the voice in one recording: how likely, how sure, and how it changes."""
+class Answer(Data):
+    """What is told of the voice in a recording, with or without music."""
 
     format: Literal[2] = 2
     name: str = Field(description="Name of the recording, unique in its run: its stem.")
     recording: str = Field(description="The file.")
-    status: Literal["ok", "no_speech", "unreadable"]
     message: str = Field(
-        default="",
-        description="Why there is no emotion, or what is wrong with the file that has one.",
+        default="", description="Why there is no answer, or what is wrong with a file that has one."
     )
-    duration_s: float | None = Field(default=None, ge=0, description="Length, s; null when unreadable.")
-    speech_s: float | None = Field(default=None, ge=0, description="Speech in it, s.")
     emotion: str | None = Field(default=None, description="The likeliest emotion of the voice.")
-    emotions: tuple[EmotionProbability, ...] = Field(default=(), description="All of them, likeliest first.")
     unsure: bool = Field(default=False, description="No emotion reached `recommend.unsure_below`.")
+    speech_s: float | None = Field(default=None, ge=0, description="Speech in the recording, s.")
     novelty: float | None = Field(
         default=None,
         ge=0,
@@ -90,6 +85,14 @@ class VoiceEmotion(Data):
     heard_by: LearntFrom | None = Field(default=None, description="The model; null where nothing was heard.")
     enrolled: int = Field(default=0, ge=0, description="Recordings of the same person that were given.")
     timeline: Timeline | None = Field(default=None, description="Null when the recording was heard as one.")
+
+
+class VoiceEmotion(Answer):
+    """The emotion of the voice in one recording: how likely, how sure, and how it changes."""
+
+    status: Literal["ok", "no_speech", "unreadable"]
+    duration_s: float | None = Field(default=None, ge=0, description="Length, s; null when unreadable.")
+    emotions: tuple[EmotionProbability, ...] = Field(default=(), description="All of them, likeliest first.")
 
 
 class VoiceResult(NamedTuple):
@@ -125,12 +128,10 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def percent(share: float | None) -> str:
-    """Write a share as a whole percentage that never claims all or nothing by rounding; None as "?"."""
-    if share is None:
-        return "?"
-    if share < 1 and round(100 * share) == _ALL:
-        return f"over {_ALL - 1}%"
+def percent(share: float) -> str:
+    """Write a share as a whole percentage that never claims all or nothing by rounding."""
+    if share < 1 and round(100 * share) == 100:  # noqa: PLR2004
+        return "over 99%"
     if share > 0 and round(100 * share) == 0:
         return "under 1%"
     return f"{share:.0%}"
@@ -145,20 +146,16 @@ def summarise_voices(voices: Iterable[VoiceEmotion]) -> str:
     voices = list(voices)
     known = [voice for voice in voices if voice.status == "ok"]
     rows = [_HEADER, *(_row(voice) for voice in voices)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    table = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = []
+    for row in rows if known else ():
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        table.append("  ".join(cells).rstrip())
     changing = [f"{one_line(v.name)}: {describe_spans(v.timeline)}" for v in known if v.timeline]
     novel = ["Novel: unlike what the model was trained on, so that its answer may mean little."]
-    models = list(dict.fromkeys(describe_model(voice.heard_by) for voice in known if voice.heard_by))
-    parts = [
-        table if known else [],
-        changing,
-        remarks(voices),
-        novel if any(voice.novel for voice in known) else [],
-        models,
-    ]
+    if not any(voice.novel for voice in known):
+        novel = []
+    parts = [table, changing, remarks(voices), novel, describe_models(known)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -166,16 +163,23 @@ def _row(voice: VoiceEmotion) -> tuple[str, ...]:
     if voice.status != "ok":
         return one_line(voice.name), voice.status.replace("_", " "), "", "", ""
     probability = percent(voice.emotions[0].probability)
-    note = ", ".join(name for name in ("unsure", "novel") if getattr(voice, name))
-    return one_line(voice.name), str(voice.emotion), probability, note, f"{voice.speech_s:.1f} s"
+    return one_line(voice.name), str(voice.emotion), probability, notes(voice), f"{voice.speech_s:.1f} s"
 
 
-def describe_model(model: LearntFrom) -> str:
-    """Say which model was used, what it has learnt from, and when it is less sure than it says."""
-    speech = f": {model.speech}" if model.speech else ""
-    speakers = f" of {model.groups} speakers" if model.groups < model.clips else ""
-    learnt = f"{model.clips} clips{speakers} of {model.corpus}{speech}"
-    return f"Heard by the model {model.name}, which has learnt from {learnt}. {_CAUTION}"
+def notes(answer: Answer) -> str:
+    """Say whether an answer is unsure, novel, or both."""
+    return ", ".join(name for name in ("unsure", "novel") if getattr(answer, name))
+
+
+def describe_models(answers: Iterable[Answer]) -> list[str]:
+    """Say which models were used, what they have learnt from, and when they are less sure than they say."""
+    sentences = []
+    for model in dict.fromkeys(answer.heard_by for answer in answers if answer.heard_by):
+        speech = f": {model.speech}" if model.speech else ""
+        speakers = f" of {model.groups} speakers" if model.groups < model.clips else ""
+        learnt = f"{model.clips} clips{speakers} of {model.corpus}{speech}"
+        sentences.append(f"Heard by the model {model.name}, which has learnt from {learnt}. {_CAUTION}")
+    return sentences
 
 
 def remarks(voices: Iterable[VoiceEmotion]) -> list[str]:
@@ -186,10 +190,10 @@ def remarks(voices: Iterable[VoiceEmotion]) -> list[str]:
 
 def describe_spans(timeline: Timeline) -> str:
     """Say in one line how the emotion changes."""
-    spans = [
-        f"{clock(span.start_s)}-{clock(span.end_s)} {span.emotion or 'no speech'}"
-        f"{' (unsure)' if span.unsure else ''}"
-        for span in timeline.spans
-    ]
-    more = f", … {len(spans) - _SHOWN_SPANS} more" if len(spans) > _SHOWN_SPANS else ""
-    return f"{', '.join(spans[:_SHOWN_SPANS])}{more}"
+    spans = []
+    for span in timeline.spans[:_SHOWN_SPANS]:
+        unsure = " (unsure)" if span.unsure else ""
+        times = f"{clock(span.start_s)}-{clock(span.end_s)}"
+        spans.append(f"{times} {span.emotion or 'no speech'}{unsure}")
+    more = len(timeline.spans) - _SHOWN_SPANS
+    return ", ".join([*spans, *([f"… {more} more"] if more > 0 else [])])

@@ -19,9 +19,7 @@ from affetto.recommendation.parameters import TimelineParameters
 _LEAST_SHARE = 0.2
 _MOST_SPREAD = 2.0
 _DIGITS = 6
-
-Samples = Mapping[int, np.ndarray]
-"""Sample rate in Hz → mono samples, float32 [n]."""
+Samples = Mapping[int, np.ndarray]  # sample rate in Hz → mono samples, float32 [n]
 
 
 class Window(NamedTuple):
@@ -111,19 +109,16 @@ def read_chunks(path: Path, rates: Collection[int], notes: list[str] | None = No
     with open_recording(path) as recording:
         own = recording.header.sample_rate_hz
         streams = {rate: soxr.ResampleStream(own, rate, 1, quality="HQ") for rate in rates if rate != own}
+
+        def resample(mono: np.ndarray, *, last: bool = False) -> Samples:
+            converted = {rate: stream.resample_chunk(mono, last=last) for rate, stream in streams.items()}
+            return {rate: converted.get(rate, mono) for rate in rates}
+
         for samples in recording.blocks(0.0, float("inf")):
-            mono = mix(samples, recording.header.channel)
-            yield {
-                rate: streams[rate].resample_chunk(np.ascontiguousarray(mono)) if rate in streams else mono
-                for rate in rates
-            }
-        nothing = np.zeros(0, dtype=np.float32)
+            yield resample(np.ascontiguousarray(mix(samples, recording.header.channel)))
         if notes is not None:
             notes += recording.notes
-        yield {
-            rate: streams[rate].resample_chunk(nothing, last=True) if rate in streams else nothing
-            for rate in rates
-        }
+        yield resample(np.zeros(0, dtype=np.float32), last=True)
 
 
 def cut_windows(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from affetto.themes.codebook import resolve_descriptors
-from affetto.themes.parameters import CodebookParameters, ThemeEvaluationParameters, TopicParameters
+from affetto.themes.parameters import CodebookParameters, ThemeParameters
 from affetto.themes.topics import fit_topics
 
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 RESTARTS = 3
 INNER_FOLDS = 3
+COSTS = (0.3, 1.0, 3.0, 10.0)
+NEIGHBOURS = (3, 7, 15)
+"""Candidates of the SVMs' C and of k-NN's k, chosen by groups inside the training clips."""
+TOPIC_WEIGHT = 0.5  # of the topic mixture beside the bag of each descriptor
 TOPICS = "bags and topics"
 
 DISCOVERY_ROLES: dict[str, str] = {
@@ -40,11 +44,9 @@ CLASSIFIERS: dict[str, tuple[str, str]] = {
 """Models that tell labelled themes: what they see, and the classifier."""
 
 DISCRIMINATION_ROLES: dict[str, str] = {
+    **dict.fromkeys(CLASSIFIERS, "baseline"),
     "lda_audio_words": "proposed",
     "svm_audio_words": "ablation",
-    "svm_all_statistics": "baseline",
-    "svm_statistics": "baseline",
-    "knn_statistics": "baseline",
 }
 """What each of them stands for in a comparison."""
 
@@ -78,9 +80,7 @@ class Clusters(NamedTuple):
         return cls(known.argmax(axis=1), found.argmax(axis=1), np.sqrt(known), np.sqrt(found))
 
 
-def cluster(
-    model: str, train: Views, test: Views, number: int, seed: int, topics: TopicParameters
-) -> Clusters:
+def cluster(model: str, train: Views, test: Views, number: int, seed: int, passes: int) -> Clusters:
     """Cluster training clips without labels, and assign test clips.
 
     Parameters
@@ -93,24 +93,26 @@ def cluster(
         Views of the clips; statistics are standardised by the training clips.
     number
         Clusters wanted.
-    seed, topics
-        Seed of the model, and parameters of the LDA.
+    seed, passes
+        Seed of the model, and passes of the LDA.
     """
     from sklearn.cluster import KMeans
     from sklearn.mixture import GaussianMixture
 
     if model == "lda_audio_words":
         documents = train["documents"]
-        starts = [fit_topics(documents, number, topics, seed=RESTARTS * seed + n) for n in range(RESTARTS)]
+        starts = [fit_topics(documents, number, passes, seed=RESTARTS * seed + n) for n in range(RESTARTS)]
         lda = max(starts, key=lambda start: start.bound_per_word(documents))
         return Clusters.of_shares(lda.mixtures(documents), lda.mixtures(test["documents"]))
     if model == "nmf_audio_words":
-        return _nmf(train["documents"], test["documents"], number, seed)
+        return Clusters.of_shares(*_nmf(train["documents"], test["documents"], number, seed))
     if model == "kmeans_audio_words":
         known, unseen = train["bags"], test["bags"]
     else:
         view = model.split("_", 1)[1]
-        known, unseen = standardise(train[view], test[view])
+        mean, scale = train[view].mean(axis=0), train[view].std(axis=0)
+        scale = np.where(scale > 0, scale, 1.0)
+        known, unseen = ((clips[view] - mean) / scale for clips in (train, test))
     if model == "gmm_statistics":
         mixture = GaussianMixture(
             number, covariance_type="diag", n_init=RESTARTS, reg_covar=1e-3, random_state=seed
@@ -121,7 +123,8 @@ def cluster(
     return Clusters(kmeans.labels_, kmeans.predict(unseen), kmeans.transform(known), kmeans.transform(unseen))
 
 
-def _nmf(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> Clusters:
+def _nmf(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> list[np.ndarray]:
+    """Return the shares of each component in training and in test clips, equal ones without any."""
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
@@ -131,12 +134,11 @@ def _nmf(train: np.ndarray, test: np.ndarray, number: int, seed: int) -> Cluster
         warnings.simplefilter("ignore", ConvergenceWarning)
         known = model.fit_transform(train.astype(np.float64))
         found = model.transform(test.astype(np.float64))
-    weights = (rows * model.components_.sum(axis=1) for rows in (known, found))
-    return Clusters.of_shares(*(_shares(rows, rows.sum(axis=1, keepdims=True)) for rows in weights))
-
-
-def _shares(weights: np.ndarray, total: np.ndarray) -> np.ndarray:
-    shares: np.ndarray = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / weights.shape[1])
+    shares = []
+    for rows in (known, found):
+        weights = rows * model.components_.sum(axis=1)
+        total = weights.sum(axis=1, keepdims=True)
+        shares.append(np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / weights.shape[1]))
     return shares
 
 
@@ -147,8 +149,8 @@ def classify(
     test: np.ndarray,
     *,
     kind: str,
-    evaluation: ThemeEvaluationParameters,
-) -> tuple[list[str], np.ndarray, dict[str, float]]:
+    gammas: Sequence[float],
+) -> tuple[list[str], np.ndarray]:
     """Fit a classifier on training clips, its parameters chosen by groups inside them, and apply it.
 
     Parameters
@@ -161,74 +163,51 @@ def classify(
         `svm` (RBF kernel; class scores are the softmax of its one-against-rest decision values, an order and
         not calibrated probabilities) or `knn` (shares of neighbours, weighted by distance); `scaled` before
         it: numbers are standardised by the clips that the classifier is fitted on, in the search too.
-    evaluation
-        Candidates of C, gamma and k.
+    gammas
+        Candidates of the SVM's gamma, as multiples of scikit-learn's `scale`.
 
     Returns
     -------
     tuple
-        Sorted classes of `labels`; scores [n_test, n_classes] whose rows sum to 1; what was chosen: `C` and
-        `gamma` (a multiple, as in `evaluation.gammas`), or `n_neighbors`.
+        Sorted classes of `labels`, and scores [n_test, n_classes] whose rows sum to 1.
     """
-    classes = sorted(set(labels))
-    if len(classes) == 1 or len(test) == 0:
-        return classes, np.full((len(test), len(classes)), 1 / len(classes)), {}
-    model, chosen = _tuned(kind, train, labels, groups, evaluation)
-    if kind.endswith("knn"):
-        return classes, model.predict_proba(test), chosen
-    decision = model.decision_function(test)
-    both = np.column_stack([-decision, decision]) if decision.ndim == 1 else decision
-    return classes, softmax(both, axis=1), chosen
-
-
-def _tuned(
-    kind: str,
-    train: np.ndarray,
-    labels: Sequence[str],
-    groups: Sequence[str],
-    evaluation: ThemeEvaluationParameters,
-) -> tuple[Any, dict[str, float]]:
-    """Return the fitted classifier, and the values that were chosen for it."""
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
+    classes = sorted(set(labels))
+    if len(classes) == 1 or len(test) == 0:
+        return classes, np.full((len(test), len(classes)), 1 / len(classes))
     scaled = kind.startswith("scaled")
-    variance = 1.0 if scaled else float(train.var()) or 1.0
-    scale = 1 / (train.shape[1] * variance)  # SVC's own, but of all clips
+    values: dict[str, list[Any]]
     if kind.endswith("svm"):
         classifier: Any = SVC()
-        grid = {"C": list(evaluation.costs), "gamma": [factor * scale for factor in evaluation.gammas]}
+        variance = 1.0 if scaled else float(train.var()) or 1.0
+        scale = 1 / (train.shape[1] * variance)  # SVC's own, but of all clips
+        values = {"svc__C": list(COSTS), "svc__gamma": [factor * scale for factor in gammas]}
     else:
         classifier = KNeighborsClassifier(weights="distance")
         most = len(labels) * (INNER_FOLDS - 1) // INNER_FOLDS // 2
-        grid = {"n_neighbors": [k for k in evaluation.neighbours if k <= most] or [1]}
-    step = type(classifier).__name__.lower()
+        values = {"kneighborsclassifier__n_neighbors": [k for k in NEIGHBOURS if k <= most] or [1]}
     model = make_pipeline(StandardScaler() if scaled else "passthrough", classifier)
-    values = {f"{step}__{name}": candidates for name, candidates in grid.items()}
-    chosen = {name: candidates[len(candidates) // 2] for name, candidates in values.items()}
     pairs = set(zip(labels, groups, strict=True))
-    fewest = min(sum(label == other for other, _ in pairs) for label in set(labels))
-    if fewest >= INNER_FOLDS:
+    if min(sum(label == other for other, _ in pairs) for label in classes) >= INNER_FOLDS:
         search = GridSearchCV(model, values, cv=StratifiedGroupKFold(INNER_FOLDS), scoring="accuracy")
-        search.fit(train, list(labels), groups=list(groups))
-        model, chosen = search.best_estimator_, search.best_params_
-    else:
-        model.set_params(**chosen).fit(train, list(labels))
-    told = {name.partition("__")[2]: float(value) for name, value in chosen.items()}
-    if "gamma" in told:
-        told["gamma"] = round(told["gamma"] / scale, 6)
-    return model, told
+        model = search.fit(train, list(labels), groups=list(groups)).best_estimator_
+    else:  # too few groups to choose by
+        middle = {name: candidates[len(candidates) // 2] for name, candidates in values.items()}
+        model.set_params(**middle).fit(train, list(labels))
+    if kind.endswith("knn"):
+        return classes, model.predict_proba(test)
+    decision = model.decision_function(test)
+    both = np.column_stack([-decision, decision]) if decision.ndim == 1 else decision
+    return classes, softmax(both, axis=1)
 
 
 def classifier_views(
-    view: str,
-    train: Views,
-    test: Views,
-    evaluation: ThemeEvaluationParameters,
-    topics: TopicParameters,
+    view: str, train: Views, test: Views, parameters: ThemeParameters
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what a classifier sees of training and test clips, a row a clip.
 
@@ -237,10 +216,10 @@ def classifier_views(
     """
     if view != TOPICS:
         return train[view], test[view]
-    number = max(1, min(evaluation.n_topics, len(train["documents"]) // 2))
-    model = fit_topics(train["documents"], number, topics, seed=0)
+    number = max(1, min(parameters.evaluation.n_topics, len(train["documents"]) // 2))
+    model = fit_topics(train["documents"], number, parameters.topics.passes, seed=0)
     known, unseen = (
-        np.hstack([clips["bags"], evaluation.topic_weight * np.sqrt(model.mixtures(clips["documents"]))])
+        np.hstack([clips["bags"], TOPIC_WEIGHT * np.sqrt(model.mixtures(clips["documents"]))])
         for clips in (train, test)
     )
     return known, unseen
@@ -264,10 +243,3 @@ def codebook_statistics(features: FeatureSet, parameters: CodebookParameters) ->
     for name, indices in resolve_descriptors(dimensions, parameters.descriptors).items():
         read.setdefault(parameters.descriptors[name].feature, set()).update(indices)
     return np.hstack([clip_statistics(features[name], sorted(columns)) for name, columns in read.items()])
-
-
-def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale both by the mean and deviation of `train`."""
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    return (train - mean) / scale, (test - mean) / scale

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from affetto.features.highlight import cut_highlights
+from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.model import ThemeModel
-from affetto.themes.musical import TERMS
-from affetto.themes.parameters import CardParameters
+from affetto.themes.words import shards
 
-SEPARATOR = " · "
+if TYPE_CHECKING:
+    from affetto.features.clip_features import ClipFeatures
+
+N_EXEMPLARS, N_WORDS, N_TAGS, N_NEIGHBOURS, N_TERMS = 5, 8, 5, 3, 3
+"""What a card shows at most, and the terms of a name."""
+HIGHLIGHT_S = 15.0
+MIN_DIFFERENCE = 0.3  # to the emotion's mean, in deviations, that a name may mention
+MIN_TAG_CLIPS = 3  # of a theme that has the tag
+MAX_TAG_P = 0.05  # corrected for the number of tags
+
+TERMS: dict[str, tuple[str, str, str]] = {
+    "pace": ("fast", "slow", "onsets/s"),
+    "brightness": ("bright", "dark", "Hz"),
+    "loudness": ("loud", "soft", "dB"),
+    "percussiveness": ("percussive", "sustained", "dB"),
+    "noisiness": ("noisy", "pure", ""),
+    "dynamics": ("dynamic", "even", "dB"),
+    "mode": ("major", "minor", ""),
+    "clarity": ("clear", "dense", "dB"),
+}
+"""What a measure above and below the emotion's mean is called, and its unit."""
+
+# Krumhansl & Kessler (1982), probe-tone profiles of C major and C minor.
+MAJOR_PROFILE = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
+MINOR_PROFILE = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 
 
 def build_cards(
@@ -24,7 +48,6 @@ def build_cards(
     clips: pd.DataFrame,
     measures: pd.DataFrame,
     word_names: Sequence[str],
-    parameters: CardParameters,
     attention: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """Describe every theme.
@@ -38,11 +61,9 @@ def build_cards(
     clips
         Clip table; `tags`, `group`, `title` and `duration_s` are read where they are.
     measures
-        Musical measures by clip (see `musical.clip_measures`).
+        Musical measures by clip (see `clip_measures`).
     word_names
         Names of the audio words.
-    parameters
-        How much to show.
     attention
         `clip_id, times` (s), `weights` of the music model, for the highlights of exemplars.
 
@@ -61,24 +82,31 @@ def build_cards(
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
         inside = themes[themes["emotion"] == emotion]
-        measured = measures.reindex(inside["clip_id"])
         taken: set[str] = set()
         for index, theme in enumerate(model.themes_of(emotion)):
-            members = inside[inside["theme"] == theme]
-            card = _card(theme, members, inside, measured, tagged, parameters)
-            card["words"] = characteristic_words(
-                topics.word_probabilities, index, word_names, parameters.words
-            )
-            card["note"] = topics.note
-            card["name"] = _name(card, topics.n_topics, taken, parameters)
+            is_inside = (inside["theme"] == theme).to_numpy()
+            members = inside[is_inside]
+            order = members.sort_values(["confidence", "clip_id"], ascending=[False, True])
+            best = order[["clip_id", "confidence"]].head(N_EXEMPLARS).itertuples(index=False)
+            card = {
+                "theme": theme,
+                "emotion": emotion,
+                "size": len(members),
+                "share": len(members) / max(1, len(inside)),
+                "exemplars": [{"clip_id": clip, "probability": round(float(p), 4)} for clip, p in best],
+                **_compare(measures.reindex(inside["clip_id"]), is_inside),
+                "tags": over_represented(tagged.reindex(inside["clip_id"]).assign(inside=is_inside)),
+                "words": characteristic_words(topics.word_probabilities, index, word_names),
+                "note": topics.note,
+            }
+            card["name"] = _name(card, topics.n_topics, taken)
             taken.add(card["name"])
             cards.append(card)
     names = {card["theme"]: card["name"] for card in cards}
-    shown = {exemplar["clip_id"] for card in cards for exemplar in card["exemplars"]}
-    details = _titles_and_highlights(clips[clips["clip_id"].isin(shown)], attention, parameters.highlight_s)
+    details = _titles_and_highlights(cards, clips, attention)
     for card in cards:
         card["exemplars"] = [{**exemplar, **details[exemplar["clip_id"]]} for exemplar in card["exemplars"]]
-        near = nearest_themes(model, card["theme"], parameters.neighbours)
+        near = nearest_themes(model, card["theme"], N_NEIGHBOURS)
         card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
 
@@ -106,23 +134,24 @@ def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str,
 
 
 def _titles_and_highlights(
-    clips: pd.DataFrame, attention: pd.DataFrame | None, highlight_s: float
+    cards: Sequence[Mapping[str, Any]], clips: pd.DataFrame, attention: pd.DataFrame | None
 ) -> dict[str, dict[str, Any]]:
-    """Say of each clip what it is called and where to listen: clip → what an exemplar says of it."""
-    durations = clips.get("duration_s", highlight_s)
-    titles = clips["title"] if "title" in clips else clips["clip_id"].map(lambda _: None)
+    """Say of each exemplar what it is called and where to listen."""
+    shown = {exemplar["clip_id"] for card in cards for exemplar in card["exemplars"]}
+    clips = clips[clips["clip_id"].isin(shown)]
     steps = attention if attention is not None else pd.DataFrame(columns=["clip_id", "times", "weights"])
-    cut = cut_highlights(clips.assign(duration_s=durations), steps, highlight_s)
-    return {
-        clip_id: {
+    durations = clips.get("duration_s", HIGHLIGHT_S)
+    cut = cut_highlights(clips.assign(duration_s=durations), steps, HIGHLIGHT_S).set_index("clip_id")
+    titles = clips.reindex(columns=["clip_id", "title"])
+    details = {}
+    for clip_id, title in titles.itertuples(index=False):
+        start_s, end_s = cut.loc[clip_id, ["highlight_start_s", "highlight_end_s"]]
+        details[clip_id] = {
             "title": str(title) if pd.notna(title) else str(clip_id).split("/", 1)[-1],
             "highlight_start_s": round(start_s, 2),
             "highlight_end_s": round(end_s, 2),
         }
-        for clip_id, title, start_s, end_s in zip(
-            clips["clip_id"], titles, cut["highlight_start_s"], cut["highlight_end_s"], strict=True
-        )
-    }
+    return details
 
 
 def as_tags(value: object) -> list[str]:
@@ -132,9 +161,7 @@ def as_tags(value: object) -> list[str]:
     return []
 
 
-def characteristic_words(
-    probabilities: np.ndarray, topic: int, names: Sequence[str], number: int
-) -> list[dict[str, Any]]:
+def characteristic_words(probabilities: np.ndarray, topic: int, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the words that tell a topic from the mean of its emotion: largest p log(p / mean p).
 
     None where the emotion has one topic alone: nothing tells it from the mean.
@@ -142,11 +169,11 @@ def characteristic_words(
     if len(probabilities) == 1:
         return []
     p, mean = probabilities[topic], probabilities.mean(axis=0)
-    order = np.argsort(-p * np.log(p / mean), kind="stable")[:number]
+    order = np.argsort(-p * np.log(p / mean), kind="stable")[:N_WORDS]
     return [{"word": names[i], "probability": float(p[i]), "lift": float(p[i] / mean[i])} for i in order]
 
 
-def over_represented(clips: pd.DataFrame, parameters: CardParameters) -> list[dict[str, Any]]:
+def over_represented(clips: pd.DataFrame) -> list[dict[str, Any]]:
     """Find tags that are commoner in a theme than in the rest of its emotion.
 
     Clips of one group (artist, song) share tags, and would count as evidence over and over: the test counts a
@@ -157,93 +184,126 @@ def over_represented(clips: pd.DataFrame, parameters: CardParameters) -> list[di
     ----------
     clips
         Clips of the emotion: `tags` (list), `group`, `inside` (bool: of the theme).
-    parameters
-        Smallest count, largest p, how many.
     """
     from scipy.stats import false_discovery_control, hypergeom
 
     here = Counter(tag for tags in clips.loc[clips["inside"], "tags"] for tag in set(tags))
+    everywhere = Counter(tag for own in clips["tags"] for tag in set(own))
     units: dict[tuple[str, bool], set[str]] = {}
     for group, is_inside, own in zip(clips["group"], clips["inside"], clips["tags"], strict=True):
         units.setdefault((group, bool(is_inside)), set()).update(own)
     inside = [own for (_, is_inside), own in units.items() if is_inside]
     among, overall = (Counter(chain.from_iterable(sets)) for sets in (inside, units.values()))
-    everywhere = Counter(tag for own in clips["tags"] for tag in set(own))
     # All that are frequent enough to be shown somewhere are tested, whatever this theme has of them.
-    tags = [tag for tag, count in everywhere.items() if count >= parameters.min_tag_clips]
+    tags = [tag for tag, count in everywhere.items() if count >= MIN_TAG_CLIPS]
     p_values = [hypergeom.sf(among[tag] - 1, len(units), overall[tag], len(inside)) for tag in tags]
     corrected = false_discovery_control(p_values) if tags else []
-    found = [
-        {
-            "tag": tag,
-            "clips": here[tag],
-            "lift": round(among[tag] / len(inside) / (overall[tag] / len(units)), 3),
-            "p": float(p),
-        }
-        for tag, p in zip(tags, corrected, strict=True)
-        if p <= parameters.max_tag_p
-        and here[tag] >= parameters.min_tag_clips
-        and among[tag] * len(units) > overall[tag] * len(inside)
-    ]
-    return sorted(found, key=lambda row: (row["p"], row["tag"]))[: parameters.tags]
+    found = []
+    for tag, p in zip(tags, corrected, strict=True):
+        commoner = among[tag] * len(units) > overall[tag] * len(inside)
+        if p <= MAX_TAG_P and here[tag] >= MIN_TAG_CLIPS and commoner:
+            lift = round(among[tag] / len(inside) / (overall[tag] / len(units)), 3)
+            found.append({"tag": tag, "clips": here[tag], "lift": lift, "p": float(p)})
+    return sorted(found, key=lambda row: (row["p"], row["tag"]))[:N_TAGS]
 
 
-def _card(
-    theme: str,
-    members: pd.DataFrame,
-    inside: pd.DataFrame,
-    measured: pd.DataFrame,
-    tagged: pd.DataFrame,
-    parameters: CardParameters,
-) -> dict[str, Any]:
-    best = members.sort_values(["confidence", "clip_id"], ascending=[False, True]).head(parameters.exemplars)
-    mine = measured.loc[members["clip_id"]].mean().dropna() if len(members) else pd.Series(dtype=float)
-    spread = measured.std(ddof=0)
-    standardised = (measured - measured.mean()) / spread.where(spread > 0, 1.0)
-    difference = standardised.loc[members["clip_id"]].mean().reindex(mine.index)
-    return {
-        "theme": theme,
-        "emotion": theme.rsplit("/", 1)[0],
-        "size": len(members),
-        "share": len(members) / max(1, len(inside)),
-        "exemplars": [
-            {"clip_id": clip_id, "probability": round(float(confidence), 4)}
-            for clip_id, confidence in zip(best["clip_id"], best["confidence"], strict=True)
-        ],
-        "differences": {str(name): round(float(value), 3) for name, value in difference.items()},
-        "profile": {
-            str(name): {"theme": round(float(mean), 3), "emotion": round(float(measured[name].mean()), 3)}
-            for name, mean in mine.items()
-        },
-        "tags": over_represented(
-            tagged.reindex(inside["clip_id"]).assign(inside=(inside["theme"] == theme).to_numpy()), parameters
-        ),
-    }
+def _compare(measured: pd.DataFrame, inside: np.ndarray) -> dict[str, Any]:
+    """Return `differences` and `profile`: the measures of a theme beside those of its emotion."""
+    means, spread = measured.mean(), measured.std(ddof=0)
+    standardised = (measured - means) / spread.where(spread > 0, 1.0)
+    mine, difference = measured[inside].mean().dropna(), standardised[inside].mean()
+    differences, profile = {}, {}
+    for name in map(str, mine.index):
+        differences[name] = round(float(difference[name]), 3)
+        profile[name] = {"theme": round(float(mine[name]), 3), "emotion": round(float(means[name]), 3)}
+    return {"differences": differences, "profile": profile}
 
 
-def _name(card: dict[str, Any], n_themes: int, taken: set[str], parameters: CardParameters) -> str:
+def _name(card: dict[str, Any], n_themes: int, taken: set[str]) -> str:
+    """Name a theme by its largest differences; a name that is taken grows by the next ones."""
     if n_themes == 1:
         return f"all {card['emotion']}"
-    if card["size"] == 0:
-        return _numbered("no clips", taken)
     differences = card["differences"]
     ranked = sorted(differences, key=lambda name: (-abs(differences[name]), name))
-    large = [name for name in ranked if abs(differences[name]) >= parameters.min_difference]
-    # A name that is taken grows by the next strongest terms.
-    for number in range(min(parameters.name_terms, len(large)), len(large) + 1):
-        name = _terms(differences, large[:number])
-        if name and name not in taken:
-            return name
-    tag = card["tags"][0]["tag"] if card["tags"] else "typical"
-    return _numbered(_terms(differences, large[: parameters.name_terms]) or tag, taken)
+    large = [name for name in ranked if abs(differences[name]) >= MIN_DIFFERENCE]
+    names = []
+    for number in range(min(N_TERMS, len(large)), len(large) + 1):
+        chosen = [name for name in TERMS if name in large[:number]]
+        names.append(" · ".join(TERMS[name][0 if differences[name] > 0 else 1] for name in chosen))
+    if card["size"] == 0:
+        names = ["no clips"]
+    elif not large:
+        names = [card["tags"][0]["tag"] if card["tags"] else "typical"]
+    numbered = (f"{names[0]} ({number})" for number in range(2, len(taken) + 3))
+    return next(name for name in chain(names, numbered) if name not in taken)
 
 
-def _terms(differences: dict[str, float], names: Sequence[str]) -> str:
-    return SEPARATOR.join(TERMS[name][0 if differences[name] > 0 else 1] for name in TERMS if name in names)
+def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.DataFrame:
+    """Measure clips in plain musical terms.
+
+    Parameters
+    ----------
+    features
+        Frames; the dimensions `onset`, `centroid_hz`, `flatness`, `rms_db`, `chroma_0…11` and `contrast_0…`
+        are used where they are.
+    executor
+        Where the shards run.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by `clip_id`, a column a measure of `TERMS` that the feature allows; NaN for clips without
+        frames.
+    """
+    parts = shards(features)
+    sizes = [len(part) for part in parts]
+    measured = map_shards(_measure_shard, parts, executor, description="musical measures", total_units=sizes)
+    rows = [row for part in measured for row in part]
+    return pd.DataFrame(rows, index=pd.Index(features.clip_ids, name="clip_id"), dtype=float)
 
 
-def _numbered(name: str, taken: set[str]) -> str:
-    if name not in taken:
-        return name
-    number = next(n for n in range(2, len(taken) + 3) if f"{name} ({n})" not in taken)
-    return f"{name} ({number})"
+def _measure_shard(features: ClipFeatures) -> list[dict[str, float]]:
+    rows = []
+    for clip in features:
+        frames = clip[np.isfinite(clip).all(axis=1)].astype(np.float64)
+        columns = dict(zip(features.dimensions, frames.T, strict=True))
+        rows.append(measure(columns, features.hop_s or 1.0) if len(frames) else {})
+    return rows
+
+
+def measure(columns: Mapping[str, np.ndarray], hop_s: float) -> dict[str, float]:
+    """Measure one clip: the values of each dimension by its name, [n_frames], `hop_s` from frame to frame."""
+    found = {}
+    if "onset" in columns:
+        found["pace"] = event_rate(columns["onset"], hop_s)
+        found["percussiveness"] = columns["onset"].mean()
+    if "centroid_hz" in columns:
+        found["brightness"] = columns["centroid_hz"].mean()
+    if "rms_db" in columns:
+        found["loudness"], found["dynamics"] = columns["rms_db"].mean(), columns["rms_db"].std()
+    if "flatness" in columns:
+        found["noisiness"] = columns["flatness"].mean()
+    if "chroma_11" in columns:
+        found["mode"] = major_minor(np.array([columns[f"chroma_{pitch}"].mean() for pitch in range(12)]))
+    contrast = [values.mean() for name, values in columns.items() if name.startswith("contrast_")]
+    if contrast:
+        found["clarity"] = np.mean(contrast)
+    return {name: float(found[name]) for name in TERMS if name in found}
+
+
+def event_rate(strength: np.ndarray, hop_s: float) -> float:
+    """Count peaks above mean plus half a deviation, a second."""
+    middle, threshold = strength[1:-1], strength.mean() + strength.std() / 2
+    peaks = (middle > strength[:-2]) & (middle >= strength[2:]) & (middle > threshold)
+    return float(peaks.sum() / (len(strength) * hop_s))
+
+
+def major_minor(chroma: np.ndarray) -> float:
+    """Return the best correlation with a major key minus the best with a minor key, for mean chroma [12]."""
+    if chroma.std() == 0:
+        return 0.0
+    best = [
+        max(np.corrcoef(chroma, np.roll(profile, shift))[0, 1] for shift in range(12))
+        for profile in (MAJOR_PROFILE, MINOR_PROFILE)
+    ]
+    return float(best[0] - best[1])

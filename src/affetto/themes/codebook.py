@@ -16,6 +16,8 @@ from affetto.themes.parameters import CodebookParameters, DescriptorParameters
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
 
+ASSIGNMENTS = 5  # every frame counts for so many words, the nearest ones
+ITERATIONS = 15  # of Lloyd's, at most
 SEEDING_FRAMES_PER_WORD = 20
 
 
@@ -59,11 +61,8 @@ class Codebook:
     @property
     def word_names(self) -> list[str]:
         """Names `descriptor/number` of all words."""
-        return [
-            f"{name}/{index}"
-            for name, vocabulary in self.vocabularies.items()
-            for index in range(len(vocabulary.words))
-        ]
+        sizes = {name: len(vocabulary.words) for name, vocabulary in self.vocabularies.items()}
+        return [f"{name}/{index}" for name, size in sizes.items() for index in range(size)]
 
     @property
     def slices(self) -> list[slice]:
@@ -86,13 +85,12 @@ class Codebook:
     def count(self, clip: Mapping[str, np.ndarray]) -> np.ndarray:
         """Count the words of one clip, int64 [n_words], in its frames by feature, [n_frames, n_dimensions].
 
-        Each descriptor's counts sum to its frames × assignments, to 0 for a clip without frames.
+        Every frame counts for the five words that are nearest to it.
         """
         counts = []
         for name, vocabulary in self.vocabularies.items():
-            descriptor = self.parameters.descriptors[name]
-            frames = self.frames(name, clip[descriptor.feature])
-            found = nearest_words(frames, vocabulary.words, nearest=descriptor.assignments)
+            frames = self.frames(name, clip[self.parameters.descriptors[name].feature])
+            found = nearest_words(frames, vocabulary.words)
             counts.append(np.bincount(found.ravel(), minlength=len(vocabulary.words)))
         return np.concatenate(counts)
 
@@ -109,8 +107,7 @@ class Codebook:
             if found != known:
                 raise AffettoError(
                     f"The codebook was learnt on {len(known)} dimensions of {name}, but the clips have "
-                    f"{len(found)} others; extract them with the parameters of the codebook, or run "
-                    "`kedro run --pipeline=theme` again."
+                    f"{len(found)} others; extract them as those of the codebook, or learn the themes again."
                 )
 
     def state(self) -> dict[str, Any]:
@@ -130,14 +127,14 @@ class Codebook:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Codebook:
         """Restore a codebook from its `state`."""
-        return cls(
-            {
-                name: Vocabulary(*(state[f"{name}/{field}"] for field in Vocabulary._fields))
-                for name in state["descriptors"]
-            },
-            {name: tuple(known) for name, known in state["dimensions"].items()},
-            CodebookParameters.model_validate(state["parameters"]),
-        )
+        vocabularies = {
+            name: Vocabulary(*(state[f"{name}/{field}"] for field in Vocabulary._fields))
+            for name in state["descriptors"]
+        }
+        dimensions = {name: tuple(known) for name, known in state["dimensions"].items()}
+        # Files of earlier versions name parameters that are constants by now.
+        parameters = CodebookParameters.model_validate(state["parameters"], extra="ignore")
+        return cls(vocabularies, dimensions, parameters)
 
 
 def fit_codebook(features: FeatureSet, parameters: CodebookParameters) -> Codebook:
@@ -166,13 +163,7 @@ def fit_codebook(features: FeatureSet, parameters: CodebookParameters) -> Codebo
         mean = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = frames.std(axis=0, dtype=np.float64)
         scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
-        words = learn_words(
-            (frames - mean) / scale,
-            n_words=parameters.descriptors[name].n_words,
-            seeding=parameters.seeding,
-            iterations=parameters.iterations,
-            seed=parameters.seed,
-        )
+        words = learn_words((frames - mean) / scale, n_words=parameters.descriptors[name].n_words)
         vocabularies[name] = Vocabulary(np.array(columns[name], dtype=np.int64), mean, scale, words)
     return Codebook(vocabularies, dimensions, parameters)
 
@@ -207,7 +198,7 @@ def resolve_descriptors(
         raise AffettoError(
             "None of the codebook's descriptors has a dimension in its feature; there are "
             + "; ".join(f"{name} with {', '.join(known[:6])} …" for name, known in dimensions.items())
-            + ": correct `theme.codebook.descriptors`."
+            + "."
         )
     return {name: indices for name, indices in found.items() if indices}
 
@@ -238,11 +229,11 @@ def texture_windows(frames: np.ndarray, length: int) -> np.ndarray:
 def sample_frames(
     features: FeatureSet, columns: Mapping[str, Sequence[int]], parameters: CodebookParameters
 ) -> dict[str, np.ndarray]:
-    """Draw a seeded sample of every descriptor's frames, some `sample_frames`, about as many from every clip.
+    """Draw a sample of every descriptor's frames, some `sample_frames`, about as many from every clip.
 
-    A clip's draw depends on the seed and on the clip's name alone, not on the other clips.
+    A clip's draw depends on the clip's name alone, not on the other clips.
     """
-    order = np.random.default_rng(parameters.seed).permutation(features.n_clips)
+    order = np.random.default_rng(0).permutation(features.n_clips)
     chosen = np.sort(order[: parameters.sample_frames])
     quota = -(-parameters.sample_frames // max(1, len(chosen)))
     drawn: dict[str, np.ndarray] = {}  # one array each: many small ones take far more memory
@@ -252,7 +243,7 @@ def sample_frames(
             descriptor = parameters.descriptors[name]
             frames = descriptor_frames(features[descriptor.feature][index], indices, descriptor)
             if len(frames) > quota:
-                rng = np.random.default_rng([parameters.seed, *features.clip_ids[index].encode()])
+                rng = np.random.default_rng([0, *features.clip_ids[index].encode()])
                 frames = frames[np.sort(rng.choice(len(frames), quota, replace=False))]
             if name not in drawn:
                 drawn[name] = np.empty((quota * len(chosen), frames.shape[1]), dtype=np.float32)
@@ -261,14 +252,11 @@ def sample_frames(
     return {name: frames[: filled[name]] for name, frames in drawn.items()}
 
 
-def learn_words(
-    frames: np.ndarray, *, n_words: int, seeding: str = "kmeans++", iterations: int = 20, seed: int = 0
-) -> np.ndarray:
+def learn_words(frames: np.ndarray, *, n_words: int) -> np.ndarray:
     """Learn codewords: seeds by k-means++ (Arthur & Vassilvitskii, 2007), then Lloyd's iterations.
 
     The seeds are drawn from a subsample of 20 frames a word: seeding costs as much as many iterations, and
-    these move every word anyway. `random++` is openXBOW's: seeds drawn with k-means++ probabilities are the
-    words.
+    these move every word anyway.
 
     Parameters
     ----------
@@ -276,31 +264,25 @@ def learn_words(
         Standardised, float32 [n_frames, n_columns].
     n_words
         Words wanted; there are fewer when there are fewer distinct frames.
-    seeding, iterations, seed
-        As in `CodebookParameters`.
     """
     from sklearn.cluster import KMeans, kmeans_plusplus
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     frames = np.ascontiguousarray(frames, dtype=np.float32)
     n_seeding = min(len(frames), SEEDING_FRAMES_PER_WORD * n_words)
-    drawn = np.random.default_rng(seed).choice(len(frames), n_seeding, replace=False)
+    drawn = np.random.default_rng(0).choice(len(frames), n_seeding, replace=False)
     subsample = frames[np.sort(drawn)]
     if n_seeding < 2 * n_words:
         subsample = np.unique(subsample, axis=0)
     n_words = min(n_words, len(subsample))
-    trials = 1 if seeding == "random++" else None
     with threadpool_limits(limits=1):  # many small products: threads would only wait for each other
-        seeds, _ = kmeans_plusplus(subsample, n_words, random_state=seed, n_local_trials=trials)
-        if seeding == "random++":
-            return np.ascontiguousarray(seeds)
-        words: np.ndarray = (
-            KMeans(n_words, init=seeds, n_init=1, max_iter=iterations).fit(frames).cluster_centers_
-        )
+        seeds, _ = kmeans_plusplus(subsample, n_words, random_state=0)
+        fitted = KMeans(n_words, init=seeds, n_init=1, max_iter=ITERATIONS).fit(frames)
+    words: np.ndarray = fitted.cluster_centers_
     return words
 
 
-def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = 1) -> np.ndarray:
+def nearest_words(frames: np.ndarray, words: np.ndarray, *, nearest: int = ASSIGNMENTS) -> np.ndarray:
     """Return the nearest words of every frame (Euclidean), int64 [n_frames, min(nearest, n_words)]."""
     from sklearn.neighbors import NearestNeighbors
 

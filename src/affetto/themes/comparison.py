@@ -9,7 +9,7 @@ share no group.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.uncertainty import enough_groups, holm, signed_interval, swap_test
 
 RETRIEVED = 10
-AGREEMENT = ("theme_ami", "theme_nmi", "theme_purity")
 Scores = dict[str, float]
 
 
@@ -64,30 +63,16 @@ def discovery_scores(assignments: pd.DataFrame) -> Scores:
     Returns
     -------
     dict
-        `theme_ami` (adjusted mutual information, Vinh et al., 2010), `theme_nmi`, `theme_purity` and
-        `theme_precision_at_10`; empty where no fold and emotion has several labels.
+        `theme_ami` (adjusted mutual information, Vinh et al., 2010) and `theme_precision_at_10`; empty where
+        no fold and emotion has several labels.
     """
-    from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
-
     labelled = assignments[assignments["label"].notna()]
-    rows, weights = [], []
-    for _, part in labelled.groupby(["fold", "emotion"]):
-        if len(set(part["label"])) > 1:
-            ami = adjusted_mutual_info_score(part["label"], part["cluster"])
-            nmi = normalized_mutual_info_score(part["label"], part["cluster"])
-            rows.append((ami, nmi, purity(part["label"].to_numpy(), part["cluster"].to_numpy())))
-            weights.append(len(part))
-    if not rows:
+    blocks = [_summed_ami(part) for _, part in labelled.groupby(["fold", "emotion"])]
+    agreement, weight = np.sum(blocks, axis=0) if blocks else (0.0, 0.0)
+    if not weight:
         return {}
-    means = np.average(rows, axis=0, weights=weights).tolist()
     precision = float(assignments["precision_at_10"].mean())
-    return {**dict(zip(AGREEMENT, means, strict=True)), "theme_precision_at_10": precision}
-
-
-def purity(labels: np.ndarray, clusters: np.ndarray) -> float:
-    """Return the share of clips that carry the commonest label of their cluster."""
-    table = pd.crosstab(pd.Series(clusters), pd.Series(labels)).to_numpy()
-    return float(table.max(axis=1).sum() / table.sum())
+    return {"theme_ami": float(agreement / weight), "theme_precision_at_10": precision}
 
 
 def discrimination_scores(predictions: pd.DataFrame) -> Scores:
@@ -141,19 +126,9 @@ def compare_discovery(
     return table
 
 
-class _Figures(NamedTuple):
-    """A measure of one model.
-
-    Attributes
-    ----------
-    values
-        Over all groups, then without each of them, [1 + n_groups]; empty without labels.
-    shares
-        What each unit that can be swapped adds to the measure, [n_units].
-    """
-
-    values: np.ndarray
-    shares: np.ndarray
+_Figures = tuple[np.ndarray, np.ndarray]
+"""A measure over all groups, then without each of them, [1 + n_groups], and what each unit that can be
+swapped adds to it, [n_units]; both empty without labels."""
 
 
 def _agreement(assignments: pd.DataFrame) -> _Figures:
@@ -190,31 +165,31 @@ def _figures(units: np.ndarray, changes: np.ndarray) -> _Figures:
     """Divide sums by weights: of units, and of their total as it changes without each group, [..., 2]."""
     total = units.sum(axis=0)
     if total[1] == 0:
-        return _Figures(np.zeros(0), np.zeros(0))
+        return np.zeros(0), np.zeros(0)
     left = np.concatenate([total[np.newaxis], total + changes])
     values = np.divide(left[:, 0], left[:, 1], out=np.full(len(left), np.nan), where=left[:, 1] > 0)
-    return _Figures(values, units[:, 0] / total[1])
+    return values, units[:, 0] / total[1]
 
 
 def _row(
     model: str, proposed: str, found: Mapping[str, _Figures], n_clips: int, parameters: EvaluationParameters
 ) -> dict[str, float]:
     """Make the columns of a model: its interval, and the comparison with the proposed one."""
-    ours, theirs = found[proposed], found[model]
-    row = _ends("", theirs.values, n_clips, parameters)
-    if model == proposed or not len(theirs.values):
+    (our_values, our_shares), (values, shares) = found[proposed], found[model]
+    row = _ends("", values, n_clips, parameters)
+    if model == proposed or not len(values):
         return row | {"_difference": np.nan, **_ends("_difference", np.zeros(0), 0, parameters), "_p": np.nan}
-    differences, shares = ours.values - theirs.values, ours.shares - theirs.shares
+    differences, swapped_shares = our_values - values, our_shares - shares
     row |= {"_difference": differences[0], **_ends("_difference", differences, n_clips, parameters)}
-    if not enough_groups(len(shares), n_tests=len(found) - 1, alpha=parameters.alpha):
-        return row | {"_p": np.nan, "_units": len(shares)}
-    p = swap_test(
-        lambda swapped: (1.0 - 2.0 * swapped) @ shares,
-        len(shares),
-        n_permutations=parameters.n_permutations,
-        seed=parameters.seed,
-    )
-    return row | {"_p": p, "_units": len(shares)}
+    row |= {"_p": np.nan, "_units": len(shares)}
+    if enough_groups(len(shares), n_tests=len(found) - 1, alpha=parameters.alpha):
+        row["_p"] = swap_test(
+            lambda swapped: (1.0 - 2.0 * swapped) @ swapped_shares,
+            len(shares),
+            n_permutations=parameters.n_permutations,
+            seed=parameters.seed,
+        )
+    return row
 
 
 def _ends(name: str, values: np.ndarray, n_clips: int, parameters: EvaluationParameters) -> dict[str, float]:

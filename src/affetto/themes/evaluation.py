@@ -6,7 +6,7 @@ discrimination tells the labelled theme of a held-out clip whose emotion is know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,15 @@ from affetto.themes.baselines import (
 from affetto.themes.codebook import fit_codebook, matching_dimensions
 from affetto.themes.comparison import Scores, discovery_scores, discrimination_scores, retrieval_precision
 from affetto.themes.parameters import ThemeParameters
-from affetto.themes.selection import EmotionClips, npmi_coherence, seed_stability, select_topics, top_words
-from affetto.themes.words import AudioWords, Documents, count_words, inverse_document_frequency, weigh
+from affetto.themes.selection import (
+    COHERENCE_WORDS,
+    EmotionClips,
+    npmi_coherence,
+    seed_stability,
+    select_topics,
+    top_words,
+)
+from affetto.themes.words import AudioWords, count_words, make_bags, make_documents
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import FeatureSet
@@ -44,10 +51,11 @@ VERSION = 3
 METHOD = [VERSION, *map(version, ("numpy", "scikit-learn", "gensim"))]
 """Stands for the method in the keys of stored results."""
 IN_PROCESS = ExecutorParameters(n_jobs=1, progress=False)
+N_SEEDS = 3  # fits of every discovery model, for its stability
+STATISTICS = ("mfcc_", "delta_", "delta2_")
+"""Dimensions, or prefixes, whose mean and deviation the baselines know."""
 DISCOVERY_COLUMNS = ("clip_id", "group", "fold", "emotion", "label", "cluster", "precision_at_10", "model")
 DISCRIMINATION_COLUMNS = ("clip_id", "group", "fold", "seed", "emotion", "label", "predicted")
-OF_DISCOVERY = {"n_themes", "n_seeds"}
-"""Parameters that only discovery reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +67,14 @@ class Fold:
     features
         Frames of all clips of `table`, in its order; `mfcc` among them.
     table
-        `clip_id, emotion, theme, group` and the columns of `make_folds` of all clips with an emotion label.
+        `clip_id, emotion, theme, group`, the columns of `make_folds`, and `label`: the theme, missing where
+        it is too rare to be found again.
     number
         Number of the fold in which `test` clips are tested.
     parameters, store
         What to fit, and where finished results are found again.
+    task
+        `theme_discovery` or `theme_discrimination`.
     """
 
     features: FeatureSet
@@ -71,6 +82,7 @@ class Fold:
     number: int
     parameters: ThemeParameters
     store: ResultStore
+    task: str
 
     @property
     def test(self) -> np.ndarray:
@@ -82,11 +94,6 @@ class Fold:
         """Rows of the clips that the fold's models are fitted on."""
         return np.flatnonzero(trained_on(self.table, self.number))
 
-    @property
-    def labels(self) -> pd.Series:
-        """Theme labels by row; missing where there is none or it is too rare to be found again."""
-        return frequent_labels(self.table, self.parameters.evaluation.min_label_clips)
-
     def emotions(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Yield every emotion with its training and its test rows."""
         of_clip = np.asarray(self.table["emotion"], dtype=object)
@@ -95,18 +102,46 @@ class Fold:
             if len(train) and len(test):
                 yield emotion, train, test
 
-    def key(self, what: str, **more: Any) -> dict[str, Any]:
-        """Return the key of a result: everything the codebook and the emotions' models depend on."""
+    def tested(self, rows: np.ndarray) -> pd.DataFrame:
+        """Return `clip_id, group, emotion, label, fold` of tested clips."""
+        columns = self.table[["clip_id", "group", "emotion", "label"]].iloc[rows]
+        return columns.reset_index(drop=True).assign(fold=self.number)
+
+    def _key(self, what: str, **more: Any) -> dict[str, Any]:
         return {
             "what": what,
             "method": METHOD,
             "train": self.features.take(self.train).fingerprint,
             "test": self.features.take(self.test).fingerprint,
             "codebook": self.parameters.codebook.model_dump(mode="json"),
-            "emotions": self.table["emotion"].tolist(),
-            "groups": self.table["group"].tolist(),
             **more,
         }
+
+    def words(self) -> AudioWords:
+        """Learn a codebook from the fold's training clips and count the words of all its clips."""
+
+        def count() -> dict[str, Any]:
+            codebook = fit_codebook(self.features.take(self.train), self.parameters.codebook)
+            return count_words(codebook, self.features, IN_PROCESS).state()
+
+        return AudioWords.from_state(self.store.compute(self._key("theme_words"), count))
+
+    def _result_key(self) -> dict[str, Any]:
+        table = self.table.astype(object).where(self.table.notna(), None)
+        columns = {name: table[name].tolist() for name in ("emotion", "theme", "group")}
+        return self._key(self.task, parameters=self.parameters.model_dump(mode="json"), **columns)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the cached result of the task, or None."""
+        return self.store.get(self._result_key())
+
+    def run(self) -> None:
+        """Do the task, and cache its result."""
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        function = _discover if self.task == "theme_discovery" else _discriminate
+        with threadpool_limits(limits=1):
+            self.store.put(self._result_key(), function(self))
 
 
 def make_folds_to_run(
@@ -115,6 +150,7 @@ def make_folds_to_run(
     folds: pd.DataFrame,
     parameters: ThemeParameters,
     store: ResultStore,
+    task: str,
 ) -> list[Fold]:
     """Return the folds with training and test clips, of clips with features and an emotion label.
 
@@ -124,30 +160,11 @@ def make_folds_to_run(
         When there is none.
     """
     chosen, table = join_folds(features, clips, folds, columns=("theme",))
-    made = [Fold(chosen, table, number, parameters, store) for number in fold_parts(table)]
+    table["label"] = frequent_labels(table, parameters.evaluation.min_label_clips)
+    made = [Fold(chosen, table, number, parameters, store, task) for number in fold_parts(table)]
     if not made:
         raise AffettoError("No fold has both training and test clips for themes: check the split's protocol.")
     return made
-
-
-@dataclass(frozen=True, eq=False)
-class _FoldWork:
-    """What is computed of a fold, and the key that its result is cached under."""
-
-    function: Callable[[Fold], Mapping[str, Any]]
-    fold: Fold
-    key: Mapping[str, Any]
-
-    def result(self) -> dict[str, Any] | None:
-        """Return the cached result, or None."""
-        return self.fold.store.get(self.key)
-
-    def run(self) -> None:
-        """Compute and cache the result."""
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        with threadpool_limits(limits=1):
-            self.fold.store.put(self.key, self.function(self.fold))
 
 
 def frequent_labels(table: pd.DataFrame, fewest: int) -> pd.Series:
@@ -187,19 +204,14 @@ def discover_themes(
         or rare), and metrics `coherence_npmi`, `stability_ari`, `n_themes` and, with labels, those of
         `discovery_scores`.
     """
-    made = make_folds_to_run(features, clips, folds, parameters, store)
-    read = {*OF_DISCOVERY, "statistics", "min_label_clips"}
-    results = _run_folds(_discover, made, "theme_discovery", read, executor)
+    made = make_folds_to_run(features, clips, folds, parameters, store, "theme_discovery")
+    results = _run(made, executor)
     tables, metrics = {}, {}
     for model in DISCOVERY_ROLES:
         parts = []
         for fold, result in zip(made, results, strict=True):
-            values = {
-                "cluster": result[model],
-                "precision_at_10": result[f"{model}/precision"],
-                "model": model,
-            }
-            parts.append(_tested(fold, fold.test).assign(**values)[list(DISCOVERY_COLUMNS)])
+            values = {"cluster": result[model], "precision_at_10": result[f"{model}/precision"]}
+            parts.append(fold.tested(fold.test).assign(**values, model=model)[list(DISCOVERY_COLUMNS)])
         tables[model] = pd.concat(parts, ignore_index=True)
         metrics[model] = discovery_scores(tables[model])
         rows = pd.DataFrame([row for one in results for row in one["scores"] if row["model"] == model])
@@ -229,70 +241,38 @@ def discriminate_themes(
     Returns
     -------
     tuple
-        By model: out-of-fold predictions (columns `DISCRIMINATION_COLUMNS`; what inner folds chose for the
-        classifier that told the clip, `C` and `gamma` or `n_neighbors`; `p_<theme>` in sorted order; a theme
-        that the emotion does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`, and the
-        median of each choice. Without theme labels the tables have no rows and the metrics are empty.
+        By model: out-of-fold predictions (columns `DISCRIMINATION_COLUMNS`, and `p_<theme>` in sorted order;
+        a theme that the emotion does not have gets 0) and metrics `theme_accuracy`, `theme_uar`, `n_labels`.
+        Without theme labels the tables have no rows and the metrics are empty.
     """
-    made = make_folds_to_run(features, clips, folds, parameters, store)
-    labels = made[0].labels
+    made = make_folds_to_run(features, clips, folds, parameters, store, "theme_discrimination")
+    labels = made[0].table["label"]
     if labels.isna().all():
         nothing = pd.DataFrame(columns=list(DISCRIMINATION_COLUMNS))
         return dict.fromkeys(CLASSIFIERS, nothing), {model: {} for model in CLASSIFIERS}
-    read = {*type(parameters.evaluation).model_fields} - OF_DISCOVERY
-    results = _run_folds(_discriminate, made, "theme_discrimination", read, executor)
+    results = _run(made, executor)
     tables, metrics = {}, {}
     for model in CLASSIFIERS:
         parts = [_predictions(fold, result, model) for fold, result in zip(made, results, strict=True)]
         tables[model] = pd.concat(parts, ignore_index=True)
-        scores = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
-        chosen = tables[model].filter(("C", "gamma", "n_neighbors")).median()
-        metrics[model] = {**scores, **{f"chosen_{name}": float(value) for name, value in chosen.items()}}
+        metrics[model] = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
     return tables, metrics
 
 
-def _run_folds(
-    function: Callable[[Fold], Mapping[str, Any]],
-    folds: list[Fold],
-    what: str,
-    read: set[str],
-    executor: ExecutorParameters,
-) -> list[dict[str, Any]]:
-    """Run `function` on the folds whose result is not stored yet, in parallel, and return all results."""
-    work = []
-    for fold in folds:
-        parameters = fold.parameters
-        settings = {
-            "bags": parameters.bags.model_dump(mode="json"),
-            "topics": parameters.topics.model_dump(mode="json"),
-            "evaluation": parameters.evaluation.model_dump(mode="json", include=read),
-        }
-        labels = [None if pd.isna(label) else label for label in fold.table["theme"]]
-        work.append(_FoldWork(function, fold, fold.key(what, **settings, labels=labels)))
-    return run_missing(work, executor, what.replace("_", " "), units=[len(fold.test) for fold in folds])
-
-
-def fold_words(fold: Fold) -> AudioWords:
-    """Learn a codebook from the fold's training clips and count the words of all its clips."""
-
-    def count() -> dict[str, Any]:
-        codebook = fit_codebook(fold.features.take(fold.train), fold.parameters.codebook)
-        return count_words(codebook, fold.features, IN_PROCESS).state()
-
-    return AudioWords.from_state(fold.store.compute(fold.key("theme_words"), count))
+def _run(folds: list[Fold], executor: ExecutorParameters) -> list[dict[str, Any]]:
+    description = folds[0].task.replace("_", " ")
+    return run_missing(folds, executor, description, units=[len(fold.test) for fold in folds])
 
 
 def _views(fold: Fold) -> Views:
-    """Return what the models may know of the fold's clips; IDF comes from training clips."""
-    words, parameters, mfcc = fold_words(fold), fold.parameters, fold.features["mfcc"]
-    idf = inverse_document_frequency(words.counts[fold.train]) if parameters.bags.idf else None
-    known = matching_dimensions(mfcc.dimensions, parameters.evaluation.statistics)
-    everything = codebook_statistics(fold.features, parameters.codebook)
+    """Return what the models may know of the fold's clips."""
+    words, parameters, mfcc = fold.words(), fold.parameters, fold.features["mfcc"]
+    known = matching_dimensions(mfcc.dimensions, STATISTICS)
     return {
-        "documents": Documents.of(words, parameters.topics)[:],
-        "bags": weigh(words, parameters.bags, idf=idf),
-        "statistics": clip_statistics(mfcc, known) if known else everything,
-        "all_statistics": everything,
+        "documents": make_documents(words, parameters.topics.document_length),
+        "bags": make_bags(words),
+        "statistics": clip_statistics(mfcc, known),
+        "all_statistics": codebook_statistics(fold.features, parameters.codebook),
     }
 
 
@@ -301,7 +281,8 @@ def _take(views: Views, rows: np.ndarray) -> Views:
 
 
 def _discover(fold: Fold) -> dict[str, Any]:
-    views, labels = _views(fold), fold.labels.to_numpy(dtype=object)
+    """Return the `cluster` and the precision of every tested clip by model, and the scores of each."""
+    views, labels = _views(fold), fold.table["label"].to_numpy(dtype=object)
     clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in DISCOVERY_ROLES}
     precision = {f"{model}/precision": np.full(len(fold.test), np.nan) for model in DISCOVERY_ROLES}
     scores: list[dict[str, Any]] = []
@@ -314,7 +295,7 @@ def _discover(fold: Fold) -> dict[str, Any]:
             number = models[emotion].n_topics
         number = min(number, len(train))
         for model in DISCOVERY_ROLES:
-            found, row = _cluster(fold.parameters, model, known, unseen, number)
+            found, row = _cluster(model, known, unseen, number, fold.parameters.topics.passes)
             clusters[model][rows] = found.found
             precision[f"{model}/precision"][rows] = retrieval_precision(
                 found.known_places, labels[train], found.found_places, labels[test]
@@ -323,17 +304,14 @@ def _discover(fold: Fold) -> dict[str, Any]:
     return {**clusters, **precision, "scores": scores}
 
 
-def _cluster(
-    parameters: ThemeParameters, model: str, train: Views, test: Views, number: int
-) -> tuple[Clusters, Scores]:
+def _cluster(model: str, train: Views, test: Views, number: int, passes: int) -> tuple[Clusters, Scores]:
     """Return the clusters of the first seed, their coherence, and how stable they are over seeds."""
     if number == 1:
         alone = Clusters.of_shares(np.ones((len(train["bags"]), 1)), np.ones((len(test["bags"]), 1)))
         return alone, {"coherence_npmi": float("nan"), "stability_ari": 1.0}
-    topics, seeds = parameters.topics, range(parameters.evaluation.n_seeds)
-    runs = [cluster(model, train, test, number, seed, topics) for seed in seeds]
+    runs = [cluster(model, train, test, number, seed, passes) for seed in range(N_SEEDS)]
     members = np.eye(number)[runs[0].known]
-    heavy = top_words((members.T @ train["documents"])[members.any(axis=0)], topics.coherence_words)
+    heavy = top_words((members.T @ train["documents"])[members.any(axis=0)], COHERENCE_WORDS)
     return runs[0], {
         "coherence_npmi": npmi_coherence(heavy, train["documents"] > 0),
         "stability_ari": seed_stability([run.found for run in runs]),
@@ -341,43 +319,34 @@ def _cluster(
 
 
 def _discriminate(fold: Fold) -> dict[str, Any]:
-    views, labels, parameters = _views(fold), fold.labels, fold.parameters
+    """Return the scores of every class for every tested clip by model, and the classes."""
+    views, labels, parameters = _views(fold), fold.table["label"], fold.parameters
     labelled, classes = labels.notna().to_numpy(), sorted(set(labels.dropna()))
     scores = {model: np.zeros((len(fold.test), len(classes))) for model in CLASSIFIERS}
-    chosen: dict[str, dict[str, Scores]] = {model: {} for model in CLASSIFIERS}
-    for emotion, everything, tested in fold.emotions():
+    for _, everything, tested in fold.emotions():
         train, test = everything[labelled[everything]], tested[labelled[tested]]
         if len(train) == 0 or len(test) == 0:
             continue
         rows = np.searchsorted(fold.test, test)
         for model, (view, kind) in CLASSIFIERS.items():
             # What needs no labels (topics) learns from all training clips of the emotion.
-            known, unseen = classifier_views(
-                view, _take(views, everything), _take(views, test), parameters.evaluation, parameters.topics
-            )
-            names, found, chosen[model][emotion] = classify(
+            known, unseen = classifier_views(view, _take(views, everything), _take(views, test), parameters)
+            names, found = classify(
                 known[labelled[everything]],
                 list(labels.iloc[train]),
                 list(fold.table["group"].iloc[train]),
                 unseen,
                 kind=kind,
-                evaluation=parameters.evaluation,
+                gammas=parameters.evaluation.gammas,
             )
             scores[model][np.ix_(rows, [classes.index(name) for name in names])] = found
-    return {**scores, "classes": classes, "chosen": chosen}
+    return {**scores, "classes": classes}
 
 
 def _predictions(fold: Fold, result: Mapping[str, Any], model: str) -> pd.DataFrame:
     classes, scores = np.array(result["classes"], dtype=object), result[model]
-    told = fold.labels.iloc[fold.test].notna().to_numpy() & (scores.sum(axis=1) > 0)
-    rows = _tested(fold, fold.test[told])
-    rows = rows.assign(seed=0, predicted=classes[scores[told].argmax(axis=1)])[list(DISCRIMINATION_COLUMNS)]
-    chosen = pd.DataFrame([result["chosen"][model][emotion] for emotion in rows["emotion"]], rows.index)
+    told = fold.table["label"].iloc[fold.test].notna().to_numpy() & (scores.sum(axis=1) > 0)
+    predicted = classes[scores[told].argmax(axis=1)]
+    rows = fold.tested(fold.test[told]).assign(seed=0, predicted=predicted)
     probabilities = pd.DataFrame(scores[told], columns=[f"p_{name}" for name in classes])
-    return pd.concat([rows, chosen, probabilities], axis=1)
-
-
-def _tested(fold: Fold, rows: np.ndarray) -> pd.DataFrame:
-    """Return `clip_id, group, emotion, fold, label` of tested clips."""
-    columns = fold.table[["clip_id", "group", "emotion"]].iloc[rows].reset_index(drop=True)
-    return columns.assign(fold=fold.number, label=pd.Series(fold.labels.to_numpy()[rows]))
+    return pd.concat([rows[list(DISCRIMINATION_COLUMNS)], probabilities], axis=1)

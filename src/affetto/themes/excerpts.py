@@ -17,11 +17,13 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.codebook import Codebook
-from affetto.themes.parameters import CardParameters
 from affetto.themes.words import shards
 
 RATE_HZ = 22_050
 FRAME_S, WINDOW_S = 0.4, 2.0
+PLAYERS, WORD_PLAYERS = 3, 3
+"""Exemplars and characteristic words of a theme that the page lets one hear."""
+WORD_EXCERPTS = 6  # by which a word is heard
 _FADE_S, _PAUSE_S = 0.02, 0.15
 
 
@@ -92,7 +94,6 @@ def cut_excerpts(
     clips: Clips,
     codebook: Codebook,
     features: FeatureSet,
-    parameters: CardParameters,
     executor: ExecutorParameters,
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Encode the highlights of exemplars, and the audio words, that the page lets one hear.
@@ -105,8 +106,6 @@ def cut_excerpts(
         Where the recordings lie.
     codebook, features
         To find the frames nearest to a card's characteristic words.
-    parameters
-        `players`, `word_players` and `word_excerpts` are read.
     executor
         Where the search for frames runs.
 
@@ -117,37 +116,30 @@ def cut_excerpts(
     """
     sounds: dict[str, np.ndarray] = {}
     failed: dict[str, str] = {}
-    for exemplar in (one for card in cards for one in card["exemplars"][: parameters.players]):
+    for exemplar in (one for card in cards for one in card["exemplars"][:PLAYERS]):
         name = str(exemplar["clip_id"])
+        highlight = Excerpt(name, exemplar["highlight_start_s"], exemplar["highlight_end_s"])
         try:
-            sounds[f"exemplars/{name}"] = clips.cut(
-                Excerpt(name, exemplar["highlight_start_s"], exemplar["highlight_end_s"])
-            )
+            sounds[f"exemplars/{name}"] = clips.cut(highlight)
         except AffettoError as error:
             failed[name] = str(error)
-    words = [one["word"] for card in cards for one in card["words"][: parameters.word_players]]
-    nearest = nearest_excerpts(
-        codebook, features, list(dict.fromkeys(words)), number=parameters.word_excerpts, executor=executor
-    )
-    joined = {f"words/{word}": clips.join(excerpts) for word, excerpts in nearest.items()}
-    sounds |= {name: samples for name, samples in joined.items() if len(samples)}
+    words = dict.fromkeys(one["word"] for card in cards for one in card["words"][:WORD_PLAYERS])
+    for word, excerpts in nearest_excerpts(codebook, features, list(words), executor).items():
+        samples = clips.join(excerpts)
+        if len(samples):
+            sounds[f"words/{word}"] = samples
     with ThreadPoolExecutor() as pool:  # the encoder is written in C and lets other threads run
         return dict(zip(sounds, pool.map(encode_mp3, sounds.values()), strict=True)), failed
 
 
 def nearest_excerpts(
-    codebook: Codebook,
-    features: FeatureSet,
-    words: Sequence[str],
-    *,
-    number: int,
-    executor: ExecutorParameters,
+    codebook: Codebook, features: FeatureSet, words: Sequence[str], executor: ExecutorParameters
 ) -> dict[str, list[Excerpt]]:
     """Find where audio words are heard most purely: the frames nearest to them, one a clip.
 
     Clips are read shard by shard, and only the nearest frame of each is remembered. Of every word
-    (`descriptor/number`) there are at most `number` excerpts, nearest first: 0.4 s around a frame, 2 s around
-    a texture or mid-term window.
+    (`descriptor/number`) there are at most six excerpts, nearest first: 0.4 s around a frame, 2 s around a
+    texture or mid-term window.
     """
     if not words:
         return {}
@@ -159,7 +151,7 @@ def nearest_excerpts(
     nearest = {}
     for word in words:
         rows = [row for shard in found for row in shard[word]]
-        best = heapq.nsmallest(number, rows, key=lambda row: row[0])
+        best = heapq.nsmallest(WORD_EXCERPTS, rows, key=lambda row: row[0])
         nearest[word] = [excerpt for _, excerpt in best]
     return nearest
 

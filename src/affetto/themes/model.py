@@ -13,9 +13,8 @@ from affetto.io.workers import ExecutorParameters
 from affetto.themes.parameters import TopicParameters
 from affetto.themes.selection import EmotionClips, select_topics
 from affetto.themes.topics import TopicModel
-from affetto.themes.words import AudioWords, Documents
+from affetto.themes.words import AudioWords, make_documents
 
-THEME_COLUMNS = ("clip_id", "emotion", "theme", "confidence", "mixture")
 MIXTURE_COLUMNS = ("clip_id", "emotion", "theme", "probability")
 
 
@@ -58,20 +57,16 @@ class ThemeModel:
         """Names of the themes of one emotion."""
         return [f"{emotion}/{number}" for number in self.numbers[emotion]]
 
-    @property
-    def notes(self) -> list[str]:
-        """Why emotions were not divided, one sentence each."""
-        return [model.note for model in self.emotions.values() if model.note]
-
     def mixtures(self, words: AudioWords) -> dict[str, np.ndarray]:
         """Return P(theme | emotion, clip) inside every emotion, each [n_clips, n_topics]."""
-        documents = Documents.of(words, self.parameters)
+        documents = make_documents(words, self.parameters.document_length)
         return {emotion: model.mixtures(documents) for emotion, model in self.emotions.items()}
 
     def state(self) -> dict[str, Any]:
         """Return arrays and JSON values from which `from_state` makes an equal model."""
+        topic_words = {f"{emotion}/topic_words": one.topic_words for emotion, one in self.emotions.items()}
         return {
-            **{f"{emotion}/topic_words": model.topic_words for emotion, model in self.emotions.items()},
+            **topic_words,
             "emotions": {
                 emotion: {"alpha": model.alpha.tolist(), "note": model.note}
                 for emotion, model in self.emotions.items()
@@ -91,7 +86,8 @@ class ThemeModel:
         }
         return cls(
             emotions,
-            TopicParameters.model_validate(state["parameters"]),
+            # Files of earlier versions name parameters that are constants by now.
+            TopicParameters.model_validate(state["parameters"], extra="ignore"),
             {emotion: tuple(numbers) for emotion, numbers in state.get("numbers", {}).items()},
             dict(state.get("highest", {})),
             str(state.get("vocabulary", "")),
@@ -125,27 +121,13 @@ def fit_themes(
     tuple
         The model and the table of candidates (see `selection.select_topics`).
     """
-    clips = emotion_clips(words, emotions, groups, parameters, all_emotions=all_emotions)
-    models, table = select_topics(clips, parameters, executor)
-    return ThemeModel(models, parameters), table
-
-
-def emotion_clips(
-    words: AudioWords,
-    emotions: Sequence[str],
-    groups: Sequence[str],
-    parameters: TopicParameters,
-    *,
-    all_emotions: Sequence[str] = (),
-) -> list[EmotionClips]:
-    """Divide clips by emotion, sorted by name."""
-    documents = Documents.of(words, parameters)
-    parts = []
+    clips = []
     for emotion in sorted({*emotions, *all_emotions}):
         chosen = np.flatnonzero(np.asarray(emotions, dtype=object) == emotion)
-        own_groups = tuple(groups[i] for i in chosen.tolist())
-        parts.append(EmotionClips(emotion, documents.take(chosen), own_groups))
-    return parts
+        documents = make_documents(words.take(chosen), parameters.document_length)
+        clips.append(EmotionClips(emotion, documents, tuple(groups[i] for i in chosen.tolist())))
+    models, table = select_topics(clips, parameters, executor)
+    return ThemeModel(models, parameters), table
 
 
 def emotions_used(clips: pd.DataFrame, library_emotions: pd.DataFrame) -> pd.Series:
@@ -163,10 +145,8 @@ def emotions_used(clips: pd.DataFrame, library_emotions: pd.DataFrame) -> pd.Ser
     Series
         Emotion by `clip_id`, in the order of `clips`.
     """
-    columns = [name for name in library_emotions.columns if name.startswith("p_")]
-    by_clip = library_emotions.set_index("clip_id")[columns]
-    likeliest = by_clip.dropna().idxmax(axis=1).astype(str) if columns else pd.Series(dtype=str)
-    predicted = likeliest.map(lambda name: str(name).removeprefix("p_"))
+    probabilities = library_emotions.set_index("clip_id").filter(regex="^p_").dropna()
+    predicted = probabilities.idxmax(axis=1).astype(str).str.removeprefix("p_")
     labels = clips.set_index("clip_id")["emotion"]
     return labels.where(labels.notna(), predicted.reindex(labels.index)).dropna().rename("emotion")
 
@@ -196,20 +176,15 @@ def themes_table(
             mixture = mixtures[emotion][index]
             theme = model.themes_of(emotion)[int(mixture.argmax())]
             rows.append((clip_id, emotion, theme, float(mixture.max()), mixture.tolist()))
-    return pd.DataFrame(rows, columns=list(THEME_COLUMNS))
+    return pd.DataFrame(rows, columns=["clip_id", "emotion", "theme", "confidence", "mixture"])
 
 
 def mixtures_table(model: ThemeModel, words: AudioWords, mixtures: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Return `clip_id, emotion, theme, probability`: P(theme | emotion, clip) of all clips and emotions."""
-    parts = [
-        pd.DataFrame(
-            {
-                "clip_id": np.repeat(np.array(words.clip_ids, dtype=object), mixture.shape[1]),
-                "emotion": emotion,
-                "theme": np.tile(np.array(model.themes_of(emotion), dtype=object), len(mixture)),
-                "probability": mixture.ravel(),
-            }
-        )
-        for emotion, mixture in mixtures.items()
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(MIXTURE_COLUMNS))
+    """Return `MIXTURE_COLUMNS`: P(theme | emotion, clip) of all clips and emotions."""
+    parts = [pd.DataFrame(columns=list(MIXTURE_COLUMNS))]
+    for emotion, mixture in mixtures.items():
+        clip_ids = np.repeat(np.array(words.clip_ids, dtype=object), mixture.shape[1])
+        themes = np.tile(np.array(model.themes_of(emotion), dtype=object), len(mixture))
+        values = (clip_ids, emotion, themes, mixture.ravel())
+        parts.append(pd.DataFrame(dict(zip(MIXTURE_COLUMNS, values, strict=True))))
+    return pd.concat(parts[1:] or parts, ignore_index=True)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
 from affetto.io.pages import page_template
-from affetto.themes.musical import TERMS, UNITS
-from affetto.themes.parameters import ThemeParameters
+from affetto.themes.cards import TERMS
+from affetto.themes.excerpts import PLAYERS, WORD_PLAYERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +26,6 @@ MEASURES = {
     "stability (ARI)": {"stability_ari": "over seeds", "bootstrap_ari": "over resampled groups"},
 }
 MAP_CLIPS = 2_000
-HEAT_WORDS = 8
-_SMALLEST_LIFT = 2.0
 _LARGEST_DIFFERENCE = 2.0
 
 
@@ -35,14 +33,13 @@ def render_page(
     cards: Sequence[Mapping[str, Any]],
     model: ThemeModel,
     themes: pd.DataFrame,
-    word_names: Sequence[str],
     selection: pd.DataFrame,
     audio: Mapping[str, bytes],
     failed: Mapping[str, str],
     *,
     corpus: str,
     changes: Sequence[str],
-    parameters: ThemeParameters,
+    min_stability: float,
 ) -> str:
     """Write the page.
 
@@ -52,8 +49,6 @@ def render_page(
         Theme cards (see `cards.build_cards`).
     model, themes
         For the plots: topics, and the mixture of each clip.
-    word_names
-        Names of the audio words.
     selection
         How the numbers of topics were chosen (see `selection.select_topics`).
     audio, failed
@@ -62,8 +57,8 @@ def render_page(
         Where the music is from.
     changes
         What became of the themes of the training before, in sentences.
-    parameters
-        The stability that was asked for, and how many exemplars and words of a theme have a player.
+    min_stability
+        The stability that a number of topics needed.
 
     Returns
     -------
@@ -72,9 +67,8 @@ def render_page(
     """
     emotions = []
     for emotion, topics in model.emotions.items():
-        candidates, choice = selection[selection["emotion"] == emotion], None
-        if len(candidates):
-            choice = selection_figure(emotion, candidates, min_stability=parameters.topics.min_stability)
+        candidates = selection[selection["emotion"] == emotion]
+        choice = selection_figure(emotion, candidates, min_stability) if len(candidates) else None
         shown = {
             "cards": [card for card in cards if card["emotion"] == emotion],
             "map": _image(mixture_map(model, themes, emotion)),
@@ -87,11 +81,10 @@ def render_page(
         emotions=emotions,
         n_themes=len(cards),
         n_clips=sum(int(card["size"]) for card in cards),
-        heat_map=_image(word_heat_map(model, word_names, cards)),
         sounds={name: _data_uri(content, "audio/mpeg") for name, content in audio.items()},
         failed=failed,
-        players=parameters.cards.players,
-        word_players=parameters.cards.word_players,
+        players=PLAYERS,
+        word_players=WORD_PLAYERS,
         profile=_profile,
     )
 
@@ -100,8 +93,7 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Lay out the bars: how far each measure lies from the emotion's mean, in deviations."""
     rows = []
     for name, difference in card["differences"].items():
-        above, below = TERMS.get(name, ("more", "less"))
-        unit = UNITS.get(name, "")
+        above, below, unit = TERMS[name]
         means = card["profile"][name]
         width = 50 * min(1.0, abs(difference) / _LARGEST_DIFFERENCE)
         rows.append(
@@ -117,7 +109,7 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def selection_figure(emotion: str, rows: pd.DataFrame, *, min_stability: float) -> Figure:
+def selection_figure(emotion: str, rows: pd.DataFrame, min_stability: float) -> Figure:
     """Draw what each number of topics of an emotion scores; the chosen one is ringed in every panel.
 
     Candidates that are less stable than the line are not taken.
@@ -167,31 +159,6 @@ def mixture_map(model: ThemeModel, themes: pd.DataFrame, emotion: str) -> Figure
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure
-
-
-def word_heat_map(
-    model: ThemeModel, word_names: Sequence[str], cards: Sequence[Mapping[str, Any]]
-) -> Figure | None:
-    """Draw how much likelier than in its emotion's mean each theme's most telling words are, in bits."""
-    if not cards:
-        return None
-    names = {card["theme"]: f"{card['theme']}  {card['name']}" for card in cards}
-    rows, labels = [], []
-    for emotion, topics in model.emotions.items():
-        p = topics.word_probabilities
-        rows.append(np.log2(p / p.mean(axis=0)))
-        labels += [names[theme] for theme in model.themes_of(emotion)]
-    lift = np.concatenate(rows)
-    columns = sorted({int(word) for row in lift for word in np.argsort(-row, kind="stable")[:HEAT_WORDS]})
-    figure = canvas(min(16.0, 3.0 + 0.14 * len(columns)), 1.4 + 0.24 * len(labels))
-    axes = figure.add_subplot()
-    reach = max(_SMALLEST_LIFT, float(np.abs(lift[:, columns]).max()))
-    image = axes.imshow(lift[:, columns], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
-    axes.set_yticks(range(len(labels)), labels, fontsize=7)
-    axes.set_xticks(range(len(columns)), [word_names[word] for word in columns], fontsize=5, rotation=90)
-    axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, label="bits", fraction=0.02)
     return figure
 
 

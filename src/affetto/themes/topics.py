@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import gammaln, psi
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from affetto.themes.parameters import TopicParameters
-from affetto.themes.words import Documents, chunks
-
-CHUNK = 256  # documents whose inference stays in the processor's cache
+ETA = 0.1  # prior of words in a topic
+CHUNK_CLIPS = 2_048  # documents of one step
+CACHED_CLIPS = 256  # documents whose inference stays in the processor's cache
 START_CLIPS = 4_096  # as many as tell where the clusters are
 
 
@@ -45,72 +45,75 @@ class TopicModel:
         weights: np.ndarray = self.topic_words / self.topic_words.sum(axis=1, keepdims=True)
         return weights
 
-    def mixtures(self, documents: Documents | np.ndarray) -> np.ndarray:
+    def mixtures(self, documents: np.ndarray) -> np.ndarray:
         """Infer topic mixtures, float64 [n_clips, n_topics]; the prior for a clip without words.
 
         The same document gives the same mixture whatever stands beside it.
         """
         beta, found = np.exp(expected_log(self.topic_words)), [np.empty((0, self.n_topics))]
         with threadpool_limits(limits=1):
-            for chunk in chunks(documents, CHUNK):
+            for chunk in _chunks(documents, CACHED_CLIPS):
                 rows = chunk.astype(np.float64)
                 gamma, _, _ = infer_gamma(rows, beta, self.alpha, iterations=200, tolerance=1e-4)
                 gamma[rows.sum(axis=1) == 0] = self.alpha
                 found.append(gamma / gamma.sum(axis=1, keepdims=True))
         return np.concatenate(found)
 
-    def bound_per_word(self, documents: Documents | np.ndarray) -> float:
+    def bound_per_word(self, documents: np.ndarray) -> float:
         """Return the held-out bound in nats a word; perplexity is exp(−bound). NaN without words."""
         total, bound, beta = 0.0, 0.0, np.exp(expected_log(self.topic_words))
         with threadpool_limits(limits=1):
-            for chunk in chunks(documents):
+            for chunk in _chunks(documents):
                 total += float(chunk.sum(dtype=np.float64))
                 bound += document_bound(chunk.astype(np.float64), beta, self.alpha)
         return bound / total if total else float("nan")
 
-    def ordered(self, documents: Documents | np.ndarray) -> TopicModel:
+    def ordered(self, documents: np.ndarray) -> TopicModel:
         """Return the same model with its topics sorted by their share of `documents`, largest first."""
         order = np.argsort(-self.mixtures(documents).sum(axis=0), kind="stable")
         return TopicModel(self.topic_words[order], self.alpha[order], self.note)
 
 
-def single_topic(
-    documents: Documents | np.ndarray, parameters: TopicParameters, note: str = ""
-) -> TopicModel:
+def _chunks(documents: np.ndarray, size: int = CHUNK_CLIPS) -> Iterator[np.ndarray]:
+    """Yield documents in chunks: a large library's lie on disk."""
+    for start in range(0, len(documents), size):
+        yield documents[start : start + size]
+
+
+def single_topic(documents: np.ndarray, note: str = "") -> TopicModel:
     """Return the model with one topic, whose posterior is known: prior plus counts."""
     counts = np.zeros(documents.shape[1])
-    for chunk in chunks(documents):
+    for chunk in _chunks(documents):
         counts += chunk.sum(axis=0, dtype=np.float64)
-    return TopicModel((parameters.eta + counts)[None], np.ones(1), note)
+    return TopicModel((ETA + counts)[None], np.ones(1), note)
 
 
-def fit_topics(
-    documents: Documents | np.ndarray, n_topics: int, parameters: TopicParameters, *, seed: int
-) -> TopicModel:
+def fit_topics(documents: np.ndarray, n_topics: int, passes: int, *, seed: int) -> TopicModel:
     """Fit an LDA by variational Bayes (gensim, single process, reproducible).
 
-    Up to `chunk_clips` documents are fitted in batch, more of them online (Hoffman, Blei & Bach, 2010).
+    Up to 2,048 documents are fitted in batch, more of them online (Hoffman, Blei & Bach, 2010). Topics start
+    from clusters of the documents.
 
     Parameters
     ----------
     documents
-        Word weights, float32 [n_clips, n_words], all at once or made when asked for.
-    n_topics, parameters, seed
-        Number of topics; priors, passes and start; seed of the start.
+        Word weights, float32 [n_clips, n_words].
+    n_topics, passes, seed
+        Number of topics; passes over the documents; seed of the start.
     """
     if n_topics == 1 or len(documents) == 0:
-        return single_topic(documents, parameters)
+        return single_topic(documents)
     from affetto.themes.dense_lda import DenseLda
 
     logging.getLogger("gensim").setLevel(logging.ERROR)
-    batch = len(documents) <= parameters.chunk_clips
+    batch = len(documents) <= CHUNK_CLIPS
     model = DenseLda(
         id2word=dict.fromkeys(range(documents.shape[1]), ""),
         num_topics=n_topics,
-        alpha=parameters.alpha,
-        eta=parameters.eta,
-        chunksize=parameters.chunk_clips,
-        passes=parameters.passes,
+        alpha="symmetric",
+        eta=ETA,
+        chunksize=CHUNK_CLIPS,
+        passes=passes,
         # A decay of 0 forgets all of the previous step: plain batch EM.
         decay=0.0 if batch else 0.5,
         eval_every=None,
@@ -118,14 +121,13 @@ def fit_topics(
         random_state=seed,
     )
     model.whole_corpus = batch
-    if parameters.initialisation == "kmeans":
-        model.start_from(_cluster_counts(documents, n_topics, seed))
+    model.start_from(_cluster_counts(documents, n_topics, seed))
     with threadpool_limits(limits=1):  # products with few topics: threads would only wait for each other
         model.update(documents)
     return TopicModel(model.state.get_lambda().astype(np.float64), model.alpha.astype(np.float64))
 
 
-def _cluster_counts(documents: Documents | np.ndarray, n_topics: int, seed: int) -> np.ndarray:
+def _cluster_counts(documents: np.ndarray, n_topics: int, seed: int) -> np.ndarray:
     """Count the words of k-means clusters of bags (Hellinger geometry), smoothed to exclude no word."""
     from sklearn.cluster import KMeans
 

@@ -1,10 +1,10 @@
-"""Audio words of many clips: their counts, weighted as bags for classifiers or as documents for an LDA."""
+"""Audio words of many clips: their counts, as bags for classifiers and as documents for an LDA."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy as np
 from affetto.io.arrays import scratch_array
 from affetto.io.workers import ExecutorParameters, iterate_shards
 from affetto.themes.codebook import Codebook
-from affetto.themes.parameters import BagParameters, TopicParameters
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", ClipFeatures, FeatureSet)
 
 SHARD_CLIPS = 64
-CHUNK_CLIPS = 2048  # rows of documents made at a time
+CHUNK_CLIPS = 2048  # rows of documents that are made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +49,14 @@ class AudioWords:
 
     def state(self) -> dict[str, Any]:
         """Return arrays and JSON values from which `from_state` makes equal counts."""
-        return {
-            "counts": self.counts,
-            "clip_ids": list(self.clip_ids),
-            "slices": [[one.start, one.stop] for one in self.slices],
-        }
+        slices = [[one.start, one.stop] for one in self.slices]
+        return {"counts": self.counts, "clip_ids": list(self.clip_ids), "slices": slices}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> AudioWords:
         """Restore counts from their `state`."""
-        return cls(tuple(state["clip_ids"]), state["counts"], tuple(slice(*ends) for ends in state["slices"]))
+        slices = tuple(slice(*ends) for ends in state["slices"])
+        return cls(tuple(state["clip_ids"]), state["counts"], slices)
 
 
 def shards(features: F) -> list[F]:
@@ -97,111 +94,41 @@ def _count(task: tuple[Codebook, FeatureSet]) -> np.ndarray:
     return np.minimum(counts, np.iinfo(np.uint16).max).astype(np.uint16)
 
 
-def damp(counts: np.ndarray, how: str) -> np.ndarray:
-    """Return term frequencies, float64: `counts` themselves, `log` (1 + count) or `sqrt`."""
-    frequencies = counts.astype(np.float64)
-    if how == "counts":
-        return frequencies
-    damped: np.ndarray = {"log": np.log1p, "sqrt": np.sqrt}[how](frequencies)
-    return damped
+def make_bags(words: AudioWords) -> np.ndarray:
+    """Return bags of audio words for classifiers, float64 [n_clips, n_words].
 
-
-def normalise(bags: np.ndarray, how: str) -> np.ndarray:
-    """Divide every row by its `l1` or `l2` norm, or by nothing (`none`); rows of zeros stay."""
-    if how == "none":
-        return bags
-    norms = bags.sum(axis=1) if how == "l1" else np.sqrt((bags**2).sum(axis=1))
-    normalised: np.ndarray = bags / np.where(norms > 0, norms, 1.0)[:, None]
-    return normalised
-
-
-def inverse_document_frequency(counts: np.ndarray) -> np.ndarray:
-    """Return log(n / n_w) + 1 of every word, n_w the clips that have it (at least 1)."""
-    with_word = np.maximum((counts > 0).sum(axis=0), 1)
-    weights: np.ndarray = np.log(max(1, len(counts)) / with_word) + 1
-    return weights
-
-
-def weigh(words: AudioWords, parameters: BagParameters, *, idf: np.ndarray | None = None) -> np.ndarray:
-    """Turn counts into bags of audio words, float64 [n_clips, n_words].
-
-    Parameters
-    ----------
-    words
-        Counts of clips; one without words has zeros in its bag, too.
-    parameters
-        Term frequency and normalisation; each descriptor is normalised on its own.
-    idf
-        Weights of words from training clips, [n_words]; None weighs all alike.
+    They are the square roots of the counts, those of each descriptor divided by their Euclidean norm.
     """
-    bags = damp(words.counts, parameters.term_frequency)
-    if idf is not None:
-        bags *= idf
+    bags = np.sqrt(words.counts.astype(np.float64))
     for one in words.slices:
-        bags[:, one] = normalise(bags[:, one], parameters.normalisation)
+        lengths = np.sqrt((bags[:, one] ** 2).sum(axis=1, keepdims=True))
+        bags[:, one] /= np.where(lengths > 0, lengths, 1.0)
     return bags
 
 
-@dataclass(frozen=True, eq=False)
-class Documents:
-    """Documents of an LDA: damped counts, scaled to the length of a document.
+def make_documents(words: AudioWords, length: float) -> np.ndarray:
+    """Return documents of an LDA: damped counts, scaled to the length of a document.
 
     Frames that overlap and follow each other say the same thing again and again; taken as independent words
     they would make every clip's mixture certain of one topic. Descriptors with many frames and words would
-    also drown the others, unless each is given the same share. Documents are made when asked for, so that
-    many clips cost their counts alone.
+    also drown the others, unless each is given the same share.
 
-    Attributes
-    ----------
-    words
-        Counts of clips.
-    parameters
-        How documents are weighted.
-    rows
-        The clips' rows in `words`, int64 [n_clips].
+    Returns
+    -------
+    numpy.ndarray
+        float32 [n_clips, n_words], on disk where it is large. Rows sum to `length`, or to 0 without words.
     """
-
-    words: AudioWords
-    parameters: TopicParameters
-    rows: np.ndarray
-
-    @classmethod
-    def of(cls, words: AudioWords, parameters: TopicParameters) -> Documents:
-        """Return the documents of all clips."""
-        return cls(words, parameters, np.arange(len(words.clip_ids)))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Clips and words."""
-        return len(self.rows), self.words.counts.shape[1]
-
-    def take(self, indices: np.ndarray) -> Documents:
-        """Return the documents at `indices`, in that order."""
-        return replace(self, rows=self.rows[indices])
-
-    def __getitem__(self, indices: slice | np.ndarray) -> np.ndarray:
-        """Make the documents of some clips, float32 [n_chosen, n_words].
-
-        Rows sum to `document_length`, or to 0 for a clip without words.
-        """
-        rows = self.rows[indices]
-        made = np.empty((len(rows), self.shape[1]), dtype=np.float32)
-        for start in range(0, len(rows), CHUNK_CLIPS):  # in double precision, but never all of them
-            chunk = rows[start : start + CHUNK_CLIPS]
-            damped = damp(self.words.counts[chunk], self.parameters.document_weight)
-            for one in self.words.slices if self.parameters.equal_descriptors else ():
-                damped[:, one] = normalise(damped[:, one], "l1")
-            made[start : start + CHUNK_CLIPS] = self.parameters.document_length * normalise(damped, "l1")
-        return made
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (row for chunk in chunks(self) for row in chunk)
+    made = scratch_array(words.counts.shape, np.float32)
+    for start in range(0, len(made), CHUNK_CLIPS):  # in double precision, but never all of them
+        damped = np.sqrt(words.counts[start : start + CHUNK_CLIPS].astype(np.float64))
+        for one in words.slices:
+            damped[:, one] = _shares(damped[:, one])
+        made[start : start + CHUNK_CLIPS] = length * _shares(damped)
+    return np.asarray(made)
 
 
-def chunks(documents: Documents | np.ndarray, size: int = CHUNK_CLIPS) -> Iterator[np.ndarray]:
-    """Yield documents in chunks, float32 [at most `size`, n_words]."""
-    for start in range(0, len(documents), size):
-        yield documents[start : start + size]
+def _shares(rows: np.ndarray) -> np.ndarray:
+    """Divide every row by its sum; rows of zeros stay."""
+    total = rows.sum(axis=1, keepdims=True)
+    shares: np.ndarray = rows / np.where(total > 0, total, 1.0)
+    return shares

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
-
 from affetto.errors import AffettoError
 from affetto.pipelines.hear.nodes import require_an_answer
 from affetto.recommendation.parameters import RecommendParameters
@@ -47,15 +45,11 @@ def _answer(recommender: Recommender, voice: VoiceEmotion) -> Playlist:
         return Playlist(
             name=voice.name, recording=voice.recording, status=voice.status, message=voice.message
         )
-    probability = {entry.emotion: entry.probability for entry in voice.emotions}
-    ordered = np.array([probability[emotion] for emotion in recommender.voice_classes])
     try:
-        playlist = recommender.recommend(voice.name, voice.recording, ordered)
+        return recommender.recommend(voice)
     except AffettoError as error:
         _LOGGER.warning("%s: %s", voice.name, error)
         return Playlist(name=voice.name, recording=voice.recording, status="unanswered", message=str(error))
-    told = ("message", "speech_s", "novelty", "novel", "heard_by", "enrolled", "timeline")
-    return playlist.model_copy(update={name: getattr(voice, name) for name in told})
 
 
 def describe_playlists(playlists: dict[str, Playlist]) -> str:

@@ -22,14 +22,13 @@ from affetto.io.workers import ExecutorParameters
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
-from affetto.themes.cards import build_cards
+from affetto.themes.cards import build_cards, clip_measures
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.comparison import compare_discovery
 from affetto.themes.evaluation import METHOD, discover_themes, discriminate_themes
 from affetto.themes.excerpts import Clips, cut_excerpts
 from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
 from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
-from affetto.themes.musical import clip_measures
 from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.words import AudioWords, count_words
@@ -111,8 +110,9 @@ def fit_theme_model(
 
     state = _cached(cache, "theme_model", key, fit)
     model = ThemeModel.from_state(state)
-    for note in model.notes:
-        log.info(note)
+    for topics in model.emotions.values():
+        if topics.note:
+            log.info(topics.note)
     return model, pd.DataFrame(state["selection"])
 
 
@@ -122,7 +122,6 @@ def assign_themes(
     clips: pd.DataFrame,
     recognised: Results,
     codebook: Codebook,
-    theme: ThemeParameters,
     previous: Mapping[str, Any] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
     """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
@@ -137,7 +136,6 @@ def assign_themes(
         themes_table(model, words, mixtures, emotions)[["clip_id", "emotion", "theme"]],
         previous["model"] if previous else None,
         previous["themes"][["clip_id", "emotion", "theme"]] if previous else None,
-        least_similarity=theme.topics.least_similarity,
     )
     for sentence in drift_sentences(drift):
         log.info(sentence)
@@ -152,14 +150,11 @@ def describe_themes(
     features: Features,
     codebook: Codebook,
     recognised: Results,
-    theme: ThemeParameters,
     executor: ExecutorParameters,
 ) -> list[dict[str, Any]]:
     """Write the theme cards."""
     measures = clip_measures(features["mfcc"], executor)
-    return build_cards(
-        model, themes, clips, measures, codebook.word_names, theme.cards, recognised["attention"]
-    )
+    return build_cards(model, themes, clips, measures, codebook.word_names, recognised["attention"])
 
 
 def record_themes(
@@ -167,7 +162,6 @@ def record_themes(
     corpus: CorpusParameters,
     clips: pd.DataFrame,
     codebook: Codebook,
-    theme: ThemeParameters,
     executor: ExecutorParameters,
     features: Features,
     cache: CacheParameters,
@@ -180,12 +174,11 @@ def record_themes(
         "features": frames.fingerprint,
         "codebook": vocabulary_of(codebook),
         "cards": cards,
-        "parameters": theme.cards.model_dump(mode="json"),
     }
     found = cache.store.get(key)
     if found is None:
         recordings = Clips(clips, corpus.root, corpus.other_roots)
-        audio, failed = cut_excerpts(cards, recordings, codebook, frames, theme.cards, executor)
+        audio, failed = cut_excerpts(cards, recordings, codebook, frames, executor)
         sizes = [len(content) for content in audio.values()]
         joined = np.frombuffer(b"".join(audio.values()), dtype=np.uint8)
         found = {"names": list(audio), "sizes": sizes, "audio": joined, "failed": failed}
@@ -201,7 +194,6 @@ def show_themes(
     cards: list[dict[str, Any]],
     model: ThemeModel,
     themes: pd.DataFrame,
-    codebook: Codebook,
     selection: pd.DataFrame,
     drift: pd.DataFrame,
     audio: dict[str, bytes],
@@ -214,13 +206,12 @@ def show_themes(
         cards,
         model,
         themes,
-        codebook.word_names,
         selection,
         audio,
         failed,
         corpus=corpus.title,
         changes=drift_sentences(drift),
-        parameters=theme,
+        min_stability=theme.topics.min_stability,
     )
 
 

@@ -35,7 +35,7 @@ def create_pipeline() -> Pipeline:
                     nodes.assign_themes,
                     [
                         *("music.theme.fitted", "music.theme.words", CLIPS, EMOTIONS),
-                        *("music.theme.codebook", THEME, "music.theme.previous"),
+                        *("music.theme.codebook", "music.theme.previous"),
                     ],
                     ["music.themes", "music.theme.mixtures", "music.theme.model", "music.theme.drift"],
                 ),
@@ -43,7 +43,7 @@ def create_pipeline() -> Pipeline:
                     nodes.describe_themes,
                     [
                         *("music.theme.model", "music.themes", CLIPS, FEATURES),
-                        *("music.theme.codebook", EMOTIONS, THEME, EXECUTOR),
+                        *("music.theme.codebook", EMOTIONS, EXECUTOR),
                     ],
                     "music.theme.cards",
                 ),
@@ -51,14 +51,14 @@ def create_pipeline() -> Pipeline:
                     nodes.record_themes,
                     [
                         *("music.theme.cards", CORPUS, CLIPS, "music.theme.codebook"),
-                        *(THEME, EXECUTOR, FEATURES, CACHE),
+                        *(EXECUTOR, FEATURES, CACHE),
                     ],
                     ["music.theme.audio", "music.theme.inaudible"],
                 ),
                 _node(
                     nodes.show_themes,
                     [
-                        *("music.theme.cards", "music.theme.model", "music.themes", "music.theme.codebook"),
+                        *("music.theme.cards", "music.theme.model", "music.themes"),
                         *("music.theme.selection", "music.theme.drift", "music.theme.audio"),
                         *("music.theme.inaudible", CORPUS, THEME),
                     ],
