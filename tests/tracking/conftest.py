@@ -69,7 +69,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
         if name.startswith("MLFLOW_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what MLflow sets here is undone
-    monkeypatch.setattr(model_table._Current, "names", None)
+    monkeypatch.setattr(model_table._Current, "setup", None)
     monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     yield
     while mlflow.active_run() is not None:

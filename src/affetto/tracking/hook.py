@@ -427,9 +427,9 @@ def _role_and_parameters(
     task: str, side: str, name: str, parameters: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
     if task != "theme":
-        from affetto.pipelines.model_table import model_table
+        from affetto.pipelines.model_table import current_setup
 
-        entry = model_table(side)[name]
+        entry = current_setup().models[side][name]
         return entry.role, entry.model_dump(mode="json")
     from affetto.themes.parameters import ThemeParameters
 

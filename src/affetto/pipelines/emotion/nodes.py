@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ _LIBRARY_FOLDS = 5
 
 Features = Mapping[str, ClipFeatures]
 """The features of a side by name."""
-Copies = dict[str, FeatureSet]
-"""A condition, as `copy_name` writes it → the features of all clips as they sound in it."""
+Augmentation = dict[str, FeatureSet]
+"""A condition, as `condition_key` writes it → the features of the labelled clips as they sound in it."""
 Results = dict[str, Any]
-"""Tables and other values by name, as `ResultsDataset` keeps them."""
+"""Tables and other values by name, as `ResultsDataset` stores them."""
 
 
-def copy_training_clips(
+def augment_training_clips(
     executor: ExecutorParameters,
     corpus: CorpusParameters,
     cache: CacheParameters,
@@ -51,46 +51,37 @@ def copy_training_clips(
     *,
     side: str,
     models: Mapping[str, ModelSpecification],
-) -> Copies:
-    """Extract what models also learn from: the labelled clips as they sound in other conditions.
-
-    Parameters
-    ----------
-    executor, corpus, cache, clips, features
-        Where to compute, where the clips are, where features are kept; the clips and their features.
-    side, models
-        The side, and the models, whose specifications name the conditions.
-    """
-    wanted: dict[str, tuple[str, Condition, set[str]]] = {}
+) -> Augmentation:
+    """Extract what models also learn from: the labelled clips as they sound in the conditions of `models`."""
+    named: dict[str, tuple[str, Condition]] = {}
+    read: dict[str, set[str]] = {}
     for specification in models.values():
         for name, condition in specification.conditions.items():
-            _, _, read = wanted.setdefault(copy_name(condition), (name, condition, set()))
-            read.update(specification.features)
+            key = condition_key(condition)
+            named.setdefault(key, (name, condition))
+            read.setdefault(key, set()).update(specification.features)
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
     recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
         key: recordings.in_condition(
-            condition,
-            read_features(features, sorted(read), labelled),
-            executor,
-            name,
+            condition, read_features(features, sorted(read[key]), labelled), executor, name
         )
-        for key, (name, condition, read) in wanted.items()
+        for key, (name, condition) in named.items()
     }
 
 
-def copy_name(condition: Condition) -> str:
-    """Write a condition as text: two models that name the same one share its copies."""
+def condition_key(condition: Condition) -> str:
+    """Write a condition as text: two models that name the same one share its features."""
     return json.dumps(condition.description(), sort_keys=True)
 
 
-def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
-    """Return the copies that a model learns from, by the names of its conditions."""
-    found = {name: (copies or {})[copy_name(each)] for name, each in specification.conditions.items()}
-    return {
-        name: FeatureSet({feature: each[feature] for feature in specification.features})
-        for name, each in found.items()
-    }
+def _augmentation_of(specification: ModelSpecification, augmentation: Augmentation | None) -> Augmentation:
+    """Return what a model is augmented with, by the names that it gives to conditions."""
+    found = {}
+    for name, condition in specification.conditions.items():
+        features = (augmentation or {})[condition_key(condition)]
+        found[name] = FeatureSet({feature: features[feature] for feature in specification.features})
+    return found
 
 
 def cross_validate_model(
@@ -104,9 +95,9 @@ def cross_validate_model(
     folds: pd.DataFrame,
     evaluation: EvaluationParameters,
     features: Features,
-    copies: Copies | None = None,
+    augmentation: Augmentation | None = None,
     *,
-    name: str,
+    model_name: str,
 ) -> tuple[Results, Path]:
     """Fit a model on every fold, predict the clips that it has not seen, score it, and fit it on all clips.
 
@@ -119,7 +110,6 @@ def cross_validate_model(
         `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
         and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
-    gap = experiment.leakage_gap
     found = cross_validate(
         specification,
         read_features(features, specification.features),
@@ -128,38 +118,31 @@ def cross_validate_model(
         experiment=experiment,
         cache=cache,
         executor=executor,
-        description=name,
-        random_folds=make_random_folds(clips, folds, seed=split.seed) if gap else None,
+        description=model_name,
+        random_folds=make_random_folds(clips, folds, seed=split.seed) if experiment.leakage_gap else None,
         on_all_clips=True,
-        copies=_own_copies(specification, copies),
+        copies=_augmentation_of(specification, augmentation),
     )
-    model = calibrated_model(found, _learnt_from(name, corpus, clips))
     scores = score_model(found.predictions, evaluation)
-    known = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
-    results = {
-        "predictions": found.predictions,
-        "random_predictions": found.random_predictions,
-        "histories": found.histories,
-        "attention": found.attention,
-        "models": found.models,
-        "metrics": {**known, **found.cost},
-    }
-    return results, model
+    known = {metric: float(value) for metric, value in scores.items() if math.isfinite(value)}
+    tables = ("predictions", "random_predictions", "histories", "attention", "models")
+    results = {table: getattr(found, table) for table in tables}
+    model = calibrated_model(found, _learnt_from(model_name, corpus, clips))
+    return results | {"metrics": {**known, **found.cost}}, model
 
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
     """Say in words and numbers what a model has learnt from."""
-    corpora = (corpus, *corpus.others)
-    sources = [SOURCES[each.source] for each in corpora]
-    titles = [
-        source.title if source.citation else each.known_as
-        for source, each in zip(sources, corpora, strict=True)
-    ]
+    titles, speech = [], []
+    for each in (corpus, *corpus.others):
+        source = SOURCES[each.source]
+        titles.append(source.title if source.citation else each.known_as)
+        speech.append(source.speech)
     labelled = clips[clips["emotion"].notna()]
     return {
         "name": name,
         "corpus": " + ".join(titles),
-        "speech": " + ".join(source.speech for source in sources if source.speech),
+        "speech": " + ".join(filter(None, speech)),
         "clips": len(labelled),
         "groups": int(labelled["group"].nunique()),
     }
@@ -174,7 +157,7 @@ def annotate_library(
     features: Features,
     results: Results,
     model: Path,
-    copies: Copies | None = None,
+    augmentation: Augmentation | None = None,
 ) -> Results:
     """Give every clip the probabilities of its emotions and its attention.
 
@@ -188,11 +171,11 @@ def annotate_library(
         `emotions`: `clip_id, p_<class>…`; `attention`: `clip_id, times` (s), `weights`.
     """
     available = read_features(features, specification.features)
-    predictions = results["predictions"]
     usable = clips[clips["clip_id"].isin(available.clip_ids)]
     labelled = usable[usable["emotion"].notna()]
-    tables, attended = [_calibrated(predictions)], [results["attention"]]
-    if not labelled["clip_id"].isin(predictions["clip_id"]).all():
+    emotions, attention = [_calibrated(results["predictions"])], [results["attention"]]
+    untested = ~labelled["clip_id"].isin(emotions[0]["clip_id"])
+    if untested.any():
         rest = cross_validate(
             specification,
             available,
@@ -202,20 +185,35 @@ def annotate_library(
             cache=cache,
             executor=executor,
             description=f"{specification.estimator}, clips never tested",
-            copies=_own_copies(specification, copies),
+            copies=_augmentation_of(specification, augmentation),
         )
-        tables.append(_without(_calibrated(rest.predictions), tables))
-        attended.append(_without(rest.attention, attended))
+        wanted = labelled.loc[untested, "clip_id"]
+        for tables, table in ((emotions, _calibrated(rest.predictions)), (attention, rest.attention)):
+            tables.append(table[table["clip_id"].isin(wanted)])
     unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
     if unlabelled:
         fresh = predict_clips(model, available.select(unlabelled))
-        tables.append(fresh.drop(columns=["times", "weights"]))
-        attended.append(fresh[["clip_id", "times", "weights"]])
-    emotions = pd.concat(tables, ignore_index=True).set_index("clip_id").sort_index(axis=1)
+        emotions.append(fresh.drop(columns=["times", "weights"]))
+        attention.append(fresh[["clip_id", "times", "weights"]])
+    joined = pd.concat(emotions, ignore_index=True).set_index("clip_id").sort_index(axis=1)
     return {
-        "emotions": emotions.fillna(0.0).reset_index(),
-        "attention": pd.concat(attended, ignore_index=True),
+        "emotions": joined.fillna(0.0).reset_index(),
+        "attention": pd.concat(attention, ignore_index=True),
     }
+
+
+def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
+    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
+    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
+
+
+def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the calibrated probabilities of each clip, mean over seeds."""
+    probabilities = predictions.filter(regex="^p_")
+    calibrated = probabilities.copy()
+    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
+    calibrated.insert(0, "clip_id", predictions["clip_id"])
+    return calibrated.groupby("clip_id", sort=False).mean().reset_index()
 
 
 def run_probes(
@@ -234,14 +232,7 @@ def run_probes(
 ) -> Results:
     """Let the models of the folds predict changed test clips; return a table for each probe.
 
-    Parameters
-    ----------
-    evaluation, experiment, executor, cache, corpus, clips, folds, features
-        What is changed, and how it is scored; all else as cross-validation had it.
-    side, models
-        The side and its models.
-    results
-        `results__<model>`, what cross-validation found.
+    `results` has `results__<model>`, what cross-validation found, for each of `models`.
     """
     fitted = Experiment(
         models,
@@ -288,11 +279,15 @@ def score_models(
         of the proposed one; and the probes.
     """
     of = {name: inputs[f"results__{name}"] for name in roles}
-    random = {name: each["random_predictions"] for name, each in of.items()}
     proposed = proposed_model(roles)
+    megabytes = {name: _megabytes(inputs[f"model__{name}"]) for name in roles}
+    predictions, random, histories = (
+        {name: each[table] for name, each in of.items()}
+        for table in ("predictions", "random_predictions", "histories")
+    )
     return {
         **score_task(
-            {name: each["predictions"] for name, each in of.items()},
+            predictions,
             roles,
             protocol=split.title,
             corpus=corpus.title,
@@ -300,12 +295,9 @@ def score_models(
             random_predictions=random,
             parameters=evaluation,
         ),
-        "metrics": {
-            name: {**each["metrics"], "megabytes": _megabytes(inputs[f"model__{name}"])}
-            for name, each in of.items()
-        },
+        "metrics": {name: {**each["metrics"], "megabytes": megabytes[name]} for name, each in of.items()},
         "random_predictions": models_below_each_other(random),
-        "histories": models_below_each_other({name: each["histories"] for name, each in of.items()}),
+        "histories": models_below_each_other(histories),
         "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
         **probes,
     }
@@ -313,21 +305,3 @@ def score_models(
 
 def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
-    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
-    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
-
-
-def _without(table: pd.DataFrame, known: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Leave out the clips that an earlier table has."""
-    return table[~table["clip_id"].isin(pd.concat(known)["clip_id"])] if len(table) else table
-
-
-def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
-    probabilities = predictions.filter(regex="^p_")
-    calibrated = probabilities.copy()
-    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
-    calibrated.insert(0, "clip_id", predictions["clip_id"])
-    return calibrated.groupby("clip_id", sort=False).mean().reset_index()
