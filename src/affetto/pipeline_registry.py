@@ -37,7 +37,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         scores[side] = emotion_scores_pipeline(side, models)
     music_model = setup.proposed("music")
     entry = setup.models["music"][music_model]
-    emotion = experiments["music"] + annotation_pipeline(music_model, entry)
+    emotion = experiments["music"] + annotation_pipeline(music_model)
     theme = emotion + theme_pipeline()
     every_report = reports_pipeline("music_emotion", "theme", "voice_emotion")
     hear = create_hear_pipeline(None if setup.ready_model else setup.proposed("voice"))

@@ -20,9 +20,9 @@ from affetto.features.table import FeatureTable, MfccParameters, MidtermParamete
 from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import build_estimator
 from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_features_pipeline
-from affetto.pipelines.recommend.nodes import find_themes
 from affetto.pipelines.recommend.pipeline import create_library_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
+from affetto.recommendation.recognition import find_themes
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
@@ -203,7 +203,7 @@ def test_tracks_without_words_have_no_theme(trained):
         name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
         for name, empty in frames.items()
     }
-    mixtures, wordless = find_themes(features, codebook, themes, HERE)
+    mixtures, wordless = find_themes(codebook, themes, FeatureSet(features), HERE)
     assert wordless == ["l/a"]
     assert mixtures.empty
 
@@ -212,4 +212,4 @@ def test_clips_of_other_dimensions_than_the_codebook_are_refused(trained):
     _, codebook, themes, _ = trained
     features = {name: ClipFeatures.from_arrays(name, ["l/a"], [np.zeros((3, 2))]) for name in KINDS}
     with pytest.raises(AffettoError, match="of mfcc, but the clips have 2 others"):
-        find_themes(features, codebook, themes, HERE)
+        find_themes(codebook, themes, FeatureSet(features), HERE)

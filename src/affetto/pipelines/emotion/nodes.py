@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
@@ -36,52 +34,28 @@ _LIBRARY_FOLDS = 5
 
 Features = Mapping[str, ClipFeatures]
 """The features of a side by name."""
-Augmentation = dict[str, FeatureSet]
-"""A condition, as `condition_key` writes it → the features of the labelled clips as they sound in it."""
 Results = dict[str, Any]
 """Tables and other values by name, as `ResultsDataset` stores them."""
 
 
-def augment_training_clips(
-    executor: ExecutorParameters,
-    corpus: CorpusParameters,
-    cache: CacheParameters,
-    clips: pd.DataFrame,
+def _augmentation(
+    specification: ModelSpecification,
+    recordings: Recordings,
     features: Features,
-    *,
-    side: str,
-    models: Mapping[str, ModelSpecification],
-) -> Augmentation:
-    """Extract what models also learn from: the labelled clips as they sound in the conditions of `models`."""
-    named: dict[str, tuple[str, Condition]] = {}
-    read: dict[str, set[str]] = {}
-    for specification in models.values():
-        for name, condition in specification.conditions.items():
-            key = condition_key(condition)
-            named.setdefault(key, (name, condition))
-            read.setdefault(key, set()).update(specification.features)
+    executor: ExecutorParameters,
+) -> dict[str, FeatureSet]:
+    """Return the features of the labelled clips in the conditions that a model is augmented with.
+
+    What another model has extracted in the same condition is found again.
+    """
+    clips = recordings.clips
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
-    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
-        key: recordings.in_condition(
-            condition, read_features(features, sorted(read[key]), labelled), executor, name
+        name: recordings.in_condition(
+            condition, read_features(features, specification.features, labelled), executor, name
         )
-        for key, (name, condition) in named.items()
+        for name, condition in specification.conditions.items()
     }
-
-
-def condition_key(condition: Condition) -> str:
-    """Write a condition as text: two models that name the same one share its features."""
-    return json.dumps(condition.description(), sort_keys=True)
-
-
-def _augmentation_of(specification: ModelSpecification, augmentation: Augmentation | None) -> Augmentation:
-    """Return what a model is augmented with, by the names that it gives to conditions."""
-    found = {}
-    for name, condition in specification.conditions.items():
-        features = (augmentation or {})[condition_key(condition)]
-        found[name] = FeatureSet({feature: features[feature] for feature in specification.features})
-    return found
 
 
 def cross_validate_model(
@@ -95,8 +69,8 @@ def cross_validate_model(
     folds: pd.DataFrame,
     evaluation: EvaluationParameters,
     features: Features,
-    augmentation: Augmentation | None = None,
     *,
+    side: str,
     model_name: str,
 ) -> tuple[Results, Path]:
     """Fit a model on every fold, predict the clips that it has not seen, score it, and fit it on all clips.
@@ -110,6 +84,7 @@ def cross_validate_model(
         `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
         and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
+    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     found = cross_validate(
         specification,
         read_features(features, specification.features),
@@ -121,7 +96,7 @@ def cross_validate_model(
         description=model_name,
         random_folds=make_random_folds(clips, folds, seed=split.seed) if experiment.leakage_gap else None,
         on_all_clips=True,
-        copies=_augmentation_of(specification, augmentation),
+        copies=_augmentation(specification, recordings, features, executor),
     )
     scores = score_model(found.predictions, evaluation)
     known = {metric: float(value) for metric, value in scores.items() if math.isfinite(value)}
@@ -153,11 +128,13 @@ def annotate_library(
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
+    corpus: CorpusParameters,
     clips: pd.DataFrame,
     features: Features,
     results: Results,
     model: Path,
-    augmentation: Augmentation | None = None,
+    *,
+    side: str,
 ) -> Results:
     """Give every clip the probabilities of its emotions and its attention.
 
@@ -176,6 +153,7 @@ def annotate_library(
     emotions, attention = [_calibrated(results["predictions"])], [results["attention"]]
     untested = ~labelled["clip_id"].isin(emotions[0]["clip_id"])
     if untested.any():
+        recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
         rest = cross_validate(
             specification,
             available,
@@ -185,7 +163,7 @@ def annotate_library(
             cache=cache,
             executor=executor,
             description=f"{specification.estimator}, clips never tested",
-            copies=_augmentation_of(specification, augmentation),
+            copies=_augmentation(specification, recordings, features, executor),
         )
         wanted = labelled.loc[untested, "clip_id"]
         for tables, table in ((emotions, _calibrated(rest.predictions)), (attention, rest.attention)):
@@ -216,57 +194,31 @@ def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
     return calibrated.groupby("clip_id", sort=False).mean().reset_index()
 
 
-def run_probes(
+def score_models(
     evaluation: EvaluationParameters,
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
     corpus: CorpusParameters,
+    split: SplitParameters,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     features: Features,
     *,
     side: str,
     models: Mapping[str, ModelSpecification],
-    **results: Results,
-) -> Results:
-    """Let the models of the folds predict changed test clips; return a table for each probe.
-
-    `results` has `results__<model>`, what cross-validation found, for each of `models`.
-    """
-    fitted = Experiment(
-        models,
-        {name: results[f"results__{name}"] for name in models},
-        features,
-        Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
-        folds,
-        experiment,
-        cache,
-        executor,
-    )
-    return {name: probe_table(fitted, evaluation, name) for name in PROBES[side]}
-
-
-def score_models(
-    evaluation: EvaluationParameters,
-    corpus: CorpusParameters,
-    split: SplitParameters,
-    probes: Results,
-    *,
-    task: str,
-    roles: Mapping[str, str],
     **inputs: Any,
 ) -> Results:
-    """Compare all models of a task, and put together what is known of them.
+    """Compare all models of a side, and let the models of the folds predict changed test clips.
 
     Parameters
     ----------
-    evaluation, corpus, split
-        How to test, and what the models were scored on.
-    probes
-        What probes of the models of the folds found, a table a probe.
-    task, roles
-        Name of the task; model → role.
+    evaluation
+        How to test, and what is changed.
+    experiment, executor, cache, corpus, split, clips, folds, features
+        As cross-validation had them.
+    side, models
+        The side and its models.
     inputs
         `results__<model>` and `model__<model>`: what cross-validation found, and the folder of the model
         fitted on everything.
@@ -276,11 +228,14 @@ def score_models(
     dict
         `comparison`, a row a model; `groups`, a row a model and group; `metrics`, the figures of each model;
         `predictions`, `random_predictions` and `histories` of all models with a column `model`; `attention`
-        of the proposed one; and the probes.
+        of the proposed one; and a table for each probe.
     """
-    of = {name: inputs[f"results__{name}"] for name in roles}
+    of = {name: inputs[f"results__{name}"] for name in models}
+    roles = {name: entry.role for name, entry in models.items()}
+    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
+    fitted = Experiment(models, of, features, recordings, folds, experiment, cache, executor)
     proposed = proposed_model(roles)
-    megabytes = {name: _megabytes(inputs[f"model__{name}"]) for name in roles}
+    megabytes = {name: _megabytes(inputs[f"model__{name}"]) for name in models}
     predictions, random, histories = (
         {name: each[table] for name, each in of.items()}
         for table in ("predictions", "random_predictions", "histories")
@@ -291,7 +246,7 @@ def score_models(
             roles,
             protocol=split.title,
             corpus=corpus.title,
-            task=task,
+            task=f"{side}_emotion",
             random_predictions=random,
             parameters=evaluation,
         ),
@@ -299,7 +254,7 @@ def score_models(
         "random_predictions": models_below_each_other(random),
         "histories": models_below_each_other(histories),
         "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
-        **probes,
+        **{name: probe_table(fitted, evaluation, name) for name in PROBES[side]},
     }
 
 

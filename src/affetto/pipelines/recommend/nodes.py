@@ -170,40 +170,38 @@ def describe_playlists(playlists: dict[str, Playlist]) -> str:
     return text
 
 
-def recognise_emotions(
+def recognise_tracks(
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
     features: Features,
     model: Path,
-    clips: pd.DataFrame,
+    codebook: Codebook,
+    themes: ThemeModel,
     export: LibraryExportParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
     *,
     names: Sequence[str],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Recognise every track's emotion with the model fitted on the labelled music, and cut its highlight."""
-    read = read_features(features, names)
-    return recognition.predict_library(model, clips, read, export.highlight_s, executor, cache.store)
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str], pd.DataFrame]:
+    """Recognise emotion and themes of every track with what was fitted on the labelled music.
 
-
-def find_themes(
-    features: Features, codebook: Codebook, model: ThemeModel, executor: ExecutorParameters
-) -> tuple[pd.DataFrame, list[str]]:
-    """Infer the themes of every track; tracks without audio words get none, and are named."""
-    mixtures, wordless = recognition.find_themes(codebook, model, frames_of_themes(features), executor)
+    Returns
+    -------
+    tuple
+        Emotions and highlights; themes, and the tracks without audio words, which have none; and which tracks
+        are speech and no music: they stay in the library, with a note.
+    """
+    read, where = read_features(features, names), (executor, cache.store)
+    emotions, highlights = recognition.predict_library(model, clips, read, export.highlight_s, *where)
+    mixtures, wordless = recognition.find_themes(codebook, themes, frames_of_themes(features), executor)
     if wordless:
         _LOGGER.warning(
             "%d tracks have no audio words, so their theme is unknown; the first is %s",
             len(wordless),
             wordless[0],
         )
-    return mixtures, wordless
-
-
-def note_speech(
-    corpus: CorpusParameters, clips: pd.DataFrame, executor: ExecutorParameters, cache: CacheParameters
-) -> pd.DataFrame:
-    """Tell the tracks that are speech and no music; they stay in the library, with a note."""
-    return recognition.note_speech(clips, corpus.root, corpus.other_roots, executor, cache.store)
+    notes = recognition.note_speech(clips, corpus.root, corpus.other_roots, *where)
+    return emotions, highlights, mixtures, wordless, notes
 
 
 def describe_tracks(

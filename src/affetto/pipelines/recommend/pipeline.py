@@ -63,34 +63,22 @@ def create_library_pipeline(model: str, names: Sequence[str]) -> Pipeline:
     model, names
         Name of the music model in the model table, and the features that it reads.
     """
-    corpus, clips, features = "params:library.corpus", "library.clips", "library.features"
-    export, fitted = "params:library.export", f"music.emotion.{model}.model"
-    emotions, themes = ["library.emotions", "library.highlights"], ["library.mixtures", "library.wordless"]
-    known = [corpus, clips, "library.rejected", *emotions, *themes, "library.notes", "music.theme.cards"]
+    corpus, clips, export = "params:library.corpus", "library.clips", "params:library.export"
+    fitted = [f"music.emotion.{model}.model", "music.theme.codebook", "music.theme.model"]
+    found = ("emotions", "highlights", "mixtures", "wordless", "notes")
+    known = [f"library.{name}" for name in found]
     return Pipeline(
         [
             step(
-                nodes.recognise_emotions,
-                [features, fitted, clips, export, _EXECUTOR, _CACHE],
-                emotions,
+                nodes.recognise_tracks,
+                [corpus, clips, "library.features", *fitted, export, _EXECUTOR, _CACHE],
+                known,
                 box=_LIBRARY,
                 names=tuple(names),
             ),
             step(
-                nodes.find_themes,
-                [features, "music.theme.codebook", "music.theme.model", _EXECUTOR],
-                themes,
-                box=_LIBRARY,
-            ),
-            step(
-                nodes.note_speech,
-                [corpus, clips, _EXECUTOR, _CACHE],
-                "library.notes",
-                box=_LIBRARY,
-            ),
-            step(
                 nodes.describe_tracks,
-                known,
+                [corpus, clips, "library.rejected", *known, "music.theme.cards"],
                 ["library.library", "library.tracks_csv", "library.summary"],
                 box=_LIBRARY,
             ),
