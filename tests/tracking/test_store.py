@@ -47,24 +47,18 @@ def page():
     "uri",
     [
         "postgresql://me:hunter2@127.0.0.1:9/db",
-        "postgresql://me:hunter2@127.0.0.1:port/db",
         "postgresql://me:hun/ter2@127.0.0.1/db",
         "mysql+pymysql://me:hunter2@127.0.0.1:9/db?password=hunter2",
-        "mysql://me:hunter2@127.0.0.1:9/db",
         "mssql+pyodbc://me:hunter2@127.0.0.1:9/db",
-        "databricks",
         "databricks://profile",
         "http://me:hunter2@127.0.0.1:9",
         "http://me:hunter2@host:abc",
-        "http://me:hunter2@",
         "http://",
         "{page}",
-        "ftp://me:hunter2@host",
         "me:hunter2@host/db",
         "nonsense://me:hunter2@host",
         "{folder}/mlruns",
         "file://{folder}/mlruns",
-        "sqlite://",
         "sqlite:///:memory:",
         "sqlite:///{folder}/no/folder/mlflow.db",
         "sqlite:///{folder}/text.db",
@@ -80,6 +74,7 @@ def test_a_store_that_cannot_be_used_is_one_sentence_in_time(uri, tmp_path, page
     uri = uri.format(folder=tmp_path, page=page)
     with closing(sqlite3.connect(tmp_path / "locked.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
+        check_store(f"sqlite:///{tmp_path}/new.db", timeout_s=5)  # one that is not there yet is made
         started = time.monotonic()
         with pytest.raises(AffettoError, match="cannot be used") as caught:
             check_store(uri, timeout_s=3)
@@ -88,10 +83,6 @@ def test_a_store_that_cannot_be_used_is_one_sentence_in_time(uri, tmp_path, page
     assert "\n" not in told
     assert not re.search("hunter2|hun/|ter2", told)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
-
-
-def test_a_database_that_is_not_there_yet_can_be_used(tmp_path):
-    check_store(f"sqlite:///{tmp_path}/new.db", timeout_s=5)
 
 
 SECRET = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=4, max_size=12)
@@ -148,9 +139,6 @@ def test_every_name_is_one_that_mlflow_takes_and_no_value_is_lost(values):
         assert validate_param_and_metric_name(name)
         assert not path_not_unique(name)
         assert 0 < len(name) <= MAX_ENTITY_KEY_LENGTH
-
-
-def test_names_that_mlflow_takes_stay_as_they_are():
     assert [*named({"recall_joy": 1, "a.b-c d": 2, "recall_é": 3})] == ["recall_joy", "a.b-c d", "recall_é"]
 
 
