@@ -21,7 +21,9 @@ from affetto.pipelines.emotion.pipeline import create_library_pipeline, create_p
 
 NOISE, PHONE = {"kind": "pink_noise", "snr_db": 20.0}, {"kind": "telephone"}
 MODELS = {
-    name: ModelSpecification(estimator="statistics_svm", role=role, features=("mfcc",), copies=conditions)
+    name: ModelSpecification(
+        estimator="statistics_svm", role=role, features=("mfcc",), augmentation=conditions
+    )
     for name, role, conditions in (
         ("plain", "proposed", {"left_out": None}),
         ("noisy", "ablation", {"noise": NOISE}),
