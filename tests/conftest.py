@@ -37,7 +37,7 @@ def forget_kedro() -> Callable[[pytest.MonkeyPatch], None]:
         patch.setattr(sys, "path", list(sys.path))
         patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         patch.setattr("kedro.framework.project.PACKAGE_NAME", None)
-        patch.setattr("affetto.pipelines.model_table._Current.names", None)
+        patch.setattr("affetto.pipelines.model_table._Current.setup", None)
 
     return forget
 

@@ -44,10 +44,10 @@ class ModelTableHook:
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
         """Let models have names with dots, such as `v1.2`, whose type Kedro does not find: a dict is left."""
-        from affetto.pipelines.model_table import SIDES, model_table
+        from affetto.pipelines.model_table import current_setup
 
-        for side in SIDES:
-            for name, entry in model_table(side).items():
+        for side, models in current_setup().models.items():
+            for name, entry in models.items():
                 if "." in name:
                     catalog.save(f"params:{side}.emotion.models.{name}", entry)
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from kedro.pipeline import Pipeline
 
-from affetto.pipelines.corpora.pipeline import create_clips_pipeline as clips_pipeline
+from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_features_pipeline
 from affetto.pipelines.corpora.pipeline import create_pipeline as corpora_pipeline
-from affetto.pipelines.emotion.pipeline import create_library_pipeline
+from affetto.pipelines.emotion.pipeline import create_library_pipeline as annotation_pipeline
 from affetto.pipelines.emotion.pipeline import create_pipeline as emotion_pipeline
 from affetto.pipelines.emotion.pipeline import create_scores_pipeline as emotion_scores_pipeline
-from affetto.pipelines.features.pipeline import create_pipeline as features_pipeline
-from affetto.pipelines.hear.pipeline import create_pipeline as hear_pipeline
-from affetto.pipelines.hear.pipeline import create_summary_pipeline as hear_summary_pipeline
-from affetto.pipelines.library.pipeline import create_pipeline as library_pipeline
-from affetto.pipelines.model_table import (
-    SIDES,
-    feature_names,
-    hearing_model,
-    model_table,
-    proposed_model,
+from affetto.pipelines.model_table import SIDES, current_setup
+from affetto.pipelines.recommend.pipeline import (
+    create_hear_pipeline,
+    create_library_pipeline,
+    create_playlist_pipeline,
+    create_summary_pipeline,
 )
-from affetto.pipelines.recommend.pipeline import create_pipeline as recommend_pipeline
 from affetto.pipelines.reports.pipeline import create_pipeline as reports_pipeline
 from affetto.pipelines.theme.nodes import FEATURES
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
@@ -29,40 +24,37 @@ from affetto.pipelines.theme.pipeline import create_scores_pipeline as theme_sco
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by name; `__default__` is all of them."""
-    corpora = {side: corpora_pipeline(side) for side in SIDES}
-    experiments = {
-        side: corpora[side] + features_pipeline(side, _features(side)) + emotion_pipeline(side)
-        for side in SIDES
-    }
-    every_report = reports_pipeline("music_emotion", "theme", "voice_emotion")
-    emotion = experiments["music"] + create_library_pipeline()
+    setup = current_setup()
+    corpora, features, experiments, scores = {}, {}, {}, {}
+    for side in SIDES:
+        models = setup.models[side]
+        read = [feature for entry in models.values() for feature in entry.features]
+        read += FEATURES if side == "music" else []
+        corpora[side] = corpora_pipeline(side)
+        features[side] = create_clips_pipeline(side) + create_features_pipeline(side, setup.features[side])
+        extraction = create_features_pipeline(side, list(dict.fromkeys(read)))
+        experiments[side] = corpora[side] + extraction + emotion_pipeline(side, models)
+        scores[side] = emotion_scores_pipeline(side, models)
+    music_model = setup.proposed("music")
+    entry = setup.models["music"][music_model]
+    emotion = experiments["music"] + annotation_pipeline(music_model)
     theme = emotion + theme_pipeline()
-    voice = experiments["voice"]
-    music_model = proposed_model("music")
-    hear = hear_pipeline(hearing_model())
-    recommend = hear + recommend_pipeline()
+    every_report = reports_pipeline("music_emotion", "theme", "voice_emotion")
+    hear = create_hear_pipeline(None if setup.ready_model else setup.proposed("voice"))
+    recommend = hear + create_playlist_pipeline()
+    library_features = list(dict.fromkeys([*entry.features, *FEATURES]))
     return {
         "corpora": corpora["music"] + corpora["voice"],
-        "features": sum(
-            (clips_pipeline(side) + features_pipeline(side, feature_names(side)) for side in SIDES),
-            start=Pipeline([]),
-        ),
+        "features": features["music"] + features["voice"],
         "emotion": emotion + reports_pipeline("music_emotion"),
         "theme": theme + reports_pipeline("music_emotion", "theme"),
-        "voice": voice + reports_pipeline("voice_emotion"),
-        "evaluation": emotion_scores_pipeline("music")
-        + emotion_scores_pipeline("voice")
-        + theme_scores_pipeline()
-        + every_report,
-        "hear": hear + hear_summary_pipeline(),
+        "voice": experiments["voice"] + reports_pipeline("voice_emotion"),
+        "evaluation": scores["music"] + scores["voice"] + theme_scores_pipeline() + every_report,
+        "hear": hear + create_summary_pipeline(),
         "recommend": recommend,
-        "recommend_library": hear + recommend_pipeline("library.library"),
-        "library": library_pipeline(music_model, model_table("music")[music_model].features),
-        "__default__": theme + voice + every_report + recommend,
+        "recommend_library": hear + create_playlist_pipeline("library.library"),
+        "library": create_clips_pipeline("library", kind="music")
+        + create_features_pipeline("library", library_features, parameters_of="music")
+        + create_library_pipeline(music_model, entry.features),
+        "__default__": theme + experiments["voice"] + every_report + recommend,
     }
-
-
-def _features(side: str) -> tuple[str, ...]:
-    """Return the features that models of a side read, in the order of the table, and those of the themes."""
-    named = [feature for entry in model_table(side).values() for feature in entry.features]
-    return tuple(dict.fromkeys([*named, *(FEATURES if side == "music" else [])]))

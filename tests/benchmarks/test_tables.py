@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -124,12 +123,3 @@ def test_code_that_is_not_committed_makes_no_table_and_texts_do_not_count(tables
     assert tables.made_by(folder, "kedro") is None
     (folder / "run.json").write_text(json.dumps({"commit": "0" * 40, "command": "kedro"}))
     assert tables.made_by(folder, "kedro") is None
-
-
-def test_missing_corpora_are_said_and_the_others_go_on(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--corpora", str(tmp_path / "none"), "--docs", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert [line.split("]")[0] for line in lines] == [f"[{i}/4" for i in (1, 2, 3, 4)]
-    assert all("not made, because there is no corpus in" in line for line in lines)

@@ -9,7 +9,6 @@ import soundfile
 from kedro.io import DatasetError
 
 from affetto.datasets.features import FeaturesDataset
-from affetto.features.clip_features import ClipFeatures
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
 from affetto.io.workers import ExecutorParameters
@@ -32,8 +31,12 @@ def extracted(tmp_path):
     return make
 
 
-def test_what_lies_in_the_stores_is_loaded_by_name(extracted, tmp_path):
-    dataset = FeaturesDataset(filepath=str(tmp_path / "voice.json"))
+@pytest.fixture
+def dataset(tmp_path):
+    return FeaturesDataset(filepath=str(tmp_path / "voice.json"))
+
+
+def test_what_lies_in_the_stores_is_loaded_by_name(extracted, dataset):
     assert not dataset.exists()
     saved = {"mfcc": extracted(), "fewer": extracted("other", n_mfcc=13)}
     dataset.save(saved)
@@ -62,8 +65,7 @@ def test_a_project_that_was_moved_finds_its_features_from_any_folder(extracted, 
 
 
 @pytest.mark.parametrize("changed", [{"n_mfcc": 13}, {"names": "a"}])
-def test_a_plan_that_another_run_replaced_is_told(extracted, tmp_path, changed):
-    dataset = FeaturesDataset(filepath=str(tmp_path / "voice.json"))
+def test_a_plan_that_another_run_replaced_is_told(extracted, dataset, changed):
     dataset.save({"mfcc": extracted()})
     extracted(**changed)
 
@@ -73,17 +75,9 @@ def test_a_plan_that_another_run_replaced_is_told(extracted, tmp_path, changed):
     assert dataset.load()["mfcc"].clip_ids == ("c/a", "c/b")
 
 
-def test_a_store_that_was_deleted_says_what_to_run(extracted, tmp_path):
-    dataset = FeaturesDataset(filepath=str(tmp_path / "voice.json"))
+def test_a_store_that_was_deleted_says_what_to_run(extracted, dataset, tmp_path):
     dataset.save({"mfcc": extracted()})
     Path(tmp_path / "store").rename(tmp_path / "elsewhere")
 
     with pytest.raises(DatasetError, match="run `kedro run --pipeline=features`"):
         dataset.load()
-
-
-def test_only_what_a_store_holds_can_be_noted(tmp_path):
-    values = ClipFeatures.from_arrays("mfcc", ["c/a"], [np.zeros((3, 2))])
-
-    with pytest.raises(DatasetError, match="mfcc lies in no feature store"):
-        FeaturesDataset(filepath=str(tmp_path / "voice.json")).save({"mfcc": values})

@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
@@ -25,6 +25,7 @@ TABLES = st.lists(
 NAMES = st.text("abcdefgh_", min_size=1)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(NAMES, VALUES | TABLES, min_size=1, max_size=4))
 def test_what_is_saved_is_loaded(results):
     with tempfile.TemporaryDirectory() as folder:

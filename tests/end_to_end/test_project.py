@@ -127,7 +127,7 @@ def test_themes_can_be_read_and_heard(demo):
 
 
 def test_attention_is_put_to_the_test(demo):
-    table = pd.read_parquet(demo.root / "data/07_model_output/music_emotion/probes/highlights.parquet")
+    table = pd.read_parquet(demo.root / "data/07_model_output/music_emotion/results/highlights.parquet")
     (row,) = table.to_dict("records")
     assert row["model"] == "attention_lstm_kernel"
     assert row["n_clips"] == 100

@@ -34,7 +34,10 @@ from ..models.test_crnn_lld import TINY, toy
 SVM = ModelSpecification(estimator="statistics_svm", role="baseline", features=("mfcc",))
 NOISY = {"kind": "pink_noise", "snr_db": 20.0}
 COPIED = ModelSpecification(
-    estimator="statistics_svm", role="baseline", features=("mfcc",), copies={"noisy": NOISY, "left_out": None}
+    estimator="statistics_svm",
+    role="baseline",
+    features=("mfcc",),
+    augmentation={"noisy": NOISY, "left_out": None},
 )
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 EMOTIONS = ("calm", "tense")
@@ -382,7 +385,7 @@ def test_models_hear_copies_of_their_training_clips_and_never_of_test_clips(corp
 
 def fits(corpus, tmp_path, **conditions):
     """Return the names that the fits of a model with copies in these conditions are found by."""
-    specification = SVM.model_validate({**SVM.model_dump(), "copies": conditions})
+    specification = SVM.model_validate({**SVM.model_dump(), "augmentation": conditions})
     copies = dict.fromkeys(specification.conditions, corpus[0])
     named = {"experiment": KEPT, "copies": copies, **where(tmp_path)}
     return list(cross_validate(specification, *corpus, **named).models["folder"])

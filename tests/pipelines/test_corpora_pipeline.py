@@ -1,4 +1,4 @@
-"""The corpora pipeline through Kedro's runner, on a small corpus of folders."""
+"""The corpora pipeline through Kedro's runner, on a small corpus of folders, and the features of a clip."""
 
 from __future__ import annotations
 
@@ -7,107 +7,92 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
+from affetto.datasets.features import FeaturesDataset
 from affetto.errors import AffettoError
-from affetto.io.cache import CacheParameters
-from affetto.io.workers import ExecutorParameters
-from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_pipeline
-
-
-def cache_in(folder):
-    names = ("features", "results", "models", "degraded")
-    return CacheParameters(**{name: folder / name for name in names})
-
-
-class Kept(MemoryDataset):
-    """Memory that a runner does not free."""
-
-    def _release(self):
-        pass
+from affetto.features.table import FeatureTable, LogMelParameters, OpenSmileParameters
+from affetto.pipelines.corpora.pipeline import (
+    create_clips_pipeline,
+    create_features_pipeline,
+    create_pipeline,
+)
 
 
 @pytest.fixture
 def root(tmp_path):
+    root = tmp_path / "corpus"
     for emotion in ("angry", "sad"):
-        (tmp_path / "corpus" / emotion).mkdir(parents=True)
+        (root / emotion).mkdir(parents=True)
         for clip in range(8):
             samples = np.sin(np.arange(2_000) * (clip + 1) / 20)
-            soundfile.write(
-                tmp_path / "corpus" / emotion / f"s{clip % 4}_{clip}.wav", samples / (clip + 2), 8_000
-            )
-    (tmp_path / "corpus" / "sad" / "s0_broken.wav").touch()
-    return tmp_path / "corpus"
+            soundfile.write(root / emotion / f"s{clip % 4}_{clip}.wav", samples / (clip + 2), 8_000)
+    (root / "sad" / "s0_broken.wav").touch()
+    return root
 
 
 @pytest.fixture
-def catalog(root, tmp_path, request):
-    taxonomy = yaml.safe_load(
-        (request.config.rootpath / "conf/base/taxonomy.yml").read_text(encoding="utf-8")
-    )
-    entries = {
-        "params:voice.corpus": CorpusParameters(source="folders", root=root, group_pattern=r"(s\d)_"),
-        "params:voice.audit": AuditParameters(),
-        "params:voice.split": SplitParameters(n_folds=2),
-        "params:taxonomy": taxonomy["taxonomy"],
-        "params:executor": ExecutorParameters(n_jobs=1, progress=False),
-        "params:cache": cache_in(tmp_path),
-    }
-    return DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in entries.items()})
+def parameters(request):
+    text = (request.config.rootpath / "conf/base/taxonomy.yml").read_text(encoding="utf-8")
+
+    def of(side, **corpus):
+        values = {
+            "corpus": CorpusParameters(**corpus),
+            "audit": AuditParameters(),
+            "split": SplitParameters(n_folds=2),
+        }
+        named = {f"params:{side}.{name}": value for name, value in values.items()}
+        return named | {"params:taxonomy": yaml.safe_load(text)["taxonomy"]}
+
+    return of
 
 
-def test_from_folders_to_folds(catalog):
-    pipeline = create_pipeline("voice")
-    for name in pipeline.all_outputs():
-        catalog[name] = Kept()
+def test_from_folders_to_folds(run, parameters, root):
+    given = parameters("voice", source="folders", root=root, group_pattern=r"(s\d)_")
+    catalog = run(create_pipeline("voice"), given)
 
-    SequentialRunner().run(pipeline, catalog)
-
-    loaded = {name: catalog.load(name) for name in pipeline.all_outputs()}
-    assert loaded["voice.rejected"]["clip_id"].tolist() == ["folders/sad/s0_broken"]
-    assert "folders/sad/s0_broken" in loaded["voice.audit_report"]
-    assert loaded["voice.audit_summary"]["emotions"] == {"anger": 8, "sadness": 8}
-    assert loaded["voice.folds"]["fold"].value_counts().to_dict() == {0: 8, 1: 8}
+    loaded = {name: catalog.load(f"voice.{name}") for name in ("rejected", "audit_summary", "folds")}
+    assert loaded["rejected"]["clip_id"].tolist() == ["folders/sad/s0_broken"]
+    assert "folders/sad/s0_broken" in catalog.load("voice.audit_report")
+    assert loaded["audit_summary"]["emotions"] == {"anger": 8, "sadness": 8}
+    assert loaded["folds"]["fold"].value_counts().to_dict() == {0: 8, 1: 8}
 
 
-def test_a_library_without_labels_has_clips_and_no_folds(catalog, root):
-    for name in ("audit", "split"):
-        catalog[f"params:music.{name}"] = catalog[f"params:voice.{name}"]
-    catalog["params:music.corpus"] = MemoryDataset(CorpusParameters(source="library", root=root))
-    catalog["music.clips"] = Kept()
+def test_a_library_without_labels_has_clips_and_no_folds(run, parameters, root):
+    given = parameters("music", source="library", root=root)
+    clips = run(create_clips_pipeline("music"), given).load("music.clips")
 
-    SequentialRunner().run(create_clips_pipeline("music"), catalog)
-
-    assert len(catalog.load("music.clips")) == 16
-    assert catalog.load("music.clips")["emotion"].isna().all()
+    assert len(clips) == 16
+    assert clips["emotion"].isna().all()
     with pytest.raises(AffettoError, match="the features pipeline needs no labels"):
-        SequentialRunner().run(create_pipeline("music"), catalog)
+        run(create_pipeline("music"), given)
 
 
-@pytest.mark.parametrize("side", ["music", "voice"])
-def test_one_definition_serves_both_sides(side):
-    pipeline = create_pipeline(side)
+def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(run, parameters, tmp_path):
+    given = parameters("library", source="library", root=tmp_path / "nowhere")
+    with pytest.raises(AffettoError, match=r"library\.corpus\.root is"):
+        run(create_clips_pipeline("library", kind="music"), given)
 
-    assert pipeline.inputs() == {
-        *(f"params:{side}.{name}" for name in ("corpus", "audit", "split")),
-        "params:taxonomy",
-        "params:executor",
-        "params:cache",
+
+def test_a_run_fills_the_stores_and_notes_what_the_models_read(run, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 8_000), 16_000)
+    given = {
+        "mine.clips": pd.DataFrame({"clip_id": ["c/a"], "path": ["a.wav"]}),
+        "params:mine.corpus": CorpusParameters(root=tmp_path),
+        "params:voice.features": FeatureTable(
+            log_mel=LogMelParameters(),
+            egemaps=OpenSmileParameters(feature_set="eGeMAPSv02"),
+            lld=OpenSmileParameters(feature_set="eGeMAPSv02"),  # which no model reads
+        ),
     }
-    assert {node.namespace for node in pipeline.nodes} == {"corpora"}
+    noted = {"mine.features": FeaturesDataset(filepath=str(tmp_path / "mine.json"))}
+    pipeline = create_features_pipeline("mine", ("egemaps", "log_mel"), parameters_of="voice")
 
+    found = run(pipeline, given, noted).load("mine.features")
 
-def test_tables_survive_the_catalog(catalog, tmp_path):
-    """What the audit and the splits read is what Parquet gives back, lists and missing text included."""
-    outputs = SequentialRunner().run(
-        create_pipeline("voice").only_nodes_with_outputs("voice.raw_clips"), catalog
-    )
-    raw = outputs["voice.raw_clips"].load()
-    raw.to_parquet(tmp_path / "raw.parquet")
-
-    read = pd.read_parquet(tmp_path / "raw.parquet")
-
-    assert read["theme"].isna().all()
-    pd.testing.assert_frame_equal(read.drop(columns="tags"), raw.drop(columns="tags"))
+    assert {name: each[0].shape for name, each in found.items()} == {
+        "egemaps": (1, 88),
+        "log_mel": (1 + 8_000 // 256, 64),
+    }
+    stores = {path.name for path in (tmp_path / "cache/features/mine").iterdir()}
+    assert stores == {"log_mel", "egemaps"}

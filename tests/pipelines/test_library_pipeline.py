@@ -10,20 +10,19 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
+from kedro.io import DataCatalog
 
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.results import ResultsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.table import FeatureTable, MfccParameters, MidtermParameters
-from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import build_estimator
-from affetto.pipelines.library.nodes import find_themes
-from affetto.pipelines.library.pipeline import create_pipeline
+from affetto.pipelines.corpora.pipeline import create_clips_pipeline, create_features_pipeline
+from affetto.pipelines.recommend.pipeline import create_library_pipeline
 from affetto.recommendation.parameters import LibraryExportParameters
+from affetto.recommendation.recognition import find_themes
 from affetto.themes.codebook import fit_codebook
 from affetto.themes.model import fit_themes
 from affetto.themes.parameters import CodebookParameters, DescriptorParameters, TopicParameters
@@ -65,10 +64,8 @@ def trained(tmp_path_factory):
             for name, kind in KINDS.items()
         }
     )
-    model = build_estimator(
-        "attention_lstm", {"epochs": 10, "units": 6, "midterm": True, "learning_rate": 0.02}
-    )
-    model.fit(features, emotions, ids)
+    model = build_estimator("statistics_svm", {})
+    model.fit(FeatureSet({"mfcc": features["mfcc"]}), emotions, ids)
     directory = tmp_path_factory.mktemp("model") / "fit"
     model.save(directory)
     codebook = fit_codebook(
@@ -102,37 +99,41 @@ def library(tmp_path):
     return root
 
 
-def run(trained, library, root, *, write_tags=False):
-    music = "${globals:music,${globals:data}}"
-    texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
-    places = "\n".join(texts).replace(music, str(root)).replace("${globals:data}", str(root))
-    entries = yaml.safe_load(places)
-    catalog = DataCatalog.from_config(entries)
-    fitted, codebook, themes, cards = trained
-    values = {
-        "params:library.corpus": CorpusParameters(source="library", root=str(library)),
-        "params:library.audit": AuditParameters(),
-        "params:library.export": LibraryExportParameters(write_tags=write_tags),
-        "params:taxonomy": yaml.safe_load((CONF / "taxonomy.yml").read_text())["taxonomy"],
-        "params:executor": HERE,
-        "music.emotion.m.model": Path(fitted),
-        "params:cache": CacheParameters(
-            **{name: root / name for name in ("features", "results", "models", "degraded")}
-        ),
-        "music.theme.codebook": codebook,
-        "music.theme.model": themes,
-        "music.theme.cards": cards,
-        "params:music.features": FeatureTable(**KINDS),
-    }
-    for name, value in values.items():
-        catalog[name] = MemoryDataset(value, copy_mode="assign")
-    SequentialRunner().run(create_pipeline("m", ("mfcc", "midterm")), catalog)
-    folder = root / "08_reporting/library"
-    return folder, pd.read_csv(folder / "tracks.csv").set_index("clip_id")
+@pytest.fixture
+def describe(run, trained, library, tmp_path):
+    """Return what describes the library as the catalog has it: the folder of reports and the tracks."""
+    root = tmp_path / "data"
+
+    def describe(*, model=trained[0], write_tags=False):
+        texts = [(CONF / f"catalog/{name}.yml").read_text() for name in ("corpora", "features", "library")]
+        places = "\n".join(texts).replace("${globals:music,${globals:data}}", str(root))
+        entries = DataCatalog.from_config(yaml.safe_load(places.replace("${globals:data}", str(root))))
+        _, codebook, themes, cards = trained
+        values = {
+            "params:library.corpus": CorpusParameters(source="library", root=str(library)),
+            "params:library.audit": AuditParameters(),
+            "params:library.export": LibraryExportParameters(write_tags=write_tags),
+            "params:taxonomy": yaml.safe_load((CONF / "taxonomy.yml").read_text())["taxonomy"],
+            "params:music.features": FeatureTable(**KINDS),
+            "music.emotion.m.model": Path(model),
+            "music.theme.codebook": codebook,
+            "music.theme.model": themes,
+            "music.theme.cards": cards,
+        }
+        pipeline = (
+            create_clips_pipeline("library", kind="music")
+            + create_features_pipeline("library", tuple(KINDS), parameters_of="music")
+            + create_library_pipeline("m", ["mfcc"])
+        )
+        run(pipeline, values, {name: entries[name] for name in pipeline.all_outputs()})
+        folder = root / "08_reporting/library"
+        return folder, pd.read_csv(folder / "tracks.csv").set_index("clip_id")
+
+    return describe
 
 
-def test_every_track_gets_emotion_theme_highlight_and_confidence(trained, library, tmp_path):
-    folder, tracks = run(trained, library, tmp_path / "data")
+def test_every_track_gets_emotion_theme_highlight_and_confidence(describe, trained):
+    folder, tracks = describe()
     assert sorted(tracks.index) == ["library/artist/high", "library/artist/low"]
     assert tracks["emotion"].to_dict() == {"library/artist/high": "happy", "library/artist/low": "calm"}
     for _, row in tracks.iterrows():
@@ -148,14 +149,14 @@ def test_every_track_gets_emotion_theme_highlight_and_confidence(trained, librar
     assert told["cards"] == trained[3]
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["tracks"] == 2
-    assert sum(summary["set_aside"].values()) == 2
+    assert summary["set_aside"] == {"silent": 1, "unreadable": 1}
     assert summary["themes"]["sad/1"]["tracks"] == 0
     assert not (folder / "tagged").exists()
 
 
-def test_tags_are_written_into_copies(trained, library, tmp_path):
+def test_tags_are_written_into_copies(describe, library):
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in library.rglob("*.*")}
-    folder, tracks = run(trained, library, tmp_path / "data", write_tags=True)
+    folder, tracks = describe(write_tags=True)
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in library.rglob("*.*")} == before
     tags = mutagen.File(folder / "tagged/artist/low.flac").tags
     assert tags["MOOD"] == ["calm"]
@@ -163,28 +164,20 @@ def test_tags_are_written_into_copies(trained, library, tmp_path):
     assert pd.read_csv(folder / "tagged/tagged.csv")["tagged"].all()
 
 
-def test_a_second_run_asks_the_model_nothing(trained, library, tmp_path, monkeypatch):
-    _, first = run(trained, library, tmp_path / "data")
-    directory, *rest = trained
-    shutil.copytree(directory, tmp_path / "elsewhere")  # the same model, wherever it lies
+def test_a_second_run_asks_the_model_nothing(describe, trained, tmp_path, monkeypatch):
+    _, first = describe()
+    shutil.copytree(trained[0], tmp_path / "elsewhere")  # the same model, wherever it lies
 
     def refuse(*_):
         raise AssertionError("asked again")
 
     monkeypatch.setattr("affetto.recommendation.recognition.find_speech", refuse)
     monkeypatch.setattr("affetto.recommendation.recognition.predict_clips", refuse)
-    _, second = run((str(tmp_path / "elsewhere"), *rest), library, tmp_path / "data")
+    _, second = describe(model=tmp_path / "elsewhere")
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_what_is_set_aside_is_counted_by_kind(trained, library, tmp_path):
-    soundfile.write(library / "quiet.wav", np.full(RATE, 1e-4), RATE)
-    folder, _ = run(trained, library, tmp_path / "data")
-    summary = json.loads((folder / "summary.json").read_text())
-    assert summary["set_aside"] == {"silent": 2, "unreadable": 1}
-
-
-def test_speech_in_a_library_is_noted_and_stays_in_it(trained, library, tmp_path, voice_of, caplog):
+def test_speech_in_a_library_is_noted_and_stays_in_it(describe, library, voice_of, caplog):
     pause = np.zeros(4_000, np.float32)
     spoken = np.concatenate([part for i in range(3) for part in (voice_of(2.5, 0.2 + 0.1 * i), pause)])
     soundfile.write(library / "lecture.wav", spoken, 16_000)
@@ -193,7 +186,7 @@ def test_speech_in_a_library_is_noted_and_stays_in_it(trained, library, tmp_path
     soundfile.write(library / "announced.flac", song, RATE)
     caplog.set_level("INFO")
 
-    folder, tracks = run(trained, library, tmp_path / "data")
+    folder, tracks = describe()
 
     notes = tracks["note"].fillna("").to_dict()
     assert {name for name, note in notes.items() if note} == {"library/lecture", "library/greeting"}
@@ -203,11 +196,6 @@ def test_speech_in_a_library_is_noted_and_stays_in_it(trained, library, tmp_path
     assert "2 of the tracks are mostly speech, not music." in caplog.text
 
 
-def test_a_folder_that_is_missing_is_named_as_the_parameter_is_called(trained, tmp_path):
-    with pytest.raises(AffettoError, match=r"library\.corpus\.root is"):
-        run(trained, tmp_path / "nowhere", tmp_path / "data")
-
-
 def test_tracks_without_words_have_no_theme(trained):
     _, codebook, themes, _ = trained
     frames = {name: np.empty((0, len(dimensions))) for name, dimensions in codebook.dimensions.items()}
@@ -215,7 +203,7 @@ def test_tracks_without_words_have_no_theme(trained):
         name: ClipFeatures.from_arrays(name, ["l/a"], [empty], dimensions=codebook.dimensions[name])
         for name, empty in frames.items()
     }
-    mixtures, wordless = find_themes(features, codebook, themes, HERE)
+    mixtures, wordless = find_themes(codebook, themes, FeatureSet(features), HERE)
     assert wordless == ["l/a"]
     assert mixtures.empty
 
@@ -224,4 +212,4 @@ def test_clips_of_other_dimensions_than_the_codebook_are_refused(trained):
     _, codebook, themes, _ = trained
     features = {name: ClipFeatures.from_arrays(name, ["l/a"], [np.zeros((3, 2))]) for name in KINDS}
     with pytest.raises(AffettoError, match="of mfcc, but the clips have 2 others"):
-        find_themes(features, codebook, themes, HERE)
+        find_themes(codebook, themes, FeatureSet(features), HERE)

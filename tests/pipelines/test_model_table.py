@@ -66,6 +66,7 @@ def test_a_model_that_is_no_part_of_the_proposed_one_is_no_ablation(entry, reaso
         ({"parameters": {"penalti": 1}}, r"voice\.emotion\.models\.mine\.parameters: penalti: .*penalty"),
         ({"parameters": {"penalty": -1.0}}, r"models\.mine\.parameters: penalty\..* greater than"),
         ({"estimator": "ldd"}, r"no emotion model 'ldd'"),
+        ({"copies": {}}, r"models\.mine: .*copies is called augmentation now: rename the key"),
         ({"role": "winner"}, r"models\.mine: role"),
         ({"features": ["functionals"]}, r"models\.mine\.features lacks correlations, which linear reads"),
         (

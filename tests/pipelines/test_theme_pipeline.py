@@ -1,15 +1,13 @@
+"""Themes from features to cards, page, library and scores, and found again by the next run."""
+
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.datasets.theme_model import AudioWordsDataset, CodebookDataset, ThemeModelDataset
+from affetto.datasets.themes import StateDataset
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
-from affetto.io.cache import CacheParameters
-from affetto.io.workers import ExecutorParameters
 from affetto.pipelines.theme import nodes
 from affetto.pipelines.theme.pipeline import create_pipeline
 from affetto.recommendation.parameters import RecommendParameters
@@ -68,40 +66,29 @@ def inputs(tmp_path):
         "params:evaluation": EvaluationParameters(n_permutations=100),
         "params:recommend": RecommendParameters(voice="voices"),
         "params:music.theme": PARAMETERS,
-        "params:executor": ExecutorParameters(n_jobs=1, progress=False),
-        "params:cache": CacheParameters(
-            **{name: tmp_path / name for name in ("features", "results", "models", "degraded")}
-        ),
     }
 
 
-class Kept(MemoryDataset):
-    """Memory that a runner does not free."""
-
-    def _release(self):
-        pass
-
-
-def _run(inputs, tmp_path):
-    pipeline = create_pipeline()
-    catalog = DataCatalog(
-        {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
-        | {name: Kept(copy_mode="assign") for name in pipeline.all_outputs()}
-        | {
-            "music.theme.codebook": CodebookDataset(filepath=str(tmp_path / "codebook.npz")),
-            "music.theme.words": AudioWordsDataset(filepath=str(tmp_path / "words.npz")),
-            "music.theme.model": ThemeModelDataset(filepath=str(tmp_path / "topics.npz")),
-        }
-    )
-    SequentialRunner().run(pipeline, catalog)
-    return catalog
+@pytest.fixture
+def run_themes(run, inputs, tmp_path):
+    """Return what runs the pipeline, with the data sets that have a format of their own."""
+    kinds = {
+        "codebook": "affetto.themes.codebook.Codebook",
+        "words": "affetto.themes.words.AudioWords",
+        "model": "affetto.themes.model.ThemeModel",
+    }
+    stored = {
+        f"music.theme.{name}": StateDataset(filepath=str(tmp_path / f"{name}.npz"), kind=kind)
+        for name, kind in kinds.items()
+    }
+    return lambda: run(create_pipeline(), inputs, stored)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_all_outputs_are_made(inputs, tmp_path, labelled):
+def test_all_outputs_are_made_and_a_second_run_repeats_nothing(run_themes, inputs, monkeypatch, labelled):
     if not labelled:
         inputs["music.clips"] = inputs["music.clips"].assign(theme=None)
-    catalog = _run(inputs, tmp_path)
+    catalog = run_themes()
     for name in create_pipeline().all_outputs():
         assert catalog.load(name) is not None
     themes = catalog.load("music.themes")
@@ -120,22 +107,9 @@ def test_all_outputs_are_made(inputs, tmp_path, labelled):
     assert list(library["tracks"]["clip_id"]) == list(inputs["music.clips"]["clip_id"])
     assert set(library["mixtures"]["theme"]) == {card["theme"] for card in library["cards"]}
 
-
-def test_a_second_run_repeats_nothing(inputs, tmp_path, monkeypatch):
-    first = _run(inputs, tmp_path).load("music.themes")
-
     def refuse(*_, **__):
         raise AssertionError("computed again")
 
     for name in ("fit_codebook", "count_words", "fit_themes"):
         monkeypatch.setattr(nodes, name, refuse)
-    pd.testing.assert_frame_equal(_run(inputs, tmp_path).load("music.themes"), first)
-
-
-def test_inputs_come_from_the_music_side():
-    made = ("features", "clips", "folds", "emotions", "theme.previous")
-    given = ("music.corpus", "music.split", "music.theme", "evaluation", "recommend", "executor", "cache")
-    assert create_pipeline().inputs() == {
-        *(f"music.{name}" for name in made),
-        *(f"params:{g}" for g in given),
-    }
+    pd.testing.assert_frame_equal(run_themes().load("music.themes"), themes)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from kedro.io import DatasetError
 
-from affetto.datasets.tagged_copies import TaggedCopiesDataset
+from affetto.datasets.tagged_tracks import TaggedTracksDataset
 from affetto.errors import AffettoError
 from affetto.recommendation.tagging import TAG_COLUMNS, check_output, plan_tags, tag_copy
 
@@ -89,7 +89,7 @@ def test_a_copy_that_is_up_to_date_stays(music, tmp_path):
 
 
 def test_copies_of_the_library_before_are_taken_away(music, tmp_path):
-    dataset = TaggedCopiesDataset(filepath=str(tmp_path / "out"))
+    dataset = TaggedTracksDataset(filepath=str(tmp_path / "out"))
     dataset.save(plan(music, ["a.mp3", "b.flac"]))
     (tmp_path / "out" / "mine.txt").touch()
     dataset.save(plan(music, ["b.flac"]))
@@ -108,8 +108,8 @@ def test_a_copy_older_than_its_original_is_made_again(music, tmp_path):
 def test_what_cannot_be_tagged_is_said_and_leaves_nothing(music, tmp_path):
     (music / "broken.mp3").write_bytes(b"no music at all")
     folder = tmp_path / "out"
-    TaggedCopiesDataset(filepath=str(folder)).save(plan(music, ["a.mp3", "f.mid", "broken.mp3", "gone.flac"]))
-    report = TaggedCopiesDataset(filepath=str(folder)).load().set_index("path")
+    TaggedTracksDataset(filepath=str(folder)).save(plan(music, ["a.mp3", "f.mid", "broken.mp3", "gone.flac"]))
+    report = TaggedTracksDataset(filepath=str(folder)).load().set_index("path")
     assert report["tagged"].tolist() == [True, False, False, False]
     assert "tags" in report.loc["f.mid", "reason"]
     assert "gone.flac" in report.loc["gone.flac", "reason"]
@@ -121,7 +121,7 @@ def test_originals_are_out_of_reach(music, tmp_path):
         with pytest.raises(AffettoError, match="outside the library"):
             check_output(folder, music)
         with pytest.raises(DatasetError, match="outside the library"):
-            TaggedCopiesDataset(filepath=str(folder)).save(plan(music, ["a.mp3"]))
+            TaggedTracksDataset(filepath=str(folder)).save(plan(music, ["a.mp3"]))
     check_output(tmp_path / "music_tagged", music)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from affetto.datasets.audio_folder import AudioFolderDataset
+from affetto.datasets.named_files import SoundsDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.io.workers import ExecutorParameters
@@ -88,7 +88,7 @@ def test_material_is_named_after_what_is_heard(heard, clips, tmp_path):
     assert set(audio) == {"exemplars/c/0", "exemplars/c/3", f"words/{word}"}
     assert "9.wav" in failed["c/9"]
     assert soundfile.info(io.BytesIO(audio["exemplars/c/0"])).samplerate == RATE_HZ
-    dataset = AudioFolderDataset(filepath=str(tmp_path / "audio"))
+    dataset = SoundsDataset(filepath=str(tmp_path / "audio"))
     dataset.save(audio)
     dataset.save(audio)
     assert dataset.load() == audio

@@ -41,25 +41,15 @@ HISTORIES = pd.DataFrame(
 )
 
 
-def fit_toy(name: str, parameters: dict[str, Any], folder: Path) -> Path:
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("fits") / "model"
     ids = [f"toy/{i}" for i in range(8)]
     frames = [rng.normal(i % 2, 0.1, size=(10, 4)).astype(np.float32) for i in range(8)]
     names = [f"mfcc_{i}" for i in range(4)]
     mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, dimensions=names, hop_s=0.02)
-    fitted = build_estimator(name, parameters, 0).fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids)
-    fitted.save(folder)
+    build_estimator("statistics_svm").fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids).save(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def fit() -> Callable[..., Path]:
-    return fit_toy
-
-
-@pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit_toy("statistics_svm", {}, tmp_path_factory.mktemp("fits") / "model")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +59,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
         if name.startswith("MLFLOW_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what MLflow sets here is undone
-    monkeypatch.setattr(model_table._Current, "names", None)
+    monkeypatch.setattr(model_table._Current, "setup", None)
     monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
     yield
     while mlflow.active_run() is not None:

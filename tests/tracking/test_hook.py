@@ -17,9 +17,7 @@ from werkzeug.serving import make_server
 from affetto.errors import AffettoError
 
 
-@pytest.mark.parametrize(
-    "runner", [SequentialRunner(), SequentialRunner(is_async=True), ThreadRunner(max_workers=2)]
-)
+@pytest.mark.parametrize("runner", [SequentialRunner(is_async=True), ThreadRunner(max_workers=2)])
 def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
     hook = project.run("first", "v1.2", runner=runner)
 
@@ -73,24 +71,8 @@ def test_a_model_is_logged_once_with_signature_and_example(project):
     assert info.saved_input_example_info is not None
 
 
-def test_a_network_is_logged_without_a_word(project, fit, capfd):
-    project.fitted = fit("lstm", {"epochs": 1, "units": 4}, project.root / "network")
-    project.run("first")
-    capfd.readouterr()
-    project.fitted = fit("lstm", {"epochs": 1, "units": 3}, project.root / "another")
-    project.run("second")
-
-    said = capfd.readouterr()
-    assert "model_uri" in project.children()["second"].data.tags
-    assert said.out + said.err == ""
-
-
-def test_tracking_can_be_switched_off(project):
+def test_nothing_is_written_when_it_is_switched_off_or_the_runner_cannot_be_tracked(project):
     assert project.run("first", enabled=False).link is None
-    assert project.runs() == []
-
-
-def test_parallel_runner_is_refused_before_anything_is_written(project):
     with pytest.raises(AffettoError, match="ParallelRunner cannot run"):
         project.run("first", runner=ParallelRunner())
     assert project.runs() == []
@@ -135,19 +117,13 @@ def test_names_of_the_user_are_kept_and_none_is_refused(project):
     ).name == "voice_emotion-a_b __"  # fmt: skip
 
 
-def test_an_active_run_is_the_parent_and_stays_open(project, tmp_path, empty_store):
-    shutil.copy(empty_store, tmp_path / "theirs.db")
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'theirs.db'}")
-    mlflow.set_experiment(experiment_id=mlflow.create_experiment("theirs", (tmp_path / "theirs").as_uri()))
+def test_an_active_run_is_the_parent_and_stays_open(project):
+    mlflow.set_tracking_uri(project.uri)
     with mlflow.start_run() as theirs:
-        project.run("first", runner=ThreadRunner(max_workers=2))
+        project.run("first", runner=ThreadRunner(max_workers=2), tracking_uri="sqlite:///other.db")
         assert mlflow.active_run().info.run_id == theirs.info.run_id
-    assert project.runs() == []
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'theirs.db'}")
-    (child,) = client.search_runs(
-        [theirs.info.experiment_id], f"tags.mlflow.parentRunId = '{theirs.info.run_id}'"
-    )
-    assert (child.info.run_name, child.info.status) == ("first", "FINISHED")
+    assert project.children()["first"].data.tags["mlflow.parentRunId"] == theirs.info.run_id
+    assert not (project.root / "other.db").exists()
 
 
 def test_the_run_and_the_experiment_of_the_environment_are_used(project, monkeypatch):

@@ -17,15 +17,8 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, path_not_unique, vali
 
 from affetto.errors import AffettoError
 from affetto.tracking.hook import run_link
-from affetto.tracking.store import (
-    TrackingSettings,
-    check_store,
-    flatten,
-    named,
-    repair_places,
-    shown,
-    without_secrets,
-)
+from affetto.tracking.run import flatten, named
+from affetto.tracking.store import TrackingSettings, check_store, refusal, repair_places, shown
 
 
 class Page(BaseHTTPRequestHandler):
@@ -54,24 +47,18 @@ def page():
     "uri",
     [
         "postgresql://me:hunter2@127.0.0.1:9/db",
-        "postgresql://me:hunter2@127.0.0.1:port/db",
         "postgresql://me:hun/ter2@127.0.0.1/db",
         "mysql+pymysql://me:hunter2@127.0.0.1:9/db?password=hunter2",
-        "mysql://me:hunter2@127.0.0.1:9/db",
         "mssql+pyodbc://me:hunter2@127.0.0.1:9/db",
-        "databricks",
         "databricks://profile",
         "http://me:hunter2@127.0.0.1:9",
         "http://me:hunter2@host:abc",
-        "http://me:hunter2@",
         "http://",
         "{page}",
-        "ftp://me:hunter2@host",
         "me:hunter2@host/db",
         "nonsense://me:hunter2@host",
         "{folder}/mlruns",
         "file://{folder}/mlruns",
-        "sqlite://",
         "sqlite:///:memory:",
         "sqlite:///{folder}/no/folder/mlflow.db",
         "sqlite:///{folder}/text.db",
@@ -87,6 +74,7 @@ def test_a_store_that_cannot_be_used_is_one_sentence_in_time(uri, tmp_path, page
     uri = uri.format(folder=tmp_path, page=page)
     with closing(sqlite3.connect(tmp_path / "locked.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
+        check_store(f"sqlite:///{tmp_path}/new.db", timeout_s=5)  # one that is not there yet is made
         started = time.monotonic()
         with pytest.raises(AffettoError, match="cannot be used") as caught:
             check_store(uri, timeout_s=3)
@@ -97,17 +85,14 @@ def test_a_store_that_cannot_be_used_is_one_sentence_in_time(uri, tmp_path, page
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
-def test_a_database_that_is_not_there_yet_can_be_used(tmp_path):
-    check_store(f"sqlite:///{tmp_path}/new.db", timeout_s=5)
-
-
 SECRET = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=4, max_size=12)
 
 
 @given(SECRET, SECRET, st.sampled_from(["postgresql", "https", "mysql+pymysql"]))
 def test_no_part_of_the_credentials_is_shown(user, password, scheme):
     uri = f"{scheme}://USER{user}:PASS{password}@host:5/db?token=PASS{password}"
-    for told in (shown(uri), without_secrets(f"Could not parse {uri!r} of 'USER{user}' PASS{password}", uri)):
+    error = ValueError(f"Could not parse {uri!r} of 'USER{user}' PASS{password}")
+    for told in (shown(uri), str(refusal(error, uri))):
         assert "PASS" not in told
         assert "USER" not in told
 
@@ -154,9 +139,6 @@ def test_every_name_is_one_that_mlflow_takes_and_no_value_is_lost(values):
         assert validate_param_and_metric_name(name)
         assert not path_not_unique(name)
         assert 0 < len(name) <= MAX_ENTITY_KEY_LENGTH
-
-
-def test_names_that_mlflow_takes_stay_as_they_are():
     assert [*named({"recall_joy": 1, "a.b-c d": 2, "recall_é": 3})] == ["recall_joy", "a.b-c d", "recall_é"]
 
 

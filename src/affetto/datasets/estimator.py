@@ -11,8 +11,7 @@ from kedro.io import AbstractDataset
 from affetto.errors import AffettoError
 from affetto.io.files import new_directory
 from affetto.io.paths import local_path
-
-SIGNATURE = "signature.json"
+from affetto.models.estimator import holds_model
 
 
 class EstimatorDataset(AbstractDataset[Path, Path]):
@@ -54,7 +53,7 @@ class EstimatorDataset(AbstractDataset[Path, Path]):
             shutil.copytree(data, fresh, dirs_exist_ok=True)
 
     def _exists(self) -> bool:
-        return (self._directory / SIGNATURE).is_file()
+        return holds_model(self._directory)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._directory)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from affetto.io.paths import absolute, as_path, as_text, is_remote
 class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, ClipFeatures]]):
     """A JSON file that names the feature stores in which the features of a run lie.
 
-    The values stay in the stores; loading maps them into memory.
+    The values stay in the stores; loading maps them into memory. A store that lies beside the file is noted
+    by its place there, so that both are found again after they were moved together.
 
     Parameters
     ----------
@@ -42,7 +44,22 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
             When a store was deleted, or another run has put other clips into it.
         """
         noted: dict[str, dict[str, str]] = json.loads(self._filepath.read_text("utf-8"))
-        return {name: _read(name, self._filepath.parent, **entry) for name, entry in noted.items()}
+        found = {}
+        for name, entry in noted.items():
+            root = as_path(entry["store"])
+            if not is_remote(root) and not root.is_absolute():
+                root = self._filepath.parent / root
+            if not (root / PLAN_FILE).is_file():
+                raise AffettoError(
+                    f"The store of {name}, {root}, is gone: run `kedro run --pipeline=features`."
+                )
+            found[name] = FeatureStore(root).features()
+            if found[name].fingerprint != entry["fingerprint"]:
+                raise AffettoError(
+                    f"Another run has put other clips or parameters of {name} into {root}: run again when "
+                    "that one has ended."
+                )
+        return found
 
     def save(self, data: Mapping[str, ClipFeatures]) -> None:
         """Note where the features lie, which a feature store has given out."""
@@ -50,40 +67,19 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         for name, features in data.items():
             if not isinstance(features.source, ShardSource):
                 raise TypeError(f"{name} lies in no feature store")
-            store = as_path(features.source.folder).parent
-            noted[name] = {
-                "store": _as_given(store, self._filepath.parent),
-                "fingerprint": features.fingerprint,
-            }
+            store = self._as_noted(as_path(features.source.folder).parent)
+            noted[name] = {"store": as_text(store), "fingerprint": features.fingerprint}
         text = json.dumps(noted, indent=2).encode()
-        write_whole(self._filepath, lambda file: file.write(text))
+        write_whole(self._filepath, methodcaller("write", text))
+
+    def _as_noted(self, store: Path) -> Path:
+        store, beside = absolute(store), absolute(self._filepath.parent)
+        if is_remote(store) or is_remote(beside) or not store.is_relative_to(beside):
+            return store
+        return store.relative_to(beside)
 
     def _exists(self) -> bool:
         return bool(self._filepath.is_file())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
-
-
-def _as_given(store: Path, beside: Path) -> str:
-    """Write the folder of a store so that it is found again after both were moved, and from any folder."""
-    if is_remote(store):
-        return as_text(store)
-    store, beside = store.absolute(), absolute(beside)
-    inside = not is_remote(beside) and store.is_relative_to(beside)
-    return as_text(store.relative_to(beside) if inside else store)
-
-
-def _read(name: str, beside: Path, store: str, fingerprint: str) -> ClipFeatures:
-    root = as_path(store)
-    if not is_remote(root) and not root.is_absolute():
-        root = beside / root
-    if not (root / PLAN_FILE).is_file():
-        raise AffettoError(f"The store of {name}, {root}, is gone: run `kedro run --pipeline=features`.")
-    found = FeatureStore(root).features()
-    if found.fingerprint != fingerprint:
-        raise AffettoError(
-            f"Another run has put other clips or parameters of {name} into {root}: run again when that one "
-            "has ended."
-        )
-    return found

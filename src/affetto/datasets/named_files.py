@@ -1,17 +1,26 @@
-"""A folder of files with a name each: what is saved replaces what was, and files of others are left alone."""
+"""Folders of named files: playlists, voices, figures and sounds."""
 
 from __future__ import annotations
 
 import abc
+import base64
+import io
 import json
 from collections.abc import Mapping
 from operator import methodcaller
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+import pandas as pd
 from kedro.io import AbstractDataset
 
+from affetto.evaluation.figures import Illustration
 from affetto.io.files import write_whole
 from affetto.io.paths import local_path
+from affetto.recommendation.playlist import Playlist, to_m3u8
+from affetto.recommendation.voice import VoiceEmotion, VoiceResult
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import ImagePreview
 
 T = TypeVar("T")
 
@@ -34,49 +43,133 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
     what: ClassVar[str]
     """What is saved, for messages; the list of names is called after it."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Suffixes of the files of a name."""
+    """Suffixes of the files that a value may have."""
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self._folder = local_path(filepath, what=self.what)
+        self._list = self._folder / f".{self.what}"
         self.metadata = metadata
 
     def load(self) -> dict[str, T]:
         """Return the values of the last save by name."""
-        return {name: self._read(name) for name in self._saved()}
+        return {name: self._decode(self._contents(name)) for name in self._saved()}
 
     def save(self, data: Mapping[str, T]) -> None:
         """Write the values and remove those of the save before that are no longer among them."""
         contents = {
-            file: content
+            f"{name}{suffix}": content
             for name, value in data.items()
-            for file, content in self._encode(name, value).items()
+            for suffix, content in self._encode(value).items()
         }
         stale = {f"{name}{suffix}" for name in self._saved() for suffix in self.suffixes} - set(contents)
-        contents[self._manifest] = json.dumps(list(data), ensure_ascii=False).encode()
+        contents[self._list.name] = json.dumps(list(data), ensure_ascii=False).encode()
         for file, content in contents.items():
             write_whole(self._folder / file, methodcaller("write", content))
         for file in stale:
             (self._folder / file).unlink(missing_ok=True)
 
     @abc.abstractmethod
-    def _encode(self, name: str, value: T) -> dict[str, bytes]:
-        """Return the files of a value by their names."""
+    def _encode(self, value: T) -> dict[str, bytes]:
+        """Return the content of each file of a value by its suffix."""
 
     @abc.abstractmethod
-    def _read(self, name: str) -> T:
-        """Read the value of a name."""
+    def _decode(self, contents: Mapping[str, bytes]) -> T:
+        """Restore a value from the contents of its files by their suffixes."""
 
-    @property
-    def _manifest(self) -> str:
-        return f".{self.what}"
+    def _contents(self, name: str) -> dict[str, bytes]:
+        files = {suffix: self._folder / f"{name}{suffix}" for suffix in self.suffixes}
+        return {suffix: file.read_bytes() for suffix, file in files.items() if file.is_file()}
 
     def _saved(self) -> list[str]:
-        manifest = self._folder / self._manifest
-        names: list[str] = json.loads(manifest.read_text("utf-8")) if manifest.is_file() else []
+        names: list[str] = json.loads(self._list.read_text("utf-8")) if self._list.is_file() else []
         return names
 
     def _exists(self) -> bool:
-        return (self._folder / self._manifest).is_file()
+        return self._list.is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+class SoundsDataset(NamedFilesDataset[bytes]):
+    """A folder with `<name>.mp3` for every sound; names may have slashes."""
+
+    what: ClassVar[str] = "sounds"
+    suffixes: ClassVar[tuple[str, ...]] = (".mp3",)
+
+    def _encode(self, value: bytes) -> dict[str, bytes]:
+        return {".mp3": value}
+
+    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
+        return contents[".mp3"]
+
+
+class FiguresDataset(NamedFilesDataset[Illustration]):
+    """A folder with `<name>.png` for every figure.
+
+    Parameters
+    ----------
+    filepath
+        The folder.
+    shown
+        Name of the figure that Kedro-Viz previews.
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
+
+    what: ClassVar[str] = "figures"
+    suffixes: ClassVar[tuple[str, ...]] = (".png",)
+
+    def __init__(self, *, filepath: str, shown: str, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(filepath=filepath, metadata=metadata)
+        self._shown = shown
+
+    def preview(self) -> ImagePreview:
+        """Return the figure that is shown, for Kedro-Viz."""
+        return base64.b64encode(self._contents(self._shown)[".png"]).decode()
+
+    def _encode(self, value: Illustration) -> dict[str, bytes]:
+        return {".png": value.png}
+
+    def _decode(self, contents: Mapping[str, bytes]) -> Illustration:
+        return Illustration.read(contents[".png"])
+
+
+class PlaylistDataset(NamedFilesDataset[Playlist]):
+    """A folder with `<name>.json` for every answer and `<name>.m3u8` for every one with tracks."""
+
+    what: ClassVar[str] = "playlists"
+    suffixes: ClassVar[tuple[str, ...]] = (".json", ".m3u8")
+
+    def _encode(self, value: Playlist) -> dict[str, bytes]:
+        files = {".json": f"{value.model_dump_json(indent=2)}\n".encode()}
+        if value.tracks:
+            files[".m3u8"] = to_m3u8(value, self._folder).encode()
+        return files
+
+    def _decode(self, contents: Mapping[str, bytes]) -> Playlist:
+        return Playlist.model_validate_json(contents[".json"])
+
+
+class VoicesDataset(NamedFilesDataset[VoiceResult]):
+    """A folder with `<name>.json` for every recording, and `.csv` and `.png` where there is speech."""
+
+    what: ClassVar[str] = "voices"
+    suffixes: ClassVar[tuple[str, ...]] = (".json", ".csv", ".png")
+
+    def _encode(self, value: VoiceResult) -> dict[str, bytes]:
+        files = {".json": f"{value.voice.model_dump_json(indent=2)}\n".encode()}
+        if value.timeline is not None and value.figure is not None:
+            files[".csv"] = value.timeline.to_csv(index=False, lineterminator="\n").encode()
+            files[".png"] = value.figure
+        return files
+
+    def _decode(self, contents: Mapping[str, bytes]) -> VoiceResult:
+        voice = VoiceEmotion.model_validate_json(contents[".json"])
+        if ".csv" not in contents:
+            return VoiceResult(voice)
+        # Names such as `NA` or `007` are text; an emotion is missing only where the field is empty.
+        kinds = {"name": "str", "emotion": "str", "unsure": "boolean"}
+        table = io.BytesIO(contents[".csv"])
+        timeline = pd.read_csv(table, dtype=kinds, keep_default_na=False, na_values=[""])
+        return VoiceResult(voice, timeline, contents[".png"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from operator import methodcaller
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -14,8 +16,6 @@ from affetto.io.paths import as_path
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import TablePreview
-
-_VALUE = ".json"
 
 
 class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
@@ -58,25 +58,19 @@ class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
         """
         if not self._exists():
             raise DatasetError(f"There are no results in {self._filepath}.")
-        tables = {path.stem: _read_table(path) for path in sorted(self._filepath.glob(f"*{self._suffix}"))}
-        values = {
-            path.stem: json.loads(path.read_text("utf-8"))
-            for path in sorted(self._filepath.glob(f"*{_VALUE}"))
-        }
-        return tables | values
+        return {path.stem: _read(path) for path in self._files()}
 
     def save(self, data: Mapping[str, Any]) -> None:
         """Write tables and values."""
-        written = set()
+        contents = {}
         for name, value in data.items():
-            is_table = isinstance(value, pd.DataFrame)
-            path = self._filepath / f"{name}{self._suffix if is_table else _VALUE}"
-            write_whole(path, self._table_writer(value) if is_table else _value_writer(value))
-            written.add(path.name)
-        for suffix in (self._suffix, _VALUE):
-            for path in self._filepath.glob(f"*{suffix}"):
-                if path.name not in written:
-                    path.unlink(missing_ok=True)
+            suffix = self._suffix if isinstance(value, pd.DataFrame) else ".json"
+            contents[f"{name}{suffix}"] = _encode(value, suffix)
+        for file, content in contents.items():
+            write_whole(self._filepath / file, methodcaller("write", content))
+        for path in self._files():
+            if path.name not in contents:
+                path.unlink(missing_ok=True)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows of the table that is shown, for Kedro-Viz."""
@@ -84,30 +78,32 @@ class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
         shown: dict[str, Any] = json.loads(table.to_json(orient="split", double_precision=3))
         return shown
 
+    def _files(self) -> list[Path]:
+        if not self._filepath.is_dir():
+            return []
+        return sorted(path for path in self._filepath.iterdir() if path.suffix in (self._suffix, ".json"))
+
     def _exists(self) -> bool:
-        return self._filepath.is_dir() and any(
-            path.suffix in (self._suffix, _VALUE) for path in self._filepath.iterdir()
-        )
+        return bool(self._files())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
 
-    def _table_writer(self, table: pd.DataFrame) -> Any:
-        if self._suffix == ".csv":
-            text = table.to_csv(index=False, lineterminator="\n").encode()
-            return lambda file: file.write(text)
-        return lambda file: table.to_parquet(file, index=False)
+
+def _encode(value: Any, suffix: str) -> bytes:
+    if suffix == ".json":
+        return json.dumps(value, indent=2, ensure_ascii=False).encode()
+    if suffix == ".csv":
+        return bytes(value.to_csv(index=False, lineterminator="\n").encode())
+    return bytes(value.to_parquet(index=False))
 
 
-def _read_table(path: Any) -> pd.DataFrame:
+def _read(path: Path) -> Any:
+    if path.suffix == ".json":
+        return json.loads(path.read_text("utf-8"))
     with path.open("rb") as file:
-        if path.suffix == ".csv":
-            # The speaker 03 is not the number 3, and a class may be called NA.
-            kinds = {"group": "str", "model": "str"}
-            return pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=[""])
-        return pd.read_parquet(file)
-
-
-def _value_writer(value: Any) -> Any:
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True).encode()
-    return lambda file: file.write(text)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(file)
+        # The speaker 03 is not the number 3, and a class may be called NA.
+        names = {"group": "str", "model": "str"}
+        return pd.read_csv(file, dtype=names, keep_default_na=False, na_values=[""])

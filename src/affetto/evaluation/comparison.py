@@ -167,14 +167,16 @@ def score_task(
     -------
     dict
         `comparison` of `compare`, empty where nothing was scored; `groups` of `score_groups`; `predictions`
-        of all models with a column `model`.
+        of all models with a column `model`. Models are in the order of the comparison everywhere.
     """
     common = _on_common_clips(predictions)
     nothing = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
+    comparison = compare(common, roles, **compared) if common else nothing
+    ordered = {model: common[model] for model in comparison["model"]}
     return {
-        "comparison": compare(common, roles, **compared) if common else nothing,
-        "groups": score_groups(common),
-        "predictions": models_below_each_other(common),
+        "comparison": comparison,
+        "groups": score_groups(ordered),
+        "predictions": models_below_each_other(ordered),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING
@@ -51,16 +51,23 @@ class ModelSpecification(BaseModel):
     )
     features: tuple[str, ...] = Field(min_length=1, description="Names of the features the estimator reads.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Parameters of the estimator.")
-    copies: dict[str, Condition | None] = Field(
+    augmentation: dict[str, Condition | None] = Field(
         default_factory=dict,
         description="Conditions in which training clips are heard as well, each as one more copy of them; "
         "a condition set to null is left out. Test clips are never copied.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_new_key(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "copies" in given:
+            raise ValueError("copies is called augmentation now: rename the key")
+        return given
+
     @property
     def conditions(self) -> dict[str, Condition]:
-        """The conditions of the copies that are not left out."""
-        return {name: condition for name, condition in self.copies.items() if condition is not None}
+        """The conditions of the augmentation that are not left out."""
+        return {name: condition for name, condition in self.augmentation.items() if condition is not None}
 
 
 class ExperimentParameters(BaseModel):
@@ -151,8 +158,8 @@ def cross_validate(
     on_all_clips
         Whether the model is also fitted on all labelled clips.
     copies
-        Name of each condition of `specification.copies` → the features of all clips as they sound in it; a
-        model is fitted on the copies of its training clips as well.
+        Name of each condition that the model is augmented with → the features of all clips as they sound in
+        it; a model is fitted on the copies of its training clips as well.
 
     Raises
     ------

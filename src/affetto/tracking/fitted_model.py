@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,8 @@ from affetto.io.configuration import environment
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-    from mlflow.types import Schema
 
-_TRUSTED = {"skops_trusted_types": ["sklearn.tree._tree.Tree"]}  # the forest was fitted by this very run
+_TRUSTED = ["sklearn.tree._tree.Tree"]  # the forest was fitted by this very run
 _FOLDER = "affetto_model"
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,34 +42,30 @@ def log_fitted_model(run: Run, directory: Path, name: str) -> None:
     from mlflow import MlflowClient
 
     client, run_id = MlflowClient(), run.info.run_id
-    tags = _already_logged(client, run.info.experiment_id, directory.name)
-    if tags is None:
+    tags = _tags_of_earlier(client, run.info.experiment_id, directory.name)
+    if not tags:
         client.log_artifacts(run_id, str(directory), artifact_path=_FOLDER)
         uri = _log_native(run_id, directory, re.sub(r"[^\w\- ]", "_", name))
         tags = {"fit": directory.name, "model_run_id": run_id, **({"model_uri": uri} if uri else {})}
     for key, value in tags.items():
         client.set_tag(run_id, key, value)
-    # Editions before noted the address of the store here, with its password.
-    directory.with_name(f"{directory.name}.logged.json").unlink(missing_ok=True)
 
 
-def _already_logged(client: Any, experiment_id: str, fit: str) -> dict[str, str] | None:
+def _tags_of_earlier(client: Any, experiment_id: str, fit: str) -> dict[str, str]:
     """Return the tags of a run of the experiment whose fit is the same and still there."""
     from mlflow.exceptions import MlflowException
     from mlflow.models import get_model_info
 
     for run in client.search_runs([experiment_id], f"tags.fit = '{fit}'", max_results=5):
-        tags = {
-            key: run.data.tags[key] for key in ("fit", "model_run_id", "model_uri") if key in run.data.tags
-        }
+        known = run.data.tags
         try:
-            if "model_uri" in tags:
-                get_model_info(tags["model_uri"])
-            if client.list_artifacts(tags["model_run_id"], _FOLDER):
-                return tags
+            if "model_uri" in known:
+                get_model_info(known["model_uri"])
+            if client.list_artifacts(known["model_run_id"], _FOLDER):
+                return {key: known[key] for key in ("fit", "model_run_id", "model_uri") if key in known}
         except (MlflowException, OSError):  # deleted since
             continue
-    return None
+    return {}
 
 
 def _log_native(run_id: str, directory: Path, name: str) -> str | None:
@@ -77,6 +73,7 @@ def _log_native(run_id: str, directory: Path, name: str) -> str | None:
     import mlflow
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
+    from mlflow.types import Schema, TensorSpec
 
     from affetto.models.estimator import load_estimator
 
@@ -84,72 +81,41 @@ def _log_native(run_id: str, directory: Path, name: str) -> str | None:
     if native is None:
         return None
     flavour, model, example = native
-    keras = flavour == "keras"
-    # mlflow.keras cannot save an input example (3.17); mlflow.tensorflow writes the same .keras file and can.
-    log = mlflow.tensorflow.log_model if keras else partial(mlflow.sklearn.log_model, **_TRUSTED)
-    with _quietly(), _quiet_keras() if keras else nullcontext():
-        signature = infer_signature(example, model.predict(example))
-        if keras:
-            signature.inputs = _open_schema(model)
-        try:
+    log = partial(mlflow.sklearn.log_model, skops_trusted_types=_TRUSTED)
+    try:
+        with _quietly():
+            signature = infer_signature(example, model.predict(example))
+            if flavour == "keras":
+                # mlflow.keras cannot save an input example (3.17); this writes the same .keras file and can.
+                log = mlflow.tensorflow.log_model
+                signature.inputs = Schema(  # with open time axes
+                    [
+                        TensorSpec(np.dtype(each.dtype), [size or -1 for size in each.shape], each.name)
+                        for each in model.inputs
+                    ]
+                )
+            more = {"signature": signature, "input_example": example, "pip_requirements": ["affetto"]}
             # The active run is one of each thread: this thread may have another, or none.
             with mlflow.start_run(run_id=run_id, nested=True):
-                info = log(
-                    model,
-                    name=name,
-                    signature=signature,
-                    input_example=example,
-                    pip_requirements=["affetto"],
-                )
-        except MlflowException as error:
-            if error.error_code != "ENDPOINT_NOT_FOUND":
-                raise
-            _LOGGER.warning(
-                "This MLflow server knows no logged models: %s is kept as files of its run.", name
-            )
-            return None
-    return str(info.model_uri)
-
-
-def _open_schema(model: Any) -> Schema:
-    """Describe the inputs of a network with its time axes left open."""
-    from mlflow.types import Schema, TensorSpec
-
-    return Schema(
-        [
-            TensorSpec(
-                np.dtype(tensor.dtype), [-1 if size is None else size for size in tensor.shape], tensor.name
-            )
-            for tensor in model.inputs
-        ]
-    )
-
-
-@contextmanager
-def _quiet_keras() -> Iterator[None]:
-    """Hide the bar of predictions, which MLflow asks for as well, and what TensorFlow writes meanwhile."""
-    import keras
-
-    from affetto.models.network import quiet_stderr
-
-    shown = keras.config.is_interactive_logging_enabled()
-    keras.config.disable_interactive_logging()
-    try:
-        with quiet_stderr():
-            yield
-    finally:
-        if shown:
-            keras.config.enable_interactive_logging()
+                return str(log(model, name=name, **more).model_uri)
+    except MlflowException as error:
+        if error.error_code != "ENDPOINT_NOT_FOUND":
+            raise
+        _LOGGER.warning("This MLflow server knows no logged models: %s is kept as files of its run.", name)
+        return None
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Hide MLflow's own progress bar and its advice on requirements while a model is logged."""
+    """Hide progress bars, what TensorFlow writes, and MLflow's advice while a model is logged."""
+    from affetto.models.network import quiet_stderr
+
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with environment({"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}):
+        no_bar = environment({"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"})
+        with no_bar, redirect_stdout(io.StringIO()), quiet_stderr():
             yield
     finally:
         logger.setLevel(level)

@@ -1,1 +1,1 @@
-"""Source folders to clips, rejected clips and folds."""
+"""Source folders to clips, rejected clips, folds and features."""

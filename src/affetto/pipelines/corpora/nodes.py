@@ -1,17 +1,21 @@
-"""Nodes of the corpora: thin adaptation of the domain functions to the catalog."""
+"""Nodes of the corpora and their features."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from affetto.corpora.audit import audit_corpora
-from affetto.corpora.audit_report import log_summary, render_audit, summarise_audit
+from affetto.corpora.audit_report import log_summary, summarise_audit
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.splits import check_protocol, make_folds
 from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures
+from affetto.features.extract import extract
+from affetto.features.table import FeatureTable
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 
@@ -23,13 +27,12 @@ def index(
     cache: CacheParameters,
     *,
     side: str,
-    kind: str | None = None,
+    kind: str,
 ) -> pd.DataFrame:
     """List the clips of the corpus of a side, and of its training corpora.
 
-    `kind` is `music` or `voice`, where `side` is the name of another corpus of that kind.
+    `kind` is `music` or `voice`; so is `side`, unless it is the name of another corpus of that kind.
     """
-    kind = kind or side
     try:
         return index_corpora(corpus, taxonomy, side=kind, executor=executor, store=cache.store)
     except AffettoError as error:
@@ -43,22 +46,11 @@ def audit(
     executor: ExecutorParameters,
     cache: CacheParameters,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Measure all clips, keep those fit for use, and sum up what was found.
-
-    Returns
-    -------
-    tuple
-        Accepted clips, rejected clips, summary.
-    """
+    """Measure all clips; return those fit for use, the rejected ones, and a summary."""
     clips, rejected = audit_corpora(raw_clips, corpus, audit, executor, store=cache.store)
     summary = summarise_audit(clips, rejected, audit)
     log_summary(summary)
     return clips, rejected, summary
-
-
-def report_audit(summary: dict[str, Any], clips: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Write what the audit has found as one HTML page."""
-    return render_audit(summary, clips, rejected)
 
 
 def split(
@@ -67,3 +59,20 @@ def split(
     """Divide the labelled clips by group or by corpus."""
     check_protocol(corpus, split, side=side)
     return make_folds(clips, split, tested=corpus.known_as)
+
+
+def extract_features(
+    clips: pd.DataFrame,
+    corpus: CorpusParameters,
+    features: FeatureTable,
+    executor: ExecutorParameters,
+    cache: CacheParameters,
+    *,
+    side: str,
+    names: Sequence[str],
+) -> dict[str, ClipFeatures]:
+    """Extract features of all clips of a side; what the feature stores hold is not computed again."""
+    wanted = {name: features.named[name] for name in names}
+    stores = cache.features / side
+    found = extract(clips, corpus.root, wanted, stores, executor, other_roots=corpus.other_roots)
+    return {name: each.features for name, each in found.items()}

@@ -1,12 +1,16 @@
-"""Wiring of a side's corpus: source folders → clips, rejected clips, folds."""
+"""Wiring of a side's corpus: source folders → clips, rejected clips, folds, features."""
 
 from __future__ import annotations
 
-from functools import partial, update_wrapper
+from collections.abc import Sequence
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
+from affetto.corpora.audit_report import render_audit
+from affetto.pipelines import step
 from affetto.pipelines.corpora import nodes
+
+_EXECUTOR, _CACHE = "params:executor", "params:cache"
 
 
 def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
@@ -19,43 +23,34 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     kind
         Which of `music` and `voice` the corpus holds, where `side` is neither.
     """
-    index = partial(nodes.index, side=side, kind=kind)
-    split = partial(nodes.split, side=side)
+    corpus, clips = f"params:{side}.corpus", f"{side}.clips"
+    found = [f"{side}.audit_summary", clips, f"{side}.rejected"]
     return Pipeline(
         [
-            Node(
-                update_wrapper(index, nodes.index),
-                inputs=[f"params:{side}.corpus", "params:taxonomy", "params:executor", "params:cache"],
-                outputs=f"{side}.raw_clips",
+            step(
+                nodes.index,
+                [corpus, "params:taxonomy", _EXECUTOR, _CACHE],
+                f"{side}.raw_clips",
                 name=f"index_{side}",
-                namespace="corpora",
+                box="corpora",
+                side=side,
+                kind=kind or side,
             ),
-            Node(
+            step(
                 nodes.audit,
-                inputs=[
-                    f"{side}.raw_clips",
-                    f"params:{side}.corpus",
-                    f"params:{side}.audit",
-                    "params:executor",
-                    "params:cache",
-                ],
-                outputs=[f"{side}.clips", f"{side}.rejected", f"{side}.audit_summary"],
+                [f"{side}.raw_clips", corpus, f"params:{side}.audit", _EXECUTOR, _CACHE],
+                [clips, f"{side}.rejected", f"{side}.audit_summary"],
                 name=f"audit_{side}",
-                namespace="corpora",
+                box="corpora",
             ),
-            Node(
-                nodes.report_audit,
-                inputs=[f"{side}.audit_summary", f"{side}.clips", f"{side}.rejected"],
-                outputs=f"{side}.audit_report",
-                name=f"report_{side}_audit",
-                namespace="corpora",
-            ),
-            Node(
-                update_wrapper(split, nodes.split),
-                inputs=[f"{side}.clips", f"params:{side}.corpus", f"params:{side}.split"],
-                outputs=f"{side}.folds",
+            step(render_audit, found, f"{side}.audit_report", name=f"report_{side}_audit", box="corpora"),
+            step(
+                nodes.split,
+                [clips, corpus, f"params:{side}.split"],
+                f"{side}.folds",
                 name=f"split_{side}",
-                namespace="corpora",
+                box="corpora",
+                side=side,
             ),
         ],
         tags=side,
@@ -71,3 +66,31 @@ def create_clips_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
         As for `create_pipeline`.
     """
     return create_pipeline(side, kind=kind).to_outputs(f"{side}.clips", f"{side}.audit_report")
+
+
+def create_features_pipeline(
+    side: str, names: Sequence[str], *, parameters_of: str | None = None
+) -> Pipeline:
+    """Build the extraction of features of a side; its node is tagged with it.
+
+    Parameters
+    ----------
+    side
+        `music` or `voice`: clips come from `<side>.clips`, features go to `<side>.features`, parameters are
+        under `<side>.features`. Or another name, with clips of its own.
+    names
+        The features, fields of `FeatureTable`.
+    parameters_of
+        The side whose parameters count, where it is not `side`.
+    """
+    parameters = f"params:{parameters_of or side}.features"
+    extract = step(
+        nodes.extract_features,
+        [f"{side}.clips", f"params:{side}.corpus", parameters, _EXECUTOR, _CACHE],
+        f"{side}.features",
+        name=f"extract_{side}_features",
+        box="features",
+        side=side,
+        names=tuple(names),
+    )
+    return Pipeline([extract], tags=side)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from affetto.audio.conditions import Condition
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
@@ -36,60 +34,27 @@ _LIBRARY_FOLDS = 5
 
 Features = Mapping[str, ClipFeatures]
 """The features of a side by name."""
-Copies = dict[str, FeatureSet]
-"""A condition, as `copy_name` writes it → the features of all clips as they sound in it."""
 Results = dict[str, Any]
-"""Tables and other values by name, as `ResultsDataset` keeps them."""
+"""Tables and other values by name, as `ResultsDataset` stores them."""
 
 
-def copy_training_clips(
-    executor: ExecutorParameters,
-    corpus: CorpusParameters,
-    cache: CacheParameters,
-    clips: pd.DataFrame,
+def _augmentation(
+    specification: ModelSpecification,
+    recordings: Recordings,
     features: Features,
-    *,
-    side: str,
-    models: Mapping[str, ModelSpecification],
-) -> Copies:
-    """Extract what models also learn from: the labelled clips as they sound in other conditions.
+    executor: ExecutorParameters,
+) -> dict[str, FeatureSet]:
+    """Return the features of the labelled clips in the conditions that a model is augmented with.
 
-    Parameters
-    ----------
-    executor, corpus, cache, clips, features
-        Where to compute, where the clips are, where features are kept; the clips and their features.
-    side, models
-        The side, and the models, whose specifications name the conditions.
+    What another model has extracted in the same condition is found again.
     """
-    wanted: dict[str, tuple[str, Condition, set[str]]] = {}
-    for specification in models.values():
-        for name, condition in specification.conditions.items():
-            _, _, read = wanted.setdefault(copy_name(condition), (name, condition, set()))
-            read.update(specification.features)
+    clips = recordings.clips
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
-    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
-        key: recordings.in_condition(
-            condition,
-            read_features(features, sorted(read), labelled),
-            executor,
-            name,
+        name: recordings.in_condition(
+            condition, read_features(features, specification.features, labelled), executor, name
         )
-        for key, (name, condition, read) in wanted.items()
-    }
-
-
-def copy_name(condition: Condition) -> str:
-    """Write a condition as text: two models that name the same one share its copies."""
-    return json.dumps(condition.description(), sort_keys=True)
-
-
-def _own_copies(specification: ModelSpecification, copies: Copies | None) -> Copies:
-    """Return the copies that a model learns from, by the names of its conditions."""
-    found = {name: (copies or {})[copy_name(each)] for name, each in specification.conditions.items()}
-    return {
-        name: FeatureSet({feature: each[feature] for feature in specification.features})
-        for name, each in found.items()
+        for name, condition in specification.conditions.items()
     }
 
 
@@ -104,9 +69,9 @@ def cross_validate_model(
     folds: pd.DataFrame,
     evaluation: EvaluationParameters,
     features: Features,
-    copies: Copies | None = None,
     *,
-    name: str,
+    side: str,
+    model_name: str,
 ) -> tuple[Results, Path]:
     """Fit a model on every fold, predict the clips that it has not seen, score it, and fit it on all clips.
 
@@ -119,7 +84,7 @@ def cross_validate_model(
         `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
         and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
-    gap = experiment.leakage_gap
+    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     found = cross_validate(
         specification,
         read_features(features, specification.features),
@@ -128,38 +93,31 @@ def cross_validate_model(
         experiment=experiment,
         cache=cache,
         executor=executor,
-        description=name,
-        random_folds=make_random_folds(clips, folds, seed=split.seed) if gap else None,
+        description=model_name,
+        random_folds=make_random_folds(clips, folds, seed=split.seed) if experiment.leakage_gap else None,
         on_all_clips=True,
-        copies=_own_copies(specification, copies),
+        copies=_augmentation(specification, recordings, features, executor),
     )
-    model = calibrated_model(found, _learnt_from(name, corpus, clips))
     scores = score_model(found.predictions, evaluation)
-    known = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
-    results = {
-        "predictions": found.predictions,
-        "random_predictions": found.random_predictions,
-        "histories": found.histories,
-        "attention": found.attention,
-        "models": found.models,
-        "metrics": {**known, **found.cost},
-    }
-    return results, model
+    known = {metric: float(value) for metric, value in scores.items() if math.isfinite(value)}
+    tables = ("predictions", "random_predictions", "histories", "attention", "models")
+    results = {table: getattr(found, table) for table in tables}
+    model = calibrated_model(found, _learnt_from(model_name, corpus, clips))
+    return results | {"metrics": {**known, **found.cost}}, model
 
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
     """Say in words and numbers what a model has learnt from."""
-    corpora = (corpus, *corpus.others)
-    sources = [SOURCES[each.source] for each in corpora]
-    titles = [
-        source.title if source.citation else each.known_as
-        for source, each in zip(sources, corpora, strict=True)
-    ]
+    titles, speech = [], []
+    for each in (corpus, *corpus.others):
+        source = SOURCES[each.source]
+        titles.append(source.title if source.citation else each.known_as)
+        speech.append(source.speech)
     labelled = clips[clips["emotion"].notna()]
     return {
         "name": name,
         "corpus": " + ".join(titles),
-        "speech": " + ".join(source.speech for source in sources if source.speech),
+        "speech": " + ".join(filter(None, speech)),
         "clips": len(labelled),
         "groups": int(labelled["group"].nunique()),
     }
@@ -170,11 +128,13 @@ def annotate_library(
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
+    corpus: CorpusParameters,
     clips: pd.DataFrame,
     features: Features,
     results: Results,
     model: Path,
-    copies: Copies | None = None,
+    *,
+    side: str,
 ) -> Results:
     """Give every clip the probabilities of its emotions and its attention.
 
@@ -188,11 +148,12 @@ def annotate_library(
         `emotions`: `clip_id, p_<class>…`; `attention`: `clip_id, times` (s), `weights`.
     """
     available = read_features(features, specification.features)
-    predictions = results["predictions"]
     usable = clips[clips["clip_id"].isin(available.clip_ids)]
     labelled = usable[usable["emotion"].notna()]
-    tables, attended = [_calibrated(predictions)], [results["attention"]]
-    if not labelled["clip_id"].isin(predictions["clip_id"]).all():
+    emotions, attention = [_calibrated(results["predictions"])], [results["attention"]]
+    untested = ~labelled["clip_id"].isin(emotions[0]["clip_id"])
+    if untested.any():
+        recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
         rest = cross_validate(
             specification,
             available,
@@ -202,80 +163,62 @@ def annotate_library(
             cache=cache,
             executor=executor,
             description=f"{specification.estimator}, clips never tested",
-            copies=_own_copies(specification, copies),
+            copies=_augmentation(specification, recordings, features, executor),
         )
-        tables.append(_without(_calibrated(rest.predictions), tables))
-        attended.append(_without(rest.attention, attended))
+        wanted = labelled.loc[untested, "clip_id"]
+        for tables, table in ((emotions, _calibrated(rest.predictions)), (attention, rest.attention)):
+            tables.append(table[table["clip_id"].isin(wanted)])
     unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
     if unlabelled:
         fresh = predict_clips(model, available.select(unlabelled))
-        tables.append(fresh.drop(columns=["times", "weights"]))
-        attended.append(fresh[["clip_id", "times", "weights"]])
-    emotions = pd.concat(tables, ignore_index=True).set_index("clip_id").sort_index(axis=1)
+        emotions.append(fresh.drop(columns=["times", "weights"]))
+        attention.append(fresh[["clip_id", "times", "weights"]])
+    joined = pd.concat(emotions, ignore_index=True).set_index("clip_id").sort_index(axis=1)
     return {
-        "emotions": emotions.fillna(0.0).reset_index(),
-        "attention": pd.concat(attended, ignore_index=True),
+        "emotions": joined.fillna(0.0).reset_index(),
+        "attention": pd.concat(attention, ignore_index=True),
     }
 
 
-def run_probes(
+def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
+    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
+    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
+
+
+def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the calibrated probabilities of each clip, mean over seeds."""
+    probabilities = predictions.filter(regex="^p_")
+    calibrated = probabilities.copy()
+    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
+    calibrated.insert(0, "clip_id", predictions["clip_id"])
+    return calibrated.groupby("clip_id", sort=False).mean().reset_index()
+
+
+def score_models(
     evaluation: EvaluationParameters,
     experiment: ExperimentParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
     corpus: CorpusParameters,
+    split: SplitParameters,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     features: Features,
     *,
     side: str,
     models: Mapping[str, ModelSpecification],
-    **results: Results,
-) -> Results:
-    """Let the models of the folds predict changed test clips; return a table for each probe.
-
-    Parameters
-    ----------
-    evaluation, experiment, executor, cache, corpus, clips, folds, features
-        What is changed, and how it is scored; all else as cross-validation had it.
-    side, models
-        The side and its models.
-    results
-        `results__<model>`, what cross-validation found.
-    """
-    fitted = Experiment(
-        models,
-        {name: results[f"results__{name}"] for name in models},
-        features,
-        Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
-        folds,
-        experiment,
-        cache,
-        executor,
-    )
-    return {name: probe_table(fitted, evaluation, name) for name in PROBES[side]}
-
-
-def score_models(
-    evaluation: EvaluationParameters,
-    corpus: CorpusParameters,
-    split: SplitParameters,
-    probes: Results,
-    *,
-    task: str,
-    roles: Mapping[str, str],
     **inputs: Any,
 ) -> Results:
-    """Compare all models of a task, and put together what is known of them.
+    """Compare all models of a side, and let the models of the folds predict changed test clips.
 
     Parameters
     ----------
-    evaluation, corpus, split
-        How to test, and what the models were scored on.
-    probes
-        What probes of the models of the folds found, a table a probe.
-    task, roles
-        Name of the task; model → role.
+    evaluation
+        How to test, and what is changed.
+    experiment, executor, cache, corpus, split, clips, folds, features
+        As cross-validation had them.
+    side, models
+        The side and its models.
     inputs
         `results__<model>` and `model__<model>`: what cross-validation found, and the folder of the model
         fitted on everything.
@@ -285,49 +228,35 @@ def score_models(
     dict
         `comparison`, a row a model; `groups`, a row a model and group; `metrics`, the figures of each model;
         `predictions`, `random_predictions` and `histories` of all models with a column `model`; `attention`
-        of the proposed one; and the probes.
+        of the proposed one; and a table for each probe.
     """
-    of = {name: inputs[f"results__{name}"] for name in roles}
-    random = {name: each["random_predictions"] for name, each in of.items()}
+    of = {name: inputs[f"results__{name}"] for name in models}
+    roles = {name: entry.role for name, entry in models.items()}
+    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
+    fitted = Experiment(models, of, features, recordings, folds, experiment, cache, executor)
     proposed = proposed_model(roles)
+    megabytes = {name: _megabytes(inputs[f"model__{name}"]) for name in models}
+    predictions, random, histories = (
+        {name: each[table] for name, each in of.items()}
+        for table in ("predictions", "random_predictions", "histories")
+    )
     return {
         **score_task(
-            {name: each["predictions"] for name, each in of.items()},
+            predictions,
             roles,
             protocol=split.title,
             corpus=corpus.title,
-            task=task,
+            task=f"{side}_emotion",
             random_predictions=random,
             parameters=evaluation,
         ),
-        "metrics": {
-            name: {**each["metrics"], "megabytes": _megabytes(inputs[f"model__{name}"])}
-            for name, each in of.items()
-        },
+        "metrics": {name: {**each["metrics"], "megabytes": megabytes[name]} for name, each in of.items()},
         "random_predictions": models_below_each_other(random),
-        "histories": models_below_each_other({name: each["histories"] for name, each in of.items()}),
+        "histories": models_below_each_other(histories),
         "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
-        **probes,
+        **{name: probe_table(fitted, evaluation, name) for name in PROBES[side]},
     }
 
 
 def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
-    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
-    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
-
-
-def _without(table: pd.DataFrame, known: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Leave out the clips that an earlier table has."""
-    return table[~table["clip_id"].isin(pd.concat(known)["clip_id"])] if len(table) else table
-
-
-def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
-    probabilities = predictions.filter(regex="^p_")
-    calibrated = probabilities.copy()
-    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
-    calibrated.insert(0, "clip_id", predictions["clip_id"])
-    return calibrated.groupby("clip_id", sort=False).mean().reset_index()

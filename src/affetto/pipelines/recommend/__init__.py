@@ -1,1 +1,1 @@
-"""Recommendation: what was heard in recordings in, playlists out, on trained models."""
+"""Inference: the emotion of voices, a library of music without labels, and playlists."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.evaluation import tables as report_tables
 from affetto.evaluation.comparison import proposed_model
 from affetto.evaluation.figures import (
     Illustration,
@@ -26,15 +26,6 @@ from affetto.evaluation.probe_figures import (
     robustness_figure,
 )
 from affetto.evaluation.report import render_report
-from affetto.evaluation.tables import (
-    enrolment_tables,
-    group_tables,
-    highlight_tables,
-    importance_tables,
-    measure_tables,
-    robustness_tables,
-    stranger_tables,
-)
 from affetto.features.clip_features import ClipFeatures
 
 _DRAWN = {"importance": importance_figure, "enrolment": enrolment_figure, "robustness": robustness_figure}
@@ -47,7 +38,7 @@ def draw_task(
     evaluation: EvaluationParameters,
     features: Mapping[str, ClipFeatures],
 ) -> tuple[dict[str, Illustration], dict[str, pd.DataFrame]]:
-    """Draw the figures of a task, and lay out its tables.
+    """Draw the figures of a task, and choose the tables that people read.
 
     Parameters
     ----------
@@ -61,33 +52,29 @@ def draw_task(
     Returns
     -------
     tuple
-        Figures, and tables by name; models are in the order of the comparison.
+        Figures and tables by name.
     """
-    comparison, groups = results["comparison"], _groups(results)
-    predictions = _by_model(results["predictions"])
-    ordered = _ordered(predictions, comparison)
+    comparison, predictions = results["comparison"], _by_model(results["predictions"])
     drawn = {
         "comparison": comparison_figure(comparison),
-        "confusion": confusion_figure(ordered),
-        "reliability": reliability_figure(ordered, n_bins=evaluation.n_bins),
-        "groups": groups_figure(groups),
+        "confusion": confusion_figure(predictions),
+        "reliability": reliability_figure(predictions, n_bins=evaluation.n_bins),
+        "groups": groups_figure(results["groups"]),
     }
     histories = _by_model(results.get("histories", pd.DataFrame()))
     if histories:
         drawn["training"] = training_figure(histories)
-    roles = dict(zip(comparison["model"], comparison["role"], strict=True))
-    attention, proposed = results.get("attention", pd.DataFrame()), proposed_model(roles)
-    spectrograms = features.get("log_mel")
-    if len(attention) and proposed in predictions:
-        drawn["attention"] = attention_examples_figure(attention, predictions[str(proposed)], spectrograms)
+    attention, spectrograms = results.get("attention", pd.DataFrame()), features.get("log_mel")
+    proposed = proposed_model(dict(zip(comparison["model"], comparison["role"], strict=True)))
+    if len(attention) and proposed is not None:
+        drawn["attention"] = attention_examples_figure(attention, predictions[proposed], spectrograms)
     for name, draw in _DRAWN.items():
         table = results.get(name, pd.DataFrame())
         if len(table) and not _reason(table):
             drawn[name] = draw(table)
     under = "" if spectrograms is None else " Under it the log-mel spectrogram of the clip."
     figures = {name: illustrate(name, figure, under=under) for name, figure in drawn.items()}
-    tables = {name: results[name] for name in _TABLES if name in results}
-    return figures, tables | {"groups": groups}
+    return figures, {name: results[name] for name in _TABLES if name in results}
 
 
 def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **inputs: Any) -> dict[str, str]:
@@ -108,47 +95,33 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
     dict
         `<task>/report` → HTML.
     """
-    kinds = ("results", "tables", "figures", "corpus", "split")
-    return {
-        f"{task}/report": _report(task, evaluation, **{kind: inputs[f"{kind}__{task}"] for kind in kinds})
-        for task in tasks
-    }
-
-
-def _report(
-    task: str,
-    evaluation: EvaluationParameters,
-    *,
-    results: Mapping[str, Any],
-    tables: Mapping[str, pd.DataFrame],
-    figures: Mapping[str, Illustration],
-    corpus: CorpusParameters,
-    split: SplitParameters,
-) -> str:
-    comparison = tables["comparison"]
-    probed = {name: tables.get(name, pd.DataFrame()) for name in _PROBES}
-    reasons = {name: reason for name, table in probed.items() if (reason := _reason(table))}
-    probed |= dict.fromkeys(reasons, pd.DataFrame())
-    return render_report(
-        comparison,
-        _ordered(_by_model(results["predictions"]), comparison),
-        figures,
-        task=task,
-        corpus=corpus.title,
-        protocol=split.title,
-        parameters=evaluation,
-        discovery=tables.get("discovery"),
-        first_tables=robustness_tables(probed["robustness"]),
-        tables=[
-            *measure_tables(comparison),
-            *group_tables(tables["groups"]),
-            *importance_tables(probed["importance"]),
-            *enrolment_tables(probed["enrolment"]),
-            *highlight_tables(probed["highlights"]),
-            *stranger_tables(probed["strangers"]),
-        ],
-        unmeasured=list(reasons.values()),
-    )
+    pages = {}
+    for task in tasks:
+        tables: Mapping[str, pd.DataFrame] = inputs[f"tables__{task}"]
+        probed = {name: tables.get(name, pd.DataFrame()) for name in _PROBES}
+        reasons = {name: reason for name, table in probed.items() if (reason := _reason(table))}
+        probed |= dict.fromkeys(reasons, pd.DataFrame())
+        pages[f"{task}/report"] = render_report(
+            tables["comparison"],
+            _by_model(inputs[f"results__{task}"]["predictions"]),
+            inputs[f"figures__{task}"],
+            task=task,
+            corpus=inputs[f"corpus__{task}"].title,
+            protocol=inputs[f"split__{task}"].title,
+            parameters=evaluation,
+            discovery=tables.get("discovery"),
+            first_tables=report_tables.robustness_tables(probed["robustness"]),
+            tables=[
+                *report_tables.measure_tables(tables["comparison"]),
+                *report_tables.group_tables(tables["groups"]),
+                *report_tables.importance_tables(probed["importance"]),
+                *report_tables.enrolment_tables(probed["enrolment"]),
+                *report_tables.highlight_tables(probed["highlights"]),
+                *report_tables.stranger_tables(probed["strangers"]),
+            ],
+            unmeasured=list(reasons.values()),
+        )
+    return pages
 
 
 def _reason(table: pd.DataFrame) -> str:
@@ -158,23 +131,7 @@ def _reason(table: pd.DataFrame) -> str:
 
 def _by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Take the table of all models apart; columns that a model lacks are left out."""
-    if table.empty:
-        return {}
-    parts = table.groupby("model", sort=False)
     return {
         str(model): rows.drop(columns="model").dropna(axis=1, how="all").reset_index(drop=True)
-        for model, rows in parts
+        for model, rows in (table.groupby("model", sort=False) if len(table) else ())
     }
-
-
-def _ordered(predictions: Mapping[str, pd.DataFrame], comparison: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return {model: predictions[model] for model in comparison["model"]}
-
-
-def _groups(results: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the scores of the groups, models in the order of the comparison."""
-    order = {model: place for place, model in enumerate(results["comparison"]["model"])}
-    groups: pd.DataFrame = results["groups"]
-    return groups.sort_values("model", key=lambda names: names.map(order), kind="stable").reset_index(
-        drop=True
-    )

@@ -1,4 +1,4 @@
-"""Nodes of the themes: thin adaptations of `affetto.themes` to the catalog."""
+"""Nodes of the themes: codebook and audio words, topics, cards and their page, library, evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.evaluation.comparison import score_task
+from affetto.evaluation.comparison import proposed_model, score_task
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -33,39 +33,29 @@ from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
 from affetto.themes.words import AudioWords, count_words
 
-log = logging.getLogger(__name__)
-
 FEATURES = ("mfcc", "midterm")
 """What audio words are made of."""
 Features = Mapping[str, ClipFeatures]
 Results = dict[str, Any]
+_LOGGER = logging.getLogger(__name__)
 
 
-def learn_codebook(features: Features, theme: ThemeParameters, cache: CacheParameters) -> Codebook:
-    """Learn the codebook of the library from the frames of all clips."""
-    frames = read_by_themes(features)
+def learn_audio_words(
+    features: Features, theme: ThemeParameters, executor: ExecutorParameters, cache: CacheParameters
+) -> tuple[Codebook, AudioWords]:
+    """Learn the codebook of the library from the frames of all clips, and count the audio words of each."""
+    frames = frames_of_themes(features)
     key = {"features": frames.fingerprint, "codebook": theme.codebook.model_dump(mode="json")}
-    return Codebook.from_state(
+    codebook = Codebook.from_state(
         _cached(cache, "theme_codebook", key, lambda: fit_codebook(frames, theme.codebook).state())
     )
-
-
-def count_audio_words(
-    features: Features,
-    codebook: Codebook,
-    theme: ThemeParameters,
-    executor: ExecutorParameters,
-    cache: CacheParameters,
-) -> AudioWords:
-    """Count the audio words of all clips."""
-    frames = read_by_themes(features)
-    key = {"features": frames.fingerprint, "codebook": theme.codebook.model_dump(mode="json")}
-    return AudioWords.from_state(
+    words = AudioWords.from_state(
         _cached(cache, "theme_library_words", key, lambda: count_words(codebook, frames, executor).state())
     )
+    return codebook, words
 
 
-def read_by_themes(features: Features) -> FeatureSet:
+def frames_of_themes(features: Features) -> FeatureSet:
     """Return the features that audio words are made of, of the clips that have both.
 
     Clips are ordered by `clip_id`: what is fitted must not depend on the order of a table.
@@ -81,22 +71,35 @@ def _cached(
 
 def fit_theme_model(
     words: AudioWords,
+    codebook: Codebook,
     clips: pd.DataFrame,
     recognised: Results,
     theme: ThemeParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
-) -> tuple[ThemeModel, pd.DataFrame]:
-    """Choose and fit the topics of every emotion on all clips, labelled or recognised."""
-    library_emotions = recognised["emotions"]
-    emotions = emotions_used(clips, library_emotions).reindex(words.clip_ids).dropna()
-    chosen = words.take(pd.Index(words.clip_ids).get_indexer(emotions.index))
-    groups = list(clips.set_index("clip_id")["group"].reindex(emotions.index))
-    predictable = [name.removeprefix("p_") for name in library_emotions.columns if name.startswith("p_")]
+    previous: Mapping[str, Any] | None,
+) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame, pd.DataFrame]:
+    """Choose and fit the topics of every emotion on all clips, and give every clip its theme.
+
+    Themes get the numbers that they had before. Model and themes are made by one node, so that one is saved
+    right after the other: the next training compares itself with both.
+
+    Returns
+    -------
+    tuple
+        The theme of every clip, its mixture inside every emotion, the model, how the numbers of topics were
+        chosen, and what changed since the run before.
+    """
+    emotions = emotions_used(clips, recognised["emotions"])
+    used = emotions.reindex(words.clip_ids).dropna()
+    chosen = words.take(pd.Index(words.clip_ids).get_indexer(used.index))
+    groups = list(clips.set_index("clip_id")["group"].reindex(used.index))
+    columns = recognised["emotions"].columns
+    predictable = [name.removeprefix("p_") for name in columns if name.startswith("p_")]
     digest = hashlib.blake2b(np.ascontiguousarray(chosen.counts).data, digest_size=16).hexdigest()
     key = {
         "words": [list(chosen.clip_ids), digest],
-        "emotions": list(emotions),
+        "emotions": list(used),
         "groups": groups,
         "all_emotions": predictable,
         "topics": theme.topics.model_dump(mode="json"),
@@ -104,43 +107,29 @@ def fit_theme_model(
 
     def fit() -> dict[str, Any]:
         model, table = fit_themes(
-            chosen, list(emotions), groups, theme.topics, executor, all_emotions=predictable
+            chosen, list(used), groups, theme.topics, executor, all_emotions=predictable
         )
         return {**model.state(), "selection": table.to_dict(orient="list")}
 
     state = _cached(cache, "theme_model", key, fit)
-    model = ThemeModel.from_state(state)
-    for topics in model.emotions.values():
-        if topics.note:
-            log.info(topics.note)
-    return model, pd.DataFrame(state["selection"])
-
-
-def assign_themes(
-    fitted: ThemeModel,
-    words: AudioWords,
-    clips: pd.DataFrame,
-    recognised: Results,
-    codebook: Codebook,
-    previous: Mapping[str, Any] | None,
-) -> tuple[pd.DataFrame, pd.DataFrame, ThemeModel, pd.DataFrame]:
-    """Give every clip its theme, and its mixture inside every emotion; say what changed since the last run.
-
-    Themes get the numbers that they had before. Model and themes are made by one node, so that one is saved
-    right after the other: the next training compares itself with both.
-    """
-    model = replace(fitted, vocabulary=vocabulary_of(codebook))
-    emotions, mixtures = emotions_used(clips, recognised["emotions"]), model.mixtures(words)
+    model = replace(ThemeModel.from_state(state), vocabulary=vocabulary_of(codebook))
+    mixtures, before = model.mixtures(words), previous or {"model": None, "themes": None}
     numbered, drift = keep_numbers(
         model,
-        themes_table(model, words, mixtures, emotions)[["clip_id", "emotion", "theme"]],
-        previous["model"] if previous else None,
-        previous["themes"][["clip_id", "emotion", "theme"]] if previous else None,
+        themes_table(model, words, mixtures, emotions),
+        before["model"],
+        before["themes"],
     )
-    for sentence in drift_sentences(drift):
-        log.info(sentence)
-    themes = themes_table(numbered, words, mixtures, emotions)
-    return themes, mixtures_table(numbered, words, mixtures), numbered, drift
+    notes = [topics.note for topics in model.emotions.values() if topics.note]
+    for sentence in (*notes, *drift_sentences(drift)):
+        _LOGGER.info(sentence)
+    return (
+        themes_table(numbered, words, mixtures, emotions),
+        mixtures_table(numbered, words, mixtures),
+        numbered,
+        pd.DataFrame(state["selection"]),
+        drift,
+    )
 
 
 def describe_themes(
@@ -150,24 +139,21 @@ def describe_themes(
     features: Features,
     codebook: Codebook,
     recognised: Results,
-    executor: ExecutorParameters,
-) -> list[dict[str, Any]]:
-    """Write the theme cards."""
-    measures = clip_measures(features["mfcc"], executor)
-    return build_cards(model, themes, clips, measures, codebook.word_names, recognised["attention"])
-
-
-def record_themes(
-    cards: list[dict[str, Any]],
     corpus: CorpusParameters,
-    clips: pd.DataFrame,
-    codebook: Codebook,
     executor: ExecutorParameters,
-    features: Features,
     cache: CacheParameters,
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Cut what the themes let one listen to: highlights of exemplars, and audio words."""
-    frames = read_by_themes(features)
+) -> tuple[list[dict[str, Any]], dict[str, bytes], dict[str, str]]:
+    """Write the theme cards, and cut what they let one listen to.
+
+    Returns
+    -------
+    tuple
+        The cards; highlights of exemplars and audio words as MP3 by name; and exemplars that cannot be heard
+        with the reason.
+    """
+    frames, measures = frames_of_themes(features), clip_measures(features["mfcc"], executor)
+    names, attention = codebook.word_names, recognised["attention"]
+    cards = build_cards(model, themes, clips, measures, names, attention)
     key = {
         "what": "theme_audio",
         "method": METHOD,
@@ -185,9 +171,10 @@ def record_themes(
         if not failed:  # what failed is tried again by the next run
             cache.store.put(key, found)
     for clip_id, reason in found["failed"].items():
-        log.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
+        _LOGGER.warning("The exemplar %s cannot be heard: %s", clip_id, reason)
     parts = np.split(np.asarray(found["audio"]), np.cumsum(found["sizes"])[:-1])
-    return {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}, found["failed"]
+    audio = {name: part.tobytes() for name, part in zip(found["names"], parts, strict=False)}
+    return cards, audio, found["failed"]
 
 
 def show_themes(
@@ -224,51 +211,35 @@ def assemble_library(
     cards: list[dict[str, Any]],
 ) -> Results:
     """Put together what is known of every track: `tracks`, `mixtures` and `cards`."""
+    emotions, roots = recognised["emotions"], corpus.other_roots
     highlights = cut_highlights(clips, recognised["attention"], parameters.highlight_s)
-    tracks = build_library(
-        clips,
-        corpus.root,
-        recognised["emotions"],
-        mixtures,
-        cards,
-        highlights,
-        other_roots=corpus.other_roots,
-    )
+    tracks = build_library(clips, corpus.root, emotions, mixtures, cards, highlights, other_roots=roots)
     return {"tracks": tracks, "mixtures": mixtures, "cards": cards}
 
 
-def evaluate_discovery(
+def evaluate_themes(
     features: Features,
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     theme: ThemeParameters,
     executor: ExecutorParameters,
     cache: CacheParameters,
-) -> Results:
-    """Cluster held-out clips by every discovery model: the assignments of each, and `metrics` of all."""
+) -> tuple[Results, Results]:
+    """Cluster held-out clips by every discovery model, and predict their theme labels by every classifier.
+
+    Returns
+    -------
+    tuple
+        For discovery and for discrimination, the table of every model, and `metrics` of all.
+    """
+    tested = (frames_of_themes(features), clips, folds, theme)
+    clusters, found = discover_themes(*tested, executor=executor, store=cache.store)
+    predictions, told = discriminate_themes(*tested, executor=executor, store=cache.store)
     if clips["theme"].isna().all():
-        log.info("The music has no theme labels: themes are scored by coherence and stability alone.")
-    tables, metrics = discover_themes(
-        read_by_themes(features), clips, folds, theme, executor=executor, store=cache.store
-    )
-    return {**tables, "metrics": metrics}
-
-
-def evaluate_discrimination(
-    features: Features,
-    clips: pd.DataFrame,
-    folds: pd.DataFrame,
-    theme: ThemeParameters,
-    executor: ExecutorParameters,
-    cache: CacheParameters,
-) -> Results:
-    """Predict theme labels of held-out clips: the predictions of every model, and `metrics` of all."""
-    tables, metrics = discriminate_themes(
-        read_by_themes(features), clips, folds, theme, executor=executor, store=cache.store
-    )
-    if all(table.empty for table in tables.values()):
-        log.info("No theme label is frequent enough inside an emotion: theme classification is left out.")
-    return {**tables, "metrics": metrics}
+        _LOGGER.info("The music has no theme labels: themes are scored by coherence and stability alone.")
+    elif all(table.empty for table in predictions.values()):
+        _LOGGER.info("No theme label is frequent enough inside an emotion: none is classified.")
+    return {**clusters, "metrics": found}, {**predictions, "metrics": told}
 
 
 def score_themes(
@@ -287,26 +258,23 @@ def score_themes(
         never saw a label (`model, role`, its measures, and the tests of the proposed one); `metrics` of each
         model.
     """
-    measured = pd.DataFrame(
-        [
-            {"model": model, "role": role, **discovery["metrics"].get(model, {})}
-            for model, role in DISCOVERY_ROLES.items()
-        ]
-    )
-    (proposed,) = (model for model, role in DISCOVERY_ROLES.items() if role == "proposed")
+    found, told = discovery["metrics"], discrimination["metrics"]
+    measured = [
+        {"model": model, "role": role, **found.get(model, {})} for model, role in DISCOVERY_ROLES.items()
+    ]
     tables = {model: discovery[model] for model in DISCOVERY_ROLES}
+    tests = compare_discovery(tables, str(proposed_model(DISCOVERY_ROLES)), evaluation)
+    compared = score_task(
+        {name: discrimination[name] for name in DISCRIMINATION_ROLES},
+        DISCRIMINATION_ROLES,
+        protocol=split.title,
+        corpus=corpus.title,
+        task="theme",
+        parameters=evaluation,
+    )
+    models = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
     return {
-        **score_task(
-            {name: discrimination[name] for name in DISCRIMINATION_ROLES},
-            DISCRIMINATION_ROLES,
-            protocol=split.title,
-            corpus=corpus.title,
-            task="theme",
-            parameters=evaluation,
-        ),
-        "discovery": measured.merge(compare_discovery(tables, proposed, evaluation), on="model"),
-        "metrics": {
-            name: {**discovery["metrics"].get(name, {}), **discrimination["metrics"].get(name, {})}
-            for name in {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
-        },
+        **compared,
+        "discovery": pd.DataFrame(measured).merge(tests, on="model"),
+        "metrics": {name: {**found.get(name, {}), **told.get(name, {})} for name in models},
     }

@@ -2,90 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from kedro.pipeline import Pipeline
 
-from kedro.pipeline import Node, Pipeline
-
+from affetto.pipelines import step
 from affetto.pipelines.theme import nodes
 
-CORPUS, THEME = "params:music.corpus", "params:music.theme"
-CACHE, EXECUTOR = "params:cache", "params:executor"
-FEATURES, CLIPS, EMOTIONS = "music.features", "music.clips", "music.emotions"
+_BOX = "codebook_topics_and_themes"
+_CORPUS, _THEME = "params:music.corpus", "params:music.theme"
+_EXECUTOR, _CACHE = "params:executor", "params:cache"
+_FEATURES, _CLIPS, _EMOTIONS = "music.features", "music.clips", "music.emotions"
+_CODEBOOK, _WORDS, _MODEL = "music.theme.codebook", "music.theme.words", "music.theme.model"
+_SELECTION, _DRIFT, _THEMES = "music.theme.selection", "music.theme.drift", "music.themes"
+_MIXTURES, _CARDS = "music.theme.mixtures", "music.theme.cards"
+_SOUNDS = ["music.theme.audio", "music.theme.inaudible"]
+_EVALUATED = ["music.theme.discovery", "music.theme.discrimination"]
 
 
 def create_pipeline() -> Pipeline:
     """Build the themes, from clips, folds, features and the emotions of the library."""
-    evaluated = [FEATURES, CLIPS, "music.folds", THEME, EXECUTOR, CACHE]
-    return (
-        Pipeline(
+    steps = [
+        step(
+            nodes.learn_audio_words,
+            [_FEATURES, _THEME, _EXECUTOR, _CACHE],
+            [_CODEBOOK, _WORDS],
+            box=_BOX,
+        ),
+        step(
+            nodes.fit_theme_model,
+            [_WORDS, _CODEBOOK, _CLIPS, _EMOTIONS, _THEME, _EXECUTOR, _CACHE, "music.theme.previous"],
+            [_THEMES, _MIXTURES, _MODEL, _SELECTION, _DRIFT],
+            box=_BOX,
+        ),
+        step(
+            nodes.describe_themes,
             [
-                _node(nodes.learn_codebook, [FEATURES, THEME, CACHE], "music.theme.codebook"),
-                _node(
-                    nodes.count_audio_words,
-                    [FEATURES, "music.theme.codebook", THEME, EXECUTOR, CACHE],
-                    "music.theme.words",
-                ),
-                _node(
-                    nodes.fit_theme_model,
-                    ["music.theme.words", CLIPS, EMOTIONS, THEME, EXECUTOR, CACHE],
-                    ["music.theme.fitted", "music.theme.selection"],
-                ),
-                _node(
-                    nodes.assign_themes,
-                    [
-                        *("music.theme.fitted", "music.theme.words", CLIPS, EMOTIONS),
-                        *("music.theme.codebook", "music.theme.previous"),
-                    ],
-                    ["music.themes", "music.theme.mixtures", "music.theme.model", "music.theme.drift"],
-                ),
-                _node(
-                    nodes.describe_themes,
-                    [
-                        *("music.theme.model", "music.themes", CLIPS, FEATURES),
-                        *("music.theme.codebook", EMOTIONS, EXECUTOR),
-                    ],
-                    "music.theme.cards",
-                ),
-                _node(
-                    nodes.record_themes,
-                    [
-                        *("music.theme.cards", CORPUS, CLIPS, "music.theme.codebook"),
-                        *(EXECUTOR, FEATURES, CACHE),
-                    ],
-                    ["music.theme.audio", "music.theme.inaudible"],
-                ),
-                _node(
-                    nodes.show_themes,
-                    [
-                        *("music.theme.cards", "music.theme.model", "music.themes"),
-                        *("music.theme.selection", "music.theme.drift", "music.theme.audio"),
-                        *("music.theme.inaudible", CORPUS, THEME),
-                    ],
-                    "music.theme.page",
-                ),
-                _node(
-                    nodes.assemble_library,
-                    [
-                        *("params:recommend", CORPUS, CLIPS, EMOTIONS),
-                        *("music.theme.mixtures", "music.theme.cards"),
-                    ],
-                    "music.library",
-                ),
-                _node(nodes.evaluate_discovery, evaluated, "music.theme.discovery"),
-                _node(nodes.evaluate_discrimination, evaluated, "music.theme.discrimination"),
-            ]
-        )
-        + create_scores_pipeline()
-    )
+                *(_MODEL, _THEMES, _CLIPS, _FEATURES, _CODEBOOK, _EMOTIONS),
+                *(_CORPUS, _EXECUTOR, _CACHE),
+            ],
+            [_CARDS, *_SOUNDS],
+            box=_BOX,
+        ),
+        step(
+            nodes.show_themes,
+            [_CARDS, _MODEL, _THEMES, _SELECTION, _DRIFT, *_SOUNDS, _CORPUS, _THEME],
+            "music.theme.page",
+            box=_BOX,
+        ),
+        step(
+            nodes.assemble_library,
+            ["params:recommend", _CORPUS, _CLIPS, _EMOTIONS, _MIXTURES, _CARDS],
+            "music.library",
+            box=_BOX,
+        ),
+        step(
+            nodes.evaluate_themes,
+            [_FEATURES, _CLIPS, "music.folds", _THEME, _EXECUTOR, _CACHE],
+            _EVALUATED,
+            box=_BOX,
+        ),
+    ]
+    return Pipeline(steps) + create_scores_pipeline()
 
 
 def create_scores_pipeline() -> Pipeline:
     """Build the scores of theme models that were evaluated before."""
-    results = ["music.theme.discovery", "music.theme.discrimination"]
-    inputs = [*results, "params:evaluation", CORPUS, "params:music.split"]
-    return Pipeline([_node(nodes.score_themes, inputs, "theme.results")])
-
-
-def _node(function: Callable[..., Any], inputs: list[str], outputs: str | list[str]) -> Node:
-    return Node(function, inputs, outputs, name=function.__name__, namespace="codebook_topics_and_themes")
+    inputs = [*_EVALUATED, "params:evaluation", _CORPUS, "params:music.split"]
+    return Pipeline([step(nodes.score_themes, inputs, "theme.results", box=_BOX)])

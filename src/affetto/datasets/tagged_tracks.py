@@ -1,0 +1,69 @@
+"""Music files with tags, written beside the originals by a plan of what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+from tqdm import tqdm
+
+from affetto.io.paths import as_path, is_remote, local_path
+from affetto.recommendation.tagging import REPORT_COLUMNS, TAG_COLUMNS, check_output, tag_copy
+
+
+class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+    """A folder of tracks with tags; saving a plan writes them, loading reads what came of it.
+
+    Parameters
+    ----------
+    filepath
+        The folder, on this machine; it keeps the folders of the library.
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._folder = local_path(filepath, what="tagged tracks")
+        self._report = self._folder / "tagged.csv"
+        self.metadata = metadata
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Write the files of a plan (`affetto.recommendation.tagging.plan_tags`); none: do nothing.
+
+        Files of the plan before that are not of this one are taken away.
+
+        Raises
+        ------
+        AffettoError
+            When the folder lies inside the library or the other way round.
+        """
+        if data.empty:
+            return
+        for root in sorted(set(data["root"])):
+            if not is_remote(as_path(root)):
+                check_output(self._folder, Path(root))
+        before = self.load() if self._exists() else pd.DataFrame(columns=list(REPORT_COLUMNS))
+        rows = []
+        for row in tqdm(data.to_dict("records"), desc="tagged tracks", unit="file", mininterval=10):
+            reason: str | None = "it lies on another machine"
+            if not is_remote(as_path(row["root"])):
+                tags = {name: row[name] for name in TAG_COLUMNS[3:]}
+                reason = tag_copy(Path(row["root"]) / row["path"], self._folder / row["path"], tags)
+            rows.append((row["clip_id"], row["path"], reason is None, reason or ""))
+        written = {path for _, path, tagged, _ in rows if tagged}
+        for path in set(before.loc[before["tagged"].astype(bool), "path"]) - written:
+            (self._folder / path).unlink(missing_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).to_csv(self._report, index=False)
+
+    def load(self) -> pd.DataFrame:
+        """Return what came of the last plan: `clip_id, path, tagged, reason`."""
+        return pd.read_csv(self._report)
+
+    def _exists(self) -> bool:
+        return self._report.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}

@@ -1,1 +1,0 @@
-"""Feature extraction: clips to feature stores."""
