@@ -11,7 +11,7 @@ from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.store import PLAN_FILE, FeatureStore, ShardSource
+from affetto.features.store import PLAN_FILE, FeatureStore, Shard
 from affetto.io.files import write_whole
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
@@ -48,9 +48,10 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         """Note where the features lie, which a feature store has given out."""
         noted = {}
         for name, features in data.items():
-            if not isinstance(features.source, ShardSource):
+            shard = features.source.containers[0]
+            if not isinstance(shard, Shard):
                 raise TypeError(f"{name} lies in no feature store")
-            store = as_path(features.source.folder).parent
+            store = as_path(shard.folder).parent
             noted[name] = {
                 "store": _as_given(store, self._filepath.parent),
                 "fingerprint": features.fingerprint,

@@ -179,7 +179,7 @@ def fill(
     there, missing = {}, {}
     for name, target in targets.items():
         target.store.remove_partial_files()
-        there[name] = target.store.rows().find(keys[name]) >= 0
+        there[name] = target.store.holds(keys[name])
         lacking = np.flatnonzero(~there[name])
         lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
         missing[name] = np.zeros_like(keys[name])
