@@ -5,9 +5,9 @@ from pydantic import TypeAdapter
 from affetto.audio.conditions import Condition
 from affetto.audio.decode import UnreachableError
 from affetto.errors import AffettoError
-from affetto.features import degraded
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract as extract_clips
+from affetto.features.extract import extract_degraded
 from affetto.features.table import LogMelParameters, MfccParameters
 from affetto.io.workers import ExecutorParameters
 
@@ -30,7 +30,7 @@ def clean(corpus, tmp_path_factory):
 
 
 def extract(clean, corpus, tmp_path, entry, executor=HERE, clips=None):
-    return degraded.extract_degraded(
+    return extract_degraded(
         clean,
         corpus[0] if clips is None else clips,
         condition(**entry),

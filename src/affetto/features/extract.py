@@ -21,10 +21,10 @@ from affetto.audio.encode import write_copy
 from affetto.audio.formats import MIDI_EXTENSIONS
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.errors import AffettoError
-from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
-from affetto.features.recording import decode, extract_together, rates_of
 from affetto.features.store import Description, FeatureStore, Plan
+from affetto.features.table import extract_together, parse_description, rates_of
 from affetto.io.paths import absolute
 from affetto.io.workers import ExecutorParameters, Lost, map_divisible
 
@@ -40,10 +40,8 @@ MAX_SHARD_BYTES = 64 << 20
 _SHARDS_A_WORKER = 4
 _CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
 _TYPICAL_CLIP_S = 10.0
-_CLIPS_AT_ONCE = 16_384
 _REASONS_LOGGED = 5
 _CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
-_TIMES = ("start_s", "end_s", "duration_s")
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Extracted:
 
 
 @dataclass(frozen=True)
-class ClipJob:
+class _Clip:
     """A clip to extract: where it is, and under which key each feature that is missing will be found."""
 
     clip_id: str
@@ -78,7 +76,7 @@ class ClipJob:
 
 
 @dataclass(frozen=True)
-class Target:
+class _Target:
     """A feature, and where it goes."""
 
     store: FeatureStore
@@ -90,8 +88,8 @@ class Target:
 class ShardJob:
     """Clips that one worker extracts and writes, as they are or as they sound in a condition."""
 
-    clips: tuple[ClipJob, ...]
-    targets: Mapping[str, Target]
+    clips: tuple[_Clip, ...]
+    targets: Mapping[str, _Target]
     condition: AnyCondition | None = None
 
 
@@ -138,92 +136,90 @@ def extract(
         raise AffettoError(
             f"There are no clips to extract {', '.join(parameters)} from; check the corpus in the parameters."
         )
-    targets = {name: _target(name, values, absolute(stores) / name) for name, values in parameters.items()}
-    keys = {name: clip_keys(clips, root, values, other_roots) for name, values in parameters.items()}
-    reasons, there = fill(clips, root, other_roots, targets, keys, executor, what=f"{stores.name} features")
+    targets, keys = {}, {}
+    for name, wanted in parameters.items():
+        store, described = FeatureStore(absolute(stores) / name), wanted.describe()
+        last = store.description()
+        # The last plan knows the columns, too: asking openSMILE costs 2 s.
+        known = last is not None and last.parameters == described
+        dimensions = last.dimensions if last and known else wanted.dimensions()
+        description = Description(
+            name=name, dimensions=dimensions, hop_s=wanted.frame_s, parameters=described
+        )
+        targets[name] = _Target(store, description, wanted)
+        keys[name] = clip_keys(clips, root, wanted, other_roots)
+    reasons, there = _fill(clips, root, other_roots, targets, keys, executor, f"{stores.name} features")
     ids = clips["clip_id"].astype("str").tolist()
     return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
 
 
-def fill(
+def extract_degraded(
+    features: FeatureSet,
     clips: pd.DataFrame,
+    condition: AnyCondition,
+    *,
     root: Path,
     other_roots: Mapping[str, Path],
-    targets: Mapping[str, Target],
-    keys: Mapping[str, np.ndarray],
+    stores: Path,
     executor: ExecutorParameters,
-    *,
-    what: str,
-    condition: AnyCondition | None = None,
-) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Compute the rows that stores lack.
+    name: str,
+) -> FeatureSet:
+    """Extract the features of clips as they sound in a condition; only what the stores lack is computed.
+
+    A degraded copy becomes a file, is decoded like any other, and forgotten.
 
     Parameters
     ----------
+    features
+        The features of the clips as they are: which ones, with which parameters, of which clips.
     clips, root, other_roots, executor
         As for `extract`.
-    targets
-        Name of each feature → the feature.
-    keys
-        Name of each feature → bytes [n_clips], what its rows are found by.
-    what
-        Words before the progress bar.
     condition
-        What is done to each clip before; then a fault that is not the clip's own is an error.
+        What is done to each clip.
+    stores
+        Folder of the feature stores of degraded copies, one a feature.
+    name
+        Of the condition, for the progress bar.
 
     Returns
     -------
-    tuple
-        Key → why it could not be computed, and name of each feature → which clips were there, bool [n_clips].
+    FeatureSet
+        The same features, of the clips that could be degraded, memory-mapped.
+
+    Raises
+    ------
+    AffettoError
+        When the condition cannot be made on this machine, or space or memory ran out.
     """
-    there, missing = {}, {}
-    for name, target in targets.items():
-        target.store.remove_partial_files()
-        there[name] = target.store.holds(keys[name])
-        lacking = np.flatnonzero(~there[name])
-        lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
-        missing[name] = np.zeros_like(keys[name])
-        missing[name][lacking] = keys[name][lacking]
-        if len(lacking):
-            target.parameters.check_available()
-    jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
-    done = map_divisible(
-        extract_shard, jobs, executor, divide=single_clips, description=what, total_units=jobs.sizes
-    )
-    reasons: dict[str, str] = {}
-    for number, results in done:
-        for i, result in enumerate(results):
-            if not isinstance(result, Lost):
-                reasons |= result
-                continue
-            clip = jobs[number].clips[i]  # what is lost is a clip that was repeated alone
-            if condition is not None:
-                raise AffettoError(f"The process that copied {clip.clip_id} {result.reason}.")
-            reasons |= dict.fromkeys(clip.keys.values(), f"The process that extracted it {result.reason}.")
-    return reasons, there
-
-
-def extract_shard(job: ShardJob) -> dict[str, str]:
-    """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
-    rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
-    reasons: dict[str, str] = {}
-    for clip in job.clips:
-        wanted = {name: job.targets[name].parameters for name in clip.keys}
-        for name, found in _extract_clip(clip, wanted, job.condition):
-            if isinstance(found, str):
-                reasons[clip.keys[name]] = found
-                continue
-            if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
-                _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
-            rows[name].append((clip.clip_id, clip.keys[name], found))
-    for name, target in job.targets.items():
-        _write(target, rows[name])
-    return reasons
-
-
-def single_clips(job: ShardJob) -> list[ShardJob]:
-    """Return a job of each clip of a job."""
-    return [replace(job, clips=(clip,)) for clip in job.clips]
+    if reason := condition.unavailable():
+        raise AffettoError(f"The condition {name} is {reason}; leave it out of the parameters.")
+    table = clips.set_index("clip_id").loc[list(features.clip_ids)].reset_index()
+    degradation = json.dumps(condition.description(), sort_keys=True).encode()
+    targets, keys = {}, {}
+    for each, feature in features.items():
+        description = Description(
+            name=feature.name,
+            dimensions=feature.dimensions,
+            hop_s=feature.hop_s,
+            parameters=feature.parameters,
+        )
+        store = FeatureStore(absolute(stores) / each)
+        targets[each] = _Target(store, description, parse_description(feature.parameters))
+        keys[each] = np.array([_key_of(bytes(key) + degradation) for key in feature.keys], KEY_DTYPE)
+    reasons, _ = _fill(table, root, other_roots, targets, keys, executor, name, condition)
+    left_out = {
+        clip_id: reasons[key.decode()]
+        for each in features
+        for clip_id, key in zip(features.clip_ids, keys[each], strict=True)
+        if key.decode() in reasons
+    }
+    for clip_id, reason in list(left_out.items())[:1]:
+        logger.warning("%s: %d clips are left out, first %s: %s", name, len(left_out), clip_id, reason)
+    stored = {
+        each: target.store.features(Plan(features.clip_ids, keys[each], left_out, target.description))
+        for each, target in targets.items()
+    }
+    return FeatureSet.align(stored, features.clip_ids)
 
 
 def clip_keys(
@@ -240,16 +236,14 @@ def clip_keys(
         As for `extract`.
     """
     described = json.dumps([parameters.describe(), parameters.library_versions()], sort_keys=True)
+    contents = clips.reindex(columns=["content_hash"])["content_hash"]
+    paths = clip_paths(clips, root, other_roots)
     keys = np.empty(len(clips), dtype=KEY_DTYPE)
-    for start in range(0, len(clips), _CLIPS_AT_ONCE):  # strings of all clips at once would fill memory
-        part = clips.iloc[start : start + _CLIPS_AT_ONCE]
-        columns = part.reindex(columns=["content_hash", "start_s", "end_s"])
-        times = columns[["start_s", "end_s"]].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        rows = zip(columns["content_hash"], clip_paths(part, root, other_roots), times, strict=True)
-        for i, (content, path, (start_s, end_s)) in enumerate(rows, start=start):
-            # Without an audit the file's name, size and date say what the audio is.
-            audio = content if isinstance(content, str) else _file_identity(path)
-            keys[i] = key_of(json.dumps([audio, *_part(start_s, end_s), described]).encode())
+    # Row by row: strings of all clips at once would fill memory.
+    for i, (content, path, part) in enumerate(zip(contents, paths, _parts(clips), strict=True)):
+        # Without an audit the file's name, size and date say what the audio is.
+        audio = content if isinstance(content, str) else _file_identity(path)
+        keys[i] = _key_of(json.dumps([audio, *part, described]).encode())
     return keys
 
 
@@ -261,16 +255,73 @@ def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path])
         yield others.get(corpus, own) / str(path)
 
 
-def key_of(identity: bytes) -> bytes:
-    """Return the key of what values depend on: a hash in hexadecimal digits."""
+def _parts(clips: pd.DataFrame) -> Iterator[tuple[float, float | None]]:
+    """Yield where each clip begins and ends in its file, s; None: with the file."""
+    times = clips.reindex(columns=["start_s", "end_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    for start_s, end_s in times:
+        yield 0.0 if np.isnan(start_s) else float(start_s), None if np.isnan(end_s) else float(end_s)
+
+
+def _file_identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:  # extracting it will say so
+        return f"{path}"
+    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
+
+
+def _key_of(identity: bytes) -> bytes:
     return hashlib.blake2b(identity, digest_size=KEY_DTYPE.itemsize // 2).hexdigest().encode()
+
+
+def _fill(
+    clips: pd.DataFrame,
+    root: Path,
+    other_roots: Mapping[str, Path],
+    targets: Mapping[str, _Target],
+    keys: Mapping[str, np.ndarray],
+    executor: ExecutorParameters,
+    what: str,
+    condition: AnyCondition | None = None,
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Compute the rows that stores lack, each key once.
+
+    With a condition, a fault that is not the clip's own is an error. Returns key → why it could not be
+    computed, and name of each feature → which clips were there, bool [n_clips].
+    """
+    there, missing = {}, {}
+    for name, target in targets.items():
+        target.store.remove_partial_files()
+        there[name] = target.store.holds(keys[name])
+        lacking = np.flatnonzero(~there[name])
+        lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
+        missing[name] = np.zeros_like(keys[name])
+        missing[name][lacking] = keys[name][lacking]
+        if len(lacking):
+            target.parameters.check_available()
+    jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
+    done = map_divisible(
+        extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
+    )
+    reasons: dict[str, str] = {}
+    for number, results in done:
+        for i, result in enumerate(results):
+            if not isinstance(result, Lost):
+                reasons |= result
+                continue
+            clip = jobs[number].clips[i]  # what is lost is a clip that was repeated alone
+            if condition is not None:
+                raise AffettoError(f"The process that copied {clip.clip_id} {result.reason}.")
+            reasons |= dict.fromkeys(clip.keys.values(), f"The process that extracted it {result.reason}.")
+    return reasons, there
 
 
 class _Jobs(Sequence[Any]):
     """Jobs of bounded length, several a worker, each made when it is asked for.
 
     `missing` says under which key the rows that are to be computed will be found, bytes [n_clips] a feature,
-    empty where there is nothing to do; the other parameters are those of `fill`.
+    empty where there is nothing to do; the other parameters are those of `_fill`.
     """
 
     def __init__(
@@ -282,14 +333,16 @@ class _Jobs(Sequence[Any]):
         template: ShardJob,
         executor: ExecutorParameters,
     ) -> None:
-        self._clips = clips.reindex(columns=["clip_id", "path", "corpus", *_TIMES])
-        self._roots, self._missing, self._template = (root, other_roots), missing, template
+        self._clips, self._roots = clips, (root, other_roots)
+        self._missing, self._template = missing, template
         self._positions = np.flatnonzero(np.any([keys != b"" for keys in missing.values()], axis=0))
-        most = len(self._positions) // (_SHARDS_A_WORKER * _n_workers(executor))
+        n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
+        n_workers = _CLUSTER_WORKERS if executor.scheduler is not None else n_workers
+        most = len(self._positions) // (_SHARDS_A_WORKER * n_workers)
         most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
-        durations_s = self._clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._positions]
+        durations = clips.reindex(columns=["duration_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
         bounds, n_clips, length_s = [], most, 0.0
-        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S).tolist()):
+        for place, duration_s in enumerate(np.nan_to_num(durations[self._positions, 0], nan=_TYPICAL_CLIP_S)):
             if n_clips == most or length_s + duration_s > MAX_SHARD_S:
                 bounds.append(place)
                 n_clips, length_s = 0, 0.0
@@ -307,18 +360,40 @@ class _Jobs(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         where = range(len(self))[index]
-        part = self._positions[self._bounds[where] : self._bounds[where + 1]]
-        table = self._clips.iloc[part]
-        times = table[list(_TIMES)].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        paths = clip_paths(table, *self._roots)
+        chosen = self._positions[self._bounds[where] : self._bounds[where + 1]]
+        table = self._clips.iloc[chosen]
         clips = []
-        for i, clip_id, path, (start_s, end_s, _) in zip(part, table["clip_id"], paths, times, strict=True):
+        for i, clip_id, path, part in zip(
+            chosen, table["clip_id"], clip_paths(table, *self._roots), _parts(table), strict=True
+        ):
             keys = {name: keys[i].decode() for name, keys in self._missing.items() if keys[i]}
-            clips.append(ClipJob(str(clip_id), path, *_part(start_s, end_s), keys))
+            clips.append(_Clip(str(clip_id), path, *part, keys))
         return replace(self._template, clips=tuple(clips))
 
 
-def _write(target: Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
+def _single_clips(job: ShardJob) -> list[ShardJob]:
+    return [replace(job, clips=(clip,)) for clip in job.clips]
+
+
+def extract_shard(job: ShardJob) -> dict[str, str]:
+    """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
+    rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
+    reasons: dict[str, str] = {}
+    for clip in job.clips:
+        wanted = {name: job.targets[name].parameters for name in clip.keys}
+        for name, found in _extract_clip(clip, wanted, job.condition).items():
+            if isinstance(found, str):
+                reasons[clip.keys[name]] = found
+                continue
+            if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
+                _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
+            rows[name].append((clip.clip_id, clip.keys[name], found))
+    for name, target in job.targets.items():
+        _write(target, rows[name])
+    return reasons
+
+
+def _write(target: _Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
     """Write rows, if any, as a shard, and forget them."""
     if rows:
         ids, keys, arrays = zip(*rows, strict=True)
@@ -327,11 +402,11 @@ def _write(target: Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
 
 
 def _extract_clip(
-    clip: ClipJob, wanted: Mapping[str, FeatureParameters], condition: AnyCondition | None
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yield the name of each feature, and its values or why there are none."""
+    clip: _Clip, wanted: Mapping[str, FeatureParameters], condition: AnyCondition | None
+) -> Mapping[str, np.ndarray | str]:
+    """Return name of each feature → its values, or why there are none."""
     try:
-        yield from extract_together(_decode_clip(clip, rates_of(wanted), condition), wanted).items()
+        return extract_together(_decode(clip, rates_of(wanted), condition), wanted)
     except _CLIP_ERRORS as error:
         reason = str(error) or type(error).__name__
         if condition is not None and not _fails_always(error):
@@ -340,20 +415,22 @@ def _extract_clip(
                 "kept."
             ) from error
         if len(wanted) == 1:
-            yield next(iter(wanted)), reason
-        else:  # what one feature does not take may be fit for the others
-            for name, parameters in wanted.items():
-                yield from _extract_clip(clip, {name: parameters}, condition)
+            return dict.fromkeys(wanted, reason)
+        # What one feature does not take may be fit for the others.
+        alone = ({name: parameters} for name, parameters in wanted.items())
+        return {name: found for one in alone for name, found in _extract_clip(clip, one, condition).items()}
 
 
-def _decode_clip(
-    clip: ClipJob, rates: Sequence[int], condition: AnyCondition | None
-) -> dict[int, np.ndarray]:
+def _decode(clip: _Clip, rates: Sequence[int], condition: AnyCondition | None) -> dict[int, np.ndarray]:
+    """Decode a clip, or the copy of it that sounds as in a condition: sample rate, Hz → mono samples."""
+    start_s, end_s = clip.start_s, clip.end_s
     if condition is None:
-        return decode(clip.path, rates, clip.start_s, clip.end_s)
-    samples, rate = read_audio(clip.path, start_s=clip.start_s, end_s=clip.end_s)
+        read = (read_audio(clip.path, sample_rate_hz=rate, start_s=start_s, end_s=end_s) for rate in rates)
+        return {rate: samples for rate, (samples, _) in zip(rates, read, strict=True)}
+    samples, own_rate = read_audio(clip.path, start_s=start_s, end_s=end_s)
     with TemporaryDirectory(prefix="affetto_") as folder:
-        return decode(write_copy(condition.degrade(samples, rate), Path(folder)), rates)
+        copy = write_copy(condition.degrade(samples, own_rate), Path(folder))
+        return {rate: read_audio(copy, sample_rate_hz=rate)[0] for rate in rates}
 
 
 def _fails_always(error: BaseException) -> bool:
@@ -367,24 +444,12 @@ def _fails_always(error: BaseException) -> bool:
     return isinstance(error, (AffettoError, ValueError, ArithmeticError))
 
 
-def _target(name: str, parameters: FeatureParameters, root: Path) -> Target:
-    """Describe a feature, with the columns of the last plan where they fit: asking openSMILE costs 2 s."""
-    store, described = FeatureStore(root), parameters.describe()
-    last = store.description()
-    known = last is not None and last.parameters == described
-    dimensions = last.dimensions if last and known else parameters.dimensions()
-    description = Description(
-        name=name, dimensions=dimensions, hop_s=parameters.frame_s, parameters=described
-    )
-    return Target(store, description, parameters)
-
-
 def _finish(
-    target: Target, ids: Sequence[str], keys: np.ndarray, reason_of: Mapping[str, str], there: np.ndarray
+    target: _Target, ids: Sequence[str], keys: np.ndarray, reasons: Mapping[str, str], there: np.ndarray
 ) -> Extracted:
     """Make clips the plan of a store, and say what became of them."""
     missing = [(ids[i], keys[i].decode()) for i in np.flatnonzero(~there).tolist()]
-    failures = {clip_id: reason_of[key] for clip_id, key in missing if key in reason_of}
+    failures = {clip_id: reasons[key] for clip_id, key in missing if key in reasons}
     computed, reused, name = len(missing) - len(failures), int(there.sum()), target.description.name
     logger.info("%s: computed %d, reused %d, failed %d", name, computed, reused, len(failures))
     for clip_id, reason in list(failures.items())[:_REASONS_LOGGED]:
@@ -396,23 +461,3 @@ def _finish(
     features = target.store.features(plan)
     target.store.write_plan(plan)
     return Extracted(features, computed, reused, failures)
-
-
-def _file_identity(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:  # extracting it will say so
-        return f"{path}"
-    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
-
-
-def _part(start_s: float, end_s: float) -> tuple[float, float | None]:
-    """Return where a clip begins and ends in its file, s; NaN: at its beginning and end."""
-    return 0.0 if np.isnan(start_s) else start_s, None if np.isnan(end_s) else end_s
-
-
-def _n_workers(executor: ExecutorParameters) -> int:
-    if executor.scheduler is not None:
-        return _CLUSTER_WORKERS
-    return executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
