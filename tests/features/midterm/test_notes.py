@@ -2,16 +2,14 @@ import numpy as np
 import pytest
 
 from affetto.audio.midi import render_score
-from affetto.features.midterm.notes import PITCHES, note_templates, transcribe
+from affetto.features.midterm.notes import FRAME_S, HOP, PITCHES, note_templates, transcribe
+from affetto.features.midterm.notes import RATE_HZ as RATE
 from affetto.features.midterm.performance import (
     EVENT_DIMENSIONS,
     LINE_DIMENSIONS,
     event_statistics,
     line_statistics,
 )
-
-RATE, HOP = 22_050, 512
-FRAME_S = HOP / RATE
 
 
 def played(*notes, program=0):
@@ -38,14 +36,14 @@ def after_rest(samples, seconds=0.5):
 
 
 def found_by(samples):
-    notes = transcribe(samples, RATE, HOP)
+    notes = transcribe(samples)
     return notes, set(zip((notes.onset * FRAME_S).round(1).tolist(), notes.pitch.tolist(), strict=True))
 
 
 def described(statistics, names, samples):
-    notes = transcribe(samples, RATE, HOP)
+    notes = transcribe(samples)
     whole = np.array([0]), np.array([len(notes.levels_db)])
-    return dict(zip(names, statistics(notes, *whole, FRAME_S)[0].tolist(), strict=True))
+    return dict(zip(names, statistics(notes, *whole)[0].tolist(), strict=True))
 
 
 def events(samples):
@@ -86,7 +84,7 @@ def test_the_level_is_that_of_the_fundamental(pitch):
 
 
 def test_a_template_is_a_note_seen_through_the_filters():
-    templates = note_templates(RATE)
+    templates = note_templates()
     assert templates.shape == (68, 86)
     a4 = templates[list(PITCHES).index(69)]
     octave, twelfth = a4[81 - 33] / a4[69 - 33], a4[88 - 33] / a4[69 - 33]
@@ -97,12 +95,12 @@ def test_a_template_is_a_note_seen_through_the_filters():
 
 @pytest.mark.parametrize("n_samples", [1, 100, 22_050])
 def test_silence_has_no_notes(n_samples):
-    notes = transcribe(np.zeros(n_samples, np.float32), RATE, HOP)
+    notes = transcribe(np.zeros(n_samples, np.float32))
     assert not len(notes.onset)
     assert notes.levels_db.shape == (1 + n_samples // HOP, 68)
     whole = np.array([0]), np.array([len(notes.levels_db)])
     for statistics in (event_statistics, line_statistics):
-        assert np.isfinite(statistics(notes, *whole, FRAME_S)).all()
+        assert np.isfinite(statistics(notes, *whole)).all()
 
 
 @pytest.mark.parametrize("sounding_s", [0.3, 0.7, 1.0, 3.0])
@@ -119,9 +117,9 @@ def test_silence_around_a_note_adds_none(sounding_s):
 @pytest.mark.parametrize("shift", range(0, 2 * HOP, HOP // 3))
 def test_a_chord_is_one_beginning_wherever_frames_lie(shift):
     chord = played((0.5, 1.0, 52, 90), (0.51, 1.0, 60, 90), (0.5, 1.0, 67, 90))
-    notes = transcribe(np.concatenate([np.zeros(shift, np.float32), chord]), RATE, HOP)
+    notes = transcribe(np.concatenate([np.zeros(shift, np.float32), chord]))
     start, end = 0, int(0.7 / FRAME_S)
-    found = event_statistics(notes, np.array([start]), np.array([end]), FRAME_S)[0]
+    found = event_statistics(notes, np.array([start]), np.array([end]))[0]
     described = dict(zip(EVENT_DIMENSIONS, found.tolist(), strict=True))
     assert described["onset_rate"] * (end - start) * FRAME_S == pytest.approx(1.0)
     assert described["onset_size"] >= 3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from affetto.features.midterm.rhythm import TEMPI_BPM
+from affetto.features.midterm.extract import TEMPI_BPM
 from affetto.features.table import MidtermParameters, parse_description
 
 RATE = 22_050

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 N_PITCH_CLASSES = 12
-# How often each degree of the scale is heard in a piece in major and in minor: the Kostka-Payne corpus,
-# Temperley, "Music and Probability", MIT Press 2007.
-_MAJOR = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
-_MINOR = (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330)
 CHORDS: dict[str, tuple[int, ...]] = {
     "major": (0, 4, 7),
     "minor": (0, 3, 7),
@@ -22,6 +16,10 @@ CHORDS: dict[str, tuple[int, ...]] = {
     "suspended": (0, 5, 7),
 }
 """Semitones above the root."""
+# How often each degree of the scale is heard in a piece in major and in minor: the Kostka-Payne corpus,
+# Temperley, "Music and Probability", MIT Press 2007.
+_MAJOR = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
+_MINOR = (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330)
 _TINY = 1e-9
 
 
@@ -33,7 +31,7 @@ def key_correlations(chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a flat distribution.
     """
     scores = _standardise(np.asarray(chroma, dtype=np.float64))
-    major, minor = (scores @ profiles.T / N_PITCH_CLASSES for profiles in _key_profiles())
+    major, minor = (scores @ profiles.T / N_PITCH_CLASSES for profiles in _KEYS)
     return major, minor
 
 
@@ -55,8 +53,12 @@ def chord_matches(chroma: np.ndarray) -> np.ndarray:
 
     Fujishima, "Realtime chord recognition of musical sound", ICMC 1999. Kinds as in `CHORDS`.
     """
+    templates = np.zeros((len(CHORDS), N_PITCH_CLASSES, N_PITCH_CLASSES))
+    for kind, intervals in enumerate(CHORDS.values()):
+        for root in range(N_PITCH_CLASSES):
+            templates[kind, root, (root + np.array(intervals)) % N_PITCH_CLASSES] = len(intervals) ** -0.5
     length = np.linalg.norm(chroma, axis=1, keepdims=True) + _TINY
-    matches: np.ndarray = np.einsum("qkp,np->nqk", _chord_templates(), chroma / length)
+    matches: np.ndarray = np.einsum("qkp,np->nqk", templates, chroma / length)
     return matches
 
 
@@ -69,23 +71,14 @@ def interval_content(chroma: np.ndarray) -> np.ndarray:
     return np.stack([(unit * np.roll(unit, k, axis=1)).sum(axis=1) for k in range(1, 7)], axis=1)
 
 
-@lru_cache(maxsize=1)
-def _key_profiles() -> tuple[np.ndarray, np.ndarray]:
-    scaled = (_standardise(np.array(profile)[np.newaxis])[0] for profile in (_MAJOR, _MINOR))
-    major, minor = (np.array([np.roll(p, tonic) for tonic in range(N_PITCH_CLASSES)]) for p in scaled)
-    return major, minor
-
-
-@lru_cache(maxsize=1)
-def _chord_templates() -> np.ndarray:
-    templates = np.zeros((len(CHORDS), N_PITCH_CLASSES, N_PITCH_CLASSES))
-    for kind, intervals in enumerate(CHORDS.values()):
-        for root in range(N_PITCH_CLASSES):
-            templates[kind, root, (root + np.array(intervals)) % N_PITCH_CLASSES] = len(intervals) ** -0.5
-    return templates
-
-
 def _standardise(chroma: np.ndarray) -> np.ndarray:
     centred = chroma - chroma.mean(axis=1, keepdims=True)
     scaled: np.ndarray = centred / (chroma.std(axis=1, keepdims=True) + _TINY)
     return scaled
+
+
+_KEYS = tuple(
+    np.array([np.roll(_standardise(np.array([profile]))[0], tonic) for tonic in range(N_PITCH_CLASSES)])
+    for profile in (_MAJOR, _MINOR)
+)
+"""Standardised profiles of the major and the minor keys, [12, 12] each."""
