@@ -73,14 +73,12 @@ class FeatureParameters(BaseModel):
         AffettoError
             When the recording is empty, not finite, or not fit for the feature.
         """
-        return self.measure(*self.prepare(samples, sample_rate_hz))
+        return self.measure(self.prepare(samples, sample_rate_hz), self.rate_hz)
 
-    def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, int]:
-        """Do what `speech` wants done to a recording; return samples and their rate."""
-        if self.speech is None:
-            return samples, sample_rate_hz
+    def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Bring a recording to `rate_hz`, and do what `speech` wants done to it."""
         mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
-        return prepare_speech(mono, self.rate_hz, self.speech), self.rate_hz
+        return mono if self.speech is None else prepare_speech(mono, self.rate_hz, self.speech)
 
     def describe(self) -> dict[str, Any]:
         """Return what values depend on, as JSON values; `table.parse_description` reads it."""
@@ -88,13 +86,7 @@ class FeatureParameters(BaseModel):
         return described if self.speech is None else {**described, "preparation": PREPARATION_VERSION}
 
     def check_available(self) -> None:
-        """Make sure that what the feature needs beside its library is on this machine.
-
-        Raises
-        ------
-        AffettoError
-            When the weights of an encoder are not there, or damaged.
-        """
+        """Raise an AffettoError when the weights of an encoder are not on this machine, or damaged."""
 
     def library_versions(self) -> dict[str, str]:
         """Return the installed version of each of the libraries."""

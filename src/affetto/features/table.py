@@ -103,7 +103,7 @@ def extract_together(
         Name → float32 [n_frames, n_dimensions], what `FeatureParameters.extract` gives.
     """
     found: dict[str, np.ndarray] = {}
-    prepared: dict[tuple[int, SpeechParameters | None], tuple[np.ndarray, int]] = {}
+    prepared: dict[tuple[int, SpeechParameters | None], np.ndarray] = {}
     runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
     with _blas().limit(limits=1):  # for matrices this small, threads only wait
         for name, wanted in parameters.items():
@@ -113,10 +113,10 @@ def extract_together(
             if isinstance(wanted, OpenSmileParameters):
                 run = wanted.feature_set, wanted.speech
                 if run not in runs:
-                    runs[run] = run_opensmile(*prepared[key], wanted.feature_set)
+                    runs[run] = run_opensmile(prepared[key], wanted.rate_hz, wanted.feature_set)
                 found[name] = wanted.of_run(*runs[run])
             else:
-                found[name] = wanted.measure(*prepared[key])
+                found[name] = wanted.measure(prepared[key], wanted.rate_hz)
     return found
 
 
