@@ -24,7 +24,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
-from affetto.features.table import extract_together, parse_description, rates_of
+from affetto.features.table import extract_together, parse_description
 from affetto.io.paths import absolute
 from affetto.io.workers import ExecutorParameters, Lost, map_divisible
 
@@ -65,17 +65,6 @@ class Extracted:
 
 
 @dataclass(frozen=True)
-class _Clip:
-    """A clip to extract: where it is, and under which key each feature that is missing will be found."""
-
-    clip_id: str
-    path: Path
-    start_s: float
-    end_s: float | None
-    keys: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class _Target:
     """A feature, and where it goes."""
 
@@ -86,11 +75,22 @@ class _Target:
 
 @dataclass(frozen=True)
 class ShardJob:
-    """Clips that one worker extracts and writes, as they are or as they sound in a condition."""
+    """Clips that one worker extracts and writes, as they are or as they sound in a condition.
 
-    clips: tuple[_Clip, ...]
+    `keys` says under which key the row of each clip will be found, bytes [n_clips] a feature; it is empty
+    where there is nothing to do.
+    """
+
+    clips: pd.DataFrame
+    roots: tuple[Path, Mapping[str, Path]]
     targets: Mapping[str, _Target]
-    condition: AnyCondition | None = None
+    keys: Mapping[str, np.ndarray]
+    condition: AnyCondition | None
+
+    def take(self, positions: np.ndarray) -> ShardJob:
+        """Return the job of some of the clips."""
+        keys = {name: keys[positions] for name, keys in self.keys.items()}
+        return replace(self, clips=self.clips.iloc[positions], keys=keys)
 
 
 def extract(
@@ -300,7 +300,9 @@ def _fill(
         missing[name][lacking] = keys[name][lacking]
         if len(lacking):
             target.parameters.check_available()
-    jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
+    columns = ["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"]
+    everything = ShardJob(clips.reindex(columns=columns), (root, other_roots), targets, missing, condition)
+    jobs = _Jobs(everything, executor)
     done = map_divisible(
         extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
     )
@@ -310,44 +312,36 @@ def _fill(
             if not isinstance(result, Lost):
                 reasons |= result
                 continue
-            clip = jobs[number].clips[i]  # what is lost is a clip that was repeated alone
+            lost = _single_clips(jobs[number])[i]  # what is lost is a clip that was repeated alone
             if condition is not None:
-                raise AffettoError(f"The process that copied {clip.clip_id} {result.reason}.")
-            reasons |= dict.fromkeys(clip.keys.values(), f"The process that extracted it {result.reason}.")
+                clip_id = lost.clips["clip_id"].iloc[0]
+                raise AffettoError(f"The process that copied {clip_id} {result.reason}.")
+            for key in lost.keys.values():
+                reasons[key[0].decode()] = f"The process that extracted it {result.reason}."
     return reasons, there
 
 
 class _Jobs(Sequence[Any]):
-    """Jobs of bounded length, several a worker, each made when it is asked for.
+    """The parts of a job: of bounded length, several a worker, each made when it is asked for."""
 
-    `missing` says under which key the rows that are to be computed will be found, bytes [n_clips] a feature,
-    empty where there is nothing to do; the other parameters are those of `_fill`.
-    """
-
-    def __init__(
-        self,
-        clips: pd.DataFrame,
-        root: Path,
-        other_roots: Mapping[str, Path],
-        missing: Mapping[str, np.ndarray],
-        template: ShardJob,
-        executor: ExecutorParameters,
-    ) -> None:
-        self._clips, self._roots = clips, (root, other_roots)
-        self._missing, self._template = missing, template
-        self._positions = np.flatnonzero(np.any([keys != b"" for keys in missing.values()], axis=0))
+    def __init__(self, everything: ShardJob, executor: ExecutorParameters) -> None:
+        self._everything = everything
+        self._chosen = np.flatnonzero(np.any([keys != b"" for keys in everything.keys.values()], axis=0))
         n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
-        n_workers = _CLUSTER_WORKERS if executor.scheduler is not None else n_workers
-        most = len(self._positions) // (_SHARDS_A_WORKER * n_workers)
+        if executor.scheduler is not None:
+            n_workers = _CLUSTER_WORKERS
+        most = len(self._chosen) // (_SHARDS_A_WORKER * n_workers)
         most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
-        durations = clips.reindex(columns=["duration_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
-        bounds, n_clips, length_s = [], most, 0.0
-        for place, duration_s in enumerate(np.nan_to_num(durations[self._positions, 0], nan=_TYPICAL_CLIP_S)):
-            if n_clips == most or length_s + duration_s > MAX_SHARD_S:
-                bounds.append(place)
-                n_clips, length_s = 0, 0.0
-            n_clips, length_s = n_clips + 1, length_s + duration_s
-        self._bounds = [*bounds, len(self._positions)]
+        durations_s = everything.clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._chosen]
+        self._bounds, length_s = [0], 0.0
+        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S)):
+            n_clips = place - self._bounds[-1]
+            if n_clips == most or (n_clips and length_s + duration_s > MAX_SHARD_S):
+                self._bounds.append(place)
+                length_s = 0.0
+            length_s += duration_s
+        if len(self._chosen):
+            self._bounds.append(len(self._chosen))
 
     @property
     def sizes(self) -> list[int]:
@@ -360,34 +354,29 @@ class _Jobs(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         where = range(len(self))[index]
-        chosen = self._positions[self._bounds[where] : self._bounds[where + 1]]
-        table = self._clips.iloc[chosen]
-        clips = []
-        for i, clip_id, path, part in zip(
-            chosen, table["clip_id"], clip_paths(table, *self._roots), _parts(table), strict=True
-        ):
-            keys = {name: keys[i].decode() for name, keys in self._missing.items() if keys[i]}
-            clips.append(_Clip(str(clip_id), path, *part, keys))
-        return replace(self._template, clips=tuple(clips))
+        return self._everything.take(self._chosen[self._bounds[where] : self._bounds[where + 1]])
 
 
 def _single_clips(job: ShardJob) -> list[ShardJob]:
-    return [replace(job, clips=(clip,)) for clip in job.clips]
+    return [job.take(np.array([i])) for i in range(len(job.clips))]
 
 
 def extract_shard(job: ShardJob) -> dict[str, str]:
     """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
     rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
     reasons: dict[str, str] = {}
-    for clip in job.clips:
-        wanted = {name: job.targets[name].parameters for name in clip.keys}
-        for name, found in _extract_clip(clip, wanted, job.condition).items():
+    paths = clip_paths(job.clips, *job.roots)
+    clips = zip(job.clips["clip_id"].astype("str"), paths, _parts(job.clips), strict=True)
+    for i, clip in enumerate(clips):
+        keys = {name: keys[i].decode() for name, keys in job.keys.items() if keys[i]}
+        wanted = {name: job.targets[name].parameters for name in keys}
+        for name, found in _extract_clip(*clip, wanted, job.condition).items():
             if isinstance(found, str):
-                reasons[clip.keys[name]] = found
+                reasons[keys[name]] = found
                 continue
             if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
                 _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
-            rows[name].append((clip.clip_id, clip.keys[name], found))
+            rows[name].append((clip[0], keys[name], found))
     for name, target in job.targets.items():
         _write(target, rows[name])
     return reasons
@@ -402,35 +391,39 @@ def _write(target: _Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
 
 
 def _extract_clip(
-    clip: _Clip, wanted: Mapping[str, FeatureParameters], condition: AnyCondition | None
+    clip_id: str,
+    path: Path,
+    part: tuple[float, float | None],
+    wanted: Mapping[str, FeatureParameters],
+    condition: AnyCondition | None,
 ) -> Mapping[str, np.ndarray | str]:
     """Return name of each feature → its values, or why there are none."""
+    rates = sorted({parameters.rate_hz for parameters in wanted.values()})
     try:
-        return extract_together(_decode(clip, rates_of(wanted), condition), wanted)
+        if condition is None:
+            samples = {rate: _read(path, part, rate)[0] for rate in rates}
+        else:
+            degraded = condition.degrade(*_read(path, part))
+            with TemporaryDirectory(prefix="affetto_") as folder:
+                copy = write_copy(degraded, Path(folder))
+                samples = {rate: _read(copy, (0.0, None), rate)[0] for rate in rates}
+        return extract_together(samples, wanted)
     except _CLIP_ERRORS as error:
         reason = str(error) or type(error).__name__
         if condition is not None and not _fails_always(error):
             raise AffettoError(
-                f"{clip.clip_id} cannot be copied ({reason}): mend that and run again, what was finished is "
-                "kept."
+                f"{clip_id} cannot be copied ({reason}): mend that and run again, what was finished is kept."
             ) from error
         if len(wanted) == 1:
             return dict.fromkeys(wanted, reason)
-        # What one feature does not take may be fit for the others.
-        alone = ({name: parameters} for name, parameters in wanted.items())
-        return {name: found for one in alone for name, found in _extract_clip(clip, one, condition).items()}
+    found: dict[str, np.ndarray | str] = {}
+    for name, parameters in wanted.items():  # what one feature does not take may be fit for the others
+        found |= _extract_clip(clip_id, path, part, {name: parameters}, condition)
+    return found
 
 
-def _decode(clip: _Clip, rates: Sequence[int], condition: AnyCondition | None) -> dict[int, np.ndarray]:
-    """Decode a clip, or the copy of it that sounds as in a condition: sample rate, Hz → mono samples."""
-    start_s, end_s = clip.start_s, clip.end_s
-    if condition is None:
-        read = (read_audio(clip.path, sample_rate_hz=rate, start_s=start_s, end_s=end_s) for rate in rates)
-        return {rate: samples for rate, (samples, _) in zip(rates, read, strict=True)}
-    samples, own_rate = read_audio(clip.path, start_s=start_s, end_s=end_s)
-    with TemporaryDirectory(prefix="affetto_") as folder:
-        copy = write_copy(condition.degrade(samples, own_rate), Path(folder))
-        return {rate: read_audio(copy, sample_rate_hz=rate)[0] for rate in rates}
+def _read(path: Path, part: tuple[float, float | None], rate_hz: int | None = None) -> tuple[np.ndarray, int]:
+    return read_audio(path, sample_rate_hz=rate_hz, start_s=part[0], end_s=part[1])
 
 
 def _fails_always(error: BaseException) -> bool:
