@@ -35,10 +35,10 @@ def store(tmp_path):
     return FeatureStore(tmp_path / "log_mel")
 
 
-def run(corpus, folder, parameters=MEL, executor=ALONE, other_roots=None):
+def run(corpus, folder, parameters=MEL, executor=ALONE, **options):
     """Extract one feature into a folder; returns counts of clips, and the feature."""
     clips, root = corpus
-    found = extract(clips, root, {"log_mel": parameters}, folder, executor, other_roots=other_roots or {})
+    found = extract(clips, root, {"log_mel": parameters}, folder, executor, **options)
     return (*counts(found["log_mel"]), found["log_mel"].features)
 
 

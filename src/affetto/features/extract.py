@@ -148,7 +148,8 @@ def extract(
         )
         targets[name] = _Target(store, description, wanted)
         keys[name] = clip_keys(clips, root, wanted, other_roots)
-    reasons, there = _fill(clips, root, other_roots, targets, keys, executor, f"{stores.name} features")
+    job = ShardJob(_columns(clips), (root, dict(other_roots)), targets, keys, None)
+    reasons, there = _fill(job, executor, f"{stores.name} features")
     ids = clips["clip_id"].astype("str").tolist()
     return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
 
@@ -197,16 +198,12 @@ def extract_degraded(
     degradation = json.dumps(condition.description(), sort_keys=True).encode()
     targets, keys = {}, {}
     for each, feature in features.items():
-        description = Description(
-            name=feature.name,
-            dimensions=feature.dimensions,
-            hop_s=feature.hop_s,
-            parameters=feature.parameters,
-        )
         store = FeatureStore(absolute(stores) / each)
+        description = Description.model_validate(feature, from_attributes=True)
         targets[each] = _Target(store, description, parse_description(feature.parameters))
         keys[each] = np.array([_key_of(bytes(key) + degradation) for key in feature.keys], KEY_DTYPE)
-    reasons, _ = _fill(table, root, other_roots, targets, keys, executor, name, condition)
+    job = ShardJob(_columns(table), (root, dict(other_roots)), targets, keys, condition)
+    reasons, _ = _fill(job, executor, name)
     left_out = {
         clip_id: reasons[key.decode()]
         for each in features
@@ -255,6 +252,11 @@ def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path])
         yield others.get(corpus, own) / str(path)
 
 
+def _columns(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return what the extraction reads of a clip table."""
+    return clips.reindex(columns=["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"])
+
+
 def _parts(clips: pd.DataFrame) -> Iterator[tuple[float, float | None]]:
     """Yield where each clip begins and ends in its file, s; None: with the file."""
     times = clips.reindex(columns=["start_s", "end_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -276,33 +278,25 @@ def _key_of(identity: bytes) -> bytes:
 
 
 def _fill(
-    clips: pd.DataFrame,
-    root: Path,
-    other_roots: Mapping[str, Path],
-    targets: Mapping[str, _Target],
-    keys: Mapping[str, np.ndarray],
-    executor: ExecutorParameters,
-    what: str,
-    condition: AnyCondition | None = None,
+    job: ShardJob, executor: ExecutorParameters, what: str
 ) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Compute the rows that stores lack, each key once.
+    """Compute the rows of a job that the stores lack, each key once.
 
     With a condition, a fault that is not the clip's own is an error. Returns key → why it could not be
     computed, and name of each feature → which clips were there, bool [n_clips].
     """
     there, missing = {}, {}
-    for name, target in targets.items():
+    for name, keys in job.keys.items():
+        target = job.targets[name]
         target.store.remove_partial_files()
-        there[name] = target.store.holds(keys[name])
+        there[name] = target.store.holds(keys)
         lacking = np.flatnonzero(~there[name])
-        lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
-        missing[name] = np.zeros_like(keys[name])
-        missing[name][lacking] = keys[name][lacking]
+        lacking = lacking[np.unique(keys[lacking], return_index=True)[1]]
+        missing[name] = np.zeros_like(keys)
+        missing[name][lacking] = keys[lacking]
         if len(lacking):
             target.parameters.check_available()
-    columns = ["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"]
-    everything = ShardJob(clips.reindex(columns=columns), (root, other_roots), targets, missing, condition)
-    jobs = _Jobs(everything, executor)
+    jobs = _Jobs(replace(job, keys=missing), executor)
     done = map_divisible(
         extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
     )
@@ -313,7 +307,7 @@ def _fill(
                 reasons |= result
                 continue
             lost = _single_clips(jobs[number])[i]  # what is lost is a clip that was repeated alone
-            if condition is not None:
+            if job.condition is not None:
                 clip_id = lost.clips["clip_id"].iloc[0]
                 raise AffettoError(f"The process that copied {clip_id} {result.reason}.")
             for key in lost.keys.values():

@@ -237,13 +237,10 @@ class FeatureStore:
                 f"Features of {len(gone)} clips are gone from {self.root}, first of {gone[0]}; run the "
                 "pipeline again to compute them."
             )
-        found, description = rows[where[known]], plan.description
+        found = rows[where[known]]
         return ClipFeatures(
-            name=description.name,
+            **dict(plan.description),
             clip_ids=tuple(plan.clip_ids[i] for i in known.tolist()),
-            dimensions=description.dimensions,
-            hop_s=description.hop_s,
-            parameters=description.parameters,
             n_frames=found["n_frames"].copy(),  # a view would keep the whole table
             keys=plan.keys[known],
             source=Source(shards, found["shard"].copy(), found["row"].copy()),
