@@ -16,30 +16,19 @@ from pydantic import Field, model_validator
 
 from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.notes import (
+    EVENT_DIMENSIONS,
     FRAME_S,
     HOP,
+    LINE_DIMENSIONS,
     PITCHES,
     RATE_HZ,
     NoteEvents,
+    event_statistics,
+    line_statistics,
     note_onsets,
     note_salience,
     semitone_spectrum,
     transcribe,
-)
-from affetto.features.midterm.performance import (
-    EVENT_DIMENSIONS,
-    LINE_DIMENSIONS,
-    event_statistics,
-    line_statistics,
-)
-from affetto.features.midterm.tonality import (
-    CHORDS,
-    N_PITCH_CLASSES,
-    chord_matches,
-    from_tonic,
-    interval_content,
-    key_correlations,
-    tonic_of,
 )
 from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples
@@ -54,9 +43,25 @@ _MODULATION_EDGES_HZ = (0.25, 0.7, 1.5, 3.0, 6.0, 12.0, 21.5)
 _FRAMES = MfccParameters(
     sample_rate_hz=RATE_HZ, hop=HOP, delta_order=0, extras=("contrast", "spectral", "onset")
 )
+_N_CLASSES = 12
+_CHORDS: dict[str, tuple[int, ...]] = {
+    "major": (0, 4, 7),
+    "minor": (0, 3, 7),
+    "diminished": (0, 3, 6),
+    "augmented": (0, 4, 8),
+    "dominant_7": (0, 4, 7, 10),
+    "minor_7": (0, 3, 7, 10),
+    "major_7": (0, 4, 7, 11),
+    "suspended": (0, 5, 7),
+}
+"""Semitones above the root."""
+# How often each degree of the scale is heard in a piece in major and in minor: the Kostka-Payne corpus,
+# Temperley, "Music and Probability", MIT Press 2007.
+_MAJOR = (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400)
+_MINOR = (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330)
 _SEGMENT = 16  # frames, 0.37 s: the shortest chord
 _BASS, _TREBLE = PITCHES < 55, PITCHES >= 60  # below G3, from C4  # noqa: PLR2004
-_PITCH_CLASS = np.eye(N_PITCH_CLASSES)[PITCHES % N_PITCH_CLASSES]
+_PITCH_CLASS = np.eye(_N_CLASSES)[PITCHES % _N_CLASSES]
 
 
 class MidtermParameters(FeatureParameters):
@@ -140,7 +145,9 @@ class _Music:
 
     @cached_property
     def tonic(self) -> int:
-        return tonic_of(self.chroma.mean(axis=0))
+        """Pitch class (0: C) of the best key of the recording."""
+        major, minor = key_correlations(self.chroma.mean(axis=0, keepdims=True))
+        return int(np.maximum(major, minor)[0].argmax())
 
     @cached_property
     def notes(self) -> NoteEvents:
@@ -201,6 +208,47 @@ def _modulation(music: _Music) -> np.ndarray:
     return np.stack(rows)
 
 
+def key_correlations(chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlate distributions of pitch classes with the profile of every major and every minor key.
+
+    Krumhansl, "Cognitive Foundations of Musical Pitch", 1990, with Temperley's profiles. Given the weight of
+    each pitch class from C, [n, 12], returns major and minor, [n, 12] each, -1 to 1, tonic from C; 0 for
+    a flat distribution.
+    """
+    scores = _standardise(np.asarray(chroma, dtype=np.float64))
+    major, minor = (scores @ profiles.T / _N_CLASSES for profiles in _KEYS)
+    return major, minor
+
+
+def from_tonic(chroma: np.ndarray, tonic: int) -> np.ndarray:
+    """Rotate distributions [n, 12] so that the tonic comes first, and let each sum to 1 (0 when empty)."""
+    rotated = np.roll(chroma, -tonic, axis=1)
+    shares: np.ndarray = rotated / (rotated.sum(axis=1, keepdims=True) + 1e-9)
+    return shares
+
+
+def interval_content(chroma: np.ndarray) -> np.ndarray:
+    """Measure how much is heard 1 to 6 semitones apart, from the minor second to the tritone: [n, 6].
+
+    A pair of pitch classes counts once, a tritone twice: it is its own complement.
+    """
+    unit = chroma / (np.linalg.norm(chroma, axis=1, keepdims=True) + 1e-9)
+    return np.stack([(unit * np.roll(unit, k, axis=1)).sum(axis=1) for k in range(1, 7)], axis=1)
+
+
+def _standardise(chroma: np.ndarray) -> np.ndarray:
+    centred = chroma - chroma.mean(axis=1, keepdims=True)
+    scaled: np.ndarray = centred / (chroma.std(axis=1, keepdims=True) + 1e-9)
+    return scaled
+
+
+_KEYS = tuple(
+    np.array([np.roll(_standardise(np.array([profile]))[0], tonic) for tonic in range(_N_CLASSES)])
+    for profile in (_MAJOR, _MINOR)
+)
+"""Standardised profiles of the major and the minor keys, [12, 12] each."""
+
+
 def _key(music: _Music) -> np.ndarray:
     """Compare the window with all keys and with the clip's own; the clip's keys stand in every row."""
     tonic = music.tonic
@@ -224,13 +272,21 @@ def _chroma(music: _Music) -> np.ndarray:
 
 
 def _chords(music: _Music) -> np.ndarray:
-    """Measure how well each kind of chord fits, how often best, how often chords change, and intervals."""
+    """Measure how well each kind of chord fits, how often best, how often chords change, and intervals.
+
+    A chord fits by its cosine similarity: Fujishima, "Realtime chord recognition of musical sound", ICMC 1999.
+    """
     n_segments = -(-len(music.chroma) // _SEGMENT)
     padded = np.pad(music.chroma, ((0, n_segments * _SEGMENT - len(music.chroma)), (0, 0)))
-    segments = padded.reshape(n_segments, _SEGMENT, N_PITCH_CLASSES).mean(axis=1)
-    matches = chord_matches(segments)
+    segments = padded.reshape(n_segments, _SEGMENT, _N_CLASSES).mean(axis=1)
+    templates = np.zeros((len(_CHORDS), _N_CLASSES, _N_CLASSES))
+    for kind, intervals in enumerate(_CHORDS.values()):
+        for root in range(_N_CLASSES):
+            templates[kind, root, (root + np.array(intervals)) % _N_CLASSES] = len(intervals) ** -0.5
+    length = np.linalg.norm(segments, axis=1, keepdims=True) + 1e-9
+    matches = np.einsum("qkp,np->nqk", templates, segments / length)
     best = matches.max(axis=2)
-    shares = np.eye(len(CHORDS))[best.argmax(axis=1)]
+    shares = np.eye(len(_CHORDS))[best.argmax(axis=1)]
     triads = matches[:, :2].reshape(n_segments, -1).argmax(axis=1)
     changes = np.diff(triads, prepend=triads[:1]) != 0
     values = np.column_stack([best, shares, changes, interval_content(segments)])
@@ -255,7 +311,7 @@ def _named(form: str, values: Iterable[object]) -> tuple[str, ...]:
 
 _KEY_NAMES = ("major", "minor", "mode", "tonic_major", "tonic_minor", "tonic_mode", "in_key")
 _NOTE_NAMES = ("height", "spread", "count", "onsets_bass", "onsets_treble", "onset_share")
-_DEGREES, _INTERVALS = range(N_PITCH_CLASSES), range(1, 7)
+_DEGREES, _INTERVALS = range(_N_CLASSES), range(1, 7)
 _GROUPS: dict[MidtermGroup, tuple[tuple[str, ...], Callable[[_Music], np.ndarray]]] = {
     "tempo": (_named("tempo_{:.0f}_bpm", TEMPI_BPM), _tempo),
     "modulation": (
@@ -273,7 +329,7 @@ _GROUPS: dict[MidtermGroup, tuple[tuple[str, ...], Callable[[_Music], np.ndarray
     ),
     "chords": (
         (
-            *(*_named("chord_{}_match", CHORDS), *_named("chord_{}_share", CHORDS)),
+            *(*_named("chord_{}_match", _CHORDS), *_named("chord_{}_share", _CHORDS)),
             *("chord_changes", *_named("interval_{}", _INTERVALS)),
         ),
         _chords,
