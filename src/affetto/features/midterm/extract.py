@@ -274,7 +274,7 @@ def _chroma(music: _Music) -> np.ndarray:
 def _chords(music: _Music) -> np.ndarray:
     """Measure how well each kind of chord fits, how often best, how often chords change, and intervals.
 
-    A chord fits by its cosine similarity: Fujishima, "Realtime chord recognition of musical sound", ICMC 1999.
+    A chord fits by its cosine similarity: Fujishima, "Realtime chord recognition", ICMC 1999.
     """
     n_segments = -(-len(music.chroma) // _SEGMENT)
     padded = np.pad(music.chroma, ((0, n_segments * _SEGMENT - len(music.chroma)), (0, 0)))
