@@ -104,14 +104,9 @@ class ClipFeatures:
         hop_s: float | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Make features of arrays in memory.
+        """Make features of arrays in memory, one a clip: [n_frames, n_dimensions], or a vector.
 
-        Parameters
-        ----------
-        name, clip_ids, dimensions, hop_s, parameters
-            As in the class; `dimensions` defaults to `<name>_0`, `<name>_1`, ….
-        arrays
-            One array a clip, [n_frames, n_dimensions], or [n_dimensions] for a single vector.
+        The names of the dimensions are by default `<name>_0`, `<name>_1`, …; the rest is as in the class.
 
         Raises
         ------
@@ -173,13 +168,7 @@ class ClipFeatures:
         )
 
     def select(self, clip_ids: Sequence[str]) -> Self:
-        """Return these clips, in this order.
-
-        Raises
-        ------
-        KeyError
-            Naming the first clip that is not here.
-        """
+        """Return these clips, in this order; KeyError names a clip that is not here."""
         positions = {clip_id: i for i, clip_id in enumerate(self.clip_ids)}
         try:
             return self.take([positions[clip_id] for clip_id in clip_ids])
@@ -187,13 +176,7 @@ class ClipFeatures:
             raise KeyError(f"{self.name} has no clip {error.args[0]!r}") from None
 
     def stack(self) -> np.ndarray:
-        """Return one vector a clip as float32 [n_clips, n_dimensions].
-
-        Raises
-        ------
-        ValueError
-            When a clip has not exactly one frame.
-        """
+        """Return one vector a clip as float32 [n_clips, n_dimensions]; ValueError when a clip has frames."""
         if np.any(self.n_frames != 1):
             raise ValueError(f"{self.name} has frames, not one vector a clip; summarise them before stacking")
         return np.concatenate([np.zeros((0, len(self.dimensions)), np.float32), *self])
@@ -214,24 +197,15 @@ class FeatureSet(Mapping[str, ClipFeatures]):
         if not features:
             raise ValueError("A FeatureSet needs at least one feature")
         self._features = dict(features)
-        self.clip_ids: tuple[str, ...] = next(iter(self._features.values())).clip_ids
-        for name, feature in self._features.items():
+        first = next(iter(self._features))
+        self.clip_ids: tuple[str, ...] = self[first].clip_ids
+        for name, feature in self.items():
             if feature.clip_ids != self.clip_ids:
-                first = next(iter(self._features))
                 raise ValueError(f"{name} has other clips than {first}; use FeatureSet.align")
 
     @classmethod
     def align(cls, features: Mapping[str, ClipFeatures], clip_ids: Sequence[str] | None = None) -> Self:
-        """Keep the clips that all features have.
-
-        Parameters
-        ----------
-        features
-            Name to feature.
-        clip_ids
-            Clips wanted, in this order; those that a feature lacks are left out. By default the first
-            feature's.
-        """
+        """Keep the clips that all features have, in the order of `clip_ids`, by default the first's."""
         wanted = next(iter(features.values())).clip_ids if clip_ids is None else clip_ids
         common = set[str].intersection(*(set(feature.clip_ids) for feature in features.values()))
         kept = [clip_id for clip_id in wanted if clip_id in common]

@@ -7,11 +7,10 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -40,23 +39,12 @@ MAX_SHARD_BYTES = 64 << 20
 _SHARDS_A_WORKER = 4
 _CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
 _TYPICAL_CLIP_S = 10.0
-_REASONS_LOGGED = 5
+_COLUMNS = ["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"]
 _CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
 
 
-@dataclass(frozen=True)
-class Extracted:
-    """A feature of many clips.
-
-    Attributes
-    ----------
-    features
-        Memory-mapped, without the clips that failed.
-    computed, reused
-        How many clips were computed, and how many were there.
-    failures
-        Clip → why it failed.
-    """
+class Extracted(NamedTuple):
+    """A feature of the clips that did not fail, how many were computed or reused, and why others failed."""
 
     features: ClipFeatures
     computed: int
@@ -64,8 +52,7 @@ class Extracted:
     failures: dict[str, str]
 
 
-@dataclass(frozen=True)
-class _Target:
+class _Target(NamedTuple):
     """A feature, and where it goes."""
 
     store: FeatureStore
@@ -73,8 +60,7 @@ class _Target:
     parameters: FeatureParameters
 
 
-@dataclass(frozen=True)
-class ShardJob:
+class ShardJob(NamedTuple):
     """Clips that one worker extracts and writes, as they are or as they sound in a condition.
 
     `keys` says under which key the row of each clip will be found, bytes [n_clips] a feature; it is empty
@@ -90,7 +76,7 @@ class ShardJob:
     def take(self, positions: np.ndarray) -> ShardJob:
         """Return the job of some of the clips."""
         keys = {name: keys[positions] for name, keys in self.keys.items()}
-        return replace(self, clips=self.clips.iloc[positions], keys=keys)
+        return self._replace(clips=self.clips.iloc[positions], keys=keys)
 
 
 def extract(
@@ -148,7 +134,7 @@ def extract(
         )
         targets[name] = _Target(store, description, wanted)
         keys[name] = clip_keys(clips, root, wanted, other_roots)
-    job = ShardJob(_columns(clips), (root, dict(other_roots)), targets, keys, None)
+    job = ShardJob(clips.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, None)
     reasons, there = _fill(job, executor, f"{stores.name} features")
     ids = clips["clip_id"].astype("str").tolist()
     return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
@@ -172,13 +158,11 @@ def extract_degraded(
     Parameters
     ----------
     features
-        The features of the clips as they are: which ones, with which parameters, of which clips.
-    clips, root, other_roots, executor
-        As for `extract`.
+        The features of the clips as they are, which say what is extracted, and of which clips.
+    clips, root, other_roots, stores, executor
+        As for `extract`; the stores are those of degraded copies.
     condition
         What is done to each clip.
-    stores
-        Folder of the feature stores of degraded copies, one a feature.
     name
         Of the condition, for the progress bar.
 
@@ -202,7 +186,7 @@ def extract_degraded(
         description = Description.model_validate(feature, from_attributes=True)
         targets[each] = _Target(store, description, parse_description(feature.parameters))
         keys[each] = np.array([_key_of(bytes(key) + degradation) for key in feature.keys], KEY_DTYPE)
-    job = ShardJob(_columns(table), (root, dict(other_roots)), targets, keys, condition)
+    job = ShardJob(table.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, condition)
     reasons, _ = _fill(job, executor, name)
     left_out = {
         clip_id: reasons[key.decode()]
@@ -210,7 +194,8 @@ def extract_degraded(
         for clip_id, key in zip(features.clip_ids, keys[each], strict=True)
         if key.decode() in reasons
     }
-    for clip_id, reason in list(left_out.items())[:1]:
+    if left_out:
+        clip_id, reason = next(iter(left_out.items()))
         logger.warning("%s: %d clips are left out, first %s: %s", name, len(left_out), clip_id, reason)
     stored = {
         each: target.store.features(Plan(features.clip_ids, keys[each], left_out, target.description))
@@ -225,13 +210,7 @@ def clip_keys(
     parameters: FeatureParameters,
     other_roots: Mapping[str, Path] = MappingProxyType({}),
 ) -> np.ndarray:
-    """Return what the rows of clips are found by, bytes [n_clips]: a hash of all that their values depend on.
-
-    Parameters
-    ----------
-    clips, root, parameters, other_roots
-        As for `extract`.
-    """
+    """Return what rows of clips are found by, bytes [n_clips]: a hash of all that the values depend on."""
     described = json.dumps([parameters.describe(), parameters.library_versions()], sort_keys=True)
     contents = clips.reindex(columns=["content_hash"])["content_hash"]
     paths = clip_paths(clips, root, other_roots)
@@ -250,11 +229,6 @@ def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path])
     columns = clips.reindex(columns=["corpus", "path"])
     for corpus, path in zip(columns["corpus"], columns["path"], strict=True):
         yield others.get(corpus, own) / str(path)
-
-
-def _columns(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return what the extraction reads of a clip table."""
-    return clips.reindex(columns=["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"])
 
 
 def _parts(clips: pd.DataFrame) -> Iterator[tuple[float, float | None]]:
@@ -296,7 +270,7 @@ def _fill(
         missing[name][lacking] = keys[lacking]
         if len(lacking):
             target.parameters.check_available()
-    jobs = _Jobs(replace(job, keys=missing), executor)
+    jobs = _Jobs(job._replace(keys=missing), executor)
     done = map_divisible(
         extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
     )
@@ -439,7 +413,7 @@ def _finish(
     failures = {clip_id: reasons[key] for clip_id, key in missing if key in reasons}
     computed, reused, name = len(missing) - len(failures), int(there.sum()), target.description.name
     logger.info("%s: computed %d, reused %d, failed %d", name, computed, reused, len(failures))
-    for clip_id, reason in list(failures.items())[:_REASONS_LOGGED]:
+    for clip_id, reason in list(failures.items())[:5]:
         logger.warning("%s of %s is set aside: %s", name, clip_id, reason)
     if len(failures) == len(ids):
         clip_id, reason = next(iter(failures.items()))

@@ -35,19 +35,13 @@ def find_highlight(
 
     Parameters
     ----------
-    times
-        Start of each step, s, increasing [n_steps]; None without attention.
-    weights
-        Attention of each step, not negative [n_steps]; None without attention.
+    times, weights
+        Start of each step, s, increasing, and its attention, not negative [n_steps]; without them the window
+        starts at 0.
     duration_s
         Length of the clip, s.
     highlight_s
         Length of the window, s; a shorter clip is its own highlight.
-
-    Returns
-    -------
-    Highlight
-        The window; it starts at 0 when there is no attention.
     """
     length = min(highlight_s, duration_s)
     if times is None or weights is None or len(times) == 0 or float(np.sum(weights)) <= 0:
@@ -78,8 +72,7 @@ def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: fl
     Returns
     -------
     pandas.DataFrame
-        `clip_id, highlight_start_s, highlight_end_s, highlight_attention`, a row a clip; times count from
-        the start of the clip.
+        `clip_id` and `HIGHLIGHT_COLUMNS`, a row a clip; times count from the start of the clip.
     """
     steps = attention.set_index("clip_id")[["times", "weights"]]
     known = dict(zip(steps.index, steps.itertuples(index=False), strict=True))

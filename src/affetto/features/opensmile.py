@@ -79,15 +79,6 @@ def run_opensmile(
     shorter than 60 ms, the longest window of the feature sets, is padded with zeros on both sides to that
     length.
 
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0.
-    sample_rate_hz
-        Resampled to 16 kHz when it differs.
-    feature_set
-        Of both.
-
     Returns
     -------
     tuple of numpy.ndarray
@@ -154,11 +145,8 @@ def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
     found to tell states of the speaker by Williamson et al., "Vocal and facial biomarkers of depression based
     on motor incoordination and timing", AVEC 2014.
 
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1, n_pairs], Spearman's coefficients, equal values sharing a rank; 0 where a descriptor is
-        constant.
+    Returns Spearman's coefficients, float32 [1, n_pairs], equal values sharing a rank; 0 where a descriptor
+    is constant.
     """
     from scipy.stats import rankdata
 

@@ -19,21 +19,12 @@ _BLOCK_FRAMES = 64  # fits the second-level cache
 
 
 def prepare_samples(samples: np.ndarray, sample_rate_hz: int, target_hz: int) -> np.ndarray:
-    """Check a mono recording and bring it to a sample rate.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], full scale 1.0.
-    sample_rate_hz
-        Its sample rate.
-    target_hz
-        The sample rate wanted; soxr (HQ) resamples when it differs.
+    """Check a mono recording, [n_samples], full scale 1.0, and bring it to a sample rate.
 
     Returns
     -------
     numpy.ndarray
-        float32 [n_samples].
+        float32 [n_samples], resampled by soxr (HQ) when the rate differs.
 
     Raises
     ------

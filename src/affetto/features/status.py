@@ -58,10 +58,8 @@ def store_status(
 
     Parameters
     ----------
-    store
-        The store.
-    parameters
-        Of the feature; None: the project does not extract it.
+    store, parameters
+        The store, and the parameters of its feature; None: the project does not extract it.
     clips
         Clip table of the side; None: there is none yet.
     root, other_roots

@@ -42,16 +42,13 @@ class Description(BaseModel):
     parameters: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The clips that the last run asked for.
+class Plan(NamedTuple):
+    """The clips that the last run asked for, in order.
 
-    Parameters
+    Attributes
     ----------
-    clip_ids
-        The clips in order; any sequence of strings.
-    keys
-        bytes [n_clips], what their rows are found by.
+    clip_ids, keys
+        The clips, and bytes [n_clips], what their rows are found by.
     reasons
         Clip → why it has no row.
     description
@@ -66,13 +63,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Shard:
-    """The values of the clips of a shard, by row; memory-mapped when first read in a process.
-
-    Parameters
-    ----------
-    folder, name
-        Where the file is.
-    """
+    """The values of the clips of a shard, by row; the file is memory-mapped when first read in a process."""
 
     folder: str
     name: str
@@ -125,19 +116,16 @@ class FeatureStore:
     root: Path
 
     def rows(self) -> tuple[tuple[Shard, ...], np.ndarray]:
-        """Look through all shards; damaged ones are passed over.
+        """Return the shards, and the rows of those that are not damaged, ascending by key.
 
-        Returns
-        -------
-        tuple
-            The shards, and a structured array of their rows, ascending by key: `key, shard` (index in the
-            shards), `row, n_frames`. A key that two runs computed at the same time is there twice.
+        The rows are a structured array `key, shard` (index in the shards), `row, n_frames`. A key that two
+        runs computed at the same time is there twice.
         """
         folder = str(absolute(self.root) / SHARD_FOLDER)
-        found = {name: rows for name, _, rows in self._read_shards() if rows is not None}
-        table = np.concatenate([np.zeros(0, _ROW), *found.values()])
-        table["shard"] = np.repeat(np.arange(len(found)), [len(rows) for rows in found.values()])
-        shards = tuple(Shard(folder, name) for name in found)
+        found = self._read_shards()
+        table = np.concatenate([np.zeros(0, _ROW), *(rows for _, _, rows in found)])
+        table["shard"] = np.repeat(np.arange(len(found)), [len(rows) for _, _, rows in found])
+        shards = tuple(Shard(folder, name) for name, _, _ in found)
         return shards, table[np.argsort(table["key"], kind="stable")]
 
     def holds(self, keys: np.ndarray) -> np.ndarray:
@@ -156,9 +144,9 @@ class FeatureStore:
         Parameters
         ----------
         clip_ids, keys
-            The clips and what they are found by.
+            The clips, at least one, and what they are found by.
         arrays
-            float32 [n_frames, n_dimensions], one a clip, at least one.
+            float32 [n_frames, n_dimensions], one a clip.
         description
             Of the feature.
         """
@@ -213,10 +201,7 @@ class FeatureStore:
     def features(self, plan: Plan | None = None) -> ClipFeatures:
         """Return the features of the clips of a plan, in its order, memory-mapped, without those that failed.
 
-        Parameters
-        ----------
-        plan
-            Default: that of the last run.
+        The plan is by default that of the last run.
 
         Raises
         ------
@@ -225,22 +210,21 @@ class FeatureStore:
         """
         plan = plan or self.plan()
         if plan is None:
-            raise AffettoError(
-                f"{self.root} holds no features yet; run the pipeline that extracts them first."
-            )
+            raise AffettoError(f"{self.root} holds no features; run the pipeline that extracts them first.")
         shards, rows = self.rows()
         where = _find(rows["key"], plan.keys)
-        known, missing = np.flatnonzero(where >= 0), np.flatnonzero(where < 0)
-        gone = [plan.clip_ids[i] for i in missing.tolist() if plan.clip_ids[i] not in plan.reasons]
+        ids = plan.clip_ids
+        gone = [ids[i] for i in np.flatnonzero(where < 0).tolist() if ids[i] not in plan.reasons]
         if gone:
             raise AffettoError(
                 f"Features of {len(gone)} clips are gone from {self.root}, first of {gone[0]}; run the "
                 "pipeline again to compute them."
             )
+        known = np.flatnonzero(where >= 0)
         found = rows[where[known]]
         return ClipFeatures(
             **dict(plan.description),
-            clip_ids=tuple(plan.clip_ids[i] for i in known.tolist()),
+            clip_ids=tuple(ids[i] for i in known.tolist()),
             n_frames=found["n_frames"].copy(),  # a view would keep the whole table
             keys=plan.keys[known],
             source=Source(shards, found["shard"].copy(), found["row"].copy()),
@@ -265,15 +249,8 @@ class FeatureStore:
         a run that is at work, or was interrupted and will be resumed. Readers keep the shards that they have
         open; a run that has looked up a row which is then removed says so at its end.
 
-        Parameters
-        ----------
-        dry_run
-            Only tell what would be removed; bytes are then estimated from numbers of frames.
-
-        Returns
-        -------
-        tuple
-            Number of rows removed, and of bytes freed.
+        Returns the number of rows removed, and of bytes freed. A dry run only tells what would be removed;
+        bytes are then estimated from numbers of frames.
         """
         import pyarrow as pa
 
@@ -302,8 +279,8 @@ class FeatureStore:
                 if name.endswith(PARTIAL_SUFFIX) and time.time() - status.modified_s > _PARTIAL_LIFE_S:
                     (folder / name).unlink(missing_ok=True)  # another process may have done so
 
-    def _read_shards(self) -> list[tuple[str, FileStatus, np.ndarray | None]]:
-        """Return name, status and rows of every shard; None instead of the rows of a damaged one."""
+    def _read_shards(self) -> list[tuple[str, FileStatus, np.ndarray]]:
+        """Return name, status and rows of every shard."""
         folder = absolute(self.root) / SHARD_FOLDER
         files = [file for file in sorted(list_files(folder).items()) if file[0].endswith(SHARD_SUFFIX)]
         with ThreadPoolExecutor(_REMOTE_THREADS if is_remote(folder) else 1) as threads:
@@ -311,16 +288,15 @@ class FeatureStore:
             return [(name, status, rows) for (name, status), rows in zip(files, read, strict=True)]
 
     def _shares(self) -> Iterator[_Share]:
-        """Yield what the plan uses of every shard; of a damaged one nothing."""
+        """Yield what the plan uses of every shard."""
         plan = self.plan()
         wanted = np.zeros(0, KEY_DTYPE) if plan is None else np.sort(plan.keys)
         found = np.zeros(len(wanted) + 1, dtype=bool)  # a row is used once; the last stands for nowhere
         found[-1] = True
         for name, status, rows in self._read_shards():
-            where = _find(wanted, np.zeros(0, KEY_DTYPE) if rows is None else rows["key"])
+            where, n_frames = _find(wanted, rows["key"]), rows["n_frames"]
             used = ~found[where]
             found[where] = True
-            n_frames = np.zeros(0, np.int64) if rows is None else rows["n_frames"]
             unused = n_frames[~used].sum() / max(1, n_frames.sum()) if used.any() else 1.0
             yield _Share(name, status, np.flatnonzero(used), int((~used).sum()), int(status.size * unused))
 
@@ -374,8 +350,8 @@ def _open_shard(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=4_096)
-def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray | None:
-    """Return the rows of a shard without their values, which need not be read; None of a damaged one.
+def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray:
+    """Return the rows of a shard without their values, which need not be read; none of a damaged one.
 
     They are remembered as long as the file is as its `status` says, of so many shards in 13 MB: every node of
     a pipeline asks for them.
@@ -397,10 +373,10 @@ def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray | None:
             rows["n_frames"] = batch["n_frames"].to_numpy()
             return rows
     except FileNotFoundError:  # collected since it was listed
-        return None
+        pass
     except DamagedFileError as error:
         logger.warning("%s", error)
-        return None
+    return np.zeros(0, _ROW)
 
 
 def _read_shard(path: Path) -> Any:

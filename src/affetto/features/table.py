@@ -69,9 +69,8 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     try:
         parameters: FeatureParameters = kind.model_validate(fields)
     except ValidationError as error:
-        raise AffettoError(
-            f"Parameters of {extractor!r} are not valid: {error.errors()[0]['msg']}."
-        ) from error
+        message = error.errors()[0]["msg"]
+        raise AffettoError(f"Parameters of {extractor!r} are not valid: {message}.") from error
     if weights != parameters.describe().get("weights"):
         raise AffettoError(
             f"The model was fitted with other weights of {extractor!r} than this version of Affetto has; "
@@ -95,12 +94,7 @@ def extract_together(
     samples
         Sample rate, Hz → mono samples [n_samples] at it; every rate of the features.
     parameters
-        Name of each feature → its parameters.
-
-    Returns
-    -------
-    dict
-        Name → float32 [n_frames, n_dimensions], what `FeatureParameters.extract` gives.
+        Name of each feature → its parameters; what comes back are the values that its `extract` gives.
     """
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], np.ndarray] = {}
