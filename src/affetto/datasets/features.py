@@ -48,7 +48,7 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         """Note where the features lie, which a feature store has given out."""
         noted = {}
         for name, features in data.items():
-            shard = features.source.containers[0]
+            shard = features.containers[0]
             if not isinstance(shard, Shard):
                 raise TypeError(f"{name} lies in no feature store")
             store = as_path(shard.folder).parent

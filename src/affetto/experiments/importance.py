@@ -22,7 +22,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.descriptors import columns_by_group
 from affetto.experiments.probes import POINTS, Experiment, Outcome, difference_in_points, rows_of_draws
-from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet, Source
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 
 IMPORTANCE_COLUMNS = (
     "model",
@@ -173,10 +173,14 @@ def _exchanged(feature: ClipFeatures, columns: np.ndarray, donors: np.ndarray) -
         hashlib.blake2b(own + donor + what, digest_size=16).hexdigest()
         for own, donor in zip(feature.keys.tolist(), given.keys.tolist(), strict=True)
     ]
-    changed = ExchangedClips(feature, given, columns)
     numbers = np.arange(len(feature), dtype=np.int32)
-    source = Source((changed,), np.zeros_like(numbers), numbers)
-    return replace(feature, keys=np.array(keys, KEY_DTYPE), source=source)
+    return replace(
+        feature,
+        keys=np.array(keys, KEY_DTYPE),
+        containers=(ExchangedClips(feature, given, columns),),
+        container=np.zeros_like(numbers),
+        place=numbers,
+    )
 
 
 @dataclass(frozen=True)

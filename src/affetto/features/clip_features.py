@@ -6,55 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
 _KEY_BYTES = 16
 KEY_DTYPE = np.dtype(f"S{2 * _KEY_BYTES}")
-
-
-class Container(Protocol):
-    """Holds the values of some clips: a shard of a feature store, or a sequence of arrays."""
-
-    def __getitem__(self, place: int, /) -> np.ndarray:
-        """Return the values of a clip, float32, any shape with n_frames * n_dimensions elements."""
-        ...
-
-
-@dataclass(frozen=True, repr=False)
-class Source:
-    """Where the values of clips are: for each clip a container, and the clip's place in it.
-
-    Parameters
-    ----------
-    containers
-        What holds the values.
-    container, place
-        int32 [n_clips], index in `containers`, and place in that container.
-    """
-
-    containers: tuple[Container, ...]
-    container: np.ndarray
-    place: np.ndarray
-
-    @classmethod
-    def of_arrays(cls, arrays: Sequence[np.ndarray]) -> Self:
-        """Return the source of arrays in memory, a container each, so that a part is pickled alone."""
-        n = len(arrays)
-        return cls(tuple((array,) for array in arrays), np.arange(n, dtype=np.int32), np.zeros(n, np.int32))
-
-    def read(self, index: int) -> np.ndarray:
-        """Return the values of a clip."""
-        container = self.containers[int(self.container[index])]
-        return container[int(self.place[index])]
-
-    def take(self, indices: np.ndarray) -> Source:
-        """Return the source of these clips, in this order."""
-        # Only the containers they need: what is sent to a worker must not grow with the corpus.
-        used, container = np.unique(self.container[indices], return_inverse=True)
-        containers = tuple(self.containers[k] for k in used)
-        return Source(containers, container.astype(np.int32), self.place[indices])
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,8 +37,10 @@ class ClipFeatures:
         int64 [n_clips], frames of each clip.
     keys
         bytes [n_clips], a hash of each clip's values or of all they depend on.
-    source
-        Where the values are.
+    containers
+        What holds the values of some clips each: arrays by their place, as in a shard of a feature store.
+    container, place
+        int32 [n_clips], index of each clip's container, and its place there.
     """
 
     name: str
@@ -91,7 +50,9 @@ class ClipFeatures:
     parameters: dict[str, Any]
     n_frames: np.ndarray = field(compare=False)
     keys: np.ndarray = field(compare=False)
-    source: Source = field(compare=False)
+    containers: tuple[Any, ...] = field(compare=False)
+    container: np.ndarray = field(compare=False)
+    place: np.ndarray = field(compare=False)
 
     @classmethod
     def from_arrays(
@@ -132,7 +93,9 @@ class ClipFeatures:
             parameters=known,
             n_frames=np.array([len(array) for array in frames], dtype=np.int64),
             keys=np.array([_digest(prefix, np.ascontiguousarray(array).data) for array in frames], KEY_DTYPE),
-            source=Source.of_arrays(frames),
+            containers=tuple((array,) for array in frames),  # one each, so that a part is pickled alone
+            container=np.arange(len(frames), dtype=np.int32),
+            place=np.zeros(len(frames), dtype=np.int32),
         )
 
     def __len__(self) -> int:
@@ -141,7 +104,8 @@ class ClipFeatures:
     def __getitem__(self, index: int) -> np.ndarray:
         """Return a clip's values, float32 [n_frames, n_dimensions], read-only."""
         position = range(len(self))[index]  # IndexError past the end, negative from the end
-        return self.source.read(position).reshape(-1, len(self.dimensions))
+        values: np.ndarray = self.containers[self.container[position]][int(self.place[position])]
+        return values.reshape(-1, len(self.dimensions))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
@@ -159,12 +123,16 @@ class ClipFeatures:
     def take(self, indices: Sequence[int] | np.ndarray) -> Self:
         """Return the clips at `indices`, in that order; repetitions are allowed, and a mask."""
         where = np.arange(len(self))[np.asarray(indices) if len(indices) else []]
+        # Only the containers they need: what is sent to a worker must not grow with the corpus.
+        used, container = np.unique(self.container[where], return_inverse=True)
         return replace(
             self,
             clip_ids=tuple(self.clip_ids[i] for i in where),
             n_frames=self.n_frames[where],
             keys=self.keys[where],
-            source=self.source.take(where),
+            containers=tuple(self.containers[k] for k in used),
+            container=container.astype(np.int32),
+            place=self.place[where],
         )
 
     def select(self, clip_ids: Sequence[str]) -> Self:
@@ -268,19 +236,15 @@ def join_copies(clips: FeatureSet, copies: Mapping[str, FeatureSet]) -> tuple[Fe
 
 
 def _join(parts: list[ClipFeatures], ids: tuple[str, ...]) -> ClipFeatures:
-    sources = [part.source for part in parts]
-    firsts = np.cumsum([0, *(len(source.containers) for source in sources[:-1])], dtype=np.int32)
-    joined = Source(
-        tuple(container for source in sources for container in source.containers),
-        np.concatenate([source.container + first for source, first in zip(sources, firsts, strict=True)]),
-        np.concatenate([source.place for source in sources]),
-    )
+    firsts = np.cumsum([0, *(len(part.containers) for part in parts[:-1])], dtype=np.int32)
     return replace(
         parts[0],
         clip_ids=ids,
         n_frames=np.concatenate([part.n_frames for part in parts]),
         keys=np.concatenate([part.keys for part in parts]),
-        source=joined,
+        containers=tuple(container for part in parts for container in part.containers),
+        container=np.concatenate([part.container + first for part, first in zip(parts, firsts, strict=True)]),
+        place=np.concatenate([part.place for part in parts]),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError, DamagedFileError
-from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, Source
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.io.files import PARTIAL_SUFFIX, local_copy, reading, write_whole
 from affetto.io.paths import FileStatus, absolute, as_path, is_remote, list_files
 
@@ -227,7 +227,9 @@ class FeatureStore:
             clip_ids=tuple(ids[i] for i in known.tolist()),
             n_frames=found["n_frames"].copy(),  # a view would keep the whole table
             keys=plan.keys[known],
-            source=Source(shards, found["shard"].copy(), found["row"].copy()),
+            containers=shards,
+            container=found["shard"].copy(),
+            place=found["row"].copy(),
         )
 
     def usage(self) -> StoreUsage:
