@@ -21,7 +21,7 @@ KINDS = [
 EGEMAPS = OpenSmileParameters(feature_set="eGeMAPSv02")
 
 
-@pytest.mark.parametrize(("seconds", "gain"), [(0.7, 1), (2.1, 3)])
+@pytest.mark.parametrize(("seconds", "gain"), [(0.07, 1), (2.1, 3)])
 @pytest.mark.parametrize(("feature_set", "level", "n"), KINDS)
 def test_equal_to_opensmile_called_directly(signal, feature_set, level, n, seconds, gain):
     samples = gain * signal(48_000, seconds)
@@ -51,14 +51,6 @@ def test_full_scale_does_not_wrap(signal):
 def test_any_short_clip_gives_finite_values(n, silent):
     samples = np.zeros(n) if silent else np.random.default_rng(n).uniform(-1, 1, n)
     assert np.isfinite(EGEMAPS.extract(samples, 16_000)).all()
-
-
-def test_50_ms_of_everything():
-    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
-    for feature_set, level, n in KINDS:
-        found = OpenSmileParameters(feature_set=feature_set, level=level).extract(samples, 16_000)
-        assert found.shape[1] == n
-        assert np.isfinite(found).all()
 
 
 def test_a_clip_of_over_ten_minutes_is_refused():
