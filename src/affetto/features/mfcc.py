@@ -9,7 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.features.parameters import FeatureParameters
+from affetto.features.parameters import FftSize, FrameParameters, Hop, MelBands, SampleRate
 from affetto.features.spectrum import (
     dct_matrix,
     decibels,
@@ -28,7 +28,7 @@ _SILENCE_DB = -80.0
 _DYNAMIC_RANGE_DB = 80.0
 
 
-class MfccParameters(FeatureParameters):
+class MfccParameters(FrameParameters):
     """Mel-frequency cepstral coefficients, their derivatives and optional further frame features.
 
     Frames are centred (the signal is zero-padded by half a window), the window is Hann, the mel filters are
@@ -39,18 +39,10 @@ class MfccParameters(FeatureParameters):
     extractor = "mfcc"
     version = 1
 
-    sample_rate_hz: int = Field(
-        default=22_050, ge=4_000, le=96_000, description="Clips are resampled to this rate."
-    )
-    n_fft: int = Field(
-        default=2_048,
-        ge=64,
-        le=16_384,
-        multiple_of=2,
-        description="Window in samples (2048 at 22,050 Hz: 93 ms).",
-    )
-    hop: int = Field(default=512, ge=16, le=16_384, description="Hop in samples (512 at 22,050 Hz: 23.2 ms).")
-    n_mels: int = Field(default=128, ge=8, le=512, description="Mel bands under the DCT.")
+    sample_rate_hz: SampleRate = 22_050
+    n_fft: FftSize = 2_048
+    hop: Hop = 512
+    n_mels: MelBands = 128
     n_mfcc: int = Field(default=20, ge=2, le=128, description="Coefficients kept, the level (0th) included.")
     delta_order: Literal[0, 1, 2] = Field(
         default=2, description="0: static; 1: with deltas; 2: and delta-deltas."
@@ -61,16 +53,6 @@ class MfccParameters(FeatureParameters):
         description="Further frame features on the same hop: chroma (12), contrast (7), spectral (centroid, "
         "rolloff, flatness, zero-crossing rate, level in dB), onset (strength).",
     )
-
-    @property
-    def rate_hz(self) -> int:
-        """Sample rate that the feature is measured at, Hz."""
-        return self.sample_rate_hz
-
-    @property
-    def frame_s(self) -> float:
-        """Hop in seconds."""
-        return self.hop / self.sample_rate_hz
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mfcc_0`, …, `delta_0`, …, `delta2_0`, …, then those of the extras, the onset last."""
