@@ -370,8 +370,7 @@ def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray:
         ):
             batch = reader.get_batch(0)
             rows = np.zeros(len(batch), _ROW)
-            fixed = batch["key"].cast(pa.binary(KEY_DTYPE.itemsize))  # three times as fast as to_pylist
-            rows["key"] = np.frombuffer(fixed.buffers()[1], KEY_DTYPE)
+            rows["key"] = batch["key"].to_pylist()
             rows["row"] = np.arange(len(batch))
             rows["n_frames"] = batch["n_frames"].to_numpy()
             return rows
