@@ -106,13 +106,6 @@ def test_a_damaged_shard_is_passed_over_and_collected(store, stores, damage, cap
     assert len(store.features()) == 2
 
 
-def test_failed_clips_have_reasons(store, stores):
-    store.add(["a"], [stores.key_of("a")], [np.zeros((1, 2), np.float32)], stores.DESCRIPTION)
-    stores.save_plan(store, ["b", "a"], {"b": "broken"})
-    assert store.plan().reasons == {"b": "broken"}
-    assert store.features().clip_ids == ("a",)
-
-
 def test_an_empty_store_says_what_to_do(tmp_path):
     store = FeatureStore(tmp_path / "nothing")
     assert store.description() is None
