@@ -36,8 +36,7 @@ from overhead import CONFIGURATION, print_overhead
 from rivals import librosa_log_mel, librosa_mfcc, run_cpp, run_nkululeko, smile_of
 from timing import heading, least, row
 
-from affetto.audio.decode import read_audio
-from affetto.audio.formats import AUDIO_EXTENSIONS, MIDI_EXTENSIONS
+from affetto.audio.decode import AUDIO_EXTENSIONS, MIDI_EXTENSIONS, read_audio
 from affetto.audio.midi import render_score
 from affetto.features.extract import extract
 from affetto.features.table import (

@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.audio.decode import AudioHeader
+from affetto.audio.recording import AudioHeader
 from affetto.corpora.measure import Meter, measure_clip
 from affetto.corpora.parameters import AuditParameters
 
@@ -181,3 +181,23 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
         ("dangling.wav", "no such file"),
     ]:
         assert reason in measure(tmp_path / name).reason
+
+
+def test_the_content_hash_tells_samples_and_rates_apart_and_not_containers_or_blocks(tmp_path):
+    samples = np.round(tone() * 2**15).astype(np.int16)
+    wav, flac, negative, faster, shorter = (
+        measure(written(tmp_path, values, rate_hz, name)).content_hash
+        for values, rate_hz, name in [
+            (samples, RATE_HZ, "a.wav"),
+            (samples, RATE_HZ, "a.flac"),
+            (-samples, RATE_HZ, "b.wav"),
+            (samples, 2 * RATE_HZ, "c.wav"),
+            (samples[1:], RATE_HZ, "d.wav"),
+        ]
+    )
+    meter = Meter(AudioHeader(1.0, RATE_HZ, 1))
+    for block in np.split(np.float32(samples[np.newaxis] / 2**15), [100], axis=1):
+        meter.add(block)
+
+    assert wav == flac == meter.measurement().content_hash
+    assert len({wav, negative, faster, shorter}) == 4

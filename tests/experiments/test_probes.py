@@ -212,9 +212,7 @@ def test_models_that_attend_are_asked_about_their_highlights(moments):
     assert row["gain_ci_low"] > 0
 
 
-def test_every_model_is_tested_in_every_condition(toned, monkeypatch):
-    monkeypatch.setattr("av.codecs_available", frozenset())  # as if this FFmpeg had no AAC
-
+def test_every_model_is_tested_in_every_condition(toned):
     told = probe_table(toned, evaluation(), "robustness").set_index(["model", "condition"])
 
     assert list(told.index) == [(name, condition) for condition in CONDITIONS for name in TONE_MODELS]
@@ -228,8 +226,7 @@ def test_every_model_is_tested_in_every_condition(toned, monkeypatch):
     assert told.loc[("svm", "flac"), "uar_clean"] == pytest.approx(recall.mean())
     assert told.loc[("svm", "drowned"), "change"] < -20
     assert told.loc[("svm", "drowned"), "within_tolerance"] == "no"
-    assert pd.isna(told.loc[("soft_svm", "m4a"), "uar"])
-    assert "not decodable here" in told.loc[("soft_svm", "m4a"), "note"]
+    assert np.isfinite(told.loc[("soft_svm", "m4a"), "uar"])
 
 
 def test_strangers_are_heard_by_the_models_of_all_folds(toned, tmp_path):

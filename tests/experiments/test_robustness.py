@@ -37,7 +37,7 @@ def rows(changes):
     return judge(
         pd.DataFrame(
             [
-                {**unknown_row("not decodable here"), **shared, "condition": condition, "model": model}
+                {**unknown_row("no clip could be degraded"), **shared, "condition": condition, "model": model}
                 if change is None
                 else {
                     **unknown_row(""),
@@ -113,7 +113,7 @@ def test_the_report_says_where_a_model_is_beyond_the_tolerance():
     assert written.sentences == (
         "m is shown to stay within the tolerance in 2 of 3 conditions (1 of the 2 that it was trained on), "
         "but not in rate 8 khz (−5.0 [−6.0, −4.0]).",
-        "m4a: not decodable here.",
+        "m4a: no clip could be degraded.",
     )
     assert written.rows[0] == ("rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †")
     assert written.rows[3][2] == "–"

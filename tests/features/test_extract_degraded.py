@@ -3,7 +3,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from affetto.audio.conditions import Condition
-from affetto.audio.decode import UnreachableError
+from affetto.audio.recording import UnreachableError
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract, extract_degraded
@@ -106,12 +106,6 @@ def test_a_full_disk_leaves_no_copy_out(error, degrade, monkeypatch):
     monkeypatch.setattr("affetto.features.extract.write_copy", fail)
     with pytest.raises(AffettoError, match=r"cannot be copied .*run again"):
         degrade({"kind": "stereo"})
-
-
-def test_a_format_that_is_not_there_is_said(degrade, monkeypatch):
-    monkeypatch.setattr("affetto.audio.conditions.unavailable", lambda name: f"not decodable here: no {name}")
-    with pytest.raises(AffettoError, match="test is not decodable here: no mp3"):
-        degrade({"kind": "codec", "format": "mp3"})
 
 
 def test_a_part_of_a_file_is_degraded_as_a_part(corpus, degrade):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from affetto.audio.decode import resample
+from affetto.audio.recording import resample
 from affetto.errors import AffettoError
 from affetto.features.opensmile import (
     OpenSmileParameters,

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 import yaml
 
-from affetto.audio.decode import DecodeError, open_recording, read_audio
+from affetto.audio.decode import open_recording, read_audio
+from affetto.audio.recording import DecodeError
 from affetto.cli.messages import explain
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from affetto.audio.decode import DecodeError, read_audio
+from affetto.audio.decode import read_audio
+from affetto.audio.recording import DecodeError
 from affetto.recommendation.parameters import TimelineParameters
 from affetto.recommendation.windows import cut_windows, plan_windows, read_chunks
 
@@ -15,7 +16,7 @@ from affetto.recommendation.windows import cut_windows, plan_windows, read_chunk
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_chunks_are_the_recording_without_seams(tmp_path, monkeypatch, rate, channels):
-    monkeypatch.setattr("affetto.audio.sndfile._BLOCK_SAMPLES", 5_000)
+    monkeypatch.setattr("affetto.audio.decoders._BLOCK_SAMPLES", 5_000)
     path = tmp_path / "a.wav"
     sf.write(path, 0.3 * np.random.default_rng(0).normal(size=(rate, channels)), rate, subtype="FLOAT")
     chunks = list(read_chunks(path, [16_000, rate, 22_050]))

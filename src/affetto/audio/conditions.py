@@ -1,30 +1,48 @@
-"""Conditions in which a voice may reach a model: what is done to a clip, and how much that may cost.
+"""Conditions in which a voice may reach a model: what is done to a clip, and the file it then comes in.
 
 A `Condition` leaves a voice to be recognised. What `Excerpt` and `NoiseAlone` leave is not for a model to
-recognise, but to be told from speech that is.
+recognise, but to be told from speech that is. Sounds and noise are made from nothing, with a seed that is the
+same for the same samples, so that a clip meets the same ones each time.
 """
 
 from __future__ import annotations
 
 import abc
-from typing import Annotated, Any, ClassVar, Literal
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.audio.decode import LARGEST_SAMPLE, resample
-from affetto.audio.encode import Copy, FormatName, unavailable
-from affetto.audio.interference import Sound, make_sound
-from affetto.audio.level import Samples, active_power, pink_noise, seed_of
-from affetto.audio.speech import find_speech
+from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
+from affetto.audio.speech import active_power, find_speech, pink_noise
 
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
-TELEPHONE_RATE_HZ = 8_000
-TELEPHONE_BAND_HZ = (300.0, 3_400.0)
-_FILTER_ORDER, _RIPPLE_DB, _STOP_DB = 8, 0.1, 50.0
-_MOMENT_S = 0.05
-DEGRADATION_VERSION = 2
+FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a", "webm"]
+Sound = Literal["clicks", "beep", "knocks", "handling", "hum", "music"]
+_VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
+
+
+class Copy(NamedTuple):
+    """A recording that is to become a file.
+
+    Attributes
+    ----------
+    samples
+        float32 [n] or [channels, n], full scale 1.0; what is beyond is clipped.
+    sample_rate_hz
+        Their rate, Hz.
+    format
+        Container and codec.
+    """
+
+    samples: Samples
+    sample_rate_hz: int
+    format: FormatName = "wav"
 
 
 class AnyCondition(BaseModel, abc.ABC):
@@ -37,30 +55,28 @@ class AnyCondition(BaseModel, abc.ABC):
         default=None, ge=0, le=100, description="Largest change of the UAR in points; null: the family's."
     )
 
-    @abc.abstractmethod
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Return the copy of a mono recording, float32 [n], that this condition makes of it."""
-
-    def unavailable(self) -> str | None:
-        """Return why the condition cannot be made on this machine; None where it can."""
-        return None
-
     def description(self) -> dict[str, Any]:
         """Return what the samples of a copy depend on, as JSON values: what may be tolerated is not of it."""
-        return {"version": DEGRADATION_VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
+        return {"version": _VERSION, **self.model_dump(mode="json", exclude={"tolerance"})}
+
+    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
+        """Return the copy of a mono recording, float32 [n], that this condition makes of it."""
+        return self._copy(samples, sample_rate_hz)
+
+    @abc.abstractmethod
+    def _copy(self, samples: Samples, rate: int) -> Copy: ...
 
 
 class Level(AnyCondition):
-    """Another level, in a 16-bit file."""
+    """Another level, in a 16-bit file; a peak of 0 dBFS is ±1.0, and silence stays silence."""
 
     kind: Literal["level"] = "level"
     peak_dbfs: float = Field(ge=-60, le=0, description="Peak of the copy, dBFS.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Scale the clip; silence stays silence. A peak of 0 dBFS is ±1.0."""
-        peak = float(np.abs(samples).max(initial=0.0))
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        peak = _peak(samples)
         gain = 10 ** (self.peak_dbfs / 20) / peak if peak > 0 else 1.0
-        return Copy((samples * gain).astype(np.float32), sample_rate_hz)
+        return Copy((samples * gain).astype(np.float32), rate)
 
 
 class Stereo(AnyCondition):
@@ -71,10 +87,9 @@ class Stereo(AnyCondition):
         default=0.0, ge=-60, le=0, description="Level of the second channel relative to the first, dB."
     )
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Double the clip."""
+    def _copy(self, samples: Samples, rate: int) -> Copy:
         second = samples * np.float32(10 ** (self.second_db / 20))
-        return Copy(np.stack([samples, second]), sample_rate_hz)
+        return Copy(np.stack([samples, second]), rate)
 
 
 class Rate(AnyCondition):
@@ -83,9 +98,8 @@ class Rate(AnyCondition):
     kind: Literal["rate"] = "rate"
     sample_rate_hz: int = Field(ge=4_000, le=192_000, description="Rate of the copy, Hz.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Resample the clip."""
-        return Copy(resample(samples, sample_rate_hz, self.sample_rate_hz), self.sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        return Copy(resample(samples, rate, self.sample_rate_hz), self.sample_rate_hz)
 
 
 class Speed(AnyCondition):
@@ -95,9 +109,8 @@ class Speed(AnyCondition):
     kind: Literal["speed"] = "speed"
     factor: float = Field(ge=0.5, le=2.0, description="Speed of the copy; 2 is twice as fast, an octave up.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Keep the samples and say that they follow each other faster."""
-        return Copy(samples, round(sample_rate_hz * self.factor))
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        return Copy(samples, round(rate * self.factor))
 
 
 class Codec(AnyCondition):
@@ -106,13 +119,8 @@ class Codec(AnyCondition):
     kind: Literal["codec"] = "codec"
     format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus, m4a or webm.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Leave the clip to the encoder."""
-        return Copy(samples, sample_rate_hz, self.format)
-
-    def unavailable(self) -> str | None:
-        """Say whether the format can be made and decoded here."""
-        return unavailable(self.format)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        return Copy(samples, rate, self.format)
 
 
 class Silence(AnyCondition):
@@ -124,24 +132,21 @@ class Silence(AnyCondition):
         default=None, ge=-120, le=0, description="White noise in it, RMS in dBFS; null: digital silence."
     )
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Lengthen the clip on both sides."""
-        sides = np.zeros((2, round(self.seconds * sample_rate_hz)), dtype=np.float32)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        sides = np.zeros((2, round(self.seconds * rate)), dtype=np.float32)
         if self.floor_dbfs is not None:
-            rng = np.random.default_rng(seed_of(samples))
-            sides = (10 ** (self.floor_dbfs / 20) * rng.standard_normal(sides.shape)).astype(np.float32)
-        return Copy(np.concatenate([sides[0], samples, sides[1]]), sample_rate_hz)
+            sides = _white_noise(sides.shape, self.floor_dbfs, samples)
+        return Copy(np.concatenate([sides[0], samples, sides[1]]), rate)
 
 
 class Offset(AnyCondition):
-    """A constant added to all samples."""
+    """A constant added to all samples, as by cheap sound cards."""
 
     kind: Literal["offset"] = "offset"
     offset: float = Field(ge=-0.5, le=0.5, description="The constant, relative to full scale.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Move the clip, as cheap sound cards do."""
-        return Copy(_within_full_scale(samples + np.float32(self.offset)), sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        return Copy(_within_full_scale(samples + np.float32(self.offset)), rate)
 
 
 class PinkNoise(AnyCondition):
@@ -151,10 +156,9 @@ class PinkNoise(AnyCondition):
     kind: Literal["pink_noise"] = "pink_noise"
     snr_db: float = Field(ge=-20, le=80, description="Active speech over noise, dB.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Add the noise that belongs to the clip's samples."""
-        noise = pink_noise(max(1, len(samples)), seed_of(samples))[: len(samples)]
-        return Copy(_add(samples, sample_rate_hz, noise, self.snr_db), sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        noise = pink_noise(max(1, len(samples)), _seed_of(samples))[: len(samples)]
+        return Copy(_add(samples, rate, noise, self.snr_db), rate)
 
 
 class Telephone(AnyCondition):
@@ -168,22 +172,12 @@ class Telephone(AnyCondition):
     kind: Literal["telephone"] = "telephone"
     mu_law: bool = Field(default=False, description="Encode by G.711 mu-law as well.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Filter the clip."""
+    def _copy(self, samples: Samples, rate: int) -> Copy:
         from scipy.signal import ellip, sosfilt
 
-        sections = ellip(
-            _FILTER_ORDER,
-            _RIPPLE_DB,
-            _STOP_DB,
-            TELEPHONE_BAND_HZ,
-            btype="bandpass",
-            output="sos",
-            fs=TELEPHONE_RATE_HZ,
-        )
-        narrow = sosfilt(sections, resample(samples, sample_rate_hz, TELEPHONE_RATE_HZ))
-        encoding: FormatName = "mu_law" if self.mu_law else "wav"
-        return Copy(np.asarray(narrow, dtype=np.float32), TELEPHONE_RATE_HZ, encoding)
+        sections = ellip(8, 0.1, 50.0, (300.0, 3_400.0), btype="bandpass", output="sos", fs=8_000)
+        narrow = sosfilt(sections, resample(samples, rate, 8_000))
+        return Copy(np.asarray(narrow, dtype=np.float32), 8_000, "mu_law" if self.mu_law else "wav")
 
 
 class Surround(AnyCondition):
@@ -198,16 +192,12 @@ class Surround(AnyCondition):
         default=0.0, ge=-60, le=40, description="Peak of the sound relative to the peak of the voice, dB."
     )
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Lengthen the clip by the sounds that belong to its samples."""
-        peak = np.float32(np.abs(samples).max(initial=0.0) * 10 ** (self.level_db / 20))
-        seed = seed_of(samples)
-        before, behind = (
-            peak
-            * make_sound(self.sound, round(seconds * sample_rate_hz), sample_rate_hz, (seed + side) % 2**64)
-            for side, seconds in enumerate((self.before_s, self.behind_s))
-        )
-        return Copy(_within_full_scale(np.concatenate([before, samples, behind])), sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        peak = np.float32(_peak(samples) * 10 ** (self.level_db / 20))
+        seed = _seed_of(samples)
+        before = peak * make_sound(self.sound, round(self.before_s * rate), rate, seed)
+        behind = peak * make_sound(self.sound, round(self.behind_s * rate), rate, (seed + 1) % 2**64)
+        return Copy(_within_full_scale(np.concatenate([before, samples, behind])), rate)
 
 
 class Pause(AnyCondition):
@@ -218,14 +208,12 @@ class Pause(AnyCondition):
     seconds: float = Field(default=2.0, gt=0, le=60, description="Length of the pause, s.")
     floor_dbfs: float = Field(default=-70.0, ge=-120, le=0, description="White noise in it, RMS in dBFS.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Lengthen the clip."""
-        size, third = round(_MOMENT_S * sample_rate_hz), len(samples) // 3
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        size, third = round(0.05 * rate), len(samples) // 3
         power = np.convolve(samples[third : 2 * third].astype(np.float64) ** 2, np.ones(size), mode="valid")
         at = third + (int(power.argmin()) + size // 2 if third >= size else 0)
-        noise = np.random.default_rng(seed_of(samples)).standard_normal(round(self.seconds * sample_rate_hz))
-        pause = (10 ** (self.floor_dbfs / 20) * noise).astype(np.float32)
-        return Copy(np.concatenate([samples[:at], pause, samples[at:]]), sample_rate_hz)
+        pause = _white_noise((round(self.seconds * rate),), self.floor_dbfs, samples)
+        return Copy(np.concatenate([samples[:at], pause, samples[at:]]), rate)
 
 
 class Background(AnyCondition):
@@ -236,10 +224,9 @@ class Background(AnyCondition):
     sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
     snr_db: float = Field(ge=-20, le=80, description="Active speech over the sound, dB.")
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Add the sound that belongs to the clip's samples."""
-        sound = make_sound(self.sound, len(samples), sample_rate_hz, seed_of(samples))
-        return Copy(_add(samples, sample_rate_hz, sound, self.snr_db), sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        sound = make_sound(self.sound, len(samples), rate, _seed_of(samples))
+        return Copy(_add(samples, rate, sound, self.snr_db), rate)
 
 
 class Excerpt(AnyCondition):
@@ -252,18 +239,16 @@ class Excerpt(AnyCondition):
         default="speech", description="Whose middle it is; of a clip without speech, the recording's."
     )
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Cut the piece out."""
-        middle_s = len(samples) / sample_rate_hz / 2
-        of_speech = self.of == "speech"
-        spoken = find_speech(samples, sample_rate_hz).stretches if of_speech else np.zeros((0, 2))
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        middle_s = len(samples) / rate / 2
+        spoken = find_speech(samples, rate).stretches if self.of == "speech" else np.zeros((0, 2))
         if len(spoken):
             ends = np.cumsum(spoken[:, 1] - spoken[:, 0])
             place = int(np.searchsorted(ends, ends[-1] / 2))
             middle_s = float(spoken[place, 1] - (ends[place] - ends[-1] / 2))
-        n = min(round(self.seconds * sample_rate_hz), len(samples))
-        start = min(max(round(middle_s * sample_rate_hz) - n // 2, 0), len(samples) - n)
-        return Copy(samples[start : start + n], sample_rate_hz)
+        n = min(round(self.seconds * rate), len(samples))
+        start = min(max(round(middle_s * rate) - n // 2, 0), len(samples) - n)
+        return Copy(samples[start : start + n], rate)
 
 
 class NoiseAlone(AnyCondition):
@@ -272,42 +257,210 @@ class NoiseAlone(AnyCondition):
     family: ClassVar[Family] = "noise"
     kind: Literal["noise"] = "noise"
 
-    def degrade(self, samples: Samples, sample_rate_hz: int) -> Copy:
-        """Return the noise that belongs to the clip's samples."""
-        loudness = np.float32(np.sqrt(active_power(samples, sample_rate_hz)))
-        return Copy(loudness * pink_noise(len(samples), seed_of(samples)), sample_rate_hz)
+    def _copy(self, samples: Samples, rate: int) -> Copy:
+        loudness = np.float32(np.sqrt(active_power(samples, rate)))
+        return Copy(loudness * pink_noise(len(samples), _seed_of(samples)), rate)
 
 
-def _add(samples: Samples, sample_rate_hz: int, sound: Samples, snr_db: float) -> Samples:
+_OfTheFile = Level | Stereo | Rate | Speed | Codec | Silence | Offset
+_OfTheRoom = PinkNoise | Telephone | Surround | Pause | Background
+Condition = Annotated[_OfTheFile | _OfTheRoom, Field(discriminator="kind")]
+
+
+def _seed_of(samples: Samples) -> int:
+    """Return a seed that is the same for the same samples."""
+    digest = hashlib.blake2b(np.ascontiguousarray(samples, dtype="<f4").data, digest_size=8)
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _peak(samples: Samples) -> float:
+    return float(np.abs(samples).max(initial=0.0))
+
+
+def _white_noise(shape: tuple[int, ...], level_dbfs: float, samples: Samples) -> Samples:
+    noise = np.random.default_rng(_seed_of(samples)).standard_normal(shape)
+    return (10 ** (level_dbfs / 20) * noise).astype(np.float32)
+
+
+def _add(samples: Samples, rate: int, sound: Samples, snr_db: float) -> Samples:
     """Add a sound at a ratio of mean powers, dB, over active speech.
 
     Pauses do not count for the level of the speech: else a clip with more of them would get less noise.
     """
     if not len(samples):
         return samples
-    power = active_power(samples - samples.mean(dtype=np.float64), sample_rate_hz)  # an offset is no speech
+    power = active_power(samples - samples.mean(dtype=np.float64), rate)  # an offset is no speech
     own = max(float(np.mean(sound.astype(np.float64) ** 2)), np.finfo(np.float64).tiny)
     gain = np.float32(np.sqrt(power * 10 ** (-snr_db / 10) / own))
     return _within_full_scale(samples + gain * sound)
 
 
 def _within_full_scale(samples: Samples) -> Samples:
-    loudest = float(np.abs(samples).max(initial=0.0))
-    return (samples * min(1.0, LARGEST_SAMPLE / max(loudest, 1e-12))).astype(np.float32)
+    return (samples * min(1.0, LARGEST_SAMPLE / max(_peak(samples), 1e-12))).astype(np.float32)
 
 
-Condition = Annotated[
-    Level
-    | Stereo
-    | Rate
-    | Speed
-    | Codec
-    | Silence
-    | Offset
-    | PinkNoise
-    | Telephone
-    | Surround
-    | Pause
-    | Background,
-    Field(discriminator="kind"),
-]
+def make_sound(kind: Sound, n: int, sample_rate_hz: int, seed: int) -> Samples:
+    """Make a sound other than a voice that ends up in recordings of one.
+
+    Parameters
+    ----------
+    kind
+        clicks: of 1 ms; beep: one tone that starts and stops; knocks: damped low resonances, as of a table;
+        handling: bursts of rumble, as of a hand at the microphone; hum: of the mains, 50 or 60 Hz and
+        harmonics; music: plucked chords.
+    n
+        Its length, samples.
+    sample_rate_hz
+        Its rate, Hz.
+    seed
+        Pitches, moments and noise are drawn with it.
+
+    Returns
+    -------
+    NDArray[np.float32]
+        [n], largest magnitude 1.
+    """
+    makers: Mapping[Sound, Callable[[_Times, np.random.Generator], _Times]] = {
+        "clicks": _clicks,
+        "beep": _beep,
+        "knocks": _knocks,
+        "handling": _handling,
+        "hum": _hum,
+        "music": _music,
+    }
+    sound = makers[kind](np.arange(n) / sample_rate_hz, np.random.default_rng(seed))
+    return np.asarray(sound / max(np.abs(sound).max(initial=0.0), 1e-12), dtype=np.float32)
+
+
+_Times = NDArray[np.float64]
+_PARTIALS = np.arange(1, 9)
+
+
+def _clicks(time: _Times, rng: np.random.Generator) -> _Times:
+    return sum((((time >= start) & (time < start + 0.001)) * 1.0 for start in _moments(time, rng)), 0 * time)
+
+
+def _beep(time: _Times, rng: np.random.Generator) -> _Times:
+    length_s = time[-1] if len(time) else 0.0
+    fade = np.clip(np.minimum(time - 0.2 * length_s, 0.8 * length_s - time) / 0.005, 0.0, 1.0)
+    return fade * np.sin(2 * np.pi * rng.uniform(400.0, 2_000.0) * time)
+
+
+def _knocks(time: _Times, rng: np.random.Generator) -> _Times:
+    def knock(age: _Times) -> _Times:
+        body = np.sin(2 * np.pi * rng.uniform(80.0, 250.0) * age) * np.exp(-age / 0.03)
+        return body + 0.3 * rng.standard_normal(len(age)) * np.exp(-age / 0.004)
+
+    return _struck(time, _moments(time, rng), knock)
+
+
+def _handling(time: _Times, rng: np.random.Generator) -> _Times:
+    from scipy.ndimage import uniform_filter1d
+
+    noise = rng.standard_normal(len(time))
+    for _ in range(3):  # three running means of 4 ms leave next to nothing above some 200 Hz
+        noise = uniform_filter1d(noise, max(1, int(np.searchsorted(time, 0.004))))
+    bursts = np.sin(2 * np.pi * (1.1 * time + rng.uniform())) + 0.5 * np.sin(2 * np.pi * 2.7 * time)
+    return noise * np.clip(bursts, 0.0, None)
+
+
+def _hum(time: _Times, rng: np.random.Generator) -> _Times:
+    mains_hz = rng.choice([50.0, 60.0])
+    phases = zip(_PARTIALS, rng.uniform(0.0, 2 * np.pi, len(_PARTIALS)), strict=True)
+    return sum((np.sin(2 * np.pi * mains_hz * k * time + phase) / k for k, phase in phases), 0 * time)
+
+
+def _music(time: _Times, rng: np.random.Generator) -> _Times:
+    chords = ((0, 4, 7, 12), (0, 3, 7, 12))  # major and minor, semitones over the root
+
+    def chord(age: _Times) -> _Times:
+        root_hz = 110.0 * 2 ** (rng.integers(0, 13) / 12)
+        tones = root_hz * 2 ** (np.array(chords[rng.integers(0, 2)]) / 12)
+        partials = (np.sin(2 * np.pi * hz * k * age) / k**1.5 for hz in tones for k in _PARTIALS)
+        return sum(partials, 0 * age) * np.minimum(age / 0.01, 1.0) * np.exp(-age / 0.5)
+
+    return _struck(time, np.arange(0.0, time[-1] if len(time) else 0.0, 0.6), chord)
+
+
+def _moments(time: _Times, rng: np.random.Generator) -> _Times:
+    """Draw moments some 0.7 s apart, none of them within a quarter of that from the ends."""
+    length_s = time[-1] if len(time) else 0.0
+    count = max(1, round(length_s / 0.7))
+    slots: _Times = (np.arange(count) + rng.uniform(0.25, 0.75, count)) * length_s / count
+    return slots
+
+
+def _struck(time: _Times, starts: _Times, sound: Callable[[_Times], _Times]) -> _Times:
+    """Add up a sound that is struck at some moments; it is given the seconds since then."""
+    total = 0 * time
+    for start in starts:
+        since = int(np.searchsorted(time, start))
+        total[since:] += sound(time[since:] - start)
+    return total
+
+
+class _Format(NamedTuple):
+    """How a format is written: by libsndfile, or by FFmpeg where its name of the container is given."""
+
+    codec: str
+    container: str
+    rates_hz: tuple[int, ...] = ()  # those it allows; none: all
+    bits: int = 0  # of a sample that is rounded to steps
+    by_ffmpeg: bool = False
+
+
+_MPEG_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_OPUS_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
+_FORMATS: Mapping[FormatName, _Format] = {
+    "wav": _Format("PCM_16", "WAV", bits=16),
+    "mu_law": _Format("ULAW", "WAV", bits=16),  # G.711, North America and Japan
+    "flac": _Format("PCM_24", "FLAC", bits=24),
+    "mp3": _Format("MPEG_LAYER_III", "MP3", _MPEG_RATES_HZ),
+    "ogg": _Format("VORBIS", "OGG"),
+    "opus": _Format("OPUS", "OGG", _OPUS_RATES_HZ),
+    "m4a": _Format("aac", "ipod", _MPEG_RATES_HZ, by_ffmpeg=True),  # what phones record
+    "webm": _Format("libopus", "webm", _OPUS_RATES_HZ, by_ffmpeg=True),  # what browsers record
+}
+_BLOCK_FRAMES = 65_536  # the Vorbis encoder keeps what it is given on its stack
+
+
+def write_copy(copy: Copy, folder: Path) -> Path:
+    """Encode a recording into a file of `folder` and return its path.
+
+    Formats that allow only some rates get the next higher one that they allow.
+    """
+    import soundfile
+
+    form = _FORMATS[copy.format]
+    higher = [rate_hz for rate_hz in form.rates_hz if rate_hz >= copy.sample_rate_hz]
+    rate = [*higher, *form.rates_hz[-1:], copy.sample_rate_hz][0]
+    lowest = -LARGEST_SAMPLE if copy.format == "mu_law" else -1.0  # its lowest sample wraps
+    samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, LARGEST_SAMPLE)
+    path = folder / f"copy.{'wav' if copy.format == 'mu_law' else copy.format}"
+    if form.by_ffmpeg:
+        _write_with_ffmpeg(np.atleast_2d(samples), rate, path, form)
+        return path
+    values: NDArray[Any] = np.atleast_2d(samples).T
+    if form.bits:  # libsndfile's own conversion of floats is off by a step when loud
+        steps = np.rint(values.astype(np.float64) * 2 ** (form.bits - 1)).astype(np.int32)
+        values = steps * np.int32(2 ** (32 - form.bits))
+    with soundfile.SoundFile(path, "w", rate, values.shape[1], form.codec, format=form.container) as file:
+        for start in range(0, len(values), _BLOCK_FRAMES):
+            file.write(values[start : start + _BLOCK_FRAMES])
+    return path
+
+
+def _write_with_ffmpeg(samples: Samples, rate_hz: int, path: Path, form: _Format) -> None:
+    """Write samples [channels, n] of one or two channels."""
+    import av
+
+    av.logging.set_level(av.logging.PANIC)
+    layout = "mono" if len(samples) == 1 else "stereo"
+    with av.open(str(path), "w", format=form.container) as file:
+        stream: Any = file.add_stream(form.codec, rate=rate_hz, layout=layout)
+        stream.bit_rate = 64_000
+        if samples.size:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate_hz, 0
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))

@@ -6,27 +6,60 @@ damaged file is used; `Recording.notes` says so.
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from affetto.audio.formats import HEAD_BYTES, is_midi, what_else
-from affetto.audio.headers import Lie, find_lie, put_right
-from affetto.errors import AffettoError
+from affetto.audio.decoders import UndecodableError, open_sound
+from affetto.audio.midi import MidiRecording
+from affetto.audio.recording import (
+    DecodeError,
+    NotFiniteError,
+    Recording,
+    Samples,
+    UnreachableError,
+    mix,
+    resample,
+)
 from affetto.io.paths import as_path, is_remote
 
-MIDI_RATE_HZ = 22_050
-LARGEST_SAMPLE = 1 - 2**-15
-"""The largest sample of 16 bits, 32767/32768: one of 1.0 would wrap to -1 where 16-bit integers are made."""
+
+def _extensions(names: str) -> frozenset[str]:
+    return frozenset(f".{name}" for name in names.split())
+
+
+MIDI_EXTENSIONS = _extensions("mid midi")
+AUDIO_EXTENSIONS = MIDI_EXTENSIONS | _extensions(
+    """
+    3ga 3gp 8svx aac ac3 aif aifc aiff amr ape au avr awb caf flac htk iff m4a m4b mka mp2 mp3 mpc nist
+    oga ogg opus ra rf64 sf snd sph spx svx tta voc w64 wav wave weba webm wma wv xi
+    """
+)
+"""Extensions of recordings. Only corpora that know their clips by name look at them: what a file holds is
+decided by its content."""
+OTHER_EXTENSIONS = _extensions(
+    """
+    7z ann arff beats bib bmp bz2 c cfg cha conf cpp css csv cue db doc docx ds_store eaf egg elan
+    exe f0 gif gz h h5 hdf5 heic htm html ico ini ipynb jams java joblib jpeg jpg js json jsonl lab
+    log lnk lrc m m3u m3u8 mat md md5 mlf musicxml mxl nfo npy npz nra ods odt par parquet part pdf
+    phn pickle pitch pitchtier pkl pls png pq ps psd pt pth py r rar rst rtf sfv sh sha1 sha256 sql
+    srt sub svg tar tex textgrid tgz tif tiff toml torrent trs tsv txt url vtt webp wrd xls xlsx xml
+    xspf xz yaml yml zip zst
+    """
+)
+"""Extensions of what lies beside recordings and is evidently none: texts, tables, annotations, pictures,
+archives, arrays."""
+_HEAD_BYTES = 4096
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _FETCHED_WHOLE_BYTES = 64 << 20  # larger ones are read in pieces
 _SHORT_S, _STRETCHES, _STRETCH_S, _BEGINNING_S = 5.0, 16, 0.1, 30.0
 _QUIET = 1e-3
@@ -37,71 +70,10 @@ _BEYOND_SOUND = 100.0  # times full scale, or times what is loud in files that h
 _FEW = 1e-3
 
 
-class DecodeError(AffettoError):
-    """A file that cannot be decoded; the message names the file and the reason."""
-
-
-class UnreachableError(DecodeError):
-    """A file that the storage does not give: not there, not ours to read, or a passing fault of a disk."""
-
-
-class NotFiniteError(DecodeError):
-    """Too many samples of a file are not finite, or far beyond full scale."""
-
-
-@dataclass(frozen=True)
-class AudioHeader:
-    """What a file says of itself before any sample is decoded.
-
-    Attributes
-    ----------
-    duration_s
-        Length, s; infinite where the header does not tell.
-    sample_rate_hz
-        Sample rate, Hz; the rendering rate for MIDI.
-    channels
-        Number of channels; 1 for MIDI.
-    full_scale
-        The largest sample of the format, from which on a recording is clipped: that of 16 bits, or of 8.
-    channel
-        The channel that stands for all of them, because their mean cancels (antiphase); None: their mean.
-    """
-
-    duration_s: float
-    sample_rate_hz: int
-    channels: int
-    full_scale: float = LARGEST_SAMPLE
-    channel: int | None = None
-
-
-class Recording(Protocol):
-    """An open recording.
-
-    Attributes
-    ----------
-    header
-        What its file says of itself.
-    notes
-        What is wrong with the file although it can be used, in words that go on its name; complete once its
-        samples have been read.
-    """
-
-    header: AudioHeader
-    notes: list[str]
-
-    def blocks(self, start_s: float, end_s: float) -> Iterator[NDArray[np.float32]]:
-        """Yield the samples of a part, float32 [channels, n] in small blocks (MIDI: in one); call it once."""
-
-
 def read_audio(
-    path: Path,
-    *,
-    sample_rate_hz: int | None = None,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    mono: bool = True,
-) -> tuple[NDArray[np.float32], int]:
-    """Decode a recording, or a part of it.
+    path: Path, *, sample_rate_hz: int | None = None, start_s: float = 0.0, end_s: float | None = None
+) -> tuple[Samples, int]:
+    """Decode a recording, or a part of it, to the mean of its channels (where that cancels: the loudest).
 
     Parameters
     ----------
@@ -111,14 +83,12 @@ def read_audio(
         Rate to resample to, Hz (soxr, high quality); None keeps the file's own.
     start_s, end_s
         Part to decode, s; only that part is read. None is the end of the file; an end behind it is that end.
-    mono
-        Mean of the channels, or the loudest where the mean cancels.
 
     Returns
     -------
     samples
-        float32 [n], or [channels, n] where not `mono`. Nominally within [-1, 1] but not normalised: formats
-        that hold floats may go beyond. No samples where the file has none in that part.
+        float32 [n]. Nominally within [-1, 1] but not normalised: formats that hold floats may go beyond. No
+        samples where the file has none in that part.
     sample_rate_hz
         Their rate, Hz.
 
@@ -130,35 +100,10 @@ def read_audio(
     with open_recording(path) as recording:
         rate = recording.header.sample_rate_hz
         parts = recording.blocks(start_s, math.inf if end_s is None else end_s)
-        blocks = [mix(block, recording.header.channel) if mono else block for block in parts]
-        empty = np.zeros(0 if mono else (recording.header.channels, 0), dtype=np.float32)
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks], axis=-1)
-    if sample_rate_hz is not None and sample_rate_hz != rate:
-        samples, rate = resample(samples, rate, sample_rate_hz), sample_rate_hz
-    return samples, rate
-
-
-def resample(samples: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
-    """Resample with soxr's high quality.
-
-    Parameters
-    ----------
-    samples
-        float32 [n] or [channels, n].
-    from_hz, to_hz
-        Rates, Hz.
-
-    Returns
-    -------
-    NDArray[np.float32]
-        float32 [m] or [channels, m], m ≈ n · to_hz / from_hz.
-    """
-    import soxr
-
-    if from_hz == to_hz or samples.shape[-1] == 0:
-        return samples
-    resampled: NDArray[np.float32] = soxr.resample(samples.T, from_hz, to_hz, quality="HQ").T
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+        blocks = [mix(block, recording.header.channel) for block in parts]
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
+    wanted = rate if sample_rate_hz is None else sample_rate_hz
+    return resample(samples, rate, wanted), wanted
 
 
 @contextmanager
@@ -172,49 +117,51 @@ def open_recording(path: Path) -> Iterator[Recording]:
     DecodeError
         As `read_audio` does, and whatever goes wrong while blocks are read.
     """
-    _check_is_file(path)
     with _open(path) as sound:
-        if sound.header.channels == 1 and not sound.holds_floats:
-            yield sound
-            return
-        with _open(path) as other:
-            channel, limit = _survey(other)
-        sound.header = replace(sound.header, channel=channel)
-        yield _Sane(sound, limit, path) if sound.holds_floats else sound
+        if sound.header.channels > 1 or sound.holds_floats:
+            with _open(path) as other:
+                channel, limit = _survey(other)
+            sound.header = replace(sound.header, channel=channel)
+            sound = _Sane(sound, limit, path) if sound.holds_floats else sound  # noqa: PLW2901
+        yield sound
 
 
-def mix(block: NDArray[np.float32], channel: int | None = None) -> NDArray[np.float32]:
-    """Return a channel, or the mean of all, [n]: one by one, NumPy's mean over so short an axis is slow."""
-    first: NDArray[np.float32] = block[channel or 0]
-    if len(block) == 1 or channel is not None:
-        return first
-    return sum(block[1:], start=first) / np.float32(len(block))
+def is_midi(path: Path) -> bool:
+    """Tell Standard MIDI Files, also those in the container of Windows, by how they begin."""
+    with path.open("rb") as file:
+        return _begins_like_midi(file.read(_HEAD_BYTES))
 
 
-class _Opened(Recording, Protocol):
-    """What a decoder gives.
+def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
+    """Say for all files of a folder at once what they have in common.
 
-    Attributes
+    Parameters
     ----------
-    holds_floats
-        Whether samples can be anything.
-    seekable
-        Whether `blocks` can be called again, and does not decode what lies before the part.
-    """
-
-    holds_floats: bool
-    seekable: bool
-
-
-def _survey(sound: _Opened) -> tuple[int | None, float]:
-    """Look at stretches all over a recording, or its beginning where that takes too long.
+    failures
+        Path, and message that names it, of files that cannot be used.
 
     Returns
     -------
-    channel
-        As `AudioHeader.channel`: decided once, for all parts of the recording.
-    limit
-        The largest magnitude that a sample can have.
+    list of str
+        A sentence a folder and reason, in the order of their first files.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path, message in failures:
+        folder, name = str(as_path(path).parent), as_path(path).name
+        before, _, reason = message.partition(f"{name}: ")
+        reason = f"each is {reason.removeprefix('it is ')}" if reason.startswith("it is ") else reason
+        groups.setdefault((folder, reason or before), []).append(message)
+    return [
+        messages[0] if len(messages) == 1 else f"{len(messages)} files in {folder}: {reason}"
+        for (folder, reason), messages in groups.items()
+    ]
+
+
+def _survey(sound: Recording) -> tuple[int | None, float]:
+    """Look at stretches all over a recording, or its beginning where that takes too long.
+
+    Return the channel that stands for all (see `AudioHeader.channel`; decided once, for all parts of the
+    recording) and the largest magnitude that a sample can have.
     """
     length_s = sound.header.duration_s
     samples = np.zeros((sound.header.channels, 0), np.float32)
@@ -236,7 +183,7 @@ def _survey(sound: _Opened) -> tuple[int | None, float]:
     return int(powers.argmax()) if cancels else None, limit
 
 
-def _parts(sound: _Opened, parts: list[tuple[float, float]]) -> NDArray[np.float32]:
+def _parts(sound: Recording, parts: list[tuple[float, float]]) -> Samples:
     """Return the samples of parts, [channels, n], as far as they are not damaged (reading will say so)."""
     blocks = [np.zeros((sound.header.channels, 0), np.float32)]
     with suppress(DecodeError):
@@ -246,13 +193,14 @@ def _parts(sound: _Opened, parts: list[tuple[float, float]]) -> NDArray[np.float
 
 
 class _Sane:
-    """A recording without the samples that no sound has."""
+    """A recording in which samples that no sound has are silent."""
 
     def __init__(self, sound: Recording, limit: float, path: Path) -> None:
         self.header, self.notes = sound.header, sound.notes
+        self.holds_floats, self.seekable = sound.holds_floats, sound.seekable
         self._sound, self._limit, self._path = sound, np.float32(limit), path
 
-    def blocks(self, start_s: float, end_s: float) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, start_s: float, end_s: float) -> Iterator[Samples]:
         n_silenced = n_frames = 0
         for block in self._sound.blocks(start_s, end_s):
             n_frames += block.shape[1]
@@ -261,75 +209,31 @@ class _Sane:
                 n_silenced += int(np.count_nonzero(~sane.all(axis=0)))
                 block = np.where(sane, block, np.float32(0))  # noqa: PLW2901
             yield block
+        what = f"{n_silenced} of {n_frames} samples are not finite, or far beyond full scale"
         if n_silenced > _FEW * n_frames + 1:
-            raise NotFiniteError(
-                f"Cannot use {self._path}: {n_silenced} of {n_frames} samples are not finite, or far "
-                "beyond full scale; export it again."
-            )
+            raise NotFiniteError(f"Cannot use {self._path}: {what}; export it again.")
         if n_silenced:
-            self.notes.append(
-                f"{n_silenced} of {n_frames} samples are not finite, or far beyond full scale: silenced"
-            )
+            self.notes.append(f"{what}: silenced")
 
 
-def cut_off(present_s: float, announced_s: float) -> str:
-    """Say that the end of a recording is missing, and how much where that is known."""
-    of = f" of {announced_s:.1f}" if math.isfinite(announced_s) else ""
-    return f"it is cut off after {present_s:.1f}{of} s"
-
-
-class ContentHash:
-    """Hash of decoded audio: equal for files that sound the same sample by sample, whatever their container.
-
-    XXH3 (https://xxhash.com), 128 bits, because a cryptographic hash costs a third of the decoding. Whoever
-    forges equal hashes only makes his own clips one group.
-
-    Parameters
-    ----------
-    sample_rate_hz
-        Rate of the samples, Hz; a part of the content.
-    """
-
-    def __init__(self, sample_rate_hz: int) -> None:
-        import xxhash
-
-        self._digest = xxhash.xxh3_128(f"{sample_rate_hz} ".encode())
-
-    def update(self, samples: NDArray[np.float32]) -> None:
-        """Add mono samples, float32 [n]; it does not matter in which blocks they come."""
-        self._digest.update(np.ascontiguousarray(samples, dtype="<f4").data)
-
-    def hexdigest(self) -> str:
-        """Return the hash of all samples so far, 32 hexadecimal digits."""
-        return self._digest.hexdigest()
-
-
-def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
-    """Say for all files of a folder at once what they have in common.
-
-    Parameters
-    ----------
-    failures
-        Path, and message that names it, of files that cannot be used.
-
-    Returns
-    -------
-    list of str
-        A sentence a folder and reason, in the order of their first files.
-    """
-    groups: dict[tuple[str, str], list[str]] = {}
-    for path, message in failures:
-        folder, name = str(as_path(path).parent), as_path(path).name
-        before, _, reason = message.partition(f"{name}: ")
-        groups.setdefault((folder, reason or before), []).append(message)
-    return [
-        messages[0] if len(messages) == 1 else f"{len(messages)} files in {folder}: {_of_each(reason)}"
-        for (folder, reason), messages in groups.items()
-    ]
-
-
-def _of_each(reason: str) -> str:
-    return f"each is {reason.removeprefix('it is ')}" if reason.startswith("it is ") else reason
+@contextmanager
+def _open(path: Path) -> Iterator[Recording]:
+    """Open a file with the first decoder that takes it; whatever goes wrong becomes a `DecodeError`."""
+    _check_is_file(path)
+    try:
+        with _content(path) as content:
+            head = content.read(_HEAD_BYTES)
+            if _begins_like_midi(head):
+                yield MidiRecording(path, content)
+                return
+            if other := _what_else(head, path):
+                raise DecodeError(f"Cannot decode {path}: it is {other}.")
+            with open_sound(path, content) as sound:
+                yield sound
+    except UndecodableError as error:
+        raise DecodeError(f"Cannot decode {path}: {_why(path, head, error)}") from error
+    except OSError as error:
+        raise UnreachableError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _check_is_file(path: Path) -> None:
@@ -346,45 +250,6 @@ def _check_is_file(path: Path) -> None:
         raise DecodeError(f"Cannot decode {path}: it is not a regular file.")
     if status.st_size == 0:
         raise DecodeError(f"Cannot decode {path}: the file is empty (0 bytes).")
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[_Opened]:
-    """Open a file with the first decoder that takes it; whatever goes wrong becomes a `DecodeError`."""
-    try:
-        with _content(path) as content:
-            head = content.read(HEAD_BYTES)
-            if is_midi(head):
-                from affetto.audio.midi import ScoreRecording
-
-                yield ScoreRecording(path)
-                return
-            lie = find_lie(content, head, content.seek(0, io.SEEK_END))
-            with _open_sound(path, put_right(content, lie), lie, head) as sound:
-                yield sound
-    except OSError as error:
-        raise UnreachableError(f"Cannot read {path}: {error.strerror or error}.") from error
-
-
-@contextmanager
-def _open_sound(path: Path, content: Any, lie: Lie, head: bytes) -> Iterator[_Opened]:
-    from affetto.audio.sndfile import open_sndfile
-
-    with open_sndfile(path, content, lie) as sound:
-        if sound is not None:
-            yield sound
-            return
-    reason = what_else(head, str(path.parent))
-    if reason is not None:
-        raise DecodeError(f"Cannot decode {path}: it is {reason}.")
-    from affetto.audio.ffmpeg import UndecodableError, open_ffmpeg
-
-    try:
-        content.seek(0)
-        with open_ffmpeg(content, is_cut_off=lie.cut_off) as sound:
-            yield sound
-    except UndecodableError as error:
-        raise DecodeError(f"Cannot decode {path}: {_why(path, content, head, error)}") from error
 
 
 @contextmanager
@@ -408,28 +273,46 @@ def _fetch(path: Path, version: str) -> bytes:
     return path.read_bytes()
 
 
-def _why(path: Path, content: Any, head: bytes, error: Exception) -> str:
+def _begins_like_midi(head: bytes) -> bool:
+    return head.startswith(b"MThd") or (head.startswith(b"RIFF") and head[8:12] == b"RMID")
+
+
+def _what_else(head: bytes, path: Path) -> str | None:
+    """Say what a file that begins so is instead of a recording, with what to do; None where it may be one."""
+    text = _text(head).lstrip("\ufeff \t\r\n").lower()
+    if text.startswith("version https://git-lfs.github.com/spec/"):
+        return f"a Git LFS pointer, not the recording itself: run `git lfs pull` in {path.parent}"
+    if text.startswith(("<!doctype html", "<html", "<head", "<body")):
+        return "a web page, not a recording: download the file itself"
+    kinds = {
+        "text, not audio": bool(text),
+        "a PDF": head.startswith(b"%PDF"),
+        "a picture": head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
+        "an archive: unpack it": head.startswith(_ARCHIVES) or head[257:262] == b"ustar",
+        "nothing but zeros: copy or download it again": not any(head),
+    }
+    return next((what for what, is_so in kinds.items() if is_so), None)
+
+
+def _text(head: bytes) -> str:
+    """Decode text: UTF-8 or, with its mark, UTF-16, without other control characters; of others nothing."""
+    encoding = "utf-16" if head[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8"
+    try:
+        # A character cut off at the end of the head is no mistake.
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return ""
+    return text if all(letter >= " " or letter in "\t\r\n\f\x1b" for letter in text) else ""
+
+
+def _why(path: Path, head: bytes, error: Exception) -> str:
     """Say why no decoder takes a file."""
     if path.suffix.lower() == ".raw":
         return "raw samples do not tell their rate; give them a WAV header."
-    if head[4:8] == b"ftyp" and not _has_index(content):
-        return (
-            "its index (the moov atom) is missing, as of a recording that was not closed or a copy that "
-            "broke off; copy it again from the device."
-        )
     reason = str(error).rstrip(".")
+    if head[4:8] == b"ftyp" and "Invalid data" in reason:
+        return (
+            "its index (the moov atom) is missing or damaged, as of a recording that was not closed or a "
+            "copy that broke off; copy it again from the device."
+        )
     return f"neither libsndfile nor FFmpeg can ({reason}); is it an audio file?"
-
-
-def _has_index(content: Any) -> bool:
-    """Tell whether an MP4 file has a moov atom; ISO/IEC 14496-12, section 4.2."""
-    position, size = 0, content.seek(0, io.SEEK_END)
-    while position + 8 <= size:
-        content.seek(position)
-        atom = content.read(16)
-        length = int.from_bytes(atom[:4], "big")
-        length = int.from_bytes(atom[8:16], "big") if length == 1 else length
-        position += max(length, 8)
-        if atom[4:8] == b"moov":
-            return bool(position <= size)
-    return False

@@ -14,15 +14,14 @@ Pauses, clicks, beeps, knocks, rumble, hum, noise and instruments are no speech;
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from affetto.audio.decode import LARGEST_SAMPLE, resample
-from affetto.audio.level import ACTIVE_DB, active_power, pink_noise
+from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
 
 PREPARATION_VERSION = 4
@@ -30,17 +29,16 @@ PREPARATION_VERSION = 4
 
 _FRAME_S = 0.01
 _HOP = SAMPLE_RATE_HZ // 100
-_NOISE_RATE_HZ = 16_000
-_NOISE_S = 60.0
-_SMALLEST_POWER = 1e-20
+_ACTIVE_DB = 30.0  # frames this far below the loudest one are pauses
 _CHUNK_S = CHUNK / SAMPLE_RATE_HZ
 _PIECE = 1875 * CHUNK  # a minute: what is held of a long recording
 _MARGIN = 65 * CHUNK  # 2 s on each side of a piece, for the memory of the detector and for the level
 _SLOWNESS = 1.25
 _DETECTOR_DBFS = -26.0
 _SILENCE_DBFS = -80.0
-_LOUDNESS_S = 0.2
-_FADE_S = 0.005
+_SMALLEST_POWER = 1e-20
+
+_Floats = NDArray[np.float64]
 
 
 class SpeechParameters(BaseModel):
@@ -98,13 +96,13 @@ class FoundSpeech:
         Why there is no speech in it; empty when there is.
     """
 
-    stretches: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
-    duration_s: float = 0.0
+    stretches: _Floats
+    duration_s: float
     reason: str = ""
 
 
 def find_speech(
-    samples: NDArray[np.float32], sample_rate_hz: int, parameters: SpeechParameters | None = None
+    samples: Samples, sample_rate_hz: int, parameters: SpeechParameters | None = None
 ) -> FoundSpeech:
     """Tell where in a recording somebody speaks.
 
@@ -122,12 +120,11 @@ def find_speech(
     FoundSpeech
         The stretches of speech, or the reason why there are none.
     """
-    blocks = [resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)]
-    return find_speech_in_blocks(blocks, parameters)
+    return find_speech_in_blocks([resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)], parameters)
 
 
 def find_speech_in_blocks(
-    blocks: Iterable[NDArray[np.float32]], parameters: SpeechParameters | None = None
+    blocks: Iterable[Samples], parameters: SpeechParameters | None = None
 ) -> FoundSpeech:
     """Tell where somebody speaks in a recording that comes in blocks; a minute of it is held at a time.
 
@@ -155,22 +152,24 @@ def find_speech_in_blocks(
         powers.append(power[before // _HOP :][: -(-n_new // _HOP)])
         n_samples += n_new
     duration_s = n_samples / SAMPLE_RATE_HZ
-    if silent:
-        return FoundSpeech(duration_s=duration_s, reason="it is silent")
     spoken = _stretches(np.concatenate(probabilities), chosen)
     length_s = float(np.sum(spoken[:, 1] - spoken[:, 0]))
-    if not len(spoken):
+    reason = ""
+    if silent:
+        reason = "it is silent"
+    elif not len(spoken):
         reason = f"nothing in it sounds like a voice for {chosen.min_stretch_s:g} s"
-        return FoundSpeech(duration_s=duration_s, reason=reason)
-    if length_s < chosen.min_speech_s:
-        return FoundSpeech(duration_s=duration_s, reason=f"only {length_s:.2f} s of it sound like a voice")
+    elif length_s < chosen.min_speech_s:
+        reason = f"only {length_s:.2f} s of it sound like a voice"
+    if reason:
+        return FoundSpeech(np.zeros((0, 2)), duration_s, reason)
     stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
-    return FoundSpeech(_joined(stretches, chosen.max_gap_s), duration_s)
+    apart = stretches[1:, 0] - stretches[:-1, 1] > chosen.max_gap_s
+    starts, ends = stretches[np.append(True, apart), 0], stretches[np.append(apart, True), 1]
+    return FoundSpeech(np.stack([starts, ends], axis=1), duration_s)
 
 
-def prepare_speech(
-    samples: NDArray[np.float32], sample_rate_hz: int, parameters: SpeechParameters
-) -> NDArray[np.float32]:
+def prepare_speech(samples: Samples, sample_rate_hz: int, parameters: SpeechParameters) -> Samples:
     """Cut a recording to its speech, set its level and add the floor of noise.
 
     Parameters
@@ -195,12 +194,38 @@ def prepare_speech(
     levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
     if parameters.noise_db is not None:
         amplitude = np.float32(np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20))
-        levelled = levelled + amplitude * _floor(len(levelled), sample_rate_hz)
-    prepared: NDArray[np.float32] = np.clip(levelled, -1.0, LARGEST_SAMPLE)
+        levelled = levelled + amplitude * np.resize(_noise(sample_rate_hz), len(levelled))
+    prepared: Samples = np.clip(levelled, -1.0, LARGEST_SAMPLE)
     return prepared
 
 
-def _pieces(blocks: Iterable[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32], int]]:
+def active_power(samples: Samples, sample_rate_hz: int) -> float:
+    """Return the mean power of the frames of 20 ms within 30 dB of the loudest one (after ITU-T P.56)."""
+    n = max(1, round(0.02 * sample_rate_hz))
+    starts = np.arange(0, len(samples), n)
+    squares = np.add.reduceat(samples.astype(np.float64) ** 2, starts)
+    lengths = np.diff([*starts, len(samples)])
+    power = squares / lengths
+    active = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
+    return float(squares[active].sum() / lengths[active].sum())
+
+
+def pink_noise(n: int, seed: int) -> Samples:
+    """Make noise whose power falls by 3 dB an octave, float32 [n], RMS 1 (shaped in the frequency domain)."""
+    white = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
+    shaped = white / np.sqrt(np.maximum(np.arange(len(white), dtype=np.float64), 1.0))
+    shaped[0] = 0.0  # no offset: it would count as power that nobody hears
+    noise = np.fft.irfft(shaped, n)
+    return (noise / max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _noise(sample_rate_hz: int) -> Samples:
+    """Return the minute of noise that all recordings share, RMS 1."""
+    return resample(pink_noise(60 * 16_000, seed=0), 16_000, sample_rate_hz)
+
+
+def _pieces(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples, int]]:
     """Cut a recording into pieces of a minute with margins.
 
     Each comes with the number of samples of the margin before it and of those that are new.
@@ -215,15 +240,15 @@ def _pieces(blocks: Iterable[NDArray[np.float32]]) -> Iterator[tuple[int, NDArra
         yield before, held, len(held) - before
 
 
-def _frame_power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+def _frame_power(samples: Samples) -> _Floats:
     """Return the power of each frame of 10 ms; an offset is no sound, power is of what goes up and down."""
     n_frames = -(-len(samples) // _HOP)
     frames = np.pad(samples, (0, n_frames * _HOP - len(samples)), mode="edge").reshape(n_frames, _HOP)
-    power: NDArray[np.float64] = frames.var(axis=1, dtype=np.float64)
+    power: _Floats = frames.var(axis=1, dtype=np.float64)
     return power
 
 
-def _levelled(samples: NDArray[np.float32], power: NDArray[np.float64]) -> NDArray[np.float32] | None:
+def _levelled(samples: Samples, power: _Floats) -> Samples | None:
     """Bring the loudest fifth of a second within two seconds to the level the detector expects.
 
     So neither a slammed door nor half an hour of silence decides how loud a voice is, and a click hardly
@@ -231,7 +256,7 @@ def _levelled(samples: NDArray[np.float32], power: NDArray[np.float64]) -> NDArr
     """
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-    smooth = uniform_filter1d(power, round(_LOUDNESS_S / _FRAME_S), mode="nearest")
+    smooth = uniform_filter1d(power, round(0.2 / _FRAME_S), mode="nearest")
     loudest = maximum_filter1d(smooth, 2 * (_MARGIN // _HOP) + 1, mode="nearest")
     least = 10 ** (_SILENCE_DBFS / 10)
     if loudest.max(initial=0.0) < least:
@@ -243,7 +268,7 @@ def _levelled(samples: NDArray[np.float32], power: NDArray[np.float64]) -> NDArr
     return np.asarray(np.clip(_centred(samples) * gain, -1.0, 1.0), dtype=np.float32)
 
 
-def _probability(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+def _probability(samples: Samples) -> _Floats:
     """Return the probability of speech in each chunk, the greater one at full speed and at four fifths."""
     slow = resample(samples, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * _SLOWNESS))
     both = np.zeros((2, max(len(slow), len(samples))), dtype=np.float32)
@@ -252,14 +277,14 @@ def _probability(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     chunks = np.arange(-(-len(samples) // CHUNK))
     same_time = (chunks + 0.5) * _SLOWNESS - 0.5
     in_time = np.interp(same_time, np.arange(len(slower)), slower)
-    greater: NDArray[np.float64] = np.maximum(fast[: len(chunks)], in_time).astype(np.float64)
+    greater: _Floats = np.maximum(fast[: len(chunks)], in_time).astype(np.float64)
     return greater
 
 
-def _stretches(probability: NDArray[np.float64], parameters: SpeechParameters) -> NDArray[np.float64]:
+def _stretches(probability: _Floats, parameters: SpeechParameters) -> _Floats:
     """Return the stretches of chunks that may be speech and have moments that surely are, s, [n, 2]."""
-    possible = np.pad(probability >= parameters.until, 1)
-    first, last = (np.flatnonzero(np.diff(possible.astype(np.int8)) == step) for step in (1, -1))
+    steps = np.diff(np.pad(probability >= parameters.until, 1).astype(np.int8))
+    first, last = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     if not len(first):
         return np.zeros((0, 2))
     sure = np.maximum.reduceat(probability, first) >= parameters.threshold
@@ -267,9 +292,7 @@ def _stretches(probability: NDArray[np.float64], parameters: SpeechParameters) -
     return np.asarray(np.stack([first, last], axis=1)[sure & long] * _CHUNK_S, dtype=np.float64)
 
 
-def _fitted(
-    stretches: NDArray[np.float64], power: NDArray[np.float64], parameters: SpeechParameters
-) -> NDArray[np.float64]:
+def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:
     """Let stretches begin and end with the sound in them, up to `margin_s` before and behind.
 
     A frame of 10 ms belongs to it when its level is at most `range_db` below that of the stretch: the mean
@@ -280,34 +303,17 @@ def _fitted(
     fitted = []
     for first, last in np.round(stretches / _FRAME_S).astype(int):
         inside = power[first:last]
-        level = inside[inside >= inside.max() * 10 ** (-ACTIVE_DB / 10)].mean()
-        before, behind = power[max(0, first - margin) : first][::-1], power[last : last + margin]
-        start = first - _run(before <= level)
-        around = power[start : last + _run(behind <= level)]
+        level = inside[inside >= inside.max() * 10 ** (-_ACTIVE_DB / 10)].mean()
+        louder_before = np.append(power[max(0, first - margin) : first][::-1] > level, True)
+        louder_behind = np.append(power[last : last + margin] > level, True)
+        start = first - int(louder_before.argmax())
+        around = power[start : last + int(louder_behind.argmax())]
         loud = start + np.flatnonzero(around >= level * 10 ** (-parameters.range_db / 10))
         fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
     return np.array(fitted)
 
 
-def _run(holds: NDArray[np.bool_]) -> int:
-    """Return for how many frames from the first one on something holds."""
-    return len(holds) if holds.all() else int(holds.argmin())
-
-
-def _joined(stretches: NDArray[np.float64], max_gap_s: float) -> NDArray[np.float64]:
-    """Join stretches that are not too far apart."""
-    apart = stretches[1:, 0] - stretches[:-1, 1] > max_gap_s
-    first = np.concatenate([[True], apart])
-    last = np.concatenate([apart, [True]])
-    return np.stack([stretches[first, 0], stretches[last, 1]], axis=1)
-
-
-def _cut_out(
-    samples: NDArray[np.float32],
-    sample_rate_hz: int,
-    stretches: NDArray[np.float64],
-    padding_s: float,
-) -> NDArray[np.float32]:
+def _cut_out(samples: Samples, sample_rate_hz: int, stretches: _Floats, padding_s: float) -> Samples:
     """Join the stretches of a recording, with silence around all of them; all of it where there are none.
 
     What lies around a stretch may be a loud other sound, so it is no padding; 5 ms at its ends are faded.
@@ -315,7 +321,7 @@ def _cut_out(
     if not len(stretches):
         return samples
     padding = np.zeros(round(padding_s * sample_rate_hz), dtype=np.float32)
-    fade = np.linspace(0.0, 1.0, round(_FADE_S * sample_rate_hz), dtype=np.float32)
+    fade = np.linspace(0.0, 1.0, round(0.005 * sample_rate_hz), dtype=np.float32)
     parts = []
     for start, end in np.round(stretches * sample_rate_hz).astype(int):
         part = samples[start:end].copy()
@@ -326,7 +332,7 @@ def _cut_out(
     return np.concatenate([padding, *parts, padding])
 
 
-def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centred(samples: Samples) -> Samples:
     """Take the mean away; zeros at the ends are digital silence, which never had the offset."""
     sound = np.flatnonzero(samples)
     if not len(sound):
@@ -335,14 +341,3 @@ def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = samples.copy()
     centred[inner] -= np.float32(samples[inner].mean(dtype=np.float64))
     return centred
-
-
-def _floor(n: int, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Return the first samples of the noise that all recordings share, RMS 1; it repeats after a minute."""
-    return np.resize(_noise(sample_rate_hz), n)
-
-
-@lru_cache(maxsize=4)
-def _noise(sample_rate_hz: int) -> NDArray[np.float32]:
-    noise = pink_noise(round(_NOISE_S * _NOISE_RATE_HZ), seed=0)
-    return resample(noise, _NOISE_RATE_HZ, sample_rate_hz)

@@ -61,7 +61,8 @@ def describe(name: str, as_json: bool) -> None:
             ("home page", encoder.home_page),
             ("trained on", encoder.trained_on),
             ("reads", f"audio of {encoder.sample_rate_hz} Hz"),
-            ("layers", f"{encoder.n_layers} blocks, {encoder.width} wide, {encoder.n_heads} heads"),
+            ("layers", ", ".join(f"{layer}: {width} wide" for layer, width in encoder.widths.items())),
+            ("a frame", f"every {encoder.hop_s:g} s"),
             ("size", _size(described)),
             ("sha256", encoder.digest),
             *sources,
@@ -83,12 +84,18 @@ def describe(name: str, as_json: bool) -> None:
 def fetch(name: str | None, path: Path | None) -> None:
     """Bring the weights of the encoder NAME to this machine; without NAME those of the default one.
 
-    Run again, it goes on where it was cut off. The weights are shared by all projects of a user.
+    Run again, it goes on where it was cut off. The weights are shared by all projects of a user. A model of
+    the hub is named hub:OWNER/MODEL@REVISION.
     """
     from affetto.features.encoder.catalogue import DEFAULT_ENCODER, find_encoder
+    from affetto.features.encoder.external import HUB_PREFIX, HubEncoder
     from affetto.features.encoder.weights import fetch_weights, weights_file
 
     with one_sentence():
+        if name and name.startswith(HUB_PREFIX):
+            HubEncoder(name).fetch()
+            click.echo(f"{name} is here.")
+            return
         encoder = find_encoder(name or DEFAULT_ENCODER)
         click.echo(f"{encoder.title}\nLicence: {encoder.licence}\nPlease cite:\n{encoder.citation}\n")
         source = fetch_weights(encoder.name, path=path, tell=lambda line: click.echo(line, err=True))

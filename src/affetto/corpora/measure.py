@@ -7,17 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from affetto.audio.decode import (
-    AudioHeader,
-    ContentHash,
-    DecodeError,
-    NotFiniteError,
-    UnreachableError,
-    mix,
-    open_recording,
-)
+from affetto.audio.decode import open_recording
+from affetto.audio.recording import AudioHeader, DecodeError, NotFiniteError, UnreachableError, mix
 from affetto.corpora.parameters import AuditParameters
 
 MEASURE_VERSION = 4
@@ -37,8 +31,8 @@ class Measurement:
     sample_rate_hz, channels
         Of the file; 0 where unknown.
     peak_dbfs
-        Largest magnitude of the mono samples (see `affetto.audio.decode.mix`), dB re full scale; NaN where it
-        was not decoded.
+        Largest magnitude of the mono samples (see `affetto.audio.recording.mix`), dB re full scale; NaN where
+        it was not decoded.
     clipped_share
         Share of the frames that are clipped (see `Meter`); NaN where it was not decoded.
     content_hash
@@ -77,7 +71,8 @@ class Meter:
 
     def __init__(self, header: AudioHeader) -> None:
         self._header = header
-        self._hash = ContentHash(header.sample_rate_hz)
+        # No cryptographic hash: it would cost a third of the decoding.
+        self._hash = xxhash.xxh3_128(f"{header.sample_rate_hz} ".encode())
         self._run = 0  # frames at full scale at the end of the block before
         self.n_frames = 0
         self.n_clipped = 0
@@ -97,7 +92,7 @@ class Meter:
         """Measure the next samples, float32 [channels, n]."""
         mono = mix(block, self._header.channel)
         self.n_frames += len(mono)
-        self._hash.update(mono)
+        self._hash.update(np.ascontiguousarray(mono, dtype="<f4").data)
         self._lowest = min(self._lowest, float(mono.min(initial=np.inf)))
         self._highest = max(self._highest, float(mono.max(initial=-np.inf)))
         # The mean of channels can hide that one of them is clipped.

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import DecodeError, Recording, UnreachableError, open_recording
+from affetto.audio.decode import open_recording
+from affetto.audio.recording import DecodeError, Recording, UnreachableError
 from affetto.corpora.scan import Part, scan_clips
 from affetto.io.cache import ResultStore
 from affetto.io.paths import as_path

@@ -69,13 +69,11 @@ def _rows(
     experiment: Experiment,
     evaluation: EvaluationParameters,
 ) -> list[dict[str, Any]]:
-    reasons = {name: condition.unavailable() for name, condition in conditions.items()}
     copies = {
         name: experiment.recordings.in_condition(
             condition, features, experiment.executor, f"robustness, {name}"
         )
         for name, condition in conditions.items()
-        if reasons[name] is None
     }
     changed = (
         (model, name, fold, tested_clips(fold, subset(copy, specification.features)))
@@ -99,7 +97,7 @@ def _rows(
                 clean = experiment.results[model]["predictions"]
                 row |= robustness_row(predicted[model, name], clean, evaluation)
             else:
-                row |= unknown_row(reasons[name] or "no clip could be degraded")
+                row |= unknown_row("no clip could be degraded")
             rows.append(row)
     return rows
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from affetto.audio.conditions import AnyCondition
-from affetto.audio.decode import UnreachableError, read_audio
-from affetto.audio.encode import write_copy
-from affetto.audio.formats import MIDI_EXTENSIONS
+from affetto.audio.conditions import AnyCondition, write_copy
+from affetto.audio.decode import MIDI_EXTENSIONS, read_audio
 from affetto.audio.midi import RENDERING_VERSION
+from affetto.audio.recording import UnreachableError
 from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
@@ -174,10 +173,8 @@ def extract_degraded(
     Raises
     ------
     AffettoError
-        When the condition cannot be made on this machine, or space or memory ran out.
+        When the condition cannot be made, or space or memory ran out.
     """
-    if reason := condition.unavailable():
-        raise AffettoError(f"The condition {name} is {reason}; leave it out of the parameters.")
     table = clips.set_index("clip_id").loc[list(features.clip_ids)].reset_index()
     degradation = json.dumps(condition.description(), sort_keys=True).encode()
     targets, keys = {}, {}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from affetto.audio.decode import LARGEST_SAMPLE
+from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from affetto.audio.decode import resample
+from affetto.audio.recording import resample
 from affetto.errors import AffettoError
 
 _BLOCK_FRAMES = 64  # fits the second-level cache

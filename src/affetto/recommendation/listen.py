@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import DecodeError
-from affetto.audio.formats import HEAD_BYTES, is_midi
+from affetto.audio.decode import is_midi
+from affetto.audio.recording import DecodeError
 from affetto.audio.silero import SAMPLE_RATE_HZ
 from affetto.audio.speech import SpeechParameters, find_speech_in_blocks
 from affetto.corpora.sources.files import is_text, walk_files
@@ -128,9 +128,8 @@ def _screen(
 ) -> tuple[str, str, float, list[Window]]:
     notes: list[str] = []
     try:
-        with path.open("rb") as file:
-            if is_midi(file.read(HEAD_BYTES)):
-                return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
+        if is_midi(path):
+            return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
         chunks = (chunk[SAMPLE_RATE_HZ] for chunk in read_chunks(path, [SAMPLE_RATE_HZ], notes))
         found = find_speech_in_blocks(chunks, parameters)
     except DecodeError as error:

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from affetto.audio.decode import read_audio
-from affetto.audio.formats import MIDI_EXTENSIONS
+from affetto.audio.decode import MIDI_EXTENSIONS, read_audio
 from affetto.audio.silero import SAMPLE_RATE_HZ
 from affetto.audio.speech import PREPARATION_VERSION, find_speech
 from affetto.errors import AffettoError

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from affetto.audio.decode import mix, open_recording
+from affetto.audio.decode import open_recording
+from affetto.audio.recording import mix
 from affetto.recommendation.parameters import TimelineParameters
 
 _LEAST_SHARE = 0.2

@@ -162,10 +162,11 @@ def encoder(tensors, tmp_path, monkeypatch):
         citation="Nobody (2026). Small numbers.",
         home_page="",
         trained_on="Random numbers.",
-        width=WIDTH,
-        n_heads=2,
-        n_layers=N_LAYERS,
+        architecture="whisper",
+        widths=dict.fromkeys(range(N_LAYERS + 1), WIDTH),
         sample_rate_hz=16_000,
+        hop_s=0.02,
+        precision="<f2",
         size_bytes=sum(array.nbytes for array in tensors.values()),
         digest=weights.digest_of(tensors),
         sources=(HubFile("owner/small", REVISION),),
@@ -483,6 +484,6 @@ def test_the_digest_of_the_default_encoder_was_measured(monkeypatch, request, tm
     tensors = load_weights(DEFAULT_ENCODER)
     assert sum(array.nbytes for array in tensors.values()) == ENCODERS[DEFAULT_ENCODER].size_bytes
     assert tensors["layer_1/self_attention/linear_0/weight"].shape == (
-        3 * ENCODERS[DEFAULT_ENCODER].width,
+        3 * ENCODERS[DEFAULT_ENCODER].widths[1],
         384,
     )

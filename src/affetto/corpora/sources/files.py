@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.formats import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
+from affetto.audio.decode import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, first_line, name_some, one_line
 from affetto.io.paths import Entry, is_remote, list_entries

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.audio.formats import MIDI_EXTENSIONS
+from affetto.audio.decode import MIDI_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_recordings, relative, unique_stems
 from affetto.corpora.sources.source import Source

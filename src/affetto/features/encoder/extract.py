@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.audio.decode import LARGEST_SAMPLE
-from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS, find_encoder
+from affetto.audio.recording import LARGEST_SAMPLE
+from affetto.errors import AffettoError
+from affetto.features.encoder import musicnn, whisper
+from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS, Encoder
+from affetto.features.encoder.external import ExternalEncoder, Frames, open_external
 from affetto.features.encoder.weights import load_weights
-from affetto.features.encoder.whisper import HOP_S, SAMPLE_RATE_HZ, embed
 from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples
 
 _SMALLEST_RMS = 1e-6
+_EMBED = {"whisper": whisper.embed, "musicnn": musicnn.embed}
 
 
 class EncoderParameters(FeatureParameters):
@@ -29,11 +32,11 @@ class EncoderParameters(FeatureParameters):
     layers: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(2,),
         min_length=1,
-        description="Transformer blocks whose output is read, from 1; 0: what goes into the first.",
+        description="Layers whose output is read, as `affetto encoders describe` counts them.",
     )
     level: Literal["statistics", "frames"] = Field(
         default="statistics",
-        description="statistics: mean and deviation of the frames, one vector a clip; frames: each 20 ms.",
+        description="statistics: mean and deviation of the frames, one vector a clip; frames: each of them.",
     )
     level_dbfs: float | None = Field(
         default=None,
@@ -45,17 +48,17 @@ class EncoderParameters(FeatureParameters):
     @property
     def rate_hz(self) -> int:
         """Sample rate that the encoder reads, Hz."""
-        return SAMPLE_RATE_HZ
+        return find(self.name).sample_rate_hz
 
     @property
     def frame_s(self) -> float | None:
-        """20 ms for frames; statistics are one vector a clip."""
-        return HOP_S if self.level == "frames" else None
+        """Seconds from a frame to the next; statistics are one vector a clip."""
+        return find(self.name).hop_s if self.level == "frames" else None
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mean_2_0`, …, or `layer_2_0`, … of frames: the layer, and the number in its output."""
-        width = find_encoder(self.name).width
-        numbers = [f"{layer}_{i}" for layer in self.layers for i in range(width)]
+        widths = find(self.name).widths
+        numbers = [f"{layer}_{i}" for layer in self.layers for i in range(widths[layer])]
         kinds = ("layer",) if self.level == "frames" else ("mean", "std")
         return tuple(f"{kind}_{number}" for kind in kinds for number in numbers)
 
@@ -65,42 +68,67 @@ class EncoderParameters(FeatureParameters):
         Returns
         -------
         numpy.ndarray
-            float32 [n_frames, n_layers * width]; for statistics [1, 2 * n_layers * width], the mean of the
-            frames, then their standard deviation.
+            float32 [n_frames, n_numbers], the layers side by side; for statistics [1, 2 * n_numbers], the
+            mean of the frames, then their standard deviation.
         """
-        mono = prepare_samples(samples, sample_rate_hz, SAMPLE_RATE_HZ)
+        mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
         if self.level_dbfs is not None:
             rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
             gain = 10 ** (self.level_dbfs / 20) / max(rms, _SMALLEST_RMS)
             mono = np.clip(mono * np.float32(gain), -1.0, LARGEST_SAMPLE)
-        frames = embed(mono, encoder_weights(self.name), self.layers)
+        frames = embed(self.name, mono, self.layers)
         if self.level == "frames":
             return frames
         return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])[None]
 
     def describe(self) -> dict[str, Any]:
         """Return what values depend on, the digest of the weights included."""
-        return {**super().describe(), "weights": find_encoder(self.name).digest}
+        return {**super().describe(), "weights": find(self.name).digest}
 
     def check_available(self) -> None:
         """Make sure that the weights are on this machine."""
-        encoder_weights(self.name)
+        encoder = find(self.name)
+        if isinstance(encoder, Encoder):
+            encoder_weights(self.name)
+        else:
+            encoder.check()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.name not in ENCODERS:
-            raise ValueError(f"name is {self.name!r}: the encoders are {', '.join(ENCODERS)}")
-        most = ENCODERS[self.name].n_layers
-        if max(self.layers) > most:
-            raise ValueError(f"layers goes to {max(self.layers)}, but {self.name} has {most} here")
+        try:
+            widths = find(self.name).widths
+        except AffettoError as error:
+            raise ValueError(f"name is {self.name!r}: {error}") from error
+        unknown = sorted(set(self.layers) - set(widths))
+        if unknown:
+            raise ValueError(f"layers has {unknown[0]}, but {self.name} has {', '.join(map(str, widths))}")
         if len(set(self.layers)) != len(self.layers):
             raise ValueError(f"layers names one twice: {list(self.layers)}")
         return self
 
 
+def find(name: str) -> Encoder | ExternalEncoder:
+    """Return the encoder of a name: one of Affetto's, or one that the user brings.
+
+    Raises
+    ------
+    AffettoError
+        When there is none.
+    """
+    return ENCODERS[name] if name in ENCODERS else open_external(name)
+
+
+def embed(name: str, samples: Frames, layers: Sequence[int]) -> Frames:
+    """Run an encoder on mono samples of its rate: float32 [n_frames, n_numbers], the layers side by side."""
+    encoder = find(name)
+    if isinstance(encoder, Encoder):
+        return _EMBED[encoder.architecture](samples, encoder_weights(name), layers)
+    return encoder.embed(samples, layers)
+
+
 @lru_cache(maxsize=2)
 def encoder_weights(name: str) -> Mapping[str, np.ndarray]:
-    """Return the tensors of an encoder as float32, read from disk once.
+    """Return the tensors of one of Affetto's encoders as float32, read from disk once.
 
     Raises
     ------

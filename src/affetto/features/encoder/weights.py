@@ -1,8 +1,8 @@
 """Fetch the weights of encoders, know them by their digest, keep them on this machine and load them.
 
 They lie in one folder that all projects of a user share: the environment variable `AFFETTO_ENCODERS`, by
-default `encoders` in the user's cache. A file holds the float16 tensors of the blocks in use, as npz without
-pickles; once it is there, no network is needed.
+default `encoders` in the user's cache. A file holds the tensors of the layers in use, as npz without pickles;
+once it is there, no network is needed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from affetto.errors import AffettoError, first_line
+from affetto.features.encoder import musicnn
 from affetto.features.encoder.catalogue import Encoder, HubFile, Wheel, find_encoder
 from affetto.io.files import PARTIAL_SUFFIX, write_whole
 from affetto.io.workers import bar_interval_s
@@ -47,6 +48,7 @@ _ON_THE_HUB = {  # what our modules of a block are called there; several are sta
     "ffn/linear_0": ("fc1",),
     "ffn/linear_1": ("fc2",),
 }
+_CHECKPOINT = "musicnn/MSD_musicnn/"
 _OF_NORMS = {"weight": "gamma", "bias": "beta"}
 _BAD_CONTENT = (
     ValueError,
@@ -80,25 +82,27 @@ def is_fetched(name: str) -> bool:
     return weights_file(name).is_file()
 
 
-def digest_of(tensors: Mapping[str, np.ndarray]) -> str:
-    """Return the SHA-256 of float16 tensors, in hexadecimal digits.
+def digest_of(tensors: Mapping[str, np.ndarray], precision: str = "<f2") -> str:
+    """Return the SHA-256 of tensors, in hexadecimal digits.
 
     Hashed are, for each tensor in the order of the sorted names, a line of name and shape in UTF-8 (such as
-    `conv1/weight 384x80x3`) and its values as little-endian float16 in C order.
+    `conv1/weight 384x80x3`) and its values in C order, as little-endian floats of the given precision.
     """
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name], "<f2")
+        array = np.ascontiguousarray(tensors[name], precision)
         digest.update(f"{name} {'x'.join(map(str, array.shape))}\n".encode())
         digest.update(array.data)
     return digest.hexdigest()
 
 
 def load_weights(name: str) -> dict[str, np.ndarray]:
-    """Return the tensors of an encoder, float16, by the names that CTranslate2 gives them.
+    """Return the tensors of an encoder, in its precision.
 
-    Such as `conv1/weight`, `layer_0/ffn/linear_0/bias` or `position_encodings/encodings`; `linear_0` of
-    `self_attention` is query, key and value on top of each other, and the bias of keys is zero.
+    Those of Whisper have the names that CTranslate2 gives them, such as `conv1/weight`,
+    `layer_0/ffn/linear_0/bias` or `position_encodings/encodings`; `linear_0` of `self_attention` is query,
+    key and value on top of each other, and the bias of keys is zero. Those of musicnn have the names of its
+    makers' checkpoint.
 
     Raises
     ------
@@ -192,11 +196,11 @@ def _reason(error: BaseException) -> str:
 
 
 def _checked(tensors: _Tensors, encoder: Encoder) -> _Tensors:
-    """Return the tensors as float16 when they are those of the encoder."""
-    halves = {name: array.astype("<f2", copy=False) for name, array in tensors.items()}
-    if digest_of(halves) != encoder.digest:
+    """Return the tensors in the encoder's precision when they are its own."""
+    rounded = {name: array.astype(encoder.precision, copy=False) for name, array in tensors.items()}
+    if digest_of(rounded, encoder.precision) != encoder.digest:
         raise ValueError(f"it holds other tensors than those of {encoder.name}")
-    return halves
+    return rounded
 
 
 def _read_hub(source: HubFile, encoder: Encoder, file: Path, *, bars: bool) -> _Tensors:
@@ -290,11 +294,13 @@ def _read_file(path: Path, encoder: Encoder) -> _Tensors:
     """Read the tensors of an encoder from any of the containers, told apart by what is in them."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            model = next((name for name in archive.namelist() if name.endswith("model.bin")), None)
-            if model is None:
-                return _read_npz(path, encoder)
-            with archive.open(model) as member:
-                return _read_ctranslate2(member, encoder)
+            for name in archive.namelist():
+                if name.endswith("model.bin"):
+                    with archive.open(name) as member:
+                        return _read_ctranslate2(member, encoder)
+                if name == f"{_CHECKPOINT}.index":
+                    return _read_checkpoint(archive, encoder)
+        return _read_npz(path, encoder)
     with path.open("rb") as file:
 
         def read(start: int, stop: int) -> bytes:
@@ -314,6 +320,18 @@ def _read_npz(path: Path, encoder: Encoder) -> _Tensors:
         return {name: stored[name] for name in _names(encoder) if name in stored}
 
 
+def _read_checkpoint(archive: zipfile.ZipFile, encoder: Encoder) -> _Tensors:
+    """Read the tensors from a TensorFlow checkpoint, which TensorFlow alone understands."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory(prefix="affetto-") as folder:
+        for kind in ("index", "data-00000-of-00001"):
+            (Path(folder) / f"model.{kind}").write_bytes(archive.read(f"{_CHECKPOINT}.{kind}"))
+        checkpoint = tf.train.load_checkpoint(f"{folder}/model")
+        return {name: checkpoint.get_tensor(name) for name in _names(encoder)}
+
+
 def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
     """Read the tensors in one range: the blocks of an encoder follow each other in the files of the hub."""
     (length,) = struct.unpack("<Q", read(0, 8))
@@ -329,7 +347,7 @@ def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
 
     def tensor(part: str) -> np.ndarray:
         if part not in entries:  # the bias of keys, which has no effect; anything else changes the digest
-            return np.zeros(encoder.width, "<f2")
+            return np.zeros(encoder.widths[0], "<f2")
         first, last = entries[part]["data_offsets"]
         dtype = _SAFETENSORS_TYPES[entries[part]["dtype"]]
         return np.frombuffer(content[first - start : last - start], dtype).reshape(entries[part]["shape"])
@@ -339,8 +357,10 @@ def _read_safetensors(read: _Read, encoder: Encoder) -> _Tensors:
 
 def _names(encoder: Encoder, prefix: str = "") -> dict[str, list[str]]:
     """Map the names of our tensors to those on the hub that make them up, on top of each other."""
+    if encoder.architecture == "musicnn":
+        return {name: [] for name in musicnn.TENSORS}
     modules = {"conv1": ["conv1"], "conv2": ["conv2"]}
-    for layer in range(encoder.n_layers):
+    for layer in range(max(encoder.widths)):
         for ours, theirs in _ON_THE_HUB.items():
             modules[f"layer_{layer}/{ours}"] = [f"layers.{layer}.{part}" for part in theirs]
     names = {"position_encodings/encodings": [f"{prefix}embed_positions.weight"]}

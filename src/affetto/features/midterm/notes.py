@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from affetto.audio.decode import resample
+from affetto.audio.recording import resample
 from affetto.features.spectrum import decibels, frame_blocks, hann, power_spectrum
 
 RATE_HZ = 22_050
