@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,13 @@ from timing import heading, row, spread
 from affetto.audio.decode import read_audio
 from affetto.audio.speech import SpeechParameters
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.recording import extract_recording, extract_together
 from affetto.features.table import (
     FeatureParameters,
     LogMelParameters,
     OpenSmileParameters,
+    extract_together,
     parse_description,
+    rates_of,
 )
 from affetto.models.estimator import Estimator, build_estimator, load_estimator
 from affetto.models.network import THREADS_VARIABLE
@@ -51,22 +53,40 @@ def main() -> int:
     return 0
 
 
+def _decode(recording: Path, wanted: Mapping[str, FeatureParameters]) -> dict[int, np.ndarray]:
+    return {rate: read_audio(recording, sample_rate_hz=rate)[0] for rate in rates_of(wanted)}
+
+
+def _extract(recording: Path, wanted: Mapping[str, FeatureParameters]) -> FeatureSet:
+    arrays = extract_together(_decode(recording, wanted), wanted)
+    return FeatureSet(
+        {
+            name: ClipFeatures.from_arrays(
+                name,
+                ["voice"],
+                [arrays[name]],
+                dimensions=parameters.dimensions(),
+                hop_s=parameters.frame_s,
+                parameters=parameters.describe(),
+            )
+            for name, parameters in wanted.items()
+        }
+    )
+
+
 def print_latency(recording: Path, model: Estimator, runs: int) -> None:
     """Print the time from file to probabilities and that of each step."""
     wanted = {name: parse_description(model.feature_parameters_[name]) for name in model.features}
-    rates = {parameters.rate_hz for parameters in wanted.values()}
-    samples = {rate: read_audio(recording, sample_rate_hz=rate)[0] for rate in rates}
+    samples = _decode(recording, wanted)
     opensmile = {name: p for name, p in wanted.items() if isinstance(p, OpenSmileParameters)}
     spectra = {name: p for name, p in wanted.items() if name not in opensmile}
-    features = FeatureSet(extract_recording(recording, "voice", wanted))
+    features = _extract(recording, wanted)
     steps = {
-        "decode": lambda: [read_audio(recording, sample_rate_hz=rate) for rate in rates],
+        "decode": lambda: _decode(recording, wanted),
         **{name: lambda name=name, p=p: extract_together(samples, {name: p}) for name, p in spectra.items()},
         **({" + ".join(opensmile): lambda: extract_together(samples, opensmile)} if opensmile else {}),
         "model": lambda: model.predict_proba(features),
-        "from file to probabilities": lambda: model.predict_proba(
-            FeatureSet(extract_recording(recording, "voice", wanted))
-        ),
+        "from file to probabilities": lambda: model.predict_proba(_extract(recording, wanted)),
     }
     for _ in range(5):  # past the calls after which a network is traced
         model.predict_proba(features)

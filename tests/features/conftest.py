@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from affetto.features.clip_features import as_keys
+from affetto.features.clip_features import KEY_DTYPE
 from affetto.features.store import Description, FeatureStore, Plan
 
 DESCRIPTION = Description(
@@ -50,7 +50,7 @@ def key_of(clip_id: str) -> str:
 
 def save_plan(store: FeatureStore, ids: list[str], reasons: dict[str, str] | None = None) -> None:
     """Make these clips the plan."""
-    store.write_plan(Plan(ids, as_keys([key_of(i) for i in ids]), reasons or {}, DESCRIPTION))
+    store.write_plan(Plan(ids, np.array([key_of(i) for i in ids], KEY_DTYPE), reasons or {}, DESCRIPTION))
 
 
 def fill(store: FeatureStore, sizes: list[int], cut: int) -> tuple[list[str], list[np.ndarray]]:

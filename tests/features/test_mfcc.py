@@ -15,12 +15,7 @@ ALL = ("chroma", "contrast", "spectral", "onset")
 
 @pytest.mark.parametrize(
     ("rate", "n_fft", "hop", "n_mels", "seconds"),
-    [
-        (22_050, 2_048, 512, 128, 3.0),
-        (16_000, 512, 160, 40, 2.0),
-        (22_050, 2_048, 512, 128, 0.05),
-        (8_000, 256, 80, 26, 1.0),
-    ],
+    [(22_050, 2_048, 512, 128, 3.0), (22_050, 2_048, 512, 128, 0.05), (8_000, 256, 80, 26, 1.0)],
 )
 def test_equal_to_librosa(signal, rate, n_fft, hop, n_mels, seconds):
     samples = signal(rate, seconds)
@@ -34,25 +29,12 @@ def test_equal_to_librosa(signal, rate, n_fft, hop, n_mels, seconds):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("width", [3, 9, 15])
-def test_deltas_equal_librosa(order, width):
-    values = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
-    expected = librosa.feature.delta(values.T, order=order, width=width, mode="interp").T
-    np.testing.assert_allclose(delta(values, order=order, width=width), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("n_frames", [1, 2, 8])
-def test_deltas_of_a_short_clip_equal_librosa_with_nearest(order, n_frames):
+@pytest.mark.parametrize(("n_frames", "width"), [(40, 3), (40, 15), (8, 9), (1, 9)])
+def test_deltas_equal_librosa(order, n_frames, width):
     values = np.random.default_rng(0).normal(size=(n_frames, 5)).astype(np.float32)
-    expected = librosa.feature.delta(values.T, order=order, width=9, mode="nearest").T
-    np.testing.assert_allclose(delta(values, order=order, width=9), expected, atol=1e-5)
-
-
-def test_delta_of_a_ramp_and_of_a_parabola():
-    t = np.arange(30, dtype=np.float32)[:, np.newaxis]
-    np.testing.assert_allclose(delta(3 * t, order=1, width=9), 3.0, rtol=1e-5)
-    np.testing.assert_allclose(delta(2 * t**2, order=2, width=9), 4.0, rtol=1e-3)
+    mode = "interp" if n_frames >= width else "nearest"
+    expected = librosa.feature.delta(values.T, order=order, width=width, mode=mode).T
+    np.testing.assert_allclose(delta(values, order=order, width=width), expected, atol=1e-5)
 
 
 def columns(found, parameters, prefix):
@@ -99,28 +81,15 @@ def test_a_pure_tone_has_its_pitch_class_and_centroid():
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(1, 9_000), st.sampled_from([8_000, 16_000, 44_100]), st.integers(0, 2))
-def test_any_length_and_rate_gives_finite_columns_as_named(n, rate, order):
-    samples = np.random.default_rng(n).uniform(-1, 1, n).astype(np.float32)
+@given(st.integers(1, 9_000), st.sampled_from([8_000, 16_000, 44_100]), st.integers(0, 2), st.booleans())
+def test_any_recording_gives_finite_columns_as_named(n, rate, order, silent):
+    samples = np.zeros(n) if silent else np.random.default_rng(n).uniform(-1, 1, n)
     parameters = MfccParameters(delta_order=order, extras=ALL)
     found = parameters.extract(samples, rate)
     expected_frames = 1 + len(prepare_samples(samples, rate, 22_050)) // 512
     assert found.shape == (expected_frames, len(parameters.dimensions()))
     assert np.isfinite(found).all()
-
-
-def test_silence_is_finite():
-    parameters = MfccParameters(extras=ALL)
-    found = parameters.extract(np.zeros(22_050, dtype=np.float32), 22_050)
-    assert np.isfinite(found).all()
-    assert np.all(columns(found, parameters, "rms_db") == -80)
-
-
-def test_a_long_clip_is_cut_into_blocks_without_seams(signal):
-    samples = signal(22_050, 12.0)
-    whole = MfccParameters(delta_order=0).extract(samples, 22_050)
-    part = MfccParameters(delta_order=0).extract(samples[512 * 60 :], 22_050)
-    np.testing.assert_allclose(whole[70:200], part[10:140], atol=1e-2)
+    assert not silent or np.all(columns(found, parameters, "rms_db") == -80)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,8 @@ from affetto.audio.recording import resample
 from affetto.errors import AffettoError
 from affetto.features.opensmile import (
     OpenSmileParameters,
-    correlation_names,
     rank_correlations,
 )
-from affetto.features.table import parse_description
 
 KINDS = [
     ("ComParE_2016", "functionals", 6_373),
@@ -23,7 +21,7 @@ KINDS = [
 EGEMAPS = OpenSmileParameters(feature_set="eGeMAPSv02")
 
 
-@pytest.mark.parametrize(("seconds", "gain"), [(0.7, 1), (2.1, 3)])
+@pytest.mark.parametrize(("seconds", "gain"), [(0.07, 1), (2.1, 3)])
 @pytest.mark.parametrize(("feature_set", "level", "n"), KINDS)
 def test_equal_to_opensmile_called_directly(signal, feature_set, level, n, seconds, gain):
     samples = gain * signal(48_000, seconds)
@@ -55,14 +53,6 @@ def test_any_short_clip_gives_finite_values(n, silent):
     assert np.isfinite(EGEMAPS.extract(samples, 16_000)).all()
 
 
-def test_50_ms_of_everything():
-    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 800).astype(np.float32)
-    for feature_set, level, n in KINDS:
-        found = OpenSmileParameters(feature_set=feature_set, level=level).extract(samples, 16_000)
-        assert found.shape[1] == n
-        assert np.isfinite(found).all()
-
-
 def test_a_clip_of_over_ten_minutes_is_refused():
     with pytest.raises(AffettoError, match="segment_s"):
         EGEMAPS.extract(np.zeros(16_000 * 601, dtype=np.float32), 16_000)
@@ -74,21 +64,12 @@ def test_they_are_spearmans_with_shared_ranks():
     np.testing.assert_allclose(rank_correlations(values)[0], expected, atol=1e-6)
 
 
-def test_a_monotone_change_of_a_descriptor_changes_nothing():
-    values = np.random.default_rng(1).normal(size=(30, 3))
-    np.testing.assert_array_equal(rank_correlations(values), rank_correlations(np.exp(3 * values) - 5))
-
-
 @pytest.mark.parametrize("n_frames", [1, 2, 7])
 def test_constant_descriptors_and_single_frames_give_zeros(n_frames):
     values = np.column_stack([np.arange(n_frames), np.ones(n_frames), -np.arange(n_frames)])
     found = rank_correlations(values)[0]
     moving = -1.0 if n_frames > 1 else 0.0
     np.testing.assert_allclose(found, [0.0, moving, 0.0], atol=1e-6)
-
-
-def test_names_are_in_the_order_of_the_values():
-    assert correlation_names(["a", "b", "c"]) == ("a~b", "a~c", "b~c")
 
 
 def test_opensmile_yields_them_as_a_level_of_its_own():
@@ -98,4 +79,8 @@ def test_opensmile_yields_them_as_a_level_of_its_own():
     found = parameters.extract(samples, 16_000)
     np.testing.assert_array_equal(found, rank_correlations(lld))
     assert found.shape == (1, len(parameters.dimensions())) == (1, 2080)
-    assert parse_description(parameters.describe()) == parameters
+    lld_names = OpenSmileParameters(level="lld").dimensions()
+    assert parameters.dimensions()[63:65] == (
+        f"{lld_names[0]}~{lld_names[64]}",
+        f"{lld_names[1]}~{lld_names[2]}",
+    )

@@ -1,7 +1,5 @@
 import os
 import pickle
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,8 +11,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
-from affetto.features.store import PLAN_FILE, SHARD_FOLDER, FeatureStore, ShardSource
+from affetto.features import store as store_module
+from affetto.features.store import PLAN_FILE, SHARD_FOLDER, FeatureStore
 from affetto.io.files import PARTIAL_SUFFIX
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FeatureStore(tmp_path)
+
+
+def shards(store):
+    return sorted((store.root / SHARD_FOLDER).glob("*.arrow"))
+
+
+def shard_bytes(store):
+    return sum(path.stat().st_size for path in shards(store))
+
+
+def age(store, seconds):
+    """Make all shards older than the plan by this time."""
+    planned_s = (store.root / PLAN_FILE).stat().st_mtime
+    for path in shards(store):
+        os.utime(path, (planned_s - seconds,) * 2)
+
+
+def rows(store):
+    usage = store.usage()
+    return usage.rows_used, usage.rows_unused
 
 
 @settings(max_examples=20, deadline=None)
@@ -32,50 +56,36 @@ def test_any_subset_in_any_order_comes_back_as_written(stores, sizes, cut, rando
             np.testing.assert_array_equal(array, arrays[i])
 
 
-def test_metadata_come_back(tmp_path, stores):
-    store = FeatureStore(tmp_path)
+def test_metadata_come_back_and_any_arrow_reader_reads_a_shard(store, stores):
     stores.fill(store, [3, 2], 2)
     features = store.features()
     assert (features.name, features.dimensions, features.hop_s) == ("x", ("a", "b"), 0.01)
     assert features.parameters == {"extractor": "x", "version": 1}
     assert store.description() == stores.DESCRIPTION
-
-
-def test_any_arrow_reader_reads_a_shard(tmp_path, stores):
-    stores.fill(FeatureStore(tmp_path), [3, 2], 2)
-    (path,) = (tmp_path / SHARD_FOLDER).glob("*.arrow")
-    table = pa.ipc.open_file(path).read_all()
+    table = pa.ipc.open_file(shards(store)[0]).read_all()
     assert table.column_names == ["clip_id", "key", "n_frames", "values"]
     assert table.schema.field("values").type == pa.large_list(pa.float32())
     assert table["n_frames"].to_pylist() == [3, 2]
 
 
-def test_values_are_views_of_the_mapped_file(tmp_path, stores):
-    stores.fill(FeatureStore(tmp_path), [200_000, 200_000], 1)
+def test_values_are_views_of_the_mapped_file_and_a_pickle_is_small(store, stores):
+    stores.fill(store, [200_000, 200_000, 3], 1)
     before = pa.total_allocated_bytes()
-    array = FeatureStore(tmp_path).features()[1]
+    features = store.features()
+    array = features[1]
     assert array.base is not None
     assert not array.flags.writeable
     assert pa.total_allocated_bytes() - before < 100_000
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        assert SHARD_FOLDER in maps.read_text()
-
-
-def test_a_pickle_is_small_and_reads_the_same(tmp_path, stores):
-    stores.fill(FeatureStore(tmp_path), [50_000] * 4, 2)
-    features = FeatureStore(tmp_path).features()
     data = pickle.dumps(features)
     assert len(data) < 3_000
-    np.testing.assert_array_equal(pickle.loads(data).take([3, 0])[0], features[3])
+    np.testing.assert_array_equal(pickle.loads(data).take([2, 0])[0], features[2])
 
 
-def test_what_a_killed_writer_left_does_not_count_and_is_removed_later(tmp_path, stores):
-    store = FeatureStore(tmp_path)
+def test_what_a_killed_writer_left_does_not_count_and_is_removed_later(store, stores):
     stores.fill(store, [3], 1)
-    partial = tmp_path / SHARD_FOLDER / f"dead.arrow{PARTIAL_SUFFIX}"
+    partial = store.root / SHARD_FOLDER / f"dead.arrow{PARTIAL_SUFFIX}"
     partial.write_bytes(b"ARROW1 and then nothing")
-    assert len(store.rows()) == 1
+    assert rows(store) == (1, 0)
     store.remove_partial_files()
     assert partial.exists()  # its writer may be alive
     os.utime(partial, (time.time() - 7_200,) * 2)
@@ -83,131 +93,73 @@ def test_what_a_killed_writer_left_does_not_count_and_is_removed_later(tmp_path,
     assert not partial.exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0 rubbish"])
-def test_a_damaged_shard_is_passed_over(tmp_path, damage, caplog, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [3], 1)
-    (tmp_path / SHARD_FOLDER / "bad.arrow").write_bytes(damage)
-    assert store.rows().keys.tolist() == [stores.key_of("c/0").encode()]
+@pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0 rubbish", "truncated"])
+def test_a_damaged_shard_is_passed_over_and_collected(store, stores, damage, caplog):
+    stores.fill(store, [3, 30], 1)
+    bad = store.root / SHARD_FOLDER / "bad.arrow"
+    bad.write_bytes(shards(store)[0].read_bytes()[:-100] if damage == "truncated" else damage)
+    assert rows(store) == (2, 0)
     assert "bad.arrow" in caplog.text
-
-
-def test_a_truncated_shard_is_passed_over(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [30], 1)
-    (path,) = (tmp_path / SHARD_FOLDER).glob("*.arrow")
-    path.write_bytes(path.read_bytes()[:-100])
-    assert len(store.rows()) == 0
-
-
-def test_failed_clips_have_reasons(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    store.add(["a"], [stores.key_of("a")], [np.zeros((1, 2), np.float32)], stores.DESCRIPTION)
-    stores.save_plan(store, ["b", "a"], {"b": "broken"})
-    assert store.plan().reasons == {"b": "broken"}
-    assert store.features().clip_ids == ("a",)
+    age(store, 5)
+    store.collect()
+    assert not bad.exists()
+    assert len(store.features()) == 2
 
 
 def test_an_empty_store_says_what_to_do(tmp_path):
     store = FeatureStore(tmp_path / "nothing")
-    assert len(store.rows()) == 0
     assert store.description() is None
+    assert (store.usage().shards, rows(store)) == (0, (0, 0))
+    assert store.collect() == (0, 0)
     with pytest.raises(AffettoError, match="first"):
         store.features()
 
 
-def test_a_shard_that_is_gone_is_told(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [3], 1)
-    source = store.features().source
-    (path,) = (tmp_path / SHARD_FOLDER).glob("*.arrow")
-    path.unlink()
-    with pytest.raises(AffettoError, match="gone"):
+def test_a_shard_that_is_gone_is_told(store, stores):
+    stores.fill(store, [3, 2], 2)
+    features = store.features()
+    shards(store)[0].unlink()
+    with pytest.raises(AffettoError, match=r"2 clips are gone .* first of c/0; run the pipeline again"):
         store.features()
-    assert isinstance(source, ShardSource)
     with pytest.raises(AffettoError, match="gone"):
-        source.read(0)
+        features[0]
 
 
-def shard_bytes(root):
-    return sum(path.stat().st_size for path in (root / SHARD_FOLDER).glob("*.arrow"))
-
-
-def age(root, seconds):
-    """Make all shards older than the plan by this time."""
-    planned_s = (root / PLAN_FILE).stat().st_mtime
-    for path in (root / SHARD_FOLDER).glob("*.arrow"):
-        os.utime(path, (planned_s - seconds,) * 2)
-
-
-def test_a_store_that_is_used_up_has_nothing_to_collect(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [3, 2, 4], 2)
-    usage = store.usage()
-    assert (usage.rows_used, usage.rows_unused, usage.shards, usage.partial_files) == (3, 0, 2, 0)
-    assert (usage.bytes_total, usage.bytes_unused) == (shard_bytes(tmp_path), 0)
-    assert store.collect() == (0, 0)
-
-
-def test_whole_shards_go_and_mixed_ones_are_rewritten(tmp_path, stores):
-    store = FeatureStore(tmp_path)
+def test_whole_shards_go_and_mixed_ones_are_rewritten(store, stores):
     ids, arrays = stores.fill(store, [5, 1, 2, 3, 4, 5, 6, 7], 3)
+    assert (store.usage().bytes_total, store.usage().bytes_unused) == (shard_bytes(store), 0)
+    assert store.collect() == (0, 0)
     kept = [ids[i] for i in (7, 4, 0, 6)]  # all of the last shard, one of the middle, one of the first
     stores.save_plan(store, kept)
-    before, bytes_before = store.features(), shard_bytes(tmp_path)
+    assert rows(store) == (4, 4)  # what other plans used stays until it is collected
+    before, bytes_before = store.features(), shard_bytes(store)
     would = store.collect(dry_run=True)
-    assert shard_bytes(tmp_path) == bytes_before
+    assert 0 < would[1] < shard_bytes(store) == bytes_before
     collected = store.collect()
     assert collected[0] == would[0] == 4
-    assert collected[1] == bytes_before - shard_bytes(tmp_path) > 0
+    assert collected[1] == bytes_before - shard_bytes(store) > 0
     after = store.features()
     assert after.clip_ids == tuple(kept)
     assert after.fingerprint == before.fingerprint
     for clip_id, array in zip(kept, after, strict=True):
         np.testing.assert_array_equal(array, arrays[ids.index(clip_id)])
-    usage = store.usage()
-    assert (usage.rows_used, usage.rows_unused, usage.bytes_unused) == (4, 0, 0)
-    assert store.collect() == (0, 0)
+    assert (rows(store), store.usage().bytes_unused) == ((4, 0), 0)
 
 
-def test_rows_of_other_parameters_and_vanished_clips_stay_until_collected(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [3, 2], 1)
-    stores.save_plan(store, ["c/0"])
-    usage = store.usage()
-    assert (usage.rows_used, usage.rows_unused, usage.shards) == (1, 1, 2)
-    assert 0 < usage.bytes_unused < usage.bytes_total
-    stores.save_plan(store, ["c/0", "c/1"])
-    assert len(store.features()) == 2
-
-
-def test_what_an_interrupted_run_wrote_after_the_plan_stays(tmp_path, stores):
-    store = FeatureStore(tmp_path)
+def test_what_an_interrupted_run_wrote_after_the_plan_stays(store, stores):
+    new = ["new"], [stores.key_of("new")], [np.zeros((4, 2), np.float32)], stores.DESCRIPTION
+    store.add(*new)
+    assert store.collect() == (0, 0)  # there is no plan
     stores.fill(store, [3], 1)
-    age(tmp_path, 0)
-    before = set((tmp_path / SHARD_FOLDER).iterdir())
-    store.add(["new"], [stores.key_of("new")], [np.zeros((4, 2), np.float32)], stores.DESCRIPTION)
-    (late,) = set((tmp_path / SHARD_FOLDER).iterdir()) - before
-    os.utime(late, (time.time() + 5,) * 2)
-    assert store.usage().rows_unused == 1
+    age(store, -5)
+    assert rows(store) == (1, 1)
     assert store.collect() == (0, 0)
-    stores.save_plan(store, ["c/0"])
-    age(tmp_path, 5)
+    age(store, 5)
     assert store.collect()[0] == 1
-    assert len(store.rows()) == 1
+    assert rows(store) == (1, 0)
 
 
-def test_without_a_plan_nothing_is_collected(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    assert store.usage().shards == 0
-    assert store.collect() == (0, 0)
-    store.add(["a"], [stores.key_of("a")], [np.zeros((4, 2), np.float32)], stores.DESCRIPTION)
-    assert store.collect() == (0, 0)
-    assert (store.usage().rows_used, store.usage().rows_unused) == (0, 1)
-
-
-def test_a_reader_keeps_the_shards_it_has_open(tmp_path, stores):
-    store = FeatureStore(tmp_path)
+def test_a_reader_keeps_the_shards_it_has_open(store, stores):
     ids, arrays = stores.fill(store, [300, 400], 2)
     features = store.features()
     values = features[0]
@@ -217,64 +169,43 @@ def test_a_reader_keeps_the_shards_it_has_open(tmp_path, stores):
     np.testing.assert_array_equal(features[1], arrays[1])
 
 
-def test_a_damaged_shard_is_deleted(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    stores.fill(store, [3, 2], 1)
-    damaged = tmp_path / SHARD_FOLDER / "damaged.arrow"
-    damaged.write_bytes(b"ARROW1 rubbish")
-    age(tmp_path, 5)
-    store.collect()
-    assert not damaged.exists()
-    assert len(store.features()) == 2
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
 
-def test_rows_that_were_removed_are_told(tmp_path, stores):
-    store = FeatureStore(tmp_path)
-    ids, _ = stores.fill(store, [3, 2], 1)
-    stores.save_plan(store, ids[:1])
-    store.collect()
-    stores.save_plan(store, ids)
-    with pytest.raises(AffettoError, match=r"1 clips are gone .* first of c/1; run the pipeline again"):
-        store.features()
-
-
-COLLECT = """
-import sys
-from pathlib import Path
-from affetto.features import store
-
-left = int(sys.argv[2])
-def guarded(function):
-    def call(*arguments, **options):
-        global left
-        left -= 1
-        if left < 0:
-            import os, signal
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return call
-store._write_shard = guarded(store._write_shard)
-Path.unlink = guarded(Path.unlink)
-store.FeatureStore(Path(sys.argv[1])).collect()
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="kills by SIGKILL")
 def test_killed_at_any_step_the_plan_stays_whole_and_the_next_collection_ends_the_work(tmp_path, stores):
-    steps = 0
-    while steps < 20:
-        root = tmp_path / str(steps)
-        store = FeatureStore(root)
+    ended, left = False, 0
+
+    def guarded(function):
+        def call(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    for steps in range(20):
+        store = FeatureStore(tmp_path / str(steps))
         ids, arrays = stores.fill(store, [5, 1, 2, 3, 4, 5], 2)
         stores.save_plan(store, [ids[5], ids[0]])
-        process = subprocess.run([sys.executable, "-c", COLLECT, str(root), str(steps)], check=False)
+        left = steps
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(store_module, "write_whole", guarded(store_module.write_whole))
+            patch.setattr(Path, "unlink", guarded(Path.unlink))
+            try:
+                store.collect()
+                ended = True
+            except Killed:
+                pass
         for clip_id, array in zip(store.features().clip_ids, store.features(), strict=True):
             np.testing.assert_array_equal(array, arrays[ids.index(clip_id)])
-        age(root, 5)
+        age(store, 5)
         store.collect()
         assert store.features().clip_ids == (ids[5], ids[0])
-        assert (store.usage().rows_used, store.usage().rows_unused) == (2, 0)
-        if process.returncode == 0:
+        assert rows(store) == (2, 0)
+        if ended:
             break
-        steps += 1
+    assert ended
     assert steps >= 4

@@ -99,7 +99,6 @@ def _json(entry: Entry, status: StoreStatus) -> dict[str, Any]:
         "feature": entry.feature,
         "side": entry.side,
         "folder": str(entry.store.root),
-        "state": status.state,
         **asdict(status),
         "planned_at": planned_at,
     }

@@ -12,7 +12,7 @@ from kedro.io import AbstractDataset
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
-from affetto.features.store import PLAN_FILE, FeatureStore, ShardSource
+from affetto.features.store import PLAN_FILE, FeatureStore, Shard
 from affetto.io.files import write_whole
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
@@ -65,9 +65,10 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
         """Note where the features lie, which a feature store has given out."""
         noted = {}
         for name, features in data.items():
-            if not isinstance(features.source, ShardSource):
+            shard = features.containers[0]
+            if not isinstance(shard, Shard):
                 raise TypeError(f"{name} lies in no feature store")
-            store = self._as_noted(as_path(features.source.folder).parent)
+            store = self._as_noted(as_path(shard.folder).parent)
             noted[name] = {"store": as_text(store), "fingerprint": features.fingerprint}
         text = json.dumps(noted, indent=2).encode()
         write_whole(self._filepath, methodcaller("write", text))

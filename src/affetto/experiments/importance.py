@@ -22,7 +22,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.descriptors import columns_by_group
 from affetto.experiments.probes import POINTS, Experiment, Outcome, difference_in_points, rows_of_draws
-from affetto.features.clip_features import ClipFeatures, FeatureSet, Source, as_keys
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 
 IMPORTANCE_COLUMNS = (
     "model",
@@ -173,11 +173,18 @@ def _exchanged(feature: ClipFeatures, columns: np.ndarray, donors: np.ndarray) -
         hashlib.blake2b(own + donor + what, digest_size=16).hexdigest()
         for own, donor in zip(feature.keys.tolist(), given.keys.tolist(), strict=True)
     ]
-    return replace(feature, keys=as_keys(keys), source=ExchangedSource(feature, given, columns))
+    numbers = np.arange(len(feature), dtype=np.int32)
+    return replace(
+        feature,
+        keys=np.array(keys, KEY_DTYPE),
+        containers=(ExchangedClips(feature, given, columns),),
+        container=np.zeros_like(numbers),
+        place=numbers,
+    )
 
 
 @dataclass(frozen=True)
-class ExchangedSource:
+class ExchangedClips:
     """Values of clips with columns of their donors, made when they are read.
 
     Parameters
@@ -192,17 +199,13 @@ class ExchangedSource:
     donors: ClipFeatures
     columns: np.ndarray
 
-    def read(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: int) -> np.ndarray:
         """Return the clip with the columns of its donor, float32 [n_frames, n_dimensions]."""
         values, donor = self.own[index].copy(), self.donors[index]
         if len(values) and len(donor):
             frames = same_moments(len(values), len(donor))
             values[:, self.columns] = donor[np.ix_(frames, self.columns)]
         return values
-
-    def take(self, indices: np.ndarray) -> Source:
-        """Return the source of these clips, in this order."""
-        return ExchangedSource(self.own.take(indices), self.donors.take(indices), self.columns)
 
 
 def same_moments(n_frames: int, n_donor_frames: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from affetto.evaluation.parameters import EvaluationParameters, Stranger, Strang
 from affetto.evaluation.uncertainty import share_interval
 from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import Experiment, lot, subset, tested_clips
-from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import clip_keys
 from affetto.features.table import parse_description
 from affetto.io.paths import absolute
@@ -168,9 +168,15 @@ def _in_condition(
 
 def _described(feature: ClipFeatures, table: pd.DataFrame, keys: np.ndarray) -> ClipFeatures:
     """Return the feature, as yet without values, of other clips."""
-    n_frames = np.zeros(len(table), dtype=np.int64)
+    zeros = np.zeros(len(table), dtype=np.int32)
     return replace(
-        feature, clip_ids=tuple(table["clip_id"]), n_frames=n_frames, keys=keys, source=ArraySource(())
+        feature,
+        clip_ids=tuple(table["clip_id"]),
+        n_frames=zeros.astype(np.int64),
+        keys=keys,
+        containers=(),
+        container=zeros,
+        place=zeros,
     )
 
 

@@ -30,7 +30,7 @@ from affetto.experiments.cross_validate import (
 )
 from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.degraded import extract_degraded
+from affetto.features.extract import extract_degraded
 from affetto.io.cache import CacheParameters, ResultStore
 from affetto.io.files import reading
 from affetto.io.workers import ExecutorParameters, map_shards

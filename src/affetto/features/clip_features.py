@@ -6,58 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
 _KEY_BYTES = 16
 KEY_DTYPE = np.dtype(f"S{2 * _KEY_BYTES}")
-
-
-class Source(Protocol):
-    """Where the values of clips come from."""
-
-    def read(self, index: int) -> np.ndarray:
-        """Return the values of a clip, float32, any shape with n_frames * n_dimensions elements."""
-        ...
-
-    def take(self, indices: np.ndarray) -> Source:
-        """Return the source of these clips, in this order."""
-        ...
-
-
-@dataclass(frozen=True)
-class ArraySource:
-    """Values in memory."""
-
-    arrays: tuple[np.ndarray, ...]
-
-    def read(self, index: int) -> np.ndarray:
-        """Return the array of a clip."""
-        return self.arrays[index]
-
-    def take(self, indices: np.ndarray) -> ArraySource:
-        """Return the arrays of these clips."""
-        return ArraySource(tuple(self.arrays[i] for i in indices))
-
-
-@dataclass(frozen=True, repr=False)
-class JoinedSource:
-    """The clips of several sources, one source after the other."""
-
-    sources: tuple[Source, ...]
-    source_of: np.ndarray
-    index_in: np.ndarray
-
-    def read(self, index: int) -> np.ndarray:
-        """Return the values of a clip."""
-        source: Source = self.sources[int(self.source_of[index])]
-        return source.read(int(self.index_in[index]))
-
-    def take(self, indices: np.ndarray) -> JoinedSource:
-        """Return the source of these clips, in this order."""
-        return JoinedSource(self.sources, self.source_of[indices], self.index_in[indices])
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,8 +37,10 @@ class ClipFeatures:
         int64 [n_clips], frames of each clip.
     keys
         bytes [n_clips], a hash of each clip's values or of all they depend on.
-    source
-        Where the values are.
+    containers
+        What holds the values of some clips each: arrays by their place, as in a shard of a feature store.
+    container, place
+        int32 [n_clips], index of each clip's container, and its place there.
     """
 
     name: str
@@ -94,7 +50,9 @@ class ClipFeatures:
     parameters: dict[str, Any]
     n_frames: np.ndarray = field(compare=False)
     keys: np.ndarray = field(compare=False)
-    source: Source = field(compare=False)
+    containers: tuple[Any, ...] = field(compare=False)
+    container: np.ndarray = field(compare=False)
+    place: np.ndarray = field(compare=False)
 
     @classmethod
     def from_arrays(
@@ -107,21 +65,16 @@ class ClipFeatures:
         hop_s: float | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Make features of arrays in memory.
+        """Make features of arrays in memory, one a clip: [n_frames, n_dimensions], or a vector.
 
-        Parameters
-        ----------
-        name, clip_ids, dimensions, hop_s, parameters
-            As in the class; `dimensions` defaults to `<name>_0`, `<name>_1`, ….
-        arrays
-            One array a clip, [n_frames, n_dimensions], or [n_dimensions] for a single vector.
+        The names of the dimensions are by default `<name>_0`, `<name>_1`, …; the rest is as in the class.
 
         Raises
         ------
         ValueError
             When an array has another shape than its neighbours or the dimensions allow.
         """
-        frames = tuple(_read_only(np.atleast_2d(np.asarray(array, dtype=np.float32))) for array in arrays)
+        frames = [np.atleast_2d(np.asarray(array, dtype=np.float32)).view() for array in arrays]
         if dimensions is None:
             dimensions = [f"{name}_{i}" for i in range(frames[0].shape[1] if frames else 0)]
         if len(frames) != len(clip_ids):
@@ -129,8 +82,9 @@ class ClipFeatures:
         for clip_id, array in zip(clip_ids, frames, strict=True):
             if array.ndim != 2 or array.shape[1] != len(dimensions):  # noqa: PLR2004
                 raise ValueError(f"{name} of {clip_id}: expected [n, {len(dimensions)}], found {array.shape}")
+            array.flags.writeable = False  # of the view, not of what the caller holds
         known = dict(parameters or {})
-        prefix = _digest(json.dumps(known, sort_keys=True, default=str).encode())
+        prefix = _digest(json.dumps(known, sort_keys=True, default=str).encode()).encode()
         return cls(
             name=name,
             clip_ids=tuple(clip_ids),
@@ -138,8 +92,10 @@ class ClipFeatures:
             hop_s=hop_s,
             parameters=known,
             n_frames=np.array([len(array) for array in frames], dtype=np.int64),
-            keys=as_keys([_digest(prefix.encode(), np.ascontiguousarray(array).data) for array in frames]),
-            source=ArraySource(frames),
+            keys=np.array([_digest(prefix, np.ascontiguousarray(array).data) for array in frames], KEY_DTYPE),
+            containers=tuple((array,) for array in frames),  # one each, so that a part is pickled alone
+            container=np.arange(len(frames), dtype=np.int32),
+            place=np.zeros(len(frames), dtype=np.int32),
         )
 
     def __len__(self) -> int:
@@ -148,7 +104,8 @@ class ClipFeatures:
     def __getitem__(self, index: int) -> np.ndarray:
         """Return a clip's values, float32 [n_frames, n_dimensions], read-only."""
         position = range(len(self))[index]  # IndexError past the end, negative from the end
-        return self.source.read(position).reshape(-1, len(self.dimensions))
+        values: np.ndarray = self.containers[self.container[position]][int(self.place[position])]
+        return values.reshape(-1, len(self.dimensions))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
@@ -157,66 +114,40 @@ class ClipFeatures:
         size = f"{len(self)} clips, {len(self.dimensions)} dimensions, hop_s={self.hop_s}"
         return f"ClipFeatures({self.name!r}, {size})"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Hash of what the values depend on, for all clips in order."""
         identity = "\n".join([self.name, *self.dimensions, *self.clip_ids])
         return _digest(identity.encode(), np.ascontiguousarray(self.keys).data)
 
-    @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {clip_id: i for i, clip_id in enumerate(self.clip_ids)}
-
     def take(self, indices: Sequence[int] | np.ndarray) -> Self:
-        """Return the clips at `indices`, in that order; repetitions are allowed."""
-        where = np.asarray(indices)
-        if where.dtype == np.bool_:
-            where = np.flatnonzero(where)
-        where = where.astype(np.int64)
-        where = np.where(where < 0, where + len(self), where)
-        if where.size and not (where.min() >= 0 and where.max() < len(self)):
-            raise IndexError(f"{self.name} has {len(self)} clips; an index is outside")
-        return type(self)(
-            name=self.name,
+        """Return the clips at `indices`, in that order; repetitions are allowed, and a mask."""
+        where = np.arange(len(self))[np.asarray(indices) if len(indices) else []]
+        # Only the containers they need: what is sent to a worker must not grow with the corpus.
+        used, container = np.unique(self.container[where], return_inverse=True)
+        return replace(
+            self,
             clip_ids=tuple(self.clip_ids[i] for i in where),
-            dimensions=self.dimensions,
-            hop_s=self.hop_s,
-            parameters=self.parameters,
             n_frames=self.n_frames[where],
             keys=self.keys[where],
-            source=self.source.take(where),
+            containers=tuple(self.containers[k] for k in used),
+            container=container.astype(np.int32),
+            place=self.place[where],
         )
 
     def select(self, clip_ids: Sequence[str]) -> Self:
-        """Return these clips, in this order.
-
-        Raises
-        ------
-        KeyError
-            Naming the first clip that is not here.
-        """
+        """Return these clips, in this order; KeyError names a clip that is not here."""
+        positions = {clip_id: i for i, clip_id in enumerate(self.clip_ids)}
         try:
-            return self.take([self._positions[clip_id] for clip_id in clip_ids])
+            return self.take([positions[clip_id] for clip_id in clip_ids])
         except KeyError as error:
             raise KeyError(f"{self.name} has no clip {error.args[0]!r}") from None
 
     def stack(self) -> np.ndarray:
-        """Return one vector a clip as float32 [n_clips, n_dimensions].
-
-        Raises
-        ------
-        ValueError
-            When a clip has not exactly one frame.
-        """
+        """Return one vector a clip as float32 [n_clips, n_dimensions]; ValueError when a clip has frames."""
         if np.any(self.n_frames != 1):
             raise ValueError(f"{self.name} has frames, not one vector a clip; summarise them before stacking")
-        if not len(self):
-            return np.zeros((0, len(self.dimensions)), dtype=np.float32)
-        return np.concatenate(list(self))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # What is cached can be computed again and would only make the pickle larger.
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return np.concatenate([np.zeros((0, len(self.dimensions)), np.float32), *self])
 
 
 class FeatureSet(Mapping[str, ClipFeatures]):
@@ -234,26 +165,15 @@ class FeatureSet(Mapping[str, ClipFeatures]):
         if not features:
             raise ValueError("A FeatureSet needs at least one feature")
         self._features = dict(features)
-        self.clip_ids: tuple[str, ...] = next(iter(self._features.values())).clip_ids
-        for name, feature in self._features.items():
+        first = next(iter(self._features))
+        self.clip_ids: tuple[str, ...] = self[first].clip_ids
+        for name, feature in self.items():
             if feature.clip_ids != self.clip_ids:
-                first = next(iter(self._features))
                 raise ValueError(f"{name} has other clips than {first}; use FeatureSet.align")
 
     @classmethod
     def align(cls, features: Mapping[str, ClipFeatures], clip_ids: Sequence[str] | None = None) -> Self:
-        """Keep the clips that all features have.
-
-        Parameters
-        ----------
-        features
-            Name to feature.
-        clip_ids
-            Clips wanted, in this order; those that a feature lacks are left out. By default the first
-            feature's.
-        """
-        if not features:
-            raise ValueError("A FeatureSet needs at least one feature")
+        """Keep the clips that all features have, in the order of `clip_ids`, by default the first's."""
         wanted = next(iter(features.values())).clip_ids if clip_ids is None else clip_ids
         common = set[str].intersection(*(set(feature.clip_ids) for feature in features.values()))
         kept = [clip_id for clip_id in wanted if clip_id in common]
@@ -267,9 +187,6 @@ class FeatureSet(Mapping[str, ClipFeatures]):
 
     def __len__(self) -> int:
         return len(self._features)
-
-    def __repr__(self) -> str:
-        return f"FeatureSet({', '.join(self)}; {self.n_clips} clips)"
 
     @property
     def n_clips(self) -> int:
@@ -318,24 +235,16 @@ def join_copies(clips: FeatureSet, copies: Mapping[str, FeatureSet]) -> tuple[Fe
     return FeatureSet(joined), np.concatenate(origins)
 
 
-def as_keys(digests: Sequence[str]) -> np.ndarray:
-    """Pack hexadecimal digests as a bytes array [n]."""
-    return np.array([digest.encode() for digest in digests], dtype=KEY_DTYPE)
-
-
 def _join(parts: list[ClipFeatures], ids: tuple[str, ...]) -> ClipFeatures:
-    sizes = [len(part) for part in parts]
-    source = JoinedSource(
-        tuple(part.source for part in parts),
-        np.repeat(np.arange(len(parts)), sizes),
-        np.concatenate([np.arange(size) for size in sizes]),
-    )
+    firsts = np.cumsum([0, *(len(part.containers) for part in parts[:-1])], dtype=np.int32)
     return replace(
         parts[0],
         clip_ids=ids,
         n_frames=np.concatenate([part.n_frames for part in parts]),
         keys=np.concatenate([part.keys for part in parts]),
-        source=source,
+        containers=tuple(container for part in parts for container in part.containers),
+        container=np.concatenate([part.container + first for part, first in zip(parts, firsts, strict=True)]),
+        place=np.concatenate([part.place for part in parts]),
     )
 
 
@@ -344,9 +253,3 @@ def _digest(*parts: bytes | memoryview) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -7,11 +7,10 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,10 +19,10 @@ from affetto.audio.decode import MIDI_EXTENSIONS, read_audio
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.audio.recording import UnreachableError
 from affetto.errors import AffettoError
-from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
-from affetto.features.recording import decode, extract_together, rates_of
 from affetto.features.store import Description, FeatureStore, Plan
+from affetto.features.table import extract_together, parse_description
 from affetto.io.paths import absolute
 from affetto.io.workers import ExecutorParameters, Lost, map_divisible
 
@@ -39,25 +38,12 @@ MAX_SHARD_BYTES = 64 << 20
 _SHARDS_A_WORKER = 4
 _CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
 _TYPICAL_CLIP_S = 10.0
-_CLIPS_AT_ONCE = 16_384
-_REASONS_LOGGED = 5
+_COLUMNS = ["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"]
 _CLIP_ERRORS = (AffettoError, OSError, ValueError, RuntimeError, ArithmeticError, MemoryError)
-_TIMES = ("start_s", "end_s", "duration_s")
 
 
-@dataclass(frozen=True)
-class Extracted:
-    """A feature of many clips.
-
-    Attributes
-    ----------
-    features
-        Memory-mapped, without the clips that failed.
-    computed, reused
-        How many clips were computed, and how many were there.
-    failures
-        Clip → why it failed.
-    """
+class Extracted(NamedTuple):
+    """A feature of the clips that did not fail, how many were computed or reused, and why others failed."""
 
     features: ClipFeatures
     computed: int
@@ -65,19 +51,7 @@ class Extracted:
     failures: dict[str, str]
 
 
-@dataclass(frozen=True)
-class ClipJob:
-    """A clip to extract: where it is, and under which key each feature that is missing will be found."""
-
-    clip_id: str
-    path: Path
-    start_s: float
-    end_s: float | None
-    keys: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Target:
+class _Target(NamedTuple):
     """A feature, and where it goes."""
 
     store: FeatureStore
@@ -85,13 +59,23 @@ class Target:
     parameters: FeatureParameters
 
 
-@dataclass(frozen=True)
-class ShardJob:
-    """Clips that one worker extracts and writes, as they are or as they sound in a condition."""
+class ShardJob(NamedTuple):
+    """Clips that one worker extracts and writes, as they are or as they sound in a condition.
 
-    clips: tuple[ClipJob, ...]
-    targets: Mapping[str, Target]
-    condition: AnyCondition | None = None
+    `keys` says under which key the row of each clip will be found, bytes [n_clips] a feature; it is empty
+    where there is nothing to do.
+    """
+
+    clips: pd.DataFrame
+    roots: tuple[Path, Mapping[str, Path]]
+    targets: Mapping[str, _Target]
+    keys: Mapping[str, np.ndarray]
+    condition: AnyCondition | None
+
+    def take(self, positions: np.ndarray) -> ShardJob:
+        """Return the job of some of the clips."""
+        keys = {name: keys[positions] for name, keys in self.keys.items()}
+        return self._replace(clips=self.clips.iloc[positions], keys=keys)
 
 
 def extract(
@@ -137,92 +121,84 @@ def extract(
         raise AffettoError(
             f"There are no clips to extract {', '.join(parameters)} from; check the corpus in the parameters."
         )
-    targets = {name: _target(name, values, absolute(stores) / name) for name, values in parameters.items()}
-    keys = {name: clip_keys(clips, root, values, other_roots) for name, values in parameters.items()}
-    reasons, there = fill(clips, root, other_roots, targets, keys, executor, what=f"{stores.name} features")
+    targets, keys = {}, {}
+    for name, wanted in parameters.items():
+        store, described = FeatureStore(absolute(stores) / name), wanted.describe()
+        last = store.description()
+        # The last plan knows the columns, too: asking openSMILE costs 2 s.
+        known = last is not None and last.parameters == described
+        dimensions = last.dimensions if last and known else wanted.dimensions()
+        description = Description(
+            name=name, dimensions=dimensions, hop_s=wanted.frame_s, parameters=described
+        )
+        targets[name] = _Target(store, description, wanted)
+        keys[name] = clip_keys(clips, root, wanted, other_roots)
+    job = ShardJob(clips.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, None)
+    reasons, there = _fill(job, executor, f"{stores.name} features")
     ids = clips["clip_id"].astype("str").tolist()
     return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
 
 
-def fill(
+def extract_degraded(
+    features: FeatureSet,
     clips: pd.DataFrame,
+    condition: AnyCondition,
+    *,
     root: Path,
     other_roots: Mapping[str, Path],
-    targets: Mapping[str, Target],
-    keys: Mapping[str, np.ndarray],
+    stores: Path,
     executor: ExecutorParameters,
-    *,
-    what: str,
-    condition: AnyCondition | None = None,
-) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Compute the rows that stores lack.
+    name: str,
+) -> FeatureSet:
+    """Extract the features of clips as they sound in a condition; only what the stores lack is computed.
+
+    A degraded copy becomes a file, is decoded like any other, and forgotten.
 
     Parameters
     ----------
-    clips, root, other_roots, executor
-        As for `extract`.
-    targets
-        Name of each feature → the feature.
-    keys
-        Name of each feature → bytes [n_clips], what its rows are found by.
-    what
-        Words before the progress bar.
+    features
+        The features of the clips as they are, which say what is extracted, and of which clips.
+    clips, root, other_roots, stores, executor
+        As for `extract`; the stores are those of degraded copies.
     condition
-        What is done to each clip before; then a fault that is not the clip's own is an error.
+        What is done to each clip.
+    name
+        Of the condition, for the progress bar.
 
     Returns
     -------
-    tuple
-        Key → why it could not be computed, and name of each feature → which clips were there, bool [n_clips].
+    FeatureSet
+        The same features, of the clips that could be degraded, memory-mapped.
+
+    Raises
+    ------
+    AffettoError
+        When the condition cannot be made, or space or memory ran out.
     """
-    there, missing = {}, {}
-    for name, target in targets.items():
-        target.store.remove_partial_files()
-        there[name] = target.store.rows().find(keys[name]) >= 0
-        lacking = np.flatnonzero(~there[name])
-        lacking = lacking[np.unique(keys[name][lacking], return_index=True)[1]]
-        missing[name] = np.zeros_like(keys[name])
-        missing[name][lacking] = keys[name][lacking]
-        if len(lacking):
-            target.parameters.check_available()
-    jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
-    done = map_divisible(
-        extract_shard, jobs, executor, divide=single_clips, description=what, total_units=jobs.sizes
-    )
-    reasons: dict[str, str] = {}
-    for number, results in done:
-        for i, result in enumerate(results):
-            if not isinstance(result, Lost):
-                reasons |= result
-                continue
-            clip = jobs[number].clips[i]  # what is lost is a clip that was repeated alone
-            if condition is not None:
-                raise AffettoError(f"The process that copied {clip.clip_id} {result.reason}.")
-            reasons |= dict.fromkeys(clip.keys.values(), f"The process that extracted it {result.reason}.")
-    return reasons, there
-
-
-def extract_shard(job: ShardJob) -> dict[str, str]:
-    """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
-    rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
-    reasons: dict[str, str] = {}
-    for clip in job.clips:
-        wanted = {name: job.targets[name].parameters for name in clip.keys}
-        for name, found in _extract_clip(clip, wanted, job.condition):
-            if isinstance(found, str):
-                reasons[clip.keys[name]] = found
-                continue
-            if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
-                _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
-            rows[name].append((clip.clip_id, clip.keys[name], found))
-    for name, target in job.targets.items():
-        _write(target, rows[name])
-    return reasons
-
-
-def single_clips(job: ShardJob) -> list[ShardJob]:
-    """Return a job of each clip of a job."""
-    return [replace(job, clips=(clip,)) for clip in job.clips]
+    table = clips.set_index("clip_id").loc[list(features.clip_ids)].reset_index()
+    degradation = json.dumps(condition.description(), sort_keys=True).encode()
+    targets, keys = {}, {}
+    for each, feature in features.items():
+        store = FeatureStore(absolute(stores) / each)
+        description = Description.model_validate(feature, from_attributes=True)
+        targets[each] = _Target(store, description, parse_description(feature.parameters))
+        keys[each] = np.array([_key_of(bytes(key) + degradation) for key in feature.keys], KEY_DTYPE)
+    job = ShardJob(table.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, condition)
+    reasons, _ = _fill(job, executor, name)
+    left_out = {
+        clip_id: reasons[key.decode()]
+        for each in features
+        for clip_id, key in zip(features.clip_ids, keys[each], strict=True)
+        if key.decode() in reasons
+    }
+    if left_out:
+        clip_id, reason = next(iter(left_out.items()))
+        logger.warning("%s: %d clips are left out, first %s: %s", name, len(left_out), clip_id, reason)
+    stored = {
+        each: target.store.features(Plan(features.clip_ids, keys[each], left_out, target.description))
+        for each, target in targets.items()
+    }
+    return FeatureSet.align(stored, features.clip_ids)
 
 
 def clip_keys(
@@ -231,24 +207,16 @@ def clip_keys(
     parameters: FeatureParameters,
     other_roots: Mapping[str, Path] = MappingProxyType({}),
 ) -> np.ndarray:
-    """Return what the rows of clips are found by, bytes [n_clips]: a hash of all that their values depend on.
-
-    Parameters
-    ----------
-    clips, root, parameters, other_roots
-        As for `extract`.
-    """
+    """Return what rows of clips are found by, bytes [n_clips]: a hash of all that the values depend on."""
     described = json.dumps([parameters.describe(), parameters.library_versions()], sort_keys=True)
+    contents = clips.reindex(columns=["content_hash"])["content_hash"]
+    paths = clip_paths(clips, root, other_roots)
     keys = np.empty(len(clips), dtype=KEY_DTYPE)
-    for start in range(0, len(clips), _CLIPS_AT_ONCE):  # strings of all clips at once would fill memory
-        part = clips.iloc[start : start + _CLIPS_AT_ONCE]
-        columns = part.reindex(columns=["content_hash", "start_s", "end_s"])
-        times = columns[["start_s", "end_s"]].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        rows = zip(columns["content_hash"], clip_paths(part, root, other_roots), times, strict=True)
-        for i, (content, path, (start_s, end_s)) in enumerate(rows, start=start):
-            # Without an audit the file's name, size and date say what the audio is.
-            audio = content if isinstance(content, str) else _file_identity(path)
-            keys[i] = key_of(json.dumps([audio, *_part(start_s, end_s), described]).encode())
+    # Row by row: strings of all clips at once would fill memory.
+    for i, (content, path, part) in enumerate(zip(contents, paths, _parts(clips), strict=True)):
+        # Without an audit the file's name, size and date say what the audio is.
+        audio = content if isinstance(content, str) else _file_identity(path)
+        keys[i] = _key_of(json.dumps([audio, *part, described]).encode())
     return keys
 
 
@@ -260,40 +228,85 @@ def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path])
         yield others.get(corpus, own) / str(path)
 
 
-def key_of(identity: bytes) -> bytes:
-    """Return the key of what values depend on: a hash in hexadecimal digits."""
+def _parts(clips: pd.DataFrame) -> Iterator[tuple[float, float | None]]:
+    """Yield where each clip begins and ends in its file, s; None: with the file."""
+    times = clips.reindex(columns=["start_s", "end_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    for start_s, end_s in times:
+        yield 0.0 if np.isnan(start_s) else float(start_s), None if np.isnan(end_s) else float(end_s)
+
+
+def _file_identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:  # extracting it will say so
+        return f"{path}"
+    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
+
+
+def _key_of(identity: bytes) -> bytes:
     return hashlib.blake2b(identity, digest_size=KEY_DTYPE.itemsize // 2).hexdigest().encode()
 
 
-class _Jobs(Sequence[Any]):
-    """Jobs of bounded length, several a worker, each made when it is asked for.
+def _fill(
+    job: ShardJob, executor: ExecutorParameters, what: str
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Compute the rows of a job that the stores lack, each key once.
 
-    `missing` says under which key the rows that are to be computed will be found, bytes [n_clips] a feature,
-    empty where there is nothing to do; the other parameters are those of `fill`.
+    With a condition, a fault that is not the clip's own is an error. Returns key → why it could not be
+    computed, and name of each feature → which clips were there, bool [n_clips].
     """
+    there, missing = {}, {}
+    for name, keys in job.keys.items():
+        target = job.targets[name]
+        target.store.remove_partial_files()
+        there[name] = target.store.holds(keys)
+        lacking = np.flatnonzero(~there[name])
+        lacking = lacking[np.unique(keys[lacking], return_index=True)[1]]
+        missing[name] = np.zeros_like(keys)
+        missing[name][lacking] = keys[lacking]
+        if len(lacking):
+            target.parameters.check_available()
+    jobs = _Jobs(job._replace(keys=missing), executor)
+    done = map_divisible(
+        extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
+    )
+    reasons: dict[str, str] = {}
+    for number, results in done:
+        for i, result in enumerate(results):
+            if not isinstance(result, Lost):
+                reasons |= result
+                continue
+            lost = _single_clips(jobs[number])[i]  # what is lost is a clip that was repeated alone
+            if job.condition is not None:
+                clip_id = lost.clips["clip_id"].iloc[0]
+                raise AffettoError(f"The process that copied {clip_id} {result.reason}.")
+            for key in lost.keys.values():
+                reasons[key[0].decode()] = f"The process that extracted it {result.reason}."
+    return reasons, there
 
-    def __init__(
-        self,
-        clips: pd.DataFrame,
-        root: Path,
-        other_roots: Mapping[str, Path],
-        missing: Mapping[str, np.ndarray],
-        template: ShardJob,
-        executor: ExecutorParameters,
-    ) -> None:
-        self._clips = clips.reindex(columns=["clip_id", "path", "corpus", *_TIMES])
-        self._roots, self._missing, self._template = (root, other_roots), missing, template
-        self._positions = np.flatnonzero(np.any([keys != b"" for keys in missing.values()], axis=0))
-        most = len(self._positions) // (_SHARDS_A_WORKER * _n_workers(executor))
+
+class _Jobs(Sequence[Any]):
+    """The parts of a job: of bounded length, several a worker, each made when it is asked for."""
+
+    def __init__(self, everything: ShardJob, executor: ExecutorParameters) -> None:
+        self._everything = everything
+        self._chosen = np.flatnonzero(np.any([keys != b"" for keys in everything.keys.values()], axis=0))
+        n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
+        if executor.scheduler is not None:
+            n_workers = _CLUSTER_WORKERS
+        most = len(self._chosen) // (_SHARDS_A_WORKER * n_workers)
         most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
-        durations_s = self._clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._positions]
-        bounds, n_clips, length_s = [], most, 0.0
-        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S).tolist()):
-            if n_clips == most or length_s + duration_s > MAX_SHARD_S:
-                bounds.append(place)
-                n_clips, length_s = 0, 0.0
-            n_clips, length_s = n_clips + 1, length_s + duration_s
-        self._bounds = [*bounds, len(self._positions)]
+        durations_s = everything.clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._chosen]
+        self._bounds, length_s = [0], 0.0
+        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S)):
+            n_clips = place - self._bounds[-1]
+            if n_clips == most or (n_clips and length_s + duration_s > MAX_SHARD_S):
+                self._bounds.append(place)
+                length_s = 0.0
+            length_s += duration_s
+        if len(self._chosen):
+            self._bounds.append(len(self._chosen))
 
     @property
     def sizes(self) -> list[int]:
@@ -306,18 +319,35 @@ class _Jobs(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         where = range(len(self))[index]
-        part = self._positions[self._bounds[where] : self._bounds[where + 1]]
-        table = self._clips.iloc[part]
-        times = table[list(_TIMES)].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        paths = clip_paths(table, *self._roots)
-        clips = []
-        for i, clip_id, path, (start_s, end_s, _) in zip(part, table["clip_id"], paths, times, strict=True):
-            keys = {name: keys[i].decode() for name, keys in self._missing.items() if keys[i]}
-            clips.append(ClipJob(str(clip_id), path, *_part(start_s, end_s), keys))
-        return replace(self._template, clips=tuple(clips))
+        return self._everything.take(self._chosen[self._bounds[where] : self._bounds[where + 1]])
 
 
-def _write(target: Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
+def _single_clips(job: ShardJob) -> list[ShardJob]:
+    return [job.take(np.array([i])) for i in range(len(job.clips))]
+
+
+def extract_shard(job: ShardJob) -> dict[str, str]:
+    """Extract the clips of a shard and write them; runs in a worker. Return key → why it has no row."""
+    rows: dict[str, list[tuple[str, str, np.ndarray]]] = {name: [] for name in job.targets}
+    reasons: dict[str, str] = {}
+    paths = clip_paths(job.clips, *job.roots)
+    clips = zip(job.clips["clip_id"].astype("str"), paths, _parts(job.clips), strict=True)
+    for i, clip in enumerate(clips):
+        keys = {name: keys[i].decode() for name, keys in job.keys.items() if keys[i]}
+        wanted = {name: job.targets[name].parameters for name in keys}
+        for name, found in _extract_clip(*clip, wanted, job.condition).items():
+            if isinstance(found, str):
+                reasons[keys[name]] = found
+                continue
+            if sum(held.nbytes for *_, held in rows[name]) + found.nbytes > MAX_SHARD_BYTES:
+                _write(job.targets[name], rows[name])  # a clip larger than the bound has a shard of its own
+            rows[name].append((clip[0], keys[name], found))
+    for name, target in job.targets.items():
+        _write(target, rows[name])
+    return reasons
+
+
+def _write(target: _Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
     """Write rows, if any, as a shard, and forget them."""
     if rows:
         ids, keys, arrays = zip(*rows, strict=True)
@@ -326,33 +356,39 @@ def _write(target: Target, rows: list[tuple[str, str, np.ndarray]]) -> None:
 
 
 def _extract_clip(
-    clip: ClipJob, wanted: Mapping[str, FeatureParameters], condition: AnyCondition | None
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yield the name of each feature, and its values or why there are none."""
+    clip_id: str,
+    path: Path,
+    part: tuple[float, float | None],
+    wanted: Mapping[str, FeatureParameters],
+    condition: AnyCondition | None,
+) -> Mapping[str, np.ndarray | str]:
+    """Return name of each feature → its values, or why there are none."""
+    rates = sorted({parameters.rate_hz for parameters in wanted.values()})
     try:
-        yield from extract_together(_decode_clip(clip, rates_of(wanted), condition), wanted).items()
+        if condition is None:
+            samples = {rate: _read(path, part, rate)[0] for rate in rates}
+        else:
+            degraded = condition.degrade(*_read(path, part))
+            with TemporaryDirectory(prefix="affetto_") as folder:
+                copy = write_copy(degraded, Path(folder))
+                samples = {rate: _read(copy, (0.0, None), rate)[0] for rate in rates}
+        return extract_together(samples, wanted)
     except _CLIP_ERRORS as error:
         reason = str(error) or type(error).__name__
         if condition is not None and not _fails_always(error):
             raise AffettoError(
-                f"{clip.clip_id} cannot be copied ({reason}): mend that and run again, what was finished is "
-                "kept."
+                f"{clip_id} cannot be copied ({reason}): mend that and run again, what was finished is kept."
             ) from error
         if len(wanted) == 1:
-            yield next(iter(wanted)), reason
-        else:  # what one feature does not take may be fit for the others
-            for name, parameters in wanted.items():
-                yield from _extract_clip(clip, {name: parameters}, condition)
+            return dict.fromkeys(wanted, reason)
+    found: dict[str, np.ndarray | str] = {}
+    for name, parameters in wanted.items():  # what one feature does not take may be fit for the others
+        found |= _extract_clip(clip_id, path, part, {name: parameters}, condition)
+    return found
 
 
-def _decode_clip(
-    clip: ClipJob, rates: Sequence[int], condition: AnyCondition | None
-) -> dict[int, np.ndarray]:
-    if condition is None:
-        return decode(clip.path, rates, clip.start_s, clip.end_s)
-    samples, rate = read_audio(clip.path, start_s=clip.start_s, end_s=clip.end_s)
-    with TemporaryDirectory(prefix="affetto_") as folder:
-        return decode(write_copy(condition.degrade(samples, rate), Path(folder)), rates)
+def _read(path: Path, part: tuple[float, float | None], rate_hz: int | None = None) -> tuple[np.ndarray, int]:
+    return read_audio(path, sample_rate_hz=rate_hz, start_s=part[0], end_s=part[1])
 
 
 def _fails_always(error: BaseException) -> bool:
@@ -366,27 +402,15 @@ def _fails_always(error: BaseException) -> bool:
     return isinstance(error, (AffettoError, ValueError, ArithmeticError))
 
 
-def _target(name: str, parameters: FeatureParameters, root: Path) -> Target:
-    """Describe a feature, with the columns of the last plan where they fit: asking openSMILE costs 2 s."""
-    store, described = FeatureStore(root), parameters.describe()
-    last = store.description()
-    known = last is not None and last.parameters == described
-    dimensions = last.dimensions if last and known else parameters.dimensions()
-    description = Description(
-        name=name, dimensions=dimensions, hop_s=parameters.frame_s, parameters=described
-    )
-    return Target(store, description, parameters)
-
-
 def _finish(
-    target: Target, ids: Sequence[str], keys: np.ndarray, reason_of: Mapping[str, str], there: np.ndarray
+    target: _Target, ids: Sequence[str], keys: np.ndarray, reasons: Mapping[str, str], there: np.ndarray
 ) -> Extracted:
     """Make clips the plan of a store, and say what became of them."""
     missing = [(ids[i], keys[i].decode()) for i in np.flatnonzero(~there).tolist()]
-    failures = {clip_id: reason_of[key] for clip_id, key in missing if key in reason_of}
+    failures = {clip_id: reasons[key] for clip_id, key in missing if key in reasons}
     computed, reused, name = len(missing) - len(failures), int(there.sum()), target.description.name
     logger.info("%s: computed %d, reused %d, failed %d", name, computed, reused, len(failures))
-    for clip_id, reason in list(failures.items())[:_REASONS_LOGGED]:
+    for clip_id, reason in list(failures.items())[:5]:
         logger.warning("%s of %s is set aside: %s", name, clip_id, reason)
     if len(failures) == len(ids):
         clip_id, reason = next(iter(failures.items()))
@@ -395,23 +419,3 @@ def _finish(
     features = target.store.features(plan)
     target.store.write_plan(plan)
     return Extracted(features, computed, reused, failures)
-
-
-def _file_identity(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:  # extracting it will say so
-        return f"{path}"
-    rendering = f":{RENDERING_VERSION}" if path.suffix.lower() in MIDI_EXTENSIONS else ""
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}{rendering}"
-
-
-def _part(start_s: float, end_s: float) -> tuple[float, float | None]:
-    """Return where a clip begins and ends in its file, s; NaN: at its beginning and end."""
-    return 0.0 if np.isnan(start_s) else start_s, None if np.isnan(end_s) else end_s
-
-
-def _n_workers(executor: ExecutorParameters) -> int:
-    if executor.scheduler is not None:
-        return _CLUSTER_WORKERS
-    return executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1

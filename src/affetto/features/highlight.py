@@ -10,19 +10,10 @@ import pandas as pd
 
 HIGHLIGHT_COLUMNS = ("highlight_start_s", "highlight_end_s", "highlight_attention")
 """What `cut_highlights` says of a clip."""
-_DECIMALS = 9
 
 
 class Highlight(NamedTuple):
-    """A stretch of a clip.
-
-    Attributes
-    ----------
-    start_s, end_s
-        From the start of the clip, s.
-    attention
-        Share of the clip's attention that falls into the stretch, 0 … 1; NaN when nothing is known of it.
-    """
+    """A stretch of a clip, s from its start, and the share of the clip's attention there, NaN: not known."""
 
     start_s: float
     end_s: float
@@ -44,27 +35,24 @@ def find_highlight(
 
     Parameters
     ----------
-    times
-        Start of each step, s, increasing [n_steps]; None without attention.
-    weights
-        Attention of each step, not negative [n_steps]; None without attention.
+    times, weights
+        Start of each step, s, increasing, and its attention, not negative [n_steps]; without them the window
+        starts at 0.
     duration_s
         Length of the clip, s.
     highlight_s
         Length of the window, s; a shorter clip is its own highlight.
-
-    Returns
-    -------
-    Highlight
-        The window; it starts at 0 when there is no attention.
     """
     length = min(highlight_s, duration_s)
     if times is None or weights is None or len(times) == 0 or float(np.sum(weights)) <= 0:
         return Highlight(0.0, length, float("nan"))
-    edges, mass = _cumulated(np.asarray(times, dtype=float), np.asarray(weights, dtype=float), duration_s)
+    inner = np.clip(np.asarray(times, dtype=float)[1:], 0.0, duration_s)
+    edges = np.maximum.accumulate(np.concatenate([[0.0], inner, [duration_s]]))
+    attention = np.asarray(weights, dtype=float)
+    mass = np.concatenate([[0.0], np.cumsum(attention)]) / attention.sum()
     starts = np.unique(np.clip(np.concatenate([edges, edges - length]), 0.0, duration_s - length))
     inside = np.interp(starts + length, edges, mass) - np.interp(starts, edges, mass)
-    best = int(np.argmax(np.round(inside, _DECIMALS)))
+    best = int(np.argmax(np.round(inside, 9)))
     start = float(starts[best])
     return Highlight(start, start + length, float(np.clip(inside[best], 0.0, 1.0)))
 
@@ -84,22 +72,12 @@ def cut_highlights(clips: pd.DataFrame, attention: pd.DataFrame, highlight_s: fl
     Returns
     -------
     pandas.DataFrame
-        `clip_id, highlight_start_s, highlight_end_s, highlight_attention`, a row a clip; times count from
-        the start of the clip.
+        `clip_id` and `HIGHLIGHT_COLUMNS`, a row a clip; times count from the start of the clip.
     """
-    steps = dict(
-        zip(attention["clip_id"], zip(attention["times"], attention["weights"], strict=True), strict=True)
-    )
+    steps = attention.set_index("clip_id")[["times", "weights"]]
+    known = dict(zip(steps.index, steps.itertuples(index=False), strict=True))
     rows = []
     for clip_id, duration_s in clips[["clip_id", "duration_s"]].itertuples(index=False):
-        times, weights = steps.get(clip_id, (None, None))
+        times, weights = known.get(clip_id, (None, None))
         rows.append((clip_id, *find_highlight(times, weights, float(duration_s), highlight_s=highlight_s)))
     return pd.DataFrame(rows, columns=["clip_id", *HIGHLIGHT_COLUMNS])
-
-
-def _cumulated(times: np.ndarray, weights: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of the steps and the share of attention before each of them."""
-    edges = np.maximum.accumulate(np.append(np.clip(times, 0.0, duration_s), duration_s))
-    mass = np.concatenate([[0.0], np.cumsum(weights)]) / weights.sum()
-    # A step that starts at the very end has no width; nudging it back keeps the interpolation a function.
-    return np.append(0.0, edges[1:]), mass

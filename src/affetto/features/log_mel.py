@@ -7,37 +7,23 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.features.parameters import FeatureParameters
+from affetto.features.parameters import FftSize, FrameParameters, Hop, MelBands, SampleRate
 from affetto.features.spectrum import decibels, frame_blocks, mel_filters, power_spectrum, prepare_samples
 
 
-class LogMelParameters(FeatureParameters):
+class LogMelParameters(FrameParameters):
     """Log-mel spectrogram in dB relative to a power of 1.0 (full scale), never below `floor_db`."""
 
     extractor = "log_mel"
     version = 1
 
-    sample_rate_hz: int = Field(
-        default=16_000, ge=4_000, le=96_000, description="Clips are resampled to this rate."
-    )
-    n_fft: int = Field(
-        default=512, ge=64, le=16_384, multiple_of=2, description="Window in samples (512 at 16 kHz: 32 ms)."
-    )
-    hop: int = Field(default=256, ge=16, le=16_384, description="Hop in samples (256 at 16 kHz: 16 ms).")
-    n_mels: int = Field(default=64, ge=8, le=512, description="Mel bands.")
+    sample_rate_hz: SampleRate = 16_000
+    n_fft: FftSize = 512
+    hop: Hop = 256
+    n_mels: MelBands = 64
     fmin: float = Field(default=50.0, ge=0.0, description="Lower edge of the lowest band, Hz.")
     fmax: float = Field(default=8_000.0, gt=0.0, description="Upper edge of the highest band, Hz.")
     floor_db: float = Field(default=-80.0, ge=-200.0, lt=0.0, description="Lowest value, dB.")
-
-    @property
-    def rate_hz(self) -> int:
-        """Sample rate that the feature is measured at, Hz."""
-        return self.sample_rate_hz
-
-    @property
-    def frame_s(self) -> float:
-        """Hop in seconds."""
-        return self.hop / self.sample_rate_hz
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mel_0`, `mel_1`, …, from low to high."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, Self
@@ -10,7 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from affetto.features.parameters import FeatureParameters
+from affetto.features.parameters import FftSize, FrameParameters, Hop, MelBands, SampleRate
 from affetto.features.spectrum import (
     dct_matrix,
     decibels,
@@ -21,28 +20,15 @@ from affetto.features.spectrum import (
 )
 
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
-N_CHROMA = 12
-N_CONTRAST_BANDS = 6
+_N_CHROMA = 12
 _CONTRAST_RATE_HZ = 12_800
 _CONTRAST_N_FFT = 512
-_CONTRAST_LOW_HZ = 200.0
-_CONTRAST_QUANTILE = 0.02
-_ROLLOFF = 0.85
-_A0_HZ = 440.0 / 16
 _TINY = 1e-10
 _SILENCE_DB = -80.0
 _DYNAMIC_RANGE_DB = 80.0
 
-EXTRA_DIMENSIONS: dict[Extra, tuple[str, ...]] = {
-    "chroma": tuple(f"chroma_{i}" for i in range(N_CHROMA)),
-    "contrast": tuple(f"contrast_{i}" for i in range(N_CONTRAST_BANDS + 1)),
-    "spectral": ("centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db"),
-    "onset": ("onset",),
-}
-"""Columns of each extra; `chroma_0` is C."""
 
-
-class MfccParameters(FeatureParameters):
+class MfccParameters(FrameParameters):
     """Mel-frequency cepstral coefficients, their derivatives and optional further frame features.
 
     Frames are centred (the signal is zero-padded by half a window), the window is Hann, the mel filters are
@@ -53,18 +39,10 @@ class MfccParameters(FeatureParameters):
     extractor = "mfcc"
     version = 1
 
-    sample_rate_hz: int = Field(
-        default=22_050, ge=4_000, le=96_000, description="Clips are resampled to this rate."
-    )
-    n_fft: int = Field(
-        default=2_048,
-        ge=64,
-        le=16_384,
-        multiple_of=2,
-        description="Window in samples (2048 at 22,050 Hz: 93 ms).",
-    )
-    hop: int = Field(default=512, ge=16, le=16_384, description="Hop in samples (512 at 22,050 Hz: 23.2 ms).")
-    n_mels: int = Field(default=128, ge=8, le=512, description="Mel bands under the DCT.")
+    sample_rate_hz: SampleRate = 22_050
+    n_fft: FftSize = 2_048
+    hop: Hop = 512
+    n_mels: MelBands = 128
     n_mfcc: int = Field(default=20, ge=2, le=128, description="Coefficients kept, the level (0th) included.")
     delta_order: Literal[0, 1, 2] = Field(
         default=2, description="0: static; 1: with deltas; 2: and delta-deltas."
@@ -76,22 +54,18 @@ class MfccParameters(FeatureParameters):
         "rolloff, flatness, zero-crossing rate, level in dB), onset (strength).",
     )
 
-    @property
-    def rate_hz(self) -> int:
-        """Sample rate that the feature is measured at, Hz."""
-        return self.sample_rate_hz
-
-    @property
-    def frame_s(self) -> float:
-        """Hop in seconds."""
-        return self.hop / self.sample_rate_hz
-
     def dimensions(self) -> tuple[str, ...]:
         """Return `mfcc_0`, …, `delta_0`, …, `delta2_0`, …, then those of the extras, the onset last."""
         orders = ("mfcc", "delta", "delta2")[: self.delta_order + 1]
-        static = tuple(f"{order}_{i}" for order in orders for i in range(self.n_mfcc))
-        extras = sorted(self.extras, key=lambda extra: extra == "onset")
-        return static + tuple(name for extra in extras for name in EXTRA_DIMENSIONS[extra])
+        names = [f"{order}_{i}" for order in orders for i in range(self.n_mfcc)]
+        for extra in self._frame_extras:
+            names += _FRAME_EXTRAS[extra][0]
+        return tuple(names + ["onset"] * ("onset" in self.extras))
+
+    @property
+    def _frame_extras(self) -> list[Extra]:
+        """Extras that need no frame but their own, in their order."""
+        return [extra for extra in self.extras if extra != "onset"]
 
     def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Compute coefficients, derivatives and extras, float32 [1 + n_samples // hop, n_dimensions].
@@ -104,13 +78,14 @@ class MfccParameters(FeatureParameters):
         for frames in frame_blocks(mono, n_fft=self.n_fft, hop=self.hop):
             power = power_spectrum(frames)
             mel.append(power @ filters)
-            extras.append(_extras(frames, power, rate, self.extras))
+            columns = [_FRAME_EXTRAS[extra][1](frames, power, rate) for extra in self._frame_extras]
+            extras.append(np.concatenate([mel[-1][:, :0], *columns], axis=1).astype(np.float32, copy=False))
         bands_db = decibels(np.concatenate(mel))
         clipped = np.maximum(bands_db, bands_db.max() - np.float32(_DYNAMIC_RANGE_DB))
         static = clipped @ dct_matrix(self.n_mfcc, self.n_mels).T
         orders = range(1, self.delta_order + 1)
         deltas = [delta(static, order=order, width=self.delta_width) for order in orders]
-        onset = [onset_strength(clipped)] if "onset" in self.extras else []
+        onset = [_onset(clipped)] if "onset" in self.extras else []
         return np.concatenate([static, *deltas, np.concatenate(extras), *onset], axis=1)
 
     @model_validator(mode="after")
@@ -151,7 +126,7 @@ def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:
     return fits if short else np.pad(fits, ((half, half), (0, 0)), mode="edge")
 
 
-def onset_strength(bands_db: np.ndarray) -> np.ndarray:
+def _onset(bands_db: np.ndarray) -> np.ndarray:
     """Compute the mean rise of the mel bands since the frame before, float32 [n_frames, 1], dB; 0 at first.
 
     The spectral flux of Böck and Widmer (DAFx 2013) without vibrato suppression; librosa's `onset_strength`
@@ -162,55 +137,65 @@ def onset_strength(bands_db: np.ndarray) -> np.ndarray:
     return strength
 
 
-def _extras(
-    frames: np.ndarray, power: np.ndarray, sample_rate_hz: int, extras: Sequence[Extra]
-) -> np.ndarray:
-    """Compute the extras that the samples and the spectrum of a frame give, [n_frames, n_columns].
-
-    `frames` are float32 [n_frames, n_fft], samples without window; `power` their power spectra. The onset
-    compares frames and is not among them.
-    """
-    columns = [np.zeros((len(frames), 0), dtype=np.float32)]
-    for extra in extras:
-        if extra == "chroma":
-            columns.append(chroma(power, sample_rate_hz))
-        elif extra == "contrast":
-            columns.append(spectral_contrast(np.sqrt(power), sample_rate_hz))
-        elif extra == "spectral":
-            columns.append(spectral_shape(frames, power, sample_rate_hz))
-    return np.concatenate(columns, axis=1).astype(np.float32, copy=False)
-
-
-def chroma(power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+def _chroma(_: np.ndarray, power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Compute the share of the 12 pitch classes from C, [n_frames, 12], the strongest 1; as `chroma_stft`.
 
     Tuned to 440 Hz: estimating the tuning of each clip costs more than all other features together.
     """
-    raw = power @ chroma_filters(sample_rate_hz, 2 * (power.shape[1] - 1)).T
+    raw = power @ _chroma_filters(sample_rate_hz, 2 * (power.shape[1] - 1)).T
     peak = raw.max(axis=1, keepdims=True)
     normalised: np.ndarray = raw / np.where(peak > np.finfo(np.float32).tiny, peak, 1.0)
     return normalised
 
 
-def spectral_contrast(magnitude: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Compute peak against valley in octave bands, [n_frames, 7], dB (Jiang et al., ICME 2002; librosa's)."""
+@lru_cache(maxsize=8)
+def _chroma_filters(sample_rate_hz: int, n_fft: int) -> np.ndarray:
+    """Return the weight of each FFT bin for each pitch class, float32 [12, n_fft // 2 + 1].
+
+    Ellis's chroma features (2007) as in `librosa.filters.chroma`: a Gaussian bump a semitone, weighted by a
+    Gaussian over octaves around the fifth.
+    """
+    bins_hz = np.linspace(0, sample_rate_hz, n_fft, endpoint=False)[1:]
+    semitones = _N_CHROMA * np.log2(bins_hz / (440.0 / 16))  # above the A of the lowest octave
+    semitones = np.concatenate([[semitones[0] - 1.5 * _N_CHROMA], semitones])
+    widths = np.concatenate([np.maximum(np.diff(semitones), 1.0), [1.0]])
+    distance = semitones - np.arange(_N_CHROMA)[:, np.newaxis]
+    distance = np.remainder(distance + _N_CHROMA / 2 + 10 * _N_CHROMA, _N_CHROMA) - _N_CHROMA / 2
+    weights = np.exp(-0.5 * (2 * distance / widths) ** 2)
+    weights /= np.sqrt(np.sum(weights**2, axis=0))
+    weights *= np.exp(-0.5 * ((semitones / _N_CHROMA - 5.0) / 2.0) ** 2)
+    filters: np.ndarray = np.roll(weights, -3, axis=0)[:, : n_fft // 2 + 1].astype(np.float32)
+    return filters
+
+
+def _contrast(_: np.ndarray, power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Compute peak against valley below 200 Hz and in the octaves above, [n_frames, 7], dB.
+
+    Means of the highest and the lowest 2 % of a band's bins (Jiang et al., ICME 2002; librosa's).
+    """
+    magnitude = np.sqrt(power)
+    bins_hz = np.fft.rfftfreq(2 * (power.shape[1] - 1), 1 / sample_rate_hz)
+    edges = [0.0, *(200.0 * 2.0**octave for octave in range(7))]
     contrasts = []
-    for bins in contrast_bands(sample_rate_hz, 2 * (magnitude.shape[1] - 1)):
-        band = magnitude[:, bins[0] : bins[1]]
-        n = bins[2]
+    for low, high in pairwise(edges):
+        inside = np.flatnonzero((bins_hz >= low) & (bins_hz <= high))
+        last = high == edges[-1]
+        first, end = inside[0] - (low > 0), len(bins_hz) if last else inside[-1] + 1
+        n = max(int(np.rint(0.02 * (end - first))), 1)
+        band = magnitude[:, first : end - (not last)]
         parted = np.partition(band, (n - 1, band.shape[1] - n), axis=1)
         valley, peak = parted[:, :n].mean(axis=1), parted[:, -n:].mean(axis=1)
         contrasts.append(decibels(peak) - decibels(valley))
     return np.stack(contrasts, axis=1)
 
 
-def spectral_shape(frames: np.ndarray, power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+def _shape(frames: np.ndarray, power: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """Compute centroid, 85 % rolloff (Hz), flatness, zero-crossing rate, level (dB): [n_frames, 5]."""
     bins_hz = np.fft.rfftfreq(frames.shape[1], 1 / sample_rate_hz).astype(np.float32)
     magnitude = np.sqrt(power)
     total = magnitude.sum(axis=1)
     centroid = magnitude @ bins_hz / np.maximum(total, np.finfo(np.float32).tiny)
-    rolloff = bins_hz[(magnitude.cumsum(axis=1) >= _ROLLOFF * total[:, np.newaxis]).argmax(axis=1)]
+    rolloff = bins_hz[(magnitude.cumsum(axis=1) >= 0.85 * total[:, np.newaxis]).argmax(axis=1)]
     floored = np.maximum(power, np.float32(_TINY))
     flatness = np.exp(np.log(floored).mean(axis=1)) / floored.mean(axis=1)
     negative = np.signbit(np.where(np.abs(frames) <= _TINY, np.float32(0), frames))
@@ -219,37 +204,9 @@ def spectral_shape(frames: np.ndarray, power: np.ndarray, sample_rate_hz: int) -
     return np.stack([centroid, rolloff, flatness, crossings, level], axis=1)
 
 
-@lru_cache(maxsize=8)
-def contrast_bands(sample_rate_hz: int, n_fft: int) -> tuple[tuple[int, int, int], ...]:
-    """Return (first bin, end, bins of the quantile) of each band: below 200 Hz, then octaves to the top."""
-    edges = [0.0, *(_CONTRAST_LOW_HZ * 2.0**octave for octave in range(N_CONTRAST_BANDS + 1))]
-    bins_hz = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
-    bands = []
-    for k, (low, high) in enumerate(pairwise(edges)):
-        inside = np.flatnonzero((bins_hz >= low) & (bins_hz <= high))
-        last = k == N_CONTRAST_BANDS
-        first = inside[0] - (k > 0)
-        end = len(bins_hz) if last else inside[-1] + 1
-        n_quantile = max(int(np.rint(_CONTRAST_QUANTILE * (end - first))), 1)
-        bands.append((int(first), int(end) - (not last), n_quantile))
-    return tuple(bands)
-
-
-@lru_cache(maxsize=8)
-def chroma_filters(sample_rate_hz: int, n_fft: int) -> np.ndarray:
-    """Return the weight of each FFT bin for each pitch class, float32 [12, n_fft // 2 + 1].
-
-    Ellis's chroma features (2007) as in `librosa.filters.chroma`: a Gaussian bump a semitone, weighted by a
-    Gaussian over octaves around the fifth.
-    """
-    bins_hz = np.linspace(0, sample_rate_hz, n_fft, endpoint=False)[1:]
-    semitones = N_CHROMA * np.log2(bins_hz / _A0_HZ)
-    semitones = np.concatenate([[semitones[0] - 1.5 * N_CHROMA], semitones])
-    widths = np.concatenate([np.maximum(np.diff(semitones), 1.0), [1.0]])
-    distance = semitones - np.arange(N_CHROMA)[:, np.newaxis]
-    distance = np.remainder(distance + N_CHROMA / 2 + 10 * N_CHROMA, N_CHROMA) - N_CHROMA / 2
-    weights = np.exp(-0.5 * (2 * distance / widths) ** 2)
-    weights /= np.sqrt(np.sum(weights**2, axis=0))
-    weights *= np.exp(-0.5 * ((semitones / N_CHROMA - 5.0) / 2.0) ** 2)
-    filters: np.ndarray = np.roll(weights, -3, axis=0)[:, : n_fft // 2 + 1].astype(np.float32)
-    return filters
+_FRAME_EXTRAS = {
+    "chroma": ([f"chroma_{i}" for i in range(_N_CHROMA)], _chroma),
+    "contrast": ([f"contrast_{i}" for i in range(7)], _contrast),
+    "spectral": (["centroid_hz", "rolloff_hz", "flatness", "zero_crossing_rate", "rms_db"], _shape),
+}
+"""Columns of each extra, and what computes them of frames (without window), their power and the rate."""

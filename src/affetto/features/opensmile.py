@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
@@ -17,18 +16,13 @@ from affetto.features.spectrum import prepare_samples
 from affetto.io.interrupts import uninterrupted
 from affetto.io.native_libraries import require_safe_opensmile
 
-OPENSMILE_RATE_HZ = 16_000
-OPENSMILE_HOP_S = 0.01
-MIN_DURATION_S = 0.06
 MAX_DURATION_S = 600.0
 PAIR = "~"
 """Between the names of two descriptors, in the name of their correlation."""
 FeatureSetName = Literal["ComParE_2016", "eGeMAPSv02"]
-Level = Literal["functionals", "lld", "correlations"]
-_SOURCE = "extsource"
-Run = Literal["functionals", "lld"]
-"""What openSMILE itself yields."""
-_SINKS: dict[Run, str] = {"functionals": "extsinkfunc", "lld": "extsinklld"}
+_RATE_HZ = 16_000
+_LEAST_SAMPLES = 960  # 60 ms, the longest window of the feature sets
+_SINKS = {"functionals": "extsinkfunc", "lld": "extsinklld"}
 
 
 class OpenSmileParameters(FeatureParameters):
@@ -41,7 +35,7 @@ class OpenSmileParameters(FeatureParameters):
     feature_set: FeatureSetName = Field(
         default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
     )
-    level: Level = Field(
+    level: Literal["functionals", "lld", "correlations"] = Field(
         default="functionals",
         description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a "
         "clip, the rank correlation of each pair of LLD.",
@@ -50,17 +44,18 @@ class OpenSmileParameters(FeatureParameters):
     @property
     def rate_hz(self) -> int:
         """16 kHz: the descriptors change with the rate."""
-        return OPENSMILE_RATE_HZ
+        return _RATE_HZ
 
     @property
     def frame_s(self) -> float | None:
         """10 ms for LLD; functionals and correlations are one vector a clip."""
-        return OPENSMILE_HOP_S if self.level == "lld" else None
+        return 0.01 if self.level == "lld" else None
 
     def dimensions(self) -> tuple[str, ...]:
         """Return openSMILE's own names, e.g. `F0final_sma`; of correlations `<first>~<second>`."""
         if self.level == "correlations":
-            return correlation_names(_smile(self.feature_set, "lld").feature_names)
+            pairs = combinations(_smile(self.feature_set, "lld").feature_names, 2)
+            return tuple(f"{first}{PAIR}{second}" for first, second in pairs)
         return tuple(_smile(self.feature_set, self.level).feature_names)
 
     def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -84,15 +79,6 @@ def run_opensmile(
     shorter than 60 ms, the longest window of the feature sets, is padded with zeros on both sides to that
     length.
 
-    Parameters
-    ----------
-    samples
-        [n_samples], mono, full scale 1.0.
-    sample_rate_hz
-        Resampled to 16 kHz when it differs.
-    feature_set
-        Of both.
-
     Returns
     -------
     tuple of numpy.ndarray
@@ -105,30 +91,50 @@ def run_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
-    padded = _prepare(samples, sample_rate_hz)
+    mono = np.clip(prepare_samples(samples, sample_rate_hz, _RATE_HZ), -1.0, LARGEST_SAMPLE)
+    duration_s = len(mono) / _RATE_HZ
+    if duration_s > MAX_DURATION_S:
+        raise AffettoError(
+            f"The clip lasts {duration_s:.0f} s and openSMILE is run on at most {MAX_DURATION_S:.0f} s; "
+            "let corpus.segment_s cut it into segments."
+        )
+    missing = max(0, _LEAST_SAMPLES - len(mono))
+    padded = np.pad(mono, (missing // 2, missing - missing // 2))
     extractor = _smile(feature_set, "functionals")
+    shared = f"{extractor.default_config_root}/shared"
+    options = {
+        "source": f"{shared}/standard_external_wave_input.conf.inc",
+        "sink": f"{shared}/standard_external_data_output_multi.conf.inc",
+        "bufferModeRbConf": f"{shared}/BufferModeRb.conf.inc",
+        "frameModeFunctionalsConf": f"{shared}/FrameModeFunctionals.conf.inc",
+        "sampleRate": _RATE_HZ,
+        "nBits": 16,
+    }
     from opensmile.core.lib import OpenSMILE, OpenSmileException
 
-    found: dict[Run, list[np.ndarray]] = {level: [] for level in _SINKS}
+    found: dict[str, list[np.ndarray]] = {level: [] for level in _SINKS}
     run = OpenSMILE()
     try:
-        run.initialize(config_file=extractor.config_path, options=_two_sinks(extractor), loglevel=0)
+        run.initialize(config_file=extractor.config_path, options=options, loglevel=0)
         for level, sink in _SINKS.items():
             run.external_sink_set_callback(sink, lambda values, kept=found[level]: kept.append(values.copy()))
-        run.external_audio_source_write_data(_SOURCE, (padded * 32_768).astype(np.int16).tobytes())
-        run.external_audio_source_set_eoi(_SOURCE)
+        run.external_audio_source_write_data("extsource", (padded * 32_768).astype(np.int16).tobytes())
+        run.external_audio_source_set_eoi("extsource")
         with uninterrupted():
             run.run()
     except OpenSmileException as error:
         raise AffettoError(f"openSMILE refused the clip: {error}.") from error
     finally:
         run.free()
-    return _finite(np.vstack(found["functionals"])), _finite(np.vstack(found["lld"]))
+    functionals, lld = (np.vstack(found[level]) for level in _SINKS)
+    if np.isnan(functionals).all() or np.isnan(lld).all():
+        raise AffettoError("openSMILE gave no value for the clip.")
+    return _finite(functionals), _finite(lld)
 
 
-def correlation_names(descriptors: Sequence[str]) -> tuple[str, ...]:
-    """Return the name of each pair, `<first>~<second>`, in the order of `rank_correlations`."""
-    return tuple(f"{first}{PAIR}{second}" for first, second in combinations(descriptors, 2))
+def _finite(values: np.ndarray) -> np.ndarray:
+    finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    return finite
 
 
 def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
@@ -139,11 +145,8 @@ def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
     found to tell states of the speaker by Williamson et al., "Vocal and facial biomarkers of depression based
     on motor incoordination and timing", AVEC 2014.
 
-    Returns
-    -------
-    numpy.ndarray
-        float32 [1, n_pairs], Spearman's coefficients, equal values sharing a rank; 0 where a descriptor is
-        constant.
+    Returns Spearman's coefficients, float32 [1, n_pairs], equal values sharing a rank; 0 where a descriptor
+    is constant.
     """
     from scipy.stats import rankdata
 
@@ -156,56 +159,12 @@ def rank_correlations(descriptors: np.ndarray) -> np.ndarray:
     return found
 
 
-def _two_sinks(extractor: Any) -> dict[str, object]:
-    """Return openSMILE's options for samples from memory and both levels to memory."""
-    shared = f"{extractor.default_config_root}/shared"
-    return {
-        "source": f"{shared}/standard_external_wave_input.conf.inc",
-        "sink": f"{shared}/standard_external_data_output_multi.conf.inc",
-        "bufferModeRbConf": f"{shared}/BufferModeRb.conf.inc",
-        "frameModeFunctionalsConf": f"{shared}/FrameModeFunctionals.conf.inc",
-        "sampleRate": OPENSMILE_RATE_HZ,
-        "nBits": 16,
-    }
-
-
-def _prepare(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Resample, clip and pad; refuse what is too long."""
-    mono = prepare_samples(samples, sample_rate_hz, OPENSMILE_RATE_HZ)
-    duration_s = len(mono) / OPENSMILE_RATE_HZ
-    if duration_s > MAX_DURATION_S:
-        raise AffettoError(
-            f"The clip lasts {duration_s:.0f} s and openSMILE is run on at most {MAX_DURATION_S:.0f} s; "
-            "let corpus.segment_s cut it into segments."
-        )
-    return _pad(np.clip(mono, -1.0, LARGEST_SAMPLE))
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    """Put 0 where openSMILE leaves a value undefined; it leaves all of them so when it came to no result."""
-    if np.isnan(values).all():
-        raise AffettoError("openSMILE gave no value for the clip.")
-    finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return finite.astype(np.float32)
-
-
-def _pad(samples: np.ndarray) -> np.ndarray:
-    missing = max(0, int(np.ceil(MIN_DURATION_S * OPENSMILE_RATE_HZ)) - len(samples))
-    return np.pad(samples, (missing // 2, missing - missing // 2)) if missing else samples
-
-
 @lru_cache(maxsize=4)
-def _smile(feature_set: FeatureSetName, level: Run) -> Any:
+def _smile(feature_set: FeatureSetName, level: str) -> Any:
     """Return the extractor, made once a process: reading its configuration takes a second."""
     require_safe_opensmile()
     import opensmile
 
-    levels = {
-        "functionals": opensmile.FeatureLevel.Functionals,
-        "lld": opensmile.FeatureLevel.LowLevelDescriptors,
-    }
-    return opensmile.Smile(
-        feature_set=opensmile.FeatureSet[feature_set],
-        feature_level=levels[level],
-        num_workers=1,
-    )
+    levels = opensmile.FeatureLevel
+    wanted = levels.Functionals if level == "functionals" else levels.LowLevelDescriptors
+    return opensmile.Smile(opensmile.FeatureSet[feature_set], wanted, num_workers=1)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters, prepare_speech
 from affetto.features.spectrum import prepare_samples
+
+SampleRate = Annotated[int, Field(ge=4_000, le=96_000, description="Clips are resampled to this rate, Hz.")]
+FftSize = Annotated[
+    int, Field(ge=64, le=16_384, multiple_of=2, description="Window in samples (512 at 16 kHz: 32 ms).")
+]
+Hop = Annotated[int, Field(ge=16, le=16_384, description="Hop in samples (256 at 16 kHz: 16 ms).")]
+MelBands = Annotated[int, Field(ge=8, le=512, description="Mel bands.")]
 
 
 class FeatureParameters(BaseModel):
@@ -73,14 +80,12 @@ class FeatureParameters(BaseModel):
         AffettoError
             When the recording is empty, not finite, or not fit for the feature.
         """
-        return self.measure(*self.prepare(samples, sample_rate_hz))
+        return self.measure(self.prepare(samples, sample_rate_hz), self.rate_hz)
 
-    def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, int]:
-        """Do what `speech` wants done to a recording; return samples and their rate."""
-        if self.speech is None:
-            return samples, sample_rate_hz
+    def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+        """Bring a recording to `rate_hz`, and do what `speech` wants done to it."""
         mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
-        return prepare_speech(mono, self.rate_hz, self.speech), self.rate_hz
+        return mono if self.speech is None else prepare_speech(mono, self.rate_hz, self.speech)
 
     def describe(self) -> dict[str, Any]:
         """Return what values depend on, as JSON values; `table.parse_description` reads it."""
@@ -88,14 +93,27 @@ class FeatureParameters(BaseModel):
         return described if self.speech is None else {**described, "preparation": PREPARATION_VERSION}
 
     def check_available(self) -> None:
-        """Make sure that what the feature needs beside its library is on this machine.
-
-        Raises
-        ------
-        AffettoError
-            When the weights of an encoder are not there, or damaged.
-        """
+        """Raise an AffettoError when the weights of an encoder are not on this machine, or damaged."""
 
     def library_versions(self) -> dict[str, str]:
         """Return the installed version of each of the libraries."""
         return {library: version(library) for library in self.libraries}
+
+
+class FrameParameters(FeatureParameters):
+    """Parameters of a feature of mel bands in overlapping frames."""
+
+    sample_rate_hz: SampleRate
+    n_fft: FftSize
+    hop: Hop
+    n_mels: MelBands
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the feature is measured at, Hz."""
+        return self.sample_rate_hz
+
+    @property
+    def frame_s(self) -> float:
+        """Hop in seconds."""
+        return self.hop / self.sample_rate_hz

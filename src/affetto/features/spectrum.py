@@ -16,27 +16,15 @@ from affetto.audio.recording import resample
 from affetto.errors import AffettoError
 
 _BLOCK_FRAMES = 64  # fits the second-level cache
-_MEL_LINEAR_HZ = 200.0 / 3  # Slaney's scale: linear up to 1 kHz, 27 steps for a factor of 6.4 above
-_MEL_BREAK_HZ = 1_000.0
-_MEL_LOG_STEP = np.log(6.4) / 27.0
 
 
 def prepare_samples(samples: np.ndarray, sample_rate_hz: int, target_hz: int) -> np.ndarray:
-    """Check a mono recording and bring it to a sample rate.
-
-    Parameters
-    ----------
-    samples
-        [n_samples], full scale 1.0.
-    sample_rate_hz
-        Its sample rate.
-    target_hz
-        The sample rate wanted; soxr (HQ) resamples when it differs.
+    """Check a mono recording, [n_samples], full scale 1.0, and bring it to a sample rate.
 
     Returns
     -------
     numpy.ndarray
-        float32 [n_samples].
+        float32 [n_samples], resampled by soxr (HQ) when the rate differs.
 
     Raises
     ------
@@ -91,7 +79,15 @@ def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int, fmin: float, fmax:
 
     The scale and the normalisation are those of Slaney's Auditory Toolbox (1998), librosa's default.
     """
-    edges = mel_to_hz(np.linspace(hz_to_mel(fmin), hz_to_mel(fmax), n_mels + 2))
+    # Linear up to 1 kHz, 27 steps for a factor of 6.4 above.
+    linear_hz, break_hz, step = 200.0 / 3, 1_000.0, np.log(6.4) / 27.0
+    lowest, highest = (
+        hz / linear_hz if hz < break_hz else float(break_hz / linear_hz + np.log(hz / break_hz) / step)
+        for hz in (fmin, fmax)
+    )
+    mel = np.linspace(lowest, highest, n_mels + 2)
+    above = mel - break_hz / linear_hz
+    edges = np.where(above < 0, mel * linear_hz, break_hz * np.exp(step * np.maximum(above, 0)))
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
     ramps = edges[:, np.newaxis] - bins
     widths = np.diff(edges)[:, np.newaxis]
@@ -110,19 +106,3 @@ def dct_matrix(n_coefficients: int, n_bands: int) -> np.ndarray:
     basis[0] /= np.sqrt(2.0)
     matrix: np.ndarray = basis.astype(np.float32)
     return matrix
-
-
-def hz_to_mel(hz: float) -> float:
-    """Convert a frequency in Hz to Slaney's mel scale."""
-    if hz < _MEL_BREAK_HZ:
-        return hz / _MEL_LINEAR_HZ
-    return float(_MEL_BREAK_HZ / _MEL_LINEAR_HZ + np.log(hz / _MEL_BREAK_HZ) / _MEL_LOG_STEP)
-
-
-def mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    """Convert values of Slaney's mel scale to Hz."""
-    above = mel - _MEL_BREAK_HZ / _MEL_LINEAR_HZ
-    hz: np.ndarray = np.where(
-        above < 0, mel * _MEL_LINEAR_HZ, _MEL_BREAK_HZ * np.exp(_MEL_LOG_STEP * np.maximum(above, 0))
-    )
-    return hz

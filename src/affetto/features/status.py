@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from affetto.features.extract import clip_keys, clip_paths
 from affetto.features.parameters import FeatureParameters
-from affetto.features.store import PLAN_FILE, FeatureStore, Plan, StoreUsage
+from affetto.features.store import PLAN_FILE, FeatureStore, StoreUsage
 from affetto.io.paths import list_files
 
 if TYPE_CHECKING:
@@ -27,31 +27,24 @@ class StoreStatus:
 
     Attributes
     ----------
-    planned
-        Number of clips in the last plan.
-    extracted
-        How many of them have features.
+    state
+        In what the last plan is not the one of today; `fresh`: in nothing.
+    planned, extracted
+        Number of clips in the last plan, and how many of them have features.
     set_aside
         Reason, without the path of the clip, → how many of them have none for that reason.
     usage
         Rows, shards and bytes.
     planned_at
         When the last plan was saved; None: never.
-    findings
-        In what the last plan is not the one of today; empty: it is.
     """
 
+    state: str
     planned: int
     extracted: int
     set_aside: dict[str, int]
     usage: StoreUsage
     planned_at: datetime | None
-    findings: tuple[str, ...]
-
-    @property
-    def state(self) -> str:
-        """The findings in words."""
-        return ", ".join(self.findings) or "fresh"
 
 
 def store_status(
@@ -65,10 +58,8 @@ def store_status(
 
     Parameters
     ----------
-    store
-        The store.
-    parameters
-        Of the feature; None: the project does not extract it.
+    store, parameters
+        The store, and the parameters of its feature; None: the project does not extract it.
     clips
         Clip table of the side; None: there is none yet.
     root, other_roots
@@ -76,7 +67,7 @@ def store_status(
     """
     usage, plan = store.usage(), store.plan()
     if plan is None:
-        return StoreStatus(0, 0, {}, usage, None, ("never extracted",))
+        return StoreStatus("never extracted", 0, 0, {}, usage, None)
     findings = []
     if parameters is None:
         findings = ["not in the parameters"]
@@ -90,22 +81,15 @@ def store_status(
             same and not np.array_equal(plan.keys, clip_keys(clips, root, parameters, other_roots))
         ):
             findings.append("clips changed")
+    paths = {}
+    if plan.reasons and clips is not None:
+        paths = dict(zip(clips["clip_id"], clip_paths(clips, root, other_roots), strict=True))
+    reasons = (reason.replace(str(paths.get(each, "…")), "…") for each, reason in plan.reasons.items())
     return StoreStatus(
+        state=", ".join(findings) or "fresh",
         planned=len(plan.clip_ids),
         extracted=len(plan.clip_ids) - len(plan.reasons),
-        set_aside=dict(Counter(_reasons(plan, clips, root, other_roots)).most_common()),
+        set_aside=dict(Counter(reasons).most_common()),
         usage=usage,
         planned_at=datetime.fromtimestamp(list_files(store.root)[PLAN_FILE].modified_s, tz=UTC),
-        findings=tuple(findings),
     )
-
-
-def _reasons(
-    plan: Plan, clips: pd.DataFrame | None, root: Path, other_roots: Mapping[str, Path]
-) -> Iterator[str]:
-    """Yield the reason of every clip that was set aside, without the path of the clip."""
-    files: dict[str, Path] = {}
-    if plan.reasons and clips is not None:
-        files = dict(zip(clips["clip_id"], clip_paths(clips, root, other_roots), strict=True))
-    for clip_id, reason in plan.reasons.items():
-        yield reason.replace(str(files[clip_id]), "…") if clip_id in files else reason

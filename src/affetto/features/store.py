@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from affetto.errors import AffettoError, DamagedFileError
-from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, as_keys
+from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.io.files import PARTIAL_SUFFIX, local_copy, reading, write_whole
 from affetto.io.paths import FileStatus, absolute, as_path, is_remote, list_files
 
@@ -26,10 +26,9 @@ SHARD_FOLDER = "shards"
 SHARD_SUFFIX = ".arrow"
 PLAN_FILE = "plan.parquet"
 _METADATA_KEY = "affetto"
-_OPEN_SHARDS = 128
-_KNOWN_SHARDS = 4_096  # whose keys take 10 MB
 _REMOTE_THREADS = 16
 _PARTIAL_LIFE_S = 3_600.0
+_ROW = np.dtype([("key", KEY_DTYPE), ("shard", np.int32), ("row", np.int32), ("n_frames", np.int64)])
 
 
 class Description(BaseModel):
@@ -43,16 +42,13 @@ class Description(BaseModel):
     parameters: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The clips that the last run asked for.
+class Plan(NamedTuple):
+    """The clips that the last run asked for, in order.
 
-    Parameters
+    Attributes
     ----------
-    clip_ids
-        The clips in order; any sequence of strings.
-    keys
-        bytes [n_clips], what their rows are found by.
+    clip_ids, keys
+        The clips, and bytes [n_clips], what their rows are found by.
     reasons
         Clip → why it has no row.
     description
@@ -66,69 +62,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of all shards of a store, sorted by key.
-
-    Parameters
-    ----------
-    names
-        The shards that can be read.
-    keys
-        bytes [n_rows], ascending; a key that two runs computed at the same time is there twice.
-    shards, rows
-        int32 [n_rows], index in `names`, and row in that shard.
-    n_frames
-        int64 [n_rows].
-    """
-
-    names: tuple[str, ...]
-    keys: np.ndarray
-    shards: np.ndarray
-    rows: np.ndarray
-    n_frames: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def find(self, keys: np.ndarray) -> np.ndarray:
-        """Return where keys, bytes [n], are among the rows, int64 [n]; -1: nowhere."""
-        if not len(self):
-            return np.full(len(keys), -1)
-        where = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
-        return np.where(self.keys[where] == keys, where, -1)
-
-
-@dataclass(frozen=True)
-class ShardSource:
-    """Values in shards, memory-mapped when first read in a process.
-
-    Parameters
-    ----------
-    folder
-        Where the shards are.
-    names
-        The shards.
-    shards, rows
-        int32 [n_clips], index of each clip's shard in `names`, and its row there.
-    """
+class Shard:
+    """The values of the clips of a shard, by row; the file is memory-mapped when first read in a process."""
 
     folder: str
-    names: tuple[str, ...]
-    shards: np.ndarray
-    rows: np.ndarray
+    name: str
 
-    def read(self, index: int) -> np.ndarray:
+    def __getitem__(self, row: int) -> np.ndarray:
         """Return the values of a clip, float32 [n_frames * n_dimensions], a view of the file."""
-        offsets, values = _open_shard(self.folder, self.names[self.shards[index]])
-        row = self.rows[index]
+        offsets, values = _open_shard(self)
         return values[offsets[row] : offsets[row + 1]]
-
-    def take(self, indices: np.ndarray) -> ShardSource:
-        """Return the source of these clips."""
-        # Only the names they need: what is sent to a worker must not grow with the corpus.
-        used, shards = np.unique(self.shards[indices], return_inverse=True)
-        names = tuple(self.names[shard] for shard in used)
-        return ShardSource(self.folder, names, shards.astype(np.int32), self.rows[indices])
 
 
 @dataclass(frozen=True)
@@ -144,8 +87,6 @@ class StoreUsage:
         Number of shard files.
     bytes_total, bytes_unused
         Size of the shards, and the part of it that holds unused rows, in proportion to their frames.
-    partial_files
-        What writers at work, or killed, have not finished.
     """
 
     rows_used: int
@@ -153,7 +94,6 @@ class StoreUsage:
     shards: int
     bytes_total: int
     bytes_unused: int
-    partial_files: int
 
 
 @dataclass(frozen=True)
@@ -175,22 +115,22 @@ class FeatureStore:
 
     root: Path
 
-    def rows(self) -> Rows:
-        """Return the rows of all shards; damaged shards are passed over."""
-        folder, files = absolute(self.root) / SHARD_FOLDER, sorted(self._shard_files().items())
-        with ThreadPoolExecutor(_REMOTE_THREADS if is_remote(folder) else 1) as threads:
-            read = list(threads.map(lambda file: _read_keys(str(folder), *file), files))
-        found = {name: part for (name, _), part in zip(files, read, strict=True) if part is not None}
-        lengths = [len(keys) for keys, _ in found.values()]
-        keys = np.concatenate([np.zeros(0, KEY_DTYPE), *(keys for keys, _ in found.values())])
-        order = np.argsort(keys, kind="stable")
-        return Rows(
-            tuple(found),
-            keys[order],
-            np.repeat(np.arange(len(found), dtype=np.int32), lengths)[order],
-            np.concatenate([np.zeros(0, np.int32), *(np.arange(n, dtype=np.int32) for n in lengths)])[order],
-            np.concatenate([np.zeros(0, np.int64), *(n_frames for _, n_frames in found.values())])[order],
-        )
+    def rows(self) -> tuple[tuple[Shard, ...], np.ndarray]:
+        """Return the shards, and the rows of those that are not damaged, ascending by key.
+
+        The rows are a structured array `key, shard` (index in the shards), `row, n_frames`. A key that two
+        runs computed at the same time is there twice.
+        """
+        folder = str(absolute(self.root) / SHARD_FOLDER)
+        found = self._read_shards()
+        table = np.concatenate([np.zeros(0, _ROW), *(rows for _, _, rows in found)])
+        table["shard"] = np.repeat(np.arange(len(found)), [len(rows) for _, _, rows in found])
+        shards = tuple(Shard(folder, name) for name, _, _ in found)
+        return shards, table[np.argsort(table["key"], kind="stable")]
+
+    def holds(self, keys: np.ndarray) -> np.ndarray:
+        """Tell which keys, bytes [n], have a row: bool [n]."""
+        return _find(self.rows()[1]["key"], keys) >= 0
 
     def add(
         self,
@@ -204,9 +144,9 @@ class FeatureStore:
         Parameters
         ----------
         clip_ids, keys
-            The clips and what they are found by.
+            The clips, at least one, and what they are found by.
         arrays
-            float32 [n_frames, n_dimensions], one a clip, at least one.
+            float32 [n_frames, n_dimensions], one a clip.
         description
             Of the feature.
         """
@@ -222,7 +162,7 @@ class FeatureStore:
             "values": pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, pa.float32())),
         }
         metadata = {_METADATA_KEY: description.model_dump_json()}
-        _write_shard(self.root / SHARD_FOLDER, pa.RecordBatch.from_pydict(columns, metadata=metadata))
+        self._write_shard(pa.RecordBatch.from_pydict(columns, metadata=metadata))
 
     def write_plan(self, plan: Plan) -> None:
         """Replace the plan."""
@@ -239,39 +179,29 @@ class FeatureStore:
 
     def plan(self) -> Plan | None:
         """Return the plan of the last run; None when there was none."""
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
         try:
-            with reading(self.root / PLAN_FILE), (self.root / PLAN_FILE).open("rb") as file:
-                table = pq.read_table(file, columns=["clip_id", "key", "reason"])
+            table = self._read_plan(["clip_id", "key", "reason"])
         except FileNotFoundError:
             return None
-        failed = table.filter(pc.is_valid(table["reason"]))
+        clip_ids, reasons = table["clip_id"].to_pylist(), table["reason"].to_pylist()
         return Plan(
-            table["clip_id"].to_pylist(),
-            _as_bytes(table["key"].combine_chunks()) if len(table) else as_keys([]),
-            dict(zip(failed["clip_id"].to_pylist(), failed["reason"].to_pylist(), strict=True)),
-            Description.model_validate_json(table.schema.metadata[_METADATA_KEY.encode()]),
+            clip_ids,
+            np.array(table["key"].to_pylist(), KEY_DTYPE),
+            {clip_id: why for clip_id, why in zip(clip_ids, reasons, strict=True) if why is not None},
+            _description_of(table),
         )
 
     def description(self) -> Description | None:
         """Return the description of the last plan without its clips; None when there was none."""
-        import pyarrow.parquet as pq
-
         try:
-            with reading(self.root / PLAN_FILE), (self.root / PLAN_FILE).open("rb") as file:
-                return Description.model_validate_json(pq.read_schema(file).metadata[_METADATA_KEY.encode()])
+            return _description_of(self._read_plan([]))
         except (FileNotFoundError, DamagedFileError):  # the next run replaces it
             return None
 
     def features(self, plan: Plan | None = None) -> ClipFeatures:
         """Return the features of the clips of a plan, in its order, memory-mapped, without those that failed.
 
-        Parameters
-        ----------
-        plan
-            Default: that of the last run.
+        The plan is by default that of the last run.
 
         Raises
         ------
@@ -280,41 +210,37 @@ class FeatureStore:
         """
         plan = plan or self.plan()
         if plan is None:
-            raise AffettoError(
-                f"{self.root} holds no features yet; run the pipeline that extracts them first."
-            )
-        rows = self.rows()
-        where = rows.find(plan.keys)
-        known, missing = np.flatnonzero(where >= 0), np.flatnonzero(where < 0)
-        gone = [plan.clip_ids[i] for i in missing.tolist() if plan.clip_ids[i] not in plan.reasons]
+            raise AffettoError(f"{self.root} holds no features; run the pipeline that extracts them first.")
+        shards, rows = self.rows()
+        where = _find(rows["key"], plan.keys)
+        ids = plan.clip_ids
+        gone = [ids[i] for i in np.flatnonzero(where < 0).tolist() if ids[i] not in plan.reasons]
         if gone:
             raise AffettoError(
                 f"Features of {len(gone)} clips are gone from {self.root}, first of {gone[0]}; run the "
                 "pipeline again to compute them."
             )
-        where, description = where[known], plan.description
-        folder = str(absolute(self.root) / SHARD_FOLDER)
+        known = np.flatnonzero(where >= 0)
+        found = rows[where[known]]
         return ClipFeatures(
-            name=description.name,
-            clip_ids=tuple(plan.clip_ids[i] for i in known.tolist()),
-            dimensions=description.dimensions,
-            hop_s=description.hop_s,
-            parameters=description.parameters,
-            n_frames=rows.n_frames[where],
+            **dict(plan.description),
+            clip_ids=tuple(ids[i] for i in known.tolist()),
+            n_frames=found["n_frames"].copy(),  # a view would keep the whole table
             keys=plan.keys[known],
-            source=ShardSource(folder, rows.names, rows.shards[where], rows.rows[where]),
+            containers=shards,
+            container=found["shard"].copy(),
+            place=found["row"].copy(),
         )
 
     def usage(self) -> StoreUsage:
         """Count rows and bytes, and how many of them the last plan does not use."""
-        shards = self._count()
+        shares = list(self._shares())
         return StoreUsage(
-            rows_used=sum(int(shard.used.sum()) for shard in shards),
-            rows_unused=sum(shard.rows_unused for shard in shards),
-            shards=len(shards),
-            bytes_total=sum(shard.status.size for shard in shards),
-            bytes_unused=sum(shard.bytes_unused for shard in shards),
-            partial_files=len(self._partial_files()),
+            rows_used=sum(len(share.used) for share in shares),
+            rows_unused=sum(share.rows_unused for share in shares),
+            shards=len(shares),
+            bytes_total=sum(share.status.size for share in shares),
+            bytes_unused=sum(share.bytes_unused for share in shares),
         )
 
     def collect(self, *, dry_run: bool = False) -> tuple[int, int]:
@@ -325,15 +251,8 @@ class FeatureStore:
         a run that is at work, or was interrupted and will be resumed. Readers keep the shards that they have
         open; a run that has looked up a row which is then removed says so at its end.
 
-        Parameters
-        ----------
-        dry_run
-            Only tell what would be removed; bytes are then estimated from numbers of frames.
-
-        Returns
-        -------
-        tuple
-            Number of rows removed, and of bytes freed.
+        Returns the number of rows removed, and of bytes freed. A dry run only tells what would be removed;
+        bytes are then estimated from numbers of frames.
         """
         import pyarrow as pa
 
@@ -341,85 +260,90 @@ class FeatureStore:
             return 0, 0
         planned_s = list_files(self.root)[PLAN_FILE].modified_s
         found = [
-            shard
-            for shard in self._count()
-            if (shard.rows_unused or not len(shard.used)) and shard.status.modified_s <= planned_s
+            share
+            for share in self._shares()
+            if share.status.modified_s <= planned_s and (share.rows_unused or not len(share.used))
         ]
-        n_rows, before = sum(shard.rows_unused for shard in found), self._size()
+        n_rows, before = sum(share.rows_unused for share in found), self.usage().bytes_total
         if dry_run:
-            return n_rows, sum(shard.bytes_unused for shard in found)
-        for shard in found:
-            path = self.root / SHARD_FOLDER / shard.name
-            if shard.used.any():
-                kept = _read_shard(local_copy(path)).take(pa.array(np.flatnonzero(shard.used)))
-                _write_shard(path.parent, kept)
+            return n_rows, sum(share.bytes_unused for share in found)
+        for share in found:
+            path = self.root / SHARD_FOLDER / share.name
+            if len(share.used):
+                self._write_shard(_read_shard(local_copy(path)).take(pa.array(share.used)))
             path.unlink(missing_ok=True)
-        return n_rows, before - self._size()
+        return n_rows, before - self.usage().bytes_total
 
     def remove_partial_files(self) -> None:
         """Delete what writers that were killed an hour ago or longer left behind."""
-        for partial, status in self._partial_files().items():
-            if time.time() - status.modified_s > _PARTIAL_LIFE_S:
-                partial.unlink(missing_ok=True)  # another process may have done so
+        for folder in (self.root, self.root / SHARD_FOLDER):
+            for name, status in list_files(folder).items():
+                if name.endswith(PARTIAL_SUFFIX) and time.time() - status.modified_s > _PARTIAL_LIFE_S:
+                    (folder / name).unlink(missing_ok=True)  # another process may have done so
 
-    def _count(self) -> list[_Shard]:
-        """Return every shard and which of its rows the plan uses; a damaged one has no rows."""
-        files = self._shard_files()  # before the rows: a shard that appears meanwhile is not looked at
-        plan, rows = self.plan(), self.rows()
-        used = np.zeros(len(rows), dtype=bool)
-        if plan is not None:
-            where = rows.find(plan.keys)
-            used[where[where >= 0]] = True
-        by_shard = np.lexsort((rows.rows, rows.shards))
-        bounds = np.searchsorted(rows.shards[by_shard], np.arange(1, len(rows.names)))
-        parts = dict(zip(rows.names, np.split(by_shard, bounds), strict=False))
-        nothing = np.zeros(0, np.int64)
-        return [
-            _Shard(name, status, used[part], rows.n_frames[part])
-            for name, status in files.items()
-            for part in [parts.get(name, nothing)]
-        ]
+    def _read_shards(self) -> list[tuple[str, FileStatus, np.ndarray]]:
+        """Return name, status and rows of every shard."""
+        folder = absolute(self.root) / SHARD_FOLDER
+        files = [file for file in sorted(list_files(folder).items()) if file[0].endswith(SHARD_SUFFIX)]
+        with ThreadPoolExecutor(_REMOTE_THREADS if is_remote(folder) else 1) as threads:
+            read = threads.map(lambda file: _read_rows(str(folder), *file), files)
+            return [(name, status, rows) for (name, status), rows in zip(files, read, strict=True)]
 
-    def _shard_files(self) -> dict[str, FileStatus]:
-        files = list_files(self.root / SHARD_FOLDER)
-        return {name: status for name, status in files.items() if name.endswith(SHARD_SUFFIX)}
+    def _shares(self) -> Iterator[_Share]:
+        """Yield what the plan uses of every shard."""
+        plan = self.plan()
+        wanted = np.zeros(0, KEY_DTYPE) if plan is None else np.sort(plan.keys)
+        found = np.zeros(len(wanted) + 1, dtype=bool)  # a row is used once; the last stands for nowhere
+        found[-1] = True
+        for name, status, rows in self._read_shards():
+            where, n_frames = _find(wanted, rows["key"]), rows["n_frames"]
+            used = ~found[where]
+            found[where] = True
+            unused = n_frames[~used].sum() / max(1, n_frames.sum()) if used.any() else 1.0
+            yield _Share(name, status, np.flatnonzero(used), int((~used).sum()), int(status.size * unused))
 
-    def _size(self) -> int:
-        return sum(status.size for status in self._shard_files().values())
+    def _read_plan(self, columns: list[str]) -> Any:
+        import pyarrow.parquet as pq
 
-    def _partial_files(self) -> dict[Path, FileStatus]:
-        return {
-            folder / name: status
-            for folder in (self.root, self.root / SHARD_FOLDER)
-            for name, status in list_files(folder).items()
-            if name.endswith(PARTIAL_SUFFIX)
-        }
+        with reading(self.root / PLAN_FILE), (self.root / PLAN_FILE).open("rb") as file:
+            return pq.read_table(file, columns=columns)
+
+    def _write_shard(self, batch: Any) -> None:
+        import pyarrow as pa
+
+        def write(file: Any) -> None:
+            with pa.ipc.new_file(file, batch.schema) as writer:
+                writer.write_batch(batch)
+
+        write_whole(self.root / SHARD_FOLDER / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", write)
 
 
-@dataclass(frozen=True)
-class _Shard:
-    """A shard, which of its rows the plan uses, bool [n_rows], and their numbers of frames."""
+class _Share(NamedTuple):
+    """The rows of a shard that the plan uses, int64, and how many rows and bytes it does not use."""
 
     name: str
     status: FileStatus
     used: np.ndarray
-    n_frames: np.ndarray
-
-    @property
-    def rows_unused(self) -> int:
-        return int((~self.used).sum())
-
-    @property
-    def bytes_unused(self) -> int:
-        if not self.used.any():
-            return self.status.size
-        return int(self.status.size * self.n_frames[~self.used].sum() / max(1, self.n_frames.sum()))
+    rows_unused: int
+    bytes_unused: int
 
 
-@lru_cache(maxsize=_OPEN_SHARDS)
-def _open_shard(folder: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _find(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Return where keys are among ascending ones, int64 [n_keys]; -1: nowhere."""
+    if not len(ascending):
+        return np.full(len(keys), -1)
+    where = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    return np.where(ascending[where] == keys, where, -1)
+
+
+def _description_of(plan: Any) -> Description:
+    return Description.model_validate_json(plan.schema.metadata[_METADATA_KEY.encode()])
+
+
+@lru_cache(maxsize=128)
+def _open_shard(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     """Return (offsets int64 [n_clips + 1], values float32) of a shard, views of the mapped file."""
-    path = as_path(folder) / name
+    path = as_path(shard.folder) / shard.name
     try:
         values = _read_shard(local_copy(path)).column("values")
     except FileNotFoundError as error:
@@ -427,37 +351,34 @@ def _open_shard(folder: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     return values.offsets.to_numpy(), values.values.to_numpy()
 
 
-@lru_cache(maxsize=_KNOWN_SHARDS)
-def _read_keys(folder: str, name: str, status: FileStatus) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return keys (bytes [n]) and numbers of frames (int64 [n]) of a shard; None when it cannot be read.
+@lru_cache(maxsize=4_096)
+def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray:
+    """Return the rows of a shard without their values, which need not be read; none of a damaged one.
 
-    They are remembered as long as the file is as its `status` says: every node of a pipeline asks for them.
+    They are remembered as long as the file is as its `status` says, of so many shards in 13 MB: every node of
+    a pipeline asks for them.
     """
     import pyarrow as pa
 
     path = as_path(folder) / name
+    options = pa.ipc.IpcReadOptions(included_fields=[1, 2], use_threads=False)
     try:
-        with reading(path, otherwise="its clips are computed again"):
-            if is_remote(path):  # which need not send the values
-                options = pa.ipc.IpcReadOptions(included_fields=[1, 2])
-                with path.open("rb") as file, pa.ipc.open_file(file, options=options) as reader:
-                    batch = reader.get_batch(0)
-            else:
-                batch = _read_shard(path)
-            # Copies: views would keep all files of the store open.
-            return _as_bytes(batch.column("key")), batch.column("n_frames").to_numpy().copy()
+        with (
+            reading(path, otherwise="its clips are computed again"),
+            path.open("rb") if is_remote(path) else pa.memory_map(str(path)) as file,
+            pa.ipc.open_file(file, options=options) as reader,
+        ):
+            batch = reader.get_batch(0)
+            rows = np.zeros(len(batch), _ROW)
+            rows["key"] = batch["key"].to_pylist()
+            rows["row"] = np.arange(len(batch))
+            rows["n_frames"] = batch["n_frames"].to_numpy()
+            return rows
     except FileNotFoundError:  # collected since it was listed
-        return None
+        pass
     except DamagedFileError as error:
         logger.warning("%s", error)
-        return None
-
-
-def _as_bytes(column: Any) -> np.ndarray:
-    """Return an Arrow column of keys as bytes [n], copied."""
-    import pyarrow as pa
-
-    return np.frombuffer(column.cast(pa.binary(KEY_DTYPE.itemsize)).buffers()[1], KEY_DTYPE).copy()
+    return np.zeros(0, _ROW)
 
 
 def _read_shard(path: Path) -> Any:
@@ -465,13 +386,3 @@ def _read_shard(path: Path) -> Any:
 
     with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as reader:
         return reader.get_batch(0)
-
-
-def _write_shard(folder: Path, batch: Any) -> None:
-    import pyarrow as pa
-
-    def write(file: Any) -> None:
-        with pa.ipc.new_file(file, batch.schema) as writer:
-            writer.write_batch(batch)
-
-    write_whole(folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", write)

@@ -1,19 +1,24 @@
-"""The features that there are: a field of `FeatureTable` each, whose type says how it is computed."""
+"""The features that there are: a field of `FeatureTable` each, whose type says how it is computed.
+
+Several features of one recording are computed together: speech is looked for once, and openSMILE runs once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, get_args
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from affetto.audio.speech import PREPARATION_VERSION
+from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.encoder.extract import EncoderParameters
 from affetto.features.log_mel import LogMelParameters
 from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.extract import MidtermParameters
-from affetto.features.opensmile import OpenSmileParameters
+from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
 
 
@@ -42,15 +47,6 @@ class FeatureTable(BaseModel):
         return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
-EXTRACTORS: dict[str, type[FeatureParameters]] = {
-    kind.extractor: kind
-    for field in FeatureTable.model_fields.values()
-    for kind in get_args(field.annotation)
-    if kind is not type(None)
-}
-"""Name of each extractor → the class of its parameters."""
-
-
 def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     """Return the parameters that `describe` described, to extract new clips as a model's training clips were.
 
@@ -63,21 +59,64 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     extractor, its_version = fields.pop("extractor", None), fields.pop("version", None)
     weights = fields.pop("weights", None)
     prepared = fields.pop("preparation", 1 if fields.get("speech") else PREPARATION_VERSION)
-    kind = EXTRACTORS.get(extractor)
+    kinds = [get_args(field.annotation)[0] for field in FeatureTable.model_fields.values()]
+    kind = next((each for each in kinds if each.extractor == extractor), None)
     if kind is None or kind.version != its_version or prepared != PREPARATION_VERSION:
         raise AffettoError(
             f"Features of {extractor!r}, version {its_version}, preparation {prepared}, cannot be computed "
             "by this version of Affetto; fit the model again."
         )
     try:
-        parameters = kind.model_validate(fields)
+        parameters: FeatureParameters = kind.model_validate(fields)
     except ValidationError as error:
-        raise AffettoError(
-            f"Parameters of {extractor!r} are not valid: {error.errors()[0]['msg']}."
-        ) from error
+        message = error.errors()[0]["msg"]
+        raise AffettoError(f"Parameters of {extractor!r} are not valid: {message}.") from error
     if weights != parameters.describe().get("weights"):
         raise AffettoError(
             f"The model was fitted with other weights of {extractor!r} than this version of Affetto has; "
             "fit the model again."
         )
     return parameters
+
+
+def rates_of(parameters: Mapping[str, FeatureParameters]) -> list[int]:
+    """Return the sample rates that features work at, Hz, ascending."""
+    return sorted({values.rate_hz for values in parameters.values()})
+
+
+def extract_together(
+    samples: Mapping[int, np.ndarray], parameters: Mapping[str, FeatureParameters]
+) -> dict[str, np.ndarray]:
+    """Compute several features of a recording: speech is looked for once, and openSMILE runs once.
+
+    Parameters
+    ----------
+    samples
+        Sample rate, Hz → mono samples [n_samples] at it; every rate of the features.
+    parameters
+        Name of each feature → its parameters; what comes back are the values that its `extract` gives.
+    """
+    found: dict[str, np.ndarray] = {}
+    prepared: dict[tuple[int, SpeechParameters | None], np.ndarray] = {}
+    runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
+    with _blas().limit(limits=1):  # for matrices this small, threads only wait
+        for name, wanted in parameters.items():
+            key = wanted.rate_hz, wanted.speech
+            if key not in prepared:
+                prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
+            if isinstance(wanted, OpenSmileParameters):
+                run = wanted.feature_set, wanted.speech
+                if run not in runs:
+                    runs[run] = run_opensmile(prepared[key], wanted.rate_hz, wanted.feature_set)
+                found[name] = wanted.of_run(*runs[run])
+            else:
+                found[name] = wanted.measure(prepared[key], wanted.rate_hz)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    """Return what limits the threads of NumPy's BLAS; to look for the library takes a millisecond."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController().select(user_api="blas")

@@ -20,8 +20,7 @@ from affetto.corpora.sources.files import is_text, walk_files
 from affetto.errors import AffettoError, one_line
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
-from affetto.features.recording import extract_together, rates_of
-from affetto.features.table import parse_description
+from affetto.features.table import extract_together, parse_description, rates_of
 from affetto.recommendation.parameters import RecommendParameters, TimelineParameters
 from affetto.recommendation.windows import Window, cut_windows, plan_windows, read_chunks
 

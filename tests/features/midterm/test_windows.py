@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
-from affetto.features.midterm.rhythm import TEMPI_BPM
-from affetto.features.table import MidtermParameters, parse_description
+from affetto.features.midterm.extract import TEMPI_BPM, from_tonic, interval_content, key_correlations
+from affetto.features.table import MidtermParameters
 
 RATE = 22_050
 
@@ -108,11 +111,21 @@ def test_groups_are_columns_of_the_whole(signal):
             np.testing.assert_array_equal(column, whole[name])
 
 
-def test_descriptions_are_read_back(signal):
-    parameters = MidtermParameters(window_s=4.0, groups=("tempo", "key"))
-    assert parse_description(parameters.describe()) == parameters
-    samples = signal(16_000, 2.0)
-    np.testing.assert_array_equal(parameters.extract(samples, 16_000), parameters.extract(samples, 16_000))
+def test_correlations_with_keys_are_pearsons():
+    chroma = np.random.default_rng(0).random((5, 12))
+    profile = [0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400]
+    expected = [[np.corrcoef(row, np.roll(profile, k))[0, 1] for k in range(12)] for row in chroma]
+    np.testing.assert_allclose(key_correlations(chroma)[0], expected, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(arrays(np.float64, 12, elements=st.floats(0, 1, width=32)), st.integers(0, 11))
+def test_transposing_moves_the_tonic_and_nothing_else(chroma, steps):
+    moved = np.roll(chroma, steps)[np.newaxis]
+    for found, reference in zip(key_correlations(moved), key_correlations(chroma[np.newaxis]), strict=True):
+        np.testing.assert_allclose(found, np.roll(reference, steps, axis=1), atol=1e-6)
+    np.testing.assert_allclose(from_tonic(moved, steps), from_tonic(chroma[np.newaxis], 0))
+    np.testing.assert_allclose(interval_content(moved), interval_content(chroma[np.newaxis]), atol=1e-9)
 
 
 @pytest.mark.parametrize("wrong", [{"groups": ()}, {"groups": ("key", "key")}, {"hop_s": 0.0}])

@@ -1,4 +1,4 @@
-"""The spectrum of music on the scale of its notes, what stands out in it, and its notes as events.
+"""The spectrum of music on the scale of its notes, its notes as events, and how these are played.
 
 A transcription takes the spectrum of each frame for a sum of harmonic notes with weights of 0 or more:
 non-negative matrix factorisation with a fixed dictionary (Lee and Seung, NIPS 2000; for music Smaragdis and
@@ -9,30 +9,29 @@ note begins where its weight rises. The numbers below were chosen on piano music
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from affetto.audio.recording import resample
 from affetto.features.spectrum import decibels, frame_blocks, hann, power_spectrum
 
+RATE_HZ = 22_050
+"""Sample rate that mid-term features are measured at."""
+HOP = 512
+"""Samples from a frame to the next."""
+FRAME_S = HOP / RATE_HZ
 PITCHES = np.arange(33, 101)
 """MIDI numbers of the notes, A1 (55 Hz) to E7 (2637 Hz)."""
-RANGE_DB = 60.0
-"""What lies further below a recording's loudest note is not told apart."""
-_DECIMATION = 4
-N_FFT = 2048
-"""Samples of a window, at the reduced rate."""
-_A4_HZ, _A4_MIDI = 440.0, 69
-_WIDEST_BINS = 1.3
-_NEIGHBOURS = 6
+_RANGE_DB = 60.0  # what lies further below a recording's loudest note is not told apart
+_N_FFT = 2048
+_FULL_SCALE = float((hann(_N_FFT).sum() / 2) ** 2)  # power of a sinusoid of amplitude 1 at its own bin
 _AUDIBLE_DB, _FULL_DB = -50.0, -30.0
-_PROMINENCE_DB = 20.0
 
 _BANDS = ((4, 33, 55), (2, 56, 76), (1, 77, 118))
-"""Decimation, lowest and highest partial: windows of 372, 186 and 93 ms at 22.05 kHz, up to 7.5 kHz."""
+"""Decimation, lowest and highest partial: windows of 372, 186 and 93 ms, up to 7.5 kHz."""
 _N_PARTIALS = 20
 _PARTIAL_DECAY = 0.6  # amplitude of each partial relative to the one below
 _COMPRESSION = 0.65  # exponent of all amplitudes, so that soft notes count beside loud ones
@@ -41,7 +40,6 @@ _RISE_DB, _RISE_FRAMES = 3.0, 2
 _REACH_FRAMES = 4  # within which the rise must end
 _LEAST_FRAMES_APART = 3  # beginnings of the same pitch
 _PEAK_FRAMES = 8  # a note is loudest within 0.2 s of its beginning
-_LOUD_PERCENTILE = 95
 _SOFTEST_DB = -15.0  # relative to loud notes of the recording
 _END_DB = -15.0  # relative to the note itself
 _NOTE_RANGE_DB = 70.0
@@ -49,49 +47,60 @@ _DECAY_FRAMES = 12
 _SILENT_DB = -100.0
 _TINY = 1e-9
 
+_LOW_BELOW, _HIGH_FROM = 52, 67  # E3, G4
+_REGISTERS = ("low", "middle", "high")
+_MOST_AT_ONCE = 6
+_SHORT_S, _LONG_S = 0.126, 0.794  # 10 ** -0.9, 10 ** -0.1
+_CHORD_FRAMES = 3  # low notes are found some frames later than high ones
+_MELODY_FROM = 57  # A3
+_LINE_RANGE_DB = 20.0  # a line runs among the notes no further below the loudest that sounds
+_SHORTEST_IN_LINE = 3  # frames
+_NO_DURATION, _NO_LEVEL_DB, _NO_PITCH = -0.7, -20.0, 60.0  # where there is no note: what is common
+_NO_INTERVAL = 0.8  # log10 of about the length of a window
 
-def semitone_spectrum(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.ndarray:
+_LINE_NAMES = (
+    *("share", "pitch", "pitch_deviation", "duration", "rate", "steps", "thirds", "fourths_fifths"),
+    *("octaves", "rising", "interval", "leap"),
+)
+EVENT_DIMENSIONS = (
+    *("sounding", "sounding_deviation", *(f"sounding_share_{n}" for n in range(_MOST_AT_ONCE + 1))),
+    *("sounding_change", "sounding_changing", "rate", *(f"rate_{register}" for register in _REGISTERS)),
+    *("duration_10", "duration_50", "duration_90", "duration_deviation"),
+    *(f"duration_{register}" for register in _REGISTERS),
+    *("duration_short", "duration_long", "level_10", "level_50", "level_90", "level_deviation"),
+    *(f"level_{register}" for register in _REGISTERS),
+    *("level_clip", "decay_10", "decay_50", "decay_90", "decay_low", "decay_high", "rise_50", "rise_90"),
+    *("onset_rate", "onset_size", "interval_10", "interval_50", "interval_90", "interval_deviation"),
+    *("pitch", "pitch_deviation", "pitch_10", "pitch_50", "pitch_90"),
+)
+"""Columns of `event_statistics`: notes sounding at once; beginnings a second; durations (log10 s); levels (dB
+relative to the clip's loud notes, but for that of the clip, dB re full scale); decay (dB/s); rise (frames);
+beginnings of chords a second and notes in each; time between them (log10 s); pitches (MIDI)."""
+LINE_DIMENSIONS = tuple(f"{line}_{name}" for line in ("melody", "bassline") for name in _LINE_NAMES)
+"""Columns of `line_statistics`, of the highest and the lowest notes: share of the time, pitch (MIDI),
+duration (log10 s) and number a second; shares of intervals by size and direction, mean and mean size
+(semitones)."""
+
+
+def semitone_spectrum(mono: np.ndarray) -> np.ndarray:
     """Measure the level of every note in every frame.
 
-    The recording is brought to a quarter of its rate, where a window of 2048 samples (372 ms at 22.05 kHz)
-    tells semitones apart from 55 Hz; a triangle a semitone wide on each side sums the power around a note.
-    Tuned to 440 Hz, like `chroma`. The sample rate is at least 11,025 Hz, so that E7 is still below half of
-    the reduced rate, and the hop a multiple of 4.
+    The recording is brought to a quarter of its rate, where a window of 2048 samples (372 ms) tells semitones
+    apart from 55 Hz; a triangle a semitone wide on each side sums the power around a note. Tuned to 440 Hz,
+    like `chroma`.
 
     Returns
     -------
     numpy.ndarray
-        float32 [1 + n_samples // hop, 68], dB relative to the loudest note of the recording, at least -60;
+        float32 [1 + n_samples // 512, 68], dB relative to the loudest note of the recording, at least -60;
         all -60 for silence.
     """
-    level = decibels(note_power(mono, sample_rate_hz, hop, decimation=_DECIMATION))
+    level = decibels(_note_power(mono, 4, int(PITCHES[0]), int(PITCHES[-1])))
     loudest = level.max()
     if loudest <= level.min():
-        return np.full_like(level, -RANGE_DB)
-    limited: np.ndarray = np.maximum(level - loudest, np.float32(-RANGE_DB))
+        return np.full_like(level, -_RANGE_DB)
+    limited: np.ndarray = np.maximum(level - loudest, np.float32(-_RANGE_DB))
     return limited
-
-
-def note_power(
-    mono: np.ndarray,
-    sample_rate_hz: int,
-    hop: int,
-    *,
-    decimation: int,
-    lowest: int = 33,
-    highest: int = 100,
-) -> np.ndarray:
-    """Sum the power around each note of a range of MIDI numbers, float32 [1 + n_samples // hop, n_notes].
-
-    `decimation` is the sample rate over the reduced one that is measured at, a divisor of the hop.
-    """
-    n_frames = 1 + len(mono) // hop
-    reduced = resample(mono, decimation, 1) if decimation > 1 else mono
-    missing = (n_frames - 1) * hop // decimation - len(reduced)
-    reduced = np.pad(reduced, (0, max(0, missing)))
-    filters = note_filters(sample_rate_hz / decimation, lowest, highest).T
-    blocks = frame_blocks(reduced, n_fft=N_FFT, hop=hop // decimation)
-    return np.concatenate([power_spectrum(frames) @ filters for frames in blocks])[:n_frames]
 
 
 def note_salience(semitones: np.ndarray) -> np.ndarray:
@@ -102,7 +111,11 @@ def note_salience(semitones: np.ndarray) -> np.ndarray:
     """
     padded = np.pad(semitones, ((0, 0), (1, 1)), constant_values=-np.inf)
     is_peak = (semitones >= padded[:, :-2]) & (semitones >= padded[:, 2:])
-    prominence = np.maximum(semitones - _octave_mean(semitones), 0.0) / _PROMINENCE_DB
+    sums = np.cumsum(np.pad(semitones, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    notes = np.arange(semitones.shape[1])
+    first, end = np.maximum(notes - 6, 0), np.minimum(notes + 7, len(notes))
+    octave_mean = (sums[:, end] - sums[:, first]) / (end - first)
+    prominence = np.maximum(semitones - octave_mean, 0.0) / 20.0
     loudness = np.clip((semitones - _AUDIBLE_DB) / (_FULL_DB - _AUDIBLE_DB), 0.0, 1.0)
     salience: np.ndarray = prominence * is_peak * loudness
     return salience
@@ -118,31 +131,6 @@ def note_onsets(semitones: np.ndarray) -> np.ndarray:
     begins = rise.copy()
     begins[1:] &= ~rise[:-1]
     return begins
-
-
-@lru_cache(maxsize=8)
-def note_filters(sample_rate_hz: float, lowest: int = 33, highest: int = 100) -> np.ndarray:
-    """Return the weight of each FFT bin for each note of a range of MIDI numbers, float32 [n_notes, 1025]."""
-    bins_hz = np.fft.rfftfreq(N_FFT, 1 / sample_rate_hz)
-    notes_hz = hz_of(np.arange(lowest, highest + 1))
-    half_width = np.maximum(notes_hz * (2 ** (1 / 12) - 1), _WIDEST_BINS * bins_hz[1])
-    distance = np.abs(bins_hz - notes_hz[:, np.newaxis]) / half_width[:, np.newaxis]
-    filters: np.ndarray = np.maximum(0.0, 1.0 - distance).astype(np.float32)
-    return filters
-
-
-def hz_of(midi: np.ndarray) -> np.ndarray:
-    """Return the frequencies of notes, Hz."""
-    return np.asarray(_A4_HZ * 2.0 ** ((midi - _A4_MIDI) / 12))
-
-
-def _octave_mean(semitones: np.ndarray) -> np.ndarray:
-    """Mean over the six notes on each side and the note itself, fewer at the ends."""
-    sums = np.cumsum(np.pad(semitones, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
-    notes = np.arange(semitones.shape[1])
-    first, end = np.maximum(notes - _NEIGHBOURS, 0), np.minimum(notes + _NEIGHBOURS + 1, len(notes))
-    mean: np.ndarray = (sums[:, end] - sums[:, first]) / (end - first)
-    return mean
 
 
 @dataclass(frozen=True)
@@ -179,95 +167,52 @@ class NoteEvents:
     levels_db: np.ndarray
 
 
-def transcribe(mono: np.ndarray, sample_rate_hz: int, hop: int) -> NoteEvents:
+def transcribe(mono: np.ndarray) -> NoteEvents:
     """Estimate the notes of a recording from A1 (55 Hz) to E7 (2637 Hz); none in silence.
 
-    The sample rate is at least 16,000 Hz, and the hop a multiple of 4.
+    The weights of the notes come from multiplicative updates for the Kullback-Leibler divergence (Lee and
+    Seung, equation 5).
     """
-    compressed = _amplitudes(mono, sample_rate_hz, hop) ** _COMPRESSION
-    weights = _factorise(compressed, note_templates(sample_rate_hz) ** _COMPRESSION)
-    level = (20.0 / _COMPRESSION * np.log10(np.maximum(weights, _TINY))).astype(np.float32)
-    loudest = level.max(axis=1)
-    heard = loudest > max(float(loudest.max()) - _NOTE_RANGE_DB, _SILENT_DB)
-    if not heard.any():
-        nothing, silence = np.zeros(0, np.int64), np.full_like(level, -np.inf)
-        return NoteEvents(nothing, nothing, nothing, nothing, nothing, nothing, _SILENT_DB, silence)
-    loud = float(np.percentile(loudest[heard], _LOUD_PERCENTILE))
-    return _notes(np.maximum(level, np.float32(loud - _NOTE_RANGE_DB)), loud, hop / sample_rate_hz)
-
-
-@lru_cache(maxsize=4)
-def note_templates(sample_rate_hz: int) -> np.ndarray:
-    """Return the amplitudes that notes of 1.0 show at all partials, float32 [68, 86].
-
-    The partials of a note fall off by 0.6 each; every one is seen through window and filters of its range.
-    """
-    partials = np.arange(1, _N_PARTIALS + 1)
-    power = [
-        sum(_PARTIAL_DECAY ** (2 * (k - 1)) * _response(k * fundamental_hz, sample_rate_hz) for k in partials)
-        for fundamental_hz in hz_of(PITCHES)
-    ]
-    templates: np.ndarray = np.sqrt(np.stack(power)).astype(np.float32)
-    return templates
-
-
-def _response(hz: float, sample_rate_hz: int) -> np.ndarray:
-    """Power that each filter of all ranges gives for a sinusoid of amplitude 1, [86]."""
-    window, parts = hann(N_FFT), []
-    for decimation, lowest, highest in _BANDS:
-        rate_hz = sample_rate_hz / decimation
-        power = np.zeros(N_FFT // 2 + 1)
-        if hz < 0.49 * rate_hz:
-            tone = np.cos(2 * np.pi * hz / rate_hz * np.arange(N_FFT))
-            power = np.abs(np.fft.rfft(window * tone)) ** 2 / _full_scale()
-        parts.append(note_filters(rate_hz, lowest, highest) @ power)
-    return np.concatenate(parts)
-
-
-def _amplitudes(mono: np.ndarray, sample_rate_hz: int, hop: int) -> np.ndarray:
-    """Amplitude around every note up to 7.5 kHz, float32 [n_frames, 86]."""
-    parts = [
-        note_power(mono, sample_rate_hz, hop, decimation=decimation, lowest=lowest, highest=highest)
-        for decimation, lowest, highest in _BANDS
-    ]
-    return np.sqrt(np.concatenate(parts, axis=1) / np.float32(_full_scale()))
-
-
-def _full_scale() -> float:
-    """Power of a sinusoid of amplitude 1 at the bin of its frequency."""
-    return float((hann(N_FFT).sum() / 2) ** 2)
-
-
-def _factorise(observed: np.ndarray, templates: np.ndarray) -> np.ndarray:
-    """Return weights [n_frames, n_notes] under which templates [n_notes, n_bins] best sum to the observed.
-
-    Multiplicative updates for the Kullback-Leibler divergence (Lee and Seung, equation 5).
-    """
-    weights: np.ndarray = np.maximum(observed @ templates.T, _TINY) / (templates**2).sum(axis=1)
+    power = np.concatenate([_note_power(mono, *band) for band in _BANDS], axis=1)
+    observed = np.sqrt(power / np.float32(_FULL_SCALE)) ** _COMPRESSION
+    templates = _note_templates() ** _COMPRESSION
+    weights = np.maximum(observed @ templates.T, _TINY) / (templates**2).sum(axis=1)
     totals = templates.sum(axis=1)
     for _ in range(_N_UPDATES):
         weights *= (observed / np.maximum(weights @ templates, _TINY)) @ templates.T / totals
-    return weights
+    level = (20.0 / _COMPRESSION * np.log10(np.maximum(weights, _TINY))).astype(np.float32)
 
-
-def _notes(level: np.ndarray, loud_db: float, frame_s: float) -> NoteEvents:
-    found = [note for pitch, onset in _beginnings(level, loud_db) for note in _of_pitch(level, pitch, onset)]
-    found.sort()
-    columns = np.array(found, dtype=np.int64).reshape(-1, 4).T
-    onset, pitch, end, peak = columns
+    loudest = level.max(axis=1)
+    heard = loudest > max(float(loudest.max()) - _NOTE_RANGE_DB, _SILENT_DB)
+    loud, found = _SILENT_DB, []
+    if heard.any():
+        loud = float(np.percentile(loudest[heard], 95))
+        level = np.maximum(level, np.float32(loud - _NOTE_RANGE_DB))
+        found = _find_notes(level, loud)
+    onset, pitch, end, peak = np.array(found, dtype=np.int64).reshape(-1, 4).T
     sounding = np.full(level.shape, -np.inf, dtype=np.float32)
     for first, k, last in zip(onset, pitch, end, strict=True):
         sounding[first:last, k] = level[first:last, k]
     later = np.minimum(peak + _DECAY_FRAMES, end - 1)
     fall = level[later, pitch] - level[peak, pitch]
-    decay = np.where(later > peak + 1, fall / (np.maximum(later - peak, 1) * frame_s), 0.0)
     return NoteEvents(
-        onset, end - onset, PITCHES[pitch], level[peak, pitch], decay, peak - onset, loud_db, sounding
+        onset=onset,
+        length=end - onset,
+        pitch=PITCHES[pitch],
+        level_db=level[peak, pitch],
+        decay_db_s=np.where(later > peak + 1, fall / (np.maximum(later - peak, 1) * FRAME_S), 0.0),
+        rise=peak - onset,
+        loud_db=loud,
+        levels_db=sounding,
     )
 
 
-def _beginnings(level: np.ndarray, loud_db: float) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the frames in which notes begin, pitch by pitch: the steepest of a rise to something audible."""
+def _find_notes(level: np.ndarray, loud_db: float) -> list[tuple[int, int, int, int]]:
+    """Return onset, number of the pitch, end and loudest frame of each note, sorted.
+
+    A note begins at the steepest moment of a rise to something audible, and ends where it has faded, at the
+    next one of its pitch at the latest.
+    """
     floor = np.full((_RISE_FRAMES, level.shape[1]), loud_db - _NOTE_RANGE_DB, dtype=level.dtype)
     rise = level - np.concatenate([floor, level])[: len(level)]
     steepest = np.zeros(level.shape, dtype=bool)
@@ -275,17 +220,156 @@ def _beginnings(level: np.ndarray, loud_db: float) -> Iterator[tuple[int, np.nda
     ahead = np.pad(level, ((0, _REACH_FRAMES - 1), (0, 0)), mode="edge")
     reached = np.maximum.reduce([ahead[k : k + len(level)] for k in range(_REACH_FRAMES)])
     begins = steepest & (rise > _RISE_DB) & (reached > loud_db + _SOFTEST_DB)
-    for pitch in np.flatnonzero(begins.any(axis=0)):
+    notes = []
+    for pitch in np.flatnonzero(begins.any(axis=0)).tolist():
         onsets = np.flatnonzero(begins[:, pitch])
         apart = np.diff(onsets, prepend=-_LEAST_FRAMES_APART) >= _LEAST_FRAMES_APART
-        yield int(pitch), onsets[apart]
+        limits = [*onsets[apart].tolist(), len(level)]
+        for onset, limit in pairwise(limits):
+            part = level[onset:limit, pitch]
+            peak = int(part[:_PEAK_FRAMES].argmax())
+            faded = np.flatnonzero(part[peak:] < part[peak] + _END_DB)
+            end = peak + int(faded[0]) if len(faded) else len(part)
+            notes.append((onset, pitch, onset + max(end, 1), onset + peak))
+    return sorted(notes)
 
 
-def _of_pitch(level: np.ndarray, pitch: int, onsets: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-    """Yield onset, pitch, end and loudest frame of notes; each ends at the next one at the latest."""
-    for onset, limit in zip(onsets, [*onsets[1:], len(level)], strict=True):
-        part = level[onset:limit, pitch]
-        peak = int(part[:_PEAK_FRAMES].argmax())
-        faded = np.flatnonzero(part[peak:] < part[peak] + _END_DB)
-        end = peak + int(faded[0]) if len(faded) else len(part)
-        yield int(onset), pitch, int(onset) + max(end, 1), int(onset) + peak
+@lru_cache(maxsize=1)
+def _note_templates() -> np.ndarray:
+    """Return the amplitudes that notes of 1.0 show at all partials, float32 [68, 86].
+
+    The partials of a note fall off by 0.6 each; every one is seen through window and filters of its range.
+    """
+    partials = np.arange(1, _N_PARTIALS + 1)
+    power = [
+        sum(_PARTIAL_DECAY ** (2 * (k - 1)) * _response(k * fundamental_hz) for k in partials)
+        for fundamental_hz in _hz_of(PITCHES)
+    ]
+    templates: np.ndarray = np.sqrt(np.stack(power)).astype(np.float32)
+    return templates
+
+
+def _response(hz: float) -> np.ndarray:
+    """Power that each filter of all ranges gives for a sinusoid of amplitude 1, [86]."""
+    parts = []
+    for decimation, lowest, highest in _BANDS:
+        rate_hz = RATE_HZ / decimation
+        power = np.zeros(_N_FFT // 2 + 1)
+        if hz < 0.49 * rate_hz:
+            tone = np.cos(2 * np.pi * hz / rate_hz * np.arange(_N_FFT))
+            power = np.abs(np.fft.rfft(hann(_N_FFT) * tone)) ** 2 / _FULL_SCALE
+        parts.append(_note_filters(rate_hz, lowest, highest) @ power)
+    return np.concatenate(parts)
+
+
+def _note_power(mono: np.ndarray, decimation: int, lowest: int, highest: int) -> np.ndarray:
+    """Sum the power around each note of a range of MIDI numbers, float32 [1 + n_samples // 512, n_notes].
+
+    `decimation` is the sample rate over the reduced one that is measured at, a divisor of the hop.
+    """
+    n_frames = 1 + len(mono) // HOP
+    reduced = resample(mono, decimation, 1) if decimation > 1 else mono
+    missing = (n_frames - 1) * HOP // decimation - len(reduced)
+    reduced = np.pad(reduced, (0, max(0, missing)))
+    filters = _note_filters(RATE_HZ / decimation, lowest, highest).T
+    blocks = frame_blocks(reduced, n_fft=_N_FFT, hop=HOP // decimation)
+    return np.concatenate([power_spectrum(frames) @ filters for frames in blocks])[:n_frames]
+
+
+@lru_cache(maxsize=8)
+def _note_filters(sample_rate_hz: float, lowest: int, highest: int) -> np.ndarray:
+    """Return the weight of each FFT bin for each note of a range of MIDI numbers, float32 [n_notes, 1025]."""
+    bins_hz = np.fft.rfftfreq(_N_FFT, 1 / sample_rate_hz)
+    notes_hz = _hz_of(np.arange(lowest, highest + 1))
+    half_width = np.maximum(notes_hz * (2 ** (1 / 12) - 1), 1.3 * bins_hz[1])
+    distance = np.abs(bins_hz - notes_hz[:, np.newaxis]) / half_width[:, np.newaxis]
+    filters: np.ndarray = np.maximum(0.0, 1.0 - distance).astype(np.float32)
+    return filters
+
+
+def _hz_of(midi: np.ndarray) -> np.ndarray:
+    return np.asarray(440.0 * 2.0 ** ((midi - 69) / 12))
+
+
+def event_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Describe the notes that begin in each window, and how many sound: float64 [n_windows, n_dimensions].
+
+    Columns are those of `EVENT_DIMENSIONS`; `starts` and `ends` are the first frame of each window and the
+    one after its last.
+    """
+    sounding = np.isfinite(notes.levels_db).sum(axis=1)
+    change = np.abs(np.diff(sounding, prepend=sounding[:1]))
+    rows = []
+    for start, end in zip(starts, ends, strict=True):
+        count, changes = sounding[start:end], change[start:end]
+        shares = np.bincount(np.minimum(count, _MOST_AT_ONCE), minlength=_MOST_AT_ONCE + 1) / len(count)
+        inside = slice(*np.searchsorted(notes.onset, [start, end]))
+        played = _played(notes, inside, (end - start) * FRAME_S)
+        rows.append(
+            [count.mean(), count.std(), *shares, changes.mean(), float(np.mean(changes > 0)), *played]
+        )
+    return np.array(rows, dtype=np.float64)
+
+
+def _played(notes: NoteEvents, inside: slice, window_s: float) -> list[float]:
+    """Describe some notes; those no more than `_CHORD_FRAMES` after the one before are one chord."""
+    onset, pitch, decay = notes.onset[inside], notes.pitch[inside], notes.decay_db_s[inside]
+    low, high = pitch < _LOW_BELOW, pitch >= _HIGH_FROM
+    registers = (low, ~low & ~high, high)
+    duration_s = notes.length[inside] * FRAME_S
+    duration, level = np.log10(duration_s), notes.level_db[inside] - notes.loud_db
+    chords = onset[np.diff(onset, prepend=-_CHORD_FRAMES - 1) > _CHORD_FRAMES]
+    between = np.log10(np.diff(chords) * FRAME_S)
+    return [
+        *(len(pitch) / window_s, *(part.sum() / window_s for part in registers)),
+        *(*_percentiles(duration, _NO_DURATION), _deviation(duration)),
+        *(_mean(duration[part], _NO_DURATION) for part in registers),
+        *(_mean(duration_s < _SHORT_S), _mean(duration_s > _LONG_S)),
+        *(*_percentiles(level, _NO_LEVEL_DB), _deviation(level)),
+        *(_mean(level[part], _NO_LEVEL_DB) for part in registers),
+        notes.loud_db,
+        *(*_percentiles(decay), _mean(decay[low]), _mean(decay[high])),
+        *_percentiles(notes.rise[inside])[1:],
+        *(len(chords) / window_s, len(onset) / max(len(chords), 1)),
+        *(*_percentiles(between, _NO_INTERVAL), _deviation(between)),
+        *(_mean(pitch, _NO_PITCH), _deviation(pitch), *_percentiles(pitch, _NO_PITCH)),
+    ]
+
+
+def line_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Describe how melody and bass line move in each window, with the columns of `LINE_DIMENSIONS`."""
+    heard = notes.levels_db > notes.levels_db.max(axis=1, keepdims=True) - _LINE_RANGE_DB
+    any_heard = heard.any(axis=1)
+    highest = np.where(any_heard, PITCHES[len(PITCHES) - 1 - heard[:, ::-1].argmax(axis=1)], 0)
+    lowest = np.where(any_heard, PITCHES[heard.argmax(axis=1)], 0)
+    melody = np.where(highest >= _MELODY_FROM, highest, 0)
+    return np.array([[*_line(melody[a:b]), *_line(lowest[a:b])] for a, b in zip(starts, ends, strict=True)])
+
+
+def _line(pitch: np.ndarray) -> list[float]:
+    """Describe a line given its pitch in each frame, 0 where it rests."""
+    edges = np.flatnonzero(np.diff(pitch, prepend=-1))
+    lengths, tones = np.diff(np.append(edges, len(pitch))), pitch[edges]
+    kept = (lengths >= _SHORTEST_IN_LINE) & (tones > 0)
+    lengths, tones, heard = lengths[kept], tones[kept], pitch[pitch > 0]
+    intervals = np.diff(tones)
+    size = np.abs(intervals)
+    return [
+        *(len(heard) / len(pitch), _mean(heard, _NO_PITCH), _deviation(heard)),
+        float(np.log10(lengths.mean() * FRAME_S)) if len(lengths) else _NO_DURATION,
+        len(tones) / (len(pitch) * FRAME_S),
+        *(_mean(size <= 2), _mean((size > 2) & (size <= 4)), _mean((size > 4) & (size <= 7))),  # noqa: PLR2004
+        *(_mean(size >= 12), _mean(intervals > 0), _mean(intervals), _mean(size)),  # noqa: PLR2004
+    ]
+
+
+def _percentiles(values: np.ndarray, otherwise: float = 0.0) -> list[float]:
+    return np.percentile(values, (10, 50, 90)).tolist() if len(values) else [otherwise] * 3
+
+
+def _mean(values: np.ndarray, otherwise: float = 0.0) -> float:
+    return float(np.mean(values)) if len(values) else otherwise
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(np.std(values)) if len(values) else 0.0
