@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.class_weight import compute_sample_weight
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
 from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.linear import Linear, LinearParameters
-from affetto.models.logistic import Standardiser, balanced_weights, fit_logistic, span
+from affetto.models.logistic import Standardiser, fit_logistic, span
 from affetto.models.speakers import relevance
 
 N_PAIRS = 10
@@ -78,13 +77,6 @@ def test_logistic_regression_equals_scikit_learn_outside_the_span():
     reference = LogisticRegression(C=0.5, class_weight="balanced", tol=1e-9, max_iter=5000)
     expected = reference.fit(vectors, labels).predict_proba(vectors)
     np.testing.assert_allclose(softmax(vectors @ weights + bias), expected, atol=2e-4)
-
-
-def test_class_weights_equal_scikit_learn():
-    labels = np.array([0, 0, 0, 2, 2, 3])
-    found = balanced_weights(labels, 5)
-    np.testing.assert_allclose(found, compute_sample_weight("balanced", labels), rtol=1e-6)
-    assert found.mean() == pytest.approx(1)
 
 
 def test_standardiser_clips_and_silences_constant_and_broken_dimensions(tmp_path):

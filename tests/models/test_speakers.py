@@ -82,6 +82,6 @@ def test_speakers_who_cannot_be_compared_are_of_one_kind(n_types):
 def test_saving_changes_nothing():
     vectors, labels, groups = clips([LOW, HIGH, LOW])
     types = learn(vectors, labels, groups)
-    again = VoiceTypes.from_arrays(types.arrays())
+    assert {value.dtype for value in vars(types).values()} == {np.dtype(np.float32)}
+    again = VoiceTypes.from_arrays(vars(types))
     np.testing.assert_array_equal(again.offset(vectors), types.offset(vectors))
-    assert {value.dtype for value in types.arrays().values()} == {np.dtype(np.float32)}

@@ -11,26 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import apply_temperature, choose, softmax
 from affetto.models.estimator import Estimator, ModelParameters, Native
-from affetto.models.logistic import EachOnce, Positive, Standardiser, Statistic, clip_statistics
+from affetto.models.logistic import FrameFeatures, OneOrMore, Standardiser, Statistics, clip_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from affetto.features.clip_features import FeatureSet
 
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 """What a saved classifier may hold beyond the types of NumPy and scikit-learn that skops trusts itself."""
 _MODEL_FILE = "classifier.skops"
 _STATISTICS_FILE = "statistics.npz"
 _TREES_OF_A_CANDIDATE = 100
-_STATISTICS = "Statistics over the frames; percentiles are 5, 25, 50, 75, 95."
 
 
 class Baseline(Estimator):
@@ -85,7 +83,13 @@ class Baseline(Estimator):
             return self._answers(candidates, vectors[train], labels[train], vectors[test])
 
         chosen, temperature, self.history_ = choose(
-            self.parameters, self.tuned, answer, labels, groups, seed=self.seed, calibrate=self.ranks_only
+            self.parameters,
+            self.tuned,
+            answer,
+            labels,
+            groups,
+            seed=self.seed,
+            calibrate=self.ranks_only,
         )
         self.temperature_ = temperature if self.ranks_only else 1.0
         self._fit_classifier(chosen, vectors, labels)
@@ -133,17 +137,14 @@ class Baseline(Estimator):
 class FunctionalsSvmParameters(ModelParameters):
     """Which functionals describe a clip, and the SVM."""
 
-    feature: Literal["functionals", "raw_functionals", "egemaps"] = Field(
-        "functionals",
-        description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as "
-        "they are, without preparation), or egemaps (88).",
-    )
-    C: Positive | tuple[Positive, ...] = Field(
-        1e-3,
-        description="Price of an error against a wide margin; of several, listed from the lowest, the one "
-        "with the best UAR in inner folds that keep groups whole is taken.",
-    )
-    limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
+    feature: Literal["functionals", "raw_functionals", "egemaps"] = "functionals"
+    """functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as they are, without
+    preparation), or egemaps (88)."""
+    C: OneOrMore = 1e-3
+    """Price of an error against a wide margin; of several, listed from the lowest, the one with the best UAR
+    in inner folds that keep groups whole is taken."""
+    limit: PositiveFloat = 4.0
+    """Standardised functionals are clipped to ± this."""
 
 
 class FunctionalsSvm(Baseline):
@@ -198,35 +199,19 @@ class FunctionalsSvm(Baseline):
         self.standardiser_ = Standardiser.load(directory)
 
 
-class FrameStatistics(Baseline):
-    """A classifier on statistics over the frames of each clip, as its parameters name them."""
-
-    parameters: StatisticsSvmParameters | MfccForestParameters
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        statistics = self.parameters.statistics
-        return np.concatenate(
-            [np.stack([clip_statistics(clip, statistics) for clip in x[name]]) for name in self.features],
-            axis=1,
-        )
-
-
 class StatisticsSvmParameters(ModelParameters):
     """What describes a clip, and the SVM; of several values the best are chosen, as for functionals."""
 
-    features: Annotated[tuple[Literal["mfcc", "midterm"], ...], EachOnce] = Field(
-        ("mfcc",), min_length=1, description="Features that are summarised."
-    )
-    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
-        ("mean", "std"), min_length=1, description=_STATISTICS
-    )
-    C: Positive | tuple[Positive, ...] = Field(3.0, description="Price of an error against a wide margin.")
-    gamma: Positive | Literal["scale"] | tuple[Positive, ...] = Field(
-        "scale", description="Width of the radial basis function."
-    )
+    features: FrameFeatures = ("mfcc",)
+    """Features that are summarised."""
+    statistics: Statistics = ("mean", "std")
+    C: OneOrMore = 3.0
+    """Price of an error against a wide margin."""
+    gamma: OneOrMore | Literal["scale"] = "scale"
+    """Width of the radial basis function."""
 
 
-class StatisticsSvm(FrameStatistics):
+class StatisticsSvm(Baseline):
     """Support vector machine with a radial basis function on standardised statistics of a clip's frames."""
 
     name: ClassVar[str] = "statistics_svm"
@@ -238,6 +223,9 @@ class StatisticsSvm(FrameStatistics):
     def features(self) -> tuple[str, ...]:
         """`mfcc`, the same frames that the attention LSTM reads, or what the parameters name."""
         return self.parameters.features
+
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return clip_statistics(x, self.features, self.parameters.statistics)
 
     def _build(self, parameters: Any) -> Any:
         from sklearn.pipeline import make_pipeline
@@ -251,20 +239,18 @@ class StatisticsSvm(FrameStatistics):
 class MfccForestParameters(ModelParameters):
     """What describes a clip, and the forest; of several values the best are chosen, as for functionals."""
 
-    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
-        ("mean", "std", "percentiles"), min_length=1, description=_STATISTICS
-    )
-    n_trees: int = Field(500, ge=1, description="Trees of the forest.")
-    min_leaf: Count | tuple[Count, ...] = Field(2, description="Fewest training clips in a leaf.")
-    max_features: Literal["sqrt"] | Share | tuple[Share, ...] = Field(
-        "sqrt", description="Share of the numbers that a branch may choose from; sqrt: as many as their root."
-    )
-    max_depth: Count | tuple[Count | None, ...] | None = Field(
-        None, description="Most branches between the root and a leaf; null: no limit."
-    )
+    statistics: Statistics = ("mean", "std", "percentiles")
+    n_trees: PositiveInt = 500
+    """Trees of the forest."""
+    min_leaf: PositiveInt | tuple[PositiveInt, ...] = 2
+    """Fewest training clips in a leaf."""
+    max_features: Literal["sqrt"] | Share | tuple[Share, ...] = "sqrt"
+    """Share of the numbers that a branch may choose from; sqrt: as many as their root."""
+    max_depth: PositiveInt | tuple[PositiveInt | None, ...] | None = None
+    """Most branches between the root and a leaf; null: no limit."""
 
 
-class MfccForest(FrameStatistics):
+class MfccForest(Baseline):
     """Random forest (Breiman 2001) on statistics of MFCC frames; its probabilities are the leaves' shares."""
 
     name: ClassVar[str] = "mfcc_forest"
@@ -277,6 +263,9 @@ class MfccForest(FrameStatistics):
     def features(self) -> tuple[str, ...]:
         """Only `mfcc`."""
         return ("mfcc",)
+
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return clip_statistics(x, self.features, self.parameters.statistics)
 
     def _answers(
         self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
@@ -305,9 +294,6 @@ def count_numbers(classifier: Any) -> int:
     if hasattr(classifier, "steps"):
         return sum(count_numbers(step) for _, step in classifier.steps)
     if hasattr(classifier, "estimators_"):
-        return sum(int(tree.tree_.node_count) for tree in classifier.estimators_)
-    if hasattr(classifier, "support_vectors_"):
-        stored = ["support_vectors_", "dual_coef_", "intercept_"]
-    else:
-        stored = ["mean_", "scale_"]
-    return sum(int(np.size(getattr(classifier, name))) for name in stored)
+        return sum(tree.tree_.node_count for tree in classifier.estimators_)
+    arrays = ("support_vectors_", "dual_coef_", "intercept_", "mean_", "scale_")
+    return sum(np.size(getattr(classifier, name, ())) for name in arrays)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -44,10 +44,10 @@ ESTIMATORS: dict[str, str] = {
     "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
     "mfcc_forest": "affetto.models.baselines:MfccForest",
 }
-"""Name of the model -> "module:class"; imported when it is first asked for."""
+"""Name of the model → "module:class"; imported when it is first asked for."""
 _RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
 """Name in earlier versions → name."""
-SIGNATURE_FILE = "signature.json"
+_SIGNATURE = "signature.json"
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
@@ -57,14 +57,14 @@ Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndar
 class ModelParameters(BaseModel):
     """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Estimator(abc.ABC):
     """A classifier of clips: features in, a probability for each emotion out.
 
-    Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all
-    models share live here. An estimator knows only the classes of its training clips.
+    Subclasses implement `features`, `n_parameters`, `_fit`, `_predict`, `_save_state` and `_load_state`; the
+    checks that all models share live here. An estimator knows only the classes of its training clips.
 
     Parameters
     ----------
@@ -90,6 +90,9 @@ class Estimator(abc.ABC):
     temperature : float
         Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own
         probabilities.
+    branches : dict
+        Estimators that this one is joined from, by the names of their parameters. Each is fitted on the same
+        clips with the same seed as it would be alone, and can stand for that fit.
     """
 
     name: ClassVar[str]
@@ -113,6 +116,8 @@ class Estimator(abc.ABC):
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
         self.learnt_from_: dict[str, Any] = {}
+        self.branches: dict[str, Estimator] = {}
+        self._adopted: set[str] = set()
 
     @property
     @abc.abstractmethod
@@ -120,27 +125,9 @@ class Estimator(abc.ABC):
         """Names of the features that `fit` and `predict_proba` need."""
 
     @property
-    def branches(self) -> Mapping[str, Estimator]:
-        """Estimators that this one is joined from, by the names of their parameters.
-
-        Each is fitted on the same clips with the same seed as it would be alone, and can stand for that fit.
-        """
-        return {}
-
-    def adopt(self, branches: Mapping[str, Estimator]) -> None:
-        """Take branches that were fitted on the clips of the next `fit`, which leaves them as they are.
-
-        Parameters
-        ----------
-        branches
-            Some of `branches`, by their names, fitted with the same parameters and seed.
-
-        Raises
-        ------
-        ValueError
-            When the model has no such branch.
-        """
-        raise ValueError(f"{self.name} has no branches {sorted(branches)}")
+    @abc.abstractmethod
+    def n_parameters(self) -> int:
+        """Size of the fitted model: weights of a network, stored numbers of a traditional model."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -150,10 +137,10 @@ class Estimator(abc.ABC):
             found |= branch.versions
         return found
 
-    @property
-    @abc.abstractmethod
-    def n_parameters(self) -> int:
-        """Size of the fitted model: weights of a network, stored numbers of a traditional model."""
+    def adopt(self, branches: Mapping[str, Estimator]) -> None:
+        """Take some of `branches`, fitted on the clips of the next `fit`, which leaves them as they are."""
+        self.branches |= branches
+        self._adopted = set(branches)
 
     def fit(self, x: FeatureSet, y: Sequence[str], groups: Sequence[str]) -> Self:
         """Fit the model.
@@ -175,23 +162,18 @@ class Estimator(abc.ABC):
         Raises
         ------
         AffettoError
-            When a feature is missing, the lengths differ, or fewer than two emotions occur.
+            When a feature is missing, or fewer than two emotions occur.
         """
         started = time.perf_counter()
         self._require_features(x)
-        if not len(x.clip_ids) == len(y) == len(groups):
-            raise AffettoError(
-                f"{self.name} was given {len(x.clip_ids)} clips, {len(y)} labels and {len(groups)} groups; "
-                "give one label and one group a clip."
-            )
         classes, labels = np.unique([str(label) for label in y], return_inverse=True)
-        self.classes_ = tuple(classes.tolist())
         if len(classes) < 2:  # noqa: PLR2004
-            found = ", ".join(self.classes_) or "none"
+            found = ", ".join(classes) or "none"
             raise AffettoError(
                 f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
             )
-        self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
+        self.classes_ = tuple(classes.tolist())
+        self.feature_parameters_ = {name: _plain(x[name].parameters) for name in self.features}
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         self.fit_seconds_ = time.perf_counter() - started
@@ -217,16 +199,18 @@ class Estimator(abc.ABC):
         if enrolment is not None:
             if not self.can_enrol:
                 raise AffettoError(
-                    f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a "
-                    "voice model that makes use of it."
+                    f"{self.name} cannot be enrolled: leave the recordings of the same person out, or "
+                    "propose a voice model that makes use of them."
                 )
             self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
         found = self._predict(x) if enrolment is None else self._predict_enrolled(x, enrolment)
-        probabilities = np.asarray(found, dtype=np.float64)
-        normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
+        probabilities: np.ndarray = np.asarray(found, dtype=np.float64)
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        if self.temperature == 1.0:
+            return probabilities
+        return apply_temperature(probabilities, self.temperature)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the weights over the steps of each clip, [n_steps], summing to 1; None without attention."""
@@ -256,40 +240,19 @@ class Estimator(abc.ABC):
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there."""
         self._require_fitted()
+        signature = {
+            "estimator": self.name,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "seed": self.seed,
+            "classes": list(self.classes_),
+            "feature_parameters": self.feature_parameters_,
+            "history": self.history_,
+            "temperature": self.temperature,
+            "learnt_from": self.learnt_from_,
+        }
         with new_directory(Path(directory)) as partial:
-            write_signature(partial, self._signature())
+            write_signature(partial, signature)
             self._save_state(partial)
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises
-        ------
-        AffettoError
-            When the directory holds no model, or one of another kind.
-        """
-        signature = read_signature(Path(directory))
-        if signature["estimator"] != cls.name:
-            raise AffettoError(
-                f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}: it is "
-                "another model's, or of an earlier version of Affetto; train it again."
-            )
-        try:
-            parameters = cls.Parameters.model_validate(signature["parameters"])
-        except ValidationError as error:
-            raise AffettoError(
-                f"{directory} holds a model with parameters that this version of Affetto does not have "
-                f"({validation_sentence(error)}): train it again."
-            ) from error
-        estimator = cls(parameters, seed=int(signature["seed"]))
-        estimator.classes_ = tuple(signature["classes"])
-        estimator.history_ = signature["history"]
-        estimator.temperature = float(signature["temperature"])
-        estimator.feature_parameters_ = signature["feature_parameters"]
-        estimator.learnt_from_ = signature.get("learnt_from", {})
-        estimator._load_state(Path(directory))
-        return estimator
 
     @abc.abstractmethod
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
@@ -311,31 +274,16 @@ class Estimator(abc.ABC):
     def _load_state(self, directory: Path) -> None:
         """Read what `_save_state` wrote; parameters, classes and features are known already."""
 
-    def _signature(self) -> dict[str, Any]:
-        return {
-            "estimator": self.name,
-            "parameters": self.parameters.model_dump(mode="json"),
-            "seed": self.seed,
-            "classes": list(self.classes_),
-            "feature_parameters": self.feature_parameters_,
-            "history": self.history_,
-            "temperature": self.temperature,
-            "learnt_from": self.learnt_from_,
-        }
-
     def _require_fitted(self) -> None:
         if not self.classes_:
-            raise AffettoError(
-                f"{self.name} is not fitted yet; call fit before predict_proba, attention or save."
-            )
+            raise AffettoError(f"{self.name} is not fitted yet; call fit first.")
 
     def _require_features(self, x: FeatureSet) -> None:
-        missing = [name for name in self.features if name not in x]
-        if missing:
-            raise AffettoError(
-                f"{self.name} needs the feature {missing[0]!r}, but it was given only {sorted(x)}; "
-                "add it to the model's `features` in the parameters."
-            )
+        for name in self.features:
+            if name not in x:
+                raise AffettoError(
+                    f"{self.name} needs the feature {name!r}, but it was given only {sorted(x)}."
+                )
 
     def _require_compatible(self, x: FeatureSet) -> None:
         self._require_fitted()
@@ -362,9 +310,8 @@ def estimator_class(name: str) -> type[Estimator]:
     if name in _RENAMED:
         raise AffettoError(f"The emotion model {name!r} is called {_RENAMED[name]!r} now: change its name.")
     if name not in ESTIMATORS:
-        raise AffettoError(
-            f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
-        )
+        known = ", ".join(sorted(ESTIMATORS))
+        raise AffettoError(f"There is no emotion model {name!r}; the known ones are {known}.")
     module, _, attribute = ESTIMATORS[name].partition(":")
     found: type[Estimator] = getattr(import_module(module), attribute)
     return found
@@ -402,11 +349,6 @@ def describe_estimator(name: str, parameters: Mapping[str, Any] | None = None) -
     -------
     dict
         `estimator`; `versions` of it and its branches; `parameters` with the defaults of those left out.
-
-    Raises
-    ------
-    AffettoError
-        As `build_estimator`.
     """
     estimator = build_estimator(name, parameters)
     complete = estimator.parameters.model_dump(mode="json")
@@ -419,28 +361,39 @@ def load_estimator(directory: Path) -> Estimator:
     Raises
     ------
     AffettoError
-        When the directory holds no model, one of an unknown kind, or a damaged one.
+        When the directory holds no model, a damaged one, or one of another version of Affetto.
     """
-    with reading(Path(directory), otherwise="run the pipeline that fits it again"):
-        name = read_signature(Path(directory))["estimator"]
-        if name not in ESTIMATORS:
+    with reading(directory, otherwise="run the pipeline that fits it again"):
+        signature = read_signature(directory)
+        name, given = signature["estimator"], signature["parameters"]
+        # What its exponents were learnt on, of a model of an earlier version: they are in its folder.
+        given.pop("calibration_share", None)
+        try:
+            estimator = build_estimator(name, given, int(signature["seed"]))
+        except AffettoError as error:
             raise AffettoError(
-                f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not "
-                "have: train it again."
-            )
-        return estimator_class(name).load(directory)
+                f"{directory} holds a model that this version of Affetto does not have: train it again. "
+                f"{error}"
+            ) from error
+        estimator.classes_ = tuple(signature["classes"])
+        estimator.history_ = signature["history"]
+        estimator.temperature = float(signature["temperature"])
+        estimator.feature_parameters_ = signature["feature_parameters"]
+        estimator.learnt_from_ = signature.get("learnt_from", {})
+        estimator._load_state(Path(directory))
+        return estimator
 
 
 def holds_model(directory: Path) -> bool:
     """Tell whether there is a model."""
-    return (directory / SIGNATURE_FILE).is_file()
+    return (directory / _SIGNATURE).is_file()
 
 
 def write_signature(directory: Path, signature: Mapping[str, Any]) -> None:
     """Write the signature of a model, with the versions of the packages that fitted it."""
     versions = {"python": platform.python_version(), **installed_versions()}
     text = json.dumps({"format": _FORMAT, **signature, "versions": versions}, indent=2)
-    (directory / SIGNATURE_FILE).write_text(text, encoding="utf-8")
+    (directory / _SIGNATURE).write_text(text, encoding="utf-8")
 
 
 def read_signature(directory: Path) -> dict[str, Any]:
@@ -452,10 +405,8 @@ def read_signature(directory: Path) -> dict[str, Any]:
         When the directory holds no model or one of an unknown format.
     """
     if not holds_model(directory):
-        raise AffettoError(
-            f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first."
-        )
-    path = directory / SIGNATURE_FILE
+        raise AffettoError(f"{directory} holds no model ({_SIGNATURE} is missing); train the model first.")
+    path = directory / _SIGNATURE
     signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if signature.get("format") != _FORMAT:
         raise AffettoError(
@@ -467,13 +418,7 @@ def read_signature(directory: Path) -> dict[str, Any]:
 def copy_calibrated(
     source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
 ) -> None:
-    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
-
-    Raises
-    ------
-    AffettoError
-        As `read_signature`.
-    """
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from."""
     signature = read_signature(source)
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
@@ -492,19 +437,7 @@ def model_digest(directory: Path) -> str:
 @cache
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages a saved model depends on."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            found[package] = "unknown"
-    return found
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
-    plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
-    return plain
+    return {package: version(package) for package in _PACKAGES}
 
 
 def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
@@ -518,12 +451,17 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     import pandas as pd
 
     estimator = load_estimator(directory)
-    table = pd.DataFrame(
-        estimator.predict_proba(features), columns=[f"p_{name}" for name in estimator.classes_]
-    )
+    columns = [f"p_{name}" for name in estimator.classes_]
+    table = pd.DataFrame(estimator.predict_proba(features), columns=columns)
     table.insert(0, "clip_id", list(features.clip_ids))
     weights, times = estimator.attention(features), estimator.attention_times(features)
     nothing = [np.empty(0)] * len(table)
     table["times"] = pd.Series(times or nothing, dtype=object)
     table["weights"] = pd.Series(weights or nothing, dtype=object)
     return table
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
+    return plain

@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveFloat
 
 from affetto.models.calibration import choose, softmax
 from affetto.models.estimator import Estimator, ModelParameters
-from affetto.models.logistic import EachOnce, Positive, Standardiser, clip_statistics, fit_logistic
+from affetto.models.logistic import (
+    FrameFeatures,
+    OneOrMore,
+    Standardiser,
+    clip_statistics,
+    fit_logistic,
+)
 from affetto.models.speakers import relevance
 
 if TYPE_CHECKING:
@@ -26,34 +32,22 @@ if TYPE_CHECKING:
 _RELATIVE_RANK = 1e-8
 _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
-_ARRAYS = ("scale", "landmarks", "weights", "bias")
 
 
 class KernelLogisticParameters(ModelParameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
-    features: Annotated[tuple[Literal["mfcc", "midterm"], ...], EachOnce] = Field(
-        ("mfcc", "midterm"),
-        min_length=1,
-        description="Features whose mean and deviation over a clip are compared.",
-    )
-    penalty: Positive | tuple[Positive, ...] = Field(
-        0.2,
-        description="L2 penalty, against the summed losses of the clips. Of several penalties or widths, the "
-        "best for inner folds that keep groups whole are taken, and the probabilities are calibrated on the "
-        "same folds.",
-    )
-    width: Positive | tuple[Positive, ...] = Field(
-        1.0,
-        description="Clips at the mean squared distance from one another are alike to exp(-2 × width).",
-    )
-    relevance: float = Field(
-        0.5,
-        ge=0,
-        le=4,
-        description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
-    )
-    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
+    features: FrameFeatures = ("mfcc", "midterm")
+    """Features whose mean and deviation over a clip are compared."""
+    penalty: OneOrMore = 0.2
+    """L2 penalty, against the summed losses of the clips. Of several penalties or widths, the best for inner
+    folds that keep groups whole are taken, and the probabilities are calibrated on the same folds."""
+    width: OneOrMore = 1.0
+    """Clips at the mean squared distance from one another are alike to exp(-2 × width)."""
+    relevance: Annotated[float, Field(ge=0, le=4)] = 0.5
+    """Exponent of the relevance that squares of numbers are scaled by; 0: all count alike."""
+    limit: PositiveFloat = 4.0
+    """Standardised numbers are clipped to ± this."""
 
 
 class KernelLogistic(Estimator):
@@ -102,19 +96,25 @@ class KernelLogistic(Estimator):
         vectors = self._vectors(x)
 
         def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> list[np.ndarray]:
-            found = [np.empty(0)] * len(candidates)
+            found = {}
             for width in {candidate.width for candidate in candidates}:
                 space = self._learn_space(vectors[train], labels[train], groups[train], width)
                 for i, candidate in enumerate(candidates):
                     if candidate.width == width:
                         self._regress(*space, labels[train], candidate.penalty)
                         found[i] = self._answer(vectors[test])
-            return found
+            return [found[i] for i in range(len(candidates))]
 
         chosen, temperature, self.history_ = choose(
-            self.parameters, ("penalty", "width"), answer, labels, groups,
-            seed=self.seed, by="log_loss", calibrate=False,
-        )  # fmt: skip
+            self.parameters,
+            ("penalty", "width"),
+            answer,
+            labels,
+            groups,
+            seed=self.seed,
+            by="inner_log_loss",
+            calibrate=False,
+        )
         space = self._learn_space(vectors, labels, groups, chosen.width)
         self._regress(*space, labels, chosen.penalty, temperature)
 
@@ -128,7 +128,7 @@ class KernelLogistic(Estimator):
         spread = float((standardised * scale).var(axis=0).sum())
         gamma = width / spread if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
-        scaled = standardised * self.scale_.astype(np.float64)
+        scaled = standardised * self.scale_
         chosen = np.arange(len(scaled))
         if len(scaled) > _MOST_LANDMARKS:
             rng = np.random.default_rng(self.seed)
@@ -149,32 +149,30 @@ class KernelLogistic(Estimator):
         self.bias_ = (bias / temperature).astype(np.float32)
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return np.concatenate(
-            [
-                np.stack([clip_statistics(clip, ("mean", "std")) for clip in x[name]])
-                for name in self.features
-            ],
-            axis=1,
-        )
+        return clip_statistics(x, self.features, ("mean", "std"))
 
     def _predict(self, x: FeatureSet) -> np.ndarray:
         return self._answer(self._vectors(x))
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        scaled = self.standardiser_(vectors) * self.scale_.astype(np.float64)
-        scores = _weighed(scaled, self.landmarks_, self.weights_.astype(np.float64))
-        return softmax(scores + self.bias_.astype(np.float64))
+        scaled = self.standardiser_(vectors) * self.scale_
+        return softmax(_weighed(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_)
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
-        arrays = {name: getattr(self, f"{name}_") for name in _ARRAYS}
-        np.savez(directory / "weights.npz", **arrays)
+        np.savez(
+            directory / "weights.npz",
+            scale=self.scale_,
+            landmarks=self.landmarks_,
+            weights=self.weights_,
+            bias=self.bias_,
+        )
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)
         with np.load(directory / "weights.npz", allow_pickle=False) as stored:
-            for name in _ARRAYS:
-                setattr(self, f"{name}_", stored[name])
+            self.scale_, self.landmarks_ = stored["scale"], stored["landmarks"]
+            self.weights_, self.bias_ = stored["weights"], stored["bias"]
 
 
 def fit_pairs(
@@ -196,7 +194,8 @@ def fit_pairs(
     weights, bias = np.zeros((coordinates.shape[1], n_classes)), np.zeros(n_classes)
     for pair in combinations(range(n_classes), 2):
         both = np.flatnonzero(np.isin(labels, pair))
-        of_pair = fit_logistic(coordinates[both], (labels[both] == pair[1]).astype(np.int64), penalty=penalty)
+        second = (labels[both] == pair[1]).astype(np.int64)
+        of_pair = fit_logistic(coordinates[both], second, penalty=penalty)
         for total, found in zip((weights, bias), of_pair, strict=True):
             difference = (found[..., 1] - found[..., 0]) / n_classes
             total[..., pair[1]] += difference
@@ -208,8 +207,8 @@ def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) ->
     """Compare vectors with landmarks by exp(-squared distance), and multiply by weights [n_landmarks, n]."""
     from sklearn.metrics.pairwise import rbf_kernel
 
-    marks = landmarks.astype(np.float64)
     blocks = [vectors[i : i + _BLOCK_CLIPS] for i in range(0, len(vectors), _BLOCK_CLIPS)]  # all is large
+    marks = landmarks.astype(np.float64)
     return np.concatenate([rbf_kernel(block, marks, gamma=1.0) @ weights for block in blocks])
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
 
 from affetto.errors import AffettoError
 from affetto.models.calibration import choose, softmax
 from affetto.models.estimator import Estimator, ModelParameters
-from affetto.models.logistic import EachOnce, Positive, Standardiser, fit_logistic
+from affetto.models.logistic import EachOnce, OneOrMore, Standardiser, fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
 
@@ -29,40 +29,28 @@ if TYPE_CHECKING:
 
 Feature = Literal["functionals", "egemaps", "correlations", "encoder"]
 Regression = tuple[np.ndarray, np.ndarray]
-"""Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
+"""Weights, float32 [n_dimensions, n_classes], and biases, float64 [n_classes]."""
 
 
 class LinearParameters(ModelParameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
-    features: Annotated[tuple[Feature, ...], EachOnce] = Field(
-        ("functionals", "correlations"),
-        min_length=1,
-        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), "
-        "encoder (statistics of a pre-trained encoder's frames, 768).",
-    )
-    penalty: Positive | tuple[Positive, ...] = Field(
-        0.03,
-        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
-        "is scaled before, so that all features count alike. Of several, the best for inner folds that keep "
-        "groups whole is taken (list the highest first), and the same folds calibrate the probabilities.",
-    )
-    relevance: float = Field(
-        1.0,
-        ge=0,
-        le=4,
-        description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
-    )
-    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
+    features: Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce] = ("functionals", "correlations")
+    """functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), encoder
+    (statistics of a pre-trained encoder's frames, 768)."""
+    penalty: OneOrMore = 0.03
+    """L2 penalty on the weights, against the summed losses of clips and copies; each feature is scaled
+    before, so that all features count alike. Of several, the best for inner folds that keep groups whole is
+    taken (list the highest first), and the same folds calibrate the probabilities."""
+    relevance: Annotated[float, Field(ge=0, le=4)] = 1.0
+    """Exponent of the relevance that squares of numbers are scaled by; 0: all count alike."""
+    limit: PositiveFloat = 4.0
+    """Standardised numbers are clipped to ± this."""
     voice_types: VoiceTypeCount = 2
-    novelty: bool = Field(
-        False, description="Also learn how far a clip lies from the training clips (`Linear.novelty`)."
-    )
-    enrolment_prior: float = Field(
-        2.0,
-        ge=0,
-        description="So many clips of an average voice of the kind count into the mean of an enrolled one.",
-    )
+    novelty: bool = False
+    """Also learn how far a clip lies from the training clips (`Linear.novelty`)."""
+    enrolment_prior: NonNegativeFloat = 2.0
+    """So many clips of an average voice of the kind count into the mean of an enrolled one."""
 
 
 class Linear(Estimator):
@@ -75,7 +63,7 @@ class Linear(Estimator):
     ----------
     standardiser_ : Standardiser
         Learnt on the training vectors.
-    sizes_ : tuple of int
+    sizes_ : list of int
         Numbers of each feature.
     types_ : VoiceTypes
         Kinds of voices, told apart by the standardised vectors.
@@ -96,7 +84,7 @@ class Linear(Estimator):
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.standardiser_: Standardiser
-        self.sizes_: tuple[int, ...] = ()
+        self.sizes_: list[int] = []
         self.types_: VoiceTypes
         self.anyone_: Regression
         self.enrolled_: Regression | None = None
@@ -119,11 +107,11 @@ class Linear(Estimator):
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         vectors = self._vectors(x)
-        self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+        self.sizes_ = [len(x[name].dimensions) for name in self.features]
 
         def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
             for candidate in candidates:
-                self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty, 1.0)
+                self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty)
                 yield self._answer(vectors[test])
 
         chosen, temperature, self.history_ = choose(
@@ -133,23 +121,26 @@ class Linear(Estimator):
             labels,
             groups,
             seed=self.seed,
-            by="log_loss",
+            by="inner_log_loss",
             calibrate=isinstance(self.parameters.penalty, tuple),
         )
-        penalty = chosen.penalty
-        self._fit_vectors(vectors, labels, groups, penalty, temperature)
+        standardised = self._fit_vectors(vectors, labels, groups, chosen.penalty, temperature)
         self.enrolled_ = self.novelty_ = None
-        standardised = self.standardiser_(vectors)
         if several_labels(labels, groups):
             relative = less_group_means(standardised, groups)
-            self.enrolled_ = self._regress(relative, labels, groups, penalty, temperature)
+            self.enrolled_ = self._regress(relative, labels, groups, chosen.penalty, temperature)
         if self.parameters.novelty:
             self.novelty_ = Novelty.learn(standardised, labels, groups, seed=self.seed)
 
     def _fit_vectors(
-        self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
-    ) -> None:
-        """Fit everything that answers without an enrolment."""
+        self,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        penalty: float,
+        temperature: float = 1.0,
+    ) -> np.ndarray:
+        """Fit everything that answers without an enrolment; return the standardised vectors."""
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         self.types_ = VoiceTypes.learn(
@@ -162,22 +153,21 @@ class Linear(Estimator):
         )
         relative = standardised - self.types_.offset(standardised)
         self.anyone_ = self._regress(relative, labels, groups, penalty, temperature)
+        return standardised
 
     def _regress(
         self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
     ) -> Regression:
         scale = self._scale(relevance(relative, labels, groups))
         weights, bias = fit_logistic(relative * scale, labels, penalty=penalty)
-        # Rounded as they are saved: loading changes nothing.
-        rounded = (weights * scale[:, None] / temperature).astype(np.float32)
-        return rounded.astype(np.float64), bias / temperature
+        return (weights * scale[:, None] / temperature).astype(np.float32), bias / temperature
 
     def _scale(self, relevances: np.ndarray) -> np.ndarray:
         """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
         squares = relevances**self.parameters.relevance
         totals = np.add.reduceat(squares, np.cumsum([0, *self.sizes_[:-1]]))
-        least = np.finfo(np.float64).tiny
-        return np.asarray(np.sqrt(squares / np.repeat(np.maximum(totals, least), self.sizes_)))
+        totals = np.maximum(totals, np.finfo(np.float64).tiny)
+        return np.asarray(np.sqrt(squares / np.repeat(totals, self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return np.concatenate([x[name].stack() for name in self.features], axis=1)
@@ -193,7 +183,7 @@ class Linear(Estimator):
         if self.enrolled_ is None:
             raise AffettoError(
                 "Nobody can be enrolled: no speaker of the training clips was heard in several emotions. Say "
-                "who speaks (a column group, or corpus.group_pattern) and train again."
+                "who speaks in each clip, and train again."
             )
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
@@ -202,27 +192,27 @@ class Linear(Estimator):
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
-        arrays: dict[str, Any] = {"sizes": self.sizes_, **self.types_.arrays()}
-        for prefix, regression in (("", self.anyone_), ("enrolled_", self.enrolled_)):
-            if regression is not None:
-                weights, bias = regression
-                arrays |= {f"{prefix}weights": weights.astype(np.float32), f"{prefix}bias": bias}
+        weights, bias = self.anyone_
+        arrays = {"sizes": self.sizes_, "weights": weights, "bias": bias, **vars(self.types_)}
+        if self.enrolled_:
+            arrays["enrolled_weights"], arrays["enrolled_bias"] = self.enrolled_
         if self.novelty_:
-            arrays |= self.novelty_.arrays()
+            arrays |= vars(self.novelty_)
         np.savez(directory / "weights.npz", **arrays)
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)
-        with np.load(directory / "weights.npz", allow_pickle=False) as stored:
-            self.sizes_ = tuple(stored["sizes"].tolist())
-            self.types_ = VoiceTypes.from_arrays(stored)
-            self.anyone_ = stored["weights"].astype(np.float64), stored["bias"]
-            if "enrolled_weights" in stored:
-                self.enrolled_ = stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"]
-            if self.parameters.novelty:
-                self.novelty_ = Novelty.from_arrays(stored)
+        with np.load(directory / "weights.npz", allow_pickle=False) as file:
+            stored = dict(file)
+        self.sizes_ = stored["sizes"].tolist()
+        self.types_ = VoiceTypes.from_arrays(stored)
+        self.anyone_ = stored["weights"], stored["bias"]
+        if "enrolled_weights" in stored:
+            self.enrolled_ = stored["enrolled_weights"], stored["enrolled_bias"]
+        if self.parameters.novelty:
+            self.novelty_ = Novelty.from_arrays(stored)
 
 
 def _probabilities(vectors: np.ndarray, regression: Regression) -> np.ndarray:
     weights, bias = regression
-    return softmax(vectors @ weights + bias)
+    return softmax(vectors @ weights.astype(np.float64) + bias)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveFloat
 
 from affetto.models.calibration import softmax
 
-Statistic = Literal["mean", "std", "percentiles"]
-Positive = Annotated[float, Field(gt=0)]
+if TYPE_CHECKING:
+    from affetto.features.clip_features import FeatureSet
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+OneOrMore = PositiveFloat | tuple[PositiveFloat, ...]
+"""A parameter that inner folds choose where there are several values."""
 Lift = Callable[[np.ndarray], np.ndarray]
 _PERCENTILES = (5, 25, 50, 75, 95)
 _RELATIVE_TINY = 1e-6
+_LEAST = np.finfo(np.float64).tiny
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -27,31 +32,43 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
 
 EachOnce = AfterValidator(_each_once)
 """Of a tuple of names in parameters: refuses one that names something twice."""
+FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm"], ...], Field(min_length=1), EachOnce]
+Statistics = Annotated[tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), EachOnce]
+"""Statistics over the frames; percentiles are 5, 25, 50, 75, 95."""
 
 
-def clip_statistics(frames: np.ndarray, statistics: Sequence[Statistic]) -> np.ndarray:
-    """Describe a clip by statistics of every dimension over its frames.
+def clip_statistics(x: FeatureSet, features: Sequence[str], statistics: Sequence[str]) -> np.ndarray:
+    """Describe clips by statistics of every dimension of some features over the frames.
 
     Parameters
     ----------
-    frames
-        [n_frames, n_dimensions].
+    x
+        The features of the clips.
+    features
+        Names of those that are described.
     statistics
         Names; `percentiles` are the 5th, 25th, 50th, 75th and 95th.
 
     Returns
     -------
     numpy.ndarray
-        float32, statistic by statistic, [n_numbers * n_dimensions]; zeros for a clip without frames.
+        float32 [n_clips, n_numbers], feature by feature and statistic by statistic; zeros for a clip without
+        frames.
     """
-    values = np.asarray(frames if len(frames) else np.zeros((1, frames.shape[1])), dtype=np.float64)
-    found = [
-        np.percentile(values, _PERCENTILES, axis=0).ravel()
-        if name == "percentiles"
-        else getattr(np, name)(values, axis=0)
-        for name in statistics
-    ]
-    return np.concatenate(found).astype(np.float32)
+    blocks = []
+    for name in features:
+        rows = []
+        for clip in x[name]:
+            frames = clip.astype(np.float64) if len(clip) else np.zeros((1, clip.shape[1]))
+            found = []
+            for each in statistics:
+                if each == "percentiles":
+                    found.append(np.percentile(frames, _PERCENTILES, axis=0).ravel())
+                else:
+                    found.append(getattr(np, each)(frames, axis=0))
+            rows.append(np.concatenate(found))
+        blocks.append(np.stack(rows))
+    return np.concatenate(blocks, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -134,11 +151,11 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
     return coordinates, lift
 
 
-def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
-    counts = np.bincount(labels, minlength=n_classes)
-    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.asarray(weights[labels], dtype=np.float32)
+def balanced_weights(labels: np.ndarray) -> np.ndarray:
+    """Weigh clips inversely to the size of their class, mean 1: float32 [n_clips]."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    return np.asarray(compute_sample_weight("balanced", labels), dtype=np.float32)
 
 
 def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> tuple[np.ndarray, np.ndarray]:
@@ -166,14 +183,15 @@ def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> 
     coordinates, lift = span(vectors)
     n_classes, rows = int(labels.max()) + 1, np.arange(len(labels))
     targets = np.eye(n_classes)[labels]
-    importance = balanced_weights(labels, n_classes).astype(np.float64)
+    importance = balanced_weights(labels).astype(np.float64)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = flat[:-n_classes].reshape(-1, n_classes), flat[-n_classes:]
         probabilities = softmax(coordinates @ weights + bias)
         errors = importance[:, None] * (probabilities - targets)
-        surprise = -np.log(np.maximum(probabilities[rows, labels], np.finfo(np.float64).tiny))
-        gradient = np.concatenate([(coordinates.T @ errors + penalty * weights).ravel(), errors.sum(axis=0)])
+        surprise = -np.log(np.maximum(probabilities[rows, labels], _LEAST))
+        slopes = coordinates.T @ errors + penalty * weights
+        gradient = np.concatenate([slopes.ravel(), errors.sum(axis=0)])
         return float(importance @ surprise + penalty / 2 * (weights**2).sum()), gradient
 
     start = np.zeros((coordinates.shape[1] + 1) * n_classes)
