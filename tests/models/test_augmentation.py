@@ -195,8 +195,3 @@ def test_both_inputs_of_a_crop_tell_the_same_time(lengths, size, stretch, seed):
         positions = np.minimum(steps.first[i] + steps.rate[i] * np.arange(whole), last[i])
         inside = positions < last[i]
         np.testing.assert_allclose(size * positions[inside], middles[inside])
-
-
-def test_unstretched_windows_are_those_of_the_first_step():
-    crops = Crops(np.array([16.0]), np.ones(1), np.array([33], np.int32))
-    np.testing.assert_array_equal(crops.coarser(8).cut(ramps([22]), 6)[0, :5, 0], [2, 3, 4, 5, 6])

@@ -16,7 +16,7 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.baselines import count_numbers
 from affetto.models.calibration import inner_folds
 from affetto.models.estimator import build_estimator, load_estimator
-from affetto.models.logistic import Standardiser, clip_statistics
+from affetto.models.vectors import Standardiser, clip_statistics
 
 
 def toy(n, labels, *, seed=0, spread=0.3):
@@ -99,13 +99,6 @@ def test_probabilities_are_calibrated_on_unseen_groups():
     assert probabilities.max(axis=1).mean() == pytest.approx(accuracy, abs=0.08)
 
 
-def test_few_clips_or_one_group_are_enough():
-    x, y, _ = toy(12, ["a", "b", "c"])
-    model = build_estimator("statistics_svm").fit(x, y, ["one"] * 12)
-    assert model.temperature_ == 1
-    np.testing.assert_allclose(model.predict_proba(x).sum(axis=1), 1)
-
-
 def test_size_counts_what_is_stored():
     x, y, groups = toy(40, ["a", "b", "c"])
     model = build_estimator("statistics_svm").fit(x, y, groups)
@@ -140,13 +133,6 @@ def test_functionals_decision_is_the_svms(n_classes):
     expected = reference.predict(np.clip((other["functionals"].stack() - mean) / scale, -4, 4))
     np.testing.assert_array_equal(np.array(model.classes_)[probabilities.argmax(axis=1)], expected)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-
-
-def test_functionals_twelve_clips_and_the_small_feature_set():
-    x, y, groups = functionals_toy(12, 3, feature="egemaps")
-    model = build_estimator("functionals_svm", {"feature": "egemaps", "C": 0.1}).fit(x, y, groups)
-    assert model.features == ("egemaps",)
-    assert model.predict_proba(x.take([0])).shape == (1, 3)
 
 
 def test_functionals_the_best_price_for_unseen_groups_is_taken_and_scaling_never_sees_them():

@@ -83,12 +83,3 @@ def test_enrolment_reaches_the_lld_branch_and_leaves_the_network_alone(fitted):
     expected = fuse(opinions, [0.4, 1.2])
     np.testing.assert_allclose(model.predict_proba(x, own), expected, atol=1e-6)
     assert np.abs(expected - model.predict_proba(x)).max() > 1e-4
-
-
-def test_twelve_clips_of_which_a_class_has_one():
-    x, y, groups = toy(12, ("anger", "joy", "sad"))
-    y[-1] = "boredom"
-    model = build_estimator("crnn_lld", {"crnn": {**TINY, "epochs": 1}}).fit(x, y, groups)
-    probabilities = model.predict_proba(x.take([0]))
-    assert probabilities.shape == (1, 4)
-    np.testing.assert_allclose(probabilities.sum(), 1)

@@ -30,7 +30,7 @@ class Prior(Estimator):
     def _fit(self, x, labels, groups):
         self.counts = np.bincount(labels) + self.parameters.pseudo_count
 
-    def _predict(self, x):
+    def _predict(self, x, enrolment):
         return np.tile(self.counts, (len(x.clip_ids), 1))
 
     def _save_state(self, directory):
@@ -105,22 +105,16 @@ def test_other_feature_parameters_are_refused():
         fitted(hop=512).predict_proba(features(hop=256))
 
 
-def test_absent_feature_is_named():
-    other = FeatureSet({"log_mel": features()["mfcc"]})
+def test_what_cannot_be_fitted_or_asked_yet_is_told(tmp_path):
+    other, unfitted = FeatureSet({"log_mel": features()["mfcc"]}), Prior(PriorParameters())
     with pytest.raises(AffettoError, match="needs the feature 'mfcc'"):
-        Prior(PriorParameters()).fit(other, ["a", "b", "a", "b"], list("1234"))
-
-
-def test_unfitted_model_says_so(tmp_path):
-    with pytest.raises(AffettoError, match="not fitted"):
-        Prior(PriorParameters()).predict_proba(features())
-    with pytest.raises(AffettoError, match="not fitted"):
-        Prior(PriorParameters()).save(tmp_path / "model")
-
-
-def test_one_class_is_refused():
+        unfitted.fit(other, ["a", "b", "a", "b"], list("1234"))
     with pytest.raises(AffettoError, match="two emotions to learn from, found: a"):
-        Prior(PriorParameters()).fit(features(), ["a"] * 4, list("1234"))
+        unfitted.fit(features(), ["a"] * 4, list("1234"))
+    with pytest.raises(AffettoError, match="not fitted"):
+        unfitted.predict_proba(features())
+    with pytest.raises(AffettoError, match="not fitted"):
+        unfitted.save(tmp_path / "model")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +140,9 @@ class Enrolled(Prior):
 
     can_enrol = True
 
-    def _predict_enrolled(self, x, enrolment):
+    def _predict(self, x, enrolment):
+        if enrolment is None:
+            return super()._predict(x, None)
         return np.tile([1.0, float(len(enrolment.clip_ids))], (len(x.clip_ids), 1))
 
 

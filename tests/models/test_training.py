@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from affetto.models import training
 from affetto.models.estimator import build_estimator
 
-from .test_crnn_windows import SMALL, toy
+from .test_crnn import SMALL, toy
 
 lengths_strategy = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(np.array)
-
-
-@given(lengths_strategy)
-def test_few_widths_hold_every_clip(lengths):
-    widths = training.pad_widths([np.zeros((n, 1)) for n in lengths])
-    assert len(widths) <= 4
-    assert widths[-1] == lengths.max()
-    assert (np.diff(widths) > 0).all()
 
 
 @given(lengths_strategy, st.integers(1, 16), st.none() | st.integers(0, 9))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat
 
-from affetto.models.logistic import Share
+from affetto.features.clip_features import FeatureSet
+from affetto.models.estimator import Count, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.training import Inputs, TrainingParameters
 from affetto.models.windows import texture_windows, window_starts
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 _LIMIT = 5.0
 _SMALLEST = 1e-6
@@ -28,7 +26,7 @@ class LstmParameters(TrainingParameters):
     """Time between the starts of two texture windows."""
     midterm: bool = False
     """Each texture window also holds the mid-term features around its middle."""
-    units: PositiveInt = 48
+    units: Count = 48
     """Size of the LSTM's state in one direction."""
     input_dropout: Share = 0.2
     """Dropout of input dimensions, the same at every step."""
@@ -44,9 +42,9 @@ class AttentionLstm(KerasEstimator):
     training clips and clipped to ± 5 deviations, so that no outlier overwhelms the network.
     """
 
-    name: ClassVar[str] = "attention_lstm"
-    attends: ClassVar[bool] = True
-    Parameters: ClassVar[type[LstmParameters]] = LstmParameters
+    name = "attention_lstm"
+    attends = True
+    Parameters = LstmParameters
     parameters: LstmParameters
 
     @property
@@ -119,5 +117,5 @@ class AttentionLstm(KerasEstimator):
 class LastStateLstm(AttentionLstm):
     """The attention LSTM without attention: the classic reading of an LSTM, its last state."""
 
-    name: ClassVar[str] = "lstm"
-    attends: ClassVar[bool] = False
+    name = "lstm"
+    attends = False

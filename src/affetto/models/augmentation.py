@@ -85,20 +85,10 @@ class Crops:
         rng: np.random.Generator,
         grid: int | None = None,
     ) -> Self:
-        """Draw a crop and a speaking rate for each clip.
+        """Draw a crop of at most `width` frames and a speaking rate for each clip.
 
-        Parameters
-        ----------
-        n_frames
-            Frames of each clip, int [n_clips].
-        width
-            Frames of a crop; a shorter clip is taken whole.
-        stretch
-            Largest relative change of the speaking rate.
-        rng
-            Source of chance.
-        grid
-            Crops begin at multiples of this and may then miss some frames at the end; by default anywhere.
+        The rate changes by at most `stretch`. Crops begin at multiples of `grid`, by default anywhere, and
+        may then miss some frames at the end.
         """
         last = n_frames - 1
         rate = 1.0 + rng.uniform(-stretch, stretch, len(n_frames))

@@ -7,11 +7,12 @@ shape, which convolutions do not learn from the few clips of an emotion corpus, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from affetto.features.clip_features import FeatureSet
 from affetto.models.augmentation import (
     AugmentationParameters,
     Crops,
@@ -22,15 +23,12 @@ from affetto.models.augmentation import (
     vary_levels,
     warp_bands,
 )
-from affetto.models.estimator import ModelParameters
-from affetto.models.logistic import Share, Standardiser
+from affetto.models.estimator import Count, ModelParameters, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes
 from affetto.models.training import Batch, Inputs, Loop, TrainingParameters, bucket_order, mix
+from affetto.models.vectors import Standardiser
 from affetto.models.windows import lld_windows
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 _SMALLEST = 1e-3
 _TYPE_PENALTY = 0.1
@@ -47,7 +45,7 @@ class LldWindowParameters(ModelParameters):
     limit: PositiveFloat = 4.0
     """Standardised windows are clipped to ± this."""
     voice_types: VoiceTypeCount = 2
-    units: PositiveInt = 64
+    units: Count = 64
     """Size of the layer that the windows pass before the LSTM."""
     dropout: Share = 0.2
     """Share of the dimensions hidden in a whole crop."""
@@ -60,19 +58,19 @@ class LldWindowParameters(ModelParameters):
 class CrnnParameters(TrainingParameters):
     """Architecture, input, augmentation and training of the network."""
 
-    epochs: PositiveInt = 50
+    epochs: Count = 50
     """Passes over the training clips."""
-    batch_size: PositiveInt = 16
+    batch_size: Count = 16
     """Clips a step."""
     label_smoothing: Share = 0.1
     """Share of each target spread evenly."""
     mixup_alpha: NonNegativeFloat = 0.2
     """Beta parameter of mixup (Zhang et al. 2018); 0 is off."""
-    channels: tuple[PositiveInt, ...] = Field((16, 32, 48, 64), min_length=1, max_length=6)
+    channels: tuple[Count, ...] = Field((16, 32, 48, 64), min_length=1, max_length=6)
     """Channels of the blocks."""
     n_time_strides: Annotated[int, Field(ge=0, le=6)] = 3
     """So many blocks halve the frames."""
-    lstm_units: PositiveInt = 48
+    lstm_units: Count = 48
     """Size of the LSTM's state in each direction."""
     dropout: Share = 0.3
     """Share hidden around the LSTM."""
@@ -87,14 +85,19 @@ class CrnnParameters(TrainingParameters):
     lld_windows: LldWindowParameters | None = None
     """What the network also reads of the LLD, {} for the defaults; null: nothing."""
 
+    @property
+    def stride(self) -> int:
+        """Frames for each step behind the convolutions."""
+        return 1 << min(self.n_time_strides, len(self.channels))
+
 
 class Crnn(KerasEstimator):
     """The network alone, without the functionals."""
 
-    name: ClassVar[str] = "crnn"
-    VERSION: ClassVar[int] = 2
-    attends: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = CrnnParameters
+    name = "crnn"
+    VERSION = 2
+    attends = True
+    Parameters = CrnnParameters
     parameters: CrnnParameters
 
     @property
@@ -214,60 +217,39 @@ class Crnn(KerasEstimator):
 
     def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> Loop:
         width = max(1, round(self.parameters.crop_s / float(self.statistics_["hop_s"])))
-        return _CropLoop(
-            model, inputs, labels, self.parameters, seed=seed, width=width, stride=self._frames_per_step
-        )
+        return _CropLoop(model, inputs, labels, self.parameters, seed=seed, width=width)
 
     def _example_steps(self, name: str) -> int:
         """Return as many LLD windows as steps behind the convolutions."""
         steps = super()._example_steps(name)
-        return steps * self._frames_per_step if name.startswith("log_mel") else steps
+        return steps * self.parameters.stride if name.startswith("log_mel") else steps
 
     def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
         return [self._step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
 
     @property
-    def _frames_per_step(self) -> int:
-        return 1 << min(self.parameters.n_time_strides, len(self.parameters.channels))
-
-    @property
     def _step_s(self) -> float:
-        return float(self.statistics_["hop_s"]) * self._frames_per_step
+        return float(self.statistics_["hop_s"]) * self.parameters.stride
 
     def _n_steps(self, x: FeatureSet) -> list[int]:
         """Frames halved as often as the network has strides, rounded up."""
-        return [-(-int(n) // self._frames_per_step) for n in x["log_mel"].n_frames]
+        return [-(-int(n) // self.parameters.stride) for n in x["log_mel"].n_frames]
 
 
 class _CropLoop(Loop):
     """Trains on crops of one width, so batches need not be of similar length and are shuffled freely.
 
-    Parameters
-    ----------
-    model, inputs, labels, parameters, seed
-        As for `Loop`; the input `log_mel` is a list of [n_frames, n_bands] in dB, `lld_windows`, if the
-        network reads them, one of [n_steps, n_dimensions].
-    width
-        Frames of a crop.
-    stride
-        Frames for each LLD window. With windows, crops begin at multiples of it, so that both stay aligned.
+    The input `log_mel` is a list of [n_frames, n_bands] in dB, `lld_windows`, if the network reads them, one
+    of [n_steps, n_dimensions]. With windows, crops begin at a step, so that both stay aligned.
     """
 
     parameters: CrnnParameters
 
     def __init__(
-        self,
-        model: Any,
-        inputs: Inputs,
-        labels: np.ndarray,
-        parameters: CrnnParameters,
-        *,
-        seed: int,
-        width: int,
-        stride: int,
+        self, model: Any, inputs: Inputs, labels: np.ndarray, parameters: Any, *, seed: int, width: int
     ) -> None:
         super().__init__(model, inputs, labels, parameters, seed=seed)
-        self.width, self.stride = width, stride
+        self.width = width
         self.lengths = np.ones_like(self.lengths)
         clips = inputs["log_mel"]
         self.n_frames = np.array([len(clip) for clip in clips])
@@ -314,13 +296,12 @@ class _CropLoop(Loop):
 
     def _crops(self, indices: np.ndarray, *, stretch: float) -> Batch:
         """Cut random crops of both inputs; a crop of LLD windows covers that of the spectrogram."""
-        both = self.parameters.lld_windows is not None
-        grid = self.stride if both else None
+        stride, both = self.parameters.stride, self.parameters.lld_windows is not None
+        grid = stride if both else None
         crops = Crops.draw(self.n_frames[indices], self.width, stretch=stretch, rng=self.rng, grid=grid)
         batch = self._cut("log_mel", indices, crops, self.width)
         if both:
-            n_steps = -(-self.width // self.stride)
-            batch |= self._cut("lld_windows", indices, crops.coarser(self.stride), n_steps)
+            batch |= self._cut("lld_windows", indices, crops.coarser(stride), -(-self.width // stride))
         return batch
 
     def _cut(self, name: str, indices: np.ndarray, crops: Crops, width: int) -> Batch:

@@ -17,10 +17,10 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.io.files import new_directory, reading
@@ -54,6 +54,10 @@ Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndar
 """Library, fitted model, example of its input."""
 
 
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class ModelParameters(BaseModel):
     """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
 
@@ -81,7 +85,7 @@ class Estimator(abc.ABC):
         How long the fit took, s.
     history_ : list of dict
         One dict an epoch (`epoch`, `loss`, and what else the model measures), or one dict a candidate of the
-        search that chose parameters (`affetto.models.calibration.choose`); empty for models with neither.
+        search that chose parameters (`affetto.models.vectors`); empty for models with neither.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     learnt_from_ : dict
@@ -120,9 +124,10 @@ class Estimator(abc.ABC):
         self._adopted: set[str] = set()
 
     @property
-    @abc.abstractmethod
     def features(self) -> tuple[str, ...]:
-        """Names of the features that `fit` and `predict_proba` need."""
+        """Names of the features that `fit` and `predict_proba` need; by default the parameter `features`."""
+        found: tuple[str, ...] = self.parameters.features  # type: ignore[attr-defined]
+        return found
 
     @property
     @abc.abstractmethod
@@ -153,11 +158,6 @@ class Estimator(abc.ABC):
             Emotion of each clip.
         groups
             Speaker, artist or song of each clip; inner validation never splits one.
-
-        Returns
-        -------
-        Estimator
-            The estimator itself.
 
         Raises
         ------
@@ -205,8 +205,7 @@ class Estimator(abc.ABC):
             self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
-        found = self._predict(x) if enrolment is None else self._predict_enrolled(x, enrolment)
-        probabilities: np.ndarray = np.asarray(found, dtype=np.float64)
+        probabilities: np.ndarray = np.asarray(self._predict(x, enrolment), dtype=np.float64)
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
         if self.temperature == 1.0:
             return probabilities
@@ -259,12 +258,8 @@ class Estimator(abc.ABC):
         """Fit on checked data; `labels` int64 [n_clips] index `classes_`, `groups` object [n_clips]."""
 
     @abc.abstractmethod
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] for one clip or more."""
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] given clips of the same person, where `can_enrol`."""
-        raise NotImplementedError
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
+        """Return probabilities [n_clips, n_classes], given clips of the same person where `can_enrol`."""
 
     @abc.abstractmethod
     def _save_state(self, directory: Path) -> None:
@@ -345,10 +340,7 @@ def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed
 def describe_estimator(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return all that a fit depends on besides its data and seed: for keys of stored fits.
 
-    Returns
-    -------
-    dict
-        `estimator`; `versions` of it and its branches; `parameters` with the defaults of those left out.
+    That is `estimator`, `versions` of it and its branches, and `parameters` with their defaults.
     """
     estimator = build_estimator(name, parameters)
     complete = estimator.parameters.model_dump(mode="json")
@@ -363,6 +355,7 @@ def load_estimator(directory: Path) -> Estimator:
     AffettoError
         When the directory holds no model, a damaged one, or one of another version of Affetto.
     """
+    directory = Path(directory)
     with reading(directory, otherwise="run the pipeline that fits it again"):
         signature = read_signature(directory)
         name, given = signature["estimator"], signature["parameters"]
@@ -380,7 +373,7 @@ def load_estimator(directory: Path) -> Estimator:
         estimator.temperature = float(signature["temperature"])
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator.learnt_from_ = signature.get("learnt_from", {})
-        estimator._load_state(Path(directory))
+        estimator._load_state(directory)
         return estimator
 
 
@@ -441,12 +434,9 @@ def installed_versions() -> dict[str, str]:
 
 
 def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
-    """Apply a saved model to clips.
+    """Apply a saved model to clips: `clip_id, p_<class>…, times, weights`.
 
-    Returns
-    -------
-    DataFrame
-        `clip_id, p_<class>…, times, weights`; the last two are empty lists for models without attention.
+    The last two are empty lists for models without attention.
     """
     import pandas as pd
 

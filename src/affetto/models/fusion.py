@@ -6,24 +6,21 @@ treatment. Both speak the same language in their probabilities.
 
 from __future__ import annotations
 
-import abc
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
+from affetto.features.clip_features import FeatureSet
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
 from affetto.models.calibration import inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
 from affetto.models.estimator import Estimator, ModelParameters, Native, build_estimator, load_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
 from affetto.models.linear import Linear, LinearParameters
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 _FUSION_FILE = "fusion.json"
 _TINY = 1e-12
@@ -36,17 +33,7 @@ def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float] | np.ndar
     weighted sum of log probabilities. A class that one expert finds impossible stays improbable, whatever
     the others say.
 
-    Parameters
-    ----------
-    probabilities
-        Arrays [n_clips, n_classes] of the same shape; rows sum to 1.
-    weights
-        A weight of 0 or more for each array.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 [n_clips, n_classes]; rows sum to 1.
+    Arrays and result are [n_clips, n_classes], and their rows sum to 1; weights are 0 or more.
     """
     pairs = zip(probabilities, weights, strict=True)
     return softmax(np.sum([w * np.log(np.maximum(p, _TINY)) for p, w in pairs], axis=0))
@@ -58,17 +45,8 @@ def fit_exponents(opinions: Sequence[np.ndarray], labels: np.ndarray) -> np.ndar
     Their ratio weighs the branches, their size is an inverse temperature (Guo et al., ICML 2017), so that
     the product is as sure as it is right.
 
-    Parameters
-    ----------
-    opinions
-        Probabilities of each branch for clips that it was not fitted on, [n_clips, n_classes].
-    labels
-        int64 [n_clips].
-
-    Returns
-    -------
-    numpy.ndarray
-        Exponents between 0 and 5, float64 [n_branches].
+    Opinions are the probabilities of each branch, [n_clips, n_classes], for clips that it was not fitted on;
+    exponents lie between 0 and 5, float64 [n_branches].
     """
     from scipy.optimize import minimize
 
@@ -99,14 +77,18 @@ class JointEstimator(Estimator):
         product, and their ratio says which branch is worth more.
     """
 
+    kinds: ClassVar[dict[str, type[Estimator]]]
+    """Classes of the branches by the names of their parameters, that with attention first."""
+
     def __init__(self, parameters: Any, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.branches = self._build_branches()
         self.exponents_ = np.array([])
 
-    @abc.abstractmethod
     def _build_branches(self) -> dict[str, Estimator]:
-        """Return the unfitted branches by the names of their parameters, that with attention first."""
+        return {
+            name: kind(getattr(self.parameters, name), seed=self.seed) for name, kind in self.kinds.items()
+        }
 
     def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return the exponents; by default those that the parameters give as `<branch>_weight`."""
@@ -151,10 +133,7 @@ class JointEstimator(Estimator):
         self._adopted = set()
         self.history_ = self._first.history_
 
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return fuse([branch.predict_proba(x) for branch in self.branches.values()], self.exponents_)
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         branches = self.branches.values()
         opinions = [branch.predict_proba(x, enrolment if branch.can_enrol else None) for branch in branches]
         return fuse(opinions, self.exponents_)
@@ -187,14 +166,10 @@ class AttentionLstmKernelParameters(ModelParameters):
 class AttentionLstmKernel(JointEstimator):
     """Attention LSTM and kernel logistic regression, joined by a weighted product of their probabilities."""
 
-    name: ClassVar[str] = "attention_lstm_kernel"
-    attends: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = AttentionLstmKernelParameters
-    parameters: AttentionLstmKernelParameters
-
-    def _build_branches(self) -> dict[str, Estimator]:
-        lstm = AttentionLstm(self.parameters.lstm, seed=self.seed)
-        return {"lstm": lstm, "kernel": KernelLogistic(self.parameters.kernel, seed=self.seed)}
+    name = "attention_lstm_kernel"
+    attends = True
+    Parameters = AttentionLstmKernelParameters
+    kinds: ClassVar = {"lstm": AttentionLstm, "kernel": KernelLogistic}
 
 
 class CrnnLldParameters(ModelParameters):
@@ -213,15 +188,11 @@ class CrnnLldParameters(ModelParameters):
 class CrnnLld(JointEstimator):
     """CRNN and LLD branch, fitted in turn, fused by a weighted product of their probabilities."""
 
-    name: ClassVar[str] = "crnn_lld"
-    attends: ClassVar[bool] = True
-    can_enrol: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = CrnnLldParameters
-    parameters: CrnnLldParameters
-
-    def _build_branches(self) -> dict[str, Estimator]:
-        crnn = Crnn(self.parameters.crnn, seed=self.seed)
-        return {"crnn": crnn, "lld": Linear(self.parameters.lld, seed=self.seed)}
+    name = "crnn_lld"
+    attends = True
+    can_enrol = True
+    Parameters = CrnnLldParameters
+    kinds: ClassVar = {"crnn": Crnn, "lld": Linear}
 
 
 class BranchParameters(ModelParameters):
@@ -249,9 +220,9 @@ class LateFusion(JointEstimator):
     A model that adds nothing gets the weight 0.
     """
 
-    name: ClassVar[str] = "late_fusion"
-    can_enrol: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = LateFusionParameters
+    name = "late_fusion"
+    can_enrol = True
+    Parameters = LateFusionParameters
     parameters: LateFusionParameters
 
     def _build_branches(self) -> dict[str, Estimator]:

@@ -7,27 +7,27 @@ count more (`relevance`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, PositiveFloat
+from pydantic import Field, PositiveFloat
 
-from affetto.models.calibration import choose, softmax
-from affetto.models.estimator import Estimator, ModelParameters
-from affetto.models.logistic import (
+from affetto.features.clip_features import FeatureSet
+from affetto.models.calibration import softmax
+from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import fit_logistic
+from affetto.models.speakers import relevance
+from affetto.models.vectors import (
+    Clips,
     FrameFeatures,
     OneOrMore,
     Standardiser,
+    VectorEstimator,
     clip_statistics,
-    fit_logistic,
 )
-from affetto.models.speakers import relevance
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 _RELATIVE_RANK = 1e-8
 _BLOCK_CLIPS = 1_000
@@ -50,7 +50,7 @@ class KernelLogisticParameters(ModelParameters):
     """Standardised numbers are clipped to ± this."""
 
 
-class KernelLogistic(Estimator):
+class KernelLogistic(VectorEstimator):
     """Logistic regression in the space of a radial basis function, pair by pair.
 
     Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005. Clips are
@@ -69,59 +69,40 @@ class KernelLogistic(Estimator):
         float32 [n_landmarks, n_classes], [n_classes].
     """
 
-    name: ClassVar[str] = "kernel_logistic"
-    VERSION: ClassVar[int] = 2
-    Parameters: ClassVar[type[BaseModel]] = KernelLogisticParameters
+    name = "kernel_logistic"
+    VERSION = 2
+    Parameters = KernelLogisticParameters
+    tuned = ("penalty", "width")
     parameters: KernelLogisticParameters
 
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.standardiser_: Standardiser
-        self.scale_: np.ndarray
-        self.landmarks_: np.ndarray
-        self.weights_: np.ndarray
-        self.bias_: np.ndarray
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The features that the parameters name."""
-        return self.parameters.features
+    standardiser_: Standardiser
+    scale_: np.ndarray
+    landmarks_: np.ndarray
+    weights_: np.ndarray
+    bias_: np.ndarray
 
     @property
     def n_parameters(self) -> int:
         """Numbers of the landmarks, the weights and the biases."""
         return int(self.landmarks_.size + self.weights_.size + self.bias_.size)
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        vectors = self._vectors(x)
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
+        found = {}
+        for width in {candidate.width for candidate in candidates}:
+            space = self._learn_space(known, width)
+            for i, candidate in enumerate(candidates):
+                if candidate.width == width:
+                    self._regress(*space, known[1], candidate.penalty)
+                    found[i] = self._answer(unseen)
+        return [found[i] for i in range(len(candidates))]
 
-        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> list[np.ndarray]:
-            found = {}
-            for width in {candidate.width for candidate in candidates}:
-                space = self._learn_space(vectors[train], labels[train], groups[train], width)
-                for i, candidate in enumerate(candidates):
-                    if candidate.width == width:
-                        self._regress(*space, labels[train], candidate.penalty)
-                        found[i] = self._answer(vectors[test])
-            return [found[i] for i in range(len(candidates))]
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        space = self._learn_space(known, parameters.width)
+        self._regress(*space, known[1], parameters.penalty, temperature)
 
-        chosen, temperature, self.history_ = choose(
-            self.parameters,
-            ("penalty", "width"),
-            answer,
-            labels,
-            groups,
-            seed=self.seed,
-            by="inner_log_loss",
-            calibrate=False,
-        )
-        space = self._learn_space(vectors, labels, groups, chosen.width)
-        self._regress(*space, labels, chosen.penalty, temperature)
-
-    def _learn_space(
-        self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, width: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _learn_space(self, known: Clips, width: float) -> tuple[np.ndarray, np.ndarray]:
         """Learn what clips are compared by; return what `_coordinates` does of the training vectors."""
+        vectors, labels, groups = known
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
@@ -150,9 +131,6 @@ class KernelLogistic(Estimator):
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return clip_statistics(x, self.features, ("mean", "std"))
-
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return self._answer(self._vectors(x))
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         scaled = self.standardiser_(vectors) * self.scale_
@@ -183,12 +161,7 @@ def fit_pairs(
     A pair's log odds are the difference of two classes' logits, where one model fits all: the logits whose
     differences are nearest to the log odds of all pairs (least squares, sum zero) are sums over pairs, and
     linear as well. Hastie and Tibshirani, "Classification by pairwise coupling", Annals of Statistics 26(2),
-    1998, have the idea; theirs is nearest by divergence.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Weights [n_dimensions, n_classes] and biases [n_classes].
+    1998, have the idea; theirs is nearest by divergence. What comes back is as of `fit_logistic`.
     """
     n_classes = int(labels.max()) + 1
     weights, bias = np.zeros((coordinates.shape[1], n_classes)), np.zeros(n_classes)
@@ -213,13 +186,9 @@ def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) ->
 
 
 def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Express vectors in an orthonormal basis of the space that the landmarks span.
+    """Express vectors in an orthonormal basis of the space that the landmarks span, [n_vectors, rank].
 
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Coordinates [n_vectors, rank], and the matrix [n_landmarks, rank] by which weights of the coordinates
-        become weights of the landmarks.
+    The matrix that comes second, [n_landmarks, rank], makes weights of the landmarks of weights of these.
     """
     from sklearn.metrics.pairwise import rbf_kernel
 

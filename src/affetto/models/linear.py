@@ -10,22 +10,21 @@ training clips: the fit takes place in that small space (`span`), which is exact
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.errors import AffettoError
-from affetto.models.calibration import choose, softmax
-from affetto.models.estimator import Estimator, ModelParameters
-from affetto.models.logistic import EachOnce, OneOrMore, Standardiser, fit_logistic
+from affetto.features.clip_features import FeatureSet
+from affetto.models.calibration import softmax
+from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
+from affetto.models.vectors import Clips, EachOnce, OneOrMore, Standardiser, VectorEstimator
 
 Feature = Literal["functionals", "egemaps", "correlations", "encoder"]
 Regression = tuple[np.ndarray, np.ndarray]
@@ -53,7 +52,7 @@ class LinearParameters(ModelParameters):
     """So many clips of an average voice of the kind count into the mean of an enrolled one."""
 
 
-class Linear(Estimator):
+class Linear(VectorEstimator):
     """A multinomial logistic regression on the vectors of a clip, relative to the kind of its voice.
 
     A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
@@ -75,25 +74,19 @@ class Linear(Estimator):
         What tells clips unlike all training clips, where the parameters ask for it.
     """
 
-    name: ClassVar[str] = "linear"
-    VERSION: ClassVar[int] = 2
-    can_enrol: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = LinearParameters
+    name = "linear"
+    VERSION = 2
+    can_enrol = True
+    tuned = ("penalty",)
+    Parameters = LinearParameters
     parameters: LinearParameters
 
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.standardiser_: Standardiser
-        self.sizes_: list[int] = []
-        self.types_: VoiceTypes
-        self.anyone_: Regression
-        self.enrolled_: Regression | None = None
-        self.novelty_: Novelty | None = None
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The vectors that the parameters name."""
-        return self.parameters.features
+    standardiser_: Standardiser
+    sizes_: list[int]
+    types_: VoiceTypes
+    anyone_: Regression
+    enrolled_: Regression | None = None
+    novelty_: Novelty | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -105,42 +98,24 @@ class Linear(Estimator):
         self._require_compatible(x)
         return None if self.novelty_ is None else self.novelty_(self.standardiser_(self._vectors(x)))
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        vectors = self._vectors(x)
-        self.sizes_ = [len(x[name].dimensions) for name in self.features]
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
+        for candidate in candidates:
+            self._fit_anyone(candidate.penalty, known, 1.0)
+            yield self._answer(unseen)
 
-        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
-            for candidate in candidates:
-                self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty)
-                yield self._answer(vectors[test])
-
-        chosen, temperature, self.history_ = choose(
-            self.parameters,
-            ("penalty",),
-            answer,
-            labels,
-            groups,
-            seed=self.seed,
-            by="inner_log_loss",
-            calibrate=isinstance(self.parameters.penalty, tuple),
-        )
-        standardised = self._fit_vectors(vectors, labels, groups, chosen.penalty, temperature)
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        _, labels, groups = known
+        standardised = self._fit_anyone(parameters.penalty, known, temperature)
         self.enrolled_ = self.novelty_ = None
         if several_labels(labels, groups):
             relative = less_group_means(standardised, groups)
-            self.enrolled_ = self._regress(relative, labels, groups, chosen.penalty, temperature)
-        if self.parameters.novelty:
+            self.enrolled_ = self._regress(relative, labels, groups, parameters.penalty, temperature)
+        if parameters.novelty:
             self.novelty_ = Novelty.learn(standardised, labels, groups, seed=self.seed)
 
-    def _fit_vectors(
-        self,
-        vectors: np.ndarray,
-        labels: np.ndarray,
-        groups: np.ndarray,
-        penalty: float,
-        temperature: float = 1.0,
-    ) -> np.ndarray:
+    def _fit_anyone(self, penalty: float, known: Clips, temperature: float) -> np.ndarray:
         """Fit everything that answers without an enrolment; return the standardised vectors."""
+        vectors, labels, groups = known
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         self.types_ = VoiceTypes.learn(
@@ -170,16 +145,16 @@ class Linear(Estimator):
         return np.asarray(np.sqrt(squares / np.repeat(totals, self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
+        self.sizes_ = [len(x[name].dimensions) for name in self.features]
         return np.concatenate([x[name].stack() for name in self.features], axis=1)
-
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return self._answer(self._vectors(x))
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         standardised = self.standardiser_(vectors)
         return _probabilities(standardised - self.types_.offset(standardised), self.anyone_)
 
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
+        if enrolment is None:
+            return super()._predict(x, None)
         if self.enrolled_ is None:
             raise AffettoError(
                 "Nobody can be enrolled: no speaker of the training clips was heard in several emotions. Say "

@@ -1,122 +1,15 @@
-"""What all models on one vector a clip share: statistics of frames, standardisation, logistic regression."""
+"""Logistic regression with an L2 penalty, in the span of the training clips where this is small."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Callable
 
 import numpy as np
-from pydantic import AfterValidator, Field, PositiveFloat
 
 from affetto.models.calibration import softmax
 
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-OneOrMore = PositiveFloat | tuple[PositiveFloat, ...]
-"""A parameter that inner folds choose where there are several values."""
 Lift = Callable[[np.ndarray], np.ndarray]
-_PERCENTILES = (5, 25, 50, 75, 95)
-_RELATIVE_TINY = 1e-6
 _LEAST = np.finfo(np.float64).tiny
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) != len(names):
-        raise ValueError(f"something is named twice: {list(names)}")
-    return names
-
-
-EachOnce = AfterValidator(_each_once)
-"""Of a tuple of names in parameters: refuses one that names something twice."""
-FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm"], ...], Field(min_length=1), EachOnce]
-Statistics = Annotated[tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), EachOnce]
-"""Statistics over the frames; percentiles are 5, 25, 50, 75, 95."""
-
-
-def clip_statistics(x: FeatureSet, features: Sequence[str], statistics: Sequence[str]) -> np.ndarray:
-    """Describe clips by statistics of every dimension of some features over the frames.
-
-    Parameters
-    ----------
-    x
-        The features of the clips.
-    features
-        Names of those that are described.
-    statistics
-        Names; `percentiles` are the 5th, 25th, 50th, 75th and 95th.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [n_clips, n_numbers], feature by feature and statistic by statistic; zeros for a clip without
-        frames.
-    """
-    blocks = []
-    for name in features:
-        rows = []
-        for clip in x[name]:
-            frames = clip.astype(np.float64) if len(clip) else np.zeros((1, clip.shape[1]))
-            found = []
-            for each in statistics:
-                if each == "percentiles":
-                    found.append(np.percentile(frames, _PERCENTILES, axis=0).ravel())
-                else:
-                    found.append(getattr(np, each)(frames, axis=0))
-            rows.append(np.concatenate(found))
-        blocks.append(np.stack(rows))
-    return np.concatenate(blocks, axis=1).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Standardiser:
-    """Brings every dimension to mean 0 and deviation 1 on the training clips, then clips it.
-
-    Functionals have heavy tails: a single extreme percentile of one recording would otherwise rule a linear
-    model.
-
-    Parameters
-    ----------
-    mean, scale
-        float64 [n_dimensions]; a dimension that never changed in training has the scale infinity and
-        becomes 0.
-    limit
-        Standardised values stay within ± this.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    limit: float
-
-    @classmethod
-    def learn(cls, vectors: np.ndarray, *, limit: float) -> Self:
-        """Measure training vectors [n_clips, n_dimensions]; numbers that are not finite count as zeros."""
-        values = _finite(vectors)
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        constant = deviation <= _RELATIVE_TINY * np.maximum(np.abs(mean), _RELATIVE_TINY)
-        return cls(mean, np.where(constant, np.inf, deviation), limit)
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Standardise vectors, float64 [n_clips, n_dimensions]."""
-        standardised = (_finite(vectors) - self.mean) / self.scale
-        return np.asarray(np.clip(standardised, -self.limit, self.limit))
-
-    def save(self, directory: Path) -> None:
-        """Write the statistics into the folder of a model."""
-        np.savez(directory / "standardiser.npz", mean=self.mean, scale=self.scale, limit=self.limit)
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote."""
-        with np.load(directory / "standardiser.npz", allow_pickle=False) as stored:
-            return cls(stored["mean"], stored["scale"], float(stored["limit"]))
-
-
-def _finite(vectors: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(vectors, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:

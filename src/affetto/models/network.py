@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from affetto.errors import AffettoError
+from affetto.features.clip_features import FeatureSet
 from affetto.models.calibration import softmax
 from affetto.models.estimator import Estimator, Native
 from affetto.models.training import (
@@ -27,9 +28,6 @@ from affetto.models.training import (
     input_lengths,
     pad_batch,
 )
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 THREADS_VARIABLE = "AFFETTO_TF_THREADS"
 _STATISTICS_FILE = "statistics.npz"
@@ -127,7 +125,7 @@ class KerasEstimator(Estimator):
         self._traced: list[Callable[[Batch], Any]] = []
         self._calls = 0
 
-    def _predict(self, x: FeatureSet) -> np.ndarray:
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         total = np.zeros((len(x.clip_ids), len(self.classes_)))
         for indices, outputs in self._outputs(x):
             total[indices] += softmax(np.asarray(outputs["logits"], dtype=np.float64))
@@ -171,7 +169,13 @@ class KerasEstimator(Estimator):
             return self.members_
         self._calls += 1
         if self._calls > _PLAIN_CALLS and not self._traced:
-            self._traced = [_trace(member) for member in self.members_]
+            import tensorflow as tf
+
+            for member in self.members_:
+                shapes = {
+                    each.name: tf.TensorSpec((1, *each.shape[1:]), each.dtype) for each in member.inputs
+                }
+                self._traced.append(tf.function(member, input_signature=[shapes], autograph=False))
         return self._traced or self.members_
 
     def _save_state(self, directory: Path) -> None:
@@ -189,18 +193,6 @@ class KerasEstimator(Estimator):
             self.statistics_ = dict(stored)
         files = [directory / f"member_{i}.keras" for i in range(self.parameters.n_members)]
         self._use([keras.saving.load_model(file, compile=False, safe_mode=True) for file in files])
-
-
-def _trace(member: Any) -> Callable[[Batch], Any]:
-    """Make a TensorFlow function for one clip of any length."""
-    import tensorflow as tf
-
-    shapes = {
-        tensor.name: tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
-        for tensor in member.inputs
-    }
-    traced: Callable[[Batch], Any] = tf.function(member, input_signature=[shapes], autograph=False)
-    return traced
 
 
 def configure_tensorflow() -> None:

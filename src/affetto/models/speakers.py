@@ -107,19 +107,10 @@ class VoiceTypes:
     ) -> Self:
         """Cluster the speakers, and learn to tell their clusters apart from single clips.
 
-        Parameters
-        ----------
-        vectors
-            float64 [n_clips, n_dimensions].
-        labels, groups
-            Emotion and speaker of each clip, [n_clips].
-        scale
-            What vectors are multiplied by before they are compared, [n_dimensions].
-        n_types
-            Kinds of voices. There is one kind alone where there are no more speakers than that, and where no
-            speaker is known in several emotions: what is one's own cannot be told from an emotion then.
-        penalty
-            L2 penalty of the classifier, see `fit_logistic`.
+        Vectors, float64 [n_clips, n_dimensions], are multiplied by `scale` before they are compared. There is
+        one kind alone where there are no more speakers than `n_types`, and where no speaker is known in
+        several emotions: what is one's own cannot be told from an emotion then. The L2 penalty is that of
+        `fit_logistic`.
         """
         from sklearn.cluster import KMeans
 

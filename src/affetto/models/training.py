@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat
 
-from affetto.models.estimator import ModelParameters
-from affetto.models.logistic import Share, balanced_weights
+from affetto.models.estimator import Count, ModelParameters, Share
+from affetto.models.logistic import balanced_weights
 
 Inputs = Mapping[str, Sequence[np.ndarray]]
 """What a network reads: name → a list of [n_steps, ...] arrays."""
@@ -32,9 +32,9 @@ _training = threading.Lock()
 class TrainingParameters(ModelParameters):
     """How a network is trained; networks add their architecture to it."""
 
-    epochs: PositiveInt = 40
+    epochs: Count = 40
     """Passes over the training clips."""
-    batch_size: PositiveInt = 32
+    batch_size: Count = 32
     """Clips a step."""
     learning_rate: PositiveFloat = 2e-3
     """Peak rate of AdamW, reached after a tenth of the steps."""
@@ -46,7 +46,7 @@ class TrainingParameters(ModelParameters):
     """Beta parameter of mixup (Zhang et al. 2018); 0 is off."""
     ema_momentum: Share = 0.98
     """Moving average of the weights a step; 0 is off."""
-    n_members: PositiveInt = 1
+    n_members: Count = 1
     """Networks of other seeds whose probabilities are averaged."""
 
 
@@ -103,14 +103,8 @@ def bucket_order(
 def mix(values: Batch, shares: np.ndarray, rng: np.random.Generator) -> Batch:
     """Blend each clip of a batch with another one (mixup: Zhang et al., ICLR 2018).
 
-    Parameters
-    ----------
-    values
-        Inputs, targets and what else is blended, [n_clips, ...]; of `<name>_lengths` the longer counts.
-    shares
-        Of the clip itself, [n_clips]; the larger of it and of the rest is taken.
-    rng
-        Draws the other clips.
+    `shares` are those of the clips themselves, [n_clips]; the larger of each and of the rest is taken. Of
+    `<name>_lengths` the longer counts.
     """
     larger = np.maximum(shares, 1 - shares)
     other = rng.permutation(len(larger))
@@ -213,15 +207,7 @@ class Loop:
 class TrainingGraph:
     """A network, its optimiser and the moving average of its weights, with compiled functions on them.
 
-    Parameters
-    ----------
-    model
-        Keras model from a batch to a dict with `logits`; it is trained itself. Its layers hold in variables
-        what is learnt from clips.
-    weight_decay
-        Of the optimiser.
-    averaged
-        Whether there is a moving average.
+    The network maps a batch to a dict with `logits`; its layers hold in variables what is learnt from clips.
 
     Attributes
     ----------
@@ -279,12 +265,7 @@ class TrainingGraph:
 def training_graph(architecture: str, weight_decay: float, averaged: bool) -> TrainingGraph:
     """Return the graph that all networks of an architecture are trained in; the last two are kept.
 
-    Parameters
-    ----------
-    architecture
-        What `to_json` says of the network.
-    weight_decay, averaged
-        As for `TrainingGraph`: they are compiled in.
+    The architecture is what `to_json` says of a network; the others are compiled in as well.
     """
     import keras
 
