@@ -1,3 +1,5 @@
+"""The CRNN on the spectrogram alone, and with the LLD around each of its steps."""
+
 import subprocess
 import sys
 from importlib import import_module
@@ -5,11 +7,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.speakers import VoiceTypes
+from affetto.models.vectors import Standardiser
 
-N_BANDS, HOP_S = 16, 0.016
+N_BANDS, HOP_S, N_LLD, LLD_HOP_S = 16, 0.016, 5, 0.010
 SMALL = {
     "epochs": 8,
     "channels": (6, 8),
@@ -17,56 +20,82 @@ SMALL = {
     "lstm_units": 6,
     "crop_s": 0.5,
     "batch_size": 8,
+    "learning_rate": 0.02,
 }
-SMALL |= {"learning_rate": 0.02, "n_members": 2, "mixup_alpha": 0.1}
+VARIANTS = {
+    "log_mel": {"n_members": 2, "mixup_alpha": 0.1},
+    "lld": {"lld_windows": {"units": 8}, "augmentation": {"time_stretch": 0.1}},
+}
 LABELS = ("anger", "joy", "sad")
 
 
-def toy(n=36, labels=LABELS, *, seed=0, shortest=20, longest=60, **parameters):
-    """Noise with a loud stripe of bands, another one for each class, that comes and goes."""
-    rng = np.random.default_rng(seed)
-    y = [labels[i % len(labels)] for i in range(n)]
-    clips = []
-    for label in y:
-        clip = rng.normal(-50, 3, (int(rng.integers(shortest, longest)), N_BANDS)).astype(np.float32)
-        first = 1 + 5 * sorted(labels).index(label)
-        clip[::2, first : first + 4] += 20
-        clips.append(clip + rng.uniform(-10, 10))
-    ids = [f"toy/{i}" for i in range(n)]
-    feature = ClipFeatures.from_arrays(
-        "log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256, **parameters}
+def features(spectra, llds):
+    ids = [f"toy/{i}" for i in range(len(spectra))]
+    log_mel = ClipFeatures.from_arrays("log_mel", ids, spectra, hop_s=HOP_S)
+    return FeatureSet(
+        {"log_mel": log_mel, "lld": ClipFeatures.from_arrays("lld", ids, llds, hop_s=LLD_HOP_S)}
     )
-    return FeatureSet({"log_mel": feature}), y, [f"g{i // 6}" for i in range(n)]
 
 
-def single(*clips):
-    ids = [f"one/{i}" for i in range(len(clips))]
-    feature = ClipFeatures.from_arrays("log_mel", ids, clips, hop_s=HOP_S, parameters={"hop": 256})
-    return FeatureSet({"log_mel": feature})
+def toy(n=36, told_by="lld", *, seed=0, shortest=20, longest=60):
+    """Noise; half of the time some bands, or an LLD, are raised, other ones in each class."""
+    rng = np.random.default_rng(seed)
+    y = [LABELS[i % 3] for i in range(n)]
+    spectra, llds = [], []
+    for label in y:
+        n_frames, kind = int(rng.integers(shortest, longest)), LABELS.index(label)
+        spectra.append(rng.normal(-50, 3, (n_frames, N_BANDS)).astype(np.float32) + rng.uniform(-10, 10))
+        n_frames = max(1, int((n_frames * HOP_S - 0.06) / LLD_HOP_S))
+        llds.append(rng.normal(0, 1, (n_frames, N_LLD)).astype(np.float32))
+        if told_by == "log_mel":
+            spectra[-1][::2, 1 + 5 * kind : 5 + 5 * kind] += 20
+        else:
+            llds[-1][::2, kind] += 4
+    return features(spectra, llds), y, [f"g{i // 6}" for i in range(n)]
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    x, y, groups = toy()
-    return build_estimator("crnn", SMALL, seed=1).fit(x, y, groups), x
+@pytest.fixture(scope="module", params=VARIANTS)
+def fitted(request):
+    x, y, groups = toy(told_by=request.param)
+    return build_estimator("crnn", SMALL | VARIANTS[request.param], seed=1).fit(x, y, groups), x
 
 
 def test_a_model_is_loaded_without_a_word(fitted, tmp_path):
     """Layers import TensorFlow, whose native code writes to the terminal unless it is started with care."""
-    fitted[0].save(tmp_path / "model")
-    main = "import sys; from affetto.models.estimator import load_estimator; load_estimator(sys.argv[1])"
-    command = [sys.executable, "-c", main, str(tmp_path / "model")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ""
+    if fitted[0].features == ("log_mel",):
+        fitted[0].save(tmp_path / "model")
+        main = "import sys; from affetto.models.estimator import load_estimator; load_estimator(sys.argv[1])"
+        command = [sys.executable, "-c", main, str(tmp_path / "model")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout + done.stderr == ""
 
 
-def test_separable_classes_are_learnt(fitted):
+def test_classes_that_one_input_alone_tells_are_learnt(fitted):
     model, _ = fitted
-    other, truth, _ = toy(seed=9)
+    other, truth, _ = toy(told_by=model.features[-1], seed=9)
     predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
     assert np.mean(predicted == np.array(truth)) > 0.85
     assert [entry["epoch"] for entry in model.history_] == list(range(1, 9))
     assert model.history_[-1]["loss"] < model.history_[0]["loss"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7])
+def test_padding_changes_nothing(fitted, steps):
+    """Neither steps behind the end nor the frames of a step that the clip does not fill."""
+    model, x = fitted
+    network, batch, padded = model.members_[0], {}, {}
+    for name, clips in model._inputs(x).items():
+        values, width = clips[0], steps
+        if name == "log_mel":
+            width = 4 * (steps - (-len(values) // 4)) - len(values)
+        batch[name] = values[None]
+        padded[name] = np.pad(values, ((0, width), (0, 0)), constant_values=99.0)[None]
+        batch[f"{name}_lengths"] = padded[f"{name}_lengths"] = np.array([len(values)], np.int32)
+    plain, found = network(batch), network(padded)
+    np.testing.assert_allclose(found["logits"], plain["logits"], atol=1e-4)
+    n_steps = plain["attention"].shape[1]
+    np.testing.assert_allclose(found["attention"][:, :n_steps], plain["attention"], atol=1e-5)
+    assert np.all(np.asarray(found["attention"])[:, n_steps:] == 0)
 
 
 def test_what_a_clip_shares_its_batch_with_does_not_matter(fitted):
@@ -74,21 +103,6 @@ def test_what_a_clip_shares_its_batch_with_does_not_matter(fitted):
     together = model.predict_proba(x)
     alone = np.concatenate([model.predict_proba(x.take([i])) for i in range(8)])
     np.testing.assert_allclose(alone, together[:8], atol=1e-5)
-
-
-@pytest.mark.parametrize("padding", [1, 2, 3, 7, 40])
-def test_padding_changes_nothing(fitted, padding):
-    model, x = fitted
-    clip = np.array(x["log_mel"][0])[None]
-    lengths = np.array([clip.shape[1]], np.int32)
-    longer = np.pad(clip, ((0, 0), (0, padding), (0, 0)), constant_values=99.0)
-    network = model.members_[0]
-    plain = network({"log_mel": clip, "log_mel_lengths": lengths})
-    padded = network({"log_mel": longer, "log_mel_lengths": lengths})
-    np.testing.assert_allclose(padded["logits"], plain["logits"], atol=1e-4)
-    n_steps = plain["attention"].shape[1]
-    np.testing.assert_allclose(padded["attention"][:, :n_steps], plain["attention"], atol=1e-5)
-    assert np.all(np.asarray(padded["attention"])[:, n_steps:] == 0)
 
 
 def test_attention_sums_to_one_at_rising_times(fitted):
@@ -112,42 +126,47 @@ def test_saved_model_predicts_and_attends_the_same(fitted, tmp_path):
     np.testing.assert_array_equal(found.attention(x)[3], model.attention(x)[3])
     assert found.n_parameters == model.n_parameters > 0
     assert found.history_ == model.history_
+    library, network, example = found.native()
+    assert library == "keras"
+    assert np.all(np.isfinite(network(example)["logits"]))
 
 
 def test_loudness_alone_changes_nothing(fitted):
     model, x = fitted
-    clip = np.array(x["log_mel"][1])
-    np.testing.assert_allclose(
-        model.predict_proba(single(clip + 20)), model.predict_proba(single(clip)), atol=1e-4
-    )
+    louder = features([clip + 20 for clip in x["log_mel"]], list(x["lld"]))
+    np.testing.assert_allclose(model.predict_proba(louder), model.predict_proba(x), atol=1e-4)
 
 
-@pytest.mark.parametrize("n_frames", [1, 4])
-def test_the_shortest_clips_are_accepted(fitted, n_frames):
-    model, _ = fitted
-    probabilities = model.predict_proba(single(np.full((n_frames, N_BANDS), -60, np.float32)))
-    np.testing.assert_allclose(probabilities.sum(), 1)
-    assert np.all(np.isfinite(probabilities))
+def test_the_shortest_clips_and_one_without_lld_are_accepted(fitted):
+    spectra = [np.full((n, N_BANDS), -60, np.float32) for n in (1, 4, 9)]
+    probabilities = fitted[0].predict_proba(features(spectra, [np.zeros((n, N_LLD)) for n in (1, 2, 0)]))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
-def test_twelve_clips_of_50_ms_in_two_classes_and_the_same_fit_twice():
-    x, y, groups = toy(12, ("joy", "sad"), shortest=3, longest=5)
-    tiny = {**SMALL, "epochs": 2, "n_members": 1, "mean_removal": "band"}
-    first, second = (build_estimator("crnn", tiny, seed=3).fit(x, y, groups) for _ in range(2))
-    np.testing.assert_array_equal(first.predict_proba(x), second.predict_proba(x))
-    assert first.predict_proba(x).shape == (12, 2)
+def test_windows_are_standardised_and_less_the_kind_of_voice(fitted):
+    model, x = fitted
+    if "lld" not in model.features:
+        return
+    learnt, types = model.statistics_, VoiceTypes.from_arrays(model.statistics_)
+    assert np.abs(types.type_offsets).max() > 0
+    standardise = Standardiser(learnt["window_mean"], learnt["window_scale"], 4.0)
+    standardised = [standardise(one) for one in model._windows(x, model.parameters.lld_windows)]
+    together = np.concatenate(standardised)
+    np.testing.assert_allclose(together.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose(together.std(axis=0), 1, atol=0.1)
+    for given, one in zip(model._inputs(x)["lld_windows"], standardised, strict=True):
+        moments = np.concatenate([one.mean(axis=0), one.std(axis=0)])
+        offset = types.shares(moments[None])[0] @ types.type_offsets[:, : one.shape[1]]
+        np.testing.assert_allclose(given, one - offset, atol=1e-5)
 
 
-def test_other_spectrograms_are_refused(fitted):
-    with pytest.raises(AffettoError, match="hop"):
-        fitted[0].predict_proba(toy(6, hop=160)[0])
-
-
-def test_default_network_is_small():
-    x, y, groups = toy(6)
-    wide = [np.repeat(clip, 4, axis=1) for clip in x["log_mel"]]
-    model = build_estimator("crnn", {"epochs": 1}).fit(single(*wide), y, groups)
-    assert model.n_parameters < 1_000_000
+@pytest.mark.parametrize("own", [{"mean_removal": "band"}, {"lld_windows": {"units": 4}}])
+def test_few_clips_of_50_ms_and_the_seed_decides_everything(own):
+    x, y, groups = toy(12, shortest=3, longest=5)
+    tiny = {**SMALL, "epochs": 2, **own}
+    first, again, other = (build_estimator("crnn", tiny, seed=seed).fit(x, y, groups) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.predict_proba(x), again.predict_proba(x))
+    assert not np.array_equal(first.predict_proba(x), other.predict_proba(x))
 
 
 def test_the_fused_normalisation_is_keras_own():

@@ -12,8 +12,7 @@ from affetto.models import kernel
 from affetto.models.calibration import softmax
 from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.fusion import fuse
-from affetto.models.kernel import fit_pairs
-from affetto.models.logistic import clip_statistics
+from affetto.models.vectors import clip_statistics
 
 PLAIN = {"relevance": 0.0, "limit": 100.0}
 
@@ -51,30 +50,12 @@ def test_probabilities_equal_logistic_regressions_on_the_kernel():
     parameters = {**PLAIN, "features": ["midterm"], "penalty": 0.3, "width": 0.7}
     model = build_estimator("kernel_logistic", parameters).fit(x, y, groups)
 
-    vectors = [
-        np.stack([clip_statistics(clip, ("mean", "std")) for clip in s["midterm"]]) for s in (x, unseen)
-    ]
+    vectors = [clip_statistics(s, ["midterm"], ["mean", "std"]) for s in (x, unseen)]
     scaler = StandardScaler().fit(vectors[0])
     train, test = (scaler.transform(v) for v in vectors)
     nystroem = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)
     expected = reference(nystroem.transform(train), y, nystroem.transform(test), penalty=0.3)
     np.testing.assert_allclose(model.predict_proba(unseen), expected, atol=2e-3)
-
-
-def test_pairs_that_agree_give_back_their_logits(monkeypatch):
-    rng = np.random.default_rng(0)
-    weights, bias = rng.normal(size=(3, 4)), rng.normal(size=4)
-    pairs = combinations(range(4), 2)
-
-    def regress(coordinates, labels, *, penalty):
-        pair = list(next(pairs))
-        middle = weights[:, pair].mean(axis=1, keepdims=True)
-        return weights[:, pair] - middle, bias[pair] - bias[pair].mean()
-
-    monkeypatch.setattr(kernel, "fit_logistic", regress)
-    found = fit_pairs(np.zeros((8, 3)), np.arange(8) % 4, penalty=1.0)
-    np.testing.assert_allclose(found[0], weights - weights.mean(axis=1, keepdims=True))
-    np.testing.assert_allclose(found[1], bias - bias.mean())
 
 
 def test_it_learns_what_no_line_separates():
@@ -105,16 +86,6 @@ def test_few_landmarks_stand_for_many_clips(monkeypatch):
     assert np.abs(few.predict_proba(unseen) - every.predict_proba(unseen)).mean() < 0.03
 
 
-def test_relevance_turns_to_the_numbers_that_tell_emotions_apart():
-    x, y, groups = toy(80)
-    flat, weighed = (
-        build_estimator("kernel_logistic", {"features": ["midterm"], "relevance": e}).fit(x, y, groups)
-        for e in (0, 1)
-    )
-    np.testing.assert_allclose(flat.scale_, flat.scale_[0])
-    assert weighed.scale_[3] > 3 * weighed.scale_[2]
-
-
 @pytest.mark.parametrize("relevance", [0.0, 0.5])
 def test_features_that_never_change_say_nothing(relevance):
     ids = [str(i) for i in range(8)]
@@ -128,15 +99,6 @@ def test_features_that_never_change_say_nothing(relevance):
 def test_a_feature_is_not_named_twice():
     with pytest.raises(AffettoError, match="named twice"):
         build_estimator("kernel_logistic", {"features": ["mfcc", "mfcc"]})
-
-
-def test_saved_model_predicts_the_same(tmp_path):
-    x, y, groups = toy()
-    model = build_estimator("kernel_logistic", {"features": ["mfcc", "midterm"]}).fit(x, y, groups)
-    model.save(tmp_path / "model")
-    found = load_estimator(tmp_path / "model")
-    np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
-    assert found.n_parameters == model.n_parameters
 
 
 def test_the_music_model_is_the_product_of_attention_lstm_and_kernel_model(tmp_path):
@@ -154,11 +116,3 @@ def test_the_music_model_is_the_product_of_attention_lstm_and_kernel_model(tmp_p
     assert model.features == ("mfcc", "midterm")
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(load_estimator(tmp_path / "model").predict_proba(x), model.predict_proba(x))
-
-
-def test_only_branches_that_a_model_has_are_adopted():
-    stranger = {"crnn": build_estimator("kernel_logistic")}
-    with pytest.raises(ValueError, match="no branches"):
-        build_estimator("attention_lstm_kernel").adopt(stranger)
-    with pytest.raises(ValueError, match="no branches"):
-        build_estimator("statistics_svm").adopt(stranger)

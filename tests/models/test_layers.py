@@ -77,35 +77,8 @@ def test_attention_equals_numpy_and_ignores_padding(deviation):
             np.testing.assert_allclose(pooled[row, 3:], spread, atol=1e-3)
 
 
-def test_attention_starts_as_the_mean():
-    x = sequences()
-    pooled, _ = layers.AttentionPooling()(x, LENGTHS)
-    for row, length in enumerate(LENGTHS):
-        np.testing.assert_allclose(pooled[row], x[row, :length].mean(axis=0), atol=1e-6)
-
-
 def test_last_state_reads_each_direction_at_its_end():
     x = sequences(4)
     found = layers.LastState()(x, LENGTHS).numpy()
     for row, length in enumerate(LENGTHS):
         np.testing.assert_array_equal(found[row], [*x[row, length - 1, :2], *x[row, 0, 2:]])
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        layers.SequenceLstm(3),
-        layers.AttentionPooling(deviation=True),
-        layers.LastState(),
-    ],
-    ids=lambda layer: type(layer).__name__,
-)
-def test_layers_are_rebuilt_from_their_configuration(layer):
-    config = keras.saving.serialize_keras_object(layer)
-    found = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    assert found.get_config() == layer.get_config()
-    shapes = layer.compute_output_shape((None, None, 4), (None,))
-    outputs = layer(keras.Input((None, 4)), keras.Input((), dtype="int32"))
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    expected = shapes if isinstance(shapes[0], tuple) else (shapes,)
-    assert [tuple(output.shape) for output in outputs] == [tuple(shape) for shape in expected]

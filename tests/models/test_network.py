@@ -1,13 +1,9 @@
 """A network that is asked about single clips often is traced, and agrees with the untraced one."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from affetto.models.estimator import build_estimator
-from affetto.models.network import THREADS_VARIABLE, configure_tensorflow
 
 from .test_attention_lstm import SMALL, toy
 
@@ -36,14 +32,3 @@ def test_a_model_that_is_fitted_again_answers_as_a_new_one(model):
     expected = model.predict_proba(x)[0]
     for _ in range(5):
         np.testing.assert_allclose(model.predict_proba(x.take([0]))[0], expected, atol=1e-6)
-
-
-def test_threads_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv(THREADS_VARIABLE, "1")
-    assert configure_tensorflow() >= 0
-
-
-def test_tensorflow_starts_without_a_word():
-    main = "from affetto.models.network import configure_tensorflow; configure_tensorflow()"
-    done = subprocess.run([sys.executable, "-c", main], capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ""

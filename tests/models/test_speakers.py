@@ -24,25 +24,18 @@ def learn(vectors, labels, groups, n_types=2):
     return VoiceTypes.learn(vectors, labels, groups, scale=scale, n_types=n_types, penalty=0.1)
 
 
-def test_offsets_of_groups_compare_clips_of_one_label():
-    vectors = np.array([[0.0], [2], [10], [14], [16]])
-    labels = np.array([0, 0, 1, 1, 1])
-    groups = np.array([0, 1, 0, 1, 1])
-    # label 0: mean 1, label 1: mean 40 / 3, where group 1 has the mean 15
-    expected = [[(-1 + 10 - 40 / 3) / 2], [(1 + 15 - 40 / 3) / 2]]
-    np.testing.assert_allclose(group_offsets(vectors, labels, groups), expected)
-
-
-def test_labels_of_one_group_alone_say_nothing_of_it():
-    vectors = np.array([[0.0], [2], [90], [7]])
-    labels, groups = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])
-    np.testing.assert_allclose(group_offsets(vectors, labels, groups), [[-1], [1], [0]])
-
-
-def test_a_group_is_not_told_by_which_labels_it_has():
-    vectors = np.array([[0.0], [0], [5], [5], [5]])
-    labels, groups = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 0, 2, 2])
-    np.testing.assert_allclose(group_offsets(vectors, labels, groups), np.zeros((3, 1)), atol=1e-12)
+@pytest.mark.parametrize(
+    ("vectors", "labels", "groups", "expected"),
+    [
+        # label 0: mean 1, label 1: mean 40 / 3, where group 1 has the mean 15
+        ([0, 2, 10, 14, 16], [0, 0, 1, 1, 1], [0, 1, 0, 1, 1], [(9 - 40 / 3) / 2, (16 - 40 / 3) / 2]),
+        ([0, 2, 90, 7], [0, 0, 1, 2], [0, 1, 1, 2], [-1, 1, 0]),  # labels of one group alone say nothing
+        ([0, 0, 5, 5, 5], [0, 0, 1, 1, 1], [0, 1, 0, 2, 2], [0, 0, 0]),  # which labels a group has, neither
+    ],
+)
+def test_offsets_of_groups_compare_clips_of_one_label(vectors, labels, groups, expected):
+    found = group_offsets(np.array(vectors, float)[:, None], np.array(labels), np.array(groups))
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-12)
 
 
 def test_the_voice_of_an_unknown_speaker_is_told_from_one_clip_and_taken_off():
@@ -82,6 +75,6 @@ def test_speakers_who_cannot_be_compared_are_of_one_kind(n_types):
 def test_saving_changes_nothing():
     vectors, labels, groups = clips([LOW, HIGH, LOW])
     types = learn(vectors, labels, groups)
-    again = VoiceTypes.from_arrays(types.arrays())
+    assert {value.dtype for value in vars(types).values()} == {np.dtype(np.float32)}
+    again = VoiceTypes.from_arrays(vars(types))
     np.testing.assert_array_equal(again.offset(vectors), types.offset(vectors))
-    assert {value.dtype for value in types.arrays().values()} == {np.dtype(np.float32)}

@@ -8,17 +8,9 @@ from hypothesis import strategies as st
 from affetto.models import training
 from affetto.models.estimator import build_estimator
 
-from .test_crnn_windows import SMALL, toy
+from .test_crnn import SMALL, toy
 
 lengths_strategy = st.lists(st.integers(1, 300), min_size=1, max_size=60).map(np.array)
-
-
-@given(lengths_strategy)
-def test_few_widths_hold_every_clip(lengths):
-    widths = training.pad_widths(lengths)
-    assert len(widths) <= 4
-    assert widths[-1] == lengths.max()
-    assert (np.diff(widths) > 0).all()
 
 
 @given(lengths_strategy, st.integers(1, 16), st.none() | st.integers(0, 9))
@@ -35,9 +27,6 @@ def test_padding_is_zero_and_lengths_are_true():
     np.testing.assert_array_equal(batch["steps"][..., 0], [[1, 0, 0, 0], [2, 2, 0, 0]])
     np.testing.assert_array_equal(batch["steps_lengths"], [1, 2])
     assert training.pad_batch(inputs, np.array([0]), {"steps": np.array([2])})["steps"].shape == (1, 3, 2)
-
-
-def test_input_lengths_are_those_of_the_longest_sequence():
     two = {"a": [np.zeros((n, 1)) for n in (1, 5)], "b": [np.zeros((n, 1)) for n in (3, 2)]}
     np.testing.assert_array_equal(training.input_lengths(two), [3, 5])
 
@@ -50,7 +39,7 @@ def test_rate_rises_then_falls_as_a_cosine():
     assert rates[-1] < 0.001
 
 
-@pytest.mark.parametrize("share", [0.2, np.float32([0.9, 0.1, 0.5, 0.7, 0.3, 0.6])], ids=["one", "a clip"])
+@pytest.mark.parametrize("share", [np.full(6, 0.2), np.float32([0.9, 0.1, 0.5, 0.7, 0.3, 0.6])])
 def test_mixup_blends_all_that_it_is_given_alike(share):
     rng = np.random.default_rng(0)
     steps, identity = rng.normal(size=(6, 4, 2)).astype(np.float32), np.eye(6, dtype=np.float32)
@@ -66,96 +55,62 @@ def test_mixup_blends_all_that_it_is_given_alike(share):
         assert mixed["steps_lengths"][row] == lengths[np.flatnonzero(blended[row] > 1e-9)].max()
 
 
-PARAMETERS = training.TrainingParameters(learning_rate=0.05)
-
-
 @pytest.fixture(autouse=True)
-def nothing_idle(monkeypatch):
-    monkeypatch.setattr(training, "_idle", type(training._idle)())
+def no_graph_yet():
+    training.training_graph.cache_clear()
 
 
 def network(n_units=3, *, seed=0):
     import keras
 
     random.seed(seed)
-    inputs = {"x": keras.Input((4,), name="x")}
+    inputs = {"x": keras.Input((None, 4), name="x"), "x_lengths": keras.Input((), name="x_lengths")}
     hidden = keras.layers.BatchNormalization(name="normalised")(inputs["x"])
     hidden = keras.layers.Dropout(0.3, name="dropout")(keras.layers.Dense(n_units, name="hidden")(hidden))
-    return keras.Model(inputs, {"logits": keras.layers.Dense(2, name="logits")(hidden)}, name="toy")
+    pooled = keras.layers.GlobalAveragePooling1D(name="pooled")(hidden)
+    return keras.Model(inputs, {"logits": keras.layers.Dense(2, name="logits")(pooled)}, name="toy")
 
 
-def train(model, parameters=PARAMETERS, *, n_steps=5):
+def train(model, *, n_clips=12, **parameters):
+    """Train; return the weights before and after, and how many graphs were made so far."""
     rng = np.random.default_rng(0)
-    with training.training_graph(model, parameters) as graph:
-        for _ in range(n_steps):
-            batch = {"x": rng.normal(size=(6, 4)).astype(np.float32)}
-            targets = np.eye(2, dtype=np.float32)[rng.integers(2, size=6)]
-            graph.step(batch, targets, np.ones(6, np.float32), np.float32(0.05), np.float32(0.9))
-        graph.forward(batch)
-    return graph, model.get_weights()
+    inputs = {"x": [rng.normal(size=(5, 4)).astype(np.float32) for _ in range(n_clips)]}
+    chosen = training.TrainingParameters(**{"epochs": 2, "batch_size": 6, "learning_rate": 0.05} | parameters)
+    before = model.get_weights()
+    training.Loop(model, inputs, np.arange(n_clips) % 2, chosen, seed=0).run()
+    return before, model.get_weights(), training.training_graph.cache_info().misses
+
+
+def assert_same(weights, others):
+    for one, two in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_graph_that_trained_another_network_trains_as_a_new_one_would():
-    fresh, expected = train(network(seed=1))
-    training._idle.clear()
-    used, other = train(network(seed=2))
-    again, found = train(network(seed=1))
-
-    assert again is used is not fresh
-    assert again.step.experimental_get_tracing_count() == 1
-    for one, two in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, two)
-    assert not np.array_equal(found[0], other[0])
-
-
-def test_the_given_network_is_trained_and_an_earlier_one_left_alone():
-    first, second = network(seed=1), network(seed=1)
-    before = first.get_weights()
-    _, trained = train(first)
-    train(second, n_steps=9)
-
-    assert not np.array_equal(trained[-2], before[-2])
-    for one, two in zip(first.get_weights(), trained, strict=True):
-        np.testing.assert_array_equal(one, two)
+    _, expected, _ = train(network(seed=1))
+    training.training_graph.cache_clear()
+    first = network(seed=2)
+    before, other, _ = train(first)
+    _, found, made = train(network(seed=1))
+    assert made == 1
+    assert_same(found, expected)
+    assert_same(first.get_weights(), other)
+    assert not np.array_equal(other[-2], before[-2])
+    assert not np.array_equal(other[-2], found[-2])
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [{"weight_decay": 0.3}, {"ema_momentum": 0.0}],
-)
-def test_what_is_compiled_in_is_not_shared(parameters):
-    graph, _ = train(network())
-    assert train(network(), PARAMETERS.model_copy(update=parameters))[0] is not graph
-    assert train(network(4))[0] is not graph
-
-
-def test_what_is_not_compiled_in_is_shared():
-    graph, _ = train(network())
-    assert train(network(), PARAMETERS.model_copy(update={"epochs": 3, "learning_rate": 0.1}))[0] is graph
-
-
-def test_two_borrowers_never_share_and_few_graphs_are_kept():
-    with (
-        training.training_graph(network(), PARAMETERS) as one,
-        training.training_graph(network(), PARAMETERS) as two,
-    ):
-        assert one is not two
-    for n_units in range(1, 6):
-        train(network(n_units))
-    assert len(training._idle) == training._MOST_IDLE
-
-
-def test_a_graph_is_dropped_when_training_fails():
-    with pytest.raises(RuntimeError), training.training_graph(network(), PARAMETERS):
-        raise RuntimeError
-    assert not training._idle
+def test_what_is_compiled_in_is_not_shared_and_the_rest_is():
+    for shared in ({}, {"epochs": 3, "learning_rate": 0.1, "mixup_alpha": 0.2}, {"n_clips": 9}):
+        assert train(network(), **shared)[2] == 1
+    assert train(network(), weight_decay=0.3)[2] == 2
+    assert train(network(), ema_momentum=0.0)[2] == 3
+    assert train(network(4))[2] == 4
+    assert training.training_graph.cache_info().currsize == 2
 
 
 def test_networks_of_other_training_clips_share_a_graph():
     x, y, groups = toy(18)
     tiny = {**SMALL, "epochs": 1}
-    build_estimator("crnn", tiny).fit(x, y, groups)
-    (graph,) = training._idle.values()
-    build_estimator("crnn", tiny, seed=5).fit(x.take(range(12)), y[:12], groups[:12])
-    assert list(training._idle.values()) == [graph]
-    assert graph.step.experimental_get_tracing_count() == 1
+    for seed, n in ((0, 18), (5, 12)):
+        build_estimator("crnn", tiny, seed=seed).fit(x.take(range(n)), y[:n], groups[:n])
+    assert training.training_graph.cache_info().misses == 1

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import PositiveFloat
 
+from affetto.features.clip_features import FeatureSet
+from affetto.models.estimator import Count, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.training import Inputs, TrainingParameters
-from affetto.models.windows import nearest_rows, texture_windows, window_starts
+from affetto.models.windows import texture_windows, window_starts
 
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
-
-_DEFAULT_HOP_S = 512 / 22050
 _LIMIT = 5.0
 _SMALLEST = 1e-6
 
@@ -22,16 +20,18 @@ _SMALLEST = 1e-6
 class LstmParameters(TrainingParameters):
     """Architecture and training of the recurrent music models."""
 
-    window_s: float = Field(1.2, gt=0, description="Length of a texture window.")
-    window_hop_s: float = Field(0.6, gt=0, description="Time between the starts of two texture windows.")
-    midterm: bool = Field(
-        False, description="Each texture window also holds the mid-term features around its middle."
-    )
-    units: int = Field(48, ge=1, description="Size of the LSTM's state in one direction.")
-    input_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Dropout of input dimensions, the same at every step."
-    )
-    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the last layer.")
+    window_s: PositiveFloat = 1.2
+    """Length of a texture window."""
+    window_hop_s: PositiveFloat = 0.6
+    """Time between the starts of two texture windows."""
+    midterm: bool = False
+    """Each texture window also holds the mid-term features around its middle."""
+    units: Count = 48
+    """Size of the LSTM's state in one direction."""
+    input_dropout: Share = 0.2
+    """Dropout of input dimensions, the same at every step."""
+    dropout: Share = 0.5
+    """Dropout before the last layer."""
 
 
 class AttentionLstm(KerasEstimator):
@@ -42,9 +42,9 @@ class AttentionLstm(KerasEstimator):
     training clips and clipped to ± 5 deviations, so that no outlier overwhelms the network.
     """
 
-    name: ClassVar[str] = "attention_lstm"
-    attends: ClassVar[bool] = True
-    Parameters: ClassVar[type[LstmParameters]] = LstmParameters
+    name = "attention_lstm"
+    attends = True
+    Parameters = LstmParameters
     parameters: LstmParameters
 
     @property
@@ -52,38 +52,37 @@ class AttentionLstm(KerasEstimator):
         """`mfcc` (MFCC, their deltas and whatever else was extracted a frame) and perhaps `midterm`."""
         return ("mfcc", "midterm") if self.parameters.midterm else ("mfcc",)
 
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the start of each texture window in seconds, float64 [n_steps] a clip."""
-        return [starts * _hop_s(x) for starts in self._starts(x)] if self.attends else None
+    def _layout(self, x: FeatureSet) -> tuple[float, int, int]:
+        """Return the seconds of a frame, the frames of a window, and those between the starts of two."""
+        frame_s = float(x["mfcc"].hop_s)  # type: ignore[arg-type]
+        window = round(self.parameters.window_s / frame_s)
+        hop = round(self.parameters.window_hop_s / frame_s)
+        return frame_s, max(1, window), max(1, hop)
 
-    def _window(self, x: FeatureSet) -> tuple[int, int]:
-        """Return frames of a window and between two."""
-        lengths_s = self.parameters.window_s, self.parameters.window_hop_s
-        window, hop = (max(1, round(length_s / _hop_s(x))) for length_s in lengths_s)
-        return window, hop
-
-    def _starts(self, x: FeatureSet) -> list[np.ndarray]:
-        return [window_starts(max(1, int(n)), *self._window(x)) for n in x["mfcc"].n_frames]
-
-    def _n_steps(self, x: FeatureSet) -> list[int]:
-        return [len(starts) for starts in self._starts(x)]
+    def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
+        frame_s, window, hop = self._layout(x)
+        return [window_starts(n, window, hop) * frame_s for n in x["mfcc"].n_frames]
 
     def _steps(self, x: FeatureSet) -> list[np.ndarray]:
-        window, hop = self._window(x)
-        windows = [texture_windows(frames, window, hop) for frames in x["mfcc"]]
+        """Describe texture windows, and the row of the mid-term features nearest to the middle of each."""
+        frame_s, window, hop = self._layout(x)
+        steps = [texture_windows(frames, window, hop) for frames in x["mfcc"]]
         if not self.parameters.midterm:
-            return windows
-        frame_s, joined = _hop_s(x), []
-        layout = {"window_s": window * frame_s, "hop_s": hop * frame_s}
-        for steps, rows in zip(windows, x["midterm"], strict=True):
-            nearest = nearest_rows(len(steps), **layout, row_hop_s=x["midterm"].hop_s or frame_s)
-            joined.append(np.concatenate([steps, rows[np.minimum(nearest, len(rows) - 1)]], axis=1))
+            return steps
+        row_s = x["midterm"].hop_s or frame_s
+        joined = []
+        for windows, rows in zip(steps, x["midterm"], strict=True):
+            middles_s = np.arange(len(windows)) * (hop * frame_s) + window * frame_s / 2
+            nearest = np.rint(middles_s / row_s).astype(np.int64)
+            beside = rows[np.minimum(nearest, len(rows) - 1)]
+            joined.append(np.concatenate([windows, beside], axis=1))
         return joined
 
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         steps = self._steps(x)
         stacked = np.concatenate(steps)
-        mean, deviation = stacked.mean(axis=0, dtype=np.float64), stacked.std(axis=0, dtype=np.float64)
+        mean = stacked.mean(axis=0, dtype=np.float64)
+        deviation = stacked.std(axis=0, dtype=np.float64)
         deviation[deviation < _SMALLEST] = 1
         self.statistics_ = {"mean": mean.astype(np.float32), "deviation": deviation.astype(np.float32)}
         return self._standardised(steps)
@@ -98,35 +97,25 @@ class AttentionLstm(KerasEstimator):
 
     def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
         import keras
+        from keras.layers import Dense, Dropout, SpatialDropout1D
 
-        from affetto.models.layers import SequenceLstm
+        from affetto.models.layers import AttentionPooling, LastState, SequenceLstm
 
         chosen, lengths = self.parameters, inputs["steps_lengths"]
-        steps = keras.layers.SpatialDropout1D(chosen.input_dropout, name="input_dropout")(inputs["steps"])
+        steps = SpatialDropout1D(chosen.input_dropout, name="input_dropout")(inputs["steps"])
         encoded = SequenceLstm(chosen.units, name="lstm")(steps, lengths)
-        pooled, extra = self._pool(encoded, lengths)
-        dropped = keras.layers.Dropout(chosen.dropout, name="dropout")(pooled)
-        logits = keras.layers.Dense(n_classes, name="logits")(dropped)
-        return keras.Model(inputs, {"logits": logits, **extra}, name=self.name)
-
-    def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
-        from affetto.models.layers import AttentionPooling
-
-        pooled, weights = AttentionPooling(name="pooling")(encoded, lengths)
-        return pooled, {"attention": weights}
+        outputs = {}
+        if self.attends:
+            pooled, outputs["attention"] = AttentionPooling(name="pooling")(encoded, lengths)
+        else:
+            pooled = LastState(name="pooling")(encoded, lengths)
+        dropped = Dropout(chosen.dropout, name="dropout")(pooled)
+        outputs["logits"] = Dense(n_classes, name="logits")(dropped)
+        return keras.Model(inputs, outputs, name=self.name)
 
 
 class LastStateLstm(AttentionLstm):
     """The attention LSTM without attention: the classic reading of an LSTM, its last state."""
 
-    name: ClassVar[str] = "lstm"
-    attends: ClassVar[bool] = False
-
-    def _pool(self, encoded: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
-        from affetto.models.layers import LastState
-
-        return LastState(name="pooling")(encoded, lengths), {}
-
-
-def _hop_s(x: FeatureSet) -> float:
-    return float(x["mfcc"].hop_s or _DEFAULT_HOP_S)
+    name = "lstm"
+    attends = False

@@ -7,39 +7,41 @@ statistics of a clip's frames, and a random forest on the same. Each is tuned as
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field, PositiveFloat
 
 from affetto.errors import AffettoError
-from affetto.models.calibration import apply_temperature, choose, softmax
-from affetto.models.estimator import Estimator, ModelParameters, Native
-from affetto.models.logistic import EachOnce, Positive, Standardiser, Statistic, clip_statistics
+from affetto.features.clip_features import FeatureSet
+from affetto.models.calibration import apply_temperature, softmax
+from affetto.models.estimator import Count, ModelParameters, Native
+from affetto.models.vectors import (
+    Clips,
+    FrameFeatures,
+    OneOrMore,
+    Standardiser,
+    Statistics,
+    VectorEstimator,
+    clip_statistics,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from affetto.features.clip_features import FeatureSet
-
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 """What a saved classifier may hold beyond the types of NumPy and scikit-learn that skops trusts itself."""
 _MODEL_FILE = "classifier.skops"
 _STATISTICS_FILE = "statistics.npz"
 _TREES_OF_A_CANDIDATE = 100
-_STATISTICS = "Statistics over the frames; percentiles are 5, 25, 50, 75, 95."
 
 
-class Baseline(Estimator):
+class Baseline(VectorEstimator):
     """A scikit-learn classifier on one vector a clip, in which every class counts the same.
 
-    Subclasses turn clips into vectors and build the classifier. What the parameters list several values of is
-    chosen by the UAR for inner folds that keep groups whole (`history_` has a row a candidate). Where the
-    classifier only ranks classes (an SVM), its scores become probabilities by a softmax whose temperature is
-    fitted on the same folds; the predicted class stays the classifier's own.
+    Subclasses turn clips into vectors and build the classifier. Where the classifier only ranks classes (an
+    SVM), its scores become probabilities by a softmax whose temperature is fitted on inner folds; the
+    predicted class stays the classifier's own.
 
     Attributes
     ----------
@@ -49,20 +51,11 @@ class Baseline(Estimator):
         Divides the scores before the softmax; 1 for classifiers with probabilities of their own.
     """
 
-    VERSION: ClassVar[int] = 2
-    tuned: ClassVar[tuple[str, ...]]
-    """Parameters of which several values may be given."""
-    ranks_only: ClassVar[bool] = True
-    """Whether the classifier has no probabilities of its own."""
-
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.classifier_: Any = None
-        self.temperature_ = 1.0
-
-    @abc.abstractmethod
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        """Return a vector a clip, [n_clips, n_dimensions]."""
+    VERSION = 2
+    chosen_by = "inner_uar"
+    always_calibrated = True
+    classifier_: Any = None
+    temperature_ = 1.0
 
     @abc.abstractmethod
     def _build(self, parameters: Any) -> Any:
@@ -78,37 +71,23 @@ class Baseline(Estimator):
         self._require_fitted()
         return "sklearn", self.classifier_, np.zeros((1, self.classifier_.n_features_in_))
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        vectors = self._vectors(x)
-
-        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
-            return self._answers(candidates, vectors[train], labels[train], vectors[test])
-
-        chosen, temperature, self.history_ = choose(
-            self.parameters, self.tuned, answer, labels, groups, seed=self.seed, calibrate=self.ranks_only
-        )
-        self.temperature_ = temperature if self.ranks_only else 1.0
-        self._fit_classifier(chosen, vectors, labels)
-
-    def _answers(
-        self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
-    ) -> Iterator[np.ndarray]:
-        """Fit each candidate to known vectors, and return its probabilities for unseen ones."""
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
+        vectors, labels, _ = known
         for candidate in candidates:
-            yield self._opinion(self._build(candidate).fit(known, labels), unseen)
+            yield self._opinion(self._build(candidate).fit(vectors, labels), unseen)
 
-    def _fit_classifier(self, parameters: Any, vectors: np.ndarray, labels: np.ndarray) -> None:
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        vectors, labels, _ = known
         self.classifier_ = self._build(parameters).fit(vectors, labels)
+        self.temperature_ = temperature
+
+    def _answer(self, vectors: np.ndarray) -> np.ndarray:
+        return apply_temperature(self._opinion(self.classifier_, vectors), self.temperature_)
 
     def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
         """Return the probabilities of a fitted classifier, not calibrated."""
-        if not self.ranks_only:
-            return np.asarray(classifier.predict_proba(vectors))
         scores = np.asarray(classifier.decision_function(vectors), dtype=np.float64)
         return softmax(np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores)
-
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return apply_temperature(self._opinion(self.classifier_, self._vectors(x)), self.temperature_)
 
     def _save_state(self, directory: Path) -> None:
         import skops.io
@@ -133,17 +112,14 @@ class Baseline(Estimator):
 class FunctionalsSvmParameters(ModelParameters):
     """Which functionals describe a clip, and the SVM."""
 
-    feature: Literal["functionals", "raw_functionals", "egemaps"] = Field(
-        "functionals",
-        description="functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as "
-        "they are, without preparation), or egemaps (88).",
-    )
-    C: Positive | tuple[Positive, ...] = Field(
-        1e-3,
-        description="Price of an error against a wide margin; of several, listed from the lowest, the one "
-        "with the best UAR in inner folds that keep groups whole is taken.",
-    )
-    limit: float = Field(4.0, gt=0, description="Standardised functionals are clipped to ± this.")
+    feature: Literal["functionals", "raw_functionals", "egemaps"] = "functionals"
+    """functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as they are, without
+    preparation), or egemaps (88)."""
+    C: OneOrMore = 1e-3
+    """Price of an error against a wide margin; of several, listed from the lowest, the one with the best UAR
+    in inner folds that keep groups whole is taken."""
+    limit: PositiveFloat = 4.0
+    """Standardised functionals are clipped to ± this."""
 
 
 class FunctionalsSvm(Baseline):
@@ -153,10 +129,10 @@ class FunctionalsSvm(Baseline):
     with a fitted temperature, so that the most probable class is the SVM's own decision.
     """
 
-    name: ClassVar[str] = "functionals_svm"
-    Parameters: ClassVar[type[BaseModel]] = FunctionalsSvmParameters
+    name = "functionals_svm"
+    Parameters = FunctionalsSvmParameters
     parameters: FunctionalsSvmParameters
-    tuned: ClassVar[tuple[str, ...]] = ("C",)
+    tuned = ("C",)
     standardiser_: Standardiser
 
     @property
@@ -167,22 +143,22 @@ class FunctionalsSvm(Baseline):
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         return x[self.parameters.feature].stack()
 
-    def _answers(
-        self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
-    ) -> Iterator[np.ndarray]:
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         """Answer as the class above does, with the products of all clips taken once for all candidates."""
-        standardise = Standardiser.learn(known, limit=self.parameters.limit)
-        scaled = standardise(known)
+        vectors, labels, _ = known
+        standardise = Standardiser.learn(vectors, limit=self.parameters.limit)
+        scaled = standardise(vectors)
         products, across = scaled @ scaled.T, standardise(unseen) @ scaled.T
         for candidate in candidates:
-            yield super()._opinion(self._build(candidate, "precomputed").fit(products, labels), across)
+            yield self._opinion(self._build(candidate, "precomputed").fit(products, labels), across)
 
-    def _fit_classifier(self, parameters: Any, vectors: np.ndarray, labels: np.ndarray) -> None:
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        vectors, labels, groups = known
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        super()._fit_classifier(parameters, self.standardiser_(vectors), labels)
+        super()._fit_vectors(parameters, (self.standardiser_(vectors), labels, groups), temperature)
 
-    def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
-        return super()._opinion(classifier, self.standardiser_(vectors))
+    def _answer(self, vectors: np.ndarray) -> np.ndarray:
+        return super()._answer(self.standardiser_(vectors))
 
     def _build(self, parameters: Any, kernel: str = "linear") -> Any:
         from sklearn.svm import SVC
@@ -198,46 +174,28 @@ class FunctionalsSvm(Baseline):
         self.standardiser_ = Standardiser.load(directory)
 
 
-class FrameStatistics(Baseline):
-    """A classifier on statistics over the frames of each clip, as its parameters name them."""
-
-    parameters: StatisticsSvmParameters | MfccForestParameters
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        statistics = self.parameters.statistics
-        return np.concatenate(
-            [np.stack([clip_statistics(clip, statistics) for clip in x[name]]) for name in self.features],
-            axis=1,
-        )
-
-
 class StatisticsSvmParameters(ModelParameters):
     """What describes a clip, and the SVM; of several values the best are chosen, as for functionals."""
 
-    features: Annotated[tuple[Literal["mfcc", "midterm"], ...], EachOnce] = Field(
-        ("mfcc",), min_length=1, description="Features that are summarised."
-    )
-    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
-        ("mean", "std"), min_length=1, description=_STATISTICS
-    )
-    C: Positive | tuple[Positive, ...] = Field(3.0, description="Price of an error against a wide margin.")
-    gamma: Positive | Literal["scale"] | tuple[Positive, ...] = Field(
-        "scale", description="Width of the radial basis function."
-    )
+    features: FrameFeatures = ("mfcc",)
+    """Features that are summarised."""
+    statistics: Statistics = ("mean", "std")
+    C: OneOrMore = 3.0
+    """Price of an error against a wide margin."""
+    gamma: OneOrMore | Literal["scale"] = "scale"
+    """Width of the radial basis function."""
 
 
-class StatisticsSvm(FrameStatistics):
+class StatisticsSvm(Baseline):
     """Support vector machine with a radial basis function on standardised statistics of a clip's frames."""
 
-    name: ClassVar[str] = "statistics_svm"
-    Parameters: ClassVar[type[BaseModel]] = StatisticsSvmParameters
+    name = "statistics_svm"
+    Parameters = StatisticsSvmParameters
     parameters: StatisticsSvmParameters
-    tuned: ClassVar[tuple[str, ...]] = ("C", "gamma")
+    tuned = ("C", "gamma")
 
-    @property
-    def features(self) -> tuple[str, ...]:
-        """`mfcc`, the same frames that the attention LSTM reads, or what the parameters name."""
-        return self.parameters.features
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return clip_statistics(x, self.features, self.parameters.statistics)
 
     def _build(self, parameters: Any) -> Any:
         from sklearn.pipeline import make_pipeline
@@ -251,40 +209,45 @@ class StatisticsSvm(FrameStatistics):
 class MfccForestParameters(ModelParameters):
     """What describes a clip, and the forest; of several values the best are chosen, as for functionals."""
 
-    statistics: Annotated[tuple[Statistic, ...], EachOnce] = Field(
-        ("mean", "std", "percentiles"), min_length=1, description=_STATISTICS
-    )
-    n_trees: int = Field(500, ge=1, description="Trees of the forest.")
-    min_leaf: Count | tuple[Count, ...] = Field(2, description="Fewest training clips in a leaf.")
-    max_features: Literal["sqrt"] | Share | tuple[Share, ...] = Field(
-        "sqrt", description="Share of the numbers that a branch may choose from; sqrt: as many as their root."
-    )
-    max_depth: Count | tuple[Count | None, ...] | None = Field(
-        None, description="Most branches between the root and a leaf; null: no limit."
-    )
+    statistics: Statistics = ("mean", "std", "percentiles")
+    n_trees: Count = 500
+    """Trees of the forest."""
+    min_leaf: Count | tuple[Count, ...] = 2
+    """Fewest training clips in a leaf."""
+    max_features: Literal["sqrt"] | Share | tuple[Share, ...] = "sqrt"
+    """Share of the numbers that a branch may choose from; sqrt: as many as their root."""
+    max_depth: Count | tuple[Count | None, ...] | None = None
+    """Most branches between the root and a leaf; null: no limit."""
 
 
-class MfccForest(FrameStatistics):
+class MfccForest(Baseline):
     """Random forest (Breiman 2001) on statistics of MFCC frames; its probabilities are the leaves' shares."""
 
-    name: ClassVar[str] = "mfcc_forest"
-    Parameters: ClassVar[type[BaseModel]] = MfccForestParameters
+    name = "mfcc_forest"
+    Parameters = MfccForestParameters
     parameters: MfccForestParameters
-    tuned: ClassVar[tuple[str, ...]] = ("min_leaf", "max_features", "max_depth")
-    ranks_only: ClassVar[bool] = False
+    tuned = ("min_leaf", "max_features", "max_depth")
+    always_calibrated = False
 
     @property
     def features(self) -> tuple[str, ...]:
         """Only `mfcc`."""
         return ("mfcc",)
 
-    def _answers(
-        self, candidates: Sequence[Any], known: np.ndarray, labels: np.ndarray, unseen: np.ndarray
-    ) -> Iterator[np.ndarray]:
+    def _vectors(self, x: FeatureSet) -> np.ndarray:
+        return clip_statistics(x, self.features, self.parameters.statistics)
+
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         """Answer as the class above does, by small forests: which trees are better shows in fewer of them."""
         n_trees = min(self.parameters.n_trees, _TREES_OF_A_CANDIDATE)
         small = [candidate.model_copy(update={"n_trees": n_trees}) for candidate in candidates]
-        return super()._answers(small, known, labels, unseen)
+        return super()._answers(small, known, unseen)
+
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        super()._fit_vectors(parameters, known, temperature=1.0)
+
+    def _opinion(self, classifier: Any, vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(classifier.predict_proba(vectors))
 
     def _build(self, parameters: Any) -> Any:
         from sklearn.ensemble import RandomForestClassifier
@@ -305,9 +268,6 @@ def count_numbers(classifier: Any) -> int:
     if hasattr(classifier, "steps"):
         return sum(count_numbers(step) for _, step in classifier.steps)
     if hasattr(classifier, "estimators_"):
-        return sum(int(tree.tree_.node_count) for tree in classifier.estimators_)
-    if hasattr(classifier, "support_vectors_"):
-        stored = ["support_vectors_", "dual_coef_", "intercept_"]
-    else:
-        stored = ["mean_", "scale_"]
-    return sum(int(np.size(getattr(classifier, name))) for name in stored)
+        return sum(tree.tree_.node_count for tree in classifier.estimators_)
+    arrays = ("support_vectors_", "dual_coef_", "intercept_", "mean_", "scale_")
+    return sum(np.size(getattr(classifier, name, ())) for name in arrays)

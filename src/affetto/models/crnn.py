@@ -7,85 +7,97 @@ shape, which convolutions do not learn from the few clips of an emotion corpus, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from affetto.models.augmentation import AugmentationParameters, CropLoop
-from affetto.models.estimator import ModelParameters
-from affetto.models.logistic import Standardiser
+from affetto.features.clip_features import FeatureSet
+from affetto.models.augmentation import (
+    AugmentationParameters,
+    Crops,
+    Probability,
+    borrow_means,
+    borrow_spectra,
+    hide_stripes,
+    vary_levels,
+    warp_bands,
+)
+from affetto.models.estimator import Count, ModelParameters, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes
-from affetto.models.training import Batch, Inputs, TrainingParameters
+from affetto.models.training import Batch, Inputs, Loop, TrainingParameters, bucket_order, mix
+from affetto.models.vectors import Standardiser
 from affetto.models.windows import lld_windows
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 _SMALLEST = 1e-3
 _TYPE_PENALTY = 0.1
 """L2 penalty of the classifier of the kinds of voices, about that of the LLD branch on real corpora."""
-_DEFAULT_HOP_S = 0.016
-_DEFAULT_LLD_HOP_S = 0.010
+_CLEAN_BATCH = 64
+_CLEAN_UPDATES = 40  # moving averages of momentum 0.9 then remember less than 2 % of what was before
 
 
 class LldWindowParameters(ModelParameters):
     """What the network sees of the LLD, and how much that is varied in training."""
 
-    window_s: float = Field(0.16, gt=0, description="Length of the window of LLD around each step, seconds.")
-    limit: float = Field(4.0, gt=0, description="Standardised windows are clipped to ± this.")
+    window_s: PositiveFloat = 0.16
+    """Length of the window of LLD around each step, seconds."""
+    limit: PositiveFloat = 4.0
+    """Standardised windows are clipped to ± this."""
     voice_types: VoiceTypeCount = 2
-    units: int = Field(64, ge=1, description="Size of the layer that the windows pass before the LSTM.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the dimensions hidden in a whole crop.")
-    borrow_probability: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Share of crops moved towards the mean LLD of another clip of the emotion.",
-    )
-    offset: float = Field(
-        0.2, ge=0, description="Deviation of the random offset of each dimension of a crop, in deviations."
-    )
+    units: Count = 64
+    """Size of the layer that the windows pass before the LSTM."""
+    dropout: Share = 0.2
+    """Share of the dimensions hidden in a whole crop."""
+    borrow_probability: Probability = 0.5
+    """Share of crops moved towards the mean LLD of another clip of the emotion."""
+    offset: NonNegativeFloat = 0.2
+    """Deviation of the random offset of each dimension of a crop, in deviations."""
 
 
 class CrnnParameters(TrainingParameters):
     """Architecture, input, augmentation and training of the network."""
 
-    epochs: int = Field(50, ge=1, description="Passes over the training clips.")
-    batch_size: int = Field(16, ge=1, description="Clips a step.")
-    learning_rate: float = Field(2e-3, gt=0, description="Peak rate of AdamW, reached after the warm-up.")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target spread evenly.")
-    mixup_alpha: float = Field(
-        0.2, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
-    )
-    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (16, 32, 48, 64),
-        min_length=1,
-        max_length=6,
-        description="Channels of the blocks.",
-    )
-    n_time_strides: int = Field(3, ge=0, le=6, description="So many blocks halve the frames.")
-    lstm_units: int = Field(48, ge=1, description="Size of the LSTM's state in each direction.")
-    dropout: float = Field(0.3, ge=0, lt=1, description="Share hidden around the LSTM.")
-    crop_s: float = Field(2.048, gt=0, description="Length of the random training crops, seconds.")
-    mean_removal: Literal["clip", "band"] = Field(
-        "clip", description="Level subtracted from each clip: its mean, or its mean in each band."
-    )
-    range_db: float = Field(60.0, gt=0, description="Dynamic range kept below a clip's loudest cell, dB.")
+    epochs: Count = 50
+    """Passes over the training clips."""
+    batch_size: Count = 16
+    """Clips a step."""
+    label_smoothing: Share = 0.1
+    """Share of each target spread evenly."""
+    mixup_alpha: NonNegativeFloat = 0.2
+    """Beta parameter of mixup (Zhang et al. 2018); 0 is off."""
+    channels: tuple[Count, ...] = Field((16, 32, 48, 64), min_length=1, max_length=6)
+    """Channels of the blocks."""
+    n_time_strides: Annotated[int, Field(ge=0, le=6)] = 3
+    """So many blocks halve the frames."""
+    lstm_units: Count = 48
+    """Size of the LSTM's state in each direction."""
+    dropout: Share = 0.3
+    """Share hidden around the LSTM."""
+    crop_s: PositiveFloat = 2.048
+    """Length of the random training crops, seconds."""
+    mean_removal: Literal["clip", "band"] = "clip"
+    """Level subtracted from each clip: its mean, or its mean in each band."""
+    range_db: PositiveFloat = 60.0
+    """Dynamic range kept below a clip's loudest cell, dB."""
     augmentation: AugmentationParameters = Field(default_factory=AugmentationParameters)
-    lld_windows: LldWindowParameters | None = Field(
-        None, description="What the network also reads of the LLD, {} for the defaults; null: nothing."
-    )
+    """How training crops are varied."""
+    lld_windows: LldWindowParameters | None = None
+    """What the network also reads of the LLD, {} for the defaults; null: nothing."""
+
+    @property
+    def stride(self) -> int:
+        """Frames for each step behind the convolutions."""
+        return 1 << min(self.n_time_strides, len(self.channels))
 
 
 class Crnn(KerasEstimator):
     """The network alone, without the functionals."""
 
-    name: ClassVar[str] = "crnn"
-    VERSION: ClassVar[int] = 2
-    attends: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = CrnnParameters
+    name = "crnn"
+    VERSION = 2
+    attends = True
+    Parameters = CrnnParameters
     parameters: CrnnParameters
 
     @property
@@ -103,53 +115,58 @@ class Crnn(KerasEstimator):
     def _less_level(self, clip: np.ndarray) -> np.ndarray:
         """Do what the network's first layer does, for its statistics: float [n_frames, n_bands] in dB."""
         limited = np.maximum(clip, clip.max() - self.parameters.range_db)
-        return np.asarray(limited - limited.mean(axis=0 if self.parameters.mean_removal == "band" else None))
+        axis = 0 if self.parameters.mean_removal == "band" else None
+        return np.asarray(limited - limited.mean(axis=axis))
 
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
-        chosen, spectrograms = self.parameters.lld_windows, list(x["log_mel"])
-        levelled = np.concatenate([self._less_level(clip) for clip in spectrograms])
+        levelled = np.concatenate([self._less_level(clip) for clip in x["log_mel"]])
         self.statistics_ = {
             "mean": levelled.mean(axis=0, dtype=np.float64),
             "scale": np.maximum(levelled.std(axis=0, dtype=np.float64), _SMALLEST),
-            "hop_s": np.array(_hop_s(x)),
+            "hop_s": np.array(x["log_mel"].hop_s),
         }
-        if chosen is None:
-            return {"log_mel": spectrograms}
+        if self.parameters.lld_windows is not None:
+            self._learn_windows(x, labels, groups, self.parameters.lld_windows)
+        return self._inputs(x)
+
+    def _learn_windows(
+        self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray, chosen: LldWindowParameters
+    ) -> None:
+        """Measure the LLD windows, and find the kinds of voices by their moments over each clip."""
         windows = self._windows(x, chosen)
         standardise = Standardiser.learn(np.concatenate(windows), limit=chosen.limit)
-        standardised = [standardise(one) for one in windows]
-        moments = np.stack([_moments(one) for one in standardised])
+        moments = np.stack([_moments(standardise(one)) for one in windows])
+        n_moments = moments.shape[1]
         types = VoiceTypes.learn(
             moments,
             labels,
             groups,
-            scale=np.full(moments.shape[1], moments.shape[1] ** -0.5),
+            scale=np.full(n_moments, n_moments**-0.5),
             n_types=chosen.voice_types,
             penalty=_TYPE_PENALTY,
         )
-        learnt = {"window_mean": standardise.mean, "window_scale": standardise.scale}
-        self.statistics_ |= learnt | types.arrays()
-        return {"log_mel": spectrograms, "lld_windows": [_less_type(one, types) for one in standardised]}
+        self.statistics_ |= {"window_mean": standardise.mean, "window_scale": standardise.scale}
+        self.statistics_ |= vars(types)
 
     def _inputs(self, x: FeatureSet) -> Inputs:
-        chosen, learnt, spectrograms = self.parameters.lld_windows, self.statistics_, list(x["log_mel"])
+        inputs = {"log_mel": list(x["log_mel"])}
+        chosen, learnt = self.parameters.lld_windows, self.statistics_
         if chosen is None:
-            return {"log_mel": spectrograms}
+            return inputs
         standardise = Standardiser(learnt["window_mean"], learnt["window_scale"], chosen.limit)
         types = VoiceTypes.from_arrays(learnt)
-        windows = [_less_type(standardise(one), types) for one in self._windows(x, chosen)]
-        return {"log_mel": spectrograms, "lld_windows": windows}
+        inputs["lld_windows"] = []
+        for one in self._windows(x, chosen):
+            windows = standardise(one)
+            offset = types.offset(_moments(windows)[None])[0, : windows.shape[1]]
+            inputs["lld_windows"].append((windows - offset).astype(np.float32))
+        return inputs
 
     def _windows(self, x: FeatureSet, chosen: LldWindowParameters) -> list[np.ndarray]:
         """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip."""
+        hop_s = float(x["lld"].hop_s)  # type: ignore[arg-type]
         return [
-            lld_windows(
-                clip,
-                n_steps,
-                step_s=_hop_s(x) * self._frames_per_step,
-                hop_s=x["lld"].hop_s or _DEFAULT_LLD_HOP_S,
-                window_s=chosen.window_s,
-            )
+            lld_windows(clip, n_steps, step_s=self._step_s, hop_s=hop_s, window_s=chosen.window_s)
             for clip, n_steps in zip(x["lld"], self._n_steps(x), strict=True)
         ]
 
@@ -176,19 +193,21 @@ class Crnn(KerasEstimator):
         maps = prepare(inputs["log_mel"], lengths)
         prepare.set_weights([self.statistics_["mean"], self.statistics_["scale"]])
         for block, n_channels in enumerate(chosen.channels):
-            halved, size = block < chosen.n_time_strides, 5 if block == 0 else 3
+            size, halved = 5 if block == 0 else 3, block < chosen.n_time_strides
             convolve = ConvolutionBlock(n_channels, size=size, halved=halved, name=f"block_{block}")
             maps, lengths = convolve(maps, lengths)
         steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
         steps = layers.Dropout(chosen.dropout, name="steps_dropout")(steps)
         if chosen.lld_windows:
-            windows = layers.SpatialDropout1D(chosen.lld_windows.dropout, name="input_window_dropout")(
-                inputs["lld_windows"]
-            )
-            windows = layers.Dense(chosen.lld_windows.units, name="window_dense")(windows)
-            windows = layers.LayerNormalization(name="window_normalisation")(windows)
-            windows = layers.Activation("gelu", name="window_gelu")(windows)
-            windows = layers.Dropout(chosen.dropout, name="window_dropout")(windows)
+            windows = inputs["lld_windows"]
+            for layer in (
+                layers.SpatialDropout1D(chosen.lld_windows.dropout, name="input_window_dropout"),
+                layers.Dense(chosen.lld_windows.units, name="window_dense"),
+                layers.LayerNormalization(name="window_normalisation"),
+                layers.Activation("gelu", name="window_gelu"),
+                layers.Dropout(chosen.dropout, name="window_dropout"),
+            ):
+                windows = layer(windows)
             steps = layers.Concatenate(name="joined")([steps, windows])
         steps = SequenceLstm(chosen.lstm_units, name="lstm")(steps, lengths)
         pooled, attention = AttentionPooling(deviation=True, name="pooling")(steps, lengths)
@@ -196,53 +215,104 @@ class Crnn(KerasEstimator):
         logits = layers.Dense(n_classes, name="logits")(pooled)
         return keras.Model(inputs, {"logits": logits, "attention": attention}, name=self.name)
 
-    def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> CropLoop:
-        chosen = self.parameters
-        return CropLoop(
-            model,
-            inputs,
-            labels,
-            chosen,
-            seed=seed,
-            width=max(1, round(chosen.crop_s / float(self.statistics_["hop_s"]))),
-            frames_per_step=self._frames_per_step,
-            augmentation=chosen.augmentation,
-            borrow_probability=chosen.lld_windows.borrow_probability if chosen.lld_windows else 0.0,
-            offset=chosen.lld_windows.offset if chosen.lld_windows else 0.0,
-        )
+    def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> Loop:
+        width = max(1, round(self.parameters.crop_s / float(self.statistics_["hop_s"])))
+        return _CropLoop(model, inputs, labels, self.parameters, seed=seed, width=width)
 
-    def native(self) -> tuple[Literal["keras"], Any, Batch]:
-        """Return the first member and a batch of one clip of zeros, as many LLD windows as steps."""
-        library, member, example = super().native()
-        frames = np.repeat(example["log_mel"], self._frames_per_step, axis=1)
-        lengths = example["log_mel_lengths"] * self._frames_per_step
-        return library, member, {**example, "log_mel": frames, "log_mel_lengths": lengths}
+    def _example_steps(self, name: str) -> int:
+        """Return as many LLD windows as steps behind the convolutions."""
+        steps = super()._example_steps(name)
+        return steps * self.parameters.stride if name.startswith("log_mel") else steps
 
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray]:
-        """Return the start of each step in seconds, shaped like `attention`."""
-        self._require_compatible(x)
-        step_s = float(self.statistics_["hop_s"]) * self._frames_per_step
-        return [step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
+    def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
+        return [self._step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
 
     @property
-    def _frames_per_step(self) -> int:
-        return 1 << min(self.parameters.n_time_strides, len(self.parameters.channels))
+    def _step_s(self) -> float:
+        return float(self.statistics_["hop_s"]) * self.parameters.stride
 
     def _n_steps(self, x: FeatureSet) -> list[int]:
         """Frames halved as often as the network has strides, rounded up."""
-        return [-(-int(n) // self._frames_per_step) for n in x["log_mel"].n_frames]
+        return [-(-int(n) // self.parameters.stride) for n in x["log_mel"].n_frames]
+
+
+class _CropLoop(Loop):
+    """Trains on crops of one width, so batches need not be of similar length and are shuffled freely.
+
+    The input `log_mel` is a list of [n_frames, n_bands] in dB, `lld_windows`, if the network reads them, one
+    of [n_steps, n_dimensions]. With windows, crops begin at a step, so that both stay aligned.
+    """
+
+    parameters: CrnnParameters
+
+    def __init__(
+        self, model: Any, inputs: Inputs, labels: np.ndarray, parameters: Any, *, seed: int, width: int
+    ) -> None:
+        super().__init__(model, inputs, labels, parameters, seed=seed)
+        self.width = width
+        self.lengths = np.ones_like(self.lengths)
+        clips = inputs["log_mel"]
+        self.n_frames = np.array([len(clip) for clip in clips])
+        self.spectra = np.stack([[clip.mean(axis=0), clip.std(axis=0)] for clip in clips])
+        self.means = np.stack([clip.mean(axis=0) for clip in inputs.get("lld_windows", clips)])
+        self.members = [np.flatnonzero(labels == label) for label in range(self.targets.shape[1])]
+
+    def _finish(self) -> None:
+        """Measure the statistics of the batch normalisation anew on crops as they are.
+
+        Hidden stripes, noise and blends shift these statistics, and clips to be predicted have none of
+        them. The same is due after averaging weights (Izmailov et al., UAI 2018). There are as many updates
+        however few or many clips there are.
+        """
+        missing = _CLEAN_UPDATES
+        while missing > 0:
+            batches = bucket_order(self.lengths, _CLEAN_BATCH, self.rng)[:missing]
+            missing -= len(batches)
+            for indices in batches:
+                self.graph.forward(self._crops(indices, stretch=0.0))
+
+    def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
+        strengths, rng = self.parameters.augmentation, self.rng
+        batch = self._crops(indices, stretch=strengths.time_stretch)
+        crops = warp_bands(batch["log_mel"], strengths, rng)
+        own, other = self.spectra[indices], self.spectra[self._partners(indices)]
+        crops = borrow_spectra(crops, own, other, strengths.borrow_probability, rng)
+        batch["log_mel"] = hide_stripes(vary_levels(crops, strengths, rng), strengths, rng)
+        if self.parameters.lld_windows:
+            batch["lld_windows"] = borrow_means(
+                batch["lld_windows"],
+                self.means[indices],
+                self.means[self._partners(indices)],
+                probability=self.parameters.lld_windows.borrow_probability,
+                offset=self.parameters.lld_windows.offset,
+                rng=rng,
+            )
+        targets, weights, alpha = self.targets[indices], self.weights[indices], self.parameters.mixup_alpha
+        if alpha > 0:
+            shares = rng.beta(alpha, alpha, len(indices)).astype(np.float32)
+            batch = mix({**batch, "targets": targets}, shares, rng)
+            targets = batch.pop("targets")
+        return batch, targets, weights
+
+    def _crops(self, indices: np.ndarray, *, stretch: float) -> Batch:
+        """Cut random crops of both inputs; a crop of LLD windows covers that of the spectrogram."""
+        stride, both = self.parameters.stride, self.parameters.lld_windows is not None
+        grid = stride if both else None
+        crops = Crops.draw(self.n_frames[indices], self.width, stretch=stretch, rng=self.rng, grid=grid)
+        batch = self._cut("log_mel", indices, crops, self.width)
+        if both:
+            batch |= self._cut("lld_windows", indices, crops.coarser(stride), -(-self.width // stride))
+        return batch
+
+    def _cut(self, name: str, indices: np.ndarray, crops: Crops, width: int) -> Batch:
+        clips = [self.inputs[name][int(i)] for i in indices]
+        return {name: crops.cut(clips, width), f"{name}_lengths": crops.lengths}
+
+    def _partners(self, indices: np.ndarray) -> np.ndarray:
+        """Draw another clip of the same emotion for each."""
+        return np.array([self.rng.choice(self.members[label]) for label in self.labels[indices]])
 
 
 def _moments(windows: np.ndarray) -> np.ndarray:
     """Return means and deviations over the windows of a clip, [2 n_dimensions]."""
     return np.concatenate([windows.mean(axis=0), windows.std(axis=0)])
-
-
-def _less_type(windows: np.ndarray, types: VoiceTypes) -> np.ndarray:
-    """Subtract from the standardised windows of a clip what they owe to the kind of voice, float32."""
-    offset = types.offset(_moments(windows)[None])[0, : windows.shape[1]]
-    return np.asarray((windows - offset).astype(np.float32))
-
-
-def _hop_s(x: FeatureSet) -> float:
-    return float(x["log_mel"].hop_s or _DEFAULT_HOP_S)

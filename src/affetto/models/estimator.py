@@ -15,12 +15,12 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.io.files import new_directory, reading
@@ -44,27 +44,31 @@ ESTIMATORS: dict[str, str] = {
     "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
     "mfcc_forest": "affetto.models.baselines:MfccForest",
 }
-"""Name of the model -> "module:class"; imported when it is first asked for."""
+"""Name of the model → "module:class"; imported when it is first asked for."""
 _RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
 """Name in earlier versions → name."""
-SIGNATURE_FILE = "signature.json"
+_SIGNATURE = "signature.json"
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
 """Library, fitted model, example of its input."""
 
 
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class ModelParameters(BaseModel):
     """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Estimator(abc.ABC):
     """A classifier of clips: features in, a probability for each emotion out.
 
-    Subclasses implement `features`, `_fit`, `_predict`, `_save_state` and `_load_state`; the checks that all
-    models share live here. An estimator knows only the classes of its training clips.
+    Subclasses implement `features`, `n_parameters`, `_fit`, `_predict`, `_save_state` and `_load_state`; the
+    checks that all models share live here. An estimator knows only the classes of its training clips.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ class Estimator(abc.ABC):
         How long the fit took, s.
     history_ : list of dict
         One dict an epoch (`epoch`, `loss`, and what else the model measures), or one dict a candidate of the
-        search that chose parameters (`affetto.models.calibration.choose`); empty for models with neither.
+        search that chose parameters (`affetto.models.vectors`); empty for models with neither.
     feature_parameters_ : dict
         Parameters of each feature the model was fitted on.
     learnt_from_ : dict
@@ -90,6 +94,9 @@ class Estimator(abc.ABC):
     temperature : float
         Calibration of `predict_proba`, found on out-of-fold predictions; 1 leaves the model's own
         probabilities.
+    branches : dict
+        Estimators that this one is joined from, by the names of their parameters. Each is fitted on the same
+        clips with the same seed as it would be alone, and can stand for that fit.
     """
 
     name: ClassVar[str]
@@ -113,34 +120,19 @@ class Estimator(abc.ABC):
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
         self.learnt_from_: dict[str, Any] = {}
+        self.branches: dict[str, Estimator] = {}
+        self._adopted: set[str] = set()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that `fit` and `predict_proba` need; by default the parameter `features`."""
+        found: tuple[str, ...] = self.parameters.features  # type: ignore[attr-defined]
+        return found
 
     @property
     @abc.abstractmethod
-    def features(self) -> tuple[str, ...]:
-        """Names of the features that `fit` and `predict_proba` need."""
-
-    @property
-    def branches(self) -> Mapping[str, Estimator]:
-        """Estimators that this one is joined from, by the names of their parameters.
-
-        Each is fitted on the same clips with the same seed as it would be alone, and can stand for that fit.
-        """
-        return {}
-
-    def adopt(self, branches: Mapping[str, Estimator]) -> None:
-        """Take branches that were fitted on the clips of the next `fit`, which leaves them as they are.
-
-        Parameters
-        ----------
-        branches
-            Some of `branches`, by their names, fitted with the same parameters and seed.
-
-        Raises
-        ------
-        ValueError
-            When the model has no such branch.
-        """
-        raise ValueError(f"{self.name} has no branches {sorted(branches)}")
+    def n_parameters(self) -> int:
+        """Size of the fitted model: weights of a network, stored numbers of a traditional model."""
 
     @property
     def versions(self) -> dict[str, int]:
@@ -150,10 +142,10 @@ class Estimator(abc.ABC):
             found |= branch.versions
         return found
 
-    @property
-    @abc.abstractmethod
-    def n_parameters(self) -> int:
-        """Size of the fitted model: weights of a network, stored numbers of a traditional model."""
+    def adopt(self, branches: Mapping[str, Estimator]) -> None:
+        """Take some of `branches`, fitted on the clips of the next `fit`, which leaves them as they are."""
+        self.branches |= branches
+        self._adopted = set(branches)
 
     def fit(self, x: FeatureSet, y: Sequence[str], groups: Sequence[str]) -> Self:
         """Fit the model.
@@ -167,31 +159,21 @@ class Estimator(abc.ABC):
         groups
             Speaker, artist or song of each clip; inner validation never splits one.
 
-        Returns
-        -------
-        Estimator
-            The estimator itself.
-
         Raises
         ------
         AffettoError
-            When a feature is missing, the lengths differ, or fewer than two emotions occur.
+            When a feature is missing, or fewer than two emotions occur.
         """
         started = time.perf_counter()
         self._require_features(x)
-        if not len(x.clip_ids) == len(y) == len(groups):
-            raise AffettoError(
-                f"{self.name} was given {len(x.clip_ids)} clips, {len(y)} labels and {len(groups)} groups; "
-                "give one label and one group a clip."
-            )
         classes, labels = np.unique([str(label) for label in y], return_inverse=True)
-        self.classes_ = tuple(classes.tolist())
         if len(classes) < 2:  # noqa: PLR2004
-            found = ", ".join(self.classes_) or "none"
+            found = ", ".join(classes) or "none"
             raise AffettoError(
                 f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
             )
-        self.feature_parameters_ = _plain({name: x[name].parameters for name in self.features})
+        self.classes_ = tuple(classes.tolist())
+        self.feature_parameters_ = {name: _plain(x[name].parameters) for name in self.features}
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
         self.fit_seconds_ = time.perf_counter() - started
@@ -217,16 +199,17 @@ class Estimator(abc.ABC):
         if enrolment is not None:
             if not self.can_enrol:
                 raise AffettoError(
-                    f"{self.name} cannot be enrolled: leave recommend.enrol (--enrol) out, or propose a "
-                    "voice model that makes use of it."
+                    f"{self.name} cannot be enrolled: leave the recordings of the same person out, or "
+                    "propose a voice model that makes use of them."
                 )
             self._require_compatible(enrolment)
         if not len(x.clip_ids):
             return np.zeros((0, len(self.classes_)))
-        found = self._predict(x) if enrolment is None else self._predict_enrolled(x, enrolment)
-        probabilities = np.asarray(found, dtype=np.float64)
-        normalised: np.ndarray = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return normalised if self.temperature == 1.0 else apply_temperature(normalised, self.temperature)
+        probabilities: np.ndarray = np.asarray(self._predict(x, enrolment), dtype=np.float64)
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        if self.temperature == 1.0:
+            return probabilities
+        return apply_temperature(probabilities, self.temperature)
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the weights over the steps of each clip, [n_steps], summing to 1; None without attention."""
@@ -256,63 +239,7 @@ class Estimator(abc.ABC):
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there."""
         self._require_fitted()
-        with new_directory(Path(directory)) as partial:
-            write_signature(partial, self._signature())
-            self._save_state(partial)
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises
-        ------
-        AffettoError
-            When the directory holds no model, or one of another kind.
-        """
-        signature = read_signature(Path(directory))
-        if signature["estimator"] != cls.name:
-            raise AffettoError(
-                f"{directory} holds a model of kind {signature['estimator']!r}, not {cls.name!r}: it is "
-                "another model's, or of an earlier version of Affetto; train it again."
-            )
-        try:
-            parameters = cls.Parameters.model_validate(signature["parameters"])
-        except ValidationError as error:
-            raise AffettoError(
-                f"{directory} holds a model with parameters that this version of Affetto does not have "
-                f"({validation_sentence(error)}): train it again."
-            ) from error
-        estimator = cls(parameters, seed=int(signature["seed"]))
-        estimator.classes_ = tuple(signature["classes"])
-        estimator.history_ = signature["history"]
-        estimator.temperature = float(signature["temperature"])
-        estimator.feature_parameters_ = signature["feature_parameters"]
-        estimator.learnt_from_ = signature.get("learnt_from", {})
-        estimator._load_state(Path(directory))
-        return estimator
-
-    @abc.abstractmethod
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        """Fit on checked data; `labels` int64 [n_clips] index `classes_`, `groups` object [n_clips]."""
-
-    @abc.abstractmethod
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] for one clip or more."""
-
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] given clips of the same person, where `can_enrol`."""
-        raise NotImplementedError
-
-    @abc.abstractmethod
-    def _save_state(self, directory: Path) -> None:
-        """Write weights and statistics into an existing directory."""
-
-    @abc.abstractmethod
-    def _load_state(self, directory: Path) -> None:
-        """Read what `_save_state` wrote; parameters, classes and features are known already."""
-
-    def _signature(self) -> dict[str, Any]:
-        return {
+        signature = {
             "estimator": self.name,
             "parameters": self.parameters.model_dump(mode="json"),
             "seed": self.seed,
@@ -322,20 +249,36 @@ class Estimator(abc.ABC):
             "temperature": self.temperature,
             "learnt_from": self.learnt_from_,
         }
+        with new_directory(Path(directory)) as partial:
+            write_signature(partial, signature)
+            self._save_state(partial)
+
+    @abc.abstractmethod
+    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
+        """Fit on checked data; `labels` int64 [n_clips] index `classes_`, `groups` object [n_clips]."""
+
+    @abc.abstractmethod
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
+        """Return probabilities [n_clips, n_classes], given clips of the same person where `can_enrol`."""
+
+    @abc.abstractmethod
+    def _save_state(self, directory: Path) -> None:
+        """Write weights and statistics into an existing directory."""
+
+    @abc.abstractmethod
+    def _load_state(self, directory: Path) -> None:
+        """Read what `_save_state` wrote; parameters, classes and features are known already."""
 
     def _require_fitted(self) -> None:
         if not self.classes_:
-            raise AffettoError(
-                f"{self.name} is not fitted yet; call fit before predict_proba, attention or save."
-            )
+            raise AffettoError(f"{self.name} is not fitted yet; call fit first.")
 
     def _require_features(self, x: FeatureSet) -> None:
-        missing = [name for name in self.features if name not in x]
-        if missing:
-            raise AffettoError(
-                f"{self.name} needs the feature {missing[0]!r}, but it was given only {sorted(x)}; "
-                "add it to the model's `features` in the parameters."
-            )
+        for name in self.features:
+            if name not in x:
+                raise AffettoError(
+                    f"{self.name} needs the feature {name!r}, but it was given only {sorted(x)}."
+                )
 
     def _require_compatible(self, x: FeatureSet) -> None:
         self._require_fitted()
@@ -362,9 +305,8 @@ def estimator_class(name: str) -> type[Estimator]:
     if name in _RENAMED:
         raise AffettoError(f"The emotion model {name!r} is called {_RENAMED[name]!r} now: change its name.")
     if name not in ESTIMATORS:
-        raise AffettoError(
-            f"There is no emotion model {name!r}; the known ones are {', '.join(sorted(ESTIMATORS))}."
-        )
+        known = ", ".join(sorted(ESTIMATORS))
+        raise AffettoError(f"There is no emotion model {name!r}; the known ones are {known}.")
     module, _, attribute = ESTIMATORS[name].partition(":")
     found: type[Estimator] = getattr(import_module(module), attribute)
     return found
@@ -398,15 +340,7 @@ def build_estimator(name: str, parameters: Mapping[str, Any] | None = None, seed
 def describe_estimator(name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return all that a fit depends on besides its data and seed: for keys of stored fits.
 
-    Returns
-    -------
-    dict
-        `estimator`; `versions` of it and its branches; `parameters` with the defaults of those left out.
-
-    Raises
-    ------
-    AffettoError
-        As `build_estimator`.
+    That is `estimator`, `versions` of it and its branches, and `parameters` with their defaults.
     """
     estimator = build_estimator(name, parameters)
     complete = estimator.parameters.model_dump(mode="json")
@@ -419,28 +353,40 @@ def load_estimator(directory: Path) -> Estimator:
     Raises
     ------
     AffettoError
-        When the directory holds no model, one of an unknown kind, or a damaged one.
+        When the directory holds no model, a damaged one, or one of another version of Affetto.
     """
-    with reading(Path(directory), otherwise="run the pipeline that fits it again"):
-        name = read_signature(Path(directory))["estimator"]
-        if name not in ESTIMATORS:
+    directory = Path(directory)
+    with reading(directory, otherwise="run the pipeline that fits it again"):
+        signature = read_signature(directory)
+        name, given = signature["estimator"], signature["parameters"]
+        # What its exponents were learnt on, of a model of an earlier version: they are in its folder.
+        given.pop("calibration_share", None)
+        try:
+            estimator = build_estimator(name, given, int(signature["seed"]))
+        except AffettoError as error:
             raise AffettoError(
-                f"{directory} holds a model of the kind {name!r}, which this version of Affetto does not "
-                "have: train it again."
-            )
-        return estimator_class(name).load(directory)
+                f"{directory} holds a model that this version of Affetto does not have: train it again. "
+                f"{error}"
+            ) from error
+        estimator.classes_ = tuple(signature["classes"])
+        estimator.history_ = signature["history"]
+        estimator.temperature = float(signature["temperature"])
+        estimator.feature_parameters_ = signature["feature_parameters"]
+        estimator.learnt_from_ = signature.get("learnt_from", {})
+        estimator._load_state(directory)
+        return estimator
 
 
 def holds_model(directory: Path) -> bool:
     """Tell whether there is a model."""
-    return (directory / SIGNATURE_FILE).is_file()
+    return (directory / _SIGNATURE).is_file()
 
 
 def write_signature(directory: Path, signature: Mapping[str, Any]) -> None:
     """Write the signature of a model, with the versions of the packages that fitted it."""
     versions = {"python": platform.python_version(), **installed_versions()}
     text = json.dumps({"format": _FORMAT, **signature, "versions": versions}, indent=2)
-    (directory / SIGNATURE_FILE).write_text(text, encoding="utf-8")
+    (directory / _SIGNATURE).write_text(text, encoding="utf-8")
 
 
 def read_signature(directory: Path) -> dict[str, Any]:
@@ -452,10 +398,8 @@ def read_signature(directory: Path) -> dict[str, Any]:
         When the directory holds no model or one of an unknown format.
     """
     if not holds_model(directory):
-        raise AffettoError(
-            f"{directory} holds no model ({SIGNATURE_FILE} is missing); train the model first."
-        )
-    path = directory / SIGNATURE_FILE
+        raise AffettoError(f"{directory} holds no model ({_SIGNATURE} is missing); train the model first.")
+    path = directory / _SIGNATURE
     signature: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if signature.get("format") != _FORMAT:
         raise AffettoError(
@@ -467,13 +411,7 @@ def read_signature(directory: Path) -> dict[str, Any]:
 def copy_calibrated(
     source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
 ) -> None:
-    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
-
-    Raises
-    ------
-    AffettoError
-        As `read_signature`.
-    """
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from."""
     signature = read_signature(source)
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
@@ -492,38 +430,28 @@ def model_digest(directory: Path) -> str:
 @cache
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages a saved model depends on."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            found[package] = "unknown"
-    return found
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
-    plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
-    return plain
+    return {package: version(package) for package in _PACKAGES}
 
 
 def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
-    """Apply a saved model to clips.
+    """Apply a saved model to clips: `clip_id, p_<class>…, times, weights`.
 
-    Returns
-    -------
-    DataFrame
-        `clip_id, p_<class>…, times, weights`; the last two are empty lists for models without attention.
+    The last two are empty lists for models without attention.
     """
     import pandas as pd
 
     estimator = load_estimator(directory)
-    table = pd.DataFrame(
-        estimator.predict_proba(features), columns=[f"p_{name}" for name in estimator.classes_]
-    )
+    columns = [f"p_{name}" for name in estimator.classes_]
+    table = pd.DataFrame(estimator.predict_proba(features), columns=columns)
     table.insert(0, "clip_id", list(features.clip_ids))
     weights, times = estimator.attention(features), estimator.attention_times(features)
     nothing = [np.empty(0)] * len(table)
     table["times"] = pd.Series(times or nothing, dtype=object)
     table["weights"] = pd.Series(weights or nothing, dtype=object)
     return table
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring parameters to the form they have after a trip through JSON (tuples become lists)."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, sort_keys=True, default=str))
+    return plain

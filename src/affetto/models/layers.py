@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+_registered = keras.saving.register_keras_serializable(package="affetto")
 _HIDDEN = -1e9
 _SILENCE_DB = -1e4
 _SMALL_VARIANCE = 1e-4
-_REACH = 2
 
 
-@keras.saving.register_keras_serializable(package="affetto")
+@_registered
 class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     """A bidirectional LSTM over right-padded sequences in one fused operation (TensorFlow's `BlockLSTM`).
 
@@ -24,10 +24,7 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     but several times faster on a CPU, where Keras loops over the steps. Each sequence is also read from its
     own end, with own weights, and the outputs are joined; those after a sequence's end are zeros.
 
-    Parameters
-    ----------
-    units
-        Size of the state of one direction.
+    `units` is the size of the state of one direction.
     """
 
     def __init__(self, units: int, **options: Any) -> None:
@@ -37,19 +34,20 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
         """Create the weights of each direction; gates in the order input, cell, forget, output."""
+        n_inputs, width = sequences_shape[-1], 4 * self.units
+        weights = {
+            "kernel": ((n_inputs, width), "glorot_uniform"),
+            "recurrent": ((self.units, width), "orthogonal"),
+            "bias": ((width,), _forget_bias),
+        }
         self.weights_of = [
-            self._direction(name, int(sequences_shape[-1])) for name in ("forward", "backward")
+            [
+                self.add_weight(name=f"{direction}_{name}", shape=shape, initializer=initializer)
+                for name, (shape, initializer) in weights.items()
+            ]
+            for direction in ("forward", "backward")
         ]
         self.built = True
-
-    def _direction(self, name: str, n_inputs: int) -> tuple[Any, Any, Any]:
-        width = 4 * self.units
-        kernel = self.add_weight(name=f"{name}_kernel", shape=(n_inputs, width), initializer="glorot_uniform")
-        recurrent = self.add_weight(
-            name=f"{name}_recurrent", shape=(self.units, width), initializer="orthogonal"
-        )
-        bias = self.add_weight(name=f"{name}_bias", shape=(width,), initializer=_forget_bias)
-        return kernel, recurrent, bias
 
     def call(self, sequences: Any, lengths: Any) -> Any:
         """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, 2 units]."""
@@ -57,12 +55,9 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1) + tf.concat(biases, axis=0)
         forward, backward = tf.split(gates, 2, axis=2)
         turned = _run_lstm(tf.reverse_sequence(backward, lengths, seq_axis=1, batch_axis=0), recurrents[1])
-        outputs = [
-            _run_lstm(forward, recurrents[0]),
-            tf.reverse_sequence(turned, lengths, seq_axis=1, batch_axis=0),
-        ]
-        mask = _step_mask(lengths, sequences)
-        return tf.where(mask[:, :, None], tf.concat(outputs, axis=-1), 0.0)
+        returned = tf.reverse_sequence(turned, lengths, seq_axis=1, batch_axis=0)
+        outputs = tf.concat([_run_lstm(forward, recurrents[0]), returned], axis=-1)
+        return tf.where(_step_mask(lengths, sequences)[:, :, None], outputs, 0.0)
 
     def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
@@ -73,18 +68,15 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "units": self.units}
 
 
-@keras.saving.register_keras_serializable(package="affetto")
+@_registered
 class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean over the steps, the weights being the softmax of each step's product with a learnt query.
 
     "Weighted pooling" of Mirsamadi, Barsoum & Zhang, "Automatic speech emotion recognition using recurrent
     neural networks with local attention", ICASSP 2017, equations 5 and 6.
 
-    Parameters
-    ----------
-    deviation
-        Also return the weighted standard deviation, joined to the mean ("attentive statistics pooling",
-        Okabe, Koshinaka & Shinoda, Interspeech 2018).
+    With `deviation` the weighted standard deviation is joined to the mean ("attentive statistics pooling",
+    Okabe, Koshinaka & Shinoda, Interspeech 2018).
     """
 
     def __init__(self, *, deviation: bool = False, **options: Any) -> None:
@@ -116,7 +108,7 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "deviation": self.deviation}
 
 
-@keras.saving.register_keras_serializable(package="affetto")
+@_registered
 class LastState(keras.layers.Layer):  # type: ignore[misc]
     """What a bidirectional LSTM knows at the end: the last output of each direction.
 
@@ -134,7 +126,7 @@ class LastState(keras.layers.Layer):  # type: ignore[misc]
         return (sequences_shape[0], sequences_shape[-1])
 
 
-@keras.saving.register_keras_serializable(package="affetto")
+@_registered
 class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
     """Bring spectrograms of loud and faint recordings together, standardise them, and add their deltas.
 
@@ -144,12 +136,8 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
     each side (HTK Book 3.4, equation 5.16). Frames beyond a clip's end count as zeros and stay zeros,
     however far the clip is padded.
 
-    Parameters
-    ----------
-    removal
-        "clip" (one mean of all true frames and bands) or "band" (cepstral mean normalisation).
-    range_db
-        How far below a clip's loudest cell others are raised to.
+    `removal` is "clip" (one mean of all true frames and bands) or "band" (cepstral mean normalisation);
+    `range_db` says how far below a clip's loudest cell others are raised to.
     """
 
     def __init__(self, *, removal: str, range_db: float, **options: Any) -> None:
@@ -206,7 +194,7 @@ class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         return normalised
 
 
-@keras.saving.register_keras_serializable(package="affetto")
+@_registered
 class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
     """Convolution, batch normalisation and ReLU; bands are halved, and frames perhaps.
 
@@ -214,25 +202,15 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
     and the result for a clip would depend on how far its batch is padded. Everything after a clip's end
     becomes zero, so that padding never leaks through convolutions.
 
-    Parameters
-    ----------
-    channels
-        Number of channels.
-    size
-        Of the kernel, frames and bands.
-    halved
-        Whether frames are halved as well, rounded up.
+    `size` is that of the kernel in frames and bands; with `halved` frames are halved as well, rounded up.
     """
 
     def __init__(self, channels: int, *, size: int, halved: bool, **options: Any) -> None:
         super().__init__(**options)
         self.channels, self.size, self.halved = channels, size, halved
+        strides = (2 if halved else 1, 2)
         self.convolution = keras.layers.Conv2D(
-            channels,
-            size,
-            strides=(2 if halved else 1, 2),
-            use_bias=False,
-            kernel_initializer="he_normal",
+            channels, size, strides=strides, use_bias=False, kernel_initializer="he_normal"
         )
         self.normalisation = FusedNormalization(momentum=0.9)
 
@@ -258,12 +236,8 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "size": self.size,
-            "halved": self.halved,
-        }
+        own = {"channels": self.channels, "size": self.size, "halved": self.halved}
+        return {**super().get_config(), **own}
 
 
 def _step_mask(lengths: Any, sequences: Any) -> Any:
@@ -304,15 +278,8 @@ def _forget_bias(shape: Any, dtype: Any = None) -> Any:
 
 
 def _slope(values: Any) -> Any:
-    """Regression slope along axis 1 over `_REACH` frames on each side; zeros beyond the edges."""
-    padded = tf.pad(values, [[0, 0], [_REACH, _REACH], [0, 0]])
-    n_frames = tf.shape(values)[1]
-    weights = range(1, _REACH + 1)
-    total = tf.add_n(
-        [
-            float(w)
-            * (padded[:, _REACH + w : _REACH + w + n_frames] - padded[:, _REACH - w : _REACH - w + n_frames])
-            for w in weights
-        ]
-    )
-    return total / float(2 * sum(w * w for w in weights))
+    """Return the regression slope along axis 1 over two frames on each side; zeros beyond the edges."""
+    padded = tf.pad(values, [[0, 0], [2, 2], [0, 0]])
+    near = padded[:, 3:-1] - padded[:, 1:-3]
+    far = padded[:, 4:] - padded[:, :-4]
+    return (near + 2.0 * far) / 10.0

@@ -10,62 +10,49 @@ training clips: the fit takes place in that small space (`span`), which is exact
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.errors import AffettoError
-from affetto.models.calibration import choose, softmax
-from affetto.models.estimator import Estimator, ModelParameters
-from affetto.models.logistic import EachOnce, Positive, Standardiser, fit_logistic
+from affetto.features.clip_features import FeatureSet
+from affetto.models.calibration import softmax
+from affetto.models.estimator import ModelParameters
+from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
+from affetto.models.vectors import Clips, EachOnce, OneOrMore, Standardiser, VectorEstimator
 
 Feature = Literal["functionals", "egemaps", "correlations", "encoder"]
 Regression = tuple[np.ndarray, np.ndarray]
-"""Weights [n_dimensions, n_classes] and biases [n_classes], float64."""
+"""Weights, float32 [n_dimensions, n_classes], and biases, float64 [n_classes]."""
 
 
 class LinearParameters(ModelParameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
-    features: Annotated[tuple[Feature, ...], EachOnce] = Field(
-        ("functionals", "correlations"),
-        min_length=1,
-        description="functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), "
-        "encoder (statistics of a pre-trained encoder's frames, 768).",
-    )
-    penalty: Positive | tuple[Positive, ...] = Field(
-        0.03,
-        description="L2 penalty on the weights, against the summed losses of clips and copies; each feature "
-        "is scaled before, so that all features count alike. Of several, the best for inner folds that keep "
-        "groups whole is taken (list the highest first), and the same folds calibrate the probabilities.",
-    )
-    relevance: float = Field(
-        1.0,
-        ge=0,
-        le=4,
-        description="Exponent of the relevance that squares of numbers are scaled by; 0: all count alike.",
-    )
-    limit: float = Field(4.0, gt=0, description="Standardised numbers are clipped to ± this.")
+    features: Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce] = ("functionals", "correlations")
+    """functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), encoder
+    (statistics of a pre-trained encoder's frames, 768)."""
+    penalty: OneOrMore = 0.03
+    """L2 penalty on the weights, against the summed losses of clips and copies; each feature is scaled
+    before, so that all features count alike. Of several, the best for inner folds that keep groups whole is
+    taken (list the highest first), and the same folds calibrate the probabilities."""
+    relevance: Annotated[float, Field(ge=0, le=4)] = 1.0
+    """Exponent of the relevance that squares of numbers are scaled by; 0: all count alike."""
+    limit: PositiveFloat = 4.0
+    """Standardised numbers are clipped to ± this."""
     voice_types: VoiceTypeCount = 2
-    novelty: bool = Field(
-        False, description="Also learn how far a clip lies from the training clips (`Linear.novelty`)."
-    )
-    enrolment_prior: float = Field(
-        2.0,
-        ge=0,
-        description="So many clips of an average voice of the kind count into the mean of an enrolled one.",
-    )
+    novelty: bool = False
+    """Also learn how far a clip lies from the training clips (`Linear.novelty`)."""
+    enrolment_prior: NonNegativeFloat = 2.0
+    """So many clips of an average voice of the kind count into the mean of an enrolled one."""
 
 
-class Linear(Estimator):
+class Linear(VectorEstimator):
     """A multinomial logistic regression on the vectors of a clip, relative to the kind of its voice.
 
     A second regression, on vectors relative to the mean of their speaker, answers where a few clips of a new
@@ -75,7 +62,7 @@ class Linear(Estimator):
     ----------
     standardiser_ : Standardiser
         Learnt on the training vectors.
-    sizes_ : tuple of int
+    sizes_ : list of int
         Numbers of each feature.
     types_ : VoiceTypes
         Kinds of voices, told apart by the standardised vectors.
@@ -87,25 +74,19 @@ class Linear(Estimator):
         What tells clips unlike all training clips, where the parameters ask for it.
     """
 
-    name: ClassVar[str] = "linear"
-    VERSION: ClassVar[int] = 2
-    can_enrol: ClassVar[bool] = True
-    Parameters: ClassVar[type[BaseModel]] = LinearParameters
+    name = "linear"
+    VERSION = 2
+    can_enrol = True
+    tuned = ("penalty",)
+    Parameters = LinearParameters
     parameters: LinearParameters
 
-    def __init__(self, parameters: Any, *, seed: int = 0) -> None:
-        super().__init__(parameters, seed=seed)
-        self.standardiser_: Standardiser
-        self.sizes_: tuple[int, ...] = ()
-        self.types_: VoiceTypes
-        self.anyone_: Regression
-        self.enrolled_: Regression | None = None
-        self.novelty_: Novelty | None = None
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The vectors that the parameters name."""
-        return self.parameters.features
+    standardiser_: Standardiser
+    sizes_: list[int]
+    types_: VoiceTypes
+    anyone_: Regression
+    enrolled_: Regression | None = None
+    novelty_: Novelty | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -117,39 +98,24 @@ class Linear(Estimator):
         self._require_compatible(x)
         return None if self.novelty_ is None else self.novelty_(self.standardiser_(self._vectors(x)))
 
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        vectors = self._vectors(x)
-        self.sizes_ = tuple(len(x[name].dimensions) for name in self.features)
+    def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
+        for candidate in candidates:
+            self._fit_anyone(candidate.penalty, known, 1.0)
+            yield self._answer(unseen)
 
-        def answer(candidates: Sequence[Any], train: np.ndarray, test: np.ndarray) -> Iterator[np.ndarray]:
-            for candidate in candidates:
-                self._fit_vectors(vectors[train], labels[train], groups[train], candidate.penalty, 1.0)
-                yield self._answer(vectors[test])
-
-        chosen, temperature, self.history_ = choose(
-            self.parameters,
-            ("penalty",),
-            answer,
-            labels,
-            groups,
-            seed=self.seed,
-            by="log_loss",
-            calibrate=isinstance(self.parameters.penalty, tuple),
-        )
-        penalty = chosen.penalty
-        self._fit_vectors(vectors, labels, groups, penalty, temperature)
+    def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
+        _, labels, groups = known
+        standardised = self._fit_anyone(parameters.penalty, known, temperature)
         self.enrolled_ = self.novelty_ = None
-        standardised = self.standardiser_(vectors)
         if several_labels(labels, groups):
             relative = less_group_means(standardised, groups)
-            self.enrolled_ = self._regress(relative, labels, groups, penalty, temperature)
-        if self.parameters.novelty:
+            self.enrolled_ = self._regress(relative, labels, groups, parameters.penalty, temperature)
+        if parameters.novelty:
             self.novelty_ = Novelty.learn(standardised, labels, groups, seed=self.seed)
 
-    def _fit_vectors(
-        self, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
-    ) -> None:
-        """Fit everything that answers without an enrolment."""
+    def _fit_anyone(self, penalty: float, known: Clips, temperature: float) -> np.ndarray:
+        """Fit everything that answers without an enrolment; return the standardised vectors."""
+        vectors, labels, groups = known
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
         self.types_ = VoiceTypes.learn(
@@ -162,38 +128,37 @@ class Linear(Estimator):
         )
         relative = standardised - self.types_.offset(standardised)
         self.anyone_ = self._regress(relative, labels, groups, penalty, temperature)
+        return standardised
 
     def _regress(
         self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
     ) -> Regression:
         scale = self._scale(relevance(relative, labels, groups))
         weights, bias = fit_logistic(relative * scale, labels, penalty=penalty)
-        # Rounded as they are saved: loading changes nothing.
-        rounded = (weights * scale[:, None] / temperature).astype(np.float32)
-        return rounded.astype(np.float64), bias / temperature
+        return (weights * scale[:, None] / temperature).astype(np.float32), bias / temperature
 
     def _scale(self, relevances: np.ndarray) -> np.ndarray:
         """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
         squares = relevances**self.parameters.relevance
         totals = np.add.reduceat(squares, np.cumsum([0, *self.sizes_[:-1]]))
-        least = np.finfo(np.float64).tiny
-        return np.asarray(np.sqrt(squares / np.repeat(np.maximum(totals, least), self.sizes_)))
+        totals = np.maximum(totals, np.finfo(np.float64).tiny)
+        return np.asarray(np.sqrt(squares / np.repeat(totals, self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
+        self.sizes_ = [len(x[name].dimensions) for name in self.features]
         return np.concatenate([x[name].stack() for name in self.features], axis=1)
-
-    def _predict(self, x: FeatureSet) -> np.ndarray:
-        return self._answer(self._vectors(x))
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         standardised = self.standardiser_(vectors)
         return _probabilities(standardised - self.types_.offset(standardised), self.anyone_)
 
-    def _predict_enrolled(self, x: FeatureSet, enrolment: FeatureSet) -> np.ndarray:
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
+        if enrolment is None:
+            return super()._predict(x, None)
         if self.enrolled_ is None:
             raise AffettoError(
                 "Nobody can be enrolled: no speaker of the training clips was heard in several emotions. Say "
-                "who speaks (a column group, or corpus.group_pattern) and train again."
+                "who speaks in each clip, and train again."
             )
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
@@ -202,27 +167,27 @@ class Linear(Estimator):
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
-        arrays: dict[str, Any] = {"sizes": self.sizes_, **self.types_.arrays()}
-        for prefix, regression in (("", self.anyone_), ("enrolled_", self.enrolled_)):
-            if regression is not None:
-                weights, bias = regression
-                arrays |= {f"{prefix}weights": weights.astype(np.float32), f"{prefix}bias": bias}
+        weights, bias = self.anyone_
+        arrays = {"sizes": self.sizes_, "weights": weights, "bias": bias, **vars(self.types_)}
+        if self.enrolled_:
+            arrays["enrolled_weights"], arrays["enrolled_bias"] = self.enrolled_
         if self.novelty_:
-            arrays |= self.novelty_.arrays()
+            arrays |= vars(self.novelty_)
         np.savez(directory / "weights.npz", **arrays)
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)
-        with np.load(directory / "weights.npz", allow_pickle=False) as stored:
-            self.sizes_ = tuple(stored["sizes"].tolist())
-            self.types_ = VoiceTypes.from_arrays(stored)
-            self.anyone_ = stored["weights"].astype(np.float64), stored["bias"]
-            if "enrolled_weights" in stored:
-                self.enrolled_ = stored["enrolled_weights"].astype(np.float64), stored["enrolled_bias"]
-            if self.parameters.novelty:
-                self.novelty_ = Novelty.from_arrays(stored)
+        with np.load(directory / "weights.npz", allow_pickle=False) as file:
+            stored = dict(file)
+        self.sizes_ = stored["sizes"].tolist()
+        self.types_ = VoiceTypes.from_arrays(stored)
+        self.anyone_ = stored["weights"], stored["bias"]
+        if "enrolled_weights" in stored:
+            self.enrolled_ = stored["enrolled_weights"], stored["enrolled_bias"]
+        if self.parameters.novelty:
+            self.novelty_ = Novelty.from_arrays(stored)
 
 
 def _probabilities(vectors: np.ndarray, regression: Regression) -> np.ndarray:
     weights, bias = regression
-    return softmax(vectors @ weights + bias)
+    return softmax(vectors @ weights.astype(np.float64) + bias)

@@ -1,105 +1,15 @@
-"""What all models on one vector a clip share: statistics of frames, standardisation, logistic regression."""
+"""Logistic regression with an L2 penalty, in the span of the training clips where this is small."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
 
 import numpy as np
-from pydantic import AfterValidator, Field
 
 from affetto.models.calibration import softmax
 
-Statistic = Literal["mean", "std", "percentiles"]
-Positive = Annotated[float, Field(gt=0)]
 Lift = Callable[[np.ndarray], np.ndarray]
-_PERCENTILES = (5, 25, 50, 75, 95)
-_RELATIVE_TINY = 1e-6
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) != len(names):
-        raise ValueError(f"something is named twice: {list(names)}")
-    return names
-
-
-EachOnce = AfterValidator(_each_once)
-"""Of a tuple of names in parameters: refuses one that names something twice."""
-
-
-def clip_statistics(frames: np.ndarray, statistics: Sequence[Statistic]) -> np.ndarray:
-    """Describe a clip by statistics of every dimension over its frames.
-
-    Parameters
-    ----------
-    frames
-        [n_frames, n_dimensions].
-    statistics
-        Names; `percentiles` are the 5th, 25th, 50th, 75th and 95th.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, statistic by statistic, [n_numbers * n_dimensions]; zeros for a clip without frames.
-    """
-    values = np.asarray(frames if len(frames) else np.zeros((1, frames.shape[1])), dtype=np.float64)
-    found = [
-        np.percentile(values, _PERCENTILES, axis=0).ravel()
-        if name == "percentiles"
-        else getattr(np, name)(values, axis=0)
-        for name in statistics
-    ]
-    return np.concatenate(found).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Standardiser:
-    """Brings every dimension to mean 0 and deviation 1 on the training clips, then clips it.
-
-    Functionals have heavy tails: a single extreme percentile of one recording would otherwise rule a linear
-    model.
-
-    Parameters
-    ----------
-    mean, scale
-        float64 [n_dimensions]; a dimension that never changed in training has the scale infinity and
-        becomes 0.
-    limit
-        Standardised values stay within ± this.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    limit: float
-
-    @classmethod
-    def learn(cls, vectors: np.ndarray, *, limit: float) -> Self:
-        """Measure training vectors [n_clips, n_dimensions]; numbers that are not finite count as zeros."""
-        values = _finite(vectors)
-        mean, deviation = values.mean(axis=0), values.std(axis=0)
-        constant = deviation <= _RELATIVE_TINY * np.maximum(np.abs(mean), _RELATIVE_TINY)
-        return cls(mean, np.where(constant, np.inf, deviation), limit)
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Standardise vectors, float64 [n_clips, n_dimensions]."""
-        standardised = (_finite(vectors) - self.mean) / self.scale
-        return np.asarray(np.clip(standardised, -self.limit, self.limit))
-
-    def save(self, directory: Path) -> None:
-        """Write the statistics into the folder of a model."""
-        np.savez(directory / "standardiser.npz", mean=self.mean, scale=self.scale, limit=self.limit)
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote."""
-        with np.load(directory / "standardiser.npz", allow_pickle=False) as stored:
-            return cls(stored["mean"], stored["scale"], float(stored["limit"]))
-
-
-def _finite(vectors: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(vectors, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+_LEAST = np.finfo(np.float64).tiny
 
 
 def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
@@ -134,11 +44,11 @@ def span(vectors: np.ndarray) -> tuple[np.ndarray, Lift]:
     return coordinates, lift
 
 
-def balanced_weights(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Weigh clips inversely to the size of their class, mean 1 ("balanced"): float32 [n_clips]."""
-    counts = np.bincount(labels, minlength=n_classes)
-    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.asarray(weights[labels], dtype=np.float32)
+def balanced_weights(labels: np.ndarray) -> np.ndarray:
+    """Weigh clips inversely to the size of their class, mean 1: float32 [n_clips]."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    return np.asarray(compute_sample_weight("balanced", labels), dtype=np.float32)
 
 
 def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> tuple[np.ndarray, np.ndarray]:
@@ -166,14 +76,15 @@ def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> 
     coordinates, lift = span(vectors)
     n_classes, rows = int(labels.max()) + 1, np.arange(len(labels))
     targets = np.eye(n_classes)[labels]
-    importance = balanced_weights(labels, n_classes).astype(np.float64)
+    importance = balanced_weights(labels).astype(np.float64)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = flat[:-n_classes].reshape(-1, n_classes), flat[-n_classes:]
         probabilities = softmax(coordinates @ weights + bias)
         errors = importance[:, None] * (probabilities - targets)
-        surprise = -np.log(np.maximum(probabilities[rows, labels], np.finfo(np.float64).tiny))
-        gradient = np.concatenate([(coordinates.T @ errors + penalty * weights).ravel(), errors.sum(axis=0)])
+        surprise = -np.log(np.maximum(probabilities[rows, labels], _LEAST))
+        slopes = coordinates.T @ errors + penalty * weights
+        gradient = np.concatenate([slopes.ravel(), errors.sum(axis=0)])
         return float(importance @ surprise + penalty / 2 * (weights**2).sum()), gradient
 
     start = np.zeros((coordinates.shape[1] + 1) * n_classes)

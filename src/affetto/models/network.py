@@ -9,16 +9,16 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
 from affetto.errors import AffettoError
+from affetto.features.clip_features import FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.estimator import Estimator
+from affetto.models.estimator import Estimator, Native
 from affetto.models.training import (
     Batch,
     Inputs,
@@ -28,9 +28,6 @@ from affetto.models.training import (
     input_lengths,
     pad_batch,
 )
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 THREADS_VARIABLE = "AFFETTO_TF_THREADS"
 _STATISTICS_FILE = "statistics.npz"
@@ -58,9 +55,7 @@ class KerasEstimator(Estimator):
     def __init__(self, parameters: TrainingParameters, *, seed: int = 0) -> None:
         super().__init__(parameters, seed=seed)
         self.statistics_: dict[str, np.ndarray] = {}
-        self.members_: list[Any] = []
-        self._traced: list[Callable[[Batch], Any]] = []
-        self._calls = 0
+        self._use([])
 
     @abc.abstractmethod
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
@@ -71,8 +66,8 @@ class KerasEstimator(Estimator):
         """Turn features into the network's input, with `statistics_`; each sequence has at least one step."""
 
     @abc.abstractmethod
-    def _n_steps(self, x: FeatureSet) -> list[int]:
-        """Return how many steps of each clip attention is paid to."""
+    def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
+        """Return the start of each step of each clip that attention is paid to, s."""
 
     @abc.abstractmethod
     def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
@@ -85,39 +80,52 @@ class KerasEstimator(Estimator):
     @property
     def n_parameters(self) -> int:
         """Weights of all members."""
-        return int(sum(member.count_params() for member in self.members_))
+        return sum(member.count_params() for member in self.members_)
 
-    def native(self) -> tuple[Literal["keras"], Any, Batch]:
+    def native(self) -> Native | None:
         """Return the first member and a batch of one clip of zeros."""
         self._require_fitted()
         example: Batch = {}
         for tensor in self.members_[0].inputs:
-            shape = [1, *(_EXAMPLE_STEPS if size is None else int(size) for size in tensor.shape[1:])]
-            value = _EXAMPLE_STEPS if tensor.name.endswith("_lengths") else 0
+            steps = self._example_steps(tensor.name)
+            shape = [1, *(steps if size is None else size for size in tensor.shape[1:])]
+            value = steps if tensor.name.endswith("_lengths") else 0
             example[tensor.name] = np.full(shape, value, tensor.dtype)
         return "keras", self.members_[0], example
 
+    def _example_steps(self, name: str) -> int:
+        """Return the length of an input, by its name, in the example of `native`."""
+        return _EXAMPLE_STEPS
+
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         configure_tensorflow()
+        import keras
+
         inputs = self._learn_inputs(x, labels, groups)
-        self._forget()
-        histories = []
+        members, histories = [], []
         for seed in np.random.SeedSequence(self.seed).generate_state(self.parameters.n_members):
             # Keras draws seeds of weights and dropouts from Python's generator. `keras.utils.set_random_seed`
             # would seed TensorFlow as well, which prepares every compiled function anew then.
             random.seed(int(seed))
-            model = self._build(_keras_inputs(inputs), len(self.classes_))
-            histories.append(self._loop(model, inputs, labels, int(seed)).run())
-            self.members_.append(model)
+            symbolic = {}
+            for name, values in inputs.items():
+                symbolic[name] = keras.Input((None, *values[0].shape[1:]), name=name, dtype="float32")
+                symbolic[f"{name}_lengths"] = keras.Input((), name=f"{name}_lengths", dtype="int32")
+            member = self._build(symbolic, len(self.classes_))
+            histories.append(self._loop(member, inputs, labels, int(seed)).run())
+            members.append(member)
+        self._use(members)
         self.history_ = [
             {key: float(np.mean([entry[key] for entry in epoch])) for key in epoch[0]}
             for epoch in zip(*histories, strict=True)
         ]
 
-    def _forget(self) -> None:
-        self.members_, self._traced, self._calls = [], [], 0
+    def _use(self, members: list[Any]) -> None:
+        self.members_ = members
+        self._traced: list[Callable[[Batch], Any]] = []
+        self._calls = 0
 
-    def _predict(self, x: FeatureSet) -> np.ndarray:
+    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         total = np.zeros((len(x.clip_ids), len(self.classes_)))
         for indices, outputs in self._outputs(x):
             total[indices] += softmax(np.asarray(outputs["logits"], dtype=np.float64))
@@ -128,11 +136,18 @@ class KerasEstimator(Estimator):
         if not self.attends:
             return None
         self._require_compatible(x)
-        weights = [np.zeros(n) for n in self._n_steps(x)]
+        weights = [np.zeros(len(times)) for times in self._step_times(x)]
         for indices, outputs in self._outputs(x):
             for i, row in zip(indices, np.asarray(outputs["attention"]), strict=True):
-                weights[int(i)] += row[: len(weights[int(i)])]
+                weights[i] += row[: len(weights[i])]
         return [row / row.sum() for row in weights]
+
+    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
+        """Return the start of each step in seconds, shaped like `attention`."""
+        if not self.attends:
+            return None
+        self._require_compatible(x)
+        return self._step_times(x)
 
     def _outputs(self, x: FeatureSet) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Yield indices of clips of similar length and the outputs of a member for them, member by member."""
@@ -150,14 +165,18 @@ class KerasEstimator(Estimator):
         server, is therefore traced. Tracing costs as much as some calls, so the first are made the usual way.
         Both ways agree but for rounding.
         """
-        plain: list[Callable[[Batch], Any]]
-        plain = [partial(member, training=False) for member in self.members_]
         if n_clips > 1:
-            return plain
+            return self.members_
         self._calls += 1
         if self._calls > _PLAIN_CALLS and not self._traced:
-            self._traced = [_trace(member) for member in self.members_]
-        return self._traced or plain
+            import tensorflow as tf
+
+            for member in self.members_:
+                shapes = {
+                    each.name: tf.TensorSpec((1, *each.shape[1:]), each.dtype) for each in member.inputs
+                }
+                self._traced.append(tf.function(member, input_signature=[shapes], autograph=False))
+        return self._traced or self.members_
 
     def _save_state(self, directory: Path) -> None:
         np.savez(directory / _STATISTICS_FILE, **self.statistics_)  # type: ignore[arg-type]
@@ -171,50 +190,17 @@ class KerasEstimator(Estimator):
         import affetto.models.layers  # noqa: F401  # registers the layers
 
         with np.load(directory / _STATISTICS_FILE, allow_pickle=False) as stored:
-            self.statistics_ = {name: stored[name] for name in stored.files}
-        self._forget()
-        self.members_ = [
-            keras.saving.load_model(directory / f"member_{i}.keras", compile=False, safe_mode=True)
-            for i in range(self.parameters.n_members)
-        ]
+            self.statistics_ = dict(stored)
+        files = [directory / f"member_{i}.keras" for i in range(self.parameters.n_members)]
+        self._use([keras.saving.load_model(file, compile=False, safe_mode=True) for file in files])
 
 
-def _keras_inputs(inputs: Inputs) -> dict[str, Any]:
-    """Make the Keras inputs of a network: open time axes for sequences, int32 lengths."""
-    import keras
-
-    symbolic = {}
-    for name, values in inputs.items():
-        symbolic[name] = keras.Input((None, *values[0].shape[1:]), name=name, dtype="float32")
-        symbolic[f"{name}_lengths"] = keras.Input((), name=f"{name}_lengths", dtype="int32")
-    return symbolic
-
-
-def _trace(member: Any) -> Callable[[Batch], Any]:
-    """Make a TensorFlow function for one clip of any length."""
-    import tensorflow as tf
-
-    shapes = {
-        tensor.name: tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
-        for tensor in member.inputs
-    }
-    traced: Callable[[Batch], Any] = tf.function(
-        lambda batch: member(batch, training=False), input_signature=[shapes], autograph=False
-    )
-    return traced
-
-
-def configure_tensorflow() -> int:
+def configure_tensorflow() -> None:
     """Quiet TensorFlow's log and set its threads and its determinism; harmless when called again.
 
     The number of threads comes from `AFFETTO_TF_THREADS`, else from `OMP_NUM_THREADS` (which process pools
     set in their workers), else from the number of cores. TensorFlow fixes it with its first operation: later
     calls keep it.
-
-    Returns
-    -------
-    int
-        Threads asked for.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():  # that there is no GPU is told whatever the level of the log is
@@ -222,16 +208,11 @@ def configure_tensorflow() -> int:
 
         tf.config.list_physical_devices()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    threads = int(
-        os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
-    )
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    threads = os.environ.get(THREADS_VARIABLE) or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1
+    with suppress(RuntimeError):  # TensorFlow has already run something in this process
+        tf.config.threading.set_intra_op_parallelism_threads(int(threads))
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # TensorFlow has already run something in this process
-        return int(tf.config.threading.get_intra_op_parallelism_threads())
-    tf.config.experimental.enable_op_determinism()
-    return threads
+        tf.config.experimental.enable_op_determinism()
 
 
 @contextmanager

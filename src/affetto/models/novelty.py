@@ -9,7 +9,7 @@ learnt from groups that are held back in turn: speakers that the references do n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -21,7 +21,6 @@ _NEIGHBOURS = 5
 _FOLDS = 10
 _QUANTILES = 201
 _TINY = 1e-12
-_ARRAYS = ("novelty_mean", "novelty_basis", "novelty_references", "novelty_distances")
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,18 @@ class Novelty:
 
     Attributes
     ----------
-    mean, basis
+    novelty_mean, novelty_basis
         Of the space that is compared in: float32 [n_dimensions] and [n_dimensions, n_directions].
-    references
+    novelty_references
         The training clips in it, float32 [n_clips, n_directions].
-    distances
+    novelty_distances
         Quantiles 0, 0.005, …, 1 of the distances of clips of held-out groups, float32 [201], ascending.
     """
 
-    mean: np.ndarray
-    basis: np.ndarray
-    references: np.ndarray
-    distances: np.ndarray
+    novelty_mean: np.ndarray
+    novelty_basis: np.ndarray
+    novelty_references: np.ndarray
+    novelty_distances: np.ndarray
 
     @classmethod
     def learn(cls, vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, seed: int) -> Self:
@@ -66,23 +65,17 @@ class Novelty:
 
         Beyond the farthest of them the value goes on from 1 towards 2: 2 - farthest / distance.
         """
-        places = (vectors - self.mean) @ self.basis.astype(np.float64)
-        distance = _distances(places, self.references.astype(np.float64))
-        shares = np.linspace(0, 1, _QUANTILES)
-        inside = np.interp(distance, self.distances, shares)
-        farthest = max(float(self.distances[-1]), _TINY)
+        places = (vectors - self.novelty_mean) @ self.novelty_basis.astype(np.float64)
+        distance = _distances(places, self.novelty_references.astype(np.float64))
+        inside = np.interp(distance, self.novelty_distances, np.linspace(0, 1, _QUANTILES))
+        farthest = max(float(self.novelty_distances[-1]), _TINY)
         beyond = 2.0 - farthest / np.maximum(distance, farthest)
         return np.asarray(np.where(distance > farthest, beyond, inside))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what `from_arrays` makes the same of."""
-        values = (self.mean, self.basis, self.references, self.distances)
-        return dict(zip(_ARRAYS, values, strict=True))
-
     @classmethod
     def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
-        """Take what `arrays` returned."""
-        return cls(*(stored[name] for name in _ARRAYS))
+        """Take the attributes, as `vars` has them, from what else was stored with them."""
+        return cls(*(stored[field.name] for field in fields(cls)))
 
 
 def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

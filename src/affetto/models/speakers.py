@@ -18,19 +18,10 @@ from pydantic import Field
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic, span
 
-VoiceTypeCount = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=8,
-        description="Kinds of voices that features are taken relative to, found among the training speakers; "
-        "1: all voices alike.",
-    ),
-]
-"""A parameter of every model that knows kinds of voices."""
+VoiceTypeCount = Annotated[int, Field(ge=1, le=8)]
+"""Kinds of voices that features are taken relative to, found among the training speakers; 1: all alike."""
 _STARTS = 20
 _LEAST_SPREAD = 0.02  # speakers who agree by chance do not make a number all-important
-_ARRAYS = ("type_weights", "type_bias", "type_offsets")
 
 
 def less_group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -52,9 +43,8 @@ def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -
         chosen = labels == label
         present = np.unique(groups[chosen])
         if len(present) > 1:
-            of_clips = vectors[chosen]
-            of_groups, _ = _group_means(of_clips, groups[chosen])
-            offsets[present] += of_groups - of_clips.mean(axis=0)
+            of_groups, _ = _group_means(vectors[chosen], groups[chosen])
+            offsets[present] += of_groups - vectors[chosen].mean(axis=0)
             n_labels[present] += 1
     return np.asarray(offsets / np.maximum(n_labels, 1))
 
@@ -75,9 +65,8 @@ def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np
     means, between_speakers = [], []
     for label in np.unique(labels):
         chosen = labels == label
-        of_clips = vectors[chosen]
-        of_speakers, _ = _group_means(of_clips, groups[chosen])
-        means.append(of_clips.mean(axis=0))
+        of_speakers, _ = _group_means(vectors[chosen], groups[chosen])
+        means.append(vectors[chosen].mean(axis=0))
         between_speakers.append(of_speakers.var(axis=0))
     return np.asarray(np.var(means, axis=0) / (np.mean(between_speakers, axis=0) + _LEAST_SPREAD))
 
@@ -95,15 +84,15 @@ class VoiceTypes:
 
     Attributes
     ----------
-    weights, bias
-        Of the classifier, float64 [n_dimensions, n_types] and [n_types].
-    offsets
-        float64 [n_types, n_dimensions]: what clips of a kind have more than others of the same emotion.
+    type_weights, type_bias
+        Of the classifier, float32 [n_dimensions, n_types] and [n_types].
+    type_offsets
+        float32 [n_types, n_dimensions]: what clips of a kind have more than others of the same emotion.
     """
 
-    weights: np.ndarray
-    bias: np.ndarray
-    offsets: np.ndarray
+    type_weights: np.ndarray
+    type_bias: np.ndarray
+    type_offsets: np.ndarray
 
     @classmethod
     def learn(
@@ -118,58 +107,42 @@ class VoiceTypes:
     ) -> Self:
         """Cluster the speakers, and learn to tell their clusters apart from single clips.
 
-        Parameters
-        ----------
-        vectors
-            float64 [n_clips, n_dimensions].
-        labels, groups
-            Emotion and speaker of each clip, [n_clips].
-        scale
-            What vectors are multiplied by before they are compared, [n_dimensions].
-        n_types
-            Kinds of voices. There is one kind alone where there are no more speakers than that, and where no
-            speaker is known in several emotions: what is one's own cannot be told from an emotion then.
-        penalty
-            L2 penalty of the classifier, see `fit_logistic`.
+        Vectors, float64 [n_clips, n_dimensions], are multiplied by `scale` before they are compared. There is
+        one kind alone where there are no more speakers than `n_types`, and where no speaker is known in
+        several emotions: what is one's own cannot be told from an emotion then. The L2 penalty is that of
+        `fit_logistic`.
         """
         from sklearn.cluster import KMeans
 
+        n_dimensions = vectors.shape[1]
+        weights, bias = np.zeros((n_dimensions, 1)), np.zeros(1)
+        offsets = np.zeros((1, n_dimensions))
         speakers, members = np.unique(groups.astype(str), return_inverse=True)
-        if n_types == 1 or len(speakers) <= n_types or not several_labels(labels, groups):
-            return cls._one(vectors.shape[1])
-        places, _ = span(group_offsets(vectors, labels, members) * scale)
-        if not places.shape[1]:  # no two speakers have an emotion in common
-            return cls._one(vectors.shape[1])
-        clusters = KMeans(n_types, n_init=_STARTS, random_state=0).fit_predict(places)
-        _, types = np.unique(clusters[members], return_inverse=True)
-        weights, bias = fit_logistic(vectors * scale, types, penalty=penalty)
-        learnt = weights * scale[:, None], bias, group_offsets(vectors, labels, types)
-        return cls(*(each.astype(np.float32).astype(np.float64) for each in learnt))  # as they are saved
-
-    @classmethod
-    def _one(cls, n_dimensions: int) -> Self:
-        """Return a single kind, of which nothing is to be taken off."""
-        return cls(np.zeros((n_dimensions, 1)), np.zeros(1), np.zeros((1, n_dimensions)))
+        if 1 < n_types < len(speakers) and several_labels(labels, groups):
+            places, _ = span(group_offsets(vectors, labels, members) * scale)
+            if places.shape[1]:  # else no two speakers have an emotion in common
+                clusters = KMeans(n_types, n_init=_STARTS, random_state=0).fit_predict(places)
+                _, types = np.unique(clusters[members], return_inverse=True)
+                weights, bias = fit_logistic(vectors * scale, types, penalty=penalty)
+                weights = weights * scale[:, None]
+                offsets = group_offsets(vectors, labels, types)
+        return cls(*(each.astype(np.float32) for each in (weights, bias, offsets)))
 
     @property
     def n_parameters(self) -> int:
         """Numbers that were learnt; none of a single kind."""
-        return 0 if len(self.offsets) == 1 else self.weights.size + self.bias.size + self.offsets.size
+        n_types = len(self.type_bias)
+        return 0 if n_types == 1 else sum(each.size for each in vars(self).values())
 
     def shares(self, vectors: np.ndarray) -> np.ndarray:
         """Return the probability of each kind, float64 [n_clips, n_types]."""
-        return softmax(vectors @ self.weights + self.bias)
+        return softmax(vectors @ self.type_weights.astype(np.float64) + self.type_bias)
 
     def offset(self, vectors: np.ndarray) -> np.ndarray:
         """Return what vectors owe to their kind of voice, shaped like `vectors`."""
-        return np.asarray(self.shares(vectors) @ self.offsets)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return what `from_arrays` makes the same kinds of, float32."""
-        values = (self.weights, self.bias, self.offsets)
-        return {name: value.astype(np.float32) for name, value in zip(_ARRAYS, values, strict=True)}
+        return np.asarray(self.shares(vectors) @ self.type_offsets.astype(np.float64))
 
     @classmethod
     def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> Self:
-        """Take what `arrays` returned."""
-        return cls(*(stored[name].astype(np.float64) for name in _ARRAYS))
+        """Take the attributes, as `vars` has them, from what else was stored with them."""
+        return cls(stored["type_weights"], stored["type_bias"], stored["type_offsets"])

@@ -9,47 +9,45 @@ open batch and time axes, which is made once a process.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import NonNegativeFloat, PositiveFloat
 
-from affetto.models.estimator import ModelParameters
+from affetto.models.estimator import Count, ModelParameters, Share
 from affetto.models.logistic import balanced_weights
 
 Inputs = Mapping[str, Sequence[np.ndarray]]
-"""What a network reads: name -> a list of [n_steps, ...] arrays."""
+"""What a network reads: name → a list of [n_steps, ...] arrays."""
 Batch = dict[str, np.ndarray]
 """Each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips]."""
-_WARMUP, _CLIP_NORM, _N_WIDTHS = 0.1, 1.0, 4
+_WARMUP = 0.1
+_N_WIDTHS = 4
 _SIMILAR_LENGTHS = 0.1
-_MOST_IDLE = 2
-_idle: OrderedDict[str, TrainingGraph] = OrderedDict()
-_lock = threading.Lock()
+_training = threading.Lock()
 
 
 class TrainingParameters(ModelParameters):
     """How a network is trained; networks add their architecture to it."""
 
-    epochs: int = Field(40, ge=1, description="Passes over the training clips.")
-    batch_size: int = Field(32, ge=1, description="Clips a step.")
-    learning_rate: float = Field(
-        2e-3, gt=0, description="Peak rate of AdamW, reached after a tenth of the steps."
-    )
-    weight_decay: float = Field(1e-2, ge=0, description="Decoupled weight decay of AdamW, biases excepted.")
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Share of each target spread over all classes."
-    )
-    mixup_alpha: float = Field(
-        0.0, ge=0, description="Beta parameter of mixup (Zhang et al. 2018); 0 is off."
-    )
-    ema_momentum: float = Field(
-        0.98, ge=0, lt=1, description="Moving average of the weights a step; 0 is off."
-    )
-    n_members: int = Field(1, ge=1, description="Networks of other seeds whose probabilities are averaged.")
+    epochs: Count = 40
+    """Passes over the training clips."""
+    batch_size: Count = 32
+    """Clips a step."""
+    learning_rate: PositiveFloat = 2e-3
+    """Peak rate of AdamW, reached after a tenth of the steps."""
+    weight_decay: NonNegativeFloat = 1e-2
+    """Decoupled weight decay of AdamW, biases excepted."""
+    label_smoothing: Share = 0.0
+    """Share of each target spread over all classes."""
+    mixup_alpha: NonNegativeFloat = 0.0
+    """Beta parameter of mixup (Zhang et al. 2018); 0 is off."""
+    ema_momentum: Share = 0.98
+    """Moving average of the weights a step; 0 is off."""
+    n_members: Count = 1
+    """Networks of other seeds whose probabilities are averaged."""
 
 
 def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarray] | None = None) -> Batch:
@@ -63,7 +61,8 @@ def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarr
         chosen = [values[int(i)] for i in indices]
         lengths = np.array([len(value) for value in chosen], dtype=np.int32)
         longest = max(int(lengths.max()), 1)
-        width = next((int(each) for each in (widths or {}).get(name, ()) if each >= longest), longest)
+        known = (widths or {}).get(name, ())
+        width = next((int(each) for each in known if each >= longest), longest)
         padded = np.zeros((len(chosen), width, *chosen[0].shape[1:]), np.float32)
         for row, value in zip(padded, chosen, strict=True):
             row[: len(value)] = value
@@ -71,15 +70,17 @@ def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarr
     return batch
 
 
-def pad_widths(lengths: np.ndarray) -> np.ndarray:
+def pad_widths(values: Sequence[np.ndarray]) -> np.ndarray:
     """Choose the few widths that batches are padded to: quantiles of the lengths, the longest included."""
+    lengths = [max(len(value), 1) for value in values]
     quantiles = np.linspace(0, 1, _N_WIDTHS + 1)[1:]
-    return np.unique(np.quantile(np.maximum(lengths, 1), quantiles, method="higher").astype(np.int64))
+    return np.unique(np.quantile(lengths, quantiles, method="higher").astype(np.int64))
 
 
 def input_lengths(inputs: Inputs) -> np.ndarray:
     """Return the steps of each clip's longest input, int64 [n_clips]."""
-    return np.asarray(np.max([[len(value) for value in values] for values in inputs.values()], axis=0))
+    lengths = [[len(value) for value in values] for values in inputs.values()]
+    return np.asarray(np.max(lengths, axis=0))
 
 
 def bucket_order(
@@ -99,29 +100,23 @@ def bucket_order(
     return batches
 
 
-def mix(values: Batch, share: float | np.ndarray, rng: np.random.Generator) -> Batch:
+def mix(values: Batch, shares: np.ndarray, rng: np.random.Generator) -> Batch:
     """Blend each clip of a batch with another one (mixup: Zhang et al., ICLR 2018).
 
-    Parameters
-    ----------
-    values
-        Inputs, targets and what else is blended, [n_clips, ...]; of `<name>_lengths` the longer counts.
-    share
-        Of the clip itself, for all of them or float32 [n_clips]; the larger of it and of the rest is taken.
-    rng
-        Draws the other clips.
+    `shares` are those of the clips themselves, [n_clips]; the larger of each and of the rest is taken. Of
+    `<name>_lengths` the longer counts.
     """
-    share = np.maximum(share, 1 - share) if isinstance(share, np.ndarray) else max(share, 1 - share)
-    other = rng.permutation(len(next(iter(values.values()))))
-
-    def blend(value: np.ndarray) -> np.ndarray:
-        own = share.reshape(-1, *[1] * (value.ndim - 1)) if isinstance(share, np.ndarray) else share
-        return np.asarray(own * value + (1 - own) * value[other])
-
-    return {
-        name: np.maximum(value, value[other]) if name.endswith("_lengths") else blend(value)
-        for name, value in values.items()
-    }
+    larger = np.maximum(shares, 1 - shares)
+    other = rng.permutation(len(larger))
+    mixed = {}
+    for name, value in values.items():
+        if name.endswith("_lengths"):
+            mixed[name] = np.maximum(value, value[other])
+        else:
+            shape = -1, *[1] * (value.ndim - 1)
+            own, rest = (each.astype(np.float32).reshape(shape) for each in (larger, 1 - larger))
+            mixed[name] = own * value + rest * value[other]
+    return mixed
 
 
 def learning_rates(peak: float, n_steps: int) -> np.ndarray:
@@ -130,7 +125,7 @@ def learning_rates(peak: float, n_steps: int) -> np.ndarray:
     warm = max(1, round(_WARMUP * n_steps))
     progress = np.clip((step - warm) / max(1, n_steps - warm), 0, 1)
     factor = np.where(step < warm, (step + 1) / warm, 0.5 * (1 + np.cos(np.pi * progress)))
-    return np.asarray((peak * factor).astype(np.float32))
+    return (peak * factor).astype(np.float32)
 
 
 class Loop:
@@ -154,30 +149,32 @@ class Loop:
     def __init__(
         self, model: Any, inputs: Inputs, labels: np.ndarray, parameters: TrainingParameters, *, seed: int
     ) -> None:
-        self.model, self.inputs, self.parameters = model, inputs, parameters
+        self.model, self.inputs, self.labels, self.parameters = model, inputs, labels, parameters
         self.graph: TrainingGraph
         self.rng = np.random.default_rng(seed)
         self.lengths = input_lengths(inputs)
-        self.widths = {
-            name: pad_widths(np.array([len(value) for value in values])) for name, values in inputs.items()
-        }
+        self.widths = {name: pad_widths(values) for name, values in inputs.items()}
         n_classes = int(model.output["logits"].shape[-1])
         smoothing = parameters.label_smoothing
         self.targets = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
         self.targets[np.arange(len(labels)), labels] += 1 - smoothing
-        self.weights = balanced_weights(labels, n_classes)
+        self.weights = balanced_weights(labels)
         n_steps = parameters.epochs * -(-len(labels) // parameters.batch_size)
-        self.rates = iter(learning_rates(parameters.learning_rate, n_steps))
+        self.rates = learning_rates(parameters.learning_rate, n_steps)
         self.done = 0
 
     def run(self) -> list[dict[str, float]]:
         """Train for all epochs; return `epoch`, `loss`, `accuracy` and `learning_rate` of each."""
-        with training_graph(self.model, self.parameters) as self.graph:
-            epochs = range(1, self.parameters.epochs + 1)
+        chosen = self.parameters
+        with _training:  # one network at a time in a process: others may have the same graph
+            self.graph = training_graph(self.model.to_json(), chosen.weight_decay, chosen.ema_momentum > 0)
+            self.graph.start_from(self.model)
+            epochs = range(1, chosen.epochs + 1)
             history = [{"epoch": float(epoch), **self._epoch()} for epoch in epochs]
             if self.graph.average:
                 assign(self.graph.model.trainable_variables, self.graph.average)
             self._finish()
+            assign(self.model.variables, self.graph.model.variables)
         return history
 
     def _finish(self) -> None:
@@ -186,60 +183,53 @@ class Loop:
     def _epoch(self) -> dict[str, float]:
         losses, hits, rate = 0.0, 0, np.float32(0)
         for indices in bucket_order(self.lengths, self.parameters.batch_size, self.rng):
-            rate = next(self.rates)
+            rate = self.rates[self.done]
             # Early steps count more, as in TensorFlow's moving average.
             momentum = min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done))
             loss, right = self.graph.step(*self._batch(indices), rate, np.float32(momentum))
             losses += float(loss) * len(indices)
             hits += int(right)
             self.done += 1
-        n_clips = len(self.targets)
+        n_clips = len(self.labels)
         return {"loss": losses / n_clips, "accuracy": hits / n_clips, "learning_rate": float(rate)}
 
     def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
         """Return inputs, targets [n_clips, n_classes] and weights [n_clips] of the clips at `indices`."""
         batch = pad_batch(self.inputs, indices, self.widths)
         targets, weights, alpha = self.targets[indices], self.weights[indices], self.parameters.mixup_alpha
-        if alpha == 0:
-            return batch, targets, weights
-        share = float(self.rng.beta(alpha, alpha))
-        mixed = mix({**batch, "targets": targets, "weights": weights}, share, self.rng)
-        return {name: mixed[name] for name in batch}, mixed["targets"], mixed["weights"]
+        if alpha > 0:
+            shares = np.full(len(indices), self.rng.beta(alpha, alpha))
+            batch = mix({**batch, "targets": targets, "weights": weights}, shares, self.rng)
+            targets, weights = batch.pop("targets"), batch.pop("weights")
+        return batch, targets, weights
 
 
 class TrainingGraph:
     """A network, its optimiser and the moving average of its weights, with compiled functions on them.
 
-    Parameters
-    ----------
-    model
-        Keras model from a batch to a dict with `logits`; it is trained itself.
-    parameters
-        How to train.
+    The network maps a batch to a dict with `logits`; its layers hold in variables what is learnt from clips.
 
     Attributes
     ----------
     average : list of tf.Variable
-        Moving averages of the trainable weights; none with an `ema_momentum` of 0.
+        Moving averages of the trainable weights; empty unless `averaged`.
     step
         Compiled; batch, targets, weights, learning rate, momentum of the average → loss, hits.
     forward
         Compiled; a batch → logits as in training, which updates the statistics of batch normalisations.
     """
 
-    def __init__(self, model: Any, parameters: TrainingParameters) -> None:
+    def __init__(self, model: Any, weight_decay: float, averaged: bool) -> None:
         import keras
         import tensorflow as tf
 
         self.model = model
-        self.optimizer = keras.optimizers.AdamW(
-            parameters.learning_rate, weight_decay=parameters.weight_decay, global_clipnorm=_CLIP_NORM
-        )
+        self.optimizer = keras.optimizers.AdamW(weight_decay=weight_decay, global_clipnorm=1.0)
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "query"])
         self.optimizer.build(model.trainable_variables)
         self._untouched = [variable.numpy() for variable in self.optimizer.variables]
-        averaged = model.trainable_variables if parameters.ema_momentum > 0 else []
-        self.average = [tf.Variable(variable.numpy(), trainable=False) for variable in averaged]
+        weights = model.trainable_variables if averaged else []
+        self.average = [tf.Variable(weight.numpy(), trainable=False) for weight in weights]
         batch = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
         shapes: list[list[Any]] = [[None, model.output["logits"].shape[-1]], [None], [], []]
         numbers = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
@@ -257,7 +247,7 @@ class TrainingGraph:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            logits = self.model(batch, training=True)["logits"]
+            logits = self._forward(batch)
             loss = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         variables = self.model.trainable_variables
         self.optimizer.learning_rate.assign(rate)
@@ -271,32 +261,15 @@ class TrainingGraph:
         return self.model(batch, training=True)["logits"]
 
 
-@contextmanager
-def training_graph(model: Any, parameters: TrainingParameters) -> Iterator[TrainingGraph]:
-    """Lend a graph that starts as `model` is; what it was trained to be is written into `model` at the end.
+@lru_cache(maxsize=2)
+def training_graph(architecture: str, weight_decay: float, averaged: bool) -> TrainingGraph:
+    """Return the graph that all networks of an architecture are trained in; the last two are kept.
 
-    A graph is used by one borrower at a time, and kept for the next network of the same architecture and
-    training.
-
-    Parameters
-    ----------
-    model, parameters
-        As for `TrainingGraph`; the model's layers must hold in variables what is learnt from clips.
+    The architecture is what `to_json` says of a network; the others are compiled in as well.
     """
     import keras
 
-    key = f"{model.to_json()} {parameters.weight_decay} {parameters.ema_momentum > 0}"  # what is compiled in
-    with _lock:
-        graph = _idle.pop(key, None)
-    if graph is None:
-        graph = TrainingGraph(keras.Model.from_config(model.get_config()), parameters)
-    graph.start_from(model)
-    yield graph
-    assign(model.variables, graph.model.variables)
-    with _lock:
-        _idle[key] = graph
-        while len(_idle) > _MOST_IDLE:
-            _idle.popitem(last=False)
+    return TrainingGraph(keras.models.model_from_json(architecture), weight_decay, averaged)
 
 
 def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:

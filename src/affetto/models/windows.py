@@ -10,7 +10,6 @@ import numpy as np
 
 _FRAME_S = 0.060
 """openSMILE's longest frames of the ComParE LLD, those of F0; frame i begins at i hops."""
-_SLOPE_REACH = 2
 
 
 def window_starts(n_frames: int, window: int, hop: int) -> np.ndarray:
@@ -31,38 +30,7 @@ def texture_windows(frames: np.ndarray, window: int, hop: int) -> np.ndarray:
         return np.zeros((1, 2 * frames.shape[1]), np.float32)
     starts = window_starts(len(frames), window, hop)
     ends = np.minimum(starts + window, len(frames))
-    return np.concatenate(window_statistics(frames, starts, ends), axis=1).astype(np.float32)
-
-
-def nearest_rows(n_windows: int, *, window_s: float, hop_s: float, row_hop_s: float) -> np.ndarray:
-    """Return which row of a slower feature lies nearest to the middle of each texture window, int64.
-
-    Windows of `window_s` seconds begin every `hop_s`; the rows' middles are at 0, `row_hop_s`, … without end.
-    """
-    middles_s = np.arange(n_windows, dtype=np.float64) * hop_s + window_s / 2
-    return np.asarray(np.rint(middles_s / row_hop_s).astype(np.int64))
-
-
-def window_statistics(
-    frames: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the (population) standard deviation of the frames of each window.
-
-    Both come from cumulative sums of the centred frames and their squares, in double precision: one pass,
-    whatever the overlap of the windows. Window i holds the frames `starts[i]` to `ends[i] - 1` of
-    [n_frames, n], at least one; what comes back is float64 [n_windows, n], twice.
-    """
-    counts = (ends - starts)[:, None]
-    centre = frames.mean(axis=0, dtype=np.float64)
-    centred = frames - centre
-    mean = _window_sums(centred, starts, ends) / counts
-    variance = _window_sums(centred**2, starts, ends) / counts - mean**2
-    return mean + centre, np.sqrt(np.maximum(variance, 0))
-
-
-def _window_sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
-    return np.asarray(sums[ends] - sums[starts])
+    return np.concatenate(_window_statistics(frames, starts, ends), axis=1).astype(np.float32)
 
 
 def lld_windows(lld: np.ndarray, n_steps: int, *, step_s: float, hop_s: float, window_s: float) -> np.ndarray:
@@ -90,30 +58,43 @@ def lld_windows(lld: np.ndarray, n_steps: int, *, step_s: float, hop_s: float, w
         float32 [n_steps, 3 * n_lld]: means, deviations, deviations of the deltas. A window beyond the clip's
         last frame holds that frame alone.
     """
-    frames = np.nan_to_num(np.asarray(lld, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    if not len(frames):
-        return np.zeros((n_steps, 3 * lld.shape[1]), np.float32)
-    starts, ends = window_bounds(len(frames), n_steps, step_s=step_s, hop_s=hop_s, window_s=window_s)
-    mean, deviation = window_statistics(np.concatenate([frames, _slopes(frames)], axis=1), starts, ends)
-    return np.concatenate([mean[:, : lld.shape[1]], deviation], axis=1).astype(np.float32)
-
-
-def window_bounds(
-    n_frames: int, n_steps: int, *, step_s: float, hop_s: float, window_s: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first frame of the window around each step and the one after its last, int64 [n_steps]."""
+    n_frames, n_lld = lld.shape
+    if not n_frames:
+        return np.zeros((n_steps, 3 * n_lld), np.float32)
+    frames = np.nan_to_num(lld.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     centres = np.round((np.arange(n_steps) * step_s - _FRAME_S / 2) / hop_s).astype(np.int64)
     middle, reach = np.clip(centres, 0, n_frames - 1), max(1, round(window_s / hop_s / 2))
     ends = np.minimum(middle + reach, n_frames)
-    return np.minimum(np.maximum(middle - reach, 0), ends - 1), ends
+    starts = np.minimum(np.maximum(middle - reach, 0), ends - 1)
+    both = np.concatenate([frames, _slopes(frames)], axis=1)
+    mean, deviation = _window_statistics(both, starts, ends)
+    return np.concatenate([mean[:, :n_lld], deviation], axis=1).astype(np.float32)
+
+
+def _window_statistics(
+    frames: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the (population) standard deviation of the frames of each window.
+
+    Both come from cumulative sums of the centred frames and their squares, in double precision: one pass,
+    whatever the overlap of the windows. Window i holds the frames `starts[i]` to `ends[i] - 1` of
+    [n_frames, n], at least one; what comes back is float64 [n_windows, n], twice.
+    """
+    counts = (ends - starts)[:, None]
+    centre = frames.mean(axis=0, dtype=np.float64)
+    centred = frames - centre
+    moments = []
+    for values in (centred, centred**2):
+        sums = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0)
+        moments.append((sums[ends] - sums[starts]) / counts)
+    mean, square = moments
+    return mean + centre, np.sqrt(np.maximum(square - mean**2, 0))
 
 
 def _slopes(frames: np.ndarray) -> np.ndarray:
-    """Regression slope over `_SLOPE_REACH` frames on each side; zeros where a side has fewer."""
+    """Return the regression slope over two frames on each side; zeros where a side has fewer."""
     slopes = np.zeros_like(frames)
-    inner = len(frames) - 2 * _SLOPE_REACH
-    if inner > 0:
-        for w in range(1, _SLOPE_REACH + 1):
-            later, earlier = frames[_SLOPE_REACH + w :], frames[_SLOPE_REACH - w :]
-            slopes[_SLOPE_REACH:-_SLOPE_REACH] += w * (later[:inner] - earlier[:inner])
-    return np.asarray(slopes / (2 * sum(w * w for w in range(1, _SLOPE_REACH + 1))))
+    near = frames[3:-1] - frames[1:-3]
+    far = frames[4:] - frames[:-4]
+    slopes[2:-2] = (near + 2 * far) / 10
+    return slopes
