@@ -38,6 +38,7 @@ def table(n=40, **columns):
         "peak_dbfs": -6.0,
         "clipped_share": 0.0,
         "content_hash": [f"{index:032x}" for index in range(n)],
+        "note": "",
     }
     return pd.DataFrame(rows).assign(**columns)
 
@@ -120,7 +121,9 @@ def test_duplicates_and_conflicting_labels():
 def test_groups_of_one_and_groups_that_lack_emotions():
     alone = summarise(table(group=[f"c/{index:03d}" for index in range(40)]))
     assert (alone["groups_of_one"], alone["without_group"]) == (40, 40)
-    assert warnings_of(alone)[0].startswith("no clip has a group, and each recording is one of its own, so")
+    assert warnings_of(alone)[0].startswith(
+        "40 clips have no group, and each recording of them is one of its own, so"
+    )
     assert "voice.corpus.group_pattern" in warnings_of(alone)[0]
     named = summarise(table(group=[f"g{index}" for index in range(40)]))
     assert (named["groups_of_one"], named["without_group"]) == (40, 0)

@@ -213,23 +213,3 @@ def test_a_limit_draws_recordings_and_then_segments(tmp_path, monkeypatch):
 
     assert len(segments) == len(opened) == 2
     assert sorted(segments["emotion"]) == ["anger", "sadness"]
-
-
-def test_parts_of_a_file_are_one_group_where_no_other_is_given(tmp_path):
-    soundfile.write(tmp_path / "a.wav", noise(4.0), RATE_HZ)
-    rows = "path,start_s,end_s,emotion,group\na.wav,0,2,anger,\na.wav,2,4,sadness,\na.wav,1,3,anger,anna\n"
-    (tmp_path / "clips.csv").write_text(rows + "b.wav,,,anger,\n")
-
-    clips = index_corpus(CorpusParameters(source="table", root=tmp_path), TAXONOMY, side="voice")
-
-    assert clips.set_index("clip_id")["group"].to_dict() == {
-        "table/a@0-2": "table/a",
-        "table/a@2-4": "table/a",
-        "table/a@1-3": "anna",
-        "table/b": "table/b",
-    }
-
-
-def test_a_hop_without_segments_is_a_mistake():
-    with pytest.raises(ValueError, match="segment_hop_s needs segment_s"):
-        CorpusParameters(segment_hop_s=1)
