@@ -47,11 +47,6 @@ def test_catalogue_has_five_families_of_five_different_scores():
     assert set(SCORES) == set(STYLES) == set(ORIGIN_TAGS)
 
 
-def test_all_scores_of_the_catalogue_are_installed():
-    corpus = Path(music21.__file__).parent / "corpus"
-    assert [path for paths in SCORES.values() for path in paths if not (corpus / path).is_file()] == []
-
-
 def test_a_jig_is_read_as_it_is_written():
     """Garry Owen is in 6/8: bars of three quarters, each with one accent on its second beat."""
     notes = read_score("jig", "ryansMammoth/GarryOwenJig.abc")
@@ -102,22 +97,17 @@ def test_each_score_is_played_in_each_emotion(music):
         info = soundfile.info(folder / row["file"])
         assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
         assert 27 < info.duration < 33
-    assert len({row["title"] for row in rows}) == len(rows)
-    assert not any(emotion in row["title"].lower() for row in rows for emotion in CUES)
-
-
-def test_clips_are_audible_and_do_not_clip(music):
-    folder, rows = music
-    for row in rows:
         samples, _ = soundfile.read(folder / row["file"])
         assert -40 < 20 * np.log10(np.std(samples)) < -12
         assert np.max(np.abs(samples)) < 1.0
+    assert len({row["title"] for row in rows}) == len(rows)
+    assert not any(emotion in row["title"].lower() for row in rows for emotion in CUES)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_building_again_gives_the_same_bytes_in_workers_too(music, tmp_path, monkeypatch, n_jobs):
     folder, rows = music
-    monkeypatch.setattr(demo_music, "SCORES_A_SHARD", 1)
+    monkeypatch.setattr(demo_music, "_SCORES_A_SHARD", 1)
     again = build_demo_music(
         tmp_path / "again", scores=SUBSET, executor=ExecutorParameters(n_jobs=n_jobs, progress=False)
     )
@@ -125,16 +115,12 @@ def test_building_again_gives_the_same_bytes_in_workers_too(music, tmp_path, mon
     assert folder_hash(tmp_path / "again") == folder_hash(folder)
 
 
-def test_clips_do_not_depend_on_the_scores_before_them(music, tmp_path):
+def test_a_clip_depends_on_the_seed_and_not_on_the_scores_before_it(music, tmp_path):
     folder, _ = music
-    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]})
-    assert folder_hash(tmp_path / "chorale") == folder_hash(folder / "chorale")
-
-
-def test_another_seed_plays_otherwise(music, tmp_path):
-    folder, _ = music
-    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]}, seed=1)
-    assert folder_hash(tmp_path / "chorale") != folder_hash(folder / "chorale")
+    for seed in (0, 1):
+        build_demo_music(tmp_path / str(seed), scores={"chorale": SUBSET["chorale"]}, seed=seed)
+        same = folder_hash(tmp_path / str(seed) / "chorale") == folder_hash(folder / "chorale")
+        assert same == (seed == 0)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +160,6 @@ def test_articulation_and_register_are_heard_in_the_notes():
     assert sounding * happy.notes_per_second == pytest.approx(CUES["happy"].articulation, rel=0.05)
     lowest = min(note.pitch for note in happy.score.tracks[0].notes)
     assert lowest == 60 + round(CUES["happy"].register_st)
-
-
-def test_a_short_tune_is_repeated_to_the_end():
-    short = perform(scale(n_notes=8), CUES["calm"], duration_s=12.0, generator=np.random.default_rng(0))
-    assert short.score.end() > 11.0 * 960
 
 
 def test_every_backing_keeps_inside_the_excerpt():

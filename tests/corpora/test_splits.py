@@ -195,8 +195,8 @@ def test_emotions_that_cannot_be_trained_are_logged(caplog):
 @pytest.mark.parametrize(
     ("clips", "split", "message"),
     [
-        (table([None] * 4, [*"wxyz"]), {}, "No clip of c has an emotion: a model needs two"),
-        (table(["anger"] * 4, [*"wxyz"]), {}, "All 4 labelled clips of c are anger: a model needs two"),
+        (table([None] * 4, [*"wxyz"]), {}, "No clip of c has an emotion, and a model needs two"),
+        (table(["anger"] * 4, [*"wxyz"]), {}, "All 4 labelled clips of c are anger, and a model needs two"),
         (table([*"aab"], [*"xyz"]), {}, "One clip only of c is labelled b, .* voice.corpus.label_map"),
         (table([*"aabb"], ["x"] * 4), {}, "All labelled clips of c are of one group .x."),
         (balanced(3), {"n_folds": 4}, "voice.split.n_folds asks for 4 .* 3 groups .* 3 or fewer"),

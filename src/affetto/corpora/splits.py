@@ -199,8 +199,8 @@ def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
     if len(counts) < FEWEST_EMOTIONS:
         some = f"All {len(labelled)} labelled clips of {corpus} are {counts.index[0]}" if len(counts) else ""
         raise AffettoError(
-            f"{some or f'No clip of {corpus} has an emotion'}: a model needs two emotions or more; give "
-            f"labels a meaning in {side}.corpus.label_map, or use another corpus."
+            f"{some or f'No clip of {corpus} has an emotion'}, and a model needs two or more: give labels a "
+            f"meaning in {side}.corpus.label_map (the features pipeline needs no labels)."
         )
     if counts.min() == 1:
         lonely = ", ".join(sorted(counts.index[counts == 1]))
