@@ -15,7 +15,6 @@ from affetto.corpora import audit as audit_module
 from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.measure import _deal
 from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
@@ -180,20 +179,6 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
     third, _ = audit_clips(clips, corpus, AUDIT, HERE, store=store)
     assert "good.wav" in decoded
     assert third["duration_s"].iloc[0] == pytest.approx(0.6)
-
-
-def test_a_new_file_leaves_most_shards_as_they_are():
-    paths = [f"{index}.wav" for index in range(300)]
-
-    def shards(names):
-        clips = table(names)
-        return {tuple(clips["path"].iloc[rows]) for rows in _deal(clips)}
-
-    before, after = shards(paths), shards([*paths, "new.wav"])
-
-    assert len(before) == 8
-    assert len(after - before) == 1
-    assert sorted(sum(after, ())) == sorted([*paths, "new.wav"])
 
 
 def test_workers_measure_what_this_process_measures(tmp_path):

@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from affetto.corpora.describe import check_corpus, choose_side, list_sources
+from affetto.corpora.describe import check_corpus, choose_side
 from affetto.corpora.index import read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
@@ -87,17 +87,6 @@ def test_nothing_expected_agrees(check):
     ]
 
 
-def test_recordings_that_are_no_clips_are_named(check):
-    found = check("emodb", files={"wav/03a01Fa.wav": "", "wav/intro.wav": "", "notes.txt": ""})
-    assert found.unmatched == ("wav/intro.wav",)
-
-
-def test_clips_outside_the_published_split_are_counted(check):
-    found = check("emopia")
-    assert found.official_split == {"train": 1, "test": 1}
-    assert found.without_split == 1
-
-
 def test_rows_without_a_recording_are_named(check):
     table = "path,emotion\na.wav,anger\ngone.wav,anger\n"
     found = check("table", "voice", files={"a.wav": "", "t.csv": table})
@@ -116,12 +105,6 @@ def test_a_wrong_root_is_one_sentence(check, tmp_path):
         (tmp_path / "e").mkdir(exist_ok=True)
         with pytest.raises(AffettoError, match=rf"ROOT is .*{what}: set ROOT to the folder of Berlin"):
             check("emodb", files={}, root=root)
-
-
-def test_the_demo_is_not_made_by_a_check(taxonomy, tmp_path):
-    with pytest.raises(AffettoError, match="which is not there"):
-        check_corpus(CorpusParameters(source="demo", root=tmp_path / "demo"), taxonomy, side="voice")
-    assert not (tmp_path / "demo").exists()
 
 
 @pytest.mark.parametrize(("source", "parameters"), [("demo", {}), ("audb", {"database": "emodb"})])
@@ -143,12 +126,6 @@ def test_the_side_is_asked_for_only_where_there_are_two():
         choose_side(SOURCES["folders"], None)
     with pytest.raises(AffettoError, match="emodb is a corpus of voice, not of music"):
         choose_side(SOURCES["emodb"], "music")
-
-
-def test_lists_by_side():
-    assert [entry["name"] for entry in list_sources()] == list(SOURCES)
-    assert {"emodb", "folders"} <= {entry["name"] for entry in list_sources("voice")}
-    assert "emodb" not in {entry["name"] for entry in list_sources("music")}
 
 
 def test_each_label_of_a_clip_is_counted_with_its_own_meaning(check):

@@ -7,7 +7,6 @@ import pytest
 import soundfile
 
 from affetto.corpora.demo import music as demo_music
-from affetto.corpora.demo import scores as demo_scores
 from affetto.corpora.demo.music import ORIGIN_TAGS, build_demo_music
 from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score, score_name
@@ -71,14 +70,6 @@ def test_a_chorale_is_read_like_music21_strips_its_ties():
     )
     assert sorted(zip(notes.onset, notes.pitch, notes.duration, strict=True)) == expected
     assert np.mean(notes.pitch[notes.part == 0]) > np.mean(notes.pitch[notes.part == 3])
-
-
-def test_ties_join_only_what_they_connect():
-    row = (0.0, 0, 60, 1.0, 1.0)
-    later = (1.0, 0, 60, 2.0, 0.5)
-    assert demo_scores._join_ties([(row, False), (later, True)]) == [(0.0, 0, 60, 3.0, 1.0)]
-    assert demo_scores._join_ties([(row, False), (later, False)]) == [row, later]
-    assert demo_scores._join_ties([(later, True)]) == [later]
 
 
 def test_missing_score_is_an_error_that_names_it():
@@ -152,14 +143,6 @@ def test_performed_density_is_the_customary_one_times_the_tempo(family):
         assert performance.score.end() <= 12.0 * 960
     ratio = happy.notes_per_second / sad.notes_per_second
     assert ratio == pytest.approx(2 ** (CUES["happy"].tempo_octaves - CUES["sad"].tempo_octaves))
-
-
-def test_articulation_and_register_are_heard_in_the_notes():
-    happy = perform(scale(), CUES["happy"], duration_s=12.0, generator=np.random.default_rng(0))
-    sounding = np.median([note.duration for note in happy.score.tracks[0].notes]) / 960
-    assert sounding * happy.notes_per_second == pytest.approx(CUES["happy"].articulation, rel=0.05)
-    lowest = min(note.pitch for note in happy.score.tracks[0].notes)
-    assert lowest == 60 + round(CUES["happy"].register_st)
 
 
 def test_every_backing_keeps_inside_the_excerpt():

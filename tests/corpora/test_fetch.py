@@ -118,14 +118,6 @@ def test_a_file_is_fetched_once(fetch, server, tmp_path, algorithm):
     assert len(server.seen) == 1
 
 
-def test_a_cut_download_goes_on_in_the_same_call(fetch, server, tmp_path):
-    server.cuts[:] = [3 * PIECE, 2 * PIECE + 100]
-    fetch(attempts=1)  # a cut that brought something is no failed attempt
-
-    assert files_below(tmp_path) == {"x.bin": CONTENT}
-    assert [seen.get("Range") for seen in server.seen] == [None, f"bytes={3 * PIECE}-", f"bytes={5 * PIECE}-"]
-
-
 def test_a_cut_download_goes_on_in_the_next_call(fetch, server, tmp_path):
     server.cuts[:] = [3 * PIECE, 0]
     with pytest.raises(AffettoError, match=r"what has arrived is kept, run the same command again"):
@@ -171,14 +163,6 @@ class StoppingBar:
             raise self.error
 
 
-def test_a_server_without_ranges_sends_everything_again(fetch, server, tmp_path):
-    server.ranges = False
-    server.cuts[:] = [100_000]
-    fetch()
-    assert files_below(tmp_path) == {"x.bin": CONTENT}
-    assert len(server.seen) == 2
-
-
 def test_a_file_that_changed_in_between_is_told_by_its_checksum(fetch, server, tmp_path):
     server.files["/x.bin"] = CONTENT[::-1]
     server.cuts[:] = [100_000, 0]
@@ -189,19 +173,6 @@ def test_a_file_that_changed_in_between_is_told_by_its_checksum(fetch, server, t
         fetch()
     fetch()
     assert files_below(tmp_path) == {"x.bin": CONTENT}
-
-
-def test_a_partial_file_that_is_whole(fetch, server, tmp_path):
-    (tmp_path / "x.bin.partial").write_bytes(CONTENT)
-    fetch()
-    assert len(server.seen) == 1
-    assert files_below(tmp_path) == {"x.bin": CONTENT}
-
-
-def test_a_wrong_checksum_removes_the_file(fetch, tmp_path):
-    with pytest.raises(AffettoError, match=r"x.bin is not the file that was published .* was deleted"):
-        fetch(checksum=f"md5:{'0' * 32}")
-    assert files_below(tmp_path) == {}
 
 
 def test_a_file_of_the_user_is_not_replaced(fetch, server, tmp_path):
@@ -265,16 +236,6 @@ def test_archives_are_unpacked_beside_what_is_there(fetch, server, tmp_path):
     again = fetch("/x.zip")
     assert (again.written, again.different) == (0, ("x/wav/b.wav",))
     assert len(server.seen) == 1
-
-
-def test_what_a_stopped_call_left_half_unpacked_is_unpacked_again(tmp_path):
-    (tmp_path / "x.zip").write_bytes(zipped({"a.wav": b"whole"}))
-    (tmp_path / "x.zip.unzip").mkdir()
-    (tmp_path / "x.zip.unzip/a.wav").write_bytes(b"who")
-
-    assert unpack(tmp_path / "x.zip", tmp_path / "corpus").written == 1
-    assert files_below(tmp_path / "corpus") == {"a.wav": b"whole"}
-    assert {path.name for path in tmp_path.iterdir()} == {"x.zip", "corpus"}
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil"])

@@ -20,7 +20,6 @@ from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.segments import cut_segments, plan_segments
 from affetto.corpora.splits import make_folds
-from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 
 RATE_HZ = 8_000
@@ -45,15 +44,6 @@ def test_segments_cover_the_recording_and_none_is_long(duration_s, segment_s, ov
     assert (lengths < 1.5 * segment_s + 1e-9).all()
     assert (lengths[:-1] == pytest.approx(segment_s)) if len(plan) > 1 else True
     assert lengths.min() >= min(duration_s, segment_s / 2) - 1e-9
-
-
-@given(st.floats(0.01, 500), st.floats(0.5, 60), st.floats(1, 5))
-def test_a_hop_longer_than_a_segment_leaves_gaps_and_no_long_segment(duration_s, segment_s, gap):
-    starts, ends = np.array(plan_segments(duration_s, segment_s, gap * segment_s)).T
-
-    assert (ends - starts < 1.5 * segment_s + 1e-9).all()
-    assert ends[-1] <= duration_s + 1e-9
-    np.testing.assert_allclose(np.diff(starts), gap * segment_s)
 
 
 @pytest.mark.parametrize(
@@ -173,15 +163,6 @@ def test_a_header_that_claims_years_makes_no_rows(tmp_path):
 
     assert len(segments) == 101
     assert rejected["reason"].str.split(":").str[0].tolist() == ["too long"]
-
-
-def test_lengths_are_remembered(recordings, tmp_path_factory, monkeypatch):
-    store = ResultStore(tmp_path_factory.mktemp("store"))
-    first = cut_segments(table(ROWS), recordings, 4.0, None, HERE, store=store)
-    monkeypatch.setattr(segments_module, "open_recording", lambda path: pytest.fail(f"opened {path}"))
-
-    pd.testing.assert_frame_equal(cut_segments(table(ROWS), recordings, 4.0, None, HERE, store=store), first)
-    assert len(cut_segments(table(ROWS), recordings, 5.0, None, HERE, store=store)) == 7
 
 
 def corpus_of(root, **parameters):

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.corpora.audit import audit_corpora, keep_shared_emotions
-from affetto.corpora.clips import CLIP_COLUMNS
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.errors import AffettoError
@@ -41,15 +40,6 @@ def corpus(tmp_path):
     return CorpusParameters(
         root=tmp_path / "here", name="here", group_pattern=r"(s\d)_", training_corpora={"there": other}
     )
-
-
-def test_a_corpus_alone_is_indexed_as_ever(corpus, taxonomy):
-    alone = corpus.model_copy(update={"training_corpora": {}})
-
-    clips = index_corpora(alone, taxonomy, side="voice")
-
-    assert set(clips["group"]) == {"s1", "s2"}
-    assert list(clips.columns) == list(CLIP_COLUMNS)
 
 
 def test_clips_of_both_corpora_keep_their_names_and_get_groups_of_their_own(corpus, taxonomy):

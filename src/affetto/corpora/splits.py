@@ -180,21 +180,10 @@ def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
     return contents if len(set(united["group"])) == 1 else united["group"]
 
 
-def _named(clips: pd.DataFrame) -> tuple[str, str]:
-    """Return corpus and side of clips, for messages."""
-    return clips["corpus"].iloc[0], clips["side"].iloc[0]
-
-
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds.
-
-    Raises
-    ------
-    AffettoError
-        When they have fewer than two emotions, or there is one clip only of some.
-    """
+    """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds."""
     labelled = clips[clips["emotion"].notna()].sort_values("clip_id", ignore_index=True)
-    corpus, side = _named(clips)
+    corpus, side = clips["corpus"].iloc[0], clips["side"].iloc[0]
     counts = labelled["emotion"].value_counts()
     if len(counts) < FEWEST_EMOTIONS:
         some = f"All {len(labelled)} labelled clips of {corpus} are {counts.index[0]}" if len(counts) else ""
@@ -213,13 +202,12 @@ def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
 
 def _by_group(labelled: pd.DataFrame, split: SplitParameters) -> _Folds:
     """Return the fold that tests each clip, of all groups or of `test_groups`."""
-    corpus, side = _named(labelled)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     groups = set(labelled["group"])
     if len(groups) == 1:
         raise AffettoError(
-            f"All labelled clips of {corpus} are of one group ({labelled['group'].iloc[0]}), so none can be "
-            f"tested without having trained on it: add speakers, artists or songs, or see how {side}.corpus "
-            "finds groups."
+            f"All labelled clips of {corpus} are of one group, {min(groups)}: add speakers, artists or "
+            f"songs, or see how {side}.corpus finds groups."
         )
     unknown = sorted(set(split.test_groups) - groups)
     if unknown:
@@ -244,18 +232,16 @@ def _by_group(labelled: pd.DataFrame, split: SplitParameters) -> _Folds:
 
 def _by_second_group(labelled: pd.DataFrame, split: SplitParameters) -> _Folds:
     """Return the fold of each clip's second group; a clip without one has one of its own."""
-    corpus, side = _named(labelled)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     named = labelled.reindex(columns=["second_group"])["second_group"]
     second = labelled.assign(group=named.fillna(labelled["clip_id"]))
     if named.isna().all() or len(set(second["group"])) == 1:
         raise AffettoError(
-            f"{side}.split.second_folds is {split.second_folds}, but the clips of {corpus} have "
-            f"{named.nunique()} second groups: set second_folds to null, or see how {side}.corpus finds them."
+            f"{side}.split.second_folds is {split.second_folds}, but {corpus} has {named.nunique()} second "
+            f"groups: set second_folds to null, or see how {side}.corpus finds them."
         )
     if named.isna().any():
-        logger.warning(
-            "%s: %d clips have no second group and are each one of its own", corpus, named.isna().sum()
-        )
+        logger.warning("%s: %d clips have no second group", corpus, named.isna().sum())
     if split.second_folds == "each":
         return _one_by_one(second)
     return _stratified_groups(second, int(split.second_folds or 0), split.seed, "second_folds")
@@ -269,7 +255,7 @@ def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting:
     """Deal groups into folds, each of which tests something."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    corpus, side = _named(labelled)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     n_groups = labelled["group"].nunique()
     most = int(labelled["emotion"].value_counts().max())
     if n_folds > min(n_groups, most):
@@ -302,25 +288,22 @@ def _official(labelled: pd.DataFrame) -> tuple[pd.DataFrame, _Folds]:
     """Return the clips of the published split without those that share a group with its test part."""
     published = labelled[labelled["official_split"].notna()]
     test = published["official_split"] == "test"
-    corpus, side = _named(labelled)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     if not test.any() or test.all():
         raise AffettoError(
-            f"{side}.split.protocol is official, but {corpus} has no published split with training and test "
-            "clips: use kfold, leave_one_group_out or holdout."
+            f"{side}.split.protocol is official, but {corpus} has no published split with training and "
+            "test clips: use another."
         )
     straddling = ~test & published["group"].isin(published.loc[test, "group"])
     if straddling.any():
-        logger.warning(
-            "%s: %d training clips share a group with the test part and are left out",
-            corpus,
-            straddling.sum(),
-        )
+        said = "%s: %d training clips share a group with the test part and are left out"
+        logger.warning(said, corpus, straddling.sum())
     return published[~straddling], np.where(test[~straddling], 0, ALWAYS_TRAINING)
 
 
 def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> tuple[pd.DataFrame, _Folds]:
     """Return the clips of the corpus that their group is at home in, and the folds of the corpora."""
-    corpus, side = _named(labelled)
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     if len(set(labelled["corpus"])) == 1:
         raise AffettoError(
             f"{side}.split.protocol is {protocol}, but {corpus} is the only corpus with labelled clips: name "
@@ -330,10 +313,8 @@ def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> tuple[pd.D
     homes = tested_first.drop_duplicates("group").set_index("group")["corpus"]
     at_home = labelled["corpus"] == labelled["group"].map(homes)
     if not at_home.all():
-        logger.warning(
-            "%d clips share a group with another corpus, of the same people or recordings, and are left out",
-            (~at_home).sum(),
-        )
+        said = "%d clips share a group with another corpus and are left out"
+        logger.warning(said, (~at_home).sum())
     kept = labelled[at_home]
     if protocol == "cross_corpus":
         return kept, np.where(kept["corpus"] == tested, 0, ALWAYS_TRAINING)
@@ -351,14 +332,8 @@ def _tested_folds(table: pd.DataFrame) -> list[int]:
 
 
 def _check_training_parts(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
-    """Log the emotions that a fold tests without any clip to train on.
-
-    Raises
-    ------
-    AffettoError
-        When a fold leaves fewer than two emotions: every model would refuse it, hours later.
-    """
-    corpus, side = _named(labelled)
+    """Log the emotions that a fold tests without any clip to train on."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     emotions = labelled["emotion"].to_numpy()
     for fold in _tested_folds(table):
         trained = set(emotions[trained_on(table, fold)])

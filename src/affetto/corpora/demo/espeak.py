@@ -45,13 +45,13 @@ def main() -> None:
     library.espeak_ng_SetRandSeed(1)
     chunks: list[bytes] = []
 
-    @_CALLBACK
     def collect(samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
         if samples and count > 0:
             chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    library.espeak_SetSynthCallback(collect)
+    callback = _CALLBACK(collect)  # by a name: ctypes does not hold it alive
+    library.espeak_SetSynthCallback(callback)
     for voice, text, *settings in json.load(sys.stdin):
         chunks.clear()
         _check(library.espeak_SetVoiceByName(voice.encode()), f"has no voice {voice}")

@@ -21,13 +21,7 @@ from affetto.io.paths import absolute, is_remote
 
 
 def _reader_package(name: str, root: Path, corpus: CorpusParameters, side: str) -> Any:
-    """Import the package that reads a corpus of this machine.
-
-    Raises
-    ------
-    AffettoError
-        When it is not installed, or the corpus is elsewhere.
-    """
+    """Import the package that reads a corpus of this machine."""
     if is_remote(root):
         raise AffettoError(f"{side}.corpus.root is {root}, but {name} reads folders of this machine only.")
     try:
@@ -41,13 +35,7 @@ def _reader_package(name: str, root: Path, corpus: CorpusParameters, side: str) 
 
 @contextmanager
 def _told_in_a_sentence(what: str, remedy: str) -> Iterator[None]:
-    """Say in one sentence, from what cannot be done to the remedy, whatever a library of others raises.
-
-    Raises
-    ------
-    AffettoError
-        In place of anything else but an interruption.
-    """
+    """Say in one sentence, from what cannot be done to the remedy, whatever a library of others raises."""
     try:
         yield
     except AffettoError:
@@ -85,12 +73,6 @@ def _open_database(root: Path, corpus: CorpusParameters, side: str) -> Any:
     """Read the header of the database below a folder; fetch it first where the folder holds none.
 
     audb writes the header last: a fetch that was interrupted goes on where it stopped.
-
-    Raises
-    ------
-    AffettoError
-        When there is no database and none is named, it cannot be fetched or read, it is not on this machine,
-        or reading it would execute what is in it: objects in the header, pickled tables.
     """
     audformat = _reader_package("audformat", root, corpus, side)
     header = root / _HEADER
@@ -136,13 +118,7 @@ def _fetch(root: Path, corpus: CorpusParameters, side: str) -> None:
 
 
 def _read_table(database: Any, name: str) -> Any:
-    """Return a table of a database whose rows are read.
-
-    Raises
-    ------
-    AffettoError
-        When its file is missing or no such table.
-    """
+    """Return a table of a database whose rows are read."""
     table = database.tables[name]
     with _told_in_a_sentence(
         f"The table {name} of the database {database.name} cannot be read",
