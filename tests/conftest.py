@@ -54,7 +54,7 @@ def ctrl_c() -> Iterator[None]:
 def voice_of() -> Callable[..., np.ndarray]:
     """Return a maker of speech without a pause at 16 kHz: so many seconds, at a peak, of a voice."""
     from affetto.audio.recording import resample
-    from affetto.corpora.demo.speech import Utterance, speak
+    from affetto.corpora.demo.voice import Utterance, speak
 
     text = "the seven men are sitting by the sea and nobody knows what they will do when the evening comes "
     spoken: dict[str, np.ndarray] = {}

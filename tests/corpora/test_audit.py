@@ -15,9 +15,7 @@ from affetto.corpora import audit as audit_module
 from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters
-from affetto.corpora.scan import _deal
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
@@ -100,16 +98,6 @@ def test_measurements_have_known_values(corpus):
     assert clips["content_hash"].str.len().tolist() == [32, 32]
 
 
-def test_a_long_file_is_rejected_by_its_header(tmp_path, monkeypatch):
-    write(tmp_path / "long.wav", tone(2.0))
-    monkeypatch.setattr("affetto.corpora.measure.Meter", lambda *_: pytest.fail("decoded"))
-
-    measured = measure_clip(tmp_path / "long.wav", np.nan, np.nan, AuditParameters(max_duration_s=1))
-
-    assert measured.reason == "too long: 2 s, audit.max_duration_s is 1"
-    assert measured.duration_s == 2
-
-
 def test_parts_of_files_are_measured_as_parts(tmp_path):
     write(tmp_path / "a.wav", np.concatenate([tone(1.0, 0.5), tone(1.0, 0.25)]))
     parts = table(["a.wav"] * 4, clip_id=list("1234"), start_s=[0, 1, 1.5, 5], end_s=[1, 1.25, np.nan, 6])
@@ -148,11 +136,12 @@ def test_equal_recordings_are_kept_in_one_group(tmp_path):
     assert summary["duplicates"] == [["c/a.wav", "c/b.wav", "c/d.wav"]] == summary["conflicting_labels"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_united_groups_are_the_connected_components(pairs):
     """Against the definition: the closure of "same group or same content", by repeated merging."""
     clips = pd.DataFrame(pairs, columns=["group", "content_hash"]).astype("str")
+    clips = clips.assign(clip_id="c/x", corpus="c", path="x.wav")
     components = [({group}, {content}) for group, content in pairs]
     for _ in pairs:
         for groups, contents in components:
@@ -173,7 +162,9 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
     decoded = []
     measure = audit_module.measure_clip
     monkeypatch.setattr(
-        audit_module, "measure_clip", lambda path, *rest: decoded.append(path.name) or measure(path, *rest)
+        audit_module,
+        "measure_clip",
+        lambda path, *part, audit: decoded.append(path.name) or measure(path, *part, audit),
     )
 
     second = audit_clips(clips, corpus, AUDIT, HERE, store=store)
@@ -190,22 +181,8 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
     assert third["duration_s"].iloc[0] == pytest.approx(0.6)
 
 
-def test_a_new_file_leaves_most_shards_as_they_are():
-    paths = [f"{index}.wav" for index in range(300)]
-
-    def shards(names):
-        clips = table(names)
-        return {tuple(clips["path"].iloc[rows]) for rows in _deal(clips)}
-
-    before, after = shards(paths), shards([*paths, "new.wav"])
-
-    assert len(before) == 8
-    assert len(after - before) == 1
-    assert sorted(sum(after, ())) == sorted([*paths, "new.wav"])
-
-
 def test_workers_measure_what_this_process_measures(tmp_path):
-    for index in range(70):
+    for index in range(40):
         write(tmp_path / f"{index:02}.wav", tone(0.2, 0.1 + index / 100))
     clips = table(names(tmp_path))
 

@@ -7,11 +7,9 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from affetto.corpora.describe import check_corpus, choose_side, describe_source, find_source, list_sources
-from affetto.corpora.index import index_corpus, read_rows
+from affetto.corpora.describe import check_corpus, choose_side
+from affetto.corpora.index import read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.sources.files import find_recordings
@@ -64,32 +62,7 @@ def test_the_check_counts_what_the_index_lists(check, corpus, tree_parameters, t
     assert set(found.unmatched) == recordings - set(clips["path"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=25)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 12), st.sampled_from("abc"), st.sampled_from("WLEAFTN")),
-        min_size=1,
-        unique=True,
-    )
-)
-def test_any_part_of_a_corpus_is_counted(tmp_path_factory, taxonomy, names):
-    root = tmp_path_factory.mktemp("emodb")
-    for speaker, text, label in names:
-        (root / f"{speaker:02}{text}01{label}a.wav").touch()
-    corpus = CorpusParameters(source="emodb", root=root)
-    found = check_corpus(corpus, taxonomy, side="voice")
-
-    clips = index_corpus(corpus, taxonomy, side="voice")
-    assert (found.clips.found, found.groups.found) == (len(names), len({speaker for speaker, _, _ in names}))
-    assert {count.label: count.found for count in found.labels} == {
-        label: [name[2] for name in names].count(label) for label in "WLEAFTN"
-    }
-    found_emotions = {count.emotion for count in found.labels if count.found}
-    assert found_emotions == set(clips["emotion"])
-    assert not found.agrees
-
-
-def test_a_part_differs_and_the_whole_agrees(check, monkeypatch):
+def test_a_part_differs_and_only_the_whole_agrees(check, monkeypatch):
     part = check("emodb")
     assert (part.clips.found, part.clips.expected) == (3, 535)
     assert (part.groups.found, part.groups.expected) == (2, 10)
@@ -97,19 +70,11 @@ def test_a_part_differs_and_the_whole_agrees(check, monkeypatch):
     assert [count.emotion for count in part.labels if count.found] == ["happiness", "neutral", "anger"]
     assert not part.agrees
 
-    small = dataclasses.replace(
-        SOURCES["emodb"], expected=Expected(clips=3, groups=2, labels={"F": 1, "N": 1, "W": 1})
-    )
-    monkeypatch.setitem(SOURCES, "emodb", small)
-    assert check("emodb").agrees
-
-
-def test_each_number_alone_may_differ(check, monkeypatch):
-    whole = Expected(clips=3, groups=2, labels={"F": 1, "N": 1, "W": 1})
-    for wrong in ({"clips": 4}, {"groups": 3}, {"labels": {"F": 2}}, {"labels": {"L": 1}}):
-        other = dataclasses.replace(SOURCES["emodb"], expected=dataclasses.replace(whole, **wrong))
-        monkeypatch.setitem(SOURCES, "emodb", other)
-        assert not check("emodb").agrees, wrong
+    whole = {"clips": 3, "groups": 2, "labels": {"F": 1, "N": 1, "W": 1}}
+    for other in ({}, {"clips": 4}, {"groups": 3}, {"labels": {"F": 2}}, {"labels": {"L": 1}}):
+        small = dataclasses.replace(SOURCES["emodb"], expected=Expected(**{**whole, **other}))
+        monkeypatch.setitem(SOURCES, "emodb", small)
+        assert check("emodb").agrees == (not other)
 
 
 def test_nothing_expected_agrees(check):
@@ -120,24 +85,6 @@ def test_nothing_expected_agrees(check):
         ("sad", "sadness", 1),
         (None, None, 1),
     ]
-
-
-def test_recordings_that_are_no_clips_are_named(check):
-    found = check("emodb", files={"wav/03a01Fa.wav": "", "wav/intro.wav": "", "notes.txt": ""})
-    assert found.unmatched == ("wav/intro.wav",)
-
-
-def test_clips_outside_the_published_split_are_counted(check):
-    found = check("emopia")
-    assert found.official_split == {"train": 1, "test": 1}
-    assert found.without_split == 1
-
-
-def test_parameters_of_the_source_count(check):
-    files = {"a/x_1.wav": "", "a/x_2.wav": "", "b/y_3.wav": ""}
-    found = check("folders", files=files, group_pattern="[xy]", label_map={"*": "anger"})
-    assert found.groups.found == 2
-    assert {count.emotion for count in found.labels} == {"anger"}
 
 
 def test_rows_without_a_recording_are_named(check):
@@ -160,12 +107,6 @@ def test_a_wrong_root_is_one_sentence(check, tmp_path):
             check("emodb", files={}, root=root)
 
 
-def test_the_demo_is_not_made_by_a_check(taxonomy, tmp_path):
-    with pytest.raises(AffettoError, match="which is not there"):
-        check_corpus(CorpusParameters(source="demo", root=tmp_path / "demo"), taxonomy, side="voice")
-    assert not (tmp_path / "demo").exists()
-
-
 @pytest.mark.parametrize(("source", "parameters"), [("demo", {}), ("audb", {"database": "emodb"})])
 def test_what_is_stale_or_has_no_header_is_neither_made_nor_fetched_by_a_check(
     taxonomy, tmp_path, source, parameters
@@ -178,14 +119,6 @@ def test_what_is_stale_or_has_no_header_is_neither_made_nor_fetched_by_a_check(
     assert [path.name for path in tmp_path.iterdir()] == ["demo_corpus.json"]
 
 
-def test_names_of_sources():
-    assert find_source("emodb").name == "emodb"
-    with pytest.raises(AffettoError, match="did you mean 'emodb'"):
-        find_source("EMO-DB")
-    with pytest.raises(AffettoError, match="`affetto corpora list` names them all"):
-        find_source("xyz")
-
-
 def test_the_side_is_asked_for_only_where_there_are_two():
     assert choose_side(SOURCES["emodb"], None) == "voice"
     assert choose_side(SOURCES["folders"], "music") == "music"
@@ -193,23 +126,6 @@ def test_the_side_is_asked_for_only_where_there_are_two():
         choose_side(SOURCES["folders"], None)
     with pytest.raises(AffettoError, match="emodb is a corpus of voice, not of music"):
         choose_side(SOURCES["emodb"], "music")
-
-
-def test_lists_by_side():
-    assert [entry["name"] for entry in list_sources()] == list(SOURCES)
-    assert {"emodb", "folders"} <= {entry["name"] for entry in list_sources("voice")}
-    assert "emodb" not in {entry["name"] for entry in list_sources("music")}
-
-
-@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_descriptions_hold_what_sources_declare(taxonomy, source):
-    described = describe_source(source, taxonomy)
-    assert described["citation"] == source.citation
-    assert set(described["labels"]) == set(source.sides)
-    if source.expected:
-        labels = set().union(*described["labels"].values())
-        assert set(described["expected"]["labels"]) <= labels
-    assert describe_source(source, None)["labels"] is None
 
 
 def test_each_label_of_a_clip_is_counted_with_its_own_meaning(check):

@@ -1,3 +1,5 @@
+"""The demo corpora are made once, whole or not at all, and never over files of the user."""
+
 import csv
 import errno
 import json
@@ -9,27 +11,23 @@ from pathlib import Path
 import pytest
 
 from affetto.corpora import demo
+from affetto.corpora.demo import ensure_demo_corpus
 from affetto.corpora.demo import music as demo_music
 from affetto.corpora.demo import voice as demo_voice
 from affetto.errors import AffettoError
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 @pytest.fixture
-def tiny(monkeypatch):
-    """Replace both builders by one that writes two small files, and count its calls."""
+def built(monkeypatch):
+    """Replace both builders by one that writes two small files of this version, and count its calls."""
     calls = []
 
-    def build(folder, *, seed=0, **_):
-        calls.append(seed)
+    def build(folder, **_):
+        calls.append(folder)
         folder.mkdir(parents=True, exist_ok=True)
         rows = []
         for name in ("a", "b"):
-            (folder / f"{name}.wav").write_text(f"{name}{seed}")
+            (folder / f"{name}.wav").write_text(f"{name}{demo.GENERATOR_VERSION}")
             row = {"file": f"{name}.wav", "emotion": "sad", "theme": "", "group": name, "tags": "x;y"}
             rows.append({**row, "title": f"Title, {name}"})
         return rows
@@ -39,130 +37,103 @@ def tiny(monkeypatch):
     return calls
 
 
-def hidden_leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "raw" / "music"
 
 
-def test_metadata_has_the_agreed_columns_and_files(tiny, tmp_path):
-    demo.ensure_demo_corpus("music", tmp_path / "raw" / "music")
-    rows = rows_of(tmp_path / "raw" / "music" / "metadata.csv")
+@pytest.fixture
+def stale(built, root, monkeypatch):
+    """A corpus of an earlier version."""
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "GENERATOR_VERSION", 0)
+        ensure_demo_corpus("music", root)
+    return root
+
+
+def only_the_corpus_is_in(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["music"]
+
+
+def test_metadata_has_the_agreed_columns_and_files(built, root):
+    ensure_demo_corpus("music", root)
+
+    rows = list(csv.DictReader((root / "metadata.csv").open(encoding="utf-8", newline="")))
     assert tuple(rows[0]) == ("file", "emotion", "theme", "group", "tags", "title")
-    assert [row["file"] for row in rows] == ["a.wav", "b.wav"]
-    assert rows[0]["title"] == "Title, a"
+    assert [(row["file"], row["title"]) for row in rows] == [("a.wav", "Title, a"), ("b.wav", "Title, b")]
 
 
-def test_voice_holds_out_speakers_apart(tiny, tmp_path):
-    root = tmp_path / "voice"
-    demo.ensure_demo_corpus("voice", root)
-    held_out = rows_of(root / "metadata_held_out.csv")
-    assert all(row["file"].startswith("held_out/") and (root / row["file"]).is_file() for row in held_out)
-    assert not any(row["file"].startswith("held_out/") for row in rows_of(root / "metadata.csv"))
+def test_voice_holds_out_speakers_apart(built, root):
+    ensure_demo_corpus("voice", root)
+
+    assert (root / "held_out" / "a.wav").is_file()
+    assert "held_out" not in (root / "metadata.csv").read_text()
 
 
-def test_second_run_does_nothing(tiny, tmp_path):
-    root = tmp_path / "music"
-    demo.ensure_demo_corpus("music", root)
+def test_a_corpus_that_is_there_is_left_as_it_is(built, root):
+    ensure_demo_corpus("music", root)
+    assert demo.is_current("music", root)
     before = (root / "a.wav").stat().st_mtime_ns
-    demo.ensure_demo_corpus("music", root)
-    assert tiny == [0]
+    ensure_demo_corpus("music", root)
+    assert len(built) == 1
     assert (root / "a.wav").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("damage", ["seed", "missing file", "version"])
-def test_stale_corpus_is_replaced_whole(tiny, tmp_path, monkeypatch, damage):
-    root = tmp_path / "music"
-    demo.ensure_demo_corpus("music", root)
-    if damage == "missing file":
-        (root / "a.wav").unlink()
-    if damage == "version":
-        monkeypatch.setattr(demo, "GENERATOR_VERSION", 999)
-    seed = 3 if damage == "seed" else 0
-    demo.ensure_demo_corpus("music", root, seed=seed)
-    assert len(tiny) == 2
-    assert (root / "a.wav").read_text() == f"a{seed}"
-    assert hidden_leftovers(tmp_path) == []
+def test_a_stale_or_incomplete_corpus_is_replaced_whole(built, stale):
+    ensure_demo_corpus("music", stale)
+    assert (stale / "a.wav").read_text() == "a1"
+    (stale / "a.wav").unlink()
+    assert not demo.is_current("music", stale)
+    ensure_demo_corpus("music", stale)
+    assert len(built) == 3
+    assert only_the_corpus_is_in(stale.parent)
 
 
-def test_stamp_changes_with_seed_side_and_rules(monkeypatch):
-    digests = {demo._digest("music", 0), demo._digest("music", 1), demo._digest("voice", 0)}
+def test_the_stamp_changes_with_side_version_and_rules(monkeypatch):
+    digests = {demo._digest("music"), demo._digest("voice")}
     monkeypatch.setattr(demo_voice, "DEGREE", (0.1, 0.2))
-    assert len(digests | {demo._digest("voice", 0)}) == 4
+    digests |= {demo._digest("voice")}
+    monkeypatch.setattr(demo, "GENERATOR_VERSION", 2)
+    assert len(digests | {demo._digest("music")}) == 4
 
 
-def test_foreign_folder_is_refused_and_untouched(tiny, tmp_path):
-    root = tmp_path / "mine"
-    root.mkdir()
-    (root / "thesis.txt").write_text("precious")
-    with pytest.raises(AffettoError, match=r"mine.*thesis\.txt"):
-        demo.ensure_demo_corpus("music", root)
-    assert [path.name for path in root.iterdir()] == ["thesis.txt"]
-    assert tiny == []
-
-
-def test_own_files_in_a_stale_corpus_are_refused(tiny, tmp_path):
-    root = tmp_path / "music"
-    demo.ensure_demo_corpus("music", root)
-    (root / "mine.wav").write_text("precious")
-    demo.ensure_demo_corpus("music", root)
-    with pytest.raises(AffettoError, match=r"mine\.wav"):
-        demo.ensure_demo_corpus("music", root, seed=1)
-    assert (root / "mine.wav").read_text() == "precious"
-    assert (root / "a.wav").read_text() == "a0"
-
-
-def test_root_that_is_a_file_and_unknown_side_are_refused(tiny, tmp_path):
+def test_files_of_the_user_are_refused_and_untouched(built, stale, tmp_path):
+    (stale / "mine.wav").write_text("precious")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(AffettoError, match="file"):
-        demo.ensure_demo_corpus("music", tmp_path / "file")
-    with pytest.raises(AffettoError, match="radio"):
-        demo.ensure_demo_corpus("radio", tmp_path / "radio")
+    for folder, name in ((stale, r"mine\.wav"), (tmp_path, "file"), (tmp_path / "file", "file")):
+        with pytest.raises(AffettoError, match=name):
+            ensure_demo_corpus("music", folder)
+    assert (stale / "mine.wav").read_text() == "precious"
+    assert (stale / "a.wav").read_text() == "a0"
+    assert len(built) == 1
 
 
-def test_empty_folder_is_filled(tiny, tmp_path):
-    (tmp_path / "music").mkdir()
-    demo.ensure_demo_corpus("music", tmp_path / "music")
-    assert (tmp_path / "music" / "metadata.csv").is_file()
-
-
-def test_a_linked_folder_stays_linked(tiny, tmp_path):
+def test_a_linked_empty_folder_is_filled_and_stays_linked(built, tmp_path):
     (tmp_path / "disk" / "music").mkdir(parents=True)
     link = tmp_path / "music"
     link.symlink_to(tmp_path / "disk" / "music")
-    for seed in (0, 1):
-        demo.ensure_demo_corpus("music", link, seed=seed)
-        assert link.is_symlink()
-        assert (link / "a.wav").read_text() == f"a{seed}"
+    ensure_demo_corpus("music", link)
+    assert link.is_symlink()
+    assert (link / "a.wav").read_text() == "a1"
 
 
-def test_failure_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_failure_leaves_nothing_behind_and_keeps_the_stale_corpus(stale, monkeypatch):
     def fail(folder, **_):
         (folder / "half.wav").write_text("half")
         raise RuntimeError("power cut")
 
     monkeypatch.setattr(demo_music, "build_demo_music", fail)
-    with pytest.raises(RuntimeError, match="power cut"):
-        demo.ensure_demo_corpus("music", tmp_path / "music")
-    assert list(tmp_path.iterdir()) == []
+    for folder in (stale, stale.parent / "other"):
+        with pytest.raises(RuntimeError, match="power cut"):
+            ensure_demo_corpus("music", folder)
+    assert only_the_corpus_is_in(stale.parent)
+    assert (stale / "a.wav").read_text() == "a0"
 
 
-def test_failure_keeps_the_stale_corpus(tiny, tmp_path, monkeypatch):
-    root = tmp_path / "music"
-    demo.ensure_demo_corpus("music", root)
-
-    def fail(folder, **_):
-        raise RuntimeError("power cut")
-
-    monkeypatch.setattr(demo_music, "build_demo_music", fail)
-    with pytest.raises(RuntimeError, match="power cut"):
-        demo.ensure_demo_corpus("music", root, seed=5)
-    assert (root / "a.wav").read_text() == "a0"
-
-
-@pytest.mark.parametrize("stale", [False, True])
-def test_concurrent_runs_leave_one_whole_corpus(tiny, tmp_path, monkeypatch, stale):
-    root = tmp_path / "music"
-    if stale:
-        demo.ensure_demo_corpus("music", root, seed=9)
+@pytest.mark.parametrize("has_stale", [False, True])
+def test_concurrent_runs_leave_one_whole_corpus(built, root, monkeypatch, request, has_stale):
+    if has_stale:
+        request.getfixturevalue("stale")
     barrier = threading.Barrier(4, timeout=20)
     build, errors = demo._build, []
 
@@ -172,7 +143,7 @@ def test_concurrent_runs_leave_one_whole_corpus(tiny, tmp_path, monkeypatch, sta
 
     def run():
         try:
-            demo.ensure_demo_corpus("music", root)
+            ensure_demo_corpus("music", root)
         except (AffettoError, OSError) as error:
             errors.append(error)
 
@@ -183,56 +154,39 @@ def test_concurrent_runs_leave_one_whole_corpus(tiny, tmp_path, monkeypatch, sta
     for thread in threads:
         thread.join()
     assert errors == []
-    stamp = json.loads((root / "demo_corpus.json").read_text())
-    assert all((root / file).is_file() for file in stamp["files"])
-    assert (root / "b.wav").read_text() == "b0"
-    assert hidden_leftovers(tmp_path) == []
+    assert all(
+        (root / file).is_file() for file in json.loads((root / "demo_corpus.json").read_text())["files"]
+    )
+    assert (root / "b.wav").read_text() == "b1"
+    assert only_the_corpus_is_in(root.parent)
 
 
-def test_a_corpus_replaced_while_it_is_looked_at_is_not_foreign(tiny, tmp_path, monkeypatch):
-    root, aside = tmp_path / "music", tmp_path / "aside"
-    demo.ensure_demo_corpus("music", root, seed=9)
-    read, reads = demo._read_stamp, []
+def test_a_corpus_replaced_while_it_is_looked_at_is_not_foreign(stale, monkeypatch):
+    read, files, looks = demo._read_stamp, demo._files, []
 
     def read_while_it_is_away(folder):
-        reads.append(folder)
-        if len(reads) != 2:  # the first tells that it is stale
-            return read(folder)
-        root.rename(aside)
-        found = read(folder)
-        aside.rename(root)
-        return found
+        looks.append("stamp")
+        return ("", frozenset()) if len(looks) == 2 else read(folder)  # the first tells that it is stale
+
+    def gone_at_first(folder):
+        looks.append("files")
+        if looks.count("files") == 2:
+            raise FileNotFoundError(errno.ENOENT, "taken away", str(folder))
+        return files(folder)
 
     monkeypatch.setattr(demo, "_read_stamp", read_while_it_is_away)
-    demo.ensure_demo_corpus("music", root)
-    assert (root / "a.wav").read_text() == "a0"
+    monkeypatch.setattr(demo, "_files", gone_at_first)
+    demo._holds(stale, "")
+    demo._refuse_foreign_files(stale)
+    assert looks.count("files") == 3
 
 
-def test_a_corpus_put_back_right_after_it_was_found_missing_is_not_foreign(tiny, tmp_path, monkeypatch):
-    root = tmp_path / "music"
-    demo.ensure_demo_corpus("music", root)
-    stat, looks = Path.stat, []
-
-    def missing_at_first(path, **options):
-        if path == root:
-            looks.append(path)
-            if len(looks) == 1:
-                raise FileNotFoundError(errno.ENOENT, "taken away", str(path))
-        return stat(path, **options)
-
-    monkeypatch.setattr(Path, "stat", missing_at_first)
-    demo._refuse_foreign_files(root)
-    assert looks
-
-
-def test_checking_the_stamp_imports_nothing_heavy(tiny, tmp_path):
-    demo.ensure_demo_corpus("music", tmp_path / "music")
+def test_checking_the_stamp_imports_nothing_heavy(built, root):
+    ensure_demo_corpus("music", root)
     script = (
         "import sys; from pathlib import Path; from affetto.corpora.demo import ensure_demo_corpus;"
         "ensure_demo_corpus('music', Path(sys.argv[1]));"
         "print([m for m in ('music21', 'symusic', 'soundfile', 'librosa', 'pandas') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "music")], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", script, str(root)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -7,7 +7,6 @@ import pytest
 import soundfile
 
 from affetto.corpora.demo import music as demo_music
-from affetto.corpora.demo import scores as demo_scores
 from affetto.corpora.demo.music import ORIGIN_TAGS, build_demo_music
 from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score, score_name
@@ -47,11 +46,6 @@ def test_catalogue_has_five_families_of_five_different_scores():
     assert set(SCORES) == set(STYLES) == set(ORIGIN_TAGS)
 
 
-def test_all_scores_of_the_catalogue_are_installed():
-    corpus = Path(music21.__file__).parent / "corpus"
-    assert [path for paths in SCORES.values() for path in paths if not (corpus / path).is_file()] == []
-
-
 def test_a_jig_is_read_as_it_is_written():
     """Garry Owen is in 6/8: bars of three quarters, each with one accent on its second beat."""
     notes = read_score("jig", "ryansMammoth/GarryOwenJig.abc")
@@ -78,14 +72,6 @@ def test_a_chorale_is_read_like_music21_strips_its_ties():
     assert np.mean(notes.pitch[notes.part == 0]) > np.mean(notes.pitch[notes.part == 3])
 
 
-def test_ties_join_only_what_they_connect():
-    row = (0.0, 0, 60, 1.0, 1.0)
-    later = (1.0, 0, 60, 2.0, 0.5)
-    assert demo_scores._join_ties([(row, False), (later, True)]) == [(0.0, 0, 60, 3.0, 1.0)]
-    assert demo_scores._join_ties([(row, False), (later, False)]) == [row, later]
-    assert demo_scores._join_ties([(later, True)]) == [later]
-
-
 def test_missing_score_is_an_error_that_names_it():
     with pytest.raises(AffettoError, match=r"bach/none\.mxl"):
         read_score("chorale", "bach/none.mxl")
@@ -102,22 +88,17 @@ def test_each_score_is_played_in_each_emotion(music):
         info = soundfile.info(folder / row["file"])
         assert (info.samplerate, info.channels, info.subtype) == (22050, 1, "PCM_16")
         assert 27 < info.duration < 33
-    assert len({row["title"] for row in rows}) == len(rows)
-    assert not any(emotion in row["title"].lower() for row in rows for emotion in CUES)
-
-
-def test_clips_are_audible_and_do_not_clip(music):
-    folder, rows = music
-    for row in rows:
         samples, _ = soundfile.read(folder / row["file"])
         assert -40 < 20 * np.log10(np.std(samples)) < -12
         assert np.max(np.abs(samples)) < 1.0
+    assert len({row["title"] for row in rows}) == len(rows)
+    assert not any(emotion in row["title"].lower() for row in rows for emotion in CUES)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_building_again_gives_the_same_bytes_in_workers_too(music, tmp_path, monkeypatch, n_jobs):
     folder, rows = music
-    monkeypatch.setattr(demo_music, "SCORES_A_SHARD", 1)
+    monkeypatch.setattr(demo_music, "_SCORES_A_SHARD", 1)
     again = build_demo_music(
         tmp_path / "again", scores=SUBSET, executor=ExecutorParameters(n_jobs=n_jobs, progress=False)
     )
@@ -125,16 +106,12 @@ def test_building_again_gives_the_same_bytes_in_workers_too(music, tmp_path, mon
     assert folder_hash(tmp_path / "again") == folder_hash(folder)
 
 
-def test_clips_do_not_depend_on_the_scores_before_them(music, tmp_path):
+def test_a_clip_depends_on_the_seed_and_not_on_the_scores_before_it(music, tmp_path):
     folder, _ = music
-    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]})
-    assert folder_hash(tmp_path / "chorale") == folder_hash(folder / "chorale")
-
-
-def test_another_seed_plays_otherwise(music, tmp_path):
-    folder, _ = music
-    build_demo_music(tmp_path, scores={"chorale": SUBSET["chorale"]}, seed=1)
-    assert folder_hash(tmp_path / "chorale") != folder_hash(folder / "chorale")
+    for seed in (0, 1):
+        build_demo_music(tmp_path / str(seed), scores={"chorale": SUBSET["chorale"]}, seed=seed)
+        same = folder_hash(tmp_path / str(seed) / "chorale") == folder_hash(folder / "chorale")
+        assert same == (seed == 0)
 
 
 @pytest.mark.parametrize(
@@ -166,19 +143,6 @@ def test_performed_density_is_the_customary_one_times_the_tempo(family):
         assert performance.score.end() <= 12.0 * 960
     ratio = happy.notes_per_second / sad.notes_per_second
     assert ratio == pytest.approx(2 ** (CUES["happy"].tempo_octaves - CUES["sad"].tempo_octaves))
-
-
-def test_articulation_and_register_are_heard_in_the_notes():
-    happy = perform(scale(), CUES["happy"], duration_s=12.0, generator=np.random.default_rng(0))
-    sounding = np.median([note.duration for note in happy.score.tracks[0].notes]) / 960
-    assert sounding * happy.notes_per_second == pytest.approx(CUES["happy"].articulation, rel=0.05)
-    lowest = min(note.pitch for note in happy.score.tracks[0].notes)
-    assert lowest == 60 + round(CUES["happy"].register_st)
-
-
-def test_a_short_tune_is_repeated_to_the_end():
-    short = perform(scale(n_notes=8), CUES["calm"], duration_s=12.0, generator=np.random.default_rng(0))
-    assert short.score.end() > 11.0 * 960
 
 
 def test_every_backing_keeps_inside_the_excerpt():

@@ -20,7 +20,6 @@ from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.segments import cut_segments, plan_segments
 from affetto.corpora.splits import make_folds
-from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 
 RATE_HZ = 8_000
@@ -45,15 +44,6 @@ def test_segments_cover_the_recording_and_none_is_long(duration_s, segment_s, ov
     assert (lengths < 1.5 * segment_s + 1e-9).all()
     assert (lengths[:-1] == pytest.approx(segment_s)) if len(plan) > 1 else True
     assert lengths.min() >= min(duration_s, segment_s / 2) - 1e-9
-
-
-@given(st.floats(0.01, 500), st.floats(0.5, 60), st.floats(1, 5))
-def test_a_hop_longer_than_a_segment_leaves_gaps_and_no_long_segment(duration_s, segment_s, gap):
-    starts, ends = np.array(plan_segments(duration_s, segment_s, gap * segment_s)).T
-
-    assert (ends - starts < 1.5 * segment_s + 1e-9).all()
-    assert ends[-1] <= duration_s + 1e-9
-    np.testing.assert_allclose(np.diff(starts), gap * segment_s)
 
 
 @pytest.mark.parametrize(
@@ -174,15 +164,6 @@ def test_a_header_that_claims_years_makes_rows_for_what_is_there(tmp_path):
     assert rejected.empty
 
 
-def test_lengths_are_remembered(recordings, tmp_path_factory, monkeypatch):
-    store = ResultStore(tmp_path_factory.mktemp("store"))
-    first = cut_segments(table(ROWS), recordings, 4.0, None, HERE, store=store)
-    monkeypatch.setattr(segments_module, "open_recording", lambda path: pytest.fail(f"opened {path}"))
-
-    pd.testing.assert_frame_equal(cut_segments(table(ROWS), recordings, 4.0, None, HERE, store=store), first)
-    assert len(cut_segments(table(ROWS), recordings, 5.0, None, HERE, store=store)) == 7
-
-
 def corpus_of(root, **parameters):
     for name, emotion in [("a", "anger"), ("b", "anger"), ("c", "sadness"), ("d", "sadness")]:
         (root / emotion).mkdir(exist_ok=True)
@@ -212,23 +193,3 @@ def test_a_limit_draws_recordings_and_then_segments(tmp_path, monkeypatch):
 
     assert len(segments) == len(opened) == 2
     assert sorted(segments["emotion"]) == ["anger", "sadness"]
-
-
-def test_parts_of_a_file_are_one_group_where_no_other_is_given(tmp_path):
-    soundfile.write(tmp_path / "a.wav", noise(4.0), RATE_HZ)
-    rows = "path,start_s,end_s,emotion,group\na.wav,0,2,anger,\na.wav,2,4,sadness,\na.wav,1,3,anger,anna\n"
-    (tmp_path / "clips.csv").write_text(rows + "b.wav,,,anger,\n")
-
-    clips = index_corpus(CorpusParameters(source="table", root=tmp_path), TAXONOMY, side="voice")
-
-    assert clips.set_index("clip_id")["group"].to_dict() == {
-        "table/a@0-2": "table/a",
-        "table/a@2-4": "table/a",
-        "table/a@1-3": "anna",
-        "table/b": "table/b",
-    }
-
-
-def test_a_hop_without_segments_is_a_mistake():
-    with pytest.raises(ValueError, match="segment_hop_s needs segment_s"):
-        CorpusParameters(segment_hop_s=1)

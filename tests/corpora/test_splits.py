@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from affetto.corpora.audit import unite_groups_of_duplicates
 from affetto.corpora.clips import OFFICIAL_SPLITS
-from affetto.corpora.parameters import SplitParameters
-from affetto.corpora.splits import _fill_empty_folds, make_folds, make_random_folds, trained_on
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.corpora.splits import check_protocol, make_folds, make_random_folds, trained_on
 from affetto.errors import AffettoError
 
 EMOTIONS = ("anger", "fear", "sadness")
@@ -53,62 +53,32 @@ def joined(clips, folds):
     return clips.merge(folds, on="clip_id", validate="one_to_one")
 
 
-@settings(deadline=None, max_examples=25)
-@given(clips=corpora(), n_folds=st.integers(2, 5), seed=st.integers(0, 3))
-def test_kfold_tests_every_labelled_clip_once_and_no_group_straddles(clips, n_folds, seed):
+@settings(deadline=None, max_examples=20)
+@given(
+    clips=corpora(),
+    n_folds=st.integers(2, 5),
+    protocol=st.sampled_from(["kfold", "leave_one_group_out", "holdout"]),
+    seed=st.integers(0, 3),
+)
+def test_every_labelled_clip_is_tested_or_trained_on_and_no_group_straddles(clips, n_folds, protocol, seed):
     labelled = clips[clips["emotion"].notna()]
-    assume(n_folds <= min(labelled["group"].nunique(), labelled["emotion"].value_counts().max()))
-    split = SplitParameters(protocol="kfold", n_folds=n_folds, seed=seed)
-
-    folds = make_folds(clips, split)
+    n_groups = labelled["group"].nunique()
+    assume(n_folds <= min(n_groups, labelled["emotion"].value_counts().max()))
+    split = SplitParameters(protocol=protocol, n_folds=n_folds, test_fraction=1 / n_folds, seed=seed)
+    try:
+        folds = make_folds(clips, split)
+    except AffettoError as error:
+        assert "to train on" in str(error)
+        return
 
     assert folds["clip_id"].tolist() == labelled["clip_id"].tolist()
-    assert set(folds["fold"]) == set(range(n_folds))
-    assert joined(clips, folds).groupby("group")["fold"].nunique().max() == 1
+    expected = {"kfold": range(n_folds), "leave_one_group_out": range(n_groups), "holdout": (0, -1)}
+    assert set(folds["fold"]) == set(expected[protocol])
+    by_group = joined(clips, folds).groupby("group")["fold"]
+    assert by_group.nunique().max() == 1
+    if protocol == "leave_one_group_out":
+        assert by_group.first().tolist() == list(range(n_groups))  # in the order of their names
     pd.testing.assert_frame_equal(folds, make_folds(clips, split))
-
-
-@settings(deadline=None, max_examples=15)
-@given(clips=corpora())
-def test_leave_one_group_out_has_a_fold_a_group_in_order(clips):
-    merged = joined(clips, make_folds(clips, SplitParameters(protocol="leave_one_group_out")))
-
-    assert len(merged) == clips["emotion"].notna().sum()
-    by_group = merged.groupby("group")["fold"].unique()
-    assert [list(folds) for folds in by_group] == [[index] for index in range(len(by_group))]
-
-
-@settings(deadline=None, max_examples=15)
-@given(clips=corpora(), fraction=st.sampled_from([0.1, 0.25, 0.5]))
-def test_holdout_has_one_test_part_by_group(clips, fraction):
-    labelled = clips[clips["emotion"].notna()]
-    assume(labelled["emotion"].value_counts().max() >= min(round(1 / fraction), labelled["group"].nunique()))
-
-    merged = joined(clips, make_folds(clips, SplitParameters(protocol="holdout", test_fraction=fraction)))
-
-    assert set(merged["fold"]) == {0, -1}
-    assert merged.groupby("group")["fold"].nunique().max() == 1
-
-
-def test_holdout_is_as_large_as_asked_where_groups_allow():
-    folds = make_folds(balanced(20, 6), SplitParameters(protocol="holdout", test_fraction=0.2))
-
-    assert (folds["fold"] == 0).mean() == pytest.approx(0.2, abs=0.05)
-
-
-def test_kfold_is_stratified_where_groups_allow():
-    clips = balanced(9, 6)
-
-    merged = joined(clips, make_folds(clips, SplitParameters(n_folds=3)))
-
-    assert (pd.crosstab(merged["emotion"], merged["fold"]) == 6).to_numpy().all()
-
-
-def test_seeds_give_other_folds():
-    clips = balanced(12, 6)
-    folds = [make_folds(clips, SplitParameters(n_folds=3, seed=seed))["fold"].tolist() for seed in range(4)]
-
-    assert len(set(map(tuple, folds))) > 1
 
 
 def test_official_split_keeps_the_published_test_part_and_lets_no_group_straddle(caplog):
@@ -127,7 +97,7 @@ def test_official_split_keeps_the_published_test_part_and_lets_no_group_straddle
     assert "1 training clips share a group with the test part" in caplog.text
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(clips=corpora(), data=st.data(), protocol=st.sampled_from(["kfold", "leave_one_group_out"]))
 def test_only_the_test_groups_are_tested_and_all_others_are_in_training(clips, data, protocol):
     labelled = clips[clips["emotion"].notna()]
@@ -144,38 +114,6 @@ def test_only_the_test_groups_are_tested_and_all_others_are_in_training(clips, d
     assert folds["fold"].nunique() - (not tested.all()) == (2 if protocol == "kfold" else len(chosen))
 
 
-def test_the_folds_of_test_groups_are_those_of_the_whole_where_groups_are_left_out_one_by_one():
-    clips = balanced(5)
-
-    every = joined(clips, make_folds(clips, SplitParameters(protocol="leave_one_group_out")))
-    some = SplitParameters(protocol="leave_one_group_out", test_groups=("g1", "g4"))
-    chosen = joined(clips, make_folds(clips, some))
-
-    assert dict(chosen[["group", "fold"]].drop_duplicates().to_numpy()) == {
-        **dict.fromkeys(["g0", "g2", "g3"], -1),
-        "g1": 0,
-        "g4": 1,
-    }
-    tested = chosen["fold"] >= 0
-    assert set(every.loc[every["group"] == "g4", "clip_id"]) == set(
-        chosen.loc[chosen["fold"] == 1, "clip_id"]
-    )
-    assert tested.sum() == 12
-
-
-@pytest.mark.parametrize(
-    ("given_", "message"),
-    [
-        ({"test_groups": ["03"], "protocol": "holdout"}, "needs the protocol kfold or leave_one_group_out"),
-        ({"test_groups": [3]}, "names in quotes"),
-        ({"test_groups": "03"}, "names in quotes"),
-    ],
-)
-def test_test_groups_that_mean_nothing_are_refused(given_, message):
-    with pytest.raises(ValueError, match=message):
-        SplitParameters.model_validate(given_)
-
-
 def crossed(n_groups=4, n_seconds=4, times=1):
     """Every speaker says every sentence in every emotion, so often."""
     spoken = [(e, g, s) for g in range(n_groups) for s in range(n_seconds) for e in EMOTIONS] * times
@@ -183,7 +121,7 @@ def crossed(n_groups=4, n_seconds=4, times=1):
     return clips.assign(second_group=[f"s{second}" for _, _, second in spoken])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     clips=corpora(),
     seconds=st.lists(st.integers(0, 5) | st.none(), min_size=64, max_size=64),
@@ -240,29 +178,6 @@ def test_second_groups_are_dealt_into_folds_balanced_in_emotions():
     assert (pd.crosstab(merged["emotion"], merged["fold"]) == 3).to_numpy().all()
 
 
-def test_without_second_folds_training_is_all_that_is_not_tested():
-    folds = make_folds(crossed(), SplitParameters(n_folds=3))
-
-    for fold in range(3):
-        assert (trained_on(folds, fold) == (folds["fold"] != fold)).all()
-
-
-def test_clips_without_a_second_group_are_counted_and_apart_by_their_group_alone(caplog):
-    clips = crossed()
-    some = clips.assign(second_group=clips["second_group"].where(clips.index != 7))
-    make_folds(some, SplitParameters(protocol="leave_one_group_out", second_folds=2))
-
-    assert "c: 1 clips have no second group" in caplog.text
-
-
-def test_second_folds_need_a_protocol_that_deals_groups():
-    with pytest.raises(ValueError, match="second_folds needs the protocol kfold or leave_one_group_out"):
-        SplitParameters(protocol="holdout", second_folds=5)
-    for wrong in (1, "all", 2.5, True):
-        with pytest.raises(ValueError, match=r"1 validation error.*\n.*\n.*from 2, each, or null"):
-            SplitParameters(second_folds=wrong)
-
-
 def test_emotions_that_cannot_be_trained_are_logged(caplog):
     make_folds(
         table([*"aabbcc"], ["1", "2", "1", "2", "3", "3"]), SplitParameters(protocol="leave_one_group_out")
@@ -274,70 +189,32 @@ def test_emotions_that_cannot_be_trained_are_logged(caplog):
 @pytest.mark.parametrize(
     ("clips", "split", "message"),
     [
-        (table([None] * 4, [*"wxyz"]), {}, "No clip of c has an emotion"),
-        (
-            table(["anger"] * 4, [*"wxyz"]),
-            {},
-            "All 4 labelled clips of c are anger: a model needs two emotions",
-        ),
-        (
-            table([*"aab"], [*"xyz"]),
-            {},
-            "One clip only of c is labelled b, .* null in voice.corpus.label_map",
-        ),
-        (table([*"aabb"], ["x"] * 4), {}, "All labelled clips of c are of one group .x."),
-        (table([*"aabb"], ["x"] * 4), {"protocol": "leave_one_group_out"}, "of one group"),
-        (table([*"aabb"], ["x"] * 4), {"protocol": "holdout"}, "of one group"),
-        (balanced(3), {"n_folds": 4}, "voice.split.n_folds is 4, .* 3 groups: set it to 3 or less"),
-        (
-            balanced(3),
-            {"n_folds": 2, "test_groups": ["g1", "h", "i"]},
-            "names h, i, .* groups are g0, g1, g2",
-        ),
-        (balanced(14), {"n_folds": 2, "test_groups": ["h"]}, "groups are g0, g1, g10, .*, g5, …"),
-        (
-            balanced(4),
-            {"test_groups": ["g1", "g2"]},
-            "is 5, but voice.split.test_groups are of 2 .* it to 2 or",
-        ),
-        (balanced(4), {"test_groups": ["g1"]}, "of 1 groups: set the protocol to leave_one_group_out"),
-        (
-            table([*"aabb"], [*"wxyz"]),
-            {"n_folds": 3},
-            "3 folds are too many for c, .* set voice.split.n_folds to 2",
-        ),
+        (table([None] * 4, [*"wxyz"]), {}, "No clip of c has an emotion, and a model needs two"),
+        (table(["anger"] * 4, [*"wxyz"]), {}, "All 4 labelled clips of c are anger, and a model needs two"),
+        (table([*"aab"], [*"xyz"]), {}, "One clip only of c is labelled b, .* voice.corpus.label_map"),
+        (table([*"aabb"], ["x"] * 4), {}, "All labelled clips of c are of one group, x"),
+        (balanced(3), {"n_folds": 4}, "voice.split.n_folds asks for 4 .* 3 groups .* 3 or fewer"),
+        (balanced(3), {"n_folds": 2, "test_groups": ["h", "i"]}, "names h, i, .* groups are g0, g1, g2"),
+        (balanced(4), {"test_groups": ["g1", "g2"]}, "asks for 5 folds, but c has 2 groups to test"),
+        (table([*"aabb"], [*"wxyz"]), {"n_folds": 3}, "asks for 3 .* 2 clips of the commonest .* 2 or fewer"),
         (balanced(), {"protocol": "official"}, "no published split"),
-        (table([*"aabb"], [*"wxyz"], ["test"] * 4), {"protocol": "official"}, "no published split"),
         (
             table([*"aabb"], [*"wxyz"], ["train", "train", "test", "test"]),
             {"protocol": "official"},
-            "training part of c has fewer than two emotions",
+            "Fold 0 of c leaves a to train on",
         ),
         (
             table([*"aabb"], [*"wwxx"]),
             {"protocol": "leave_one_group_out"},
-            "Fold 0 of c leaves only b to train on, .* voice.split.protocol",
+            "Fold 0 of c leaves b to train on, .* voice.split",
         ),
+        (balanced(), {"second_folds": 5}, "second_folds is 5, but c has 0 second groups"),
+        (crossed(5, 3), {"second_folds": 5}, "second_folds asks for 5 folds, but c has 3 groups"),
+        (crossed(5, 1), {"second_folds": "each"}, "has 1 second groups: set second_folds to null"),
         (
             balanced(),
-            {"second_folds": 5},
-            "second_folds is 5, but no clip of c has a second group: set voice.corpus.second_group_pattern",
-        ),
-        (
-            crossed(5, 3),
-            {"second_folds": 5},
-            "second_folds is 5, .* of 3 second groups: set second_folds to 3 or less",
-        ),
-        (crossed(5, 1), {"second_folds": "each"}, "of 1 second groups: set second_folds to null"),
-        (
-            table([*"aabb"], [*"wxyz"]).assign(second_group=[*"tuvw"]),
-            {"n_folds": 2, "second_folds": 3},
-            "3 folds are too many for c, .* set voice.split.second_folds to 2",
-        ),
-        (
-            table([*"aabb"], [*"wxwx"]).assign(second_group=[*"sstt"]),
-            {"protocol": "leave_one_group_out", "second_folds": "each"},
-            "Fold 0 of c leaves only b to train on",
+            {"protocol": "cross_corpus"},
+            r"c is the only corpus .* voice\.corpus\.training_corpora",
         ),
     ],
 )
@@ -396,50 +273,6 @@ def test_random_folds_train_on_as_much_as_grouped_ones(split, n_folds):
         )
 
 
-def test_random_folds_beside_second_groups_train_on_as_much():
-    clips = balanced(6, 24).assign(second_group=[f"s{index % 4}" for index in range(6 * 24)])
-    assert at_random(clips, second_folds=4)["fold"].nunique() == 3  # 1 / (1 - 5/6 * 3/4), rounded
-
-
-def test_a_rare_emotion_makes_no_fewer_random_folds():
-    assert set(dealt(table([*"aaaaabb"], [*"1234567"]), 5)["fold"]) == {0, 1, 2, 3, 4}
-
-
-def test_random_folds_refuse_what_cannot_be_stratified():
-    with pytest.raises(AffettoError, match="labelled b"):
-        dealt(table([*"aaab"], [*"1234"]), 2)
-
-
-def test_a_fold_left_empty_gets_the_smallest_group_of_the_most_crowded_one():
-    folds, groups = np.array([0, 0, 0, 1, 0]), pd.Series([*"aabcd"])
-
-    filled = _fill_empty_folds(folds, groups, 4)
-
-    assert sorted(set(filled.tolist())) == [0, 1, 2, 3]
-    assert filled[0] == filled[1] == 0
-    assert filled[3] == 1
-
-
-def test_random_folds_keep_overlapping_segments_of_a_recording_together():
-    segments = balanced(1, 40).assign(path=[f"{index // 4}.wav" for index in range(40)])
-    segments = segments.assign(emotion=[EMOTIONS[index // 4 % 2] for index in range(40)])
-
-    merged = joined(segments, dealt(segments, 5))
-
-    assert len(merged[["path", "fold"]].drop_duplicates()) == 10
-    assert (pd.crosstab(merged["emotion"], merged["fold"]) == 4).to_numpy().all()
-
-
-def test_random_folds_keep_together_what_files_and_contents_connect():
-    paths, contents = [*"aabbcdefgh"], [*"1223345678"]
-    clips = table([*"xxxxxyyxyx"], [*"0123456789"]).assign(path=paths, content_hash=contents)
-
-    merged = joined(clips, dealt(clips, 2))
-
-    assert len(set(merged.loc[merged["path"].isin([*"abcd"]), "fold"])) == 1
-    assert set(merged["fold"]) == {0, 1}
-
-
 @pytest.mark.parametrize(("paths", "folds"), [("xxyy", [0, 0, 1, 1]), ("xyxy", None), ("xxxx", None)])
 def test_random_folds_of_one_or_two_recordings(paths, folds):
     made = dealt(table([*"aabb"], [*"1234"]).assign(path=[*paths]), 2)
@@ -448,13 +281,89 @@ def test_random_folds_of_one_or_two_recordings(paths, folds):
     assert folds is None or made["fold"].tolist() == folds
 
 
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"test_groups": ["03"], "protocol": "holdout"}, "needs the protocol kfold or leave_one_group_out"),
+        ({"second_folds": 5, "protocol": "holdout"}, "needs the protocol kfold or leave_one_group_out"),
+        ({"test_groups": [3]}, "should be a valid string"),
+        *(({"second_folds": wrong}, "must be a number from 2, each, or null") for wrong in (1, "all", True)),
+    ],
+)
+def test_parameters_that_mean_nothing_are_refused(given_, message):
+    with pytest.raises(ValueError, match=message):
+        SplitParameters.model_validate(given_)
+
+
+def test_clips_of_equal_recordings_and_groups_of_several_corpora_are_united_before(caplog):
+    """A recording in two corpora makes their groups one, which keeps its clips in the tested corpus alone."""
+    clips = in_corpora(
+        [("a", "x", "1", "0"), ("a", "y", "1", "1"), ("b", "x", "1", "0"), ("b", "y", "1", "3")]
+    )
+    more = in_corpora([("b", "x", "2", "4"), ("b", "y", "2", "5")], first=4)
+
+    folds = make_folds(pd.concat([clips, more], ignore_index=True), CROSS, tested="a")
+
+    assert folds["clip_id"].tolist() == ["a/0", "a/1", "b/4", "b/5"]
+    assert "2 clips share a group with another corpus" in caplog.text
+    with pytest.raises(AffettoError, match="Fold 0 of a leaves no emotion to train on"):
+        make_folds(clips, CROSS, tested="a")
+
+
+CROSS = SplitParameters(protocol="cross_corpus")
+EACH = SplitParameters(protocol="leave_one_corpus_out")
+
+
+def in_corpora(rows, first=0):
+    """Make clips of (corpus, emotion, group, content) rows."""
+    clips = pd.DataFrame(rows, columns=["corpus", "emotion", "group", "content_hash"]).astype("str")
+    clips["group"] = clips["corpus"] + "/" + clips["group"]
+    clips["clip_id"] = [f"{corpus}/{index + first}" for index, corpus in enumerate(clips["corpus"])]
+    return unite_groups_of_duplicates(clips.assign(side="voice", path=clips["clip_id"]))
+
+
+@st.composite
+def several_corpora(draw):
+    """Three corpora of two emotions; some recordings lie in several."""
+    contents = st.one_of(st.integers(0, 4).map("shared {}".format), st.uuids().map(str))
+    cell = st.tuples(
+        st.sampled_from("abc"), st.sampled_from(["anger", "fear"]), st.sampled_from("1234"), contents
+    )
+    sure = [(corpus, e, f"own {e}", f"own {corpus} {e}") for corpus in "abc" for e in ("anger", "fear")]
+    return in_corpora([*sure, *draw(st.lists(cell, max_size=40))])
+
+
+@settings(max_examples=25, deadline=None)
+@given(clips=several_corpora(), split=st.sampled_from([CROSS, EACH]))
+def test_no_group_no_recording_and_no_corpus_is_on_both_sides(clips, split):
+    divided = clips.merge(make_folds(clips, split, tested="a"), on="clip_id", validate="one_to_one")
+
+    for name in ("group", "content_hash", "corpus"):
+        assert divided.groupby(name)["fold"].nunique().max() == 1
+    folds = divided.drop_duplicates("corpus").set_index("corpus")["fold"].to_dict()
+    assert folds == ({"a": 0, "b": -1, "c": -1} if split is CROSS else {"a": 0, "b": 1, "c": 2})
+    assert set(clips.loc[clips["corpus"] == "a", "clip_id"]) <= set(divided["clip_id"])
+    alone = clips.groupby("group")["corpus"].transform("nunique") == 1
+    assert set(clips.loc[alone, "clip_id"]) <= set(divided["clip_id"])
+
+
+def test_a_protocol_that_knows_one_corpus_only_is_refused():
+    other = CorpusParameters(source="casia", root="b")
+    corpus = CorpusParameters(source="emodb", root="a", training_corpora={"casia": other})
+
+    check_protocol(corpus, CROSS, side="voice")
+    check_protocol(other, SplitParameters(), side="voice")
+    with pytest.raises(AffettoError, match=r"names casia, but voice\.split\.protocol kfold does not tell"):
+        check_protocol(corpus, SplitParameters(), side="voice")
+
+
 def one_side(clips, folds):
     """Whether all clips of the same content are tested in the same fold, or never."""
     tested = clips.merge(folds, on="clip_id")
     return len(tested[["content_hash", "fold"]].drop_duplicates()) == tested["content_hash"].nunique()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(
     clips=corpora(),
     contents=st.lists(st.integers(0, 12), min_size=64, max_size=64),

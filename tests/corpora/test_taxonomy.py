@@ -37,10 +37,6 @@ def test_everyday_labels_are_compared_without_case_and_canonical_ones_mean_thems
     assert mapped([" Angry", "ANGER", "sadness"], "generic_voice") == ["anger", "anger", "sadness"]
 
 
-def test_generic_labels_need_no_entry():
-    assert mapped(["Anger"], "generic_voice", {"emotions": TAXONOMY["emotions"]}) == ["anger"]
-
-
 @pytest.mark.parametrize(
     ("cell", "emotion"),
     [
@@ -127,12 +123,3 @@ def test_shipped_bridges_have_a_row_an_emotion_that_sums_to_one(shipped):
         for row in bridge.values():
             assert set(row) <= set(canonical_emotions(shipped, "music"))
             assert sum(row.values()) == pytest.approx(1)
-
-
-def test_uplift_is_more_pleasant_than_congruent_wherever_the_voice_is_not(shipped):
-    pleasant = {
-        name: {voice: row.get("happy", 0) + row.get("calm", 0) for voice, row in bridge.items()}
-        for name, bridge in shipped["bridges"].items()
-    }
-    assert all(pleasant["uplift"][voice] >= pleasant["congruent"][voice] for voice in pleasant["uplift"])
-    assert pleasant["uplift"]["sadness"] > 0.8

@@ -74,7 +74,7 @@ def find_corpus(
     """
     from affetto.cli.corpora import corpus_parameters
     from affetto.corpora.describe import choose_side, find_source
-    from affetto.corpora.sources.table import TABLE_EXTENSIONS
+    from affetto.corpora.sources.tables import TABLE_EXTENSIONS
     from affetto.errors import AffettoError
     from affetto.io.paths import as_path, is_remote
 
@@ -110,8 +110,8 @@ def _group_word(source: str, group: str) -> str:
 
 def _single_table(root: Path, words: Iterable[str]) -> Path | None:
     """Return the only table below a folder, if it has the column that names the clips' paths."""
-    from affetto.corpora.sources.files import read_table, walk_files
-    from affetto.corpora.sources.table import TABLE_EXTENSIONS
+    from affetto.corpora.sources.files import walk_files
+    from affetto.corpora.sources.tables import TABLE_EXTENSIONS, read_table
     from affetto.errors import AffettoError
 
     tables = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,28 +12,16 @@ import pandas as pd
 from affetto.audio.decode import once_a_folder
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, FEWEST_EMOTIONS, own_groups
-from affetto.corpora.measure import MEASURE_VERSION, Measurement, measure_clip
+from affetto.corpora.measure import MEASURE_VERSION, measure_all, measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
-from affetto.corpora.scan import Part, scan_clips
 from affetto.errors import AffettoError, name_some, one_line
 from affetto.io.cache import ResultStore
-from affetto.io.paths import as_path
-from affetto.io.workers import ExecutorParameters, Lost
+from affetto.io.workers import ExecutorParameters
 
 logger = logging.getLogger(__name__)
 
 _NAMED = 5
-REJECTED_COLUMNS = ("clip_id", "corpus", "path", "reason")
-_COLUMNS = {
-    "duration_s": np.float64,
-    "sample_rate_hz": np.int64,
-    "channels": np.int64,
-    "peak_dbfs": np.float64,
-    "clipped_share": np.float64,
-    "content_hash": np.object_,
-    "reason": np.object_,
-    "note": np.object_,
-}
+_REJECTED_COLUMNS = ["clip_id", "corpus", "path", "reason"]
 
 
 def audit_corpora(
@@ -120,13 +107,12 @@ def audit_clips(
     AffettoError
         When no clip is left.
     """
-    measured = scan_clips(
-        partial(_measure_part, audit=audit),
+    measured = measure_all(
+        partial(measure_clip, audit=audit),
         clips,
         root,
         executor,
-        columns=_COLUMNS,
-        lost=_lost,
+        columns=(*AUDIT_COLUMNS, "reason"),
         key={
             "what": "audit",
             "version": [MEASURE_VERSION, RENDERING_VERSION],
@@ -137,7 +123,7 @@ def audit_clips(
         store=store,
     ).astype({"content_hash": "str", "reason": "str", "note": "str"})
     accepted = (measured["reason"] == "").to_numpy()
-    rejected = clips.assign(reason=measured["reason"])[list(REJECTED_COLUMNS)][~accepted]
+    rejected = clips.assign(reason=measured["reason"])[_REJECTED_COLUMNS][~accepted]
     unreadable = rejected[rejected["reason"].str.startswith("unreadable: ")]
     paths = [str(root / path) for path in unreadable["path"]]
     for sentence in once_a_folder(zip(paths, unreadable["reason"], strict=True))[:_NAMED]:
@@ -151,40 +137,33 @@ def audit_clips(
     return unite_groups_of_duplicates(kept), rejected.reset_index(drop=True)
 
 
-def _measure_part(part: Part, *, audit: AuditParameters) -> dict[str, Any]:
-    path, start_s, end_s = part
-    return vars(measure_clip(as_path(path), start_s, end_s, audit))
-
-
-def _lost(part: Part, lost: Lost) -> dict[str, Any]:
-    return vars(Measurement(reason=f"unreadable: the decoder of {part[0]} {lost.reason}"))
-
-
 def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
     """Give clips of the same `content_hash`, and all clips of their groups, one group.
 
     It bears the first of the names in the alphabet, of those that the source gave.
     """
-    parent = {group: group for group in clips["group"]}
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(group: str) -> str:
-        while parent[group] != group:
-            group = parent[group]
-        return group
-
-    alone = own_groups(clips) if {"clip_id", "corpus", "path"} <= set(clips) else set()
-    repeated = clips[clips["content_hash"].duplicated(keep=False)]
-    for _, groups in repeated.groupby("content_hash")["group"]:
-        names = sorted({find(group) for group in groups}, key=lambda name: (name in alone, name))
-        parent.update(dict.fromkeys(names, names[0]))
-    united = sorted(group for group in parent if find(group) != group)
+    group_of, groups = clips["group"].factorize()
+    content_of, contents = clips["content_hash"].factorize()
+    n_nodes = len(groups) + len(contents)
+    edges = coo_array((np.ones(len(clips)), (group_of, len(groups) + content_of)), shape=(n_nodes, n_nodes))
+    components = connected_components(edges, directed=False)[1]
+    component_of = dict(zip(map(str, groups), components.tolist(), strict=False))
+    alone = own_groups(clips)
+    name_of: dict[int, str] = {}
+    for group in sorted(component_of, key=lambda group: (group in alone, group)):
+        name_of.setdefault(component_of[group], group)
+    names = {group: name_of[component] for group, component in component_of.items()}
+    united = [f"{group} with {name}" for group, name in sorted(names.items()) if group != name]
     if united:
         logger.info(
             "%d groups have a recording of another one and are united with it: %s",
             len(united),
-            name_some([f"{group} with {find(group)}" for group in united]),
+            name_some(united),
         )
-    return clips.assign(group=clips["group"].map({group: find(group) for group in parent}).astype("str"))
+    return clips.assign(group=clips["group"].map(names).astype("str"))
 
 
 def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -211,20 +190,15 @@ def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFr
     here, there = (set(clips.loc[side, "emotion"].dropna()) for side in (is_tested, ~is_tested))
     shared = here & there
     if len(shared) < FEWEST_EMOTIONS:
-        side = clips["side"].iloc[0]
+        own, training, both = (", ".join(sorted(some)) or "no emotion" for some in (here, there, shared))
         raise AffettoError(
-            f"{tested} ({_words(here)}) and its training corpora ({_words(there)}) share {_words(shared)}, "
-            "and two emotions are needed: use other corpora, or bring their labels together in "
-            f"{side}.corpus.label_map and {side}.corpus.training_corpora.<name>.label_map."
+            f"{tested} ({own}) and its training corpora ({training}) share {both}, and two emotions are "
+            "needed: use other corpora, or bring their labels together in their label_map."
         )
     others = ", ".join(clips.loc[~is_tested, "corpus"].unique())
-    logger.info("%s and %s share %s", tested, others, _words(shared))
+    logger.info("%s and %s share %s", tested, others, ", ".join(sorted(shared)))
     known = clips["emotion"].isna() | clips["emotion"].isin(shared)
     lacking = is_tested.map({True: others, False: tested})
     reasons = "emotion not shared: " + clips["emotion"] + " has no clip in " + lacking
-    rejected = clips.assign(reason=reasons).loc[~known, list(REJECTED_COLUMNS)]
+    rejected = clips.assign(reason=reasons).loc[~known, _REJECTED_COLUMNS]
     return clips[known].reset_index(drop=True), rejected.reset_index(drop=True)
-
-
-def _words(emotions: set[str]) -> str:
-    return ", ".join(sorted(emotions)) or "no emotion"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,11 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
 
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count rejected clips by the kind of their reason, the words before its colon."""
-    return _counts(rejected["reason"].str.split(":").str[0])
+    return _counts(_kinds(rejected))
+
+
+def _kinds(rejected: pd.DataFrame) -> pd.Series[Any]:
+    return rejected["reason"].str.split(":").str[0]
 
 
 def _counts(values: pd.Series[Any]) -> dict[str, int]:
@@ -126,32 +130,31 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
     margin = _FAR_OUT * max(high - low, _SMALLEST_SPREAD)
     distance_db = (clips["peak_dbfs"] - clips["peak_dbfs"].median()).abs()
     clipped = clips[clips["clipped_share"] > _NOTICEABLE_CLIPPING]
-    damaged = clips[clips["note"].fillna("") != ""] if "note" in clips else clips[:0]
+    worst = clipped.sort_values(["clipped_share", "clip_id"], ascending=[False, True])
+    labelled = clips[clips["emotion"].notna()]
+    emotions = set(labelled["emotion"])
+    large = labelled[labelled["group"].map(sizes) >= max(2, len(emotions))]  # could have them all
+    present = large.groupby("group")["emotion"].agg(set)
 
     def named(chosen: pd.Series[Any]) -> list[str]:
         return sorted(clips.loc[chosen, "clip_id"])
 
+    def unlike_most(column: str) -> list[str]:
+        return named(clips[column] != clips[column].mode().iloc[0])
+
     return {
-        "groups_lacking_emotions": _lacking(clips[clips["emotion"].notna()], sizes),
+        "groups_lacking_emotions": [
+            [str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found
+        ],
         "duplicates": duplicates,
         "conflicting_labels": [ids for ids in duplicates if len(set(emotion_of[ids].dropna())) > 1],
-        "odd_sample_rates": named(clips["sample_rate_hz"] != clips["sample_rate_hz"].mode().iloc[0]),
-        "odd_channels": named(clips["channels"] != clips["channels"].mode().iloc[0]),
+        "odd_sample_rates": unlike_most("sample_rate_hz"),
+        "odd_channels": unlike_most("channels"),
         "duration_outliers": named((lengths < low - margin) | (lengths > high + margin)),
         "level_outliers": named(distance_db > audit.level_outlier_db),
-        "clipped": clipped.sort_values(["clipped_share", "clip_id"], ascending=[False, True])[
-            "clip_id"
-        ].tolist(),
-        "damaged": [f"{row.clip_id}: {row.note}" for row in damaged.itertuples()],
+        "clipped": worst["clip_id"].tolist(),
+        "damaged": [f"{row.clip_id}: {row.note}" for row in clips[clips["note"] != ""].itertuples()],
     }
-
-
-def _lacking(labelled: pd.DataFrame, sizes: pd.Series[Any]) -> list[list[Any]]:
-    """Return [group, emotions that it lacks] of groups that could have them all."""
-    emotions = set(labelled["emotion"])
-    large = labelled[labelled["group"].map(sizes) >= max(2, len(emotions))]
-    present = large.groupby("group")["emotion"].agg(set)
-    return [[str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found]
 
 
 def log_summary(summary: Mapping[str, Any]) -> None:
@@ -170,40 +173,33 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
 
 def warnings_of(summary: Mapping[str, Any]) -> list[str]:
     """Return what may spoil results, a sentence each without a full stop."""
-    return list(_warnings(summary))
-
-
-def _warnings(summary: Mapping[str, Any]) -> Iterator[str]:
-    side = summary["side"]
-    if summary["rejected"]:
-        yield f"rejected {_listed(summary['rejected'])}"
+    found = [f"rejected {_listed(summary['rejected'])}"] if summary["rejected"] else []
     if set(summary["emotions"]) == {UNLABELLED}:
-        return  # all that follows spoils splits, and there will be none
-    labelled = sum(count for name, count in summary["emotions"].items() if name != UNLABELLED)
+        return found  # all that follows spoils splits, and there will be none
+    corpus = f"{summary['side']}.corpus"
     if summary["without_group"]:
-        some = f"{summary['without_group']} clips have no group, and each recording of them is one of its own"
-        every = "no clip has a group, and each recording is one of its own"
-        yield (
-            f"{some if summary['without_group'] < labelled else every}, so that a speaker or an artist may "
-            f"be in training and in test: set {side}.corpus.group_pattern (folders) or "
-            f"{side}.corpus.group_column (table)"
+        found.append(
+            f"{summary['without_group']} clips have no group, and each recording of them is one of its own, "
+            f"so that a speaker or an artist may be in training and in test: set {corpus}.group_pattern "
+            f"(folders) or {corpus}.group_column (table)"
         )
     if summary["largest_group_share"] > _LARGE_GROUP:
-        yield (
+        found.append(
             f"{summary['largest_group_share']:.0%} of the clips are of one group, "
             f"{one_line(summary['largest_group'])}: no split can balance that"
         )
     for ids in summary["conflicting_labels"][:_NAMED]:
-        yield f"{_CONFLICT}: {', '.join(map(one_line, ids))}"
-    imbalance = summary["balance"]["imbalance"]
-    if imbalance is not None and imbalance > _LARGE_IMBALANCE:
-        yield (
-            f"{summary['balance']['commonest']} has {imbalance:g} times the clips of the rarest emotion: "
+        found.append(f"{_CONFLICT}: {', '.join(map(one_line, ids))}")
+    balance = summary["balance"]
+    if (balance["imbalance"] or 0) > _LARGE_IMBALANCE:
+        found.append(
+            f"{balance['commonest']} has {balance['imbalance']:g} times the clips of the rarest emotion: "
             "look at UAR and macro F1, not at WA"
         )
     for emotion, groups in summary["groups_by_emotion"].items():
         if groups == 1 and summary["groups"] > 1:
-            yield f"all clips of {emotion} are of one group, which cannot be in training and in test"
+            found.append(f"all clips of {emotion} are of one group, which cannot be in training and in test")
+    return found
 
 
 def _size(summary: Mapping[str, Any]) -> str:
@@ -227,48 +223,37 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
     clips, rejected
         Accepted and rejected clips.
     """
-    kinds = rejected["reason"].str.split(":").str[0]
+    kinds = _kinds(rejected)
+    emotions = clips.groupby(clips["emotion"].fillna(UNLABELLED)).agg(
+        clips=("clip_id", "size"), seconds=("duration_s", "sum"), groups=("group", "nunique")
+    )
+    sizes = emotions["clips"]
+    emotions = emotions.assign(share=sizes / len(clips), width=100 * sizes / sizes.max())
+    emotions = emotions.sort_values("clips", ascending=False).head(_ROWS).reset_index()
     return page_template("affetto.corpora", "audit_report.html.j2", one_line).render(
         summary=summary,
         size=_size(summary),
         n_rejected=len(rejected),
         warnings=warnings_of(summary),
         notes=notes_of(summary),
-        emotions=_emotion_rows(clips),
+        emotions=emotions.to_dict("records"),
         histograms=[
             _histogram("Length of the clips", "s", clips["duration_s"]),
             _histogram("Peak level", "dBFS", clips["peak_dbfs"]),
             _histogram("Clips a group", "clips", clips["group"].value_counts()),
         ],
-        formats=[
-            ("Sample rate (Hz)", summary["sample_rates_hz"]),
-            ("Channels", summary["channels"]),
-        ],
+        formats=[("Sample rate (Hz)", summary["sample_rates_hz"]), ("Channels", summary["channels"])],
         lists=[
             {"title": words, "items": list(map(_item, summary[name])), "n": summary[f"n_{name}"]}
             for name, words in {"conflicting_labels": _CONFLICT, **_LISTS}.items()
             if summary[name]
         ],
         reasons=[
-            {
-                "kind": kind,
-                "n": count,
-                "clips": rejected.loc[kinds == kind, ["clip_id", "reason"]].head(LISTED).to_dict("records"),
-            }
+            {"kind": kind, "n": count, "clips": rejected[kinds == kind].head(LISTED).to_dict("records")}
             for kind, count in _counts(kinds).items()
         ],
         listed=LISTED,
     )
-
-
-def _emotion_rows(clips: pd.DataFrame) -> list[Any]:
-    """Return a row an emotion, the commonest first."""
-    by_emotion = clips.groupby(clips["emotion"].fillna(UNLABELLED))
-    table = by_emotion.agg(
-        clips=("clip_id", "size"), seconds=("duration_s", "sum"), groups=("group", "nunique")
-    )
-    table = table.assign(share=table["clips"] / len(clips), width=100 * table["clips"] / table["clips"].max())
-    return table.sort_values("clips", ascending=False).head(_ROWS).reset_index().to_dict("records")
 
 
 def _histogram(title: str, unit: str, values: pd.Series[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, name_some
 
 CLIP_COLUMNS = (
     *("clip_id", "corpus", "side", "path", "start_s", "end_s", "emotion", "theme", "tags"),
@@ -22,7 +22,6 @@ FEWEST_EMOTIONS = 2
 OFFICIAL_SPLITS = ("train", "validation", "test")
 _BOUNDS = ["start_s", "end_s"]
 _TEXT = [name for name in CLIP_COLUMNS if name not in (*_BOUNDS, "tags")]
-_NAMED = 5
 
 
 def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
@@ -94,6 +93,7 @@ def _schema(emotions: Sequence[str]) -> Any:
     ordered = Check(
         lambda table: ~(table["end_s"] <= table["start_s"].fillna(0.0)), error="end_s must be after start_s"
     )
+    optional = Column("str", nullable=True)
     return DataFrameSchema(
         {
             "clip_id": Column("str", filled),
@@ -103,31 +103,28 @@ def _schema(emotions: Sequence[str]) -> Any:
             "start_s": Column("float64", Check.ge(0, error="must not be negative"), nullable=True),
             "end_s": Column("float64", Check.gt(0, error="must be above 0"), nullable=True),
             "emotion": Column("str", known, nullable=True),
-            "theme": Column("str", nullable=True),
+            "theme": optional,
             "tags": Column(object),
             "group": Column("str", filled),
             "second_group": Column("str", filled, nullable=True),
             "official_split": Column("str", published, nullable=True),
-            "title": Column("str", nullable=True),
+            "title": optional,
         },
         checks=ordered,
     )
 
 
 def _check_unique(clips: pd.DataFrame) -> None:
-    repeated = clips.loc[clips["clip_id"].duplicated(), "clip_id"].drop_duplicates()
-    if repeated.empty:
+    repeated = clips.loc[clips["clip_id"].duplicated(), "clip_id"].unique().tolist()
+    if not repeated:
         return
-    first = clips.loc[clips["clip_id"] == repeated.iloc[0], "path"]
-    more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
-    said = f"{len(repeated)} clip ids occur more than once: {', '.join(repeated.head(_NAMED))}{more}"
-    if (first == first.iloc[0]).all():
-        raise AffettoError(
-            f"{said} ({len(first)} rows of the table are of {first.iloc[0]}): delete all but one."
-        )
+    paths = clips.loc[clips["clip_id"] == repeated[0], "path"].tolist()
+    where = "keep one file of each"
+    if len(set(paths)) == 1:
+        where = f"{len(paths)} rows of the table are of {paths[0]}: delete all but one"
     raise AffettoError(
-        f"{said} (the first in {' and '.join(first.head(2))}); keep one file of each below "
-        f"{clips['side'].iloc[0]}.corpus.root."
+        f"{len(repeated)} clip ids occur more than once: {name_some(repeated)} (the first in "
+        f"{' and '.join(paths[:2])}); {where}."
     )
 
 
@@ -135,15 +132,9 @@ def _broken_rule(clips: pd.DataFrame, failures: pd.DataFrame) -> str:
     """Say the first failure in a sentence, rules of a column before those between columns."""
     failure = failures.sort_values("schema_context", kind="stable").iloc[0]
     rule = "must not be missing" if failure["check"] == "not_nullable" else str(failure["check"])
-    of_column = failure["schema_context"] == "Column"
-    if of_column:
-        rule = f"{failure['column']} {rule}"
-    clip = "the table"
+    clip, value = "the table", failure["failure_case"]
     if not pd.isna(failure["index"]):
-        row = clips.iloc[int(failure["index"])]
-        clip, value = f"clip {row['clip_id']}", row[failure["column"]] if of_column else None
-        if not of_column:
-            rule += f" (it is {row['start_s']:g} s to {row['end_s']:g} s)"
-        elif not pd.isna(value):
-            rule += f" (it is {value!r})" if isinstance(value, str) else f" (it is {value:g})"
+        clip = f"clip {clips['clip_id'].iloc[int(failure['index'])]}"
+    if failure["schema_context"] == "Column":
+        rule = f"{failure['column']} {rule}" + ("" if pd.isna(value) else f" (it is {value})")
     return f"Corpus {clips['corpus'].iloc[0]}, {clip}: {rule}; correct the corpus's table or files."

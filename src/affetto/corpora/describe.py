@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.index import check_root, make_clips, read_rows
+from affetto.corpora.index import check_root, find_source, make_clips, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES, Source
 from affetto.corpora.sources.files import is_recording, relative, walk_files
-from affetto.corpora.sources.source import Expected
 from affetto.corpora.taxonomy import map_labels, source_labels
 from affetto.errors import AffettoError
 
-_DESCRIBED = (
-    *("name", "title", "licence", "home_page", "layout"),
-    *("group_rule", "second_group_rule", "official_split", "citation"),
-)
+__all__ = ["check_corpus", "choose_side", "describe_source", "find_source", "list_sources"]
 
-
-def find_source(name: str) -> Source:
-    """Return the source of that name.
-
-    Raises
-    ------
-    AffettoError
-        When there is none; names the one that was probably meant.
-    """
-    if name in SOURCES:
-        return SOURCES[name]
-    near = difflib.get_close_matches(name.lower(), SOURCES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`affetto corpora list` names them all."
-    raise AffettoError(f"There is no source {name!r}: {hint}")
+_NOT_DESCRIBED = {"index", "is_made", "labels", "options", "people_of", "speech"}
 
 
 def choose_side(source: Source, side: str | None) -> str:
@@ -48,7 +30,7 @@ def choose_side(source: Source, side: str | None) -> str:
     """
     if side is None and len(source.sides) > 1:
         raise AffettoError(f"{source.name} serves {' and '.join(source.sides)}: choose one with --side.")
-    if side is not None and side not in source.sides:
+    if side not in (None, *source.sides):
         raise AffettoError(
             f"{source.name} is a corpus of {source.sides[0]}, not of {side}: leave --side out."
         )
@@ -66,16 +48,16 @@ def list_sources(side: str | None = None) -> list[dict[str, Any]]:
             "sides": list(source.sides),
             "title": source.title,
             "licence": source.licence,
-            "clips": source.expected.clips if source.expected else None,
+            "clips": source.expected and source.expected.clips,
             "fetchable": bool(source.downloads),
         }
         for source in SOURCES.values()
-        if side is None or side in source.sides
+        if side in (None, *source.sides)
     ]
 
 
 def describe_source(source: Source, taxonomy: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return everything that a source declares, as JSON values.
+    """Return what a source declares that concerns a user, as JSON values.
 
     Parameters
     ----------
@@ -87,15 +69,15 @@ def describe_source(source: Source, taxonomy: Mapping[str, Any] | None) -> dict[
     Returns
     -------
     dict
-        `name, title, sides, licence, home_page, layout, group_rule, second_group_rule, official_split,
-        citation, expected` (`clips, groups, labels` or None), `labels` (side → label → emotion, None:
-        unlabelled) and `downloads` (addresses).
+        Attributes of the source, `labels` (side → label → emotion, None: unlabelled) and `downloads`
+        (addresses).
     """
     labels = None
     if taxonomy is not None:
         labels = {side: source_labels(taxonomy, source.labels_key(side), side) for side in source.sides}
+    said = {each.name: getattr(source, each.name) for each in fields(source)}
     return {
-        **{name: getattr(source, name) for name in _DESCRIBED},
+        **{name: value for name, value in said.items() if name not in _NOT_DESCRIBED},
         "sides": list(source.sides),
         "expected": source.expected and asdict(source.expected),
         "labels": labels,
@@ -118,15 +100,7 @@ class Count:
 
 @dataclass(frozen=True)
 class LabelCount(Count):
-    """How many clips have a label.
-
-    Attributes
-    ----------
-    label
-        As the source writes it; None: no label.
-    emotion
-        The canonical emotion; None: such clips stay unlabelled.
-    """
+    """How many clips have a label (None: no label), and its emotion (None: such clips stay unlabelled)."""
 
     label: str | None
     emotion: str | None
@@ -192,33 +166,31 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
         )
     rows = read_rows(corpus, side=side)
     clips = make_clips(rows, corpus, taxonomy, side=side)
-    expected = source.expected or Expected(clips=0)
-    parts = clips["official_split"] if source.official_split and "official_split" in rows else None
+    expected = source.expected
+    has_split = source.official_split is not None and "official_split" in rows
     recordings = [relative(path, corpus.root) for path in walk_files(corpus.root) if is_recording(path)]
     there, used = set(recordings), dict.fromkeys(clips["path"])
     return CorpusCheck(
-        clips=Count(len(clips), expected.clips if source.expected else None),
-        groups=Count(clips["group"].nunique(), expected.groups),
-        labels=_count_labels(rows, corpus, taxonomy, side, expected.labels),
-        official_split=None if parts is None else _counts(parts),
-        without_split=0 if parts is None else int(parts.isna().sum()),
+        clips=Count(len(clips), expected.clips if expected else None),
+        groups=Count(clips["group"].nunique(), expected.groups if expected else None),
+        labels=_count_labels(rows, corpus, taxonomy, side),
+        official_split=_counts(clips["official_split"]) if has_split else None,
+        without_split=int(clips["official_split"].isna().sum()) if has_split else 0,
         unmatched=tuple(path for path in recordings if path not in used),
         missing=tuple(path for path in used if path not in there and not (corpus.root / path).is_file()),
     )
 
 
 def _count_labels(
-    rows: pd.DataFrame,
-    corpus: CorpusParameters,
-    taxonomy: Mapping[str, Any],
-    side: str,
-    expected: Mapping[str, int],
+    rows: pd.DataFrame, corpus: CorpusParameters, taxonomy: Mapping[str, Any], side: str
 ) -> tuple[LabelCount, ...]:
     """Count the labels as the source writes them, each of a clip that has more than one; no label is last."""
+    source = SOURCES[corpus.source]
+    expected = source.expected.labels if source.expected else {}
     written = rows.reindex(columns=["label"])["label"].explode().astype("str")
     found = _counts(written)
     labels = pd.Series(sorted({*found, *expected}), dtype="str")
-    key = SOURCES[corpus.source].labels_key(side)
+    key = source.labels_key(side)
     emotions = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
     counts = [
         LabelCount(found.get(label, 0), expected.get(label), label, None if pd.isna(emotion) else emotion)

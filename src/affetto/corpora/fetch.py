@@ -1,4 +1,7 @@
-"""Fetch the files of a corpus whose licence lets everyone download them."""
+"""Fetch the files of a corpus whose licence lets everyone download them.
+
+`pooch` compares checksums and unpacks; what it lacks, going on where a download was cut off, is here.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,9 @@ import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from affetto.corpora.sources.source import Download, Source
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 DOWNLOAD_FOLDER = ".downloads"
 _ARCHIVE = ".zip"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
 _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces
 _RESUMED = 206
@@ -32,17 +32,8 @@ _BEYOND_END = 416
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """What fetching a corpus brought.
-
-    Attributes
-    ----------
-    written
-        Number of files unpacked from archives.
-    different
-        Files that archives hold in another size than the folder does, and that were left as they are.
-    """
+class Fetched(NamedTuple):
+    """What fetching brought: files unpacked, and those left because the folder holds another of the name."""
 
     written: int
     different: tuple[str, ...]
@@ -75,22 +66,22 @@ def fetch_source(
         When there is nothing to fetch, a file is not to be had or not the published one, or the disk is full.
     """
     check_fetchable(source)
-    written, different = 0, list[str]()
-    downloader = partial(_download, attempts=attempts, pause_s=pause_s, progress=progress)
+    written, different = 0, tuple[str, ...]()
     try:
         for download in source.downloads:
-            file = _retrieve(download, folder, downloader)
+            file = _retrieve(download, folder, attempts=attempts, pause_s=pause_s, progress=progress)
             if file.suffix == _ARCHIVE:
                 unpacked = unpack(file, folder)
                 written += unpacked.written
                 different += unpacked.different
     except OSError as error:
-        remedy = "make room" if error.errno in _FULL else "choose a folder that can be written"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise AffettoError(
-            f"Cannot write below {folder} ({error.strerror or error}): {remedy} and run the same command "
+            f"Cannot write below {folder} ({error.strerror or error}): "
+            f"{'make room' if full else 'choose a folder that can be written'} and run the same command "
             "again; what has arrived is kept."
         ) from error
-    return Fetched(written, tuple(different))
+    return Fetched(written, different)
 
 
 def check_fetchable(source: Source) -> None:
@@ -101,16 +92,13 @@ def check_fetchable(source: Source) -> None:
     AffettoError
         When it has not; says where to get it.
     """
-    if source.downloads:
-        return
     if not source.home_page:
+        raise AffettoError(f"{source.name} is no published corpus: there is nothing to fetch.")
+    if not source.downloads:
         raise AffettoError(
-            f"{source.name} is no published corpus ({source.layout}): there is nothing to fetch."
+            f"{source.title} cannot be fetched by a command (licence: {source.licence}): get it from "
+            f"{source.home_page}, then run `affetto corpora check {source.name} ROOT`."
         )
-    raise AffettoError(
-        f"{source.title} cannot be fetched by a command (licence: {source.licence}): get it from "
-        f"{source.home_page}, then run `affetto corpora check {source.name} ROOT`."
-    )
 
 
 def unpack(archive: Path, folder: Path) -> Fetched:
@@ -140,18 +128,18 @@ def unpack(archive: Path, folder: Path) -> Fetched:
                 written += 1
             elif target.stat().st_size != unpacked.stat().st_size:
                 different.append(inside.as_posix())
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    # What zipfile raises for damaged archives, and for what it cannot read, such as a password.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise AffettoError(
-            f"{archive} is damaged ({first_line(error)}): delete it and fetch it again."
+            f"{archive} is damaged or locked ({first_line(error)}): delete it and fetch it again, or unpack "
+            "it by hand."
         ) from error
-    except (RuntimeError, NotImplementedError) as error:  # what zipfile raises for what it cannot read
-        raise AffettoError(f"{archive} cannot be unpacked ({error}): unpack it by hand.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Fetched(written, tuple(sorted(different)))
 
 
-def _retrieve(download: Download, folder: Path, downloader: Callable[..., None]) -> Path:
+def _retrieve(download: Download, folder: Path, **options: Any) -> Path:
     """Return the file of a download, which is fetched unless it is there."""
     import pooch
 
@@ -165,9 +153,9 @@ def _retrieve(download: Download, folder: Path, downloader: Callable[..., None])
             f"{target} is there, but is not what {download.url} should be: move it away and fetch again."
         )
     pooch.get_logger().setLevel(logging.WARNING)
-    keeping = partial(downloader, arrived=target.with_name(name + PARTIAL_SUFFIX))
+    downloader = partial(_download, arrived=target.with_name(name + PARTIAL_SUFFIX), **options)
     try:
-        pooch.retrieve(download.url, download.checksum, fname=name, path=target.parent, downloader=keeping)
+        pooch.retrieve(download.url, download.checksum, name, target.parent, downloader=downloader)
     except ValueError as error:  # of a checksum; what was downloaded is deleted by then
         raise AffettoError(
             f"{download.url} is not the file that was published ({download.checksum} is its checksum), so it "
@@ -213,6 +201,7 @@ def _download(
 def _receive(url: str, arrived: Path, progress: bool) -> None:
     """Append what is missing; from the beginning where the server knows no ranges."""
     import requests
+    from tqdm import tqdm
 
     start = _size(arrived)
     # As it is: lengths and ranges then count the bytes of the file, not those of its gzip.
@@ -227,7 +216,16 @@ def _receive(url: str, arrived: Path, progress: bool) -> None:
             raise AffettoError(f"{url} cannot be downloaded: {said}; get the corpus from its home page.")
         start = start if response.status_code == _RESUMED else 0
         length = response.headers.get("Content-Length")
-        bar = _bar(arrived, start, start + int(length) if length else None, progress)
+        bar = tqdm(
+            desc=arrived.stem,
+            initial=start,
+            total=start + int(length) if length else None,
+            unit="B",
+            unit_scale=True,
+            disable=not progress,
+            dynamic_ncols=True,
+            mininterval=bar_interval_s(),
+        )
         with bar, arrived.open("ab" if start else "wb") as file:
             for chunk in response.iter_content(_CHUNK_BYTES):
                 file.write(chunk)
@@ -236,21 +234,6 @@ def _receive(url: str, arrived: Path, progress: bool) -> None:
 
 def _size(arrived: Path) -> int:
     return arrived.stat().st_size if arrived.is_file() else 0
-
-
-def _bar(arrived: Path, start: int, total: int | None, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(
-        desc=arrived.stem,
-        initial=start,
-        total=total,
-        unit="B",
-        unit_scale=True,
-        disable=not progress,
-        dynamic_ncols=True,
-        mininterval=bar_interval_s(),
-    )
 
 
 def _reason(error: BaseException) -> str:

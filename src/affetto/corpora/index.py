@@ -47,20 +47,21 @@ def index_corpora(
     AffettoError
         As `index_corpus` does, naming the corpus's own parameters.
     """
-    tables = [index_corpus(corpus, taxonomy, side=side, executor=executor, store=store)]
-    if not corpus.others:
-        return tables[0]
-    for other in corpus.others:
+    tables: list[pd.DataFrame] = []
+    for each in (corpus, *corpus.others):
         try:
-            tables.append(index_corpus(other, taxonomy, side=side, executor=executor, store=store))
+            table = index_corpus(each, taxonomy, side=side, executor=executor, store=store)
         except AffettoError as error:
+            if not tables:
+                raise
             # The index knows one corpus a side, and would send the user to the parameters of the wrong one.
-            own = f"{side}.corpus.training_corpora.{other.name}."
+            own = f"{side}.corpus.training_corpora.{each.name}."
             raise AffettoError(str(error).replace(f"{side}.corpus.", own)) from error
-    for each, table in zip((corpus, *corpus.others), tables, strict=True):
-        people = SOURCES[each.source].people_of or each.known_as
-        for name in ("group", "second_group"):
-            table[name] = f"{people}/" + table[name]
+        if corpus.others:
+            people = SOURCES[each.source].people_of or each.known_as
+            for name in ("group", "second_group"):
+                table[name] = f"{people}/" + table[name]
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -99,12 +100,14 @@ def index_corpus(
         When the source is unknown or of the other side, its folder is missing or empty, labels are unknown to
         the taxonomy, or a row breaks a rule of the table.
     """
-    clips = _drawn(make_clips(read_rows(corpus, side=side), corpus, taxonomy, side=side), corpus)
+    clips = make_clips(read_rows(corpus, side=side), corpus, taxonomy, side=side)
+    if corpus.limit is not None:
+        clips = draw_clips(clips, corpus.limit, seed=corpus.seed)
     if corpus.segment_s is None:
         return clips
     executor = executor or ExecutorParameters()
-    segments = cut_segments(clips, corpus.root, corpus.segment_s, corpus.segment_hop_s, executor, store=store)
-    return _drawn(segments, corpus)
+    clips = cut_segments(clips, corpus.root, corpus.segment_s, corpus.segment_hop_s, executor, store=store)
+    return clips if corpus.limit is None else draw_clips(clips, corpus.limit, seed=corpus.seed)
 
 
 def read_rows(corpus: CorpusParameters, *, side: str) -> pd.DataFrame:
@@ -116,12 +119,11 @@ def read_rows(corpus: CorpusParameters, *, side: str) -> pd.DataFrame:
         When the source is unknown, of the other side or given a parameter that it does not read, or its
         folder is missing, empty or without clips.
     """
-    source = _find_source(corpus.source, side)
+    source = find_source(corpus.source, side)
     unread = [name for name in corpus.options if name not in source.options]
     if unread:
         raise AffettoError(
-            f"{side}.corpus.{unread[0]} is set, but the source {source.name} does not read it: "
-            + (f"it takes {', '.join(source.options)}." if source.options else "leave it out.")
+            f"{side}.corpus.{unread[0]} is set, but the source {source.name} does not read it: leave it out."
         )
     if source.is_made is None:
         check_root(corpus.root, source, setting=f"{side}.corpus.root")
@@ -132,6 +134,23 @@ def read_rows(corpus: CorpusParameters, *, side: str) -> pd.DataFrame:
             "there."
         )
     return rows
+
+
+def find_source(name: str, side: str | None = None) -> Source:
+    """Return the source of that name, of one side or (None) of any.
+
+    Raises
+    ------
+    AffettoError
+        When there is none; names the one that was probably meant.
+    """
+    usable = {known: source for known, source in SOURCES.items() if side in (None, *source.sides)}
+    if name in usable:
+        return usable[name]
+    near = difflib.get_close_matches(name.lower(), usable, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "`affetto corpora list` names them all."
+    where = f"{side}.corpus.source is {name!r}: there" if side else "There"
+    raise AffettoError(f"{where} is no source {name!r}{f' of {side}' if side else ''}: {hint}")
 
 
 def make_clips(
@@ -148,14 +167,16 @@ def make_clips(
         When labels are unknown to the taxonomy, or a row breaks a rule of the table.
     """
     key = SOURCES[corpus.source].labels_key(side)
-    labels = rows.reindex(columns=["label"])["label"]
-    emotion = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
+    rows = rows.reindex(columns=rows.columns.union(["label", "group"]))
     name = corpus.known_as
     ids = f"{name}/" + rows["stem"].astype("str")
     own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + without_suffix(rows["path"]))
-    groups = rows.reindex(columns=["group"])["group"].astype("str").fillna(own)
-    clips = clip_table(rows.assign(clip_id=ids, emotion=emotion, group=groups), corpus=name, side=side)
-    return validate_clips(clips, canonical_emotions(taxonomy, side))
+    clips = rows.assign(
+        clip_id=ids,
+        emotion=map_labels(rows["label"], taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map),
+        group=rows["group"].astype("str").fillna(own),
+    )
+    return validate_clips(clip_table(clips, corpus=name, side=side), canonical_emotions(taxonomy, side))
 
 
 def check_root(root: Path, source: Source, *, setting: str) -> None:
@@ -166,14 +187,19 @@ def check_root(root: Path, source: Source, *, setting: str) -> None:
     AffettoError
         When it is missing, no folder, or empty.
     """
-    where = f"{setting} is {str(root.resolve())!r}"
+    if not root.exists():
+        wrong = "not there"
+    elif not root.is_dir():
+        wrong = "no folder"
+    elif next(root.iterdir(), None) is None:
+        wrong = "empty"
+    else:
+        return
     get = f" (get it from {source.home_page})" if source.home_page else ""
     what = source.title if source.citation else f"your recordings ({source.layout})"
-    remedy = f"set {setting} to the folder of {what}{get}."
-    if not root.is_dir():
-        raise AffettoError(f"{where}, which is {'no folder' if root.exists() else 'not there'}: {remedy}")
-    if next(root.iterdir(), None) is None:
-        raise AffettoError(f"{where}, which is empty: {remedy}")
+    raise AffettoError(
+        f"{setting} is {str(root.resolve())!r}, which is {wrong}: set {setting} to the folder of {what}{get}."
+    )
 
 
 def draw_clips(clips: pd.DataFrame, limit: int, *, seed: int) -> pd.DataFrame:
@@ -183,21 +209,3 @@ def draw_clips(clips: pd.DataFrame, limit: int, *, seed: int) -> pd.DataFrame:
     # Evenly spaced positions in each stratum: any prefix of the merged order holds every stratum's share.
     position = (strata.cumcount() + 0.5) / strata.transform("size")
     return clips.loc[sorted(position.sort_values(kind="stable").index[:limit])].reset_index(drop=True)
-
-
-def _drawn(clips: pd.DataFrame, corpus: CorpusParameters) -> pd.DataFrame:
-    return clips if corpus.limit is None else draw_clips(clips, corpus.limit, seed=corpus.seed)
-
-
-def _find_source(name: str, side: str) -> Source:
-    usable = [source for source in SOURCES if side in SOURCES[source].sides]
-    if name in usable:
-        return SOURCES[name]
-    if name in SOURCES:
-        raise AffettoError(
-            f"{side}.corpus.source is {name!r}, a corpus of {SOURCES[name].sides[0]}: use one of "
-            f"{', '.join(usable)}."
-        )
-    near = difflib.get_close_matches(name, usable, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(usable)}."
-    raise AffettoError(f"{side}.corpus.source is {name!r}, which is no known source: {hint}")

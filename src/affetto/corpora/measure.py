@@ -1,23 +1,34 @@
-"""What one recording is, measured by decoding it once, in little memory whatever its length."""
+"""Measure recordings in little memory, whatever their length: one clip, or all of a table in parallel."""
 
 from __future__ import annotations
 
 import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import xxhash
 from numpy.typing import NDArray
 
 from affetto.audio.decode import open_recording
 from affetto.audio.recording import AudioHeader, DecodeError, NotFiniteError, UnreachableError, mix
 from affetto.corpora.parameters import AuditParameters
+from affetto.io.cache import ResultStore
+from affetto.io.paths import absolute, as_path, stat_files
+from affetto.io.workers import ExecutorParameters, Lost, map_items
 
 MEASURE_VERSION = 4
 _LOWEST_DBFS = -240.0  # of digital silence, so that no infinity gets into tables
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 384_000  # no recorder has others, but a damaged header may
 _SHORTEST_CLIPPED_RUN = 3
+_CLIPS_A_SHARD = 32
+_STRETCH_S = 600.0  # parts of a long recording that are dealt together
+_Part = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Measurement:
     note
         What is wrong with the file of an accepted clip; empty where nothing is.
     passing
-        Whether the storage, not the clip, is at fault, so that it may be read another time.
+        Whether it may fare better next time, because the storage or a worker is at fault.
     """
 
     duration_s: float = math.nan
@@ -76,41 +87,34 @@ class Meter:
         self._run = 0  # frames at full scale at the end of the block before
         self.n_frames = 0
         self.n_clipped = 0
-        self._lowest, self._highest = math.inf, -math.inf
+        self.lowest, self.highest = math.inf, -math.inf
 
     @property
     def peak(self) -> float:
         """Largest magnitude of the mono samples; 0 without samples."""
-        return max(self._highest, -self._lowest, 0.0)
-
-    @property
-    def swing_dbfs(self) -> float:
-        """Half of the distance from the lowest to the highest sample, dB re full scale."""
-        return _dbfs((self._highest - self._lowest) / 2)
+        return max(self.highest, -self.lowest, 0.0)
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Measure the next samples, float32 [channels, n]."""
         mono = mix(block, self._header.channel)
-        self.n_frames += len(mono)
         self._hash.update(np.ascontiguousarray(mono, dtype="<f4").data)
-        self._lowest = min(self._lowest, float(mono.min(initial=np.inf)))
-        self._highest = max(self._highest, float(mono.max(initial=-np.inf)))
+        self.n_frames += len(mono)
+        self.lowest = min(self.lowest, float(mono.min(initial=np.inf)))
+        self.highest = max(self.highest, float(mono.max(initial=-np.inf)))
         # The mean of channels can hide that one of them is clipped.
-        loudest = max(block.max(initial=0.0), -block.min(initial=0.0))
-        self._count_clipped(block if loudest >= self._header.full_scale else block[:, :0], len(mono))
+        if max(block.max(initial=0.0), -block.min(initial=0.0)) >= self._header.full_scale:
+            self._count_clipped(np.any(np.abs(block) >= self._header.full_scale, axis=0))
+        elif len(mono):
+            self._run = 0
 
-    def _count_clipped(self, block: NDArray[np.float32], n_frames: int) -> None:
-        if block.shape[1] == 0:
-            self._run = 0 if n_frames else self._run
-            return
-        full = np.any(np.abs(block) >= self._header.full_scale, axis=0)
+    def _count_clipped(self, full: NDArray[np.bool_]) -> None:
         edges = np.flatnonzero(np.diff(full, prepend=False, append=False))
         starts, lengths = edges[::2], edges[1::2] - edges[::2]
         before = self._run if full[0] else 0
-        whole = lengths + np.where(starts == 0, before, 0)
+        lengths = lengths + np.where(starts == 0, before, 0)
         counted = before if before >= _SHORTEST_CLIPPED_RUN else 0
-        self.n_clipped += int(whole[whole >= _SHORTEST_CLIPPED_RUN].sum()) - counted
-        self._run = int(whole[-1]) if full[-1] else 0
+        self.n_clipped += int(lengths[lengths >= _SHORTEST_CLIPPED_RUN].sum()) - counted
+        self._run = int(lengths[-1]) if full[-1] else 0
 
     def measurement(self) -> Measurement:
         """Return what was measured; the clip is not judged yet."""
@@ -122,6 +126,10 @@ class Meter:
             clipped_share=self.n_clipped / max(1, self.n_frames),
             content_hash=self._hash.hexdigest(),
         )
+
+
+def _dbfs(amplitude: float) -> float:
+    return 20 * math.log10(amplitude) if amplitude > 0 else _LOWEST_DBFS
 
 
 def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameters) -> Measurement:
@@ -148,65 +156,147 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
     try:
         with open_recording(path) as recording:
             header = recording.header
-            duration_s = min(end, header.duration_s) - start
-            reason = _unfit_header(header, duration_s, audit)
-            if not reason:
-                meter = Meter(header)
-                for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
-                    meter.add(block)
-                measured = replace(meter.measurement(), note="; ".join(recording.notes))
-                duration_s = measured.duration_s
-                reason = _unfit_samples(meter, measured, audit)
+            announced_s = min(end, header.duration_s) - start
+            known_s = announced_s if math.isfinite(announced_s) else math.nan
+            measured = Measurement(known_s, header.sample_rate_hz, header.channels)
+            if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
+                rate = f"odd rate: its header says {header.sample_rate_hz} samples a second"
+                return replace(measured, reason=rate)
+            if known_s > audit.max_duration_s:
+                return replace(measured, reason=_too_long(known_s, audit))
+            meter = Meter(header)
+            for block in recording.blocks(start, min(end, start + audit.max_duration_s + 1)):
+                meter.add(block)
+            measured = replace(meter.measurement(), note="; ".join(recording.notes))
     except NotFiniteError as error:
         return Measurement(reason=f"not finite: {error}")
     except DecodeError as error:
         return Measurement(reason=f"unreadable: {error}", passing=isinstance(error, UnreachableError))
+    reason = _unfit(meter, measured, audit)
     if not reason:
         return measured
-    known_s = duration_s if math.isfinite(duration_s) else math.nan
-    return Measurement(known_s, header.sample_rate_hz, header.channels, reason=reason)
+    return Measurement(measured.duration_s, header.sample_rate_hz, header.channels, reason=reason)
 
 
-def _unfit_header(header: AudioHeader, announced_s: float, audit: AuditParameters) -> str:
-    """Return why a clip need not be decoded, going by what its header tells; empty when it must be."""
-    if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-        return f"odd rate: its header says {header.sample_rate_hz} samples a second"
-    if math.isfinite(announced_s) and announced_s > audit.max_duration_s:
-        return _too_long(announced_s, audit)
-    return ""
-
-
-def _unfit_samples(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
+def _unfit(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
     """Return why a decoded clip is not fit for use; empty when it is."""
+    swing_dbfs = _dbfs((meter.highest - meter.lowest) / 2)
     silence = f"audit.silence_dbfs is {audit.silence_dbfs:g}"
-    swing_dbfs, share = meter.swing_dbfs, clip.clipped_share
-    faults = (
-        (meter.n_frames == 0, "empty: there are no samples in this part of the file"),
-        (
-            clip.duration_s < audit.min_duration_s,
-            f"too short: {clip.duration_s:.3f} s, audit.min_duration_s is {audit.min_duration_s:g}",
-        ),
-        (clip.duration_s > audit.max_duration_s, _too_long(clip.duration_s, audit)),
-        (
-            clip.peak_dbfs < audit.silence_dbfs,
-            f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}",
-        ),
-        (
-            swing_dbfs < audit.silence_dbfs,
-            f"silent: nothing but an offset, around which it swings by {swing_dbfs:.1f} dBFS, {silence}",
-        ),
-        (
-            share > audit.max_clipped_share,
-            f"clipped: {share:.1%} of it is at full scale, audit.max_clipped_share is "
-            f"{audit.max_clipped_share:.1%}",
-        ),
-    )
-    return next((reason for unfit, reason in faults if unfit), "")
+    reason = ""
+    if meter.n_frames == 0:
+        reason = "empty: there are no samples in this part of the file"
+    elif clip.duration_s < audit.min_duration_s:
+        reason = f"too short: {clip.duration_s:.3f} s, audit.min_duration_s is {audit.min_duration_s:g}"
+    elif clip.duration_s > audit.max_duration_s:
+        reason = _too_long(clip.duration_s, audit)
+    elif clip.peak_dbfs < audit.silence_dbfs:
+        reason = f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}"
+    elif swing_dbfs < audit.silence_dbfs:
+        swing = f"around which it swings by {swing_dbfs:.1f} dBFS"
+        reason = f"silent: nothing but an offset, {swing}, {silence}"
+    elif clip.clipped_share > audit.max_clipped_share:
+        limit = f"audit.max_clipped_share is {audit.max_clipped_share:.1%}"
+        reason = f"clipped: {clip.clipped_share:.1%} of it is at full scale, {limit}"
+    return reason
 
 
 def _too_long(duration_s: float, audit: AuditParameters) -> str:
     return f"too long: {duration_s:.0f} s, audit.max_duration_s is {audit.max_duration_s:g}"
 
 
-def _dbfs(amplitude: float) -> float:
-    return 20 * math.log10(amplitude) if amplitude > 0 else _LOWEST_DBFS
+def measure_all(
+    function: Callable[[Path, float, float], Measurement],
+    clips: pd.DataFrame,
+    root: Path,
+    executor: ExecutorParameters,
+    *,
+    columns: Sequence[str],
+    key: Mapping[str, Any],
+    description: str,
+    limit_s: float,
+    store: ResultStore | None = None,
+) -> pd.DataFrame:
+    """Measure every clip of a table, in parallel, and only again when its file has changed.
+
+    Parameters
+    ----------
+    function
+        Called with path, start and end in s (NaN: of the file); importable by name, or a `functools.partial`
+        of such a function.
+    clips, root
+        `path, start_s, end_s`, and the folder that the paths are relative to.
+    executor, description
+        Where to run, and the words before the progress bar.
+    columns
+        The attributes of a `Measurement` that are wanted.
+    key, store
+        What the result depends on besides the clip and the state of its file; memo of earlier results.
+    limit_s
+        A clip that takes longer, s, or crashes the decoder, is rejected.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns, with the index of `clips`.
+    """
+    paths = (str(root / path) for path in clips["path"])
+    parts: list[_Part] = list(zip(paths, clips["start_s"], clips["end_s"], strict=True))
+    stats = stat_files(root, clips["path"].tolist())
+    blank = Measurement()
+    values = {
+        name: np.full(len(clips), value, dtype=object if isinstance(value, str) else type(value))
+        for name, value in ((name, getattr(blank, name)) for name in columns)
+    }
+
+    def key_of(rows: NDArray[np.intp]) -> dict[str, Any]:
+        where = [[str(absolute(as_path(path))), *bounds] for path, *bounds in (parts[row] for row in rows)]
+        return {**key, "parts": where, "stats": stats[rows].tolist()}
+
+    missing = []
+    for rows in _deal(clips):
+        found = store.get(key_of(rows)) if store else None
+        if found is None:
+            missing.append(rows)
+            continue
+        for name, column in values.items():
+            column[rows] = found[name]
+    results = map_items(
+        partial(_measure_part, function=function),
+        [[parts[row] for row in rows] for rows in missing],
+        executor,
+        description=description,
+        total_units=list(map(len, missing)),
+        limit_s=limit_s,
+    )
+    for position, result in results:
+        rows = missing[position]
+        measured = [
+            Measurement(reason=f"unreadable: the decoder of {parts[row][0]} {one.reason}", passing=True)
+            if isinstance(one, Lost)
+            else one
+            for row, one in zip(rows, result, strict=True)
+        ]
+        found = {name: [getattr(one, name) for one in measured] for name in columns}
+        if store and not any(one.passing for one in measured):
+            store.put(key_of(rows), found)
+        for name, column in values.items():
+            column[rows] = found[name]
+    return pd.DataFrame(values, index=clips.index)
+
+
+def _measure_part(part: _Part, *, function: Callable[[Path, float, float], Measurement]) -> Measurement:
+    path, start_s, end_s = part
+    return function(as_path(path), start_s, end_s)
+
+
+def _deal(clips: pd.DataFrame) -> list[NDArray[np.intp]]:
+    """Deal rows to shards by a hash of their path, so that a new file changes one shard only.
+
+    The number of shards is a power of two: when it doubles, all are dealt anew.
+    """
+    n_shards = 1 << max(0, (len(clips) // _CLIPS_A_SHARD).bit_length() - 1)
+    stretches = np.nan_to_num(clips["start_s"].to_numpy() // _STRETCH_S)
+    names = (f"{path}@{stretch:g}" for path, stretch in zip(clips["path"], stretches, strict=True))
+    shard_of = np.fromiter((zlib.crc32(name.encode()) % n_shards for name in names), np.intp, len(clips))
+    order = np.argsort(shard_of, kind="stable")
+    return [rows for rows in np.split(order, np.cumsum(np.bincount(shard_of))[:-1]) if len(rows)]

@@ -16,16 +16,10 @@ Protocol = Literal[
 ]
 SECOND = "_and_second_group"
 """What the name of a protocol ends with that keeps second groups apart, too."""
-READ_BY_ALL = frozenset(
+_READ_BY_ALL = frozenset(
     {"source", "root", "name", "label_map", "limit", "seed", "segment_s", "segment_hop_s", "training_corpora"}
 )
-"""Parameters of a corpus that every source reads; others are read by those that name them as options."""
-CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
-
-
-def _option(description: str) -> Any:
-    """Declare a parameter that only some sources read."""
-    return Field(default=None, description=description)
+_CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
 class CorpusParameters(BaseModel):
@@ -33,80 +27,73 @@ class CorpusParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str = Field(default="folders", description="How the corpus is laid out: a name in `SOURCES`.")
-    root: StoragePath = Field(
-        default=Path("data/01_raw/corpus"),
-        description="Folder of the corpus: relative to the project folder, absolute, or an address such as "
-        "s3://bucket/folder.",
-    )
-    name: CorpusName | None = Field(default=None, description="Name of the corpus; null: that of the source.")
-    label_map: dict[str, str | None] = Field(
-        default_factory=dict,
-        description="Label of the source → emotion, before the taxonomy; null leaves the clips unlabelled; "
-        "the label `*` stands for all that are not named.",
-    )
-    limit: int | None = Field(
-        default=None, ge=1, description="Keep at most this many clips, drawn in proportion to the emotions."
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of the draw of `limit`.")
-    segment_s: float | None = Field(
-        default=None,
-        gt=0,
-        description="Cut longer recordings into segments of this length, s; null: no cuts.",
-    )
-    segment_hop_s: float | None = Field(
-        default=None, gt=0, description="From the start of a segment to the next, s; null: `segment_s`."
-    )
-    middle: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Corpora rated on valence and arousal: clips whose rating lies nearer than this to the "
-        "centre on either axis stay unlabelled; 0: none, 1 would be the end of the scale.",
-    )
-    database: str | None = _option("audb, mirdata: name of the database or loader.")
-    version: str | None = _option("audb, mirdata: version; null: the latest.")
-    group_pattern: str | None = _option(
-        "folders: regular expression searched in a clip's path, or in the file's name where paths do not "
-        "have it, or have it in the class alone; its first bracket (else the whole match) is the group; "
-        "null: every clip is its own group."
-    )
-    second_group_pattern: str | None = _option(
-        "folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as the sentence; "
-        "null: nothing."
-    )
-    table: str | None = _option(
-        "table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or "
-        "several by `*`; null: the only one with an emotion."
-    )
-    path_column: str = Field(default="path", description="table: column of the path, relative to root.")
-    emotion_column: str | None = _option(
-        "table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."
-    )
-    group_column: str | None = _option(
-        "table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. meld: Speaker "
-        "(null) or Dialogue_ID."
-    )
-    second_group_column: str | None = _option(
-        "table: what `split.second_folds` keeps apart; null: `second_group`, where there."
-    )
-    theme_column: str | None = _option(
-        "table: null: `theme`, where there is one. panda_4q: genres (null) or moods."
-    )
-    tags_column: str | None = _option(
-        "table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and genre."
-    )
-    title_column: str | None = _option("table, mirdata: null: `title`, where there is one.")
-    split_column: str | None = _option(
-        "table, audb: official split (train, validation, test); null: `split`, where there."
-    )
-    start_column: str | None = _option("table: start in s; null: `start_s`, where there.")
-    end_column: str | None = _option("table: end in s; null: `end_s`, where there is one.")
-    training_corpora: dict[CorpusName, CorpusParameters] = Field(
-        default_factory=dict,
-        description="Other corpora by the name that they are to have, for the protocols cross_corpus and "
-        "leave_one_corpus_out.",
-    )
+    source: str = "folders"
+    """How the corpus is laid out: a name in `SOURCES`."""
+    root: StoragePath = Path("data/01_raw/corpus")
+    """Folder of the corpus: relative to the project folder, absolute, or an address such as
+    s3://bucket/folder.
+    """
+    name: _CorpusName | None = None
+    """Name of the corpus; null: that of the source."""
+    label_map: dict[str, str | None] = {}
+    """Label of the source → emotion, before the taxonomy; null leaves the clips unlabelled; the label `*`
+    stands for all that are not named.
+    """
+    limit: int | None = Field(default=None, ge=1)
+    """Keep at most this many clips, drawn in proportion to the emotions."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the draw of `limit`."""
+    segment_s: float | None = Field(default=None, gt=0)
+    """Cut longer recordings into segments of this length, s; null: no cuts."""
+    segment_hop_s: float | None = Field(default=None, gt=0)
+    """From the start of a segment to the next, s; null: `segment_s`."""
+    middle: float = Field(default=0.0, ge=0, lt=1)
+    """Corpora rated on valence and arousal: clips whose rating lies nearer than this to the centre on either
+    axis stay unlabelled; 0: none, 1 would be the end of the scale.
+    """
+    database: str | None = None
+    """audb, mirdata: name of the database or loader."""
+    version: str | None = None
+    """audb, mirdata: version; null: the latest."""
+    group_pattern: str | None = None
+    """folders: regular expression searched in a clip's path, or in the file's name where paths do not have
+    it, or have it in the class alone; its first bracket (else the whole match) is the group; null: every clip
+    is its own group.
+    """
+    second_group_pattern: str | None = None
+    """folders: as group_pattern, for what `split.second_folds` keeps apart as well, such as the sentence;
+    null: nothing.
+    """
+    table: str | None = None
+    """table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or
+    several by `*`; null: the only one with an emotion.
+    """
+    path_column: str = "path"
+    """table: column of the path, relative to root."""
+    emotion_column: str | None = None
+    """table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."""
+    group_column: str | None = None
+    """table: null: `group`, where there is one. audb, mirdata: null: the speaker or artist. meld: Speaker
+    (null) or Dialogue_ID.
+    """
+    second_group_column: str | None = None
+    """table: what `split.second_folds` keeps apart; null: `second_group`, where there."""
+    theme_column: str | None = None
+    """table: null: `theme`, where there is one. panda_4q: genres (null) or moods."""
+    tags_column: str | None = None
+    """table: tags joined by `;`; null: `tags`, where there is one. mirdata: null: tags and genre."""
+    title_column: str | None = None
+    """table, mirdata: null: `title`, where there is one."""
+    split_column: str | None = None
+    """table, audb: official split (train, validation, test); null: `split`, where there."""
+    start_column: str | None = None
+    """table: start in s; null: `start_s`, where there."""
+    end_column: str | None = None
+    """table: end in s; null: `end_s`, where there is one."""
+    training_corpora: dict[_CorpusName, CorpusParameters] = {}
+    """Other corpora by the name that they are to have, for the protocols cross_corpus and
+    leave_one_corpus_out.
+    """
 
     @property
     def known_as(self) -> str:
@@ -127,44 +114,34 @@ class CorpusParameters(BaseModel):
     @property
     def title(self) -> str:
         """Source and name of each corpus in words, this one first."""
-        corpora = (self, *self.others)
-        named = (f" ({each.known_as})" if each.known_as != each.source else "" for each in corpora)
-        return " + ".join(each.source + name for each, name in zip(corpora, named, strict=True))
+        return " + ".join(
+            each.source if each.known_as == each.source else f"{each.source} ({each.known_as})"
+            for each in (self, *self.others)
+        )
 
     @property
     def options(self) -> tuple[str, ...]:
         """Parameters that were given and that only some sources read."""
-        return tuple(name for name in self.model_dump(exclude_defaults=True) if name not in READ_BY_ALL)
-
-    @property
-    def _place(self) -> tuple[Any, ...]:
-        """What tells the clips of this corpus from those of any other."""
-        return (self.source, str(absolute(self.root)), self.database, self.version, self.table)
+        return tuple(name for name in self.model_dump(exclude_defaults=True) if name not in _READ_BY_ALL)
 
     @model_validator(mode="after")
-    def _training_corpora_differ(self) -> Self:
-        seen = {self._place: self.known_as}
+    def _fits_together(self) -> Self:
+        if self.segment_hop_s is not None and self.segment_s is None:
+            raise ValueError("segment_hop_s needs segment_s")
+        seen: dict[tuple[str | None, ...], str] = {}
+        corpora: dict[str, CorpusParameters] = {self.known_as: self, **self.training_corpora}
+        for name, each in corpora.items():
+            place = (each.source, str(absolute(each.root)), each.database, each.version, each.table)
+            if place in seen:
+                raise ValueError(f"training_corpora.{name} is the same corpus as {seen[place]}: remove it")
+            seen[place] = name
         for name, other in self.training_corpora.items():
             if other.training_corpora or other.name not in (None, name):
                 raise ValueError(
                     f"training_corpora.{name} takes neither training_corpora nor a name of its own"
                 )
             if name == self.known_as:
-                raise ValueError(
-                    f"training_corpora.{name} has the name of the corpus itself: name it otherwise"
-                )
-            if other._place in seen:
-                raise ValueError(
-                    f"training_corpora.{name} is the same corpus as {seen[other._place]}: remove it, or "
-                    "correct its source and root"
-                )
-            seen[other._place] = name
-        return self
-
-    @model_validator(mode="after")
-    def _hop_has_segments(self) -> Self:
-        if self.segment_hop_s is not None and self.segment_s is None:
-            raise ValueError("segment_hop_s needs segment_s")
+                raise ValueError(f"training_corpora.{name} has the name of the corpus itself")
         return self
 
     @field_validator("group_pattern", "second_group_pattern")
@@ -182,25 +159,18 @@ class AuditParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_duration_s: float = Field(default=0.1, ge=0, description="Shorter clips are rejected, s.")
-    max_duration_s: float = Field(
-        default=3600, gt=0, description="Longer clips are rejected before they are decoded, s."
-    )
-    silence_dbfs: float = Field(
-        default=-60, le=0, description="Clips whose peak is below this are rejected, dB re full scale."
-    )
-    max_clipped_share: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Clips of which a larger share lies in runs at full scale are rejected; 1: none.",
-    )
-    time_limit_s: float = Field(
-        default=300, gt=0, description="A clip whose decoding takes longer is rejected, s."
-    )
-    level_outlier_db: float = Field(
-        default=20, gt=0, description="Clips whose peak is further from the corpus's median are reported, dB."
-    )
+    min_duration_s: float = Field(default=0.1, ge=0)
+    """Shorter clips are rejected, s."""
+    max_duration_s: float = Field(default=3600, gt=0)
+    """Longer clips are rejected before they are decoded, s."""
+    silence_dbfs: float = Field(default=-60, le=0)
+    """Clips whose peak is below this are rejected, dB re full scale."""
+    max_clipped_share: float = Field(default=0.1, ge=0, le=1)
+    """Clips of which a larger share lies in runs at full scale are rejected; 1: none."""
+    time_limit_s: float = Field(default=300, gt=0)
+    """A clip whose decoding takes longer is rejected, s."""
+    level_outlier_db: float = Field(default=20, gt=0)
+    """Clips whose peak is further from the corpus's median are reported, dB."""
 
 
 class SplitParameters(BaseModel):
@@ -208,42 +178,32 @@ class SplitParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    protocol: Protocol = Field(
-        default="kfold",
-        description="holdout: one test part; kfold: every clip is tested once; leave_one_group_out: a fold "
-        "a group (speaker, artist, song); official: the published split; cross_corpus: trained on "
-        "`corpus.training_corpora`, tested on the corpus; leave_one_corpus_out: a fold a corpus.",
-    )
-    n_folds: int = Field(default=5, ge=2, description="kfold: number of folds.")
-    test_fraction: float = Field(
-        default=0.25, gt=0, le=0.5, description="holdout: share of the clips in the test part, about."
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of the assignment of groups to folds.")
-    test_groups: tuple[str, ...] = Field(
-        default=(),
-        description="kfold, leave_one_group_out: only these groups are tested, and all others are always in "
-        "training; empty: every group is tested. For choices that the final figures must not know of.",
-    )
-
-    second_folds: int | Literal["each"] | None = Field(
-        default=None,
-        description="kfold, leave_one_group_out: second groups, such as sentences, are dealt into as many "
-        "folds (each: one a second group), and the clips of one fold of groups and one of second groups are "
-        "tested by models that saw neither; null: second groups may straddle.",
-    )
+    protocol: Protocol = "kfold"
+    """holdout: one test part; kfold: every clip is tested once; leave_one_group_out: a fold a group (speaker,
+    artist, song); official: the published split; cross_corpus: trained on `corpus.training_corpora`, tested
+    on the corpus; leave_one_corpus_out: a fold a corpus.
+    """
+    n_folds: int = Field(default=5, ge=2)
+    """kfold: number of folds."""
+    test_fraction: float = Field(default=0.25, gt=0, le=0.5)
+    """holdout: share of the clips in the test part, about."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the assignment of groups to folds."""
+    test_groups: tuple[str, ...] = ()
+    """kfold, leave_one_group_out: only these groups are tested, and all others are always in training; empty:
+    every group is tested. For choices that the final figures must not know of. A number in YAML is no name:
+    write "03" in quotes.
+    """
+    second_folds: int | Literal["each"] | None = None
+    """kfold, leave_one_group_out: second groups, such as sentences, are dealt into as many folds (each: one a
+    second group), and the clips of one fold of groups and one of second groups are tested by models that saw
+    neither; null: second groups may straddle.
+    """
 
     @property
     def title(self) -> str:
         """The protocol, and whether second groups are kept apart, too."""
         return self.protocol if self.second_folds is None else f"{self.protocol}{SECOND}"
-
-    @field_validator("test_groups", mode="before")
-    @classmethod
-    def _are_quoted(cls, groups: Any) -> Any:
-        # YAML reads 03 as the number 3: the name that was meant is lost by then.
-        if not isinstance(groups, list | tuple) or not all(isinstance(group, str) for group in groups):
-            raise ValueError('must be a list of names in quotes, such as ["03", "08"]')
-        return tuple(groups)
 
     @field_validator("second_folds", mode="before")
     @classmethod

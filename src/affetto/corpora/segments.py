@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import open_recording
-from affetto.audio.recording import DecodeError, Recording, UnreachableError
-from affetto.corpora.scan import Part, scan_clips
+from affetto.audio.recording import DecodeError, UnreachableError
+from affetto.corpora.measure import Measurement, measure_all
 from affetto.io.cache import ResultStore
-from affetto.io.paths import as_path
 from affetto.io.workers import ExecutorParameters
 
 logger = logging.getLogger(__name__)
 
-LONGEST_S = 86_400.0
+_LONGEST_S = 86_400.0
 _LENGTH_VERSION = 1
 _LIMIT_S = 300.0  # a header takes milliseconds; a recording whose header tells nothing is decoded
 
@@ -78,59 +76,44 @@ def cut_segments(
         own `start_s` and `end_s`, and the id `<id of the clip>@<start>-<end>`. A clip whose file cannot be
         read, or is said to be longer than a day, stays as it is for the audit to judge.
     """
-    lengths = scan_clips(
-        _length,
+    lengths = measure_all(
+        _measure_length,
         clips,
         root,
         executor,
-        columns={"duration_s": np.float64},
-        lost=lambda *_: {"duration_s": math.nan},
+        columns=("duration_s",),
         key={"what": "length", "version": _LENGTH_VERSION},
         description=f"lengths of {clips['corpus'].iloc[0]}",
         limit_s=_LIMIT_S,
         store=store,
     )
-    duration_s = lengths["duration_s"].to_numpy()
-    starts = clips["start_s"].fillna(0.0).to_numpy()
-    plans = [
-        plan_segments(length, segment_s, hop_s) if length <= LONGEST_S else [(0.0, length)]
-        for length in duration_s.tolist()
-    ]
-    counts = np.array([len(plan) for plan in plans])
-    is_cut = (counts > 1) | (np.array([plan[0][1] for plan in plans]) < duration_s)
-    cut = np.repeat(is_cut, counts)
-    rows = clips.loc[clips.index.repeat(counts)].reset_index(drop=True)
-    bounds = np.repeat(starts, counts)[:, np.newaxis] + np.concatenate([np.array(plan) for plan in plans])
-    # To the microsecond: sums of decimals would otherwise end in …0000001 in the ids.
-    bounds = bounds.round(6)
-    ids = [
-        f"{name}@{start:.10g}-{end:.10g}" if named else name
-        for name, (start, end), named in zip(rows["clip_id"], bounds, cut, strict=True)
-    ]
-    logger.info("%d of %d recordings were cut into %d segments", is_cut.sum(), len(clips), cut.sum())
-    segments = rows.assign(
-        clip_id=pd.array(ids, dtype="str"),
-        start_s=rows["start_s"].mask(cut, bounds[:, 0]),
-        end_s=rows["end_s"].mask(cut, bounds[:, 1]),
-    )
+    rows, cut = [], 0
+    for clip, length_s in zip(clips.to_dict("records"), lengths["duration_s"], strict=True):
+        plan = plan_segments(length_s, segment_s, hop_s) if length_s <= _LONGEST_S else []
+        if len(plan) < 2 and not any(end_s < length_s for _, end_s in plan):  # noqa: PLR2004
+            rows.append(clip)
+            continue
+        cut += 1
+        offset_s = 0.0 if math.isnan(clip["start_s"]) else clip["start_s"]
+        for bounds in plan:
+            # To the microsecond: sums of decimals would otherwise end in …0000001 in the ids.
+            start_s, end_s = (np.array(bounds) + offset_s).round(6).tolist()
+            name = f"{clip['clip_id']}@{start_s:.10g}-{end_s:.10g}"
+            rows.append({**clip, "clip_id": name, "start_s": start_s, "end_s": end_s})
+    n_segments = len(rows) - len(clips) + cut
+    logger.info("%d of %d recordings were cut into %d segments", cut, len(clips), n_segments)
+    segments = pd.DataFrame(rows).astype(clips.dtypes)
     return segments.sort_values("clip_id", ignore_index=True)
 
 
-def _length(part: Part) -> dict[str, Any]:
+def _measure_length(path: Path, start_s: float, end_s: float) -> Measurement:
     """Return the length of a clip, s; NaN where its file cannot be read."""
-    path, start_s, end_s = part
-    start_s, end_s = np.nan_to_num(start_s), math.inf if math.isnan(end_s) else end_s
     try:
-        with open_recording(as_path(path)) as recording:
-            file_s = recording.header.duration_s
-            file_s = file_s if math.isfinite(file_s) else _decoded_s(recording)
+        with open_recording(path) as recording:
+            file_s, rate_hz = recording.header.duration_s, recording.header.sample_rate_hz
+            if math.isinf(file_s):  # the header does not tell
+                file_s = sum(block.shape[1] for block in recording.blocks(0.0, _LONGEST_S + 1)) / rate_hz
     except DecodeError as error:
-        return {"duration_s": math.nan, "passing": isinstance(error, UnreachableError)}
-    length_s = min(end_s, file_s) - start_s
-    return {"duration_s": length_s if length_s > 0 else math.nan}
-
-
-def _decoded_s(recording: Recording) -> float:
-    """Return the length of a stream whose header does not tell it, s."""
-    n_frames: int = sum(block.shape[1] for block in recording.blocks(0.0, LONGEST_S + 1))
-    return n_frames / recording.header.sample_rate_hz
+        return Measurement(passing=isinstance(error, UnreachableError))
+    length_s = np.nanmin([end_s, file_s]) - np.nan_to_num(start_s)
+    return Measurement(float(length_s) if length_s > 0 else math.nan)

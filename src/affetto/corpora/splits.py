@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from affetto.corpora.audit import unite_groups_of_duplicates
 from affetto.corpora.clips import FEWEST_EMOTIONS
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, name_some
 
 logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
-FOLD_COLUMNS = ("fold", "group_fold", "second_fold")
-BY_CORPUS = ("cross_corpus", "leave_one_corpus_out")
-_NAMED = 10
-Folds = NDArray[np.int64]
+_BY_CORPUS = ("cross_corpus", "leave_one_corpus_out")
+_FOLD_COLUMNS = ("fold", "group_fold", "second_fold")
+_Folds = NDArray[np.int64]
 
 
 def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | None = None) -> pd.DataFrame:
@@ -56,22 +55,23 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
         When the clips do not allow the protocol.
     """
     labelled = _labelled(clips)
-    _check_classes(labelled)
+    more: dict[str, _Folds] = {}
     if split.protocol == "official":
-        return _official(labelled)
-    if split.protocol in BY_CORPUS:
+        labelled, folds = _official(labelled)
+    elif split.protocol in _BY_CORPUS:
         tested = tested or clips.loc[clips["emotion"].notna(), "corpus"].iloc[0]
-        return _by_corpus(labelled, split.protocol, tested)
-    is_tested = _is_tested(labelled, split)
-    _check_groups(labelled, is_tested, split)
-    methods = {"kfold": _kfold, "leave_one_group_out": _leave_one_group_out, "holdout": _holdout}
-    folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
-    folds[is_tested] = methods[split.protocol](labelled[is_tested].reset_index(drop=True), split)
-    more = {}
-    if split.second_folds is not None:
-        more = {"group_fold": folds, "second_fold": _second_folds(labelled, split)}
-        folds = _parts(**more)
-    return _table(labelled, folds, refuse=True, **more)
+        labelled, folds = _by_corpus(labelled, split.protocol, tested)
+    else:
+        folds = _by_group(labelled, split)
+        if split.second_folds is not None:
+            more = {"group_fold": folds, "second_fold": _by_second_group(labelled, split)}
+            is_tested = folds != ALWAYS_TRAINING
+            pairs = np.stack([more["group_fold"][is_tested], more["second_fold"][is_tested]], axis=1)
+            folds = folds.copy()
+            folds[is_tested] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+    table = _table(labelled, fold=folds, **more)
+    _check_training_parts(labelled, table)
+    return table
 
 
 def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
@@ -92,7 +92,7 @@ def trained_on(folds: pd.DataFrame, fold: int) -> NDArray[np.bool_]:
     """
     tested = folds["fold"] == fold
     trained = np.ones(len(folds), dtype=bool)
-    for name in FOLD_COLUMNS:
+    for name in _FOLD_COLUMNS:
         if name in folds:
             trained &= ~folds[name].isin(folds.loc[tested, name]).to_numpy(dtype=bool)
     return trained
@@ -106,11 +106,11 @@ def check_protocol(corpus: CorpusParameters, split: SplitParameters, *, side: st
     AffettoError
         When it knows of one corpus only.
     """
-    if corpus.others and split.protocol not in BY_CORPUS:
+    if corpus.others and split.protocol not in _BY_CORPUS:
         raise AffettoError(
             f"{side}.corpus.training_corpora names {', '.join(corpus.training_corpora)}, but "
             f"{side}.split.protocol {split.protocol} does not tell corpora apart: set it to "
-            f"{' or '.join(BY_CORPUS)}, or leave the training corpora out."
+            f"{' or '.join(_BY_CORPUS)}, or leave the training corpora out."
         )
 
 
@@ -144,7 +144,6 @@ def make_random_folds(clips: pd.DataFrame, folds: pd.DataFrame, *, seed: int) ->
         When there are fewer than two emotions, or one of a single clip.
     """
     labelled = _labelled(clips)
-    _check_classes(labelled)
     labelled = labelled[labelled["clip_id"].isin(folds["clip_id"])].reset_index(drop=True)
     recordings = _recordings(labelled)
     grouped = folds.set_index("clip_id").loc[labelled["clip_id"]].reset_index()
@@ -155,19 +154,20 @@ def make_random_folds(clips: pd.DataFrame, folds: pd.DataFrame, *, seed: int) ->
         dealt[:], n_folds = True, max(2, round(1 / held_out))
     found = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
     found[dealt] = _deal(recordings[dealt], labelled.loc[dealt, "emotion"], n_folds, seed)
-    return _table(labelled, found)
+    return _table(labelled, fold=found)
 
 
-def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, seed: int) -> Folds:
+def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, seed: int) -> _Folds:
     """Deal whole recordings into stratified folds, as far as there are enough of them."""
     from sklearn.model_selection import StratifiedKFold
 
+    codes = recordings.factorize()[0]
     emotions = emotion[~recordings.duplicated()]
     most = int(emotions.value_counts().max())
     if most == 1:  # one recording an emotion: there is nothing to stratify
-        return np.asarray(recordings.factorize()[0] % min(n_folds, 2))
+        return np.asarray(codes % min(n_folds, 2))
     splitter = StratifiedKFold(min(n_folds, most), shuffle=True, random_state=seed)
-    return np.asarray(_test_folds(splitter, emotions)[recordings.factorize()[0]])
+    return np.asarray(_test_folds(splitter, emotions)[codes])
 
 
 def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
@@ -180,30 +180,16 @@ def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
     return contents if len(set(united["group"])) == 1 else united["group"]
 
 
-def _named(clips: pd.DataFrame) -> tuple[str, str]:
-    """Return corpus and side of clips, for messages."""
-    return clips["corpus"].iloc[0], clips["side"].iloc[0]
-
-
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the labelled clips by `clip_id`: how a table happens to be ordered must not decide on folds."""
     labelled = clips[clips["emotion"].notna()].sort_values("clip_id", ignore_index=True)
-    if labelled.empty:
-        corpus, side = _named(clips)
-        raise AffettoError(
-            f"No clip of {corpus} has an emotion, and models cannot be fitted without: give labels a meaning "
-            f"in {side}.corpus.label_map, or use a labelled corpus (the features pipeline needs no labels)."
-        )
-    return labelled
-
-
-def _check_classes(labelled: pd.DataFrame) -> None:
+    corpus, side = clips["corpus"].iloc[0], clips["side"].iloc[0]
     counts = labelled["emotion"].value_counts()
-    corpus, side = _named(labelled)
-    if len(counts) == 1:
+    if len(counts) < FEWEST_EMOTIONS:
+        some = f"All {len(labelled)} labelled clips of {corpus} are {counts.index[0]}" if len(counts) else ""
         raise AffettoError(
-            f"All {counts.iloc[0]} labelled clips of {corpus} are {counts.index[0]}: a model needs two "
-            f"emotions or more; see {side}.corpus."
+            f"{some or f'No clip of {corpus} has an emotion'}, and a model needs two or more: give labels a "
+            f"meaning in {side}.corpus.label_map (the features pipeline needs no labels)."
         )
     if counts.min() == 1:
         lonely = ", ".join(sorted(counts.index[counts == 1]))
@@ -211,112 +197,84 @@ def _check_classes(labelled: pd.DataFrame) -> None:
             f"One clip only of {corpus} is labelled {lonely}, which cannot be both in training and in test: "
             f"add clips, or map its label to null in {side}.corpus.label_map."
         )
+    return labelled
 
 
-def _is_tested(labelled: pd.DataFrame, split: SplitParameters) -> NDArray[np.bool_]:
-    """Return a mask of the clips that are to be tested [n_labelled]."""
-    if not split.test_groups:
-        return np.ones(len(labelled), dtype=bool)
-    known = set(labelled["group"])
-    unknown = sorted(set(split.test_groups) - known)
+def _by_group(labelled: pd.DataFrame, split: SplitParameters) -> _Folds:
+    """Return the fold that tests each clip, of all groups or of `test_groups`."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    groups = set(labelled["group"])
+    if len(groups) == 1:
+        raise AffettoError(
+            f"All labelled clips of {corpus} are of one group, {min(groups)}: add speakers, artists or "
+            f"songs, or see how {side}.corpus finds groups."
+        )
+    unknown = sorted(set(split.test_groups) - groups)
     if unknown:
-        corpus, side = _named(labelled)
-        named = ", ".join(sorted(known)[:_NAMED]) + (", …" if len(known) > _NAMED else "")
         raise AffettoError(
             f"{side}.split.test_groups names {', '.join(unknown)}, of which {corpus} has no labelled clip: "
-            f"its groups are {named} (the log of the audit names those that were united with another)."
+            f"its groups are {name_some(sorted(groups))}."
         )
-    return labelled["group"].isin(split.test_groups).to_numpy(dtype=bool)
+    is_tested = labelled["group"].isin(split.test_groups or groups).to_numpy(dtype=bool)
+    tested = labelled[is_tested].reset_index(drop=True)
+    folds = np.full(len(labelled), ALWAYS_TRAINING, dtype=np.int64)
+    if split.protocol == "leave_one_group_out":
+        folds[is_tested] = _one_by_one(tested)
+    elif split.protocol == "kfold":
+        folds[is_tested] = _stratified_groups(tested, split.n_folds, split.seed, "n_folds")
+    else:
+        n_folds = min(max(2, round(1 / split.test_fraction)), len(groups))
+        parts = _stratified_groups(tested, n_folds, split.seed, "test_fraction")
+        shares = np.bincount(parts, minlength=n_folds) / len(parts)
+        folds[parts == np.argmin(np.abs(shares - split.test_fraction))] = 0
+    return folds
 
 
-def _check_groups(labelled: pd.DataFrame, tested: NDArray[np.bool_], split: SplitParameters) -> None:
-    corpus, side = _named(labelled)
-    if len(set(labelled["group"])) == 1:
-        raise AffettoError(
-            f"All labelled clips of {corpus} are of one group ({labelled['group'].iloc[0]}), so none can be "
-            f"tested without having trained on it: add speakers, artists or songs, or see how {side}.corpus "
-            "finds groups."
-        )
-    n_groups = labelled.loc[tested, "group"].nunique()
-    if split.protocol == "kfold" and n_groups < split.n_folds:
-        smaller = f"it to {n_groups} or less, or " if n_groups > 1 else ""
-        which = f"{side}.split.test_groups" if split.test_groups else f"the labelled clips of {corpus}"
-        raise AffettoError(
-            f"{side}.split.n_folds is {split.n_folds}, but {which} are of {n_groups} groups: set {smaller}"
-            "the protocol to leave_one_group_out."
-        )
-
-
-def _kfold(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
-    return _stratified_groups(labelled, split.n_folds, split.seed)
-
-
-def _leave_one_group_out(labelled: pd.DataFrame, _split: SplitParameters) -> Folds:
-    _, folds = np.unique(labelled["group"].to_numpy(dtype="U"), return_inverse=True)
-    return folds.astype(np.int64)
-
-
-def _holdout(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
-    n_folds = min(max(2, round(1 / split.test_fraction)), labelled["group"].nunique())
-    folds = _stratified_groups(labelled, n_folds, split.seed)
-    sizes = np.bincount(folds, minlength=n_folds)
-    chosen = int(np.argmin(np.abs(sizes / len(folds) - split.test_fraction)))
-    return np.where(folds == chosen, 0, ALWAYS_TRAINING)
-
-
-def _second_folds(labelled: pd.DataFrame, split: SplitParameters) -> Folds:
-    """Deal the second groups into folds; a clip without one has one of its own."""
-    corpus, side = _named(labelled)
+def _by_second_group(labelled: pd.DataFrame, split: SplitParameters) -> _Folds:
+    """Return the fold of each clip's second group; a clip without one has one of its own."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     named = labelled.reindex(columns=["second_group"])["second_group"]
-    if named.isna().all():
+    second = labelled.assign(group=named.fillna(labelled["clip_id"]))
+    if named.isna().all() or len(set(second["group"])) == 1:
         raise AffettoError(
-            f"{side}.split.second_folds is {split.second_folds}, but no clip of {corpus} has a second group: "
-            f"set {side}.corpus.second_group_pattern (folders) or {side}.corpus.second_group_column (table), "
-            "or second_folds to null."
+            f"{side}.split.second_folds is {split.second_folds}, but {corpus} has {named.nunique()} second "
+            f"groups: set second_folds to null, or see how {side}.corpus finds them."
         )
     if named.isna().any():
-        logger.warning(
-            "%s: %d clips have no second group and are each one of its own", corpus, named.isna().sum()
-        )
-    second = labelled.assign(group=named.fillna(labelled["clip_id"]))
-    n_groups = second["group"].nunique()
-    n_folds = split.second_folds if isinstance(split.second_folds, int) else 2
-    if n_groups < n_folds:
-        smaller = f"second_folds to {n_groups} or less" if n_groups > 1 else "second_folds to null"
-        raise AffettoError(
-            f"{side}.split.second_folds is {split.second_folds}, but the labelled clips of {corpus} are of "
-            f"{n_groups} second groups: set {smaller}."
-        )
+        logger.warning("%s: %d clips have no second group", corpus, named.isna().sum())
     if split.second_folds == "each":
-        return _leave_one_group_out(second, split)
-    return _stratified_groups(second, n_folds, split.seed, setting="second_folds")
+        return _one_by_one(second)
+    return _stratified_groups(second, int(split.second_folds or 0), split.seed, "second_folds")
 
 
-def _parts(group_fold: Folds, second_fold: Folds) -> Folds:
-    """Give a number to each part that two divisions cut the tested clips into."""
-    parts = np.full(len(group_fold), ALWAYS_TRAINING, dtype=np.int64)
-    tested = group_fold != ALWAYS_TRAINING
-    pairs = np.stack([group_fold[tested], second_fold[tested]], axis=1)
-    parts[tested] = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
-    return parts
+def _one_by_one(labelled: pd.DataFrame) -> _Folds:
+    return np.unique(labelled["group"].to_numpy(dtype="U"), return_inverse=True)[1].astype(np.int64)
 
 
-def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting: str = "n_folds") -> Folds:
+def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting: str) -> _Folds:
+    """Deal groups into folds, each of which tests something."""
     from sklearn.model_selection import StratifiedGroupKFold
 
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    n_groups = labelled["group"].nunique()
     most = int(labelled["emotion"].value_counts().max())
-    if most < n_folds:
-        corpus, side = _named(labelled)
+    if n_folds > min(n_groups, most):
         raise AffettoError(
-            f"{n_folds} folds are too many for {corpus}, where no emotion has more than {most} clips: set "
-            f"{side}.split.{setting} to {most} or less (for holdout, {side}.split.test_fraction higher)."
+            f"{side}.split.{setting} asks for {n_folds} folds, but {corpus} has {n_groups} groups to test, "
+            f"with {most} clips of the commonest emotion: ask for {min(n_groups, most)} or fewer, or use "
+            "another protocol."
         )
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    folds = _test_folds(splitter, labelled["emotion"], labelled["group"])
-    return _fill_empty_folds(folds, labelled["group"], n_folds)
+    folds = pd.Series(_test_folds(splitter, labelled["emotion"], labelled["group"]))
+    # scikit-learn may leave folds empty: each gets the smallest group of the fold that has most groups.
+    for empty in sorted(set(range(n_folds)) - set(folds)):
+        crowded = labelled["group"].groupby(folds).nunique().idxmax()
+        smallest = labelled.loc[folds == crowded, "group"].value_counts(ascending=True).index[0]
+        folds[labelled["group"] == smallest] = empty
+    return folds.to_numpy(dtype=np.int64)
 
 
-def _test_folds(splitter: Any, emotions: pd.Series[Any], groups: pd.Series[Any] | None = None) -> Folds:
+def _test_folds(splitter: Any, emotions: pd.Series[Any], groups: pd.Series[Any] | None = None) -> _Folds:
     """Return the fold that tests each clip, by a splitter of scikit-learn."""
     folds = np.full(len(emotions), ALWAYS_TRAINING, dtype=np.int64)
     with warnings.catch_warnings():
@@ -326,43 +284,26 @@ def _test_folds(splitter: Any, emotions: pd.Series[Any], groups: pd.Series[Any] 
     return folds
 
 
-def _fill_empty_folds(folds: Folds, groups: pd.Series[Any], n_folds: int) -> Folds:
-    """Move the smallest group of the fold of most groups into each fold that scikit-learn left empty."""
-    table = pd.DataFrame({"fold": folds, "group": groups})
-    for empty in sorted(set(range(n_folds)) - set(folds.tolist())):
-        crowded = table.groupby("fold")["group"].nunique().idxmax()
-        moved = table.loc[table["fold"] == crowded, "group"].value_counts(ascending=True).index[0]
-        table.loc[table["group"] == moved, "fold"] = empty
-    return table["fold"].to_numpy(dtype=np.int64)
-
-
-def _official(labelled: pd.DataFrame) -> pd.DataFrame:
-    published = labelled[labelled["official_split"].notna()].reset_index(drop=True)
-    corpus, side = _named(labelled)
-    test = (published["official_split"] == "test").to_numpy(dtype=bool)
+def _official(labelled: pd.DataFrame) -> tuple[pd.DataFrame, _Folds]:
+    """Return the clips of the published split without those that share a group with its test part."""
+    published = labelled[labelled["official_split"].notna()]
+    test = published["official_split"] == "test"
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     if not test.any() or test.all():
         raise AffettoError(
-            f"{side}.split.protocol is official, but {corpus} has no published split with training and test "
-            "clips: use kfold, leave_one_group_out or holdout."
+            f"{side}.split.protocol is official, but {corpus} has no published split with training and "
+            "test clips: use another."
         )
-    straddling = ~test & published["group"].isin(published.loc[test, "group"]).to_numpy(dtype=bool)
+    straddling = ~test & published["group"].isin(published.loc[test, "group"])
     if straddling.any():
-        logger.warning(
-            "%s: %d training clips share a group with the test part and are left out",
-            corpus,
-            straddling.sum(),
-        )
-    kept, test = published[~straddling].reset_index(drop=True), test[~straddling]
-    if kept.loc[~test, "emotion"].nunique() < FEWEST_EMOTIONS:
-        raise AffettoError(
-            f"The official training part of {corpus} has fewer than two emotions: use another "
-            f"{side}.split.protocol."
-        )
-    return _table(kept, np.where(test, 0, ALWAYS_TRAINING))
+        said = "%s: %d training clips share a group with the test part and are left out"
+        logger.warning(said, corpus, straddling.sum())
+    return published[~straddling], np.where(test[~straddling], 0, ALWAYS_TRAINING)
 
 
-def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> pd.DataFrame:
-    corpus, side = _named(labelled)
+def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> tuple[pd.DataFrame, _Folds]:
+    """Return the clips of the corpus that their group is at home in, and the folds of the corpora."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     if len(set(labelled["corpus"])) == 1:
         raise AffettoError(
             f"{side}.split.protocol is {protocol}, but {corpus} is the only corpus with labelled clips: name "
@@ -370,48 +311,38 @@ def _by_corpus(labelled: pd.DataFrame, protocol: str, tested: str) -> pd.DataFra
         )
     tested_first = labelled.sort_values("corpus", key=lambda names: names != tested, kind="stable")
     homes = tested_first.drop_duplicates("group").set_index("group")["corpus"]
-    at_home = (labelled["corpus"] == labelled["group"].map(homes)).to_numpy(dtype=bool)
+    at_home = labelled["corpus"] == labelled["group"].map(homes)
     if not at_home.all():
-        logger.warning(
-            "%d clips share a group with another corpus, of the same people or recordings, and are left out",
-            (~at_home).sum(),
-        )
-    kept = labelled[at_home].reset_index(drop=True)
-    folds = kept["corpus"].factorize()[0].astype(np.int64)
+        said = "%d clips share a group with another corpus and are left out"
+        logger.warning(said, (~at_home).sum())
+    kept = labelled[at_home]
     if protocol == "cross_corpus":
-        folds = np.where(kept["corpus"] == tested, 0, ALWAYS_TRAINING)
-    for fold in np.unique(folds[folds >= 0]):
-        if kept.loc[folds != fold, "emotion"].nunique() < FEWEST_EMOTIONS:
-            raise AffettoError(
-                f"Without the groups that have a recording in {tested} too, fewer than two emotions are left "
-                f"to train on: name corpora of other recordings in {side}.corpus.training_corpora."
-            )
-    return _table(kept, folds)
+        return kept, np.where(kept["corpus"] == tested, 0, ALWAYS_TRAINING)
+    return kept, kept["corpus"].factorize()[0]
 
 
-def _table(labelled: pd.DataFrame, folds: Folds, *, refuse: bool = False, **more: Folds) -> pd.DataFrame:
-    """Make the table of folds, and log the emotions that a fold tests without any clip to train on.
-
-    With `refuse`, folds that leave fewer than two emotions to train on are an error: every model would refuse
-    them, hours later.
-    """
-    columns = {name: column.astype(np.int64) for name, column in {"fold": folds, **more}.items()}
-    table = pd.DataFrame({"clip_id": labelled["clip_id"].astype("str"), **columns})
-    corpus, side = _named(labelled)
-    emotions = labelled["emotion"].to_numpy()
-    for fold in _tested_folds(table):
-        trained = set(emotions[trained_on(table, fold)])
-        untrained = sorted(set(emotions[folds == fold]) - trained)
-        if untrained:
-            logger.warning("%s: fold %d has no training clip of %s", corpus, fold, ", ".join(untrained))
-        if refuse and len(trained) < FEWEST_EMOTIONS:
-            raise AffettoError(
-                f"Fold {fold} of {corpus} leaves only {', '.join(trained) or 'no emotion'} to train on, and "
-                f"a model needs two emotions: use another {side}.split.protocol or n_folds, or groups of "
-                "several emotions."
-            )
-    return table
+def _table(labelled: pd.DataFrame, **columns: _Folds) -> pd.DataFrame:
+    ids = labelled["clip_id"].astype("str").reset_index(drop=True)
+    folds = {name: np.asarray(column, dtype=np.int64) for name, column in columns.items()}
+    return pd.DataFrame({"clip_id": ids, **folds})
 
 
 def _tested_folds(table: pd.DataFrame) -> list[int]:
     return sorted(set(table["fold"].tolist()) - {ALWAYS_TRAINING})
+
+
+def _check_training_parts(labelled: pd.DataFrame, table: pd.DataFrame) -> None:
+    """Log the emotions that a fold tests without any clip to train on."""
+    corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    emotions = labelled["emotion"].to_numpy()
+    for fold in _tested_folds(table):
+        trained = set(emotions[trained_on(table, fold)])
+        untrained = sorted(set(emotions[table["fold"] == fold]) - trained)
+        if untrained:
+            logger.warning("%s: fold %d has no training clip of %s", corpus, fold, ", ".join(untrained))
+        if len(trained) < FEWEST_EMOTIONS:
+            raise AffettoError(
+                f"Fold {fold} of {corpus} leaves {', '.join(trained) or 'no emotion'} to train on, and "
+                f"a model needs two emotions: change {side}.split, or add groups or corpora of several "
+                "emotions."
+            )

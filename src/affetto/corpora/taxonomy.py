@@ -9,7 +9,7 @@ import pandas as pd
 
 from affetto.errors import AffettoError
 
-EVERY_OTHER = "*"
+_EVERY_OTHER = "*"
 
 
 def canonical_emotions(taxonomy: Mapping[str, Any], side: str) -> tuple[str, ...]:
@@ -51,12 +51,13 @@ def source_labels(taxonomy: Mapping[str, Any], key: str, side: str) -> dict[str,
     AffettoError
         When the source has no labels in the taxonomy, or one means an emotion that the side does not know.
     """
+    emotions = canonical_emotions(taxonomy, side)
     labels = (taxonomy.get("labels") or {}).get(key)
-    if labels is None and not is_generic(key):
+    if labels is None and not _is_generic(key):
         raise AffettoError(f"taxonomy.labels.{key} is missing: say there what the labels of {key} mean.")
-    itself = {emotion: emotion for emotion in canonical_emotions(taxonomy, side)} if is_generic(key) else {}
-    meanings = {**itself, **{str(label): emotion for label, emotion in (labels or {}).items()}}
-    _check_meanings(meanings, canonical_emotions(taxonomy, side), f"taxonomy.labels.{key}", side)
+    meanings: dict[str, str | None] = {emotion: emotion for emotion in emotions if _is_generic(key)}
+    meanings |= {str(label): emotion for label, emotion in (labels or {}).items()}
+    _check_meanings(meanings, emotions, f"taxonomy.labels.{key}", side)
     return meanings
 
 
@@ -95,12 +96,15 @@ def map_labels(
     _check_meanings(own, canonical_emotions(taxonomy, side), f"{side}.corpus.label_map", side)
     meanings = {**source_labels(taxonomy, key, side), **own}
 
-    def as_written(label: str) -> str:
-        return label if label in own or not is_generic(key) else label.strip().lower()
+    def labels_in(cell: Any) -> list[str]:
+        if not pd.api.types.is_list_like(cell):
+            cell = [] if pd.isna(cell) else [cell]
+        written = map(str, cell)
+        return [label if label in own or not _is_generic(key) else label.strip().lower() for label in written]
 
-    written = [[as_written(str(label)) for label in _as_list(cell)] for cell in labels]
-    unknown = pd.Series([label for cell in written for label in cell if label not in meanings], dtype="str")
-    if len(unknown) and EVERY_OTHER not in own:
+    cells = [labels_in(cell) for cell in labels]
+    unknown = pd.Series([label for cell in cells for label in cell if label not in meanings], dtype="str")
+    if len(unknown) and _EVERY_OTHER not in own:
         counts = unknown.value_counts()
         listed = ", ".join(f"{label!r} ({count} clips)" for label, count in counts.head(20).items())
         raise AffettoError(
@@ -108,22 +112,14 @@ def map_labels(
             "and so on (an emotion, or null to leave such clips unlabelled), or set "
             f"{side}.corpus.label_map."
         )
-    default = own.get(EVERY_OTHER)
-    named = ({meanings.get(label, default) for label in cell} - {None} for cell in written)
+    named = ({meanings.get(label, own.get(_EVERY_OTHER)) for label in cell} - {None} for cell in cells)
     emotions = [next(iter(meant)) if len(meant) == 1 else None for meant in named]
     return pd.Series(emotions, index=labels.index, dtype="str")
 
 
-def is_generic(key: str) -> bool:
+def _is_generic(key: str) -> bool:
     """Tell whether a key of `taxonomy.labels` holds everyday words rather than a source's codes."""
     return key.startswith("generic_")
-
-
-def _as_list(cell: Any) -> list[Any]:
-    """Return the labels of a cell."""
-    if pd.api.types.is_list_like(cell):
-        return list(cell)
-    return [] if pd.isna(cell) else [cell]
 
 
 def _check_meanings(

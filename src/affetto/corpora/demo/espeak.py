@@ -21,75 +21,47 @@ _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-class Synthesizer:
-    """eSpeak NG's C API, one utterance at a time.
+def _check(result: int, problem: str) -> None:
+    if result != 0:
+        raise RuntimeError(f"eSpeak NG {problem} (code {result})")
+
+
+def main() -> None:
+    """Speak what standard input lists and write the samples to standard output.
 
     Raises
     ------
     RuntimeError
-        The library cannot start, lacks a voice, or cannot speak.
+        When the library cannot start, lacks a voice, or cannot speak.
     """
+    import espeakng_loader
 
-    def __init__(self) -> None:
-        import espeakng_loader
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    data = str(espeakng_loader.get_data_path()).encode()
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
+    if rate != SAMPLE_RATE_HZ:
+        raise RuntimeError(f"eSpeak NG started with {rate} Hz instead of {SAMPLE_RATE_HZ}")
+    library.espeak_ng_SetRandSeed(1)
+    chunks: list[bytes] = []
 
-        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self._library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
-        data = str(espeakng_loader.get_data_path()).encode()
-        rate = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
-        if rate != SAMPLE_RATE_HZ:
-            raise RuntimeError(f"eSpeak NG started with {rate} Hz instead of {SAMPLE_RATE_HZ}")
-        self._library.espeak_ng_SetRandSeed(1)
-        self._chunks: list[bytes] = []
-        # Kept as an attribute: ctypes does not hold the callback alive.
-        self._callback = _CALLBACK(self._collect)
-        self._library.espeak_SetSynthCallback(self._callback)
-
-    def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
+    def collect(samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
         if samples and count > 0:
-            self._chunks.append(ctypes.string_at(samples, 2 * count))
+            chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    def speak(self, voice: str, text: str, rate: int, volume: int, pitch: int, pitch_range: int) -> bytes:
-        """Speak one utterance.
-
-        Parameters
-        ----------
-        voice
-            Language and variant, such as ``en-us+f3``.
-        text
-            What to say.
-        rate
-            Words a minute, 80 to 450.
-        volume, pitch, pitch_range
-            0 to 200, 0 to 99 and 0 to 99 (middle 100, 50 and 50).
-
-        Returns
-        -------
-        bytes
-            16-bit samples in the machine's byte order, mono, ``SAMPLE_RATE_HZ``.
-        """
-        self._chunks.clear()
-        self._check(self._library.espeak_SetVoiceByName(voice.encode()), f"has no voice {voice}")
-        for parameter, value in ((_RATE, rate), (_VOLUME, volume), (_PITCH, pitch), (_RANGE, pitch_range)):
-            self._check(self._library.espeak_SetParameter(parameter, value, 0), f"refuses {value}")
-        encoded = text.encode() + b"\0"
-        result = self._library.espeak_Synth(encoded, len(encoded), 0, 0, 0, _UTF8, None, None)
-        self._check(result, f"cannot say {text!r}")
-        self._check(self._library.espeak_Synchronize(), f"did not finish {text!r}")
-        return b"".join(self._chunks)
-
-    @staticmethod
-    def _check(result: int, problem: str) -> None:
-        if result != 0:
-            raise RuntimeError(f"eSpeak NG {problem} (code {result})")
-
-
-def main() -> None:
-    """Speak what standard input lists and write the samples to standard output."""
-    synthesizer = Synthesizer()
+    callback = _CALLBACK(collect)  # by a name: ctypes does not hold it alive
+    library.espeak_SetSynthCallback(callback)
     for voice, text, *settings in json.load(sys.stdin):
-        speech = synthesizer.speak(voice, text, *settings)
+        chunks.clear()
+        _check(library.espeak_SetVoiceByName(voice.encode()), f"has no voice {voice}")
+        for parameter, value in zip((_RATE, _VOLUME, _PITCH, _RANGE), settings, strict=True):
+            _check(library.espeak_SetParameter(parameter, value, 0), f"refuses {value}")
+        encoded = text.encode() + b"\0"
+        result = library.espeak_Synth(encoded, len(encoded), 0, 0, 0, _UTF8, None, None)
+        _check(result, f"cannot say {text!r}")
+        _check(library.espeak_Synchronize(), f"did not finish {text!r}")
+        speech = b"".join(chunks)
         sys.stdout.buffer.write(struct.pack("<I", len(speech)) + speech)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from affetto.corpora.demo.performance import CUES, STYLES, Performance, draw_cues, perform
+from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score
 from affetto.corpora.demo.signal import (
     SAMPLE_RATE_HZ,
@@ -23,12 +22,12 @@ from affetto.corpora.demo.signal import (
 if TYPE_CHECKING:
     from affetto.io.workers import ExecutorParameters
 
-DURATION_S = (28.0, 32.0)
-MIDDLE_LEVEL_DBFS = -24.0
-NOISE_DBFS = (-66.0, -56.0)
-TILT_DB_PER_OCTAVE = 1.0
-FADE_S = 0.05
-SCORES_A_SHARD = 2
+_DURATION_S = (28.0, 32.0)
+_MIDDLE_LEVEL_DBFS = -24.0
+_NOISE_DBFS = (-66.0, -56.0)
+_TILT_DB_PER_OCTAVE = 1.0
+_FADE_S = 0.05
+_SCORES_A_SHARD = 2
 
 ORIGIN_TAGS: dict[str, tuple[str, ...]] = {
     "chorale": ("bach", "baroque", "sacred"),
@@ -67,7 +66,7 @@ def build_demo_music(
     from affetto.io.workers import ExecutorParameters, map_shards
 
     pairs = [(family, path) for family, paths in scores.items() for path in paths]
-    shards = [pairs[start : start + SCORES_A_SHARD] for start in range(0, len(pairs), SCORES_A_SHARD)]
+    shards = [pairs[start : start + _SCORES_A_SHARD] for start in range(0, len(pairs), _SCORES_A_SHARD)]
     built = map_shards(
         partial(_build_scores, folder, seed),
         shards,
@@ -79,65 +78,46 @@ def build_demo_music(
 
 
 def music_recipe() -> str:
-    """Tell all that shapes the corpus beside its seed, for the stamp.
-
-    Returns
-    -------
-    str
-        Text that changes with scores, cues, styles and the rendering.
-    """
+    """Tell all that shapes the corpus beside its seed, for the stamp."""
     from affetto.audio.midi import RENDERING_VERSION
     from affetto.corpora.demo import performance
 
-    levels = (DURATION_S, MIDDLE_LEVEL_DBFS, NOISE_DBFS, TILT_DB_PER_OCTAVE, FADE_S, ORIGIN_TAGS)
+    levels = (_DURATION_S, _MIDDLE_LEVEL_DBFS, _NOISE_DBFS, _TILT_DB_PER_OCTAVE, _FADE_S, ORIGIN_TAGS)
     styles = (STYLES, performance.SPREAD, performance.BACKING_PROBABILITY)
     return repr((SCORES, CUES, styles, levels, RENDERING_VERSION))
 
 
 def _build_scores(folder: Path, seed: int, shard: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    return [row for family, path in shard for row in _build_score(folder, read_score(family, path), seed)]
-
-
-def _build_score(folder: Path, notes: ScoreNotes, seed: int) -> list[dict[str, str]]:
-    takes = clip_generator(seed, notes.name).permutation(len(CUES)) + 1
-    rows = []
-    for emotion, take in zip(CUES, takes, strict=True):
-        file = f"{notes.family}/{notes.name}-{emotion}.flac"
-        generator = clip_generator(seed, file)
-        performance = perform(
-            notes,
-            draw_cues(emotion, generator),
-            duration_s=generator.uniform(*DURATION_S),
-            generator=generator,
-        )
-        write_clip(folder / file, _record(performance, generator))
-        rows.append(_row(file, emotion, notes, performance, int(take)))
-    return rows
-
-
-def _record(performance: Performance, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Render a performance, colour it, set its level and add the room."""
+    """Perform each score in each emotion, and tell what the files are."""
     from affetto.audio.midi import render_score
 
-    samples = render_score(performance.score, sample_rate_hz=SAMPLE_RATE_HZ)
-    samples = tilt_spectrum(samples, TILT_DB_PER_OCTAVE * performance.cues.brightness)
-    fade = round(FADE_S * SAMPLE_RATE_HZ)
-    samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-    samples = set_level(samples, MIDDLE_LEVEL_DBFS + performance.cues.level_db)
-    return add_room_noise(samples, generator.uniform(*NOISE_DBFS), generator)
-
-
-def _row(file: str, emotion: str, notes: ScoreNotes, performance: Performance, take: int) -> dict[str, str]:
-    backing = () if performance.backing == "none" else (performance.backing,)
-    tags = (*ORIGIN_TAGS[notes.family], performance.instrument, *backing)
-    return {
-        "file": file,
-        "emotion": emotion,
-        "theme": notes.family,
-        "group": notes.name,
-        "tags": ";".join(tags),
-        "title": f"{_title(notes)}, take {take}",
-    }
+    rows = []
+    for notes in (read_score(family, path) for family, path in shard):
+        takes = clip_generator(seed, notes.name).permutation(len(CUES)) + 1
+        for emotion, take in zip(CUES, takes, strict=True):
+            file = f"{notes.family}/{notes.name}-{emotion}.flac"
+            generator = clip_generator(seed, file)
+            cues = draw_cues(emotion, generator)
+            duration_s = generator.uniform(*_DURATION_S)
+            played = perform(notes, cues, duration_s=duration_s, generator=generator)
+            samples = render_score(played.score, sample_rate_hz=SAMPLE_RATE_HZ)
+            samples = tilt_spectrum(samples, _TILT_DB_PER_OCTAVE * cues.brightness)
+            fade = round(_FADE_S * SAMPLE_RATE_HZ)
+            samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+            samples = set_level(samples, _MIDDLE_LEVEL_DBFS + cues.level_db)
+            write_clip(folder / file, add_room_noise(samples, generator.uniform(*_NOISE_DBFS), generator))
+            backing = () if played.backing == "none" else (played.backing,)
+            rows.append(
+                {
+                    "file": file,
+                    "emotion": emotion,
+                    "theme": notes.family,
+                    "group": notes.name,
+                    "tags": ";".join((*ORIGIN_TAGS[notes.family], played.instrument, *backing)),
+                    "title": f"{_title(notes)}, take {take}",
+                }
+            )
+    return rows
 
 
 def _title(notes: ScoreNotes) -> str:

@@ -10,7 +10,7 @@ these orders; their sizes and spreads are ours, tuned once so that emotions over
 and peaceful are our tense and calm. Tempo is told in notes a second, as the second paper does.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from affetto.corpora.demo.scores import ON_BAR, ON_BEAT, ScoreNotes
 
-TICKS_PER_QUARTER = 480
-TICKS_PER_SECOND = 960  # at symusic's default tempo of 120 quarters a minute
-FASTEST_NOTE_S = 0.05
+_TICKS_PER_QUARTER = 480
+_TICKS_PER_SECOND = 960  # at symusic's default tempo of 120 quarters a minute
+_FASTEST_NOTE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,6 @@ def draw_cues(emotion: str, generator: np.random.Generator) -> Cues:
         A key of ``CUES``.
     generator
         Source of the variation.
-
-    Returns
-    -------
-    Cues
-        One performance's cues.
     """
     mean, spread = np.array(astuple(CUES[emotion])), np.array(astuple(SPREAD))
     drawn = mean + spread * generator.standard_normal(len(mean))
@@ -165,27 +160,20 @@ def perform(
     style = STYLES[notes.family]
     density = style.notes_per_second * 2**cues.tempo_octaves
     excerpt = _excerpt(notes, density, duration_s, generator)
-    program, instrument = _choose_instrument(style, cues, generator)
+    # The instrument whose rank from bright to soft lies nearest the brightness, give or take one.
+    last = len(style.instruments) - 1
+    wanted = (1 - cues.brightness) / 2 * last + generator.normal(0.0, 0.5)
+    program, instrument = style.instruments[int(np.clip(round(wanted), 0, last))]
     tracks = _melodic_tracks(excerpt, cues, program, generator)
     backing = style.backing if generator.random() < BACKING_PROBABILITY else "none"
     tracks += _backing_tracks(excerpt, cues, backing, duration_s)
     return Performance(_to_score(tracks, duration_s), cues, instrument, backing, density)
 
 
-@dataclass(frozen=True)
-class _Excerpt:
-    """Notes in seconds from the start of the excerpt; arrays [n_notes]."""
-
-    onset_s: NDArray[np.float64]
-    duration_s: NDArray[np.float64]
-    pitch: NDArray[np.int64]
-    part: NDArray[np.int64]
-    strength: NDArray[np.float64]
-
-
 def _excerpt(
     notes: ScoreNotes, density: float, duration_s: float, generator: np.random.Generator
-) -> _Excerpt:
+) -> ScoreNotes:
+    """Return the notes of the excerpt, with onsets and durations in s from its start."""
     melody = np.unique(notes.onset[notes.part == 0])
     length = float(np.ceil(np.max(notes.onset + notes.duration)))
     seconds_per_quarter = len(melody) / length / density
@@ -195,17 +183,17 @@ def _excerpt(
     bar_lines = np.unique(notes.onset[notes.strength == ON_BAR])
     start = float(generator.choice(bar_lines if len(bar_lines) else melody))
     onset_s = (onset - start) * seconds_per_quarter
-    kept = np.flatnonzero((onset_s >= 0) & (onset_s < duration_s - FASTEST_NOTE_S))
+    kept = np.flatnonzero((onset_s >= 0) & (onset_s < duration_s - _FASTEST_NOTE_S))
     source = kept % len(notes.onset)
     duration = np.minimum(notes.duration[source] * seconds_per_quarter, duration_s - onset_s[kept])
-    return _Excerpt(onset_s[kept], duration, notes.pitch[source], notes.part[source], notes.strength[source])
-
-
-def _choose_instrument(style: Style, cues: Cues, generator: np.random.Generator) -> tuple[int, str]:
-    """Take the instrument whose rank from bright to soft lies nearest the brightness, give or take one."""
-    last = len(style.instruments) - 1
-    wanted = (1 - cues.brightness) / 2 * last + generator.normal(0.0, 0.5)
-    return style.instruments[int(np.clip(round(wanted), 0, last))]
+    return replace(
+        notes,
+        onset=onset_s[kept],
+        duration=duration,
+        pitch=notes.pitch[source],
+        part=notes.part[source],
+        strength=notes.strength[source],
+    )
 
 
 _Track = tuple[int, bool, NDArray[np.int64]]
@@ -213,11 +201,11 @@ _Track = tuple[int, bool, NDArray[np.int64]]
 
 
 def _melodic_tracks(
-    excerpt: _Excerpt, cues: Cues, program: int, generator: np.random.Generator
+    excerpt: ScoreNotes, cues: Cues, program: int, generator: np.random.Generator
 ) -> list[_Track]:
-    n_notes = len(excerpt.onset_s)
-    onset_s = np.maximum(0.0, excerpt.onset_s + generator.normal(0.0, cues.timing_ms / 1000, n_notes))
-    sounding_s = np.maximum(FASTEST_NOTE_S, excerpt.duration_s * cues.articulation)
+    n_notes = len(excerpt.onset)
+    onset_s = np.maximum(0.0, excerpt.onset + generator.normal(0.0, cues.timing_ms / 1000, n_notes))
+    sounding_s = np.maximum(_FASTEST_NOTE_S, excerpt.duration * cues.articulation)
     pitch = np.clip(excerpt.pitch + round(cues.register_st), 24, 103)
     accent = 12 * (excerpt.strength - ON_BEAT) + generator.normal(0.0, 4.0, n_notes)
     velocity = np.clip(78 + 4 * cues.level_db + accent, 25, 125)
@@ -225,31 +213,26 @@ def _melodic_tracks(
     return [(program, False, table[excerpt.part == part]) for part in np.unique(excerpt.part)]
 
 
-def _backing_tracks(excerpt: _Excerpt, cues: Cues, backing: str, duration_s: float) -> list[_Track]:
+def _backing_tracks(excerpt: ScoreNotes, cues: Cues, backing: str, duration_s: float) -> list[_Track]:
     velocity = float(np.clip(66 + 4 * cues.level_db, 20, 110))
     melody = excerpt.part == 0
-    if backing == "shaker":
-        onset = np.unique(excerpt.onset_s[melody])
-        return [(0, True, _hits(onset, np.full(len(onset), _SHAKER), velocity))]
-    if backing == "frame drum":
-        strong = melody & (excerpt.strength >= ON_BEAT)
-        pitch = np.where(excerpt.strength[strong] == ON_BAR, _LOW_TOM, _HIGH_TOM)
-        return [(0, True, _hits(excerpt.onset_s[strong], pitch, velocity))]
     if backing == "drone":
-        return [(109, False, _drone(excerpt, cues, duration_s, velocity - 16))]
-    return []
-
-
-def _hits(onset_s: NDArray[np.float64], pitch: NDArray[np.int64], velocity: float) -> NDArray[np.int64]:
-    count = len(onset_s)
-    return _note_table(onset_s, np.full(count, 0.1), pitch, np.full(count, velocity))
-
-
-def _drone(excerpt: _Excerpt, cues: Cues, duration_s: float, velocity: float) -> NDArray[np.int64]:
-    """Hold the tune's commonest pitch class and the fifth above it, as the pipes would."""
-    tonic = int(np.bincount(excerpt.pitch % 12, weights=excerpt.duration_s, minlength=12).argmax())
-    pitch = np.array([48 + tonic, 55 + tonic]) + round(cues.register_st)
-    return _note_table(np.zeros(2), np.full(2, duration_s), pitch, np.full(2, velocity))
+        # The tune's commonest pitch class and the fifth above it, held as the pipes would.
+        tonic = int(np.bincount(excerpt.pitch % 12, weights=excerpt.duration, minlength=12).argmax())
+        pitch = np.array([48 + tonic, 55 + tonic]) + round(cues.register_st)
+        held = _note_table(np.zeros(2), np.full(2, duration_s), pitch, np.full(2, velocity - 16))
+        return [(109, False, held)]
+    if backing == "shaker":
+        onset = np.unique(excerpt.onset[melody])
+        pitch = np.full(len(onset), _SHAKER)
+    elif backing == "frame drum":
+        strong = melody & (excerpt.strength >= ON_BEAT)
+        onset = excerpt.onset[strong]
+        pitch = np.where(excerpt.strength[strong] == ON_BAR, _LOW_TOM, _HIGH_TOM)
+    else:
+        return []
+    n_hits = len(onset)
+    return [(0, True, _note_table(onset, np.full(n_hits, 0.1), pitch, np.full(n_hits, velocity)))]
 
 
 def _note_table(
@@ -258,15 +241,15 @@ def _note_table(
     pitch: NDArray[np.int64],
     velocity: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    columns = (onset_s * TICKS_PER_SECOND, duration_s * TICKS_PER_SECOND, pitch, velocity)
+    columns = (onset_s * _TICKS_PER_SECOND, duration_s * _TICKS_PER_SECOND, pitch, velocity)
     return np.rint(np.stack(columns, axis=1)).astype(np.int64)
 
 
 def _to_score(tracks: list[_Track], duration_s: float) -> Any:
     import symusic
 
-    end = round(duration_s * TICKS_PER_SECOND)
-    score: Any = symusic.Score(TICKS_PER_QUARTER)
+    end = round(duration_s * _TICKS_PER_SECOND)
+    score: Any = symusic.Score(_TICKS_PER_QUARTER)
     for program, is_drum, table in tracks:
         track: Any = symusic.Track("", program, is_drum)
         for onset, duration, pitch, velocity in table.tolist():

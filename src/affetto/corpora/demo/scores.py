@@ -35,7 +35,7 @@ SCORES: dict[str, tuple[str, ...]] = {
 }
 """Tune family → scores, as paths inside music21's corpus."""
 
-Row = tuple[float, int, int, float, float]
+_Row = tuple[float, int, int, float, float]
 """Onset, part, pitch, duration, strength of a note."""
 
 
@@ -68,18 +68,7 @@ class ScoreNotes:
 
 
 def score_name(path: str) -> str:
-    """Name a score by its file, in lower case and without what a file name would trip over.
-
-    Parameters
-    ----------
-    path
-        Path inside music21's corpus.
-
-    Returns
-    -------
-    str
-        The stem with every dot as a dash.
-    """
+    """Name a score by its file, in lower case, with dots and underscores as dashes."""
     return Path(path).name.rsplit(".", 1)[0].replace(".", "-").replace("_", "-").lower()
 
 
@@ -92,11 +81,6 @@ def read_score(family: str, path: str) -> ScoreNotes:
         Tune family the score belongs to.
     path
         Path inside music21's corpus.
-
-    Returns
-    -------
-    ScoreNotes
-        Its notes.
 
     Raises
     ------
@@ -119,17 +103,17 @@ def read_score(family: str, path: str) -> ScoreNotes:
     return ScoreNotes(family, name, title or name, onset, duration, pitch, part, strength)
 
 
-def _rows(score: Any) -> Iterator[Row]:
-    for part_index, part in enumerate(_parts_high_to_low(score)):
-        rows = [
-            row
-            for measure in part.getElementsByClass("Measure")
-            for row in _measure_rows(measure, part_index)
-        ]
-        yield from _join_ties(rows)
+def _rows(score: Any) -> Iterator[_Row]:
+    def height(part: Any) -> float:
+        return float(np.mean([note.pitches[0].midi for note in part.recurse().notes] or [0.0]))
+
+    # By mean pitch: some encodings write the bass first, others the soprano.
+    for index, part in enumerate(sorted(score.parts, key=height, reverse=True)):
+        measures = part.getElementsByClass("Measure")
+        yield from _join_ties([row for measure in measures for row in _measure_rows(measure, index)])
 
 
-def _measure_rows(measure: Any, part_index: int) -> Iterator[tuple[Row, bool]]:
+def _measure_rows(measure: Any, part_index: int) -> Iterator[tuple[_Row, bool]]:
     """Yield the notes of a measure, and whether each continues a tie.
 
     Walking measures is three times as fast as music21's ``stripTies`` and ``beatStrength``.
@@ -139,23 +123,17 @@ def _measure_rows(measure: Any, part_index: int) -> Iterator[tuple[Row, bool]]:
     for element in measure.flatten().notes:
         if element.quarterLength <= 0 or "ChordSymbol" in element.classes:
             continue
-        strength = _metrical_strength(measure.paddingLeft + element.offset, beat)
+        position = measure.paddingLeft + element.offset
+        strength = ON_BAR if position == 0 else ON_BEAT if position % beat == 0 else OFF_BEAT
         for note in getattr(element, "notes", (element,)):
             onset, duration = float(measure.offset + element.offset), float(element.quarterLength)
             continues = note.tie is not None and note.tie.type in ("stop", "continue")
             yield (onset, part_index, int(note.pitch.midi), duration, strength), continues
 
 
-def _metrical_strength(position: float, beat: float) -> float:
-    """Rate an onset by its place in the measure: bar line, beat or neither."""
-    if position == 0:
-        return ON_BAR
-    return ON_BEAT if position % beat == 0 else OFF_BEAT
-
-
-def _join_ties(rows: list[tuple[Row, bool]]) -> list[Row]:
+def _join_ties(rows: list[tuple[_Row, bool]]) -> list[_Row]:
     """Lengthen the note that a tied one continues; a tie without a beginning stays a note."""
-    joined: list[Row] = []
+    joined: list[_Row] = []
     sounding: dict[int, int] = {}
     for row, continues in rows:
         onset, part, pitch, duration, _ = row
@@ -167,12 +145,3 @@ def _join_ties(rows: list[tuple[Row, bool]]) -> list[Row]:
             sounding[pitch] = len(joined)
             joined.append(row)
     return joined
-
-
-def _parts_high_to_low(score: Any) -> list[Any]:
-    """Sort parts by mean pitch: some encodings write the bass first, others the soprano."""
-
-    def height(part: Any) -> float:
-        return float(np.mean([note.pitches[0].midi for note in part.recurse().notes] or [0.0]))
-
-    return sorted(score.parts, key=height, reverse=True)

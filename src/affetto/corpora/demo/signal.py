@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 22050
-TILT_PIVOT_HZ = 1000.0
-TILT_LIMIT_DB = 15.0
+_TILT_PIVOT_HZ = 1000.0
+_TILT_LIMIT_DB = 15.0
 _FFT_BLOCK = 16384
 
 
@@ -21,11 +21,6 @@ def clip_generator(seed: int, name: str) -> np.random.Generator:
         Seed of the corpus.
     name
         Name of the clip.
-
-    Returns
-    -------
-    numpy.random.Generator
-        Generator seeded by both.
     """
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
@@ -38,19 +33,14 @@ def tilt_spectrum(samples: NDArray[np.float32], db_per_octave: float) -> NDArray
     samples
         Mono audio [n] at ``SAMPLE_RATE_HZ``.
     db_per_octave
-        Slope of the gain, dB an octave, held within ``TILT_LIMIT_DB`` either way.
-
-    Returns
-    -------
-    NDArray[np.float32]
-        Audio [n].
+        Slope of the gain, dB an octave, held within 15 dB either way.
     """
     # Whole blocks: a length with a large prime factor would make the transform a hundred times slower.
     padded = max(1, -(-len(samples) // _FFT_BLOCK)) * _FFT_BLOCK
     spectrum = np.fft.rfft(samples, padded)
     frequency = np.fft.rfftfreq(padded, 1 / SAMPLE_RATE_HZ)
-    octaves = np.log2(np.maximum(frequency, 20.0) / TILT_PIVOT_HZ)
-    gain_db = np.clip(db_per_octave * octaves, -TILT_LIMIT_DB, TILT_LIMIT_DB)
+    octaves = np.log2(np.maximum(frequency, 20.0) / _TILT_PIVOT_HZ)
+    gain_db = np.clip(db_per_octave * octaves, -_TILT_LIMIT_DB, _TILT_LIMIT_DB)
     tilted = np.fft.irfft(spectrum * 10 ** (gain_db / 20), padded)
     return tilted[: len(samples)].astype(np.float32)
 

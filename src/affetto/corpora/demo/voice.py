@@ -11,6 +11,10 @@ Each utterance carries its emotion to a random degree, and speakers differ in ha
 overlap.
 """
 
+import json
+import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -19,7 +23,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.corpora.demo.signal import add_room_noise, clip_generator, set_level, tilt_spectrum, write_clip
-from affetto.corpora.demo.speech import PITCH_OCTAVE, Utterance, speak
+from affetto.errors import AffettoError
+
+TIME_LIMIT_S = 120
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What eSpeak NG shall say, and how.
+
+    Attributes
+    ----------
+    voice
+        Language and variant, such as ``en-us+f3``.
+    text
+        The sentence.
+    rate
+        Words a minute, 80 to 450.
+    volume, pitch, pitch_range
+        0 to 200, 0 to 99 and 0 to 99; 100, 50 and 50 are the voice's own.
+    """
+
+    voice: str
+    text: str
+    rate: int = 175
+    volume: int = 100
+    pitch: int = 50
+    pitch_range: int = 50
+
+
+def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
+    """Speak a list of utterances in a fresh process, which makes them the same on every run.
+
+    Parameters
+    ----------
+    utterances
+        What to say, in order. The samples of one may depend on those before it in the list.
+
+    Returns
+    -------
+    list[NDArray[np.float32]]
+        Mono samples [n] in [-1, 1] at 22,050 Hz, one array an utterance.
+
+    Raises
+    ------
+    AffettoError
+        eSpeak NG cannot be started or refuses an utterance.
+    """
+    script = Path(__file__).with_name("espeak.py")
+    request = json.dumps([astuple(utterance) for utterance in utterances]).encode()
+    # -P: the script's folder must not come before the standard library in the path.
+    command = [sys.executable, "-P", str(script)]
+    try:
+        done = subprocess.run(  # noqa: S603  (a fixed command: this interpreter and a file of this package)
+            command, input=request, capture_output=True, timeout=TIME_LIMIT_S, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise AffettoError(f"speech synthesis failed: {reason}; reinstall espeakng-loader.") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AffettoError(f"speech synthesis did not run ({error}); try again.") from error
+    spoken, data = [], done.stdout
+    while data:
+        (length,), data = struct.unpack_from("<I", data), data[4:]
+        spoken.append(np.frombuffer(data[:length], dtype=np.int16).astype(np.float32) / np.float32(32768))
+        data = data[length:]
+    return spoken
 
 
 @dataclass(frozen=True)
@@ -143,13 +212,7 @@ def build_demo_voice(
 
 
 def voice_recipe() -> str:
-    """Tell all that shapes the corpus beside its seed, for the stamp.
-
-    Returns
-    -------
-    str
-        Text that changes with speakers, sentences and rules.
-    """
+    """Tell all that shapes the corpus beside its seed, for the stamp."""
     levels = (_NEUTRAL_RATE, _NEUTRAL_RANGE, _MIDDLE_LEVEL_DBFS, _NOISE_DBFS)
     return repr((RULES, DEGREE, SPREAD, SPEAKER_SPREAD, SPEAKERS, HELD_OUT_SPEAKERS, SENTENCES, levels))
 
@@ -165,11 +228,6 @@ def draw_prosody(emotion: str, habits: Prosody, generator: np.random.Generator) 
         The speaker's deviations.
     generator
         Source of the degree and of chance.
-
-    Returns
-    -------
-    Prosody
-        One utterance's prosody.
     """
     rule = np.array(astuple(RULES[emotion])) * generator.uniform(*DEGREE)
     chance = np.array(astuple(SPREAD)) * generator.standard_normal(len(rule))
@@ -188,14 +246,23 @@ def _build_speaker(
         draw_prosody(emotion, habits, generator)
         for (emotion, _), generator in zip(plan, generators, strict=True)
     ]
-    spoken = speak(
-        [
-            _utterance(speaker, sentences[index], prosody)
-            for (_, index), prosody in zip(plan, prosodies, strict=True)
-        ]
-    )
-    for file, samples, prosody, generator in zip(files, spoken, prosodies, generators, strict=True):
-        write_clip(folder / file, _record(samples, prosody, generator))
+    utterances = [
+        Utterance(
+            speaker.voice,
+            sentences[index],
+            rate=int(np.clip(round(_NEUTRAL_RATE * 2**prosody.rate_octaves), 80, 400)),
+            # eSpeak's setting: 50 is the voice's own pitch, 0 an octave below.
+            pitch=int(np.clip(round(50 + 50 / 12 * (speaker.pitch_st + prosody.pitch_st)), 0, 99)),
+            pitch_range=int(np.clip(round(_NEUTRAL_RANGE * 2**prosody.range_octaves), 0, 99)),
+        )
+        for (_, index), prosody in zip(plan, prosodies, strict=True)
+    ]
+    for file, samples, prosody, generator in zip(
+        files, speak(utterances), prosodies, generators, strict=True
+    ):
+        tense = tilt_spectrum(samples, prosody.tension)
+        loud = set_level(tense, _MIDDLE_LEVEL_DBFS + prosody.level_db)
+        write_clip(folder / file, add_room_noise(loud, generator.uniform(*_NOISE_DBFS), generator))
     return [
         {
             "file": file,
@@ -207,24 +274,3 @@ def _build_speaker(
         }
         for file, (emotion, index) in zip(files, plan, strict=True)
     ]
-
-
-def _utterance(speaker: Speaker, sentence: str, prosody: Prosody) -> Utterance:
-    pitch = 50 + PITCH_OCTAVE / 12 * (speaker.pitch_st + prosody.pitch_st)
-    return Utterance(
-        speaker.voice,
-        sentence,
-        rate=int(np.clip(round(_NEUTRAL_RATE * 2**prosody.rate_octaves), 80, 400)),
-        pitch=int(np.clip(round(pitch), 0, 99)),
-        pitch_range=int(np.clip(round(_NEUTRAL_RANGE * 2**prosody.range_octaves), 0, 99)),
-    )
-
-
-def _record(
-    samples: NDArray[np.float32], prosody: Prosody, generator: np.random.Generator
-) -> NDArray[np.float32]:
-    """Give the voice its tension and level, and add the room."""
-    tense = tilt_spectrum(samples, prosody.tension)
-    return add_room_noise(
-        set_level(tense, _MIDDLE_LEVEL_DBFS + prosody.level_db), generator.uniform(*_NOISE_DBFS), generator
-    )

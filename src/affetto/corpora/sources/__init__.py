@@ -1,17 +1,6 @@
 """The corpora that Affetto can read; a new one is a declaration in a module, and an entry here."""
 
-from affetto.corpora.sources import (
-    audb,
-    demo,
-    folders,
-    library,
-    mirdata,
-    music_ratings,
-    music_tags,
-    speech,
-    speech_tables,
-    table,
-)
+from affetto.corpora.sources import databases, music_ratings, music_tags, own, speech, speech_tables
 from affetto.corpora.sources.source import Source
 
 __all__ = ["SOURCES", "Source"]
@@ -28,6 +17,6 @@ _MUSIC = (
     *(music_tags.EMOTIFY, music_tags.MTG_JAMENDO, music_tags.GTZAN),
     *(music_tags.SOUNDTRACKS, music_tags.CAL500),
 )
-_GENERIC = (folders.SOURCE, table.SOURCE, library.SOURCE, audb.SOURCE, mirdata.SOURCE)
+_OWN = (own.FOLDERS, own.TABLE, own.LIBRARY, databases.AUDB, databases.MIRDATA)
 
-SOURCES: dict[str, Source] = {source.name: source for source in (demo.SOURCE, *_VOICE, *_MUSIC, *_GENERIC)}
+SOURCES: dict[str, Source] = {source.name: source for source in (own.DEMO, *_VOICE, *_MUSIC, *_OWN)}

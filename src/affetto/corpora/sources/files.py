@@ -1,8 +1,7 @@
-"""What sources share that walk folders: finding recordings, reading what their names tell, reading tables."""
+"""What sources share that walk folders: finding recordings and tables, and reading what names tell."""
 
 from __future__ import annotations
 
-import codecs
 import logging
 import os
 import re
@@ -15,13 +14,11 @@ import pandas as pd
 
 from affetto.audio.decode import AUDIO_EXTENSIONS, OTHER_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
-from affetto.errors import AffettoError, first_line, name_some, one_line
+from affetto.errors import AffettoError, name_some, one_line
 from affetto.io.paths import Entry, is_remote, list_entries
 
 logger = logging.getLogger(__name__)
 
-Named = tuple[Path, re.Match[str]]
-"""A recording, and what its name tells."""
 _IGNORED_FOLDERS = frozenset({"__MACOSX"})
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".rar", ".7z"})
 
@@ -52,12 +49,12 @@ def _entries(folder: Path) -> list[Entry]:
         entries = list_entries(folder)
     except OSError as error:
         raise AffettoError(f"Cannot look into the folder {folder}: {error.strerror or error}.") from error
-    shown = [
+    entries = [
         entry
         for entry in entries
         if not entry.path.name.startswith(".") and entry.path.name not in _IGNORED_FOLDERS
     ]
-    nameless = [entry.path.name for entry in shown if not is_text(entry.path.name)]
+    nameless = [entry.path.name for entry in entries if not is_text(entry.path.name)]
     if nameless:
         logger.warning(
             "%s holds %d names that are not UTF-8, so that no table can hold them; they are left out, rename "
@@ -66,7 +63,7 @@ def _entries(folder: Path) -> list[Entry]:
             len(nameless),
             name_some(nameless),
         )
-    return [entry for entry in shown if is_text(entry.path.name)]
+    return [entry for entry in entries if is_text(entry.path.name)]
 
 
 def is_text(name: str) -> bool:
@@ -96,11 +93,30 @@ def is_recording(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_EXTENSIONS
 
 
-def unique_stems(inside: list[Path]) -> list[str]:
-    """Return relative paths without their extension, but with it where a.mp3 lies beside a.flac."""
+def relative(path: Path, root: Path) -> str:
+    """Return a path relative to the corpus root, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def find_own_recordings(root: Path) -> pd.DataFrame:
+    """List files of any extension that may be recordings of the user's own, by `stem` and `path`.
+
+    The stem is the path without its extension, but with it where a.mp3 lies beside a.flac. The whole path,
+    because classes and speakers may number their recordings alike.
+
+    Raises
+    ------
+    AffettoError
+        When there are none.
+    """
+    inside = [path.relative_to(root) for path in find_recordings(root, whatever_extension=True)]
+    if not inside:
+        raise AffettoError(f"No recordings lie below {root}: put them there, or set another root.")
     stems = [path.with_suffix("").as_posix() for path in inside]
     counts = Counter(stems)
-    return [path.as_posix() if counts[stem] > 1 else stem for path, stem in zip(inside, stems, strict=True)]
+    paths = [path.as_posix() for path in inside]
+    unique = [path if counts[stem] > 1 else stem for path, stem in zip(paths, stems, strict=True)]
+    return pd.DataFrame({"stem": unique, "path": paths})
 
 
 def index_names(
@@ -113,7 +129,7 @@ def index_names(
     labels: Iterable[str] = (),
     folders: int = 0,
     more: Callable[[Mapping[str, str]], Mapping[str, Any]] | None = None,
-    choose: Callable[..., list[Named]] | None = None,
+    choose: Callable[..., pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """List the clips of a corpus whose names tell everything.
 
@@ -129,22 +145,20 @@ def index_names(
     more
         Called with all brackets of a name; returns further columns, or other values of them.
     choose
-        Called with the recordings and `what=`; returns those that are clips.
+        Called with the recordings, `root=` and `what=`; returns those that are clips.
     """
     spelling = {label.lower(): label for label in labels}
     named = match_recordings(root, pattern, what=what, folders=folders)
-    rows = []
-    for path, match in named if choose is None else choose(named, what=what):
-        found = match.groupdict()
-        row = {name: found.get(name) for name in ("label", "group", "second_group", "theme")}
-        row["label"] = spelling.get((row["label"] or "").lower(), row["label"])
-        row |= {"stem": path.stem, "path": relative(path, root)}
-        rows.append({**row, **(more(found) if more else {})})
-    return pd.DataFrame(rows)
+    if choose is not None:
+        named = choose(named, root=root, what=what)
+    if "label" in named:
+        named["label"] = [spelling.get(label.lower(), label) for label in named["label"]]
+    rows: list[Any] = named.to_dict("records")
+    return pd.DataFrame({**row, **(more(row) if more else {})} for row in rows)
 
 
-def match_recordings(root: Path, pattern: str, *, what: str, folders: int = 0) -> list[Named]:
-    """Return the recordings whose stem is named as a corpus names its clips.
+def match_recordings(root: Path, pattern: str, *, what: str, folders: int = 0) -> pd.DataFrame:
+    """List the recordings whose stem is named as a corpus names its clips.
 
     Parameters
     ----------
@@ -159,30 +173,31 @@ def match_recordings(root: Path, pattern: str, *, what: str, folders: int = 0) -
 
     Returns
     -------
-    list of (path, match)
-        In the order of `walk_files`; recordings named otherwise are left out, and logged.
+    pandas.DataFrame
+        `stem, path` and the named brackets of the pattern, in the order of `walk_files`; recordings named
+        otherwise are left out, and logged.
 
     Raises
     ------
     AffettoError
         When no recording matches.
     """
-    recordings = find_recordings(root)
-    parts = (path.relative_to(root).parts for path in recordings)
-    names = (
-        "/".join((*part[-1 - folders : -1], path.stem)) for part, path in zip(parts, recordings, strict=True)
-    )
-    matches = [re.fullmatch(pattern, name) for name in names]
-    named = [(path, match) for path, match in zip(recordings, matches, strict=True) if match]
-    if not named:
+    rows, left = [], []
+    for path in find_recordings(root):
+        parts = path.relative_to(root).parts
+        match = re.fullmatch(pattern, "/".join((*parts[-1 - folders : -1], path.stem)))
+        if match:
+            rows.append({**match.groupdict(), "stem": path.stem, "path": relative(path, root)})
+        else:
+            left.append(path.name)
+    if not rows:
         archives = [path.name for path in walk_files(root) if path.suffix.lower() in _ARCHIVES]
         packed = f"; unpack {name_some(archives)}" if archives else ""
         raise AffettoError(
-            f"No clip of {what} lies below {root} ({len(recordings)} recordings there, none named as {what} "
-            f"names them{packed}): `affetto corpora describe NAME` tells how "
-            "they are named; set the root to the folder of the corpus, or one around it."
+            f"No clip of {what} lies below {root} ({len(left)} recordings there, none named as {what} names "
+            f"them{packed}): `affetto corpora describe NAME` tells how they are named; set the root to the "
+            "folder of the corpus, or one around it."
         )
-    left = [path.name for path, match in zip(recordings, matches, strict=True) if not match]
     if left:
         logger.warning(
             "%d recordings are not named as %s names its clips and are left out: %s",
@@ -190,79 +205,38 @@ def match_recordings(root: Path, pattern: str, *, what: str, folders: int = 0) -
             what,
             name_some(left),
         )
-    return named
+    return pd.DataFrame(rows, dtype="object")
 
 
-def without_copies(named: list[Named], *, what: str) -> list[Named]:
+def without_copies(named: pd.DataFrame, *, root: Path, what: str) -> pd.DataFrame:
     """Leave out recordings of the same name and size as an earlier one: some archives hold a tree twice."""
-    kept: dict[str, Named] = {}
-    different = []
-    for path, match in named:
-        first, _ = kept.setdefault(path.name, (path, match))
-        if first is not path and first.stat().st_size != path.stat().st_size:
-            different.append((path, match))
-    copies = len(named) - len(kept) - len(different)
+    names = named["path"].str.rpartition("/")[2]
+    first = named.groupby(names)["path"].transform("first")
+    repeated = named["path"] != first
+    pairs = zip(named.loc[repeated, "path"], first[repeated], strict=True)
+    copies = [path for path, one in pairs if (root / path).stat().st_size == (root / one).stat().st_size]
     if copies:
-        logger.warning("%d recordings of %s are second copies and are left out", copies, what)
-    return [*kept.values(), *different]
+        logger.warning("%d recordings of %s are second copies and are left out", len(copies), what)
+    return named[~named["path"].isin(copies)]
 
 
-def relative(path: Path, root: Path) -> str:
-    """Return a path relative to the corpus root, with forward slashes."""
-    return path.relative_to(root).as_posix()
-
-
-def find_tables(root: Path, patterns: Iterable[str]) -> dict[str, list[Path]]:
-    """Walk a folder once; return the files whose name, or end of the path, matches each glob pattern."""
-    found: dict[str, list[Path]] = {pattern: [] for pattern in patterns}
-    for path in walk_files(root):
-        for pattern, paths in found.items():
-            if _matches(path, pattern):
-                paths.append(path)
-    return found
-
-
-def find_table(root: Path, pattern: str) -> Path | None:
-    """Return the first file whose name, or the end of whose path, matches a glob pattern, or None."""
-    return next((path for path in walk_files(root) if _matches(path, pattern)), None)
-
-
-def _matches(path: Path, pattern: str) -> bool:
-    # Of parts, because the `match` of a remote path compares the whole address.
-    return PurePosixPath(*path.parts).match(pattern)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV (UTF-8, UTF-16 with its mark, or else Latin-1) as text, or a Parquet file as it is.
+def find_tables(
+    root: Path, patterns: Iterable[str], *, optional: Iterable[str] = (), what: str = ""
+) -> dict[str, list[Path]]:
+    """Walk a folder once; return the files whose name, or end of the path, matches each glob pattern.
 
     Raises
     ------
     AffettoError
-        When the file is not such a table.
+        When there is none for a pattern that is not optional; `what` names the corpus.
     """
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            with path.open("rb") as file:
-                return pd.read_parquet(file)
-        try:
-            return _read_csv(path, "utf-16" if _is_utf_16(path) else "utf-8-sig")
-        except UnicodeDecodeError:
-            return _read_csv(path, "latin-1")
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise AffettoError(f"Cannot read the table {path}: {reason}; give a CSV or Parquet file.") from error
-
-
-def _is_utf_16(path: Path) -> bool:
-    """Tell whether a table is what Excel saves as "Unicode text"."""
-    with path.open("rb") as file:
-        return file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
-
-
-def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
-    # Only the empty cell is missing: "NA" and "None" may be an artist, a genre or a label.
-    separator = "\t" if path.suffix.lower() == ".tsv" or encoding == "utf-16" else ","
-    with path.open("rb") as file:
-        return pd.read_csv(
-            file, dtype="str", keep_default_na=False, na_values=[""], encoding=encoding, sep=separator
-        )
+    found: dict[str, list[Path]] = {pattern: [] for pattern in (*patterns, *optional)}
+    for path in walk_files(root):
+        for pattern, paths in found.items():
+            # Of parts, because the `match` of a remote path compares the whole address.
+            if PurePosixPath(*path.parts).match(pattern):
+                paths.append(path)
+    missing = [pattern for pattern in patterns if not found[pattern]]
+    if missing:
+        raise AffettoError(f"{root} holds no {missing[0]}: put that file of {what} beside its recordings.")
+    return found

@@ -7,16 +7,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_table, find_tables, match_recordings, relative
+from affetto.corpora.sources.files import find_tables, match_recordings
 from affetto.corpora.sources.source import Expected, Source, cited
-from affetto.corpora.sources.tables import (
-    join_titles,
-    label_ratings,
-    missing_table,
-    read_columns,
-    read_ragged,
-    require_table,
-)
+from affetto.corpora.sources.tables import join_titles, label_ratings, read_columns, read_ragged
 
 
 def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
@@ -26,17 +19,16 @@ def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFra
     with their game, valence and arousal, which are 1 or -1. The other MIDI files of the release (whole
     pieces, the unlabelled part) are left out: index them as `folders`.
     """
-    path = require_table(root, "vgmidi_labelled.csv", what="VGMIDI")
+    path = find_tables(root, ["vgmidi_labelled.csv"], what="VGMIDI")["vgmidi_labelled.csv"][0]
     table = read_columns(path, ("midi", "game", "piece", "valence", "arousal"), "VGMIDI")
     table = table.dropna(subset="midi").rename(columns={"game": "group"})
     table["label"] = label_ratings(
-        table, path, valence="valence", arousal="arousal", low=-1, high=1, middle=corpus.middle
+        table, path, valence="valence", arousal="arousal", scale=(-1, 1), middle=corpus.middle
     )
     table["title"] = join_titles(table["group"], table["piece"])
     table["stem"] = table["midi"].map(lambda midi: PurePosixPath(midi).stem)
-    files = match_recordings(root, r".+_\d+", what="VGMIDI's phrases")
-    paths = pd.DataFrame({"stem": file.stem, "path": relative(file, root)} for file, _ in files)
-    return paths.merge(table, on="stem")[["stem", "path", "label", "group", "title"]]
+    phrases = match_recordings(root, r".+_\d+", what="VGMIDI's phrases")
+    return phrases.merge(table, on="stem")[["stem", "path", "label", "group", "title"]]
 
 
 VGMIDI = Source(
@@ -71,30 +63,22 @@ def index_deam(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame
     are excerpts of 45 s, 2001 to 2058 whole. `metadata_2013.csv` to `metadata_2015.csv` name artist, title
     and genre in columns of three different orders, their rows sometimes longer than their header.
     """
-    paths = [path for path, _ in match_recordings(root, r"\d+", what="DEAM")]
-    stems = [path.stem for path in paths]
-    tables = find_tables(root, (_DEAM_RATINGS, _DEAM_METADATA))
-    if not tables[_DEAM_RATINGS]:
-        raise missing_table(root, _DEAM_RATINGS, what="DEAM")
+    rows = match_recordings(root, r"\d+", what="DEAM")
+    tables = find_tables(root, [_DEAM_RATINGS], optional=[_DEAM_METADATA], what="DEAM")
     labels: dict[str, str | None] = {}
     for path in tables[_DEAM_RATINGS]:
         table = read_columns(path, ("song_id", "valence_mean", "arousal_mean"), "DEAM")
         quadrants = label_ratings(
-            table, path, valence="valence_mean", arousal="arousal_mean", low=1, high=9, middle=corpus.middle
+            table, path, valence="valence_mean", arousal="arousal_mean", scale=(1, 9), middle=corpus.middle
         )
         labels.update(zip(table["song_id"].str.strip(), quadrants, strict=True))
-    metadata = _read_deam_metadata(tables[_DEAM_METADATA]).reindex(stems)
-    return pd.DataFrame(
-        {
-            "stem": stems,
-            "path": [relative(path, root) for path in paths],
-            "label": [labels.get(stem) for stem in stems],
-            "group": metadata["artist"].str.casefold().to_numpy(),
-            "theme": metadata["genre"].to_numpy(),
-            "tags": [[] if pd.isna(genre) else [genre] for genre in metadata["genre"]],
-            "title": join_titles(metadata["artist"], metadata["title"]),
-        }
-    )
+    metadata = _read_deam_metadata(tables[_DEAM_METADATA]).reindex(rows["stem"])
+    rows["label"] = rows["stem"].map(labels)
+    rows["group"] = metadata["artist"].str.casefold().to_numpy()
+    rows["theme"] = metadata["genre"].to_numpy()
+    rows["tags"] = [[] if pd.isna(genre) else [genre] for genre in metadata["genre"]]
+    rows["title"] = join_titles(metadata["artist"], metadata["title"])
+    return rows
 
 
 def _read_deam_metadata(paths: list[Path]) -> pd.DataFrame:
@@ -103,19 +87,18 @@ def _read_deam_metadata(paths: list[Path]) -> pd.DataFrame:
     for path in paths:
         header, *songs = read_ragged(path) or [[]]
         names = [name.lower() for name in header]
-        columns = {
-            column: next((names.index(name) for name in known if name in names), len(names))
-            for column, known in _DEAM_HEADERS.items()
-        }
-        rows += [{name: _deam_cell(song, column) for name, column in columns.items()} for song in songs]
+        for song in songs:
+            # Tabs and repeated blanks are one blank.
+            cells = dict(zip(names, (" ".join(cell.split()) for cell in song), strict=False))
+            known = {name: cell for name, cell in cells.items() if cell.lower() not in {"", "n/a"}}
+            rows.append(
+                {
+                    column: next((known.get(name) for name in written if name in cells), None)
+                    for column, written in _DEAM_HEADERS.items()
+                }
+            )
     table = pd.DataFrame(rows, columns=list(_DEAM_HEADERS), dtype="str").dropna(subset="song")
     return table.drop_duplicates("song").set_index("song")
-
-
-def _deam_cell(row: list[str], column: int) -> str | None:
-    """Return the text of a cell, tabs and repeated blanks made one blank; None where it says nothing."""
-    text = " ".join(row[column].split()) if column < len(row) else ""
-    return None if text.lower() in {"", "n/a"} else text
 
 
 DEAM = Source(
@@ -138,38 +121,28 @@ def index_pmemo(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFram
 
     They are rated from 0 to 1 in `static_annotations.csv`; some have no rating, and are clips without label.
     """
-    paths = [path for path, _ in match_recordings(root, r"\d+", what="PMEmo")]
-    stems = [path.stem for path in paths]
-    ratings = require_table(root, "static_annotations.csv", what="PMEmo")
-    table = read_columns(ratings, ("musicId", "Arousal(mean)", "Valence(mean)"), "PMEmo")
+    rows = match_recordings(root, r"\d+", what="PMEmo")
+    ratings, metadata = "static_annotations.csv", "metadata.csv"
+    tables = find_tables(root, [ratings], optional=[metadata], what="PMEmo")
+    table = read_columns(tables[ratings][0], ("musicId", "Arousal(mean)", "Valence(mean)"), "PMEmo")
     quadrants = label_ratings(
         table,
-        ratings,
+        tables[ratings][0],
         valence="Valence(mean)",
         arousal="Arousal(mean)",
-        low=0,
-        high=1,
+        scale=(0, 1),
         middle=corpus.middle,
     )
     labels = dict(zip(table["musicId"].str.strip(), quadrants, strict=True))
-    metadata = _read_pmemo_metadata(find_table(root, "metadata.csv")).reindex(stems)
-    return pd.DataFrame(
-        {
-            "stem": stems,
-            "path": [relative(path, root) for path in paths],
-            "label": [labels.get(stem) for stem in stems],
-            "group": metadata["artist"].str.strip().str.casefold().to_numpy(),
-            "title": join_titles(metadata["artist"], metadata["title"]),
-        }
-    )
-
-
-def _read_pmemo_metadata(path: Path | None) -> pd.DataFrame:
-    """Return `artist, title` by song; empty where the table is not there."""
-    if path is None:
-        return pd.DataFrame(columns=["artist", "title"], dtype="str")
-    table = read_columns(path, ("musicId", "artist", "title"), "PMEmo").dropna(subset="musicId")
-    return table.assign(musicId=table["musicId"].str.strip()).drop_duplicates("musicId").set_index("musicId")
+    songs = pd.DataFrame(columns=["musicId", "artist", "title"], dtype="str")
+    for path in tables[metadata][:1]:
+        songs = read_columns(path, songs.columns, "PMEmo").dropna(subset="musicId")
+    songs = songs.assign(musicId=songs["musicId"].str.strip()).drop_duplicates("musicId")
+    songs = songs.set_index("musicId").reindex(rows["stem"])
+    rows["label"] = rows["stem"].map(labels)
+    rows["group"] = songs["artist"].str.strip().str.casefold().to_numpy()
+    rows["title"] = join_titles(songs["artist"], songs["title"])
+    return rows
 
 
 PMEMO = Source(

@@ -13,23 +13,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import (
-    find_table,
-    find_tables,
-    index_names,
-    match_recordings,
-    read_table,
-    relative,
-)
+from affetto.corpora.sources.files import find_tables, index_names, match_recordings
 from affetto.corpora.sources.source import Download, Expected, Source, cited
 from affetto.corpora.sources.tables import (
     QUADRANTS,
+    damaged,
     join_titles,
     leading_tags,
-    missing_table,
     read_columns,
     read_ragged,
-    require_table,
 )
 from affetto.errors import AffettoError
 
@@ -43,50 +35,37 @@ def index_panda_4q(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataF
     genres and moods. Mood tags helped to define the quadrants, genre tags did not: the theme is therefore
     taken from the genres, unless `corpus.theme_column` is `moods`.
     """
-    paths = [path for path, _ in match_recordings(root, r"MT\d+", what="the 4Q set")]
-    stems = [path.stem for path in paths]
-    annotated, metadata = (_columns_of_4q(root, kind, stems) for kind in ("annotations", "metadata"))
-    genres = [_split(text) for text in metadata["GenresStr"]]
-    moods = [_split(text) for text in metadata["MoodsStrSplit"]]
-    if corpus.theme_column in (None, "genres"):
-        themes = leading_tags(genres, apart=("Pop/Rock",))  # which most clips are of
-    elif corpus.theme_column == "moods":
+    rows = match_recordings(root, r"MT\d+", what="the 4Q set")
+    rows = rows.assign(label=rows["path"].str.extract(r"^(?:.*/)?(Q[1-4])/", expand=False))
+    wanted = ["Quadrant", "Artist", "Title", "GenresStr", "MoodsStrSplit"]
+    songs = []
+    for paths in find_tables(root, (), optional=("*annotations*.csv", "*metadata*.csv")).values():
+        table = pd.DataFrame({"Song": []}, dtype="str")
+        for path in paths[:1]:
+            table = read_columns(path, ("Song",), "4Q").drop_duplicates("Song")
+        songs.append(table.set_index("Song").reindex(index=rows["stem"], columns=wanted).astype("str"))
+    annotated, metadata = (table.reset_index(drop=True) for table in songs)
+    genres, moods = (
+        [[word.strip() for word in text.split(";") if word.strip()] for text in metadata[column].fillna("")]
+        for column in ("GenresStr", "MoodsStrSplit")
+    )
+    if corpus.theme_column not in (None, "genres", "moods"):
+        raise AffettoError(
+            f"music.corpus.theme_column of panda_4q is genres or moods, not {corpus.theme_column!r}."
+        )
+    if corpus.theme_column == "moods":
         logger.warning(
             "Themes are labelled by mood tags, which helped to define the quadrants of 4Q: agreement with "
             "them is no independent evidence."
         )
-        themes = leading_tags(moods)
-    else:
-        raise AffettoError(
-            f"music.corpus.theme_column of panda_4q is genres or moods, not {corpus.theme_column!r}."
-        )
-    folders = (
-        next((part for part in reversed(path.parts[:-1]) if part in QUADRANTS), None) for path in paths
+    rows["label"] = annotated["Quadrant"].fillna(rows["label"])
+    rows["theme"] = (
+        leading_tags(moods) if corpus.theme_column == "moods" else leading_tags(genres, apart=("Pop/Rock",))
     )
-    return pd.DataFrame(
-        {
-            "stem": stems,
-            "path": [relative(path, root) for path in paths],
-            "label": annotated["Quadrant"].fillna(pd.Series(folders, index=stems, dtype="str")).to_numpy(),
-            "theme": themes,
-            "tags": [[*mood, *genre] for mood, genre in zip(moods, genres, strict=True)],
-            "group": metadata["Artist"].str.strip().to_numpy(),
-            "title": join_titles(metadata["Artist"], metadata["Title"]),
-        }
-    )
-
-
-def _columns_of_4q(root: Path, kind: str, stems: list[str]) -> pd.DataFrame:
-    """Read a table and align it with the clips; what is not there is missing."""
-    path = find_table(root, f"*{kind}*.csv")
-    table = pd.DataFrame({"Song": []}, dtype="str") if path is None else read_columns(path, ("Song",), "4Q")
-    wanted = ["Quadrant", "Artist", "Title", "GenresStr", "MoodsStrSplit"]
-    by_song = table.drop_duplicates("Song").set_index("Song").reindex(index=stems, columns=wanted)
-    return by_song.astype("str")
-
-
-def _split(text: Any) -> list[str]:
-    return [] if pd.isna(text) else [word.strip() for word in str(text).split(";") if word.strip()]
+    rows["tags"] = [[*mood, *genre] for mood, genre in zip(moods, genres, strict=True)]
+    rows["group"] = metadata["Artist"].str.strip()
+    rows["title"] = join_titles(metadata["Artist"], metadata["Title"])
+    return rows
 
 
 PANDA_4Q = Source(
@@ -108,24 +87,14 @@ _EMOPIA_SPLITS = {"split/train.csv": "train", "split/val.csv": "validation", "sp
 
 def index_emopia(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
     """List the clips of EMOPIA, pop piano named `Q1_<YouTube id>_<k>.mid`; the song is the group."""
-    clips = index_names(
-        root,
-        _corpus,
-        _side,
-        pattern=r"(?P<label>Q[1-4])_(?P<group>.+)_\d+",  # greedy: the id itself may hold underscores
-        what="EMOPIA",
-    )
-    tables = find_tables(root, _EMOPIA_SPLITS)
+    # Greedy: the id itself may hold underscores.
+    rows = match_recordings(root, r"(?P<label>Q[1-4])_(?P<group>.+)_\d+", what="EMOPIA")
     splits: dict[str, str] = {}
-    for pattern, split in _EMOPIA_SPLITS.items():
-        for path in tables[pattern][:1]:
-            table = read_table(path)
-            if "fname" not in table:
-                raise AffettoError(
-                    f"{path} has no column `fname`; take the split files of the EMOPIA release."
-                )
-            splits.update(dict.fromkeys(table["fname"].dropna().map(lambda name: Path(name).stem), split))
-    return clips.assign(official_split=clips["stem"].map(splits))
+    for pattern, paths in find_tables(root, (), optional=_EMOPIA_SPLITS).items():
+        for path in paths[:1]:
+            names = read_columns(path, ("fname",), "EMOPIA")["fname"].dropna()
+            splits.update(dict.fromkeys((Path(name).stem for name in names), _EMOPIA_SPLITS[pattern]))
+    return rows.assign(official_split=rows["stem"].map(splits))
 
 
 EMOPIA = Source(
@@ -164,32 +133,28 @@ def index_emotify(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataF
     Emotional Music Scale that was felt. The label of a song is the emotion felt by most of its listeners;
     where several were felt by equally many, it has all of these as labels, and none where there was no vote.
     """
-    path = require_table(root, "data.csv", what="Emotify")
+    path = find_tables(root, ["data.csv"], what="Emotify")["data.csv"][0]
     table = read_columns(path, ("track id", "genre", *_GENEVA_SCALE), "Emotify")
     try:
         votes = table[_GENEVA_SCALE].astype("float64")
         numbers = (table["track id"].astype("int64") - 1) % _SONGS_A_GENRE + 1
     except ValueError as error:
-        raise AffettoError(f"The table {path} is damaged ({error}): take that of the release.") from error
+        raise damaged(path, error) from error
     totals = votes.groupby([table["genre"].str.strip(), numbers]).sum()
-    most = totals.max(axis=1)
-    leaders = {
-        song: list(compress(_GENEVA_SCALE, row))
-        for song, row in zip(
-            totals.index, totals.eq(most, axis=0).mul(most > 0, axis=0).to_numpy(), strict=True
-        )
-    }
-    return pd.DataFrame(
-        {
-            "stem": f"{path.parent.name}/{path.stem}",
-            "path": relative(path, root),
-            "label": leaders.get((path.parent.name, (int(path.stem) - 1) % _SONGS_A_GENRE + 1)),
-            "theme": path.parent.name,
-            "tags": [path.parent.name],
-        }
-        for path, _ in match_recordings(root, r"\d+", what="Emotify")
-        if path.parent.name in _GENRES_OF_EMOTIFY
-    )
+    is_most = totals.eq(totals.max(axis=1), axis=0) & (totals > 0)
+    leaders = {song: list(compress(_GENEVA_SCALE, row)) for song, *row in is_most.itertuples()}
+    rows = match_recordings(root, r"\d+", what="Emotify")
+    genres = rows["path"].str.split("/").str[-2]
+    keys = [
+        (genre, (int(stem) - 1) % _SONGS_A_GENRE + 1)
+        for genre, stem in zip(genres, rows["stem"], strict=True)
+    ]
+    rows["stem"] = genres + "/" + rows["stem"]
+    labels: list[Any] = [leaders.get(key) for key in keys]
+    rows["label"] = labels
+    rows["theme"] = genres
+    rows["tags"] = [[genre] for genre in genres]
+    return rows[genres.isin(_GENRES_OF_EMOTIFY)]
 
 
 EMOTIFY = Source(
@@ -231,9 +196,7 @@ def index_mtg_jamendo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.D
     tags, of those who uploaded them, such as `mood/theme---happy`. A track has all its moods as labels. Its
     theme is one of the tags that say what the music is for or about, none of which carries an emotion.
     """
-    tables = find_tables(root, (_JAMENDO, *_JAMENDO_SPLITS))
-    if not tables[_JAMENDO]:
-        raise missing_table(root, _JAMENDO, what="MTG-Jamendo")
+    tables = find_tables(root, [_JAMENDO], optional=_JAMENDO_SPLITS, what="MTG-Jamendo")
     tracks = _read_tracks(tables[_JAMENDO][0])
     splits = {
         track.name: split
@@ -242,20 +205,16 @@ def index_mtg_jamendo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.D
         for track in _read_tracks(path).values()
     }
     # `.low`: the smaller edition of the recordings.
-    matched = match_recordings(root, r"(?P<track>\d+)(\.low)?", what="MTG-Jamendo")
-    found = [(path, tracks[match["track"]]) for path, match in matched if match["track"] in tracks]
-    themes = [[tag for tag in track.tags if tag in JAMENDO_THEMES] for _, track in found]
-    return pd.DataFrame(
-        {
-            "stem": [track.name for _, track in found],
-            "path": [relative(path, root) for path, _ in found],
-            "label": [track.tags for _, track in found],
-            "group": [track.artist for _, track in found],
-            "theme": leading_tags(themes),
-            "tags": [track.tags for _, track in found],
-            "official_split": [splits.get(track.name) for _, track in found],
-        }
-    )
+    rows = match_recordings(root, r"(?P<track>\d+)(\.low)?", what="MTG-Jamendo")
+    rows = rows[rows["track"].isin(tracks)]
+    found = [tracks[number] for number in rows["track"]]
+    rows["stem"] = [track.name for track in found]
+    rows["label"] = [track.tags for track in found]
+    rows["group"] = [track.artist for track in found]
+    rows["theme"] = leading_tags([[tag for tag in track.tags if tag in JAMENDO_THEMES] for track in found])
+    rows["tags"] = [track.tags for track in found]
+    rows["official_split"] = [splits.get(track.name) for track in found]
+    return rows
 
 
 def _read_tracks(path: Path) -> dict[str, _Track]:
@@ -337,54 +296,45 @@ def index_soundtracks(root: Path, _corpus: CorpusParameters, _side: str) -> pd.D
     ratings of valence and energy are not used: much sad film music is rated as pleasant. The excerpts of a
     minute are left out.
     """
-    names = [name for n in "12" for name in (f"mean_ratings_set{n}.csv", f"set{n}_tracklist.csv")]
-    tables = {name: paths[0] for name, paths in find_tables(root, names).items() if paths}
+    names = [name.format(n) for n in "12" for name in ("mean_ratings_set{}.csv", "set{}_tracklist.csv")]
+    tables = find_tables(root, (), optional=names)
     excerpts = _read_excerpts(tables, "1") | _read_excerpts(tables, "2")
     if not excerpts:
         raise AffettoError(
             f"{root} holds neither mean_ratings_set1.csv nor mean_ratings_set2.csv: put these files of the "
             "Soundtracks beside the folders Set1 and Set2."
         )
-    named = match_recordings(root, r"\d{3}", what="the Soundtracks")
-    stems = {path: f"{_set_of(path)}/{path.stem}" for path, _ in named}
-    return pd.DataFrame(
-        {"stem": stem, "path": relative(path, root), **excerpts[stem]}
-        for path, stem in stems.items()
-        if stem in excerpts
-    )
+    rows = match_recordings(root, r"\d{3}", what="the Soundtracks")
+    number = rows["path"].str.extract(
+        r"(?i)^(?:.*/)?set[ _]?([12])/", expand=False
+    )  # of the innermost folder
+    stems = "set" + number + "/" + rows["stem"]
+    told = [excerpts.get(stem, {}) for stem in stems]
+    return rows.assign(stem=stems).join(pd.DataFrame(told))[stems.isin(excerpts)]
 
 
-def _set_of(path: Path) -> str | None:
-    """Name the set in whose folder an excerpt lies."""
-    folders = (re.fullmatch(r"set[ _]?([12])", part.lower()) for part in reversed(path.parts[:-1]))
-    return next((f"set{match[1]}" for match in folders if match), None)
-
-
-def _read_excerpts(tables: Mapping[str, Path], number: str) -> dict[str, dict[str, Any]]:
+def _read_excerpts(tables: Mapping[str, list[Path]], number: str) -> dict[str, dict[str, Any]]:
     """Return the columns of each excerpt of a set; nothing where its ratings are not there.
 
     The first column, whatever it is called, names the excerpt. The album is in the ratings of set 2, and in
     the list of tracks of set 1.
     """
-    ratings, tracks = tables.get(f"mean_ratings_set{number}.csv"), tables.get(f"set{number}_tracklist.csv")
-    if ratings is None:
-        return {}
-    table = read_columns(ratings, ("TARGET",), "Soundtracks").dropna(subset="TARGET")
-    listed, column = table, "soundtrack"
-    if column not in table and tracks is not None:
-        listed, column = read_columns(tracks, ("Album name",), "Soundtracks"), "Album name"
-    albums: dict[str, str] = {}
-    if column in listed:
-        written = listed[column].str.strip().str.casefold()
-        albums = dict(zip(_excerpt_names(listed), written.replace(_ALBUMS), strict=True))
-    return {
-        f"set{number}/{name}": {
-            "label": match[1] if (match := _TARGET.fullmatch(target)) else None,
-            "group": albums.get(name),
-            "tags": [target],
-        }
-        for name, target in zip(_excerpt_names(table), table["TARGET"].str.strip(), strict=True)
-    }
+    excerpts: dict[str, dict[str, Any]] = {}
+    for path in tables[f"mean_ratings_set{number}.csv"][:1]:
+        table = read_columns(path, ("TARGET",), "Soundtracks").dropna(subset="TARGET")
+        for name, target in zip(_excerpt_names(table), table["TARGET"].str.strip(), strict=True):
+            match = _TARGET.fullmatch(target)
+            stem = f"set{number}/{name}"
+            excerpts[stem] = {"label": match and match[1], "group": None, "tags": [target]}
+        listed = [(table, "soundtrack")]
+        for tracks in tables[f"set{number}_tracklist.csv"][:1]:
+            listed.insert(0, (read_columns(tracks, ("Album name",), "Soundtracks"), "Album name"))
+        for albums, column in listed:
+            if column in albums:
+                written = albums[column].str.strip().str.casefold().replace(_ALBUMS)
+                for name, album in zip(_excerpt_names(albums), written, strict=True):
+                    excerpts.get(f"set{number}/{name}", {})["group"] = album
+    return excerpts
 
 
 def _excerpt_names(table: pd.DataFrame) -> list[str]:
@@ -407,7 +357,6 @@ SOUNDTRACKS = Source(
     ),
 )
 
-_EMOTION, _GENRE = "Emotion-", r"Genre-(?!Best-)(-_)?"  # `Genre-Best-…` repeats the genre that fits best
 _SONG = re.compile(r"(?P<artist>chi-lites|go-gos|sir_mix-a-lot|[^-]+)-(?P<title>.+)")
 
 
@@ -420,42 +369,36 @@ def index_cal500(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFr
     read.
     """
     words = _read_words(root)
-    songs = "|".join(map(re.escape, words))
-    paths = [path for path, _ in match_recordings(root, songs, what="CAL500")]
-    stems = [path.stem for path in paths]
-    emotions = [_after(_EMOTION, words[stem]) for stem in stems]
-    genres = [_after(_GENRE, words[stem]) for stem in stems]
-    named = [match.groups() if (match := _SONG.fullmatch(stem)) else (stem, stem) for stem in stems]
-    artists, titles = ([text.replace("_", " ") for text in column] for column in zip(*named, strict=True))
-    return pd.DataFrame(
-        {
-            "stem": stems,
-            "path": [relative(path, root) for path in paths],
-            "label": emotions,
-            "group": artists,
-            "theme": leading_tags(genres),
-            "tags": [[*emotion, *genre] for emotion, genre in zip(emotions, genres, strict=True)],
-            "title": join_titles(artists, titles),
-        }
+    rows = match_recordings(root, "|".join(map(re.escape, words)), what="CAL500")
+    emotions, genres = (
+        # `Genre-Best-…` repeats the genre that fits best.
+        [_after(kind, words[stem]) for stem in rows["stem"]]
+        for kind in ("Emotion-", r"Genre-(?!Best-)(-_)?")
     )
+    named = [match.groups() if (match := _SONG.fullmatch(stem)) else (stem, stem) for stem in rows["stem"]]
+    artists, titles = ([text.replace("_", " ") for text in column] for column in zip(*named, strict=True))
+    rows["label"] = emotions
+    rows["group"] = artists
+    rows["theme"] = leading_tags(genres)
+    rows["tags"] = [[*emotion, *genre] for emotion, genre in zip(emotions, genres, strict=True)]
+    rows["title"] = join_titles(artists, titles)
+    return rows
 
 
 def _read_words(root: Path) -> dict[str, list[str]]:
     """Return song → the words that most of its listeners agreed on."""
-    songs, words = (
-        [row[0] for row in read_ragged(require_table(root, name, what="CAL500"), delimiter="\t")]
-        for name in ("songNames.txt", "vocab.txt")  # whose names may hold commas
+    names = ("songNames.txt", "vocab.txt", "hardAnnotations.txt")
+    found = find_tables(root, names, what="CAL500")
+    songs, words = (  # whose names may hold commas
+        [row[0] for row in read_ragged(found[name][0], delimiter="\t")] for name in names[:2]
     )
-    path = require_table(root, "hardAnnotations.txt", what="CAL500")
+    path = found["hardAnnotations.txt"][0]
     try:
         marks = [[float(cell) > 0 for cell in row] for row in read_ragged(path)]
     except ValueError as error:
-        raise AffettoError(f"The table {path} is damaged ({error}): take that of the release.") from error
+        raise damaged(path, error) from error
     if len(marks) != len(songs) or any(len(row) != len(words) for row in marks):
-        raise AffettoError(
-            f"The table {path} has not a row for each of the {len(songs)} songs with a column for each of "
-            f"the {len(words)} words: take the three files of one release."
-        )
+        raise damaged(path, f"not a row for each of the {len(songs)} songs, a column a word of vocab.txt")
     return {song: list(compress(words, row)) for song, row in zip(songs, marks, strict=True)}
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from affetto.corpora.sources.files import Named, index_names, without_copies
+import pandas as pd
+
+from affetto.corpora.sources.files import index_names, without_copies
 from affetto.corpora.sources.source import Download, Expected, Source, cited
 
-FREE = "none stated; given out freely for research"
-SPEAKER_FIRST = "the speaker: first part of the name"
+_FREE = "none stated; given out freely for research"
 
 
 def _speech(name: str, pattern: str, *, what: str, expected: Expected, **declared: Any) -> Source:
@@ -102,10 +103,11 @@ def _tags_of_cremad(found: Mapping[str, str]) -> dict[str, Any]:
     return {"tags": [f"sentence {found['second_group']}", *([f"{level} intensity"] if level else [])]}
 
 
-def _without_mp3s(named: list[Named], *, what: str) -> list[Named]:
+def _without_mp3s(named: pd.DataFrame, **_: object) -> pd.DataFrame:
     """Leave out the MP3s that the raters of CREMA-D heard, which lie beside the WAVs of the same names."""
-    waves = {path.stem for path, _ in named if path.suffix.lower() == ".wav"}
-    return [(path, match) for path, match in named if path.suffix.lower() != ".mp3" or path.stem not in waves]
+    paths = named["path"].str.lower()
+    waves = named.loc[paths.str.endswith(".wav"), "stem"]
+    return named[~(paths.str.endswith(".mp3") & named["stem"].isin(waves))]
 
 
 CREMAD = _speech(
@@ -231,7 +233,7 @@ EMOVO = _speech(
         "tags": [f"sentence {found['second_group'].lower()}"],
     },
     title="EMOVO: an Italian emotional speech database",
-    licence=FREE,
+    licence=_FREE,
     citation=cited("costantini2014emovo"),
     home_page="http://voice.fub.it/activities/corpora/emovo/index.html",
     group_rule="the actor: second part of the name",
@@ -264,10 +266,10 @@ URDU = _speech(
     what="URDU",
     more=_upper,
     title="URDU: spontaneous emotional speech of Urdu talk shows",
-    licence=FREE,
+    licence=_FREE,
     citation=cited("latif2018cross"),
     home_page="https://github.com/siddiquelatif/urdu-dataset",
-    group_rule=SPEAKER_FIRST,
+    group_rule="the speaker: first part of the name",
     speech="spontaneous Urdu speech of talk shows",
     layout="Angry/SM1_F10_A010.wav",
     # The publication speaks of 38 speakers; the names of its 400 files tell 29 apart.
@@ -283,7 +285,7 @@ ASED = _speech(
     what="ASED",
     more=lambda found: {"tags": _SEXES.get(found["sex"], [])},
     title="Amharic Speech Emotion Dataset (ASED), version 1",
-    licence=FREE,
+    licence=_FREE,
     citation=cited("retta2023ased"),
     home_page="https://github.com/Ethio2021/ASED_V1",
     group_rule="the speaker: last number of the name",
@@ -304,7 +306,7 @@ JL_CORPUS = _speech(
     licence="CC0-1.0 (its page at Kaggle)",
     citation=cited("james2018jl"),
     home_page="https://www.kaggle.com/datasets/tli725/jl-corpus",
-    group_rule=SPEAKER_FIRST,
+    group_rule="the speaker: first part of the name",
     speech="acted New Zealand English speech",
     layout="Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/male1_angry_10a_1.wav",
     expected=Expected(2400, 4, dict.fromkeys(_PRIMARY + _SECONDARY, 240)),
@@ -317,7 +319,7 @@ AESDD = _speech(
     what="AESDD",
     more=lambda found: {"group": str(int(found["group"]))},  # some names write (01)
     title="Acted Emotional Speech Dynamic Database (AESDD)",
-    licence=FREE,
+    licence=_FREE,
     citation=cited("vryzas2018speech"),
     home_page="http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/",
     group_rule="the speaker: the number in brackets",

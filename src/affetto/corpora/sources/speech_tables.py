@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_recordings, find_table, find_tables, match_recordings, relative
+from affetto.corpora.sources.files import find_recordings, find_tables, match_recordings, relative
 from affetto.corpora.sources.source import Expected, Source, cited
 from affetto.corpora.sources.tables import keep_recorded, read_columns, recordings_by_stem
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, name_some
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ _UTTERANCE = re.compile(
     r"(?P<name>(?P<dialogue>(?P<session>Ses\d\d)[FM]_(?P<kind>impro|script)\w*)_(?P<actor>[FM])\w*)\s+"
     r"(?P<label>\w+)"
 )
-_KINDS = {"impro": "improvised", "script": "scripted"}
 
 
 def index_iemocap(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
@@ -37,33 +36,27 @@ def index_iemocap(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataF
     """
     pattern = "EmoEvaluation/*.txt"
     recordings = recordings_by_stem(root)
-    lines = (
-        line
-        for path in find_tables(root, [pattern])[pattern]
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
-    rows = pd.DataFrame(
-        _utterance_row(utterance, recordings) for line in lines if (utterance := _UTTERANCE.match(line))
-    )
-    if rows.empty:
-        raise AffettoError(
-            f"No annotation of IEMOCAP (dialog/EmoEvaluation/Ses01F_impro01.txt …) lies below {root}: "
-            "unpack the release there."
-        )
-    return keep_recorded(rows, root, what="IEMOCAP", remedy="unpack sentences/wav or dialog/wav there, too")
-
-
-def _utterance_row(utterance: re.Match[str], recordings: Mapping[str, str]) -> dict[str, Any]:
-    sentence = recordings.get(utterance["name"])
-    return {
-        "stem": utterance["name"],
-        "path": recordings.get(utterance["dialogue"]) if sentence is None else sentence,
-        "start_s": float(utterance["start"]) if sentence is None else None,
-        "end_s": float(utterance["end"]) if sentence is None else None,
-        "label": utterance["label"],
-        "group": utterance["session"] + utterance["actor"],
-        "tags": [_KINDS[utterance["kind"]]],
-    }
+    rows: list[dict[str, Any]] = []
+    for path in find_tables(root, [pattern], what="IEMOCAP")[pattern]:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for utterance in filter(None, map(_UTTERANCE.match, lines)):
+            sentence = recordings.get(utterance["name"])
+            is_part = sentence is None
+            rows.append(
+                {
+                    "stem": utterance["name"],
+                    "path": recordings.get(utterance["dialogue"]) if is_part else sentence,
+                    "start_s": float(utterance["start"]) if is_part else None,
+                    "end_s": float(utterance["end"]) if is_part else None,
+                    "label": utterance["label"],
+                    "group": utterance["session"] + utterance["actor"],
+                    "tags": [{"impro": "improvised", "script": "scripted"}[utterance["kind"]]],
+                }
+            )
+    if not rows:
+        raise AffettoError(f"No file {pattern} below {root} holds an utterance: unpack the release there.")
+    remedy = "unpack sentences/wav or dialog/wav there, too"
+    return keep_recorded(pd.DataFrame(rows), root, what="IEMOCAP", remedy=remedy)
 
 
 IEMOCAP = Source(
@@ -105,7 +98,7 @@ def index_meld(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
         raise AffettoError(
             f"{side}.corpus.group_column is {column!r}, but MELD is grouped by Speaker or by Dialogue_ID."
         )
-    tables = [path for paths in find_tables(root, _MELD_TABLES).values() for path in paths]
+    tables = [path for paths in find_tables(root, (), optional=_MELD_TABLES).values() for path in paths]
     if not tables:
         raise AffettoError(
             f"None of the tables of MELD ({', '.join(_MELD_TABLES)}) lies below {root}: put them there, "
@@ -115,9 +108,8 @@ def index_meld(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
         f"{_split_of(path.relative_to(root))}/{path.stem}": relative(path, root)
         for path in reversed(find_recordings(root))
     }
-    parts = [_meld_rows(table, recordings, column) for table in tables]
     return keep_recorded(
-        pd.concat(parts, ignore_index=True),
+        pd.concat([_meld_rows(table, recordings, column) for table in tables], ignore_index=True),
         root,
         what="MELD",
         remedy="the release holds videos; extract their sound first, for each as "
@@ -169,7 +161,6 @@ MELD = Source(
     ),
 )
 
-_MSP_TABLES = ("labels_consensus.csv", "labels_concensus.csv")  # early releases spell it so
 # Test2 is drawn at random from other podcasts, Test3 is published without labels: each is a test of its own.
 # Both share speakers with Test1, so that neither may be trained on.
 _MSP_SPLITS = {"Train": "train", "Development": "validation", "Validation": "validation", "Test1": "test"}
@@ -180,14 +171,9 @@ def index_msp_podcast(root: Path, _corpus: CorpusParameters, _side: str) -> pd.D
 
     Of an unknown speaker it is the podcast's recording, in which the same speaker most likely speaks again.
     """
-    found = find_tables(root, _MSP_TABLES)
-    tables = [path for name in _MSP_TABLES for path in found[name]]
-    if not tables:
-        raise AffettoError(
-            f"The table Labels/{_MSP_TABLES[0]} of MSP-Podcast does not lie below {root}: unpack the labels "
-            "there."
-        )
-    table = read_columns(tables[0], ("FileName", "EmoClass", "Split_Set"), "MSP-Podcast")
+    pattern = "labels_con[sc]ensus.csv"  # early releases spell it so
+    path = find_tables(root, [pattern], what="MSP-Podcast")[pattern][0]
+    table = read_columns(path, ("FileName", "EmoClass", "Split_Set"), "MSP-Podcast")
     stems = table["FileName"].map(lambda name: Path(name).stem)
     groups = table["FileName"].str.extract(r"^(MSP-PODCAST_\d+)_", expand=False)
     if "SpkrID" in table:
@@ -221,23 +207,26 @@ MSP_PODCAST = Source(
     expected=None,  # it grows from release to release
 )
 
-_NEMO_COLUMNS = ["file_id", "emotion", "raw_text", "speaker_id", "gender"]
-
 
 def index_nemo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
     """List the recordings of nEMO that its table describes; the speaker is the group."""
     named = match_recordings(root, r"[A-Z]+\d+_[a-z]+_\d+", what="nEMO")
-    recordings = {path.stem: relative(path, root) for path, _ in named}
-    path = find_table(root, "data.tsv")
-    if path is None:
-        raise AffettoError(f"No data.tsv of nEMO lies below {root}: take it from {NEMO.home_page}.")
-    table = read_columns(path, _NEMO_COLUMNS, "nEMO")[_NEMO_COLUMNS]
+    path = find_tables(root, ["data.tsv"], what="nEMO")["data.tsv"][0]
+    columns = ["file_id", "emotion", "raw_text", "speaker_id", "gender"]
+    table = read_columns(path, columns, "nEMO")[columns]
     table = table.apply(lambda column: column.str.strip())  # speakers are padded with blanks
     stems = table["file_id"].str.removesuffix(".wav")
+    undescribed = sorted(set(named["stem"]) - set(stems))
+    if undescribed:
+        logger.warning(
+            "%d recordings of nEMO are not in data.tsv and are left out: %s",
+            len(undescribed),
+            name_some(undescribed),
+        )
     rows = pd.DataFrame(
         {
             "stem": stems,
-            "path": stems.map(recordings),
+            "path": stems.map(dict(zip(named["stem"], named["path"], strict=True))),
             "label": table["emotion"],
             "group": table["speaker_id"],
             "second_group": table["raw_text"],
@@ -245,13 +234,6 @@ def index_nemo(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFram
             "title": table["raw_text"],
         }
     )
-    undescribed = sorted(set(recordings) - set(stems))
-    if undescribed:
-        logger.warning(
-            "%d recordings of nEMO are not in data.tsv and are left out, %s the first",
-            len(undescribed),
-            undescribed[0],
-        )
     return keep_recorded(rows, root, what="nEMO", remedy="put the folder samples beside data.tsv")
 
 

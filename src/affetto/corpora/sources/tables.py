@@ -1,47 +1,59 @@
-"""What sources share whose annotations lie in tables: reading them, and finding the recordings they name."""
+"""What sources share whose annotations lie in tables: reading them, and making labels and titles of them."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import logging
-import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import find_recordings, find_table, read_table, relative
+from affetto.corpora.sources.files import find_recordings, relative
 from affetto.errors import AffettoError, first_line, name_some
-from affetto.io.paths import is_remote
 
 logger = logging.getLogger(__name__)
 
 QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
+TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 
 
-def require_table(root: Path, pattern: str, *, what: str) -> Path:
-    """Return the first file below `root` whose name matches a glob pattern; `what` names the corpus.
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV (UTF-8, UTF-16 with its mark, or else Latin-1) as text, or a Parquet file as it is.
 
     Raises
     ------
     AffettoError
-        When there is none.
+        When the file is not such a table.
     """
-    path = find_table(root, pattern)
-    if path is None:
-        raise missing_table(root, pattern, what=what)
-    return path
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return pd.read_parquet(io.BytesIO(content))
+        # UTF-16 and tabs are what Excel saves as "Unicode text".
+        is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16") if is_utf_16 else _decoded(content)
+        separator = "\t" if path.suffix.lower() == ".tsv" or is_utf_16 else ","
+        # Only the empty cell is missing: "NA" and "None" may be an artist, a genre or a label.
+        return pd.read_csv(
+            io.StringIO(text), dtype="str", keep_default_na=False, na_values=[""], sep=separator
+        )
+    except (OSError, ValueError) as error:
+        reason = first_line(error)
+        raise AffettoError(f"Cannot read the table {path}: {reason}; give a CSV or Parquet file.") from error
 
 
-def missing_table(root: Path, pattern: str, *, what: str) -> AffettoError:
-    """Return the error of `require_table`."""
-    return AffettoError(f"{root} holds no {pattern}: put that file of {what} beside its recordings.")
+def _decoded(content: bytes) -> str:
+    """Decode UTF-8, or Latin-1 where it is not."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def read_columns(path: Path, columns: Iterable[str], what: str) -> pd.DataFrame:
@@ -70,17 +82,17 @@ def read_ragged(path: Path, *, delimiter: str = ",") -> list[list[str]]:
         When it cannot be read.
     """
     try:
-        content = path.read_bytes()
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
+        text = _decoded(path.read_bytes())
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except (OSError, csv.Error) as error:
-        raise AffettoError(
-            f"Cannot read the table {path}: {first_line(error)}; take the table of the release."
-        ) from error
+        raise damaged(path, error) from error
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+
+
+def damaged(path: Path, why: object) -> AffettoError:
+    """Return the error of a published table that does not hold what it was published with."""
+    reason = first_line(why) if isinstance(why, BaseException) else why
+    return AffettoError(f"The table {path} is damaged ({reason}): take that of the release.")
 
 
 def recordings_by_stem(root: Path) -> dict[str, str]:
@@ -128,50 +140,6 @@ def keep_recorded(rows: pd.DataFrame, root: Path, *, what: str, remedy: str) -> 
     return rows[rows["path"].notna()].reset_index(drop=True)
 
 
-def reader_package(name: str, root: Path, corpus: CorpusParameters, side: str) -> Any:
-    """Import the package that reads a corpus of this machine.
-
-    Raises
-    ------
-    AffettoError
-        When it is not installed, or the corpus is elsewhere.
-    """
-    if is_remote(root):
-        raise AffettoError(f"{side}.corpus.root is {root}, but {name} reads folders of this machine only.")
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise AffettoError(
-            f"{side}.corpus.source is {corpus.source}, which needs a package: pip install "
-            f"'affetto[{corpus.source}]'."
-        ) from error
-
-
-@contextmanager
-def told_in_a_sentence(what: str, remedy: str) -> Iterator[None]:
-    """Say in one sentence what a library of others raises, which may be anything.
-
-    Parameters
-    ----------
-    what
-        What the library cannot do; begins the sentence.
-    remedy
-        What the user can do; ends it.
-
-    Raises
-    ------
-    AffettoError
-        In place of anything else but an interruption.
-    """
-    try:
-        yield
-    except AffettoError:
-        raise
-    except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {first_line(error)}".rstrip(".")
-        raise AffettoError(f"{what} ({reason}): {remedy}.") from error
-
-
 def join_titles(artists: Iterable[Any], titles: Iterable[Any]) -> list[str | None]:
     """Return `artist: title` a clip, what is missing left out, or None where both are."""
     known = (
@@ -203,44 +171,16 @@ def leading_tags(tags: list[list[str]], *, apart: Collection[str] = ()) -> list[
     ]
 
 
-def quadrant(valence: float, arousal: float, *, low: float, high: float, middle: float = 0.0) -> str | None:
-    """Name the quadrant of a rating (Russell, A circumplex model of affect, 1980).
-
-    Parameters
-    ----------
-    valence, arousal
-        The rating; NaN where there is none.
-    low, high
-        Ends of the scale, the same for both.
-    middle
-        Share of half the scale: a rating nearer than this to the centre on either axis has no quadrant.
-
-    Returns
-    -------
-    str or None
-        Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm); None
-        without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
-    """
-    centre, half = (low + high) / 2, (high - low) / 2
-    pleasant, aroused = (valence - centre) / half, (arousal - centre) / half
-    if math.isnan(pleasant) or math.isnan(aroused) or min(abs(pleasant), abs(aroused)) < middle:
-        return None
-    if aroused >= 0:
-        return "Q1" if pleasant >= 0 else "Q2"
-    return "Q4" if pleasant >= 0 else "Q3"
-
-
 def label_ratings(
     table: pd.DataFrame,
     path: Path,
     *,
     valence: str,
     arousal: str,
-    low: float,
-    high: float,
-    middle: float,
+    scale: tuple[float, float],
+    middle: float = 0.0,
 ) -> list[str | None]:
-    """Name the quadrants of the ratings of a table.
+    """Name the quadrants of the ratings of a table (Russell, A circumplex model of affect, 1980).
 
     Parameters
     ----------
@@ -250,27 +190,34 @@ def label_ratings(
         Its file, for messages.
     valence, arousal
         Its columns, empty where there is no rating.
-    low, high, middle
-        As for `quadrant`.
+    scale
+        Ends of the scale, the same for both.
+    middle
+        Share of half the scale: a rating nearer than this to the centre on either axis has no quadrant.
 
     Returns
     -------
     list
-        Q1 to Q4 or None a row.
+        A row Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm);
+        None without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
 
     Raises
     ------
     AffettoError
         When a rating is no number, or is outside the scale.
     """
-    ratings = []
+    low, high = scale
+    centred = []
     for column in (table[valence], table[arousal]):
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
         wrong = column[column.notna() & ~numbers.between(low, high)]
         if len(wrong):
-            raise AffettoError(
-                f"The table {path} has a {column.name} of {wrong.iloc[0]!r}, which is no rating from {low:g} "
-                f"to {high:g}: take the table of the release."
-            )
-        ratings.append(numbers)
-    return [quadrant(v, a, low=low, high=high, middle=middle) for v, a in zip(*ratings, strict=True)]
+            raise damaged(path, f"a {column.name} is {wrong.iloc[0]!r}, no rating from {low:g} to {high:g}")
+        centred.append((numbers - (low + high) / 2) / ((high - low) / 2))
+    pleasant, aroused = centred
+    names = np.select(
+        [(pleasant >= 0) & (aroused >= 0), (pleasant < 0) & (aroused >= 0), pleasant < 0], QUADRANTS[:3], "Q4"
+    )
+    near = np.minimum(pleasant.abs(), aroused.abs()) < middle
+    unknown = pleasant.isna() | aroused.isna() | near
+    return [None if left else str(name) for name, left in zip(names, unknown, strict=True)]

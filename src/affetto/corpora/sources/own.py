@@ -1,0 +1,348 @@
+"""Your own recordings: one folder a class, a table of clips, or a library that its own tags describe."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from affetto.audio.decode import MIDI_EXTENSIONS
+from affetto.corpora.parameters import CorpusParameters
+from affetto.corpora.sources.files import find_own_recordings, walk_files
+from affetto.corpora.sources.source import Source
+from affetto.corpora.sources.tables import TABLE_EXTENSIONS, join_titles, read_table
+from affetto.errors import AffettoError, name_some
+from affetto.io.paths import is_remote
+from affetto.io.workers import ExecutorParameters
+
+logger = logging.getLogger(__name__)
+
+
+def index_folders(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """List all recordings below root.
+
+    The label is the first folder of a clip's path. Where everything lies in one outer folder (as archives
+    unpack), that folder is passed over.
+    """
+    rows = find_own_recordings(root)
+    folders = [path.split("/")[:-1] for path in rows["path"]]
+    depth = 0
+    while min(map(len, folders)) > depth + 1 and len({parts[depth] for parts in folders}) == 1:
+        depth += 1
+    rows["label"] = [parts[depth] if len(parts) > depth else None for parts in folders]
+    rows["group"] = _find_groups(rows, corpus.group_pattern, f"{side}.corpus.group_pattern")
+    rows["second_group"] = _find_groups(
+        rows, corpus.second_group_pattern, f"{side}.corpus.second_group_pattern"
+    )
+    return rows
+
+
+def _find_groups(rows: pd.DataFrame, pattern: str | None, parameter: str) -> list[str | None]:
+    """Find the group in each path; in the names of files where paths tell none, or only the class."""
+    if pattern is None:
+        return [None] * len(rows)
+
+    def search(text: str) -> str | None:
+        """Return the first bracket that took part in a match; without brackets, all of it."""
+        match = re.search(pattern, text)
+        if match is None or not match.re.groups:
+            return match and match[0]
+        return next(filter(None, match.groups()), None)
+
+    groups = [search(path) for path in rows["path"]]
+    pairs = set(zip(rows["label"], groups, strict=True))
+    only_the_class = len(pairs) == rows["label"].nunique(dropna=False) > 1
+    if not any(groups) or only_the_class:  # as of ^[0-9]{2}, which is meant of names
+        in_names = [search(PurePosixPath(path).name) for path in rows["path"]]
+        groups = in_names if all(in_names) else groups
+    unmatched = [path for path, group in zip(rows["path"], groups, strict=True) if not group]
+    if unmatched:
+        raise AffettoError(
+            f"{parameter} {pattern!r} finds nothing in {len(unmatched)} of {len(rows)} paths: "
+            f"{name_some(unmatched)}; it must match the path of every clip."
+        )
+    return groups
+
+
+FOLDERS = Source(
+    name="folders",
+    title="One folder a class",
+    sides=("music", "voice"),
+    licence="yours",
+    labels="generic",
+    group_rule="what corpus.group_pattern finds in path or name; without it each clip is its own",
+    second_group_rule="what corpus.second_group_pattern finds in path or name",
+    index=index_folders,
+    options=("group_pattern", "second_group_pattern"),
+    layout="<emotion>/….wav; files beside the folders are unlabelled",
+)
+
+# Column of the rows → parameter that names its column, and the name looked for where the parameter is null.
+_COLUMNS = {
+    "path": ("path_column", "path"),
+    "label": ("emotion_column", "emotion"),
+    "group": ("group_column", "group"),
+    "second_group": ("second_group_column", "second_group"),
+    "theme": ("theme_column", "theme"),
+    "tags": ("tags_column", "tags"),
+    "title": ("title_column", "title"),
+    "official_split": ("split_column", "split"),
+    "start_s": ("start_column", "start_s"),
+    "end_s": ("end_column", "end_s"),
+}
+_SPLIT_NAMES = {
+    "training": "train",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "development": "validation",
+    "testing": "test",
+}
+
+
+def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Read the table and list its rows: a row a clip, which may be a part of a file."""
+    path = _table_path(root, corpus, side)
+    table = read_table(path)
+    if table.empty:
+        raise AffettoError(f"The table {path} has no rows: describe a clip in each.")
+    names = {str(column).strip().lower(): column for column in reversed(table.columns)}
+    rows = pd.DataFrame(index=table.index)
+    for name, (parameter, default) in _COLUMNS.items():
+        wanted = getattr(corpus, parameter)
+        column = wanted if wanted in table else names.get((wanted or default).strip().lower())
+        if column is not None:
+            rows[name] = table[column]
+        elif wanted is not None:
+            raise AffettoError(
+                f"The table {path} has no column {wanted!r} (it has {', '.join(map(str, table.columns))}): "
+                f"set {side}.corpus.{parameter}, and separate columns by commas."
+            )
+    rows["path"] = [below_root(file, root, path) for file in rows["path"]]
+    for name in {"start_s", "end_s"} & set(rows):
+        try:
+            rows[name] = pd.to_numeric(rows[name])
+        except (TypeError, ValueError) as error:
+            raise AffettoError(
+                f"The table {path} has as {name} what is no number of seconds, written as 1.5 ({error})."
+            ) from error
+    for name in {"group", "second_group"} & set(rows):
+        groups = rows[name].astype("str").str.strip()
+        rows[name] = groups.where(groups != "")
+    if "tags" in rows:
+        rows["tags"] = [_split_tags(tags) for tags in rows["tags"]]
+    if "official_split" in rows:
+        rows["official_split"] = split_names(rows["official_split"])
+    return with_stems(rows)
+
+
+def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
+    if corpus.table is not None:
+        found = [root / corpus.table] if (root / corpus.table).is_file() else []
+    else:
+        found = [path for path in walk_files(root) if path.suffix.lower() in TABLE_EXTENSIONS]
+    if len(found) != 1:
+        names = name_some([path.name for path in found]) or "none"
+        given = "" if corpus.table is None else f" named {corpus.table!r}"
+        raise AffettoError(
+            f"{root} must hold one table{given} that describes the clips, but holds {len(found)} ({names}): "
+            f"set {side}.corpus.table."
+        )
+    return found[0]
+
+
+def below_root(file: Any, root: Path, table: Path) -> str:
+    """Make a path of a table relative to the root, in one spelling; backslashes are those of Windows.
+
+    Raises
+    ------
+    AffettoError
+        When the path is missing, or leads elsewhere.
+    """
+    if pd.isna(file):
+        raise AffettoError(f"The table {table} has a row without a path: give it one, or delete it.")
+    path = Path(posixpath.normpath(str(file).replace("\\", "/")))
+    if not path.is_absolute() and path.parts[:1] != ("..",):
+        return path.as_posix()
+    for base in (root, root.resolve()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    raise AffettoError(
+        f"The table {table} names {path}, which is not below {root}: set the corpus's root around it."
+    )
+
+
+def split_names(splits: pd.Series[Any]) -> pd.Series[Any]:
+    """Write the names of splits as the clip table does; names it does not know stay as they are."""
+    lower = splits.astype("str").str.strip().str.lower()
+    return lower.map(lambda name: _SPLIT_NAMES.get(name, name), na_action="ignore")
+
+
+def _split_tags(tags: Any) -> list[str]:
+    if isinstance(tags, str):
+        return [tag.strip() for tag in tags.split(";") if tag.strip()]
+    return [] if pd.api.types.is_scalar(tags) else list(map(str, tags))  # a list of a Parquet file
+
+
+def with_stems(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name the clips of a table by path and part.
+
+    Parameters
+    ----------
+    rows
+        With `path` and, where clips may be parts of files, `start_s, end_s`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same with `stem`: `folder/file`, or `folder/file@0-1.5` for a part.
+    """
+    rows = rows.assign(stem=[PurePosixPath(path).with_suffix("").as_posix() for path in rows["path"]])
+    bounds = rows.reindex(columns=["start_s", "end_s"]).astype("float64")
+    starts, ends = (
+        bounds[name].map("{:.10g}".format, na_action="ignore").astype("str").fillna(missing)
+        for name, missing in (("start_s", "0"), ("end_s", "end"))
+    )
+    parts = rows["stem"] + "@" + starts + "-" + ends
+    rows["stem"] = rows["stem"].where(bounds.isna().all(axis=1), parts)
+    for bound in {"start_s", "end_s"} & set(rows):
+        rows[bound] = bounds[bound]
+    return rows
+
+
+TABLE = Source(
+    name="table",
+    title="A table of clips",
+    sides=("music", "voice"),
+    licence="yours",
+    labels="generic",
+    group_rule="the column corpus.group_column; without it each clip is its own",
+    second_group_rule="the column corpus.second_group_column",
+    index=index_table,
+    options=("table", *(parameter for parameter, _ in _COLUMNS.values())),
+    layout="one CSV, TSV or Parquet file with a row a clip, beside the recordings",
+    official_split="the column corpus.split_column",
+)
+
+_NO_ARTIST = frozenset({"various artists", "various", "va", "unknown artist", "unknown"})
+_SEPARATOR = re.compile(r"[;/\0]")
+_REMOTE_READS = 32  # reading from afar is waiting; on this machine threads only wait for one another
+_BLOCK_BYTES = 1 << 16
+
+
+class FileTags(NamedTuple):
+    """What a file says of itself: its artist is that of the track, else that of the album."""
+
+    title: str | None = None
+    artist: str | None = None
+    genres: tuple[str, ...] = ()
+    readable: bool = True
+
+
+def index_library(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataFrame:
+    """List all recordings below root, unlabelled; the artist is the group."""
+    rows = find_own_recordings(root)
+    paths = [root / path for path in rows["path"]]
+    if is_remote(root):
+        with ThreadPoolExecutor(_REMOTE_READS) as pool:
+            tags = list(pool.map(lambda path: read_tags(path, block_size=_BLOCK_BYTES), paths))
+    else:
+        tags = list(map(read_tags, paths))
+    unreadable = [path.name for path, tag in zip(paths, tags, strict=True) if not tag.readable]
+    if unreadable:
+        logger.warning(
+            "The tags of %d of %d files cannot be read: %s",
+            len(unreadable),
+            len(paths),
+            name_some(unreadable),
+        )
+    artists = [tag.artist for tag in tags]
+    # Spellings of an artist are one; a collection of many is none.
+    groups = [artist and artist.casefold() for artist in artists]
+    titles = [tag.title or path.stem for tag, path in zip(tags, paths, strict=True)]
+    rows["group"] = [None if group in _NO_ARTIST else group for group in groups]
+    rows["tags"] = [list(tag.genres) for tag in tags]
+    rows["title"] = join_titles(artists, titles)
+    return rows
+
+
+def read_tags(path: Path, **options: Any) -> FileTags:
+    """Read the tags of a recording; nothing is known of MIDI files.
+
+    Parameters
+    ----------
+    path
+        Recording of any format.
+    options
+        For `path.open`.
+    """
+    from tinytag import TinyTag, TinyTagException
+
+    if path.suffix.lower() in MIDI_EXTENSIONS:
+        return FileTags()
+    try:
+        with path.open("rb", **options) as file:
+            tag = TinyTag.get(path.name, file_obj=file, duration=False)
+    except (TinyTagException, OSError):
+        return FileTags(readable=False)
+    genres = [
+        part for text in (tag.genre, *tag.other.get("genre", ())) for part in _SEPARATOR.split(text or "")
+    ]
+    return FileTags(
+        title=_clean(tag.title),
+        artist=_clean(tag.artist) or _clean(tag.albumartist),
+        genres=tuple(dict.fromkeys(filter(None, map(_clean, genres)))),
+    )
+
+
+def _clean(text: str | None) -> str | None:
+    """Drop what no table can hold (halves of characters, zeros) and surplus blanks."""
+    if text is None:
+        return None
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").split()) or None
+
+
+LIBRARY = Source(
+    name="library",
+    title="A library of music without labels",
+    sides=("music",),
+    licence="yours",
+    labels="generic",
+    group_rule="the artist of the file's tags, else that of the album; without them each clip is its own",
+    index=index_library,
+    layout="recordings in folders of any depth; artist, title and genres come from their own tags",
+)
+
+
+def index_demo(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Make the demo corpus of a side where it is missing or stale, and list its clips by `metadata.csv`."""
+    from affetto.corpora.demo import ensure_demo_corpus
+
+    ensure_demo_corpus(side, root, executor=ExecutorParameters())
+    table = read_table(root / "metadata.csv").rename(columns={"file": "path", "emotion": "label"})
+    table["tags"] = [_split_tags(tags) for tags in table["tags"]]
+    return with_stems(table)
+
+
+def _demo_is_made(root: Path, side: str) -> bool:
+    from affetto.corpora.demo import is_current
+
+    return is_current(side, root)
+
+
+DEMO = Source(
+    name="demo",
+    title="Demo corpus, synthesised on this machine",
+    sides=("music", "voice"),
+    licence="music: public-domain scores; voice: synthetic speech; the recordings are yours",
+    labels="generic",
+    group_rule="music: the score; voice: the speaker",
+    index=index_demo,
+    layout="made below the root where it is missing",
+    is_made=_demo_is_made,
+)
