@@ -145,11 +145,10 @@ def environment(project):
 
 
 def call(project, *arguments, folder=None, module="affetto"):
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=folder or project, env=environment(project), capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
+        command, cwd=folder or project, env=environment(project), capture_output=True, text=True, check=False
+    )
 
 
 def sentence(outcome):
@@ -162,69 +161,59 @@ def sentence(outcome):
     return errors[0].removeprefix("Error: ")
 
 
-def test_help_imports_nothing_heavy(project):
-    outcome = call(project, "--help")
-    assert outcome.returncode == 0
-    assert "recommend" in outcome.stdout
-    assert "hear" in outcome.stdout
-    assert "run" in outcome.stdout
-    heavy = "('kedro', 'numpy', 'pandas', 'pydantic')"
-    loaded = f"import sys; import affetto.cli; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", loaded], env=environment(project), capture_output=True, text=True, check=True
+def test_help_and_version_import_nothing_heavy(project):
+    program = (
+        "import sys; from affetto.cli import cli\n"
+        "for option in ('--help', '--version'): cli.main([option], standalone_mode=False)\n"
+        "print([name for name in ('kedro', 'numpy', 'pandas', 'pydantic') if name in sys.modules])"
     )
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(
+        command, env=environment(project), capture_output=True, text=True, check=True
+    ).stdout
+    assert all(f"  {name} " in told for name in ("hear", "recommend", "library", "train", "run"))
+    assert told.splitlines()[-2:] == [f"affetto, version {__version__}", "[]"]
 
 
-def test_version(project):
-    assert call(project, "--version").stdout.strip() == f"affetto, version {__version__}"
-
-
-def test_recommend_prints_the_summary_from_any_folder_below(project):
-    below = project / "conf" / "base"
-    outcome = call(
-        project, "recommend", "me.wav", "--bridge", "congruent", "--top", "3", "--theme", "jig", folder=below
-    )
+@pytest.mark.parametrize(
+    ("command", "said", "written"),
+    [
+        (
+            "recommend me.wav --bridge congruent --top 3 --theme jig",
+            "me.wav congruent 3 ('jig',)",
+            "summary.txt",
+        ),
+        ("recommend me.wav --library", "from the library: me.wav", "summary.txt"),
+        ("hear me.wav --unsure-below 0.7 --enrol mine", "me.wav 0.7 conf/base/mine", "heard.txt"),
+        (
+            "library music --tags",
+            "The library has 2 tracks (2 calm); 1 files were set aside.",
+            "library.json",
+        ),
+    ],
+)
+def test_commands_answer_from_any_folder_below(project, command, said, written):
+    outcome = call(project, *command.split(), folder=project / "conf" / "base")
     assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.strip() == "me.wav congruent 3 ('jig',)"
-    assert (project / "data/summary.txt").is_file()
+    assert outcome.stdout.strip() == said
+    assert (project / "data" / written).is_file()
 
 
-def test_recommend_chooses_from_the_described_library_on_demand(project):
-    outcome = call(project, "recommend", "me.wav", "--library")
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.strip() == "from the library: me.wav"
-
-
-def test_library_says_what_it_found_and_where_it_looked(project):
-    outcome = call(project, "library", "music", "--tags", folder=project / "conf" / "base")
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.strip() == "The library has 2 tracks (2 calm); 1 files were set aside."
-
-
-def test_hear_takes_paths_from_where_it_is_called(project):
-    below = project / "conf" / "base"
-    outcome = call(project, "hear", "me.wav", "--unsure-below", "0.7", "--enrol", "mine", folder=below)
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.strip() == "me.wav 0.7 conf/base/mine"
-    assert (project / "data/heard.txt").is_file()
-
-
-@pytest.mark.parametrize("command", ["hear", "recommend"])
-def test_what_is_heard_has_the_same_options_everywhere(project, command):
-    told = call(project, command, "--help").stdout
-    assert all(option in told for option in ("--unsure-below", "--enrol", "--model", "--env"))
-    outcome = call(project, command, "me.wav", "--unsure-below", "1.5")
+def test_an_option_out_of_range_is_misuse(project):
+    outcome = call(project, "hear", "me.wav", "--unsure-below", "1.5")
     assert outcome.returncode == 2
     assert "--unsure-below" in outcome.stderr
 
 
-def test_run_is_kedros_own_with_its_options(project):
-    assert "--from-nodes" in call(project, "run", "--help").stdout
-    outcome = call(project, "run", "--pipeline=recommend", "--params", "recommend.top=4")
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [("recommend.top=4", "voice uplift 4 ()"), ("recommend.bridge=[a-z]{1,3}", "voice [a-z]{1,3} 10 ()")],
+)
+def test_run_is_kedros_own_with_its_options(project, given, written):
+    outcome = call(project, "run", "--pipeline=recommend", "--params", given)
     assert outcome.returncode == 0, outcome.stderr
     assert "deprecated" not in outcome.stderr
-    assert (project / "data/summary.txt").read_text() == "voice uplift 4 ()"
+    assert (project / "data/summary.txt").read_text() == written
 
 
 @pytest.mark.parametrize("module", ["affetto", "kedro"])
@@ -239,19 +228,15 @@ def test_a_mistake_is_one_sentence(project, module):
     [
         (
             ["--pipeline=recomend"],
-            "There is no pipeline 'recomend': did you mean recommend or recommend_library?",
+            "Did you mean one of these instead? recommend recommend_library",
         ),
         (["--params", "recomend.top=3"], "There is no parameter recomend: did you mean recommend?"),
         (["--params", "recommend.topp=3"], "did you mean recommend.top?"),
-        (["--params", "recommend.tempo=3"], "recommend.tempo"),
+        (["--params", "recommend.tempo=3"], "recommend.tempo: there is no such parameter (given: 3)"),
         (["--params", "recommend.top=many"], "recommend.top: Input should be a valid integer"),
         (
-            ["--params", "recommend.bridge=[0-9]+,recommend.top=many"],
-            "recommend.top: Input should be a valid",
-        ),
-        (
             ["--pipeline=missing"],
-            "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice` first.",
+            "data/voice/table.parquet is not there yet: run `kedro run --pipeline=voice`",
         ),
         (["--pipeline=recommend", "--pipelines=bug"], "cannot be used together"),
     ],
@@ -260,25 +245,20 @@ def test_other_mistakes_of_the_user(project, arguments, said):
     assert said in sentence(call(project, "run", *arguments))
 
 
-def test_a_pattern_that_is_no_yaml_is_the_text_that_it_is(project):
-    outcome = call(project, "run", "--pipeline=recommend", "--params", "recommend.bridge=[a-z]{1,3}")
-    assert outcome.returncode == 0, outcome.stderr
-    assert (project / "data/summary.txt").read_text() == "voice [a-z]{1,3} 10 ()"
-
-
-def test_parameters_without_values_are_misuse(project):
-    outcome = call(project, "run", "--params", "recommend.top")
-    assert outcome.returncode == 2
-    assert "write each parameter as name=value" in outcome.stderr
-
-
-@pytest.mark.parametrize("text", ["run:\n  params: [1", "hello", "run:\n  params: 3"])
-def test_a_file_of_options_that_cannot_be_read_is_misuse(project, tmp_path, text):
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--params", "recommend.top", "write each parameter as name=value"),
+        ("--config", "run:\n  params: [1", "cannot be read"),
+        ("--config", "hello", "cannot be read"),
+    ],
+)
+def test_options_that_cannot_be_read_are_misuse(project, tmp_path, option, text, said):
     file = tmp_path / "options.yml"
     file.write_text(text)
-    outcome = call(project, "run", "--config", str(file))
+    outcome = call(project, "run", option, str(file) if option == "--config" else text)
     assert outcome.returncode == 2
-    assert "cannot be read" in outcome.stderr and "Traceback" not in outcome.stderr
+    assert said in outcome.stderr and "Traceback" not in outcome.stderr
 
 
 def test_a_bug_keeps_its_traceback(project):
@@ -287,15 +267,11 @@ def test_a_bug_keeps_its_traceback(project):
     assert "Traceback" in outcome.stderr or "ZeroDivisionError" in outcome.stderr
 
 
-def test_outside_a_project(project, tmp_path):
-    for command in (["run"], ["recommend", "me.wav"], ["hear", "me.wav"]):
+def test_outside_a_project_and_in_another(project, tmp_path):
+    for command in (["run"], ["hear", "me.wav"]):
         assert "There is no Affetto project" in sentence(call(project, *command, folder=tmp_path))
-
-
-def test_another_project_is_not_ours(project, tmp_path):
-    (tmp_path / "pyproject.toml").write_text(
-        PYPROJECT.replace('package_name = "affetto"', 'package_name = "other"')
-    )
+    other = PYPROJECT.replace('package_name = "affetto"', 'package_name = "other"')
+    (tmp_path / "pyproject.toml").write_text(other)
     (tmp_path / "src/other").mkdir(parents=True)
     (tmp_path / "src/other/__init__.py").touch()
     assert "another Kedro project" in sentence(call(project, "run", folder=tmp_path))

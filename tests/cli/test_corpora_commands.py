@@ -120,10 +120,10 @@ def test_check_takes_the_parameters_of_a_source(call, emodb):
         (("folders", "data"), "folders serves music and voice: choose one with --side."),
         (("emodb", "data", "--side", "music"), "emodb is a corpus of voice, not of music"),
         (("emodb", "data", "--param", "limit"), "--param limit: write it as KEY=VALUE."),
-        (("emodb", "data", "--param", "limit=few"), "--param: limit: Input should be a valid integer"),
+        (("emodb", "data", "--param", "limit=few"), "--param limit: Input should be a valid integer"),
         (
             ("emodb", "data", "--param", "limits=3"),
-            "--param limits: there is no such parameter, did you mean limit?",
+            "--param limits: there is no such parameter, did you mean limit? (given",
         ),
     ],
 )

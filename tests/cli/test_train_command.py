@@ -9,8 +9,9 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
-from affetto.cli.guard import project as in_project
-from affetto.cli.train import LARGE, find_corpus, prepare, train_command
+from affetto.cli.corpora import train_command
+from affetto.cli.project import project as in_project
+from affetto.cli.train import LARGE, find_corpus, prepare
 from affetto.corpora.parameters import SplitParameters
 from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.io.configuration import CONFIG_LOADER_ARGS

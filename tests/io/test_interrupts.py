@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from affetto.features.opensmile import run_opensmile
-from affetto.io.interrupts import uninterrupted
+from affetto.io.native_libraries import uninterrupted
 
 pytestmark = pytest.mark.usefixtures("ctrl_c")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affetto.audio.decode import AudioHeader, cut_off, resample
-from affetto.io.interrupts import uninterrupted
+from affetto.io.native_libraries import uninterrupted
 
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,mpc8,mpeg,"

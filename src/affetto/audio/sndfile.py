@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from affetto.audio.decode import AudioHeader, DecodeError, UnreachableError, cut_off
 from affetto.audio.headers import Lie
-from affetto.io.interrupts import uninterrupted
+from affetto.io.native_libraries import uninterrupted
 
 _BLOCK_SAMPLES = 1 << 20
 _FLOATS = frozenset({"FLOAT", "DOUBLE"})

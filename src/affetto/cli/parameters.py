@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from affetto.errors import AffettoError
+import fsspec
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-VALIDATED = (
+from affetto.cli.project import read_configuration
+from affetto.errors import AffettoError
+from affetto.io.paths import as_path
+
+_VALIDATED = (
     "executor",
     "recommend",
     "evaluation",
@@ -68,9 +75,6 @@ def split_parameters(text: str) -> dict[str, Any]:
 
 def _is_yaml(part: str) -> bool:
     """Tell whether the value of `name=value` is YAML; what has no value is left to others to refuse."""
-    import yaml
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
         _read(part.partition("=")[2])
     except (yaml.YAMLError, OmegaConfBaseException):
@@ -81,17 +85,41 @@ def _is_yaml(part: str) -> bool:
 
 
 def _read(value: str) -> Any:
-    from omegaconf import OmegaConf
-
     return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[call-overload,index]
 
 
-def check_runtime_parameters(
-    known: Mapping[str, Any],
-    given: Mapping[str, Any],
-    *,
-    runtime_names: Collection[str] = (),
-) -> None:
+def known_parameters(conf_source: str | None, env: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the project's files; to be called in its folder.
+
+    What the files only ask the command line for (`${runtime_params:…}`) is among them, as null.
+
+    Parameters
+    ----------
+    conf_source, env, given
+        As for `read_configuration`.
+    """
+    conf_source = conf_source or str(read_configuration(env).conf_source)
+    everything, asked = OmegaConf.create(dict(given)), OmegaConf.create()
+    for name in _runtime_names(conf_source):
+        OmegaConf.update(asked, name, OmegaConf.select(everything, name))
+    loader = read_configuration(env, conf_source, OmegaConf.to_container(asked))  # type: ignore[arg-type]
+    known: dict[str, Any] = loader["parameters"]
+    return known
+
+
+def _runtime_names(conf_source: str) -> set[str]:
+    """Find the dotted names that a folder or an archive of configuration reads from the command line."""
+    kind = next((kind for kind in ("tar", "zip") if f".{kind}" in Path(conf_source).suffixes), None)
+    if kind is None:
+        contents = [file.read_bytes() for file in as_path(conf_source).rglob("*.yml")]
+    else:
+        archive = fsspec.filesystem(kind, fo=conf_source)
+        contents = [archive.cat_file(name) for name in archive.glob("**/*.yml")]
+    texts = (content.decode("utf-8", errors="replace") for content in contents)
+    return {name for text in texts for name in _RUNTIME.findall(text)}
+
+
+def check_parameters(known: Mapping[str, Any], given: Mapping[str, Any], group: str = "") -> None:
     """Make sure that every given parameter exists.
 
     Inside the validated groups a name that the files do not list passes unless it looks like a slip of one
@@ -103,89 +131,37 @@ def check_runtime_parameters(
         Parameters of the project's files.
     given
         Parameters of the command line, nested.
-    runtime_names
-        Dotted names that the configuration asks the command line for (`${runtime_params:…}`).
+    group
+        Where these are, with a dot at the end.
 
     Raises
     ------
     AffettoError
         Naming the first unknown key and the nearest known one.
     """
-    for path, value in _leaves(given):
-        if ".".join(path) not in runtime_names:
-            _check_path(known, path, value)
-
-
-def runtime_names(conf_source: str) -> set[str]:
-    """Find the dotted names that a folder or an archive of configuration reads from the command line."""
-    import fsspec
-
-    from affetto.io.paths import as_path
-
-    kind = next((kind for kind in ("tar", "zip") if f".{kind}" in Path(conf_source).suffixes), None)
-    if kind is None:
-        contents = [file.read_bytes() for file in sorted(as_path(conf_source).rglob("*.yml"))]
-    else:
-        system = fsspec.filesystem(kind, fo=conf_source)
-        contents = [system.cat_file(name) for name in system.glob("**/*.yml")]
-    texts = (content.decode("utf-8", errors="replace") for content in contents)
-    return {name for text in texts for name in _RUNTIME.findall(text)}
-
-
-def keep_names(given: Mapping[str, Any], names: Collection[str], prefix: str = "") -> dict[str, Any]:
-    """Return the part of nested parameters whose dotted names are among `names`."""
-    kept: dict[str, Any] = {}
     for key, value in given.items():
-        name = f"{prefix}{key}"
-        if name in names:
-            kept[key] = value
-        elif isinstance(value, Mapping):
-            inside = keep_names(value, names, f"{name}.")
-            if inside:
-                kept[key] = inside
-    return kept
-
-
-def _leaves(given: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in given.items():
-        path = (*prefix, str(key))
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, path)
+        name = f"{group}{key}"
+        if key not in known:
+            _refuse_unknown(known, group, key)
+            continue
+        inside = known[key]
+        if inside is None or inside == {}:
+            continue
+        if not isinstance(value, Mapping):
+            if isinstance(inside, Mapping) and value is not None:
+                raise AffettoError(f"{name} is a group of parameters: give one of {', '.join(inside)}.")
+        elif isinstance(inside, Mapping):
+            check_parameters(inside, value, f"{name}.")
         else:
-            yield path, value
-
-
-def _check_path(known: Any, path: tuple[str, ...], value: Any) -> None:
-    here = known
-    for depth, key in enumerate(path):
-        if here is None or here == {}:
-            return
-        if not isinstance(here, Mapping):
             raise AffettoError(
-                f"The parameter {'.'.join(path[:depth])} is a single value: it has no {key!r} inside."
+                f"The parameter {name} is a single value: it has no {next(iter(value), '')!r} inside."
             )
-        if key not in here:
-            _refuse(here, path[: depth + 1])
-            return
-        here = here[key]
-    if isinstance(here, Mapping) and here and value is not None and not isinstance(value, Mapping):
-        raise AffettoError(
-            f"{'.'.join(path)} is a group of parameters: give one of {', '.join(map(str, here))}."
-        )
 
 
-def _refuse(here: Mapping[str, Any], path: tuple[str, ...]) -> None:
+def _refuse_unknown(known: Mapping[str, Any], group: str, key: str) -> None:
     """Raise for an unknown key, except where the files need not list it."""
-    group = ".".join(path[:-1])
-    checked = any(fnmatch(group, pattern) or fnmatch(group, f"{pattern}.*") for pattern in VALIDATED)
-    near = difflib.get_close_matches(
-        path[-1], [str(key) for key in here], n=1, cutoff=_NEAR if checked else _FAR
-    )
-    if checked and not near:
-        return
-    hint = (
-        f"did you mean {'.'.join([*path[:-1], near[0]])}?"
-        if near
-        else f"known here: {', '.join(map(str, here))}."
-    )
-    raise AffettoError(f"There is no parameter {'.'.join(path)}: {hint}")
+    checked = any(fnmatch(group, f"{pattern}.*") for pattern in _VALIDATED)
+    near = difflib.get_close_matches(key, map(str, known), n=1, cutoff=_NEAR if checked else _FAR)
+    if near or not checked:
+        hint = f"did you mean {group}{near[0]}?" if near else f"known here: {', '.join(map(str, known))}."
+        raise AffettoError(f"There is no parameter {group}{key}: {hint}")

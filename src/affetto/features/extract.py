@@ -26,7 +26,7 @@ from affetto.features.parameters import FeatureParameters
 from affetto.features.recording import decode, extract_together, rates_of
 from affetto.features.store import Description, FeatureStore, Plan
 from affetto.io.paths import absolute
-from affetto.io.workers import ExecutorParameters, Lost, map_divisible
+from affetto.io.workers import ExecutorParameters, Lost, map_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +187,7 @@ def fill(
         if len(lacking):
             target.parameters.check_available()
     jobs = _Jobs(clips, root, other_roots, missing, ShardJob((), targets, condition), executor)
-    done = map_divisible(
+    done = map_items(
         extract_shard, jobs, executor, divide=single_clips, description=what, total_units=jobs.sizes
     )
     reasons: dict[str, str] = {}

@@ -14,8 +14,7 @@ from affetto.audio.decode import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples
-from affetto.io.interrupts import uninterrupted
-from affetto.io.native_libraries import require_safe_opensmile
+from affetto.io.native_libraries import require_safe_opensmile, uninterrupted
 
 OPENSMILE_RATE_HZ = 16_000
 OPENSMILE_HOP_S = 0.01

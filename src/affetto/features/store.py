@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from affetto.errors import AffettoError, DamagedFileError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, as_keys
 from affetto.io.files import PARTIAL_SUFFIX, local_copy, reading, write_whole
-from affetto.io.paths import FileStatus, absolute, as_path, is_remote, list_files
+from affetto.io.paths import Entry, absolute, as_path, is_remote, list_files
 
 logger = logging.getLogger(__name__)
 
@@ -380,14 +380,14 @@ class FeatureStore:
             for part in [parts.get(name, nothing)]
         ]
 
-    def _shard_files(self) -> dict[str, FileStatus]:
+    def _shard_files(self) -> dict[str, Entry]:
         files = list_files(self.root / SHARD_FOLDER)
         return {name: status for name, status in files.items() if name.endswith(SHARD_SUFFIX)}
 
     def _size(self) -> int:
         return sum(status.size for status in self._shard_files().values())
 
-    def _partial_files(self) -> dict[Path, FileStatus]:
+    def _partial_files(self) -> dict[Path, Entry]:
         return {
             folder / name: status
             for folder in (self.root, self.root / SHARD_FOLDER)
@@ -401,7 +401,7 @@ class _Shard:
     """A shard, which of its rows the plan uses, bool [n_rows], and their numbers of frames."""
 
     name: str
-    status: FileStatus
+    status: Entry
     used: np.ndarray
     n_frames: np.ndarray
 
@@ -428,7 +428,7 @@ def _open_shard(folder: str, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=_KNOWN_SHARDS)
-def _read_keys(folder: str, name: str, status: FileStatus) -> tuple[np.ndarray, np.ndarray] | None:
+def _read_keys(folder: str, name: str, status: Entry) -> tuple[np.ndarray, np.ndarray] | None:
     """Return keys (bytes [n]) and numbers of frames (int64 [n]) of a shard; None when it cannot be read.
 
     They are remembered as long as the file is as its `status` says: every node of a pipeline asks for them.
