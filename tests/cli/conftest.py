@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
@@ -45,26 +42,11 @@ def call(project, monkeypatch, forget_kedro):
 
 
 @pytest.fixture
-def shell(project):
-    """Return a function that calls a command in the project as a user does."""
-
-    def run(*arguments, folder=project):
-        return subprocess.run(
-            [sys.executable, "-m", "affetto", *map(str, arguments)],
-            cwd=folder, env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"}, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
-
-    return run
-
-
-@pytest.fixture
 def sentence():
     """Return a function that returns the one sentence of a failed command."""
 
     def read(outcome):
-        code = outcome.returncode if hasattr(outcome, "returncode") else outcome.exit_code
-        assert code == 1, outcome.stderr
+        assert outcome.exit_code == 1, outcome.stderr
         assert "Traceback" not in outcome.stderr
         (error,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
         return error.removeprefix("Error: ")

@@ -30,11 +30,6 @@ def raised(error, cause=None):
         return caught
 
 
-def test_the_sentence_of_an_affetto_error_is_found_below_others():
-    error = raised(DatasetError("Failed while loading data from dataset X"), AffettoError("Run this first."))
-    assert explain(error) == "Run this first."
-
-
 def test_parameters_that_contradict_each_other_are_named_by_their_group():
     with pytest.raises(ValidationError) as caught:
         CorpusParameters.model_validate({"segment_hop_s": 2.0})

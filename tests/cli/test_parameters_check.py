@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from affetto.cli.parameters import check_parameters, known_parameters, split_parameters
 from affetto.cli.project import project as in_project
+from affetto.cli.run import check_parameters, known_parameters, split_parameters
 from affetto.errors import AffettoError, no_such_field
 
 KNOWN = {

@@ -29,6 +29,16 @@ from affetto.errors import AffettoError, name_some, validation_sentence
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
 _ENV = click.option("--env", "-e", help="Kedro environment whose taxonomy is used.")
+_TOLD = (
+    "name",
+    "title",
+    "licence",
+    "home_page",
+    "layout",
+    "group_rule",
+    "second_group_rule",
+    "official_split",
+)
 
 
 @click.group()
@@ -106,10 +116,7 @@ def check(
 @corpora.command()
 @click.argument("name")
 @click.option("--into", help="Folder to fetch into [default: data/01_raw/NAME of the project].")
-@click.option(
-    "--attempts", type=click.IntRange(min=1), default=5, show_default=True, help="Tries without progress."
-)
-def fetch(name: str, into: str | None, attempts: int) -> None:
+def fetch(name: str, into: str | None) -> None:
     """Download the corpus NAME, where its licence allows it, and unpack it.
 
     Run again, it goes on where it was cut off; what is there is neither changed nor removed.
@@ -126,7 +133,7 @@ def fetch(name: str, into: str | None, attempts: int) -> None:
     else:
         folder = Path(into).absolute()
     click.echo(f"{source.title}\nLicence: {source.licence}\nPlease cite:\n{source.citation}\n")
-    fetched = fetch_source(source, folder, attempts=attempts)
+    fetched = fetch_source(source, folder)
     for path in fetched.different:
         click.echo(f"{path} differs from the archive's and was left as it is.", err=True)
     click.echo(
@@ -172,20 +179,11 @@ def _echo_description(described: dict[str, Any]) -> None:
     expected = described["expected"] or {}
     counts = [f"{expected[what]} {what}" for what in ("clips", "groups") if expected.get(what)]
     fetch = f"affetto corpora fetch {described['name']}" if described["downloads"] else "by hand"
-    rows = [
-        ("name", described["name"]),
-        ("title", described["title"]),
-        ("side", ", ".join(described["sides"])),
-        ("licence", described["licence"]),
-        ("home page", described["home_page"] or None),
-        ("layout", described["layout"]),
-        ("group", described["group_rule"]),
-        ("second group", described["second_group_rule"]),
-        ("official split", described["official_split"]),
-        ("expected", ", ".join(counts) or None),
-        ("download", fetch if described["home_page"] else None),
-    ]
-    echo_table(("", ""), [row for row in rows if row[1] is not None])
+    told = {key.replace("_rule", "").replace("_", " "): described[key] for key in _TOLD}
+    told["side"] = ", ".join(described["sides"])
+    told["expected"] = ", ".join(counts)
+    told["download"] = fetch if described["home_page"] else None
+    echo_table(("", ""), [row for row in told.items() if row[1]])
     for side, labels in (described["labels"] or {}).items():
         click.echo(f"\nLabels and their emotions ({side}):")
         clips = expected.get("labels", {})

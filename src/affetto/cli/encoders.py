@@ -30,7 +30,14 @@ def list_command(as_json: bool) -> None:
         echo_json(entries)
         return
     header = ("name", "title", "licence", "size", "fetched")
-    rows = [(*map(entry.get, header[:3]), *_size_and_place(entry)) for entry in entries]
+    rows = [
+        (
+            *map(entry.get, header[:3]),
+            f"{entry['size_bytes'] / _MEGABYTE:.1f} MB",
+            "yes" if entry["fetched"] else "no",
+        )
+        for entry in entries
+    ]
     echo_table(header, rows, numbers=("size",))
 
 
@@ -39,28 +46,15 @@ def list_command(as_json: bool) -> None:
 @JSON
 def describe(name: str, as_json: bool) -> None:
     """Say what the encoder NAME is, what it was trained on and where its weights come from."""
-    encoder = find_encoder(name)
-    described = _description(encoder)
+    described = _description(find_encoder(name))
     if as_json:
         echo_json(described)
         return
-    size, fetched = _size_and_place(described)
-    rows = [
-        ("name", name),
-        ("title", encoder.title),
-        ("licence", encoder.licence),
-        ("home page", encoder.home_page),
-        ("trained on", encoder.trained_on),
-        ("reads", f"audio of {encoder.sample_rate_hz} Hz"),
-        ("layers", f"{encoder.n_layers} blocks, {encoder.width} wide, {encoder.n_heads} heads"),
-        ("size", size),
-        ("sha256", encoder.digest),
-        *((f"source {number}", source) for number, source in enumerate(described["sources"], 1)),
-        ("file", described["file"]),
-        ("fetched", fetched),
-    ]
-    echo_table(("", ""), rows)
-    click.echo(f"\n{encoder.citation}")
+    sources = [(f"source {number}", source) for number, source in enumerate(described["sources"], 1)]
+    told = {key.replace("_", " "): value for key, value in described.items() if isinstance(value, str | int)}
+    citation = told.pop("citation")
+    echo_table(("", ""), [*told.items(), *sources])
+    click.echo(f"\n{citation}")
 
 
 @encoders.command()
@@ -92,7 +86,3 @@ def _description(encoder: Encoder) -> dict[str, Any]:
         "fetched": is_fetched(encoder.name),
         "file": str(weights_file(encoder.name)),
     }
-
-
-def _size_and_place(entry: dict[str, Any]) -> tuple[str, str]:
-    return f"{entry['size_bytes'] / _MEGABYTE:.1f} MB", "yes" if entry["fetched"] else "no"

@@ -35,11 +35,32 @@ def features() -> None:
 def status(side: str | None, env: str | None, as_json: bool) -> None:
     """Show what each feature store holds, and whether a run would change it."""
     with _stores(env, side) as stores:
-        found = {name: store_status(store, *wanted) for name, (store, wanted) in stores.items()}
-        if as_json:
-            echo_json([_json(*name, stores[name][0], status) for name, status in found.items()])
-        else:
-            _echo(found)
+        found = [
+            _description(*name, store, store_status(store, *wanted))
+            for name, (store, wanted) in stores.items()
+        ]
+    if as_json:
+        echo_json(found)
+        return
+    rows = [
+        (
+            each["feature"],
+            each["side"],
+            each["planned"],
+            each["extracted"],
+            sum(each["set_aside"].values()),
+            each["usage"]["rows_unused"],
+            each["usage"]["shards"],
+            size_text(each["usage"]["bytes_total"]),
+            each["planned_at"] and each["planned_at"][:16].replace("T", " "),
+            each["state"],
+        )
+        for each in found
+    ]
+    echo_table(("feature", "side", *_NUMBERS, "planned", "state"), rows, numbers=_NUMBERS)
+    for each in found:
+        for reason, count in each["set_aside"].items():
+            click.echo(f"{each['side']}.{each['feature']}: {count} set aside: {reason}")
 
 
 @features.command()
@@ -83,34 +104,13 @@ def _stores(env: str | None, only: str | None) -> Iterator[_Stores]:
         yield stores
 
 
-def _echo(found: dict[tuple[str, str], StoreStatus]) -> None:
-    rows = [
-        (
-            feature,
-            side,
-            status.planned,
-            status.extracted,
-            sum(status.set_aside.values()),
-            status.usage.rows_unused,
-            status.usage.shards,
-            size_text(status.usage.bytes_total),
-            status.planned_at and f"{status.planned_at.astimezone():%Y-%m-%d %H:%M}",
-            status.state,
-        )
-        for (side, feature), status in found.items()
-    ]
-    echo_table(("feature", "side", *_NUMBERS, "planned", "state"), rows, numbers=_NUMBERS)
-    for (side, feature), status in found.items():
-        for reason, count in status.set_aside.items():
-            click.echo(f"{side}.{feature}: {count} set aside: {reason}")
-
-
-def _json(side: str, feature: str, store: FeatureStore, status: StoreStatus) -> dict[str, Any]:
+def _description(side: str, feature: str, store: FeatureStore, status: StoreStatus) -> dict[str, Any]:
+    """Return what is known of a store, as JSON values."""
     return {
         "feature": feature,
         "side": side,
         "folder": str(store.root),
         "state": status.state,
         **asdict(status),
-        "planned_at": status.planned_at and status.planned_at.isoformat(),
+        "planned_at": status.planned_at and status.planned_at.astimezone().isoformat(),
     }

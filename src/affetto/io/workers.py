@@ -150,8 +150,6 @@ def iterate_shards(
     before it starts: a sequence that makes them then needs no memory for all.
     """
     units = [1] * len(shards) if total_units is None else total_units
-    if len(units) != len(shards):
-        raise ValueError(f"total_units has {len(units)} entries for {len(shards)} shards")
     here = executor.n_jobs == 1 or len(shards) <= 1
     # Closing the generator is what cancels the remaining shards after an exception.
     with (
