@@ -39,7 +39,7 @@ def make(project, call, monkeypatch):
 
     def run(folder, *, name=None, group=None, side="voice", source=None, words=()):
         monkeypatch.chdir(project)
-        corpus = find_corpus(str(folder), source, group, words, side)
+        corpus = find_corpus(str(folder), side, source, group, words)
         with in_project() as root:
             model = prepare(root, corpus, side, name)
         return read(project, model)
@@ -172,7 +172,7 @@ def test_check_prints_the_command_that_trains(call, project, voices, parameter):
     assert (program, command, folder) == ("affetto", "train", str(voices))
     given = dict(zip(options[::2], options[1::2], strict=True))
     group = given.get("--group")
-    corpus = find_corpus(folder, None, group, [given["--param"]] if "--param" in given else [], "voice")
+    corpus = find_corpus(folder, "voice", None, group, [given["--param"]] if "--param" in given else [])
     assert train_command(corpus, "voice") == line.removeprefix("Train on it: ")
     if parameter is not None:
         key, _, value = parameter.partition("=")

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -24,15 +24,29 @@ _FINDING = re.compile(
     re.MULTILINE,
 )
 _MODEL = re.compile(r"validation errors? for (\w+)")
-_KEDRO_SAYS = ("Failed to find the pipeline", "Pipeline does not contain", "Pipeline contains no nodes after")
+_KEDRO_SAYS = (
+    "Failed to find the pipeline",
+    "Pipeline does not contain",
+    "Pipeline contains no nodes after",
+    "Cannot merge incompatible container types",  # a group in one file of parameters, a list in another
+)
+_SENTENCES = {
+    "The configuration cannot be read: {}": (
+        *("MissingConfigException", "BadConfigException"),
+        *("InterpolationResolutionError", "InterpolationKeyError"),
+    ),
+    "A configuration file is not valid YAML: {}": ("ScannerError", "ParserError"),
+    "The storage cannot be reached ({}): check address and credentials.": (
+        *("NoCredentialsError", "PartialCredentialsError"),
+        *("EndpointConnectionError", "ConnectTimeoutError"),
+    ),
+    "{}. Mend the name: `kedro catalog list-datasets` lists them.": ("DatasetNotFoundError",),
+}
+"""Sentence → names of the errors that it explains, so that neither Kedro nor S3's client is imported here."""
 _OF_BUGS = {None, errno.ENOENT, errno.EINVAL, errno.EBADF}
 _DAMAGE = {
-    "ArrowInvalid",
-    "BadZipFile",
-    "EmptyDataError",
-    "JSONDecodeError",
-    "ParserError",
-    "UnicodeDecodeError",
+    *("ArrowInvalid", "BadZipFile", "EmptyDataError"),
+    *("JSONDecodeError", "ParserError", "UnicodeDecodeError"),
 }
 _FILEPATH = re.compile(
     r"filepath=(?:\w*Path\()?(?:(?P<quote>['\"])(?P<quoted>.+?)(?P=quote)|(?P<bare>[^,)]+))"
@@ -108,24 +122,33 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _explain_one(error: BaseException) -> str | None:
-    if isinstance(error, AffettoError):
-        return str(error)
+    kind, told = type(error).__name__, str(error)
+    sentence = next((text for text, kinds in _SENTENCES.items() if kind in kinds), None)
+    if sentence:
+        return sentence.format(told.rstrip("."))
+    if isinstance(error, AffettoError) or told.startswith(_KEDRO_SAYS):
+        return told
     if isinstance(error, click.ClickException):
         return error.format_message()
-    by_name = _BY_NAME.get(type(error).__name__)
-    if by_name:
-        return by_name(error)
+    if kind == "ParameterValidationError":
+        return _parameters(told)
+    if kind == "DatasetError":
+        return _dataset(error)
+    return _system(error) if isinstance(error, OSError) else None
+
+
+def _system(error: OSError) -> str | None:
     if isinstance(error, PermissionError) and error.errno is None:  # of a file system elsewhere
         return f"The storage refuses access ({str(error).rstrip('.')}): check its credentials and rights."
-    if isinstance(error, OSError) and error.errno not in _OF_BUGS:
-        where = error.filename or "the data folder"
-        return f"{error.strerror}: check {where}, the disk it is on and the rights there, and run again."
-    return None
+    if error.errno in _OF_BUGS:
+        return None
+    where = error.filename or "the data folder"
+    return f"{error.strerror}: check {where}, the disk it is on and the rights there, and run again."
 
 
-def _parameters(error: BaseException) -> str:
+def _parameters(text: str) -> str:
     """Name every wrong key of Kedro's report on typed parameters, which is all that there is of them."""
-    _, *parts = _PARAMETER.split(str(error))
+    _, *parts = _PARAMETER.split(text)
     findings = []
     for key, report in zip(parts[::2], parts[1::2], strict=True):
         model = _MODEL.search(report)
@@ -138,7 +161,7 @@ def _parameters(error: BaseException) -> str:
                 what = no_such_field(model[1] if model else "", where.split("."))
             # Without a place, parameters of the group contradict each other.
             findings.append(f"{key}.{where}: {what} (given: {hit['given']})" if where else f"{key}: {what}")
-    return f"Mend the parameters: {'; '.join(findings)}." if findings else str(error)
+    return f"Mend the parameters: {'; '.join(findings)}." if findings else text
 
 
 def _dataset(error: BaseException) -> str | None:
@@ -157,60 +180,3 @@ def _dataset(error: BaseException) -> str | None:
         path = path or "A file of an earlier run"
         return f"{path} is damaged (was a run stopped while it was written?): run its pipeline again."
     return None
-
-
-def _merge(error: BaseException) -> str | None:
-    """Explain what OmegaConf says of a group in one file of parameters that is none in another."""
-    if str(error) != "Cannot merge incompatible container types":
-        return None
-    return "A parameter is a group in one file of conf, or in --params, and a list in another: mend it."
-
-
-def _no_nodes(error: BaseException) -> str | None:
-    """Take what Kedro says of pipelines and nodes that there are not."""
-    return str(error) if str(error).startswith(_KEDRO_SAYS) else None
-
-
-def _unknown_dataset(error: BaseException) -> str:
-    return f"{error} Mend the name: `kedro catalog list-datasets` lists them."
-
-
-def _yaml(error: BaseException) -> str:
-    return f"A configuration file is not valid YAML: {error}"
-
-
-def _configuration(error: BaseException) -> str:
-    return f"The configuration cannot be read: {error}"
-
-
-def _storage(error: BaseException) -> str:
-    return f"The storage cannot be reached ({str(error).rstrip('.')}): check address and credentials."
-
-
-# By name, so that explaining an error imports neither Kedro, OmegaConf nor S3's client.
-_BY_NAME: dict[str, Callable[[BaseException], str | None]] = {
-    "ParameterValidationError": _parameters,
-    "DatasetError": _dataset,
-    "DatasetNotFoundError": _unknown_dataset,
-    "TypeError": _merge,
-    "ValueError": _no_nodes,
-    **dict.fromkeys(("ScannerError", "ParserError"), _yaml),
-    **dict.fromkeys(
-        (
-            "MissingConfigException",
-            "BadConfigException",
-            "InterpolationResolutionError",
-            "InterpolationKeyError",
-        ),
-        _configuration,
-    ),
-    **dict.fromkeys(
-        (
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "EndpointConnectionError",
-            "ConnectTimeoutError",
-        ),
-        _storage,
-    ),
-}

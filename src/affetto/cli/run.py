@@ -26,18 +26,9 @@ from affetto.errors import AffettoError
 from affetto.io.paths import as_path
 
 _VALIDATED = (
-    "executor",
-    "recommend",
-    "evaluation",
-    "*.corpus",
-    "*.audit",
-    "*.split",
-    "*.features",
-    "*.emotion.experiment",
-    "*.emotion.models.*.parameters",
-    "taxonomy.labels.*",
-    "*.theme",
-    "*.export",
+    *("executor", "recommend", "evaluation", "taxonomy.labels.*"),
+    *("*.corpus", "*.audit", "*.split", "*.features", "*.theme", "*.export"),
+    *("*.emotion.experiment", "*.emotion.models.*.parameters"),
 )
 """Groups whose keys have defaults in code: the files need not list all of them, typed models check them."""
 _RUNTIME = re.compile(r"\$\{runtime_params:\s*([\w.]+)")

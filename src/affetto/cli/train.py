@@ -50,27 +50,20 @@ _ENCODER_SETTINGS = "train/encoder.yml"
 )
 @click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE",
               help='Parameter under corpus, such as "label_map={fury: anger}".')  # fmt: skip
-def train(
-    folder: str,
-    group: str | None,
-    name: str | None,
-    side: str,
-    source: str | None,
-    parameters: tuple[str, ...],
-) -> None:
+def train(folder: str, name: str | None, side: str, **words: Any) -> None:
     """Train models on FOLDER: class folders (anger/…, sadness/…), or a table of clips.
 
     The model gets settings and results of its own, and nothing that was trained before is touched. Run again,
     it goes on where it was stopped and takes in new clips.
     """
-    corpus = find_corpus(folder, source, group, parameters, side)
+    corpus = find_corpus(folder, side, **words)
     with project() as root:
         model = prepare(root, corpus, side, name)
         run_pipeline("voice" if side == "voice" else "theme", f"{TRAINED}/{model}")
 
 
 def find_corpus(
-    folder: str, source: str | None, group: str | None, parameters: Iterable[str], side: str
+    folder: str, side: str, source: str | None, group: str | None, parameters: Iterable[str]
 ) -> CorpusParameters:
     """Make the parameters of the corpus from the words of the command line, as seen from where it was called.
 

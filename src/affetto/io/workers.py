@@ -34,19 +34,9 @@ R = TypeVar("R")
 
 _WATCH_INTERVAL_S = 1.0
 _AHEAD = 2  # shards a worker that are taken before it is free
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "BLIS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "AFFETTO_TF_THREADS",
-    ),
-    "1",
-)
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR")
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in _LIBRARIES}
+_ONE_THREAD |= {"VECLIB_MAXIMUM_THREADS": "1", "AFFETTO_TF_THREADS": "1"}
 _LOGGER = logging.getLogger(__name__)
 
 
