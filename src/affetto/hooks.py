@@ -27,7 +27,11 @@ from affetto.tracking.hook import TrackingHook
 
 
 class ModelTableHook:
-    """Builds the pipelines from the model table of the environment and the command line."""
+    """Builds the pipelines from the model table of the environment and the command line.
+
+    Kedro 1.7 calls `register_pipelines` without either, on the first look at a pipeline: so a hook has to
+    hand the parameters over.
+    """
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from click.testing import CliRunner
 
 from affetto.cli import cli
 
-PYPROJECT = """
-[tool.kedro]
-package_name = "affetto"
-project_name = "Affetto"
-kedro_init_version = "1.7.0"
-source_dir = "src"
-"""
-
 
 @pytest.fixture
-def project(tmp_path, request):
+def project(tmp_path, copy_project):
     """The folder of the project."""
-    root = tmp_path / "project"
-    shutil.copytree(request.config.rootpath / "conf", root / "conf", ignore=shutil.ignore_patterns("trained"))
+    root = copy_project(tmp_path / "project", "conf")
     (root / "src").mkdir()
-    (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / ".telemetry").write_text("consent: false\n")
     return root
 
 

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,24 @@ class Project:
         )
 
 
-def make_project(root: Path) -> Project:
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "trained")
-    for folder in ("conf", "src"):
-        shutil.copytree(REPOSITORY / folder, root / folder, ignore=ignored)
-    for file in ("pyproject.toml", ".telemetry"):
-        shutil.copy(REPOSITORY / file, root / file)
-    return Project(root)
+@pytest.fixture(scope="session")
+def make_project(
+    tmp_path_factory: pytest.TempPathFactory, copy_project: Callable[..., Path]
+) -> Callable[[str], Project]:
+    """Return what makes a project in which nothing has run yet."""
+    return lambda name: Project(copy_project(tmp_path_factory.mktemp(name), "conf", "src"))
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(make_project: Callable[[str], Project]) -> Project:
     """A project in which nothing has run yet."""
-    return make_project(tmp_path_factory.mktemp("project"))
+    return make_project("project")
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def demo(make_project: Callable[[str], Project]) -> Project:
     """A project in which `kedro run` has run everything on the demo corpora."""
-    project = make_project(tmp_path_factory.mktemp("demo"))
+    project = make_project("demo")
     outcome = project.kedro("run")
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     return project

@@ -8,8 +8,6 @@ import yaml
 
 from affetto.corpora.demo.voice import SENTENCES, SPEAKERS, build_demo_voice
 
-from .conftest import make_project
-
 pytestmark = pytest.mark.end_to_end
 
 FOREST = {"estimator": "mfcc_forest", "features": ["mfcc"]}
@@ -26,9 +24,9 @@ RUN = (
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(make_project):
     """A project with recordings of its own: of a voice that the demo corpus has, under other emotions."""
-    project = make_project(tmp_path_factory.mktemp("two"))
+    project = make_project("two")
     spoken = project.root / "data/spoken"
     meaning = {"anger": "angry", "happiness": "happy", "sadness": "sad", "fear": "disgusted"}
     for row in build_demo_voice(spoken, seed=7, speakers=SPEAKERS[:2], sentences=SENTENCES[:2]):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from affetto.errors import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Only this side.")
+SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
 _UNBOUNDED = 10_000
 
 

@@ -123,14 +123,14 @@ def new_directory(directory: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o755)
         for attempt in range(_ATTEMPTS):
-            with suppress(FileNotFoundError):  # nothing is there, or another writer was faster
-                directory.rename(aside / str(attempt))
             try:
                 partial.rename(directory)
                 return
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
+            with suppress(FileNotFoundError):  # another writer was faster
+                directory.rename(aside / str(attempt))
         raise AffettoError(
             f"{directory} cannot be written: something else keeps writing it; run again alone."
         )
