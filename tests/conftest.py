@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,21 @@ def forget_kedro() -> Callable[[pytest.MonkeyPatch], None]:
         patch.setattr("affetto.pipelines.model_table._Current.setup", None)
 
     return forget
+
+
+@pytest.fixture(scope="session")
+def copy_project(request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """Return what copies folders of the project, as a fresh clone has them, to a place of its own."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "trained")
+
+    def copy(root: Path, *folders: str) -> Path:
+        for folder in folders:
+            shutil.copytree(request.config.rootpath / folder, root / folder, ignore=ignored)
+        for file in ("pyproject.toml", ".telemetry"):
+            shutil.copy(request.config.rootpath / file, root / file)
+        return root
+
+    return copy
 
 
 @pytest.fixture

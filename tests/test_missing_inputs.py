@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -39,52 +41,57 @@ def registered(monkeypatch):
     monkeypatch.setattr(affetto.hooks, "_registered", lambda: pipelines)
 
 
-BASE = {"env": None}
 RECOMMEND = step(["library", "model", "params:x"], "answer")
 
 
-def test_the_pipelines_that_can_run_now_are_named(catalog):
-    with pytest.raises(AffettoError) as caught:
-        MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
-    assert str(caught.value) == (
-        "library has not been made yet: "
-        "run `kedro run --pipeline=theme` and `kedro run --pipeline=voice` first."
-    )
+def check(pipeline, catalog, env=None):
+    MissingInputsHook().before_pipeline_run({"env": env}, pipeline, catalog)
 
 
-def test_the_environment_that_lacks_them_is_named(catalog):
-    with pytest.raises(AffettoError, match="run `kedro run --env benchmark --pipeline=theme` and"):
-        MissingInputsHook().before_pipeline_run({"env": "benchmark"}, RECOMMEND, catalog)
+@pytest.mark.parametrize(
+    ("env", "there", "said"),
+    [
+        (
+            None,
+            [],
+            "library has not been made yet: "
+            "run `kedro run --pipeline=theme` and `kedro run --pipeline=voice` first.",
+        ),
+        ("benchmark", [], "run `kedro run --env benchmark --pipeline=theme` and"),
+        # a smaller pipeline, where its inputs are there
+        (None, ["clips", "model"], "run `kedro run --pipeline=emotion` first."),
+        # what lies in the tree of the project is made without an environment
+        (
+            "trained/mine",
+            [],
+            "run `kedro run --env trained/mine --pipeline=voice` and `kedro run --pipeline=theme`",
+        ),
+    ],
+)
+def test_the_pipelines_that_can_run_now_are_named(catalog, tmp_path, env, there, said):
+    catalog["model"] = JSONDataset(filepath=str(tmp_path / "data/trained/mine/model.json"))
+    for name in there:
+        catalog.save(name, {})
+    with pytest.raises(AffettoError, match=re.escape(said)):
+        check(RECOMMEND, catalog, env)
 
 
-TRAINED = {"env": "trained/mine"}
-
-
-def test_what_lies_in_the_tree_of_the_project_is_made_without_an_environment(catalog, tmp_path):
-    model = JSONDataset(filepath=str(tmp_path / "data/trained/mine/model.json"))
-    catalog["model"] = model
-    with pytest.raises(AffettoError) as caught:
-        MissingInputsHook().before_pipeline_run(TRAINED, RECOMMEND, catalog)
-    assert "`kedro run --env trained/mine --pipeline=voice`" in str(caught.value)
-    assert "`kedro run --pipeline=theme`" in str(caught.value)
+def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):
+    check(step("elsewhere", "answer"), catalog)
+    for name in ("library", "model"):
+        catalog.save(name, {})
+    check(RECOMMEND, catalog)
 
 
 def test_a_trained_model_does_not_replace_the_music_of_the_project(catalog, tmp_path):
     theme = step("params:x", "music.library")
     catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/library.json"))
     with pytest.raises(AffettoError, match=r"remove `music` there"):
-        MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
-    catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/trained/mine/library.json"))
-    MissingInputsHook().before_pipeline_run(TRAINED, theme, catalog)
+        check(theme, catalog, "trained/mine")
     for env in ("benchmark", None):
-        MissingInputsHook().before_pipeline_run({"env": env}, theme, catalog)
-
-
-def test_a_smaller_pipeline_is_named_when_its_inputs_are_there(catalog):
-    catalog.save("clips", [])
-    catalog.save("model", {})
-    with pytest.raises(AffettoError, match=r"run `kedro run --pipeline=emotion` first\."):
-        MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
+        check(theme, catalog, env)
+    catalog["music.library"] = JSONDataset(filepath=str(tmp_path / "data/trained/mine/library.json"))
+    check(theme, catalog, "trained/mine")
 
 
 @pytest.mark.parametrize(
@@ -110,17 +117,10 @@ def test_a_run_of_everything_looks_for_the_recordings_first(tmp_path, source, th
         ["params:recommend", "voice.raw_clips"], "hear.voices"
     )
     if fine:
-        MissingInputsHook().before_pipeline_run(BASE, everything, catalog)
+        check(everything, catalog)
     else:
         with pytest.raises(AffettoError, match=r"no voice recording at .*: name one by recommend\.voice"):
-            MissingInputsHook().before_pipeline_run(BASE, everything, catalog)
-
-
-def test_nothing_is_said_when_all_is_there_or_nothing_makes_it(catalog):
-    MissingInputsHook().before_pipeline_run(BASE, step("elsewhere", "answer"), catalog)
-    for name in ("library", "model"):
-        catalog.save(name, {})
-    MissingInputsHook().before_pipeline_run(BASE, RECOMMEND, catalog)
+            check(everything, catalog)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_clips_of_another_version_or_corpus_are_told_before_anything_runs(change
     catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
     evaluation = step(["voice.clips", "params:voice.corpus"], "answer")
     if said is None:
-        MissingInputsHook().before_pipeline_run(BASE, evaluation, catalog)
+        check(evaluation, catalog)
     else:
         with pytest.raises(AffettoError, match=said) as caught:
-            MissingInputsHook().before_pipeline_run(BASE, evaluation, catalog)
+            check(evaluation, catalog)
         assert "`kedro run --pipeline=voice`" in str(caught.value)

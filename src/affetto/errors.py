@@ -1,11 +1,11 @@
-"""The one error a user of Affetto is meant to read."""
+"""The one error a user of Affetto is meant to read, and its wording."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -64,12 +64,8 @@ def validation_sentence(error: ValidationError) -> str:
     return "; ".join(f"{where}: {what} (given: {given!r})" for where, what, given in findings)
 
 
-_REMOVED = {"calibration_share", "permutation_unit", "voice_activity"}
-"""Parameters of earlier versions that no other took the place of, whatever theirs are written like."""
-
-
-def nearest_field(model: str, path: Sequence[str]) -> str | None:
-    """Find the parameter that an unknown one was meant to be.
+def no_such_field(model: str, path: Sequence[str]) -> str:
+    """Say that a parameter does not exist, and which was probably meant.
 
     Parameters
     ----------
@@ -77,49 +73,18 @@ def nearest_field(model: str, path: Sequence[str]) -> str | None:
         Name of the typed model that refused it.
     path
         Where it stands below that model, keys of mappings and the like included.
-
-    Returns
-    -------
-    str or None
-        Name of the field that is written most like it; None where none is alike.
     """
     from pydantic import BaseModel
 
     found = next((each for each in _subclasses(BaseModel) if each.__name__ == model), None)
-    possible: list[Any] = []
-    for part in path[:-1]:
-        field = found.model_fields.get(part) if found else None
-        if field is not None:
-            possible = list(_models_in(field.annotation))
-            found = possible[0] if possible else None
-        else:
-            found = next((each for each in possible if _is_kind(each, part)), found)
-    near = difflib.get_close_matches(path[-1], list(found.model_fields) if found else [], n=1)
-    return near[0] if near else None
-
-
-def no_such_field(model: str, path: Sequence[str]) -> str:
-    """Say that a parameter does not exist, and which was meant; arguments as for `nearest_field`."""
-    if _REMOVED.intersection(path):
-        return "there is no such parameter any more: remove it"
-    near = nearest_field(model, path)
-    return f"there is no such parameter, did you mean {near}?" if near else "there is no such parameter"
+    schema = found.model_json_schema() if found else {}
+    groups = [schema, *schema.get("$defs", {}).values()]
+    names = {name for group in groups for name in group.get("properties", {})}
+    near = difflib.get_close_matches(path[-1], sorted(names), n=1, cutoff=0.8)
+    return f"there is no such parameter, did you mean {near[0]}?" if near else "there is no such parameter"
 
 
 def _subclasses(parent: Any) -> Iterator[Any]:
     for child in parent.__subclasses__():
         yield child
         yield from _subclasses(child)
-
-
-def _is_kind(model: Any, name: str) -> bool:
-    """Tell whether a member of a union is the one that bears this name."""
-    kind = model.model_fields.get("kind")
-    return kind is not None and kind.default == name
-
-
-def _models_in(annotation: Any) -> Iterator[Any]:
-    if hasattr(annotation, "model_fields"):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)

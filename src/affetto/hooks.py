@@ -1,9 +1,8 @@
-"""Kedro hooks: the model table, inputs that are missing, what a run prints and keeps, and quiet logs."""
+"""Kedro hooks: the model table, inputs that are missing, and what a run prints and keeps."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,11 @@ from affetto.tracking.hook import TrackingHook
 
 
 class ModelTableHook:
-    """Builds the pipelines from the model table of the environment and the command line."""
+    """Builds the pipelines from the model table of the environment and the command line.
+
+    Kedro 1.7 calls `register_pipelines` without either, on the first look at a pipeline: so a hook has to
+    hand the parameters over.
+    """
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -52,16 +55,6 @@ class ModelTableHook:
                     catalog.save(f"params:{side}.emotion.models.{name}", entry)
 
 
-class QuietRunnerHook:
-    """Keeps libraries from printing into the middle of a run."""
-
-    @hook_impl
-    def before_pipeline_run(self) -> None:
-        """Lower the voice of TensorFlow before it is imported, here and in workers."""
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-DEMO = "demo"
 _IN_WORDS = {
     "music.library": "There is no music to choose from yet",
     "library.library": "No library of music has been described yet",
@@ -92,36 +85,40 @@ class MissingInputsHook:
             Naming the first missing dataset and every pipeline that has to run, the missing recording, or the
             clips that another version or corpus left.
         """
-        _check_voice(pipeline, catalog)
         env = run_params.get("env")
-        _check_tables(pipeline, catalog, f"kedro run{f' --env {env}' if env else ''} --pipeline=")
+        _check_voice(pipeline, catalog)
+        _check_tables(pipeline, catalog, _command(env))
         if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
                 f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
                 "would replace: remove `music` there to train music in this environment too."
             )
         missing = _missing(pipeline, catalog)
-        makers = {name: find_maker(name, _registered(), catalog) for name in missing}
+        makers = {name: _find_maker(name, catalog) for name in missing}
         found = {name: maker for name, maker in makers.items() if maker}
-        if found:
-            own = {name: env is not None and not _borrows(name, catalog, env) for name in found}
-            runs = {
-                f"`kedro run{f' --env {env}' if own[name] else ''} --pipeline={maker}`"
-                for name, maker in found.items()
-            }
-            commands = " and ".join(sorted(runs))
-            what = _IN_WORDS.get(next(iter(found)), f"{next(iter(found))} has not been made yet")
-            trained = all(name.startswith("voice.emotion.") for name in found)
-            hears = trained and _VOICES in pipeline.all_outputs()
-            ready = ", or hear with the ready model by recommend.ready_model=true" if hears else ""
-            raise AffettoError(f"{what}: run {commands} first{ready}.")
+        if not found:
+            return
+        runs = {
+            f"`{_command(None if _borrows(name, catalog, env) else env)}{maker}`"
+            for name, maker in found.items()
+        }
+        first = next(iter(found))
+        what = _IN_WORDS.get(first, f"{first} has not been made yet")
+        trained = all(name.startswith("voice.emotion.") for name in found)
+        hears = trained and _VOICES in pipeline.all_outputs()
+        ready = ", or hear with the ready model by recommend.ready_model=true" if hears else ""
+        raise AffettoError(f"{what}: run {' and '.join(sorted(runs))} first{ready}.")
+
+
+def _command(env: str | None) -> str:
+    return f"kedro run{f' --env {env}' if env else ''} --pipeline="
 
 
 def _borrows(name: str, catalog: CatalogProtocol[Any, Any], env: str | None) -> bool:
     """Tell whether an environment of `affetto train` takes a dataset from the data tree of the project."""
     if env is None or Path(env).parent.name != TRAINED:
         return False
-    return f"{TRAINED}/{Path(env).name}" not in Path(str(getattr(catalog[name], "_filepath", ""))).as_posix()
+    return f"{TRAINED}/{Path(env).name}" not in Path(_path(catalog, name)).as_posix()
 
 
 def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -130,7 +127,7 @@ def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None
         return
     wanted, corpus = catalog.load("params:recommend"), catalog.load("params:voice.corpus")
     for name, given in (("voice", wanted.voice), ("enrol", wanted.enrol)):
-        made_by_the_run = corpus.source == DEMO and Path(given or "").is_relative_to(corpus.root)
+        made_by_the_run = corpus.source == "demo" and Path(given or "").is_relative_to(corpus.root)
         if given is not None and not made_by_the_run and not Path(given).exists():
             raise AffettoError(
                 f"There is no voice recording at {given}: name one by recommend.{name}, or run a pipeline "
@@ -151,9 +148,9 @@ def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], comman
                 f"{name} was made by another version of Affetto (it lacks {name_some(lacking)}): run "
                 f"`{command}{maker}` first."
             )
-        setting = name.replace("clips", "corpus")
-        if setting == name:
+        if not name.endswith(".clips"):
             continue
+        setting = name.replace("clips", "corpus")
         corpus: CorpusParameters = catalog.load(f"params:{setting}")
         strange = sorted(set(table["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
         if strange:
@@ -163,21 +160,19 @@ def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], comman
             )
 
 
-def find_maker(name: str, registered: dict[str, Pipeline], catalog: CatalogProtocol[Any, Any]) -> str | None:
+def _find_maker(name: str, catalog: CatalogProtocol[Any, Any]) -> str | None:
     """Find the smallest pipeline that makes a dataset from what is there; None when none does."""
     makers = [
         (len(pipeline.nodes), key)
-        for key, pipeline in registered.items()
+        for key, pipeline in _registered().items()
         if name in pipeline.all_outputs() and not _missing(pipeline, catalog)
     ]
     return min(makers)[1] if makers else None
 
 
 def _missing(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[str]:
-    needed = sorted(
-        name for name in pipeline.inputs() if not name.startswith("params:") and name != "parameters"
-    )
-    return [name for name in needed if not catalog.exists(name)]
+    needed = (name for name in pipeline.inputs() if not name.startswith("param"))
+    return sorted(name for name in needed if not catalog.exists(name))
 
 
 def _registered() -> dict[str, Pipeline]:
@@ -187,7 +182,6 @@ def _registered() -> dict[str, Pipeline]:
     return dict(pipelines)
 
 
-_TABLES = ".tables"
 _CORPORA = ("params:music.corpus", "params:voice.corpus")
 
 
@@ -210,7 +204,9 @@ class RunSummaryHook:
         self._before = {
             side: catalog.load(f"{side}.clips")
             for side in ("music", "voice")
-            if _replaces(pipeline, catalog, side)
+            if f"{side}.clips" in pipeline.all_outputs()
+            and catalog.exists(f"{side}.clips")
+            and any(catalog.exists(name) for name in _fitted(pipeline, side))
         }
 
     @hook_impl(trylast=True)  # when the run in MLflow is finished
@@ -224,31 +220,25 @@ class RunSummaryHook:
         AffettoError
             When the record of the run in MLflow is not complete.
         """
-        compared = sorted(name for name in pipeline.all_outputs() if name.endswith(_TABLES))
-        if compared:
-            self._tell(compared, run_params.get("env"), pipeline, catalog)
-        if self._tracking.failure:
-            raise AffettoError(self._tracking.failure)
-
-    def _tell(
-        self, compared: list[str], env: str | None, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
-    ) -> None:
-        for name in compared:
-            task = name.removesuffix(_TABLES)
-            told = comparison_text(catalog.load(name)["comparison"], task)
-            click.echo(f"\n{told}\nReport: {as_path(_path(catalog, name)) / 'report.html'}")
-        if self._tracking.link is not None:
+        env, compared = run_params.get("env"), _compared(pipeline)
+        for task in compared:
+            told = comparison_text(catalog.load(f"{task}.tables")["comparison"], task)
+            report = as_path(_path(catalog, f"{task}.tables")) / "report.html"
+            click.echo(f"\n{told}\nReport: {report}")
+        if compared and self._tracking.link is not None:
             click.echo(f"MLflow: {self._tracking.link}")
-        for side, before in self._before.items():
+        for side, before in self._before.items() if compared else ():
             sentence = replaced_sentence(before, catalog.load(f"{side}.clips"), env)
             if sentence:
                 click.echo(sentence)
-        if env:
+        if compared and env:
             model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
             if _fitted(pipeline, "voice"):
                 click.echo(f"Hear with it: affetto hear RECORDING {model}")
-            if "music.library" in pipeline.all_outputs():
+            if _MUSIC in pipeline.all_outputs():
                 click.echo(f"Describe music with it: affetto library FOLDER {model}")
+        if self._tracking.failure:
+            raise AffettoError(self._tracking.failure)
 
 
 class RunFolderHook:
@@ -263,20 +253,18 @@ class RunFolderHook:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         """Copy on the file system that the originals are on."""
-        outputs = pipeline.all_outputs()
-        compared = sorted(name for name in outputs if name.endswith(_TABLES))
+        compared = _compared(pipeline)
         if not compared:
             return
         corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
         names = run_params["pipeline_names"] or ["__default__"]
         label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
         run = f"{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
-        folder = as_path(_path(catalog, compared[0])).parent / "runs" / run
-        for name in compared:
-            task = name.removesuffix(_TABLES)
-            _copy(as_path(_path(catalog, name)), folder / task)
+        folder = as_path(_path(catalog, f"{compared[0]}.tables")).parent / "runs" / run
+        for task in compared:
+            _copy(as_path(_path(catalog, f"{task}.tables")), folder / task)
             _copy(as_path(_path(catalog, f"{task}.results")), folder / task / "results")
-        if "music.theme.page" in outputs:
+        if "music.theme.page" in pipeline.all_outputs():
             _copy(as_path(_path(catalog, "music.theme.page")).parent, folder / "themes")
         settings = {"run": run_params, "parameters": catalog.load("parameters")}
         text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain).encode()
@@ -321,11 +309,10 @@ def _fitted(pipeline: Pipeline, side: str) -> list[str]:
     return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".model")]
 
 
-def _replaces(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], side: str) -> bool:
-    """Tell whether a pipeline fits models where there are some already."""
-    clips = f"{side}.clips"
-    known = clips in pipeline.all_outputs() and catalog.exists(clips)
-    return bool(known) and any(catalog.exists(name) for name in _fitted(pipeline, side))
+def _compared(pipeline: Pipeline) -> list[str]:
+    """Name the tasks whose models a pipeline compares."""
+    outputs = pipeline.all_outputs()
+    return sorted(name.removesuffix(".tables") for name in outputs if name.endswith(".tables"))
 
 
 def _path(catalog: CatalogProtocol[Any, Any], name: str) -> str:

@@ -1,6 +1,6 @@
 """Kedro project settings."""
 
-from affetto.hooks import MissingInputsHook, ModelTableHook, QuietRunnerHook, RunFolderHook, RunSummaryHook
+from affetto.hooks import MissingInputsHook, ModelTableHook, RunFolderHook, RunSummaryHook
 from affetto.io.configuration import CONFIG_LOADER_ARGS
 from affetto.tracking.hook import TrackingHook
 
@@ -12,7 +12,6 @@ HOOKS = (
     ModelTableHook(),
     MissingInputsHook(),
     _TRACKING,
-    QuietRunnerHook(),
     RunFolderHook(),
     RunSummaryHook(_TRACKING),
 )

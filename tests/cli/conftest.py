@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-
 import pytest
 from click.testing import CliRunner
 
 from affetto.cli import cli
 
-PYPROJECT = """
-[tool.kedro]
-package_name = "affetto"
-project_name = "Affetto"
-kedro_init_version = "1.7.0"
-source_dir = "src"
-"""
-
 
 @pytest.fixture
-def project(tmp_path, request):
+def project(tmp_path, copy_project):
     """The folder of the project."""
-    root = tmp_path / "project"
-    shutil.copytree(request.config.rootpath / "conf", root / "conf", ignore=shutil.ignore_patterns("trained"))
+    root = copy_project(tmp_path / "project", "conf")
     (root / "src").mkdir()
-    (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / ".telemetry").write_text("consent: false\n")
     return root
 
 
@@ -45,26 +29,11 @@ def call(project, monkeypatch, forget_kedro):
 
 
 @pytest.fixture
-def shell(project):
-    """Return a function that calls a command in the project as a user does."""
-
-    def run(*arguments, folder=project):
-        return subprocess.run(
-            [sys.executable, "-m", "affetto", *map(str, arguments)],
-            cwd=folder, env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"}, capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
-
-    return run
-
-
-@pytest.fixture
 def sentence():
     """Return a function that returns the one sentence of a failed command."""
 
     def read(outcome):
-        code = outcome.returncode if hasattr(outcome, "returncode") else outcome.exit_code
-        assert code == 1, outcome.stderr
+        assert outcome.exit_code == 1, outcome.stderr
         assert "Traceback" not in outcome.stderr
         (error,) = [line for line in outcome.stderr.splitlines() if line.startswith("Error: ")]
         return error.removeprefix("Error: ")

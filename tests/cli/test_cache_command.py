@@ -40,11 +40,8 @@ def caches(project):
     return found
 
 
-def test_sizes_are_listed(shell, caches):
-    outcome = shell("cache")
-
-    assert outcome.returncode == 0, outcome.stderr
-    header, *rows = (line.split() for line in outcome.stdout.splitlines())
+def test_sizes_are_listed_and_what_is_old_is_removed(call, caches):
+    header, *rows = (line.split() for line in call("cache").stdout.splitlines())
     assert header == ["cache", "entries", "size", "oldest", "folder"]
     assert [row[:5] for row in rows] == [
         ["features", "2", "2.00kB", "40", "days"],
@@ -52,24 +49,20 @@ def test_sizes_are_listed(shell, caches):
         ["results", "2", "1.00kB", "40", "days"],
         ["models", "2", "2.00kB", "40", "days"],
     ]
-    assert all(path.exists() for path in caches)
-
-
-def test_what_is_old_is_removed(shell, caches):
-    dry = shell("cache", "clear", "--older-than", 30, "--dry-run")
+    dry = call("cache", "clear", "--older-than", 30, "--dry-run")
     assert "models: would remove 1 of 2 entries, 1.00kB" in dry.stdout
     assert all(path.exists() for path in caches)
 
-    outcome = shell("cache", "clear", "--older-than", 30)
+    outcome = call("cache", "clear", "--older-than", 30)
 
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.exit_code == 0, outcome.stderr
     assert [line.split(",")[0] for line in outcome.stdout.splitlines()] == [
         f"{kind}: removed 1 of 2 entries" for kind in ("features", "degraded", "results", "models")
     ]
     assert {path: not path.exists() for path in caches} == caches
 
 
-def test_all_is_removed_but_what_is_not_ours(project, shell, caches):
+def test_all_is_removed_but_what_is_not_ours(project, call, caches):
     data = project / "data"
     mine = [
         data / "04_feature/notes.txt",
@@ -85,9 +78,9 @@ def test_all_is_removed_but_what_is_not_ours(project, shell, caches):
     (data / "06_models/fits" / ("2" * 32)).symlink_to(data / "elsewhere")
     (data / "elsewhere/signature.json").write_text("mine")
 
-    outcome = shell("cache", "clear")
+    outcome = call("cache", "clear")
 
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.exit_code == 0, outcome.stderr
     assert "features: 2 files are not Affetto's and stay as they are" in outcome.stdout
     assert all(path.exists() for path in mine)
     assert (data / "elsewhere/signature.json").exists()
@@ -96,17 +89,11 @@ def test_all_is_removed_but_what_is_not_ours(project, shell, caches):
     assert all("04_feature/voice/mfcc" in path.as_posix() for path in left)
 
 
-def test_another_environment_has_its_own_caches(project, shell, caches):
+def test_another_environment_has_its_own_caches(project, call, sentence, caches, tmp_path):
     (project / "conf/small").mkdir()
     folders = {name: str(project / "small" / name) for name in ("features", "results", "models", "degraded")}
     (project / "conf/small/parameters.yml").write_text(yaml.safe_dump({"cache": folders}))
-
-    outcome = shell("cache", "clear", "--env", "small")
-
+    outcome = call("cache", "clear", "--env", "small")
     assert outcome.stdout.count("removed 0 of 0 entries") == 4
     assert all(path.exists() for path in caches)
-
-
-def test_outside_a_project(call, sentence, tmp_path):
-    for command in (("cache",), ("cache", "clear")):
-        assert "There is no Affetto project" in sentence(call(*command, folder=tmp_path))
+    assert "There is no Affetto project" in sentence(call("cache", folder=tmp_path))

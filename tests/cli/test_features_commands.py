@@ -72,37 +72,23 @@ def states(call):
     return read
 
 
-def test_nothing_extracted_yet(shell):
-    outcome = shell("features", "status", "--json")
-    assert outcome.returncode == 0, outcome.stderr
-    entries = json.loads(outcome.stdout)
-    assert {(entry["side"], entry["feature"]) for entry in entries} == {
-        ("music", "mfcc"),
-        ("music", "midterm"),
-        *(
-            ("voice", name)
-            for name in (
-                *("correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc"),
-                "raw_functionals",
-            )
-        ),
-    }
-    assert {entry["state"] for entry in entries} == {"never extracted"}
-    assert {entry["planned_at"] for entry in entries} == {None}
+VOICE = {"correlations", "egemaps", "functionals", "lld", "log_mel", "mfcc", "raw_functionals"}
+
+
+def test_nothing_extracted_yet(call, sentence, tmp_path):
+    entries = json.loads(call("features", "status", "--json").stdout)
+    found = {(entry["side"], entry["feature"]) for entry in entries}
+    assert found == {("music", "mfcc"), ("music", "midterm"), *(("voice", name) for name in VOICE)}
+    assert {(entry["state"], entry["planned_at"]) for entry in entries} == {("never extracted", None)}
+    for command in ("status", "collect"):
+        assert "There is no Affetto project" in sentence(call("features", command, folder=tmp_path))
 
 
 def test_status_follows_what_changes(project, states, extract, clips):
     extract("log_mel")
     extract("mfcc", n_mfcc=13)
-    assert states() == {
-        "egemaps": "never extracted",
-        "functionals": "never extracted",
-        "raw_functionals": "never extracted",
-        "lld": "never extracted",
-        "correlations": "never extracted",
-        "log_mel": "fresh",
-        "mfcc": "parameters changed",
-    }
+    changed = {"log_mel": "fresh", "mfcc": "parameters changed"}
+    assert states() == {**dict.fromkeys(VOICE, "never extracted"), **changed}
     extract("mfcc")
     save(project, clips.assign(content_hash=["new", *clips["content_hash"][1:]]))
     assert states()["mfcc"] == "clips changed"
@@ -153,8 +139,3 @@ def test_collect_says_how_much_and_removes_it(project, call, extract):
     assert (store.usage().rows_used, store.usage().rows_unused) == (2, 0)
     assert store.features().clip_ids == ("c/a", "c/b")
     assert "nothing to remove" in call("features", "collect", "--env", "small").stdout
-
-
-def test_outside_a_project(call, sentence, tmp_path):
-    for command in ("status", "collect"):
-        assert "There is no Affetto project" in sentence(call("features", command, folder=tmp_path))

@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
-from affetto.cli.parameters import check_runtime_parameters, keep_names, runtime_names, split_parameters
-from affetto.errors import AffettoError, nearest_field
+from affetto.cli.project import project as in_project
+from affetto.cli.run import check_parameters, known_parameters, split_parameters
+from affetto.errors import AffettoError, no_such_field
 
 KNOWN = {
     "voice": {
@@ -16,23 +17,17 @@ KNOWN = {
 
 
 @pytest.mark.parametrize(
-    ("model", "path", "meant"),
+    ("path", "meant"),
     [
-        ("CorpusParameters", ["limt"], "limit"),
-        ("CorpusParameters", ["group_patern"], "group_pattern"),
-        ("CorpusParameters", ["training_corpora", "song", "rot"], "root"),
-        ("EvaluationParameters", ["robustness", "tolerance", "nois"], "noise"),
-        ("EvaluationParameters", ["robustness", "conditions", "x", "silence", "second"], "seconds"),
-        ("EvaluationParameters", ["robustness", "conditions", "x", "codec", "formt"], "format"),
-        ("CorpusParameters", ["quite_something_else"], None),
-        ("NoSuchModel", ["limt"], None),
+        (["limt"], ", did you mean limit?"),
+        (["training_corpora", "song", "rot"], ", did you mean root?"),
+        (["quite_something_else"], ""),
     ],
 )
-def test_the_field_that_was_meant_is_found_in_the_typed_model(model, path, meant):
-    import affetto.corpora.parameters
-    import affetto.evaluation.parameters  # noqa: F401
+def test_the_field_that_was_meant_is_found_in_the_typed_model(path, meant):
+    import affetto.corpora.parameters  # noqa: F401
 
-    assert nearest_field(model, path) == meant
+    assert no_such_field("CorpusParameters", path) == f"there is no such parameter{meant}"
 
 
 def nested(path, value=1):
@@ -54,7 +49,7 @@ def nested(path, value=1):
     ],
 )
 def test_known_names_and_defaults_in_code_pass(path):
-    check_runtime_parameters(KNOWN, nested(path))
+    check_parameters(KNOWN, nested(path))
 
 
 @pytest.mark.parametrize(
@@ -71,23 +66,21 @@ def test_known_names_and_defaults_in_code_pass(path):
 )
 def test_unknown_names_are_refused_with_the_nearest(path, said):
     with pytest.raises(AffettoError) as caught:
-        check_runtime_parameters(KNOWN, nested(path))
+        check_parameters(KNOWN, nested(path))
     assert said in str(caught.value)
 
 
-def test_names_that_the_configuration_asks_for_pass(tmp_path):
-    (tmp_path / "base").mkdir()
-    (tmp_path / "base/tracking.yml").write_text(
-        "a: ${runtime_params:run_name,null}\nb: ${runtime_params: tracking.uri, x}\n"
-    )
-    shutil.make_archive(str(tmp_path / "conf"), "gztar", tmp_path, "base")
-    names = runtime_names(str(tmp_path))
-    assert names == runtime_names(str(tmp_path / "conf.tar.gz")) == {"run_name", "tracking.uri"}
+def test_names_that_the_configuration_asks_for_pass(project, call, monkeypatch):
+    monkeypatch.chdir(project)
+    archive = shutil.make_archive(str(project / "conf-affetto"), "gztar", project, "conf")
     given = {"run_name": "x", "tracking": {"uri": "y"}, "recommend": {"top": 3}}
-    check_runtime_parameters(KNOWN, given, runtime_names=names)
-    assert keep_names(given, names) == {"run_name": "x", "tracking": {"uri": "y"}}
-    with pytest.raises(AffettoError, match="tracking"):
-        check_runtime_parameters(KNOWN, {"tracking": {"url": "y"}}, runtime_names=names)
+    with in_project():
+        known = known_parameters(None, None, given)
+        assert known == known_parameters(archive, None, given)
+    assert known["recommend"]["top"] == 10
+    check_parameters(known, given)
+    with pytest.raises(AffettoError, match=r"did you mean tracking\.uri"):
+        check_parameters(known, {"tracking": {"url": "y"}})
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
-from affetto.cli.guard import project as in_project
-from affetto.cli.train import LARGE, find_corpus, prepare, train_command
+from affetto.cli.corpora import train_command
+from affetto.cli.project import project as in_project
+from affetto.cli.train import LARGE, find_corpus, prepare
 from affetto.corpora.parameters import SplitParameters
 from affetto.experiments.cross_validate import ExperimentParameters
 from affetto.io.configuration import CONFIG_LOADER_ARGS
@@ -38,7 +39,7 @@ def make(project, call, monkeypatch):
 
     def run(folder, *, name=None, group=None, side="voice", source=None, words=()):
         monkeypatch.chdir(project)
-        corpus = find_corpus(str(folder), source, group, words, side)
+        corpus = find_corpus(str(folder), side, source, group, words)
         with in_project() as root:
             model = prepare(root, corpus, side, name)
         return read(project, model)
@@ -87,12 +88,6 @@ def test_every_size_has_a_proposed_model_on_both_sides(make, tmp_path, side, eac
         assert [model.role for model in table.values()].count("proposed") == 1
 
 
-def test_without_groups_the_figures_are_told_to_be_those_of_known_voices(make, voices, capsys):
-    parameters = make(voices)
-    assert "Every clip is its own group" in capsys.readouterr().out
-    assert parameters["voice"]["split"] == {"protocol": "kfold", "n_folds": 5, "seed": 0}
-
-
 @pytest.mark.parametrize("given", ["table.csv", "."])
 def test_a_table_is_found_in_its_folder_and_by_its_name(make, tmp_path, given):
     folder = make_clips(tmp_path / "clips") if given == "." else make_clips(tmp_path / "others")
@@ -106,19 +101,10 @@ def test_a_table_is_found_in_its_folder_and_by_its_name(make, tmp_path, given):
     assert corpus["group_column"] == "who"
 
 
-def test_another_table_beside_class_folders_is_no_table_of_clips(make, voices):
-    (voices / "speakers.csv").write_text("speaker,age\n00,30\n")
-    assert make(voices)["voice"]["corpus"]["source"] == "folders"
-
-
-def test_labels_of_ones_own_get_a_meaning(make, tmp_path):
-    folder = make_clips(tmp_path / "clips", emotions=("fury", "sadness"))
-    parameters = make(folder, words=["label_map={fury: anger}"])
-    assert parameters["voice"]["corpus"]["label_map"] == {"fury": "anger"}
-
-
 def test_what_was_edited_is_kept_and_the_rest_follows_the_corpus(make, voices, project, capsys):
-    make(voices)
+    without = make(voices)
+    assert "Every clip is its own group" in capsys.readouterr().out
+    assert without["voice"]["split"] == {"protocol": "kfold", "n_folds": 5, "seed": 0}
     emotion = project / "conf/trained/my-voices/parameters/emotion.yml"
     edited = f"{emotion.read_text()}# mine\n"
     emotion.write_text(edited)
@@ -128,18 +114,13 @@ def test_what_was_edited_is_kept_and_the_rest_follows_the_corpus(make, voices, p
     assert parameters["voice"]["corpus"]["group_pattern"] == "^[0-9]{2}"
 
 
-def test_a_name_stays_with_its_corpus(make, voices, tmp_path, call, sentence):
-    make(voices, name="mine")
-    other = make_clips(tmp_path / "other")
-    said = sentence(call("train", other, "--name", "mine"))
-    assert said.startswith(f"The model mine was trained on {voices} (folders)")
-
-
-def test_paths_and_patterns_with_signs_of_yaml_are_literal(make, tmp_path):
-    folder = make_clips(tmp_path / "a: ${b} 'c' #d")
-    parameters = make(folder, name="odd", group="^(?:[0-9]){2}")
+def test_paths_patterns_and_labels_of_ones_own_are_kept_literally(make, tmp_path):
+    folder = make_clips(tmp_path / "a: ${b} 'c' #d", emotions=("fury", "sadness"))
+    (folder / "speakers.csv").write_text("speaker,age\n00,30\n")  # no table of clips
+    parameters = make(folder, name="odd", group="^(?:[0-9]){2}", words=["label_map={fury: anger}"])
     corpus = parameters["voice"]["corpus"]
-    assert (corpus["root"], corpus["group_pattern"]) == (str(folder), "^(?:[0-9]){2}")
+    assert (corpus["source"], corpus["root"]) == ("folders", str(folder))
+    assert (corpus["group_pattern"], corpus["label_map"]) == ("^(?:[0-9]){2}", {"fury": "anger"})
 
 
 @pytest.mark.parametrize(
@@ -173,6 +154,8 @@ def test_hear_names_the_models_that_there_are(call, sentence, make, voices):
     said = sentence(call("hear", "x.wav", "--model", "mine"))
     assert said.startswith("There is no model 'mine': none has been trained here yet")
     make(voices)
+    other = sentence(call("train", make_clips(voices.parent / "other"), "--name", "my-voices"))
+    assert other.startswith(f"The model my-voices was trained on {voices} (folders)")
     assert "there are my-voices" in sentence(call("hear", "x.wav", "--model", "mine"))
     assert "give one of them" in sentence(call("recommend", "x.wav", "--model", "my-voices", "--env", "base"))
 
@@ -189,7 +172,7 @@ def test_check_prints_the_command_that_trains(call, project, voices, parameter):
     assert (program, command, folder) == ("affetto", "train", str(voices))
     given = dict(zip(options[::2], options[1::2], strict=True))
     group = given.get("--group")
-    corpus = find_corpus(folder, None, group, [given["--param"]] if "--param" in given else [], "voice")
+    corpus = find_corpus(folder, "voice", None, group, [given["--param"]] if "--param" in given else [])
     assert train_command(corpus, "voice") == line.removeprefix("Train on it: ")
     if parameter is not None:
         key, _, value = parameter.partition("=")

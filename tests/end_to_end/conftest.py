@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -19,52 +16,42 @@ class Project:
 
     root: Path
 
-    def kedro(
-        self, *arguments: str, timeout: float = 600, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        return self._run([sys.executable, "-m", "kedro", *arguments], timeout, environment)
+    def kedro(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run("kedro", arguments, environment)
 
-    def affetto(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-        return self._run([sys.executable, "-m", "affetto", *arguments], timeout, {})
+    def affetto(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run("affetto", arguments, {})
 
     def _run(
-        self, command: Sequence[str], timeout: float, environment: dict[str, str]
+        self, module: str, arguments: Sequence[str], environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+        command = [sys.executable, "-m", module, *arguments]
+        environment = {**inherited, **environment}
         return subprocess.run(
-            command,
-            cwd=self.root,
-            env={**inherited, **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=1800, check=False
         )
-
-
-def make_project(root: Path) -> Project:
-    for folder in ("conf", "src"):
-        shutil.copytree(
-            REPOSITORY / folder,
-            root / folder,
-            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "trained"),
-        )
-    for file in ("pyproject.toml", ".telemetry"):
-        shutil.copy(REPOSITORY / file, root / file)
-    return Project(root)
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def make_project(
+    tmp_path_factory: pytest.TempPathFactory, copy_project: Callable[..., Path]
+) -> Callable[[str], Project]:
+    """Return what makes a project in which nothing has run yet."""
+    return lambda name: Project(copy_project(tmp_path_factory.mktemp(name), "conf", "src"))
+
+
+@pytest.fixture(scope="session")
+def project(make_project: Callable[[str], Project]) -> Project:
     """A project in which nothing has run yet."""
-    return make_project(tmp_path_factory.mktemp("project"))
+    return make_project("project")
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def demo(make_project: Callable[[str], Project]) -> Project:
     """A project in which `kedro run` has run everything on the demo corpora."""
-    project = make_project(tmp_path_factory.mktemp("demo"))
-    outcome = project.kedro("run", timeout=1800)
+    project = make_project("demo")
+    outcome = project.kedro("run")
     assert outcome.returncode == 0, outcome.stderr[-4000:]
     return project

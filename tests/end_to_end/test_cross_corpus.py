@@ -8,23 +8,12 @@ import yaml
 
 from affetto.corpora.demo.voice import SENTENCES, SPEAKERS, build_demo_voice
 
-from .conftest import make_project
-
 pytestmark = pytest.mark.end_to_end
 
+FOREST = {"estimator": "mfcc_forest", "features": ["mfcc"]}
 MODELS = {
-    "forest": {
-        "estimator": "mfcc_forest",
-        "role": "proposed",
-        "features": ["mfcc"],
-        "parameters": {"n_trees": 20},
-    },
-    "smaller": {
-        "estimator": "mfcc_forest",
-        "role": "baseline",
-        "features": ["mfcc"],
-        "parameters": {"n_trees": 5},
-    },
+    "forest": {**FOREST, "role": "proposed", "parameters": {"n_trees": 20}},
+    "smaller": {**FOREST, "role": "baseline", "parameters": {"n_trees": 5}},
 }
 CORPUS = {"source": "folders", "root": "data/mine", "group_pattern": "([a-z]+)-"}
 RUN = (
@@ -35,9 +24,9 @@ RUN = (
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(make_project):
     """A project with recordings of its own: of a voice that the demo corpus has, under other emotions."""
-    project = make_project(tmp_path_factory.mktemp("two"))
+    project = make_project("two")
     spoken = project.root / "data/spoken"
     meaning = {"anger": "angry", "happiness": "happy", "sadness": "sad", "fear": "disgusted"}
     for row in build_demo_voice(spoken, seed=7, speakers=SPEAKERS[:2], sentences=SENTENCES[:2]):
@@ -66,11 +55,8 @@ def test_every_model_is_tested_on_the_corpus_it_was_not_trained_on(two):
     for model in MODELS:
         tested = pd.read_parquet(two.root / f"data/07_model_output/voice/emotion/{model}/predictions.parquet")
         assert sorted(tested["clip_id"]) == sorted(clips.loc[clips["corpus"] == "folders", "clip_id"])
-        assert {name for name in tested.columns if name.startswith("p_")} == {
-            "p_anger",
-            "p_happiness",
-            "p_sadness",
-        }
+        answers = {name for name in tested.columns if name.startswith("p_")}
+        assert answers == {"p_anger", "p_happiness", "p_sadness"}
     report = (two.root / "data/08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
     assert "folders + demo (synthetic)" in report
     assert "trained on the others alone" in report

@@ -129,7 +129,7 @@ def test_a_pipeline_runs_from_python(binaries, folder):
     outcome = run([binaries / "python", "-c", textwrap.dedent(program)], folder)
     assert outcome.stdout.splitlines()[-1] == "['hear.summary']"
     assert outcome.returncode == 1
-    assert outcome.stderr.splitlines()[-1].startswith("Error: There is no pipeline 'heer': did you mean hear")
+    assert outcome.stderr.splitlines()[-1].startswith("Error: Failed to find the pipeline named 'heer'.")
     assert (folder / "data/08_reporting/voices/voice.json").is_file()
 
 

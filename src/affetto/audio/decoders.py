@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from affetto.audio.recording import AudioHeader, DecodeError, Recording, Samples, UnreachableError, resample
-from affetto.io.interrupts import uninterrupted
+from affetto.io.native_libraries import uninterrupted
 
 _BLOCK_SAMPLES = 1 << 20
 _MISSING_S = 0.1  # less than announced may be the padding of a codec, or rounding

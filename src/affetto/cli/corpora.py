@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import yaml
+from kedro.utils import find_kedro_project
+from pydantic import ValidationError
 
-from affetto.cli.guard import one_sentence, project
+from affetto.cli.output import JSON, SIDE, echo_json, echo_table
+from affetto.cli.project import project, read_taxonomy
+from affetto.corpora.describe import (
+    CorpusCheck,
+    check_corpus,
+    choose_side,
+    describe_source,
+    find_source,
+    list_sources,
+)
+from affetto.corpora.fetch import check_fetchable, fetch_source
+from affetto.corpora.parameters import CorpusParameters
+from affetto.errors import AffettoError, name_some, validation_sentence
+from affetto.io.paths import absolute, as_path, as_text, is_remote
 
-if TYPE_CHECKING:
-    from affetto.corpora.describe import CorpusCheck, Count
-    from affetto.corpora.parameters import CorpusParameters
-
-_RAW = Path("data/01_raw")
-_SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _ENV = click.option("--env", "-e", help="Kedro environment whose taxonomy is used.")
+_TOLD = (
+    "name",
+    "title",
+    "licence",
+    "home_page",
+    "layout",
+    "group_rule",
+    "second_group_rule",
+    "official_split",
+)
 
 
 @click.group()
@@ -26,37 +47,27 @@ def corpora() -> None:
 
 
 @corpora.command("list")
-@_SIDE
-@_JSON
+@SIDE
+@JSON
 def list_command(side: str | None, as_json: bool) -> None:
     """List the corpora that Affetto can read."""
-    from affetto.cli.output import echo_json, echo_table
-    from affetto.corpora.describe import list_sources
-
     entries = list_sources(side)
     if as_json:
         echo_json(entries)
         return
-    rows = [
-        (entry["name"], " ".join(entry["sides"]), entry["title"], entry["licence"], entry["clips"])
-        for entry in entries
-    ]
-    echo_table(("name", "side", "title", "licence", "clips"), rows, numbers=("clips",))
+    header = ("name", "side", "title", "licence", "clips")
+    rows = [(entry["name"], " ".join(entry["sides"]), *map(entry.get, header[2:])) for entry in entries]
+    echo_table(header, rows, numbers=("clips",))
 
 
 @corpora.command()
 @click.argument("name")
 @_ENV
-@_JSON
+@JSON
 def describe(name: str, env: str | None, as_json: bool) -> None:
     """Say what the corpus NAME is, how it lies on disk and what its labels mean."""
-    from affetto.cli.output import echo_json
-    from affetto.cli.taxonomy import in_project, read_taxonomy
-    from affetto.corpora.describe import describe_source, find_source
-
-    with one_sentence():
-        source = find_source(name)
-        described = describe_source(source, read_taxonomy(env) if in_project() else None)
+    taxonomy = None if find_kedro_project(Path.cwd()) is None else read_taxonomy(env)
+    described = describe_source(find_source(name), taxonomy)
     if as_json:
         echo_json(described)
     else:
@@ -66,7 +77,7 @@ def describe(name: str, env: str | None, as_json: bool) -> None:
 @corpora.command()
 @click.argument("name")
 @click.argument("root")
-@_SIDE
+@SIDE
 @click.option(
     "--param",
     "parameters",
@@ -75,7 +86,7 @@ def describe(name: str, env: str | None, as_json: bool) -> None:
     help="Parameter under corpus, such as table=x.csv.",
 )
 @_ENV
-@_JSON
+@JSON
 @click.pass_context
 def check(
     context: click.Context,
@@ -90,16 +101,12 @@ def check(
 
     Ends with 0 when the counts are those of a complete copy or none are known, with 1 when they differ.
     """
-    from affetto.cli.output import echo_json
-    from affetto.cli.taxonomy import read_taxonomy
-    from affetto.corpora.describe import check_corpus, choose_side, find_source
-
-    with one_sentence():
-        chosen = choose_side(find_source(name), side)
-        corpus = corpus_parameters(name, root, parameters)
-        found = check_corpus(corpus, read_taxonomy(env), side=chosen)
+    chosen = choose_side(find_source(name), side)
+    corpus = corpus_parameters(name, root, parameters)
+    found = check_corpus(corpus, read_taxonomy(env), side=chosen)
     if as_json:
-        echo_json(_json(found, corpus, chosen))
+        place = {"source": corpus.source, "side": chosen, "root": str(corpus.root)}
+        echo_json({**place, "agrees": found.agrees, **asdict(found)})
     else:
         _echo_check(found)
         _echo_training(found, corpus, chosen)
@@ -109,46 +116,29 @@ def check(
 @corpora.command()
 @click.argument("name")
 @click.option("--into", help="Folder to fetch into [default: data/01_raw/NAME of the project].")
-@click.option(
-    "--attempts", type=click.IntRange(min=1), default=5, show_default=True, help="Tries without progress."
-)
-def fetch(name: str, into: str | None, attempts: int) -> None:
+def fetch(name: str, into: str | None) -> None:
     """Download the corpus NAME, where its licence allows it, and unpack it.
 
     Run again, it goes on where it was cut off; what is there is neither changed nor removed.
     """
-    from affetto.corpora.describe import find_source
-    from affetto.corpora.fetch import check_fetchable, fetch_source
-
-    with one_sentence():
-        source = find_source(name)
-        check_fetchable(source)
-        folder = _raw_folder(name) if into is None else _local_folder(into)
-        click.echo(f"{source.title}\nLicence: {source.licence}\nPlease cite:\n{source.citation}\n")
-        fetched = fetch_source(source, folder, attempts=attempts)
+    source = find_source(name)
+    check_fetchable(source)
+    if into is None:
+        with project() as root:
+            folder = root / "data/01_raw" / name
+    elif is_remote(as_path(into)):
+        raise AffettoError(
+            f"--into {into} is not on this machine: fetch into a folder and copy it from there."
+        )
+    else:
+        folder = Path(into).absolute()
+    click.echo(f"{source.title}\nLicence: {source.licence}\nPlease cite:\n{source.citation}\n")
+    fetched = fetch_source(source, folder)
     for path in fetched.different:
         click.echo(f"{path} differs from the archive's and was left as it is.", err=True)
     click.echo(
         f"{fetched.written} new files in {folder}; look at them: affetto corpora check {name} {folder}"
     )
-
-
-def _raw_folder(name: str) -> Path:
-    """Return the folder of a corpus among the raw data of the project."""
-    with project() as root:
-        return root / _RAW / name
-
-
-def _local_folder(into: str) -> Path:
-    from affetto.errors import AffettoError
-    from affetto.io.paths import as_path, is_remote
-
-    folder = as_path(into)
-    if is_remote(folder):
-        raise AffettoError(
-            f"--into {into} is not on this machine: fetch into a folder and copy it from there."
-        )
-    return folder.absolute()
 
 
 def corpus_parameters(name: str, root: str, given: Iterable[str]) -> CorpusParameters:
@@ -168,56 +158,32 @@ def corpus_parameters(name: str, root: str, given: Iterable[str]) -> CorpusParam
     AffettoError
         When a word is not of that form, or no parameter of a corpus.
     """
-    from pydantic import ValidationError
-
-    from affetto.corpora.parameters import CorpusParameters
-    from affetto.errors import AffettoError, no_such_field, validation_sentence
-    from affetto.io.paths import absolute, as_path
-
-    pairs = [word.partition("=") for word in given]
-    wrong = next((key for key, equals, _ in pairs if not equals), None)
-    if wrong is not None:
-        raise AffettoError(f"--param {wrong}: write it as KEY=VALUE.")
-    fields = {key: _mapping(value) if key == "label_map" else value for key, _, value in pairs}
-    unknown = next((key for key in fields if key not in CorpusParameters.model_fields), None)
-    if unknown is not None:
-        raise AffettoError(f"--param {unknown}: {no_such_field('CorpusParameters', [unknown])}")
+    fields: dict[str, Any] = {}
+    for word in given:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise AffettoError(f"--param {word}: write it as KEY=VALUE.")
+        fields[key] = value
+        if key == "label_map":
+            try:
+                fields[key] = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise AffettoError(f"--param {word}: write it as {{LABEL: EMOTION, …}}.") from error
     try:
         return CorpusParameters.model_validate({**fields, "source": name, "root": absolute(as_path(root))})
     except ValidationError as error:
-        raise AffettoError(f"--param: {validation_sentence(error)}.") from error
-
-
-def _mapping(text: str) -> Any:
-    """Read `{label: emotion, …}`; what is no such text is left for the validation to name."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        raise AffettoError(f"--param {validation_sentence(error)}.") from error
 
 
 def _echo_description(described: dict[str, Any]) -> None:
-    from affetto.cli.output import echo_table
-
     expected = described["expected"] or {}
     counts = [f"{expected[what]} {what}" for what in ("clips", "groups") if expected.get(what)]
     fetch = f"affetto corpora fetch {described['name']}" if described["downloads"] else "by hand"
-    rows = [
-        ("name", described["name"]),
-        ("title", described["title"]),
-        ("side", ", ".join(described["sides"])),
-        ("licence", described["licence"]),
-        ("home page", described["home_page"] or None),
-        ("layout", described["layout"]),
-        ("group", described["group_rule"]),
-        ("second group", described["second_group_rule"]),
-        ("official split", described["official_split"]),
-        ("expected", ", ".join(counts) or None),
-        ("download", fetch if described["home_page"] else None),
-    ]
-    echo_table(("", ""), [row for row in rows if row[1] is not None])
+    told = {key.replace("_rule", "").replace("_", " "): described[key] for key in _TOLD}
+    told["side"] = ", ".join(described["sides"])
+    told["expected"] = ", ".join(counts)
+    told["download"] = fetch if described["home_page"] else None
+    echo_table(("", ""), [row for row in told.items() if row[1]])
     for side, labels in (described["labels"] or {}).items():
         click.echo(f"\nLabels and their emotions ({side}):")
         clips = expected.get("labels", {})
@@ -227,32 +193,17 @@ def _echo_description(described: dict[str, Any]) -> None:
         click.echo(f"\n{described['citation']}")
 
 
-def _json(found: CorpusCheck, corpus: CorpusParameters, side: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "source": corpus.source,
-        "side": side,
-        "root": str(corpus.root),
-        "agrees": found.agrees,
-        **asdict(found),
-    }
-
-
 def _echo_check(found: CorpusCheck) -> None:
-    from affetto.cli.output import echo_table
-    from affetto.errors import name_some
-
     labels = [
         (f"label {count.label or 'none'} ({count.emotion or 'unlabelled'})", count) for count in found.labels
     ]
-    rows = [_row(what, count) for what, count in (("clips", found.clips), ("groups", found.groups), *labels)]
-    split = [
-        (f"official split: {part}", count, None, None) for part, count in (found.official_split or {}).items()
+    counts = [("clips", found.clips), ("groups", found.groups), *labels]
+    rows: list[tuple[object, ...]] = [
+        (what, count.found, count.expected, None if count.agrees else "differs") for what, count in counts
     ]
-    if found.without_split:
-        split.append(("official split: in no part", found.without_split, None, None))
-    echo_table(("", "found", "expected", ""), [*rows, *split], numbers=("found", "expected"))
+    parts = {**(found.official_split or {}), "in no part": found.without_split or None}
+    rows += [(f"official split: {part}", count, None, None) for part, count in parts.items() if count]
+    echo_table(("", "found", "expected", ""), rows, numbers=("found", "expected"))
     if found.missing:
         click.echo(f"{len(found.missing)} recordings of clips are not there: {name_some(found.missing)}")
     if found.unmatched:
@@ -261,14 +212,43 @@ def _echo_check(found: CorpusCheck) -> None:
 
 def _echo_training(found: CorpusCheck, corpus: CorpusParameters, side: str) -> None:
     """Print the command that trains on what was checked, and whether its figures would mean anything."""
-    from affetto.cli.train import every_clip_its_own_group, own_groups_warning, train_command
-
-    if sum(label.found > 0 and label.emotion is not None for label in found.labels) == 0:
+    if not any(label.found and label.emotion is not None for label in found.labels):
         return
     if every_clip_its_own_group(found):
         click.echo(own_groups_warning(corpus.source))
     click.echo(f"Train on it: {train_command(corpus, side)}")
 
 
-def _row(what: str, count: Count) -> tuple[str, int, int | None, str | None]:
-    return what, count.found, count.expected, None if count.agrees else "differs"
+def every_clip_its_own_group(found: CorpusCheck) -> bool:
+    """Tell whether nothing is known of who speaks in which clip."""
+    return found.groups.found == found.clips.found > 1
+
+
+def own_groups_warning(source: str) -> str:
+    """Say what it means that every clip is its own group, and what to do about it."""
+    column = source == "table"
+    how = "the column that names the speaker" if column else "a pattern that finds the speaker in the paths"
+    return (
+        "Every clip is its own group: no speaker is known, so figures would be those of voices that the "
+        f"model has trained on. Add --group: {how}."
+    )
+
+
+def train_command(corpus: CorpusParameters, side: str) -> str:
+    """Write the command that trains on a corpus, quoted for a shell."""
+    table = corpus.source == "table" and corpus.table is not None
+    words = ["affetto", "train", as_text(corpus.root / str(corpus.table) if table else corpus.root)]
+    grouped_by = "group_column" if corpus.source == "table" else "group_pattern"
+    group = getattr(corpus, grouped_by)
+    if group is not None:
+        words += ["--group", group]
+    if side != "voice":
+        words += ["--side", side]
+    if corpus.source not in ("folders", "table"):
+        words += ["--source", corpus.source]
+    said = {"source", "root", "table", grouped_by}
+    for key, value in corpus.model_dump(mode="json", exclude_defaults=True, exclude=said).items():
+        mapping = isinstance(value, dict)
+        text = yaml.safe_dump(value, default_flow_style=True, width=10_000) if mapping else str(value)
+        words += ["--param", f"{key}={text.strip()}"]
+    return shlex.join(words)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
 import click
 
-from affetto.cli.guard import one_sentence
-
-if TYPE_CHECKING:
-    from affetto.cli.stores import Entry
-    from affetto.features.status import StoreStatus
+from affetto.cli.output import JSON, SIDE, echo_json, echo_table, size_text
+from affetto.cli.project import project_catalog
+from affetto.features.status import StoreStatus, store_status
+from affetto.features.store import FeatureStore
+from affetto.features.table import FeatureTable
+from affetto.io.cache import CacheParameters
+from affetto.pipelines.model_table import SIDES
 
 _NUMBERS = ("clips", "extracted", "set aside", "unused", "shards", "size")
-_SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Only this side.")
 _ENV = click.option("--env", "-e", help="Kedro environment.")
+_Stores = dict[tuple[str, str], tuple[FeatureStore, tuple[Any, ...]]]
+"""Side and feature → the store, and what a run of today would extract into it, as `store_status` takes it."""
 
 
 @click.group()
@@ -23,25 +29,42 @@ def features() -> None:
 
 
 @features.command()
-@_SIDE
+@SIDE
 @_ENV
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def status(side: str | None, env: str | None, as_json: bool) -> None:
     """Show what each feature store holds, and whether a run would change it."""
-    from affetto.cli.output import echo_json
-    from affetto.cli.stores import feature_stores
-    from affetto.features.status import store_status
-
-    with one_sentence(), feature_stores(env, side) as entries:
-        found = [(entry, store_status(entry.store, *entry.wanted)) for entry in entries]
+    with _stores(env, side) as stores:
+        found = [
+            _description(*name, store, store_status(store, *wanted))
+            for name, (store, wanted) in stores.items()
+        ]
     if as_json:
-        echo_json([_json(entry, status) for entry, status in found])
-    else:
-        _echo_status(found)
+        echo_json(found)
+        return
+    rows = [
+        (
+            each["feature"],
+            each["side"],
+            each["planned"],
+            each["extracted"],
+            sum(each["set_aside"].values()),
+            each["usage"]["rows_unused"],
+            each["usage"]["shards"],
+            size_text(each["usage"]["bytes_total"]),
+            each["planned_at"] and each["planned_at"][:16].replace("T", " "),
+            each["state"],
+        )
+        for each in found
+    ]
+    echo_table(("feature", "side", *_NUMBERS, "planned", "state"), rows, numbers=_NUMBERS)
+    for each in found:
+        for reason, count in each["set_aside"].items():
+            click.echo(f"{each['side']}.{each['feature']}: {count} set aside: {reason}")
 
 
 @features.command()
-@_SIDE
+@SIDE
 @_ENV
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def collect(side: str | None, env: str | None, dry_run: bool) -> None:
@@ -49,62 +72,44 @@ def collect(side: str | None, env: str | None, dry_run: bool) -> None:
 
     Those are features of vanished clips, of old parameters, and of every other corpus in the same store.
     """
-    from affetto.cli.stores import feature_stores
-
-    with one_sentence(), feature_stores(env, side) as entries:
-        for entry in entries:
-            _collect(entry, dry_run)
-
-
-def _collect(entry: Entry, dry_run: bool) -> None:
-    rows, n_bytes = entry.store.collect(dry_run=True)
-    if not rows and not n_bytes:
-        click.echo(f"{entry.name}: nothing to remove")
-        return
-    click.echo(f"{entry.name}: {rows} rows that the last run did not ask for, about {_size(n_bytes)}")
-    if not dry_run:
-        rows, n_bytes = entry.store.collect()
-        click.echo(f"{entry.name}: removed {rows} rows, {_size(n_bytes)}")
+    with _stores(env, side) as stores:
+        for (of_side, feature), (store, _) in stores.items():
+            rows, n_bytes = store.collect(dry_run=True)
+            if not rows and not n_bytes:
+                click.echo(f"{of_side}.{feature}: nothing to remove")
+                continue
+            size = size_text(n_bytes)
+            click.echo(f"{of_side}.{feature}: {rows} rows that the last run did not ask for, about {size}")
+            if not dry_run:
+                rows, n_bytes = store.collect()
+                click.echo(f"{of_side}.{feature}: removed {rows} rows, {size_text(n_bytes)}")
 
 
-def _echo_status(found: list[tuple[Entry, StoreStatus]]) -> None:
-    from affetto.cli.output import echo_table
-
-    rows = [
-        (
-            entry.feature,
-            entry.side,
-            status.planned,
-            status.extracted,
-            sum(status.set_aside.values()),
-            status.usage.rows_unused,
-            status.usage.shards,
-            _size(status.usage.bytes_total),
-            status.planned_at and f"{status.planned_at.astimezone():%Y-%m-%d %H:%M}",
-            status.state,
-        )
-        for entry, status in found
-    ]
-    echo_table(("feature", "side", *_NUMBERS, "planned", "state"), rows, numbers=_NUMBERS)
-    for entry, status in found:
-        for reason, count in status.set_aside.items():
-            click.echo(f"{entry.name}: {count} set aside: {reason}")
+@contextmanager
+def _stores(env: str | None, only: str | None) -> Iterator[_Stores]:
+    """Yield the feature stores, of one side or of both, that are on disk or that the parameters plan."""
+    with project_catalog(env) as catalog:
+        cache = CacheParameters.model_validate(catalog.load("params:cache"))
+        stores: _Stores = {}
+        for side in SIDES if only is None else (only,):
+            clips = catalog[f"{side}.clips"]
+            table = clips.load() if clips.exists() else None
+            corpus = catalog.load(f"params:{side}.corpus")
+            parameters = FeatureTable.model_validate(catalog.load(f"params:{side}.features")).named
+            folder = cache.features / side
+            there = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+            for feature in sorted({*parameters, *there}):
+                wanted = (parameters.get(feature), table, corpus.root, corpus.other_roots)
+                stores[side, feature] = FeatureStore(folder / feature), wanted
+        yield stores
 
 
-def _json(entry: Entry, status: StoreStatus) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    planned_at = status.planned_at and status.planned_at.isoformat()
+def _description(side: str, feature: str, store: FeatureStore, status: StoreStatus) -> dict[str, Any]:
+    """Return what is known of a store, as JSON values."""
     return {
-        "feature": entry.feature,
-        "side": entry.side,
-        "folder": str(entry.store.root),
+        "feature": feature,
+        "side": side,
+        "folder": str(store.root),
         **asdict(status),
-        "planned_at": planned_at,
+        "planned_at": status.planned_at and status.planned_at.astimezone().isoformat(),
     }
-
-
-def _size(n_bytes: int) -> str:
-    from tqdm import tqdm
-
-    return str(tqdm.format_sizeof(n_bytes, suffix="B"))

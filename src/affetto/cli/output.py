@@ -7,16 +7,20 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
 
 from affetto.errors import one_line
 
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
 _UNBOUNDED = 10_000
 
 
-def echo_json(value: Any) -> None:
+def echo_json(value: object) -> None:
     """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -35,9 +39,6 @@ def echo_table(
     numbers
         Columns aligned to the right.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(header))
@@ -49,3 +50,8 @@ def echo_table(
         console.print(table)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+
+
+def size_text(n_bytes: int) -> str:
+    """Write a number of bytes with a unit."""
+    return str(tqdm.format_sizeof(n_bytes, suffix="B"))

@@ -13,23 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from affetto.errors import AffettoError
 from affetto.io.configuration import TRAINED
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _MARK = "# Written by `affetto train`, which keeps the file as it is once you have changed it ({digest})."
-_DIGITS = 12
 
 
 def environment(model: str | None, env: str | None) -> str | None:
     """Return the Kedro environment that `--model` and `--env` name; to be called in the project's folder.
-
-    Parameters
-    ----------
-    model
-        Name of a model that `affetto train` made, or None.
-    env
-        Name of an environment, or None.
 
     Raises
     ------
@@ -40,16 +34,11 @@ def environment(model: str | None, env: str | None) -> str | None:
         return env
     if env is not None:
         raise AffettoError("--model and --env name the same thing, an environment: give one of them.")
-    known = trained_models(Path.cwd())
+    known = sorted(path.parent.name for path in Path("conf", TRAINED).glob("*/globals.yml"))
     if model not in known:
         names = f"there are {', '.join(known)}" if known else "none has been trained here yet"
         raise AffettoError(f"There is no model {model!r}: {names} (`affetto train FOLDER --name NAME`).")
     return f"{TRAINED}/{model}"
-
-
-def trained_models(project: Path) -> list[str]:
-    """Return the names of the models that `affetto train` made in a project, sorted."""
-    return sorted(path.parent.name for path in project.glob(f"conf/{TRAINED}/*/globals.yml"))
 
 
 def model_name(given: str | None, folder: Path) -> str:
@@ -82,37 +71,30 @@ def write_environment(folder: Path, files: Mapping[str, tuple[str, Mapping[str, 
     list of Path
         The files that were edited and are left as they are.
     """
-    edited = [folder / name for name in files if _is_edited(folder / name)]
+    edited = []
     for name, (title, values) in files.items():
         path = folder / name
-        if path not in edited:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_marked(f"# {title}\n{_yaml(values)}"), encoding="utf-8")
+        if path.is_file():
+            before = path.read_text("utf-8", errors="replace")
+            if before != _marked(before.partition("\n")[2]):
+                edited.append(path)
+                continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = yaml.dump(_literal(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+        path.write_text(_marked(f"# {title}\n{text}"), encoding="utf-8")
     return edited
 
 
 def _marked(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"{_MARK.format(digest=digest)}\n{text}"
 
 
-def _is_edited(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    text = path.read_text("utf-8", errors="replace")
-    return text != _marked(text.partition("\n")[2])
+class _Dumper(yaml.SafeDumper):
+    """Writes what is named twice out twice."""
 
-
-def _yaml(values: Mapping[str, Any]) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Writes what is named twice out twice."""
-
-        def ignore_aliases(self, _data: Any) -> bool:
-            return True
-
-    return yaml.dump(_literal(values), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110)
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
 
 
 def _literal(value: Any) -> Any:

@@ -24,7 +24,7 @@ from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
 from affetto.features.table import extract_together, parse_description
 from affetto.io.paths import absolute
-from affetto.io.workers import ExecutorParameters, Lost, map_divisible
+from affetto.io.workers import ExecutorParameters, Lost, map_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +268,7 @@ def _fill(
         if len(lacking):
             target.parameters.check_available()
     jobs = _Jobs(job._replace(keys=missing), executor)
-    done = map_divisible(
+    done = map_items(
         extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
     )
     reasons: dict[str, str] = {}

@@ -13,8 +13,7 @@ from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.parameters import FeatureParameters
 from affetto.features.spectrum import prepare_samples
-from affetto.io.interrupts import uninterrupted
-from affetto.io.native_libraries import require_safe_opensmile
+from affetto.io.native_libraries import require_safe_opensmile, uninterrupted
 
 MAX_DURATION_S = 600.0
 PAIR = "~"

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from affetto.errors import AffettoError, DamagedFileError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures
 from affetto.io.files import PARTIAL_SUFFIX, local_copy, reading, write_whole
-from affetto.io.paths import FileStatus, absolute, as_path, is_remote, list_files
+from affetto.io.paths import Entry, absolute, as_path, is_remote, list_files
 
 logger = logging.getLogger(__name__)
 
@@ -281,7 +281,7 @@ class FeatureStore:
                 if name.endswith(PARTIAL_SUFFIX) and time.time() - status.modified_s > _PARTIAL_LIFE_S:
                     (folder / name).unlink(missing_ok=True)  # another process may have done so
 
-    def _read_shards(self) -> list[tuple[str, FileStatus, np.ndarray]]:
+    def _read_shards(self) -> list[tuple[str, Entry, np.ndarray]]:
         """Return name, status and rows of every shard."""
         folder = absolute(self.root) / SHARD_FOLDER
         files = [file for file in sorted(list_files(folder).items()) if file[0].endswith(SHARD_SUFFIX)]
@@ -322,7 +322,7 @@ class _Share(NamedTuple):
     """The rows of a shard that the plan uses, int64, and how many rows and bytes it does not use."""
 
     name: str
-    status: FileStatus
+    status: Entry
     used: np.ndarray
     rows_unused: int
     bytes_unused: int
@@ -352,7 +352,7 @@ def _open_shard(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=4_096)
-def _read_rows(folder: str, name: str, status: FileStatus) -> np.ndarray:
+def _read_rows(folder: str, name: str, status: Entry) -> np.ndarray:
     """Return the rows of a shard without their values, which need not be read; none of a damaged one.
 
     They are remembered as long as the file is as its `status` says, of so many shards in 13 MB: every node of

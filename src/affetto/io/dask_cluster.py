@@ -6,17 +6,17 @@ import logging
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from affetto.errors import AffettoError
+from affetto.io.workers import Lost, finished_futures
 
 T = TypeVar("T")
 R = TypeVar("R")
-L = TypeVar("L")
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ _SHARDS_A_THREAD = 3  # one at work, the others on their way
 
 
 def dask_results(
-    function: Callable[[T], R], shards: Sequence[T], scheduler: str, lost: Callable[[str], L]
-) -> Generator[tuple[int, R | L]]:
+    function: Callable[[T], R], shards: Sequence[T], scheduler: str
+) -> Generator[tuple[int, R | Lost]]:
     """Yield (index of the shard, what `function` returns of it) as they finish on the workers of a cluster.
 
-    What a dead worker had is given to others, which Dask does three times; closing the generator cancels what
-    has not started.
+    What a dead worker had is given to others, which Dask does three times; a shard that ended all of them is
+    `Lost`. Closing the generator cancels what has not started.
 
     Parameters
     ----------
@@ -42,8 +42,6 @@ def dask_results(
         Taken one at a time, shortly before they are sent.
     scheduler
         Address, `tcp://host:port`.
-    lost
-        Makes what stands for a shard that ended several workers from the reason, the end of a sentence.
 
     Raises
     ------
@@ -51,37 +49,23 @@ def dask_results(
         When the scheduler does not answer, has no workers (for a minute) or is lost, or when a worker lacks
         this version of Affetto.
     """
-    with _client(scheduler) as client, _loss_is_told(scheduler):
-        _check_workers(client, scheduler)
-        yield from _stream(client, function, shards, scheduler, lost)
+    with _client(scheduler) as client:
+        from distributed import KilledWorker
 
-
-def _stream(
-    client: Any, function: Callable[[T], R], shards: Sequence[T], scheduler: str, lost: Callable[[str], L]
-) -> Generator[tuple[int, R | L]]:
-    from distributed import KilledWorker
-
-    waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
-    under_way: dict[Any, int] = {}
-    try:
-        while True:
-            for index in islice(waiting, max(0, _SHARDS_A_THREAD * _n_threads(client) - len(under_way))):
-                # Every shard is a task of its own, whatever Dask thinks of its arguments.
-                future = client.submit(_in_worker, function, shards[index], pure=False)
-                under_way[future] = index
-                future.add_done_callback(finished.put)
-            if not under_way:
-                return
-            future = _next(finished, client, scheduler)
-            index = under_way.pop(future)
+        futures = finished_futures(
+            # Every shard is a task of its own, whatever Dask thinks of its arguments.
+            lambda shard: client.submit(_in_worker, function, shard, pure=False),
+            shards,
+            lambda: _SHARDS_A_THREAD * max(1, sum(client.nthreads().values())),  # workers come and go
+            lambda finished: _next(finished, client, scheduler),
+        )
+        for index, future in futures:
             try:
                 result = future.result()
             except KilledWorker:
-                result = lost("ended several Dask workers, one after the other")
+                result = Lost("ended several Dask workers, one after the other")
             future.release()
             yield index, result
-    finally:
-        client.cancel(list(under_way))
 
 
 def _in_worker(function: Callable[[T], R], shard: T) -> R:
@@ -113,31 +97,11 @@ def _no_workers(scheduler: str) -> AffettoError:
 
 
 @contextmanager
-def _loss_is_told(scheduler: str) -> Iterator[None]:
-    """Say in a sentence that the scheduler went away, by whichever call that is noticed."""
-    from concurrent.futures import CancelledError
-
-    from distributed.comm.core import CommClosedError
-
-    try:
-        yield
-    except (CancelledError, CommClosedError) as error:
-        raise AffettoError(
-            f"The Dask scheduler at {scheduler!r} was lost: start it and run again, what was finished is "
-            "kept."
-        ) from error
-
-
-def _n_threads(client: Any) -> int:
-    """Return the threads of all workers now: they come and go."""
-    threads: dict[str, int] = client.nthreads()
-    return max(1, sum(threads.values()))
-
-
-@contextmanager
 def _client(scheduler: str) -> Iterator[Any]:
+    """Yield a client of a cluster that is fit for the work, and say in a sentence when it is lost."""
     try:
         from distributed import Client
+        from distributed.comm.core import CommClosedError
     except ImportError as error:
         raise AffettoError(
             "executor.scheduler needs Dask, which is not installed; run `pip install 'affetto[dask]'` "
@@ -150,8 +114,15 @@ def _client(scheduler: str) -> Iterator[Any]:
             f"No Dask scheduler answers at {scheduler!r} within {DASK_TIMEOUT_S} s; "
             "start it or correct executor.scheduler."
         ) from error
-    with client:
-        yield client
+    try:
+        with client:
+            _check_workers(client, scheduler)
+            yield client
+    except (CancelledError, CommClosedError) as error:
+        raise AffettoError(
+            f"The Dask scheduler at {scheduler!r} was lost: start it and run again, what was finished is "
+            "kept."
+        ) from error
 
 
 def _check_workers(client: Any, scheduler: str) -> None:

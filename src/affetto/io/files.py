@@ -25,15 +25,8 @@ PARTIAL_SUFFIX = ".partial"
 _ATTEMPTS = 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGE = (  # what NumPy's, Arrow's and JSON's readers raise
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    tokenize.TokenError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+    *(EOFError, LookupError, RuntimeError, TypeError, ValueError),
 )
 _NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
@@ -60,14 +53,14 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         (_upload if is_remote(path) else _write_and_rename)(path, write)
     except OSError as error:
         if error.errno in _NO_SPACE:
-            reason = os.strerror(error.errno)
             remedy = "free space and run again, what was finished is kept"
-        elif error.errno in _NO_PLACE and not is_remote(path):
-            reason, remedy = os.strerror(error.errno), "choose another place for it"
         elif is_remote(path):
-            reason, remedy = str(error), "make the bucket, or get the right to write there, and run again"
+            remedy = "make the bucket, or get the right to write there, and run again"
+        elif error.errno in _NO_PLACE:
+            remedy = "choose another place for it"
         else:
             raise
+        reason = error.strerror or error
         raise AffettoError(f"{path} cannot be written ({reason}): {remedy}.") from error
 
 
@@ -125,30 +118,25 @@ def new_directory(directory: Path) -> Iterator[Path]:
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
     try:
         yield partial
         partial.chmod(0o755)
-        _install(partial, directory)
+        for attempt in range(_ATTEMPTS):
+            try:
+                partial.rename(directory)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            with suppress(FileNotFoundError):  # another writer was faster
+                directory.rename(aside / str(attempt))
+        raise AffettoError(
+            f"{directory} cannot be written: something else keeps writing it; run again alone."
+        )
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _install(partial: Path, directory: Path) -> None:
-    for _ in range(_ATTEMPTS):
-        try:
-            partial.rename(directory)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        else:
-            return
-        aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
-        try:
-            with suppress(FileNotFoundError):  # another writer was faster
-                directory.rename(aside / directory.name)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    raise AffettoError(f"{directory} cannot be written: something else keeps writing it; run again alone.")
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def local_copy(path: Path) -> Path:
@@ -164,19 +152,15 @@ def local_copy(path: Path) -> Path:
     """
     if not is_remote(path):
         return path
+    import pooch
+
     store = hashlib.blake2b(str(path.parent).encode(), digest_size=8).hexdigest()
-    copy = cache_folder() / "shards" / store / path.name
+    cache = Path(os.environ.get("AFFETTO_CACHE") or pooch.os_cache("affetto"))
+    copy = cache / "shards" / store / path.name
     if not copy.is_file():
         with path.open("rb") as remote:
             write_whole(copy, lambda file: shutil.copyfileobj(remote, file))
     return copy
-
-
-def cache_folder() -> Path:
-    """Return the folder of copies: the environment variable `AFFETTO_CACHE`, by default the user's cache."""
-    import pooch
-
-    return Path(os.environ.get("AFFETTO_CACHE") or pooch.os_cache("affetto"))
 
 
 def _write_and_rename(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -13,23 +13,16 @@ if TYPE_CHECKING:
 
 @cache
 def page_template(package: str, name: str, *filters: Callable[[str], str]) -> Template:
-    """Read a template that lies beside the modules of a package.
+    """Read a template that lies beside the modules of a package; compile it once a process.
 
     What is put into a page is escaped, and a name that the page is not given is an error.
 
     Parameters
     ----------
-    package
-        Package with the template.
-    name
-        File of the template.
+    package, name
+        Package with the template, and its file.
     filters
         Functions that the template calls by their names.
-
-    Returns
-    -------
-    jinja2.Template
-        Compiled once a process.
     """
     from jinja2 import Environment, StrictUndefined
 

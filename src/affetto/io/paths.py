@@ -91,39 +91,32 @@ StoragePath = Annotated[Path, PlainValidator(_validated), PlainSerializer(str)]
 """A parameter that names a folder or file, here or on another file system."""
 
 
-_MODIFIED = (
-    "LastModified",
-    "last_modified",
-    "mtime",
-    "modified",
-    "updated",
-    "created",
-)  # as file systems say
-
-
-@dataclass(frozen=True, slots=True)
-class FileStatus:
-    """Size in bytes, and when the file was last written, s since 1970 by the clock of its file system."""
-
-    size: int
-    modified_s: float
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or folder in a folder; a link to a folder is a folder too."""
+    """A file or folder in a folder; a link to a folder is a folder too.
+
+    Attributes
+    ----------
+    size
+        Bytes; -1 of what cannot be looked at, such as a link that leads nowhere.
+    modified_s
+        When it was last written, s since 1970 by the clock of its file system.
+    """
 
     path: Path
     is_folder: bool
     is_link: bool
+    size: int
+    modified_s: float
 
 
-def list_files(folder: Path) -> dict[str, FileStatus]:
-    """Return the files of a folder by name, read afresh; none when there is no such folder."""
+def list_files(folder: Path) -> dict[str, Entry]:
+    """Return the files of a folder by name; none when there is no such folder, as `list_entries`."""
     try:
-        return dict(_remote_files(folder) if is_remote(folder) else _local_files(folder))
+        entries = list_entries(folder)
     except FileNotFoundError:
         return {}
+    return {entry.path.name: entry for entry in entries if not entry.is_folder and entry.size >= 0}
 
 
 def list_entries(folder: Path) -> list[Entry]:
@@ -162,8 +155,8 @@ def _listed_pairs(root: Path, paths: Sequence[str]) -> Iterator[tuple[int, int]]
     listed = {folder: list_files(root / folder if folder else root) for folder in folders}
     for path in paths:
         folder, _, name = path.rpartition("/")
-        status = listed[folder].get(name)
-        yield (status.size, round(status.modified_s * 1e9)) if status else (-1, -1)
+        found = listed[folder].get(name)
+        yield (found.size, round(found.modified_s * 1e9)) if found else (-1, -1)
 
 
 def _stat(path: Path) -> tuple[int, int]:
@@ -174,51 +167,32 @@ def _stat(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _local_files(folder: Path) -> Iterator[tuple[str, FileStatus]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
+def _local_entries(folder: Path) -> Iterator[Entry]:
+    with os.scandir(folder) as found:
+        for entry in found:
             try:
                 status = entry.stat()
+                is_folder, size, modified_s = entry.is_dir(), status.st_size, status.st_mtime
             except OSError:  # it went while the folder was listed, or is a link that leads nowhere
-                continue
-            if entry.is_file():
-                yield entry.name, FileStatus(status.st_size, status.st_mtime)
+                is_folder, size, modified_s = False, -1, 0.0
+            yield Entry(folder / entry.name, is_folder, entry.is_symlink(), size, modified_s)
 
 
-def _local_entries(folder: Path) -> Iterator[Entry]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            try:
-                is_folder = entry.is_dir()
-            except OSError:  # a link to itself
-                is_folder = False
-            yield Entry(folder / entry.name, is_folder, entry.is_symlink())
-
-
-def _remote_files(folder: Path) -> Iterator[tuple[str, FileStatus]]:
-    for name, entry in _remote_infos(folder):
-        if entry["type"] == "file":
-            yield name, FileStatus(entry["size"], _modified_s(entry))
-
-
-def _remote_entries(folder: Path) -> Iterator[Entry]:
-    for name, entry in _remote_infos(folder):
-        yield Entry(folder / name, entry["type"] == "directory", is_link=False)
-
-
-def _remote_infos(folder: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _remote_entries(folder: Any) -> Iterator[Entry]:
     # Other processes write there too, so no listing may be remembered: not an earlier one, nor this one.
     folder.fs.invalidate_cache(folder.path)
-    entries = folder.fs.ls(folder.path, detail=True)
+    infos = folder.fs.ls(folder.path, detail=True)
     folder.fs.invalidate_cache(folder.path)
-    for entry in entries:
-        name = entry["name"].rstrip("/").rpartition("/")[2]
-        if entry["name"].strip("/") != folder.path.strip("/"):  # an object that marks the folder itself
-            yield name, entry
+    for info in infos:
+        name = info["name"].rstrip("/").rpartition("/")[2]
+        if info["name"].strip("/") != folder.path.strip("/"):  # an object that marks the folder itself
+            is_folder = info["type"] == "directory"
+            yield Entry(folder / name, is_folder, False, info.get("size") or 0, _modified_s(info))
 
 
-def _modified_s(entry: Mapping[str, Any]) -> float:
-    value = next((entry[name] for name in _MODIFIED if entry.get(name) is not None), 0.0)
+def _modified_s(info: Mapping[str, Any]) -> float:
+    names = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
+    value = next((info[name] for name in names if info.get(name) is not None), 0.0)
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value.timestamp() if isinstance(value, datetime) else float(value)

@@ -1,7 +1,7 @@
 """One way to spread work: shards over a process pool of this machine, or over a Dask cluster.
 
-`map_shards` and `iterate_shards` are for work that ends, `map_items` and `map_divisible` for work on any
-recordings, of which one may crash or hang its process: it costs itself, never the others.
+`map_shards` and `iterate_shards` are for work that ends, `map_items` for work on any recordings, of which one
+may crash or hang its process: it costs itself, never the others.
 """
 
 from __future__ import annotations
@@ -33,22 +33,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _WATCH_INTERVAL_S = 1.0
-_BAR_INTERVAL_S = 0.1
-_LOG_INTERVAL_S = 10.0  # a bar that goes to a file is refreshed seldom, each refresh is a line there
 _AHEAD = 2  # shards a worker that are taken before it is free
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "BLIS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "AFFETTO_TF_THREADS",
-    ),
-    "1",
-)
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR")
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in _LIBRARIES}
+_ONE_THREAD |= {"VECLIB_MAXIMUM_THREADS": "1", "AFFETTO_TF_THREADS": "1"}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -129,12 +117,11 @@ def map_shards(
         When the Dask cluster does not answer or is not fit for the work, or a worker was killed. Exceptions
         of `function` come through unchanged.
     """
-    results: dict[int, R] = {}
     stream = iterate_shards(
         function, shards, executor, description=description, total_units=total_units, unit=unit
     )
     with closing(stream):
-        results.update(stream)
+        results = dict(stream)
     return [results[index] for index in range(len(shards))]
 
 
@@ -153,8 +140,6 @@ def iterate_shards(
     before it starts: a sequence that makes them then needs no memory for all.
     """
     units = [1] * len(shards) if total_units is None else total_units
-    if len(units) != len(shards):
-        raise ValueError(f"total_units has {len(units)} entries for {len(shards)} shards")
     here = executor.n_jobs == 1 or len(shards) <= 1
     # Closing the generator is what cancels the remaining shards after an exception.
     with (
@@ -172,76 +157,37 @@ def iterate_shards(
 
 
 def map_items(
-    function: Callable[[T], R],
-    shards: Sequence[Sequence[T]],
+    function: Callable[[Any], R],
+    shards: Sequence[Any],
     executor: ExecutorParameters,
     *,
     description: str,
     total_units: Sequence[int],
-    limit_s: float,
+    divide: Callable[[Any], Sequence[Any]] | None = None,
+    limit_s: float | None = None,
 ) -> Generator[tuple[int, list[R | Lost]]]:
     """Apply `function` to every item of every shard and yield (index of the shard, results) as they finish.
 
-    As `iterate_shards`; but the items of a shard that ended its process are repeated one by one, and the item
-    that ends its process again is `Lost`. With `n_jobs` 1 everything runs in this process, unprotected.
+    As `iterate_shards`; but a shard that ended its process is repeated item by item, and the item that ends
+    its process again is `Lost`. With `n_jobs` 1 everything runs in this process, unprotected.
 
     Parameters
     ----------
     function
         Importable by name (module level, or a `functools.partial` of such a function).
     shards
-        Items that are worked on in one go.
-    executor
-        Where to run.
-    description, total_units
+        Sequences of items.
+    executor, description, total_units
         As for `iterate_shards`.
+    divide
+        For shards that are best worked on as a whole: `function` is called with the shard, whose only result
+        that is; `divide` makes the parts that are repeated where the shard ended its process.
     limit_s
-        Seconds that an item may take before its process is ended. Dask tries the shard on four workers, and
-        of a worker with several threads only the item that was begun last is timed.
+        Seconds that an item may take before its process is ended; None: any time. Dask tries the shard on
+        four workers, and of a worker with several threads only the item that was begun last is timed.
     """
     driver = None if executor.scheduler is not None else os.getpid()
-    return _isolated(
-        partial(_run_shard, function=function, limit_s=limit_s, driver=driver),
-        lambda items: [_alone(function, item, executor, limit_s) for item in items],
-        shards,
-        executor,
-        description,
-        total_units,
-    )
-
-
-def map_divisible(
-    function: Callable[[T], R],
-    shards: Sequence[T],
-    executor: ExecutorParameters,
-    *,
-    divide: Callable[[T], Sequence[T]],
-    description: str,
-    total_units: Sequence[int],
-) -> Generator[tuple[int, list[R | Lost]]]:
-    """Apply `function` to every shard and yield (index of the shard, results) as they finish.
-
-    As `map_items`, for shards that are best worked on as a whole: there is one result, or, where a shard
-    ended its process, one for each of the parts that `divide` makes of it. There is no limit of time.
-    """
-    return _isolated(
-        partial(_run_whole, function=function),
-        lambda shard: [_alone(function, part, executor, None) for part in divide(shard)],
-        shards,
-        executor,
-        description,
-        total_units,
-    )
-
-
-def _isolated(
-    work: Callable[[T], list[R]],
-    repeat: Callable[[T], list[R | Lost]],
-    shards: Sequence[T],
-    executor: ExecutorParameters,
-    description: str,
-    total_units: Sequence[int],
-) -> Generator[tuple[int, list[R | Lost]]]:
+    work = partial(_run_items, function=function, whole=divide is not None, limit_s=limit_s, driver=driver)
     with (
         _progress_bar(description, sum(total_units), "clip", executor) as bar,
         closing(_results(work, shards, executor, here=executor.n_jobs == 1)) as finished,
@@ -251,17 +197,19 @@ def _isolated(
                 _LOGGER.warning(
                     "%s: a process %s; its work is repeated piece by piece", description, result.reason
                 )
-                yield index, repeat(shards[index])
+                items = divide(shards[index]) if divide else shards[index]
+                yield index, [_run_alone(function, item, executor, limit_s) for item in items]
             else:
                 yield index, list(result)
             bar.update(total_units[index])
 
 
-def _run_shard(
-    items: Sequence[T], *, function: Callable[[T], R], limit_s: float, driver: int | None
+def _run_items(
+    shard: Any, *, function: Callable[[Any], R], whole: bool, limit_s: float | None, driver: int | None
 ) -> list[R]:
-    """Run the items of a shard; one that takes too long ends its process, unless that is the driver's."""
-    if os.getpid() == driver:
+    """Work on a shard; an item that takes too long ends its process, unless that is the driver's."""
+    items = [shard] if whole else shard
+    if limit_s is None or os.getpid() == driver:
         return [function(item) for item in items]
     results = []
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a path
@@ -274,11 +222,7 @@ def _run_shard(
     return results
 
 
-def _run_whole(shard: T, *, function: Callable[[T], R]) -> list[R]:
-    return [function(shard)]
-
-
-def _alone(
+def _run_alone(
     function: Callable[[T], R], item: T, executor: ExecutorParameters, limit_s: float | None
 ) -> R | Lost:
     """Run one item in a worker of this machine, which may end with it."""
@@ -294,34 +238,53 @@ def _results(
     if executor.scheduler is not None:
         from affetto.io.dask_cluster import dask_results
 
-        yield from dask_results(function, shards, executor.scheduler, Lost)
+        yield from dask_results(function, shards, executor.scheduler)
     elif here:
         for index, shard in enumerate(shards):
             yield index, function(shard)
     else:
-        yield from _pool_results(function, shards, executor.n_jobs)
+        pool, n_ahead = _pool(executor.n_jobs), _AHEAD * _n_workers(executor.n_jobs)
+        futures = finished_futures(
+            lambda shard: pool.schedule(function, args=(shard,)), shards, lambda: n_ahead, SimpleQueue.get
+        )
+        try:
+            for index, future in futures:
+                yield index, _outcome(future)
+        except BaseException:
+            end_workers()
+            raise
 
 
-def _pool_results(
-    function: Callable[[T], R], shards: Sequence[T], n_jobs: int
-) -> Generator[tuple[int, R | Lost]]:
+def finished_futures(
+    submit: Callable[[T], Any],
+    shards: Sequence[T],
+    n_ahead: Callable[[], int],
+    wait: Callable[[SimpleQueue[Any]], Any],
+) -> Generator[tuple[int, Any]]:
+    """Yield (index of the shard, its future) as they finish, few of them under way at a time.
+
+    Parameters
+    ----------
+    submit
+        Sends a shard to work and returns its future.
+    shards
+        Taken one at a time, shortly before they are sent.
+    n_ahead
+        Tells how many may be under way now.
+    wait
+        Takes the next future from the queue of those that have finished.
+    """
     waiting, finished = iter(range(len(shards))), SimpleQueue[Any]()
     under_way: dict[Any, int] = {}
-    pool, n_ahead = _pool(n_jobs), _AHEAD * _n_workers(n_jobs)
-    try:
-        while True:
-            for index in islice(waiting, n_ahead - len(under_way)):
-                future = pool.schedule(function, args=(shards[index],))
-                under_way[future] = index
-                future.add_done_callback(finished.put)
-            if not under_way:
-                return
-            future = finished.get()
-            index = under_way.pop(future)
-            yield index, _outcome(future)
-    except BaseException:
-        end_workers()
-        raise
+    while True:
+        for index in islice(waiting, max(0, n_ahead() - len(under_way))):
+            future = submit(shards[index])
+            under_way[future] = index
+            future.add_done_callback(finished.put)
+        if not under_way:
+            return
+        future = wait(finished)
+        yield under_way.pop(future), future
 
 
 def _outcome(future: Any, limit_s: float | None = None) -> Any:
@@ -389,7 +352,6 @@ def _begin_worker(parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this worker when the process that started it was killed and could not end it itself."""
     while os.getppid() == parent:
         time.sleep(_WATCH_INTERVAL_S)
     os._exit(1)
@@ -409,5 +371,5 @@ def _progress_bar(description: str, total: int, unit: str, executor: ExecutorPar
 
 
 def bar_interval_s() -> float:
-    """Return how often a progress bar is drawn anew, s."""
-    return _BAR_INTERVAL_S if sys.stderr.isatty() else _LOG_INTERVAL_S
+    """Return how often a progress bar is drawn anew, s: in a file, where each time is a line, seldom."""
+    return 0.1 if sys.stderr.isatty() else 10.0

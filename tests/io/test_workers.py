@@ -1,4 +1,4 @@
-"""The worker functions are of the standard library: a worker cannot import a test module."""
+"""Work spread over processes, and items that crash or hang theirs."""
 
 import math
 import os
@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from affetto.errors import AffettoError
-from affetto.io.workers import ExecutorParameters, map_shards
+from affetto.io.workers import ExecutorParameters, Lost, map_items, map_shards
 
 ALONE = ExecutorParameters(n_jobs=1, progress=False)
 POOL = ExecutorParameters(n_jobs=2, progress=False)
@@ -24,10 +24,6 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_results_are_in_the_order_of_the_shards(executor):
     shards = [float(i * i) for i in range(20)]
     assert map_shards(math.sqrt, shards, executor, description="roots") == [float(i) for i in range(20)]
-
-
-def test_no_shards_give_no_results():
-    assert map_shards(math.sqrt, [], POOL, description="roots") == []
 
 
 @linux
@@ -50,15 +46,17 @@ def test_workers_use_one_thread_each():
 
 
 @pytest.mark.parametrize("executor", [ALONE, POOL])
-def test_an_exception_comes_through(executor):
+def test_an_exception_comes_through_and_work_goes_on_afterwards(executor):
     with pytest.raises(ValueError, match="invalid literal"):
         map_shards(int, ["1", "x", "3"], executor, description="numbers")
+    assert map_shards(int, ["4", "5"], executor, description="numbers") == [4, 5]
+    assert map_shards(int, [], executor, description="numbers") == []
 
 
-def test_the_pool_works_after_an_exception():
-    with pytest.raises(ValueError, match="invalid literal"):
-        map_shards(int, ["x", "y"], POOL, description="numbers")
-    assert map_shards(int, ["4", "5"], POOL, description="numbers") == [4, 5]
+@pytest.mark.parametrize("wrong", [{"n_jobs": 0}, {"n_jobs": -2}, {"n_job": 2}])
+def test_workers_that_there_cannot_be_are_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ExecutorParameters(**wrong)
 
 
 def test_a_killed_worker_is_told_in_one_sentence():
@@ -74,72 +72,6 @@ def test_the_bar_counts_units_and_can_be_silent(capsys):
     assert "clip/s" in bar
     map_shards(math.sqrt, [1.0, 4.0], ALONE, description="roots", total_units=[64, 36])
     assert capsys.readouterr().err == ""
-
-
-def test_units_must_match_the_shards():
-    with pytest.raises(ValueError, match="3 entries for 2 shards"):
-        map_shards(math.sqrt, [1.0, 4.0], ALONE, description="roots", total_units=[1, 2, 3])
-
-
-def test_parameters_refuse_typing_errors():
-    with pytest.raises(ValidationError):
-        ExecutorParameters(n_job=2)
-
-
-def test_dask_that_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(AffettoError, match=r"affetto\[dask\]"):
-        map_shards(
-            math.sqrt, [1.0, 4.0], ExecutorParameters(scheduler="tcp://127.0.0.1:1"), description="roots"
-        )
-
-
-def test_dask_scheduler_that_does_not_answer(monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("affetto.io.dask_cluster.DASK_TIMEOUT_S", 0.5)
-    with pytest.raises(AffettoError, match="No Dask scheduler answers"):
-        map_shards(
-            math.sqrt, [1.0, 4.0], ExecutorParameters(scheduler="tcp://127.0.0.1:1"), description="roots"
-        )
-
-
-def test_dask_cluster():
-    distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster:
-        executor = ExecutorParameters(scheduler=cluster.scheduler_address, progress=False)
-        assert map_shards(math.sqrt, [1.0, 4.0, 9.0], executor, description="roots") == [1.0, 2.0, 3.0]
-
-
-def test_a_worker_that_is_replaced_since_it_grew_is_nothing_to_warn_of(tmp_path: Path):
-    (tmp_path / "growing.py").write_text(
-        textwrap.dedent(
-            """
-            import time
-
-            kept = []
-
-            def grow(shard):
-                kept.append(b"x" * 400_000_000)
-                time.sleep(1.5)
-                return shard
-            """
-        )
-    )
-    main = textwrap.dedent(
-        """
-        from affetto.io.workers import ExecutorParameters, map_shards
-        from growing import grow
-
-        pool = ExecutorParameters(n_jobs=2, progress=False)
-        print(map_shards(grow, range(8), pool, description="grow"))
-        """
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", main], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert (done.stdout.strip(), done.stderr) == (str(list(range(8))), "")
 
 
 def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path):
@@ -210,8 +142,38 @@ def _wait(condition, seconds: float) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("n_jobs", [0, -2])
-def test_a_number_of_workers_that_there_cannot_be(n_jobs):
-    with pytest.raises(ValidationError) as caught:
-        ExecutorParameters(n_jobs=n_jobs)
-    assert [error["loc"] for error in caught.value.errors()] == [("n_jobs",)]
+def double(item):
+    """A decoder that dies of 13, never ends with 14 and is fine with the rest."""
+    if item == 13:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if item == 14:
+        time.sleep(600)
+    return 2 * item
+
+
+def run_items(shards):
+    units = [len(shard) for shard in shards]
+    return dict(map_items(double, shards, POOL, description="test", total_units=units, limit_s=3.0))
+
+
+def test_a_crash_or_a_hang_costs_its_item_only():
+    shards = [[10 * shard, 10 * shard + 1] for shard in range(2, 30)]
+    shards[3], shards[9] = [12, 13, 15], [2, 14, 3]
+
+    results = run_items(shards)
+
+    assert results.pop(3) == [24, Lost("crashed"), 30]
+    assert results.pop(9) == [4, Lost("did not end within 3 s"), 6]
+    assert results == {
+        index: [2 * item for item in shard] for index, shard in enumerate(shards) if index not in (3, 9)
+    }
+
+
+def test_a_single_shard_is_protected_too():
+    assert run_items([[13, 1]]) == {0: [Lost("crashed"), 2]}
+
+
+def test_a_mistake_in_the_function_of_items_comes_through():
+    for shards in ([[1], [None], [2]], [[None]]):
+        with pytest.raises(TypeError):
+            run_items(shards)

@@ -1,0 +1,98 @@
+"""`affetto hear`, `affetto recommend` and `affetto library`: answers about recordings and music."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from affetto.cli.project import project, run_pipeline
+from affetto.cli.trained import environment
+from affetto.io.paths import absolute, as_path, as_text
+from affetto.recommendation.library import library_sentence
+
+_SHARE = click.FloatRange(0.0, 1.0)
+_FILE = click.Path(path_type=Path)
+
+
+def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the argument and options of all that listen to recordings."""
+    options = (
+        click.argument("path", type=_FILE),
+        click.option(
+            "--unsure-below",
+            type=_SHARE,
+            help="Mark an answer unsure when no emotion is at least this likely.",
+        ),
+        click.option(
+            "--enrol",
+            type=_FILE,
+            help="A few recordings of the same person, without labels: a folder or a file.",
+        ),
+        click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
+        click.option("--env", "-e", help="Kedro environment whose voice model hears; base: the demo's."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_of_voices
+def hear(**options: Any) -> None:
+    """Tell the emotion of a voice recording, or a folder of them, over time."""
+    click.echo(_answer("hear", **options)["hear.summary"].load())
+
+
+@click.command()
+@_of_voices
+@click.option("--bridge", help="Bridge from voice to music emotions, such as congruent or uplift.")
+@click.option("--top", type=click.IntRange(min=1), help="Number of tracks.")
+@click.option("--diversity", type=_SHARE, help="0: best scores only, 1: as varied as possible.")
+@click.option(
+    "--theme", "preferred_themes", multiple=True, help="Theme to favour; may be given several times."
+)
+@click.option(
+    "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
+)
+def recommend(from_library: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
+    """Answer a voice recording, or a folder of them, with playlists."""
+    pipeline = "recommend_library" if from_library else "recommend"
+    outputs = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
+    click.echo(outputs["recommend.summary"].load())
+
+
+@click.command()
+@click.argument("path")
+@click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
+@click.option("--model", help="Model that `affetto train --side music` made.")
+@click.option("--env", "-e", help="Kedro environment.")
+def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
+    """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
+    corpus = {"source": "library", "root": as_text(absolute(as_path(path)))}
+    with project():
+        wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
+        described = _run("library", environment(model, env), wanted)
+        click.echo(library_sentence(described["library.summary"].load()))
+
+
+def _answer(
+    pipeline: str, path: Path, enrol: Path | None, model: str | None, env: str | None, **given: Any
+) -> Any:
+    """Listen to recordings with the model that is named; return the outputs of the pipeline."""
+    given |= {"voice": str(path.absolute()), "enrol": enrol and str(enrol.absolute())}
+    wanted = {key: value for key, value in given.items() if value is not None}
+    with project():
+        chosen = environment(model, env)
+        if chosen is None and not os.environ.get("KEDRO_ENV"):
+            wanted["ready_model"] = True  # what was trained in the project replaces nothing
+        return _run(pipeline, chosen, {"recommend": wanted})
+
+
+def _run(pipeline: str, env: str | None, parameters: dict[str, Any]) -> Any:
+    logging.getLogger("affetto.pipelines").setLevel(logging.WARNING)
+    return run_pipeline(pipeline, env, parameters)
