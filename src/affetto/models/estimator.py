@@ -43,6 +43,8 @@ ESTIMATORS: dict[str, str] = {
     "late_fusion": "affetto.models.fusion:LateFusion",
     "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
     "mfcc_forest": "affetto.models.baselines:MfccForest",
+    "kernel_ridge": "affetto.models.dimensions:KernelRidge",
+    "mean_rating": "affetto.models.dimensions:MeanRating",
 }
 """Name of the model → "module:class"; imported when it is first asked for."""
 _RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
@@ -106,6 +108,8 @@ class Estimator(abc.ABC):
     parameters and seed: stored fits of other versions are not used."""
     Parameters: ClassVar[type[BaseModel]]
     """Pydantic model of the parameters."""
+    targets: ClassVar[tuple[str, ...]] = ("emotion",)
+    """Columns of the clip table that it learns to tell."""
     attends: ClassVar[bool] = False
     """Whether `attention` says which part of a clip counts."""
     can_enrol: ClassVar[bool] = False
@@ -147,7 +151,7 @@ class Estimator(abc.ABC):
         self.branches |= branches
         self._adopted = set(branches)
 
-    def fit(self, x: FeatureSet, y: Sequence[str], groups: Sequence[str]) -> Self:
+    def fit(self, x: FeatureSet, y: Sequence[Any], groups: Sequence[str]) -> Self:
         """Fit the model.
 
         Parameters
@@ -155,7 +159,7 @@ class Estimator(abc.ABC):
         x
             The features of the training clips.
         y
-            Emotion of each clip.
+            Emotion of each clip, or what else `targets` names.
         groups
             Speaker, artist or song of each clip; inner validation never splits one.
 
@@ -166,13 +170,7 @@ class Estimator(abc.ABC):
         """
         started = time.perf_counter()
         self._require_features(x)
-        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
-        if len(classes) < 2:  # noqa: PLR2004
-            found = ", ".join(classes) or "none"
-            raise AffettoError(
-                f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
-            )
-        self.classes_ = tuple(classes.tolist())
+        self.classes_, labels = self._encode(y)
         self.feature_parameters_ = {name: _plain(x[name].parameters) for name in self.features}
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
@@ -252,6 +250,16 @@ class Estimator(abc.ABC):
         with new_directory(Path(directory)) as partial:
             write_signature(partial, signature)
             self._save_state(partial)
+
+    def _encode(self, y: Sequence[Any]) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the classes, sorted, and the index of each clip's, int64 [n_clips]."""
+        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
+        if len(classes) < 2:  # noqa: PLR2004
+            found = ", ".join(classes) or "none"
+            raise AffettoError(
+                f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
+            )
+        return tuple(classes.tolist()), labels
 
     @abc.abstractmethod
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:

@@ -15,7 +15,13 @@ from affetto.audio.decode import MIDI_EXTENSIONS
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_own_recordings, walk_files
 from affetto.corpora.sources.source import Source
-from affetto.corpora.sources.tables import TABLE_EXTENSIONS, join_titles, read_table
+from affetto.corpora.sources.tables import (
+    TABLE_EXTENSIONS,
+    join_titles,
+    name_quadrants,
+    read_table,
+    scale_ratings,
+)
 from affetto.errors import AffettoError, name_some
 from affetto.io.paths import is_remote
 from affetto.io.workers import ExecutorParameters
@@ -94,6 +100,8 @@ _COLUMNS = {
     "official_split": ("split_column", "split"),
     "start_s": ("start_column", "start_s"),
     "end_s": ("end_column", "end_s"),
+    "valence": ("valence_column", "valence"),
+    "arousal": ("arousal_column", "arousal"),
 }
 _SPLIT_NAMES = {
     "training": "train",
@@ -134,11 +142,23 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
     for name in {"group", "second_group"} & set(rows):
         groups = rows[name].astype("str").str.strip()
         rows[name] = groups.where(groups != "")
+    rows = _with_ratings(rows, path, corpus, side)
     if "tags" in rows:
         rows["tags"] = [_split_tags(tags) for tags in rows["tags"]]
     if "official_split" in rows:
         rows["official_split"] = split_names(rows["official_split"])
     return with_stems(rows)
+
+
+def _with_ratings(rows: pd.DataFrame, path: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Scale valence and arousal, where there are both; music without labels gets their quadrants as labels."""
+    if not {"valence", "arousal"} <= set(rows):
+        return rows.drop(columns=["valence", "arousal"], errors="ignore")
+    scale = corpus.rating_scale
+    ratings = scale_ratings(rows, path, valence="valence", arousal="arousal", scale=scale)
+    if side == "music" and "label" not in rows:
+        rows = rows.assign(label=name_quadrants(ratings, middle=corpus.middle))
+    return rows.assign(**ratings)
 
 
 def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
@@ -224,7 +244,7 @@ TABLE = Source(
     group_rule="the column corpus.group_column; without it each clip is its own",
     second_group_rule="the column corpus.second_group_column",
     index=index_table,
-    options=("table", *(parameter for parameter, _ in _COLUMNS.values())),
+    options=("table", "rating_scale", "middle", *(parameter for parameter, _ in _COLUMNS.values())),
     layout="one CSV, TSV or Parquet file with a row a clip, beside the recordings",
     official_split="the column corpus.split_column",
 )
