@@ -7,8 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
-from affetto.evaluation.probe_figures import enrolment_figure
-from affetto.evaluation.tables import enrolment_tables
 from affetto.experiments.enrolment import (
     ENROLMENT_COLUMNS,
     Enrolment,
@@ -187,30 +185,6 @@ def table():
 def test_what_is_tracked(table):
     assert enrolment_metrics(table, "both") == {"enrolment_5_gain": 5.0, "enrolment_10_gain": -0.04}
     assert enrolment_metrics(table, "crnn") == {}
-
-
-def test_the_table_has_a_row_a_model_and_size(table):
-    (written,) = enrolment_tables(table)
-
-    assert written.rows == (
-        ("both", "5", "0.800", "0.850", "+5.0 [+2.0, +8.0]", "90", "10"),
-        ("both", "10", "0.800", "0.800", "+0.0 [−1.0, +1.5]", "80", "10"),
-        ("lld", "5", "0.700", "0.750", "+5.0", "90", "1"),
-    )
-    assert "mean over 5 draws" in written.note
-
-
-def test_the_figure_has_a_line_a_model(table):
-    (axes,) = enrolment_figure(table).axes
-
-    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines if line.get_marker() == "o"}
-    assert lines == {"both": [5.0, -0.04], "lld": [5.0]}
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "10"]
-
-
-def test_nothing_measured_is_said(table):
-    assert "No speaker" in enrolment_figure(table.iloc[:0]).texts[0].get_text()
-    assert enrolment_tables(table.iloc[:0]) == []
 
 
 def test_sizes_are_put_in_order():

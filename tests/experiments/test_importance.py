@@ -9,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import importance_figure
-from affetto.evaluation.tables import importance_tables
 from affetto.experiments.importance import (
     AS_IS,
-    IMPORTANCE_COLUMNS,
     Permutation,
     descriptor_columns,
     draw_donors,
@@ -169,38 +166,6 @@ def test_features_of_other_extractors_are_not_exchanged():
     mfcc = ClipFeatures.from_arrays("mfcc", ["a"], [np.zeros(3)], parameters={"extractor": "mfcc"})
 
     assert descriptor_columns(FeatureSet({"mfcc": mfcc})) == {}
-
-
-@pytest.fixture
-def table():
-    rows = [
-        ("both", "energy", 0.8, 12.34, 1.0, 10.0, 15.0, 24, 2),
-        ("both", "spectrogram", 0.8, -0.5, 0.2, -1.0, 0.1, 24, 2),
-        ("flat", "energy", 0.7, 3.0, np.nan, np.nan, np.nan, 24, 1),
-    ]
-    return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
-
-
-def test_the_figure_has_a_bar_a_model_and_group(table):
-    (axes,) = importance_figure(table).axes
-
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["energy", "spectrogram"]
-    assert [bar.get_width() for bars in axes.containers for bar in bars] == [12.34, -0.5, 3.0]
-
-
-def test_the_table_has_a_row_a_model(table):
-    (written,) = importance_tables(table)
-
-    assert written.header == ("Model", "energy", "spectrogram")
-    assert written.rows == (
-        ("both", "12.3 ± 1.0 [10.0, 15.0]", "−0.5 ± 0.2 [−1.0, 0.1]"),
-        ("flat", "3.0", "–"),
-    )
-
-
-def test_nothing_measured_is_said(table):
-    assert "not measured" in importance_figure(table.iloc[:0]).texts[0].get_text()
-    assert importance_tables(table.iloc[:0]) == []
 
 
 IDS = ("a", "b", "c")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.tables import stranger_tables
 from affetto.experiments.novelty import (
     STRANGER_COLUMNS,
     stranger_metrics,
@@ -106,19 +105,6 @@ def table():
         [{"strangers": kind, "model": name, "role": "baseline", **row} for kind, name, row in rows],
         columns=list(STRANGER_COLUMNS),
     )
-
-
-def test_the_report_has_a_row_a_kind_and_says_what_is_missing(table):
-    (written,) = stranger_tables(table)
-
-    assert written.header == ("Strangers", "Clips", "linear: novelty", "linear: doubt", "svm: doubt")
-    assert written.rows[0][:2] == ("short ones", "3")
-    # Three clips of three groups that all are told apart leave nearly everything open.
-    assert [cell.split(" ", 1)[0] for cell in written.rows[0][2:]] == ["1.000", "0.500", "0.500"]
-    assert written.rows[0][2].endswith("[0.003, 1.000]")
-    assert written.rows[1] == ("songs", "0", "–", "–", "–")
-    assert written.note.endswith("songs: there is no folder songs.")
-    assert stranger_tables(table.iloc[:0]) == []
 
 
 def test_the_tracked_figures_are_those_that_are_known(table):

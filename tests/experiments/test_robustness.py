@@ -3,8 +3,6 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import robustness_figure
-from affetto.evaluation.tables import robustness_tables
 from affetto.evaluation.uncertainty import difference_interval
 from affetto.experiments.robustness import (
     ROBUSTNESS_COLUMNS,
@@ -103,42 +101,3 @@ def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judge():
         "robustness_within": 0.5,
     }
     assert robustness_metrics(table, "other") == {}
-
-
-def test_the_report_says_where_a_model_is_beyond_the_tolerance():
-    table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("rate_9_khz", "m", 0.5), ("m4a", "m", None)])
-
-    (written,) = robustness_tables(table)
-
-    assert written.sentences == (
-        "m is shown to stay within the tolerance in 2 of 3 conditions (1 of the 2 that it was trained on), "
-        "but not in rate 8 khz (−5.0 [−6.0, −4.0]).",
-        "m4a: not decodable here.",
-    )
-    assert written.rows[0] == ("rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †")
-    assert written.rows[3][2] == "–"
-
-
-def test_a_table_without_rows_is_nothing_to_report_and_draws_as_such():
-    empty = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
-
-    assert robustness_tables(empty) == []
-    assert robustness_metrics(empty, "m") == {}
-    assert len(robustness_figure(empty).texts) == 1
-
-
-def test_the_figure_has_a_row_a_condition_and_a_mark_a_model():
-    table = rows([(c, m, 1.0) for c in ("a_b", "c") for m in ("m", "n", "o")])
-
-    (axes,) = robustness_figure(table).axes
-
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a b", "c"]
-    assert len(axes.get_legend_handles_labels()[1]) == 3
-
-
-def test_the_figure_leaves_marks_of_learnt_conditions_hollow():
-    (axes,) = robustness_figure(rows([("rate_8_khz", "m", 1.0), ("mp3", "m", 0.5)])).axes
-
-    (hollow,) = (line for line in axes.lines if line.get_markerfacecolor() == "white")
-
-    assert list(hollow.get_xdata()) == [1.0]

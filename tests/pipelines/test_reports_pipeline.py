@@ -143,11 +143,15 @@ def test_what_probes_found_is_in_the_report(catalog, tmp_path, found):
 
 def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention(catalog, tmp_path):
     clips = list(predictions(1)["clip_id"])
+    catalog["voice_emotion.results"].save(scored(tmp_path))
+    plain = (report(catalog, tmp_path)[0] / "attention.png").read_bytes()
     frames = [np.zeros((250, 8))] * len(clips)
     catalog["voice.features"] = {"log_mel": ClipFeatures.from_arrays("log_mel", clips, frames, hop_s=0.016)}
-    catalog["voice_emotion.results"].save(scored(tmp_path))
+    higher = (report(catalog, tmp_path)[0] / "attention.png").read_bytes()
 
-    assert "Under it the log-mel spectrogram" in report(catalog, tmp_path)[1]
+    assert int.from_bytes(higher[20:24], "big") > 1.5 * int.from_bytes(
+        plain[20:24], "big"
+    )  # height in pixels
 
 
 @pytest.mark.parametrize("labelled", [True, False])

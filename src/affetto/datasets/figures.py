@@ -1,4 +1,4 @@
-"""The figures of a report as files."""
+"""The figures of a report as files, PNG images in memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import base64
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from affetto.datasets.named_files import NamedFilesDataset
-from affetto.evaluation.figures import Illustration
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import ImagePreview
 
 
-class FiguresDataset(NamedFilesDataset[Illustration]):
+class FiguresDataset(NamedFilesDataset[bytes]):
     """A folder with `<name>.png` for every figure.
 
     Parameters
@@ -36,11 +35,10 @@ class FiguresDataset(NamedFilesDataset[Illustration]):
 
     def preview(self) -> ImagePreview:
         """Return the figure that is shown, for Kedro-Viz."""
-        image = (self._folder / f"{self._shown}.png").read_bytes()
-        return base64.b64encode(image).decode()
+        return base64.b64encode(self._read(str(self._shown))).decode()
 
-    def _encode(self, name: str, value: Illustration) -> dict[str, bytes]:
-        return {f"{name}.png": value.png}
+    def _encode(self, name: str, value: bytes) -> dict[str, bytes]:
+        return {f"{name}.png": value}
 
-    def _read(self, name: str) -> Illustration:
-        return Illustration.read((self._folder / f"{name}.png").read_bytes())
+    def _read(self, name: str) -> bytes:
+        return (self._folder / f"{name}.png").read_bytes()

@@ -10,43 +10,29 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import proposed_model
 from affetto.evaluation.figures import (
-    Illustration,
+    attention_figure,
     comparison_figure,
     confusion_figure,
-    illustrate,
+    draw_png,
+    groups_figure,
+    probe_figure,
     reliability_figure,
     training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import (
-    attention_examples_figure,
-    enrolment_figure,
-    groups_figure,
-    importance_figure,
-    robustness_figure,
-)
 from affetto.evaluation.report import render_report
-from affetto.evaluation.tables import (
-    enrolment_tables,
-    group_tables,
-    highlight_tables,
-    importance_tables,
-    measure_tables,
-    robustness_tables,
-    stranger_tables,
-)
+from affetto.evaluation.tables import PROBE_TABLES, group_tables, measure_tables
 from affetto.features.clip_features import ClipFeatures
 
-_DRAWN = {"importance": importance_figure, "enrolment": enrolment_figure, "robustness": robustness_figure}
-_PROBES = ("importance", "enrolment", "highlights", "strangers", "robustness")
-_TABLES = ("comparison", "groups", "discovery", *_PROBES)
+_DRAWN = ("importance", "enrolment", "robustness")
+_TABLES = ("comparison", "groups", "discovery", *PROBE_TABLES)
 
 
 def draw_task(
     results: Mapping[str, Any],
     evaluation: EvaluationParameters,
     features: Mapping[str, ClipFeatures],
-) -> tuple[dict[str, Illustration], dict[str, pd.DataFrame]]:
+) -> tuple[dict[str, bytes], dict[str, pd.DataFrame]]:
     """Draw the figures of a task, and lay out its tables.
 
     Parameters
@@ -61,11 +47,14 @@ def draw_task(
     Returns
     -------
     tuple
-        Figures, and tables by name; models are in the order of the comparison.
+        Figures as PNG images, none where nothing was scored, and tables by name; models are in the order of
+        the comparison.
     """
     comparison, groups = results["comparison"], _groups(results)
-    predictions = _by_model(results["predictions"])
-    ordered = _ordered(predictions, comparison)
+    tables = {name: results[name] for name in _TABLES if name in results} | {"groups": groups}
+    if comparison.empty:
+        return {}, tables
+    ordered = _ordered(_by_model(results["predictions"]), comparison)
     drawn = {
         "comparison": comparison_figure(comparison),
         "confusion": confusion_figure(ordered),
@@ -75,19 +64,15 @@ def draw_task(
     histories = _by_model(results.get("histories", pd.DataFrame()))
     if histories:
         drawn["training"] = training_figure(histories)
-    roles = dict(zip(comparison["model"], comparison["role"], strict=True))
-    attention, proposed = results.get("attention", pd.DataFrame()), proposed_model(roles)
-    spectrograms = features.get("log_mel")
-    if len(attention) and proposed in predictions:
-        drawn["attention"] = attention_examples_figure(attention, predictions[str(proposed)], spectrograms)
-    for name, draw in _DRAWN.items():
+    proposed = proposed_model(dict(zip(comparison["model"], comparison["role"], strict=True)))
+    attention = results.get("attention", pd.DataFrame())
+    if len(attention) and proposed is not None:
+        drawn["attention"] = attention_figure(attention, ordered[proposed], features.get("log_mel"))
+    for name in _DRAWN:
         table = results.get(name, pd.DataFrame())
         if len(table) and not _reason(table):
-            drawn[name] = draw(table)
-    under = "" if spectrograms is None else " Under it the log-mel spectrogram of the clip."
-    figures = {name: illustrate(name, figure, under=under) for name, figure in drawn.items()}
-    tables = {name: results[name] for name in _TABLES if name in results}
-    return figures, tables | {"groups": groups}
+            drawn[name] = probe_figure(name, table)
+    return {name: draw_png(figure) for name, figure in drawn.items()}, tables
 
 
 def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **inputs: Any) -> dict[str, str]:
@@ -121,14 +106,15 @@ def _report(
     *,
     results: Mapping[str, Any],
     tables: Mapping[str, pd.DataFrame],
-    figures: Mapping[str, Illustration],
+    figures: Mapping[str, bytes],
     corpus: CorpusParameters,
     split: SplitParameters,
 ) -> str:
     comparison = tables["comparison"]
-    probed = {name: tables.get(name, pd.DataFrame()) for name in _PROBES}
+    probed = {name: tables[name] for name in PROBE_TABLES if len(tables.get(name, ()))}
     reasons = {name: reason for name, table in probed.items() if (reason := _reason(table))}
-    probed |= dict.fromkeys(reasons, pd.DataFrame())
+    written = {name: PROBE_TABLES[name](table) for name, table in probed.items() if name not in reasons}
+    robustness = written.pop("robustness", None)
     return render_report(
         comparison,
         _ordered(_by_model(results["predictions"]), comparison),
@@ -138,22 +124,15 @@ def _report(
         protocol=split.title,
         parameters=evaluation,
         discovery=tables.get("discovery"),
-        first_tables=robustness_tables(probed["robustness"]),
-        tables=[
-            *measure_tables(comparison),
-            *group_tables(tables["groups"]),
-            *importance_tables(probed["importance"]),
-            *enrolment_tables(probed["enrolment"]),
-            *highlight_tables(probed["highlights"]),
-            *stranger_tables(probed["strangers"]),
-        ],
+        first_tables=[] if robustness is None else [robustness],
+        tables=[*measure_tables(comparison), *group_tables(tables["groups"]), *written.values()],
         unmeasured=list(reasons.values()),
     )
 
 
 def _reason(table: pd.DataFrame) -> str:
     """Return why a table was not measured; nothing where it has a row of a model."""
-    return str(table["note"].iloc[0]) if len(table) and table["model"].isna().all() else ""
+    return str(table["note"].iloc[0]) if table["model"].isna().all() else ""
 
 
 def _by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
