@@ -15,9 +15,9 @@ from affetto.experiments.cross_validate import (
     ModelSpecification,
     calibrated_model,
     cross_validate,
-    fold_models,
     temperature_of,
 )
+from affetto.experiments.probes import fold_models
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters

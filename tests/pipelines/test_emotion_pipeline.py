@@ -12,9 +12,10 @@ from kedro.runner import SequentialRunner
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
+from affetto.evaluation.metrics import PREDICTION_COLUMNS
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments import probes
-from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentParameters, ModelSpecification
+from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification
 from affetto.experiments.probe_tables import PROBES
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
@@ -105,7 +106,8 @@ def test_copies_are_made_of_labelled_clips_and_each_model_hears_its_own(models, 
         running.append(next(name for name, each in MODELS.items() if each == specification))
         return validate(specification, *arguments, **named)
 
-    monkeypatch.setattr(probes, "extract_degraded", note_extraction)
+    for module in (nodes, probes):
+        monkeypatch.setattr(module, "extract_degraded", note_extraction)
     monkeypatch.setattr(nodes, "cross_validate", note_model)
     monkeypatch.setattr("affetto.experiments.cross_validate.build_estimator", note_fit)
 

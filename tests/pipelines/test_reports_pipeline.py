@@ -13,9 +13,6 @@ from kedro.runner import SequentialRunner
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.enrolment import ENROLMENT_COLUMNS
-from affetto.experiments.importance import IMPORTANCE_COLUMNS
-from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.emotion.nodes import score_models
 from affetto.pipelines.reports.pipeline import create_pipeline
@@ -53,14 +50,9 @@ def probes():
     robust = {"condition": "drowned", "family": "noise", "model": "crnn", "role": "proposed", "change": -20.0}
     scores = {"uar": [0.7], "uar_clean": 0.9, "change_ci_low": -30.0, "change_ci_high": -10.0, "n_clips": 30}
     scores |= {"tolerance": 3.0, "within_tolerance": "no", "note": ""}
-    given = {
-        "importance": (importance, IMPORTANCE_COLUMNS),
-        "enrolment": (enrolment, ENROLMENT_COLUMNS),
-        "robustness": ({**robust, **scores}, ROBUSTNESS_COLUMNS),
-    }
-    return {
-        name: pd.DataFrame(values).reindex(columns=list(columns)) for name, (values, columns) in given.items()
-    }
+    robust |= {**scores, "trained_on": "no"}
+    found = {"importance": importance, "enrolment": enrolment, "robustness": robust}
+    return {name: pd.DataFrame(values) for name, values in found.items()}
 
 
 def scored(folder, **probed):

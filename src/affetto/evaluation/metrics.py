@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 MetricName = Literal["uar", "wa", "macro_f1"]
 
-COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 GROUP_COLUMNS = ("model", "group", "n_clips", "n_classes", "wa", "uar")
 _SMALLEST_PROBABILITY = 1e-15
 
@@ -36,7 +36,7 @@ def check_predictions(predictions: pd.DataFrame, *, name: str = "predictions") -
     AffettoError
         When a column is missing, there are no rows, or a clip occurs twice under one seed.
     """
-    missing = [column for column in COLUMNS if column not in predictions.columns]
+    missing = [column for column in PREDICTION_COLUMNS if column not in predictions.columns]
     if missing:
         raise AffettoError(f"The predictions of {name} lack the column {missing[0]}: predict again.")
     if predictions.empty:
@@ -50,7 +50,9 @@ def check_predictions(predictions: pd.DataFrame, *, name: str = "predictions") -
 
 def class_names(*tables: pd.DataFrame) -> tuple[str, ...]:
     """Return every class that occurs as a label or a prediction in the tables, sorted."""
-    return tuple(sorted({str(name) for table in tables for what in COLUMNS[-2:] for name in table[what]}))
+    return tuple(
+        sorted({str(name) for table in tables for what in ("label", "predicted") for name in table[what]})
+    )
 
 
 def count_by_group(predictions: pd.DataFrame, classes: Sequence[str]) -> Array:

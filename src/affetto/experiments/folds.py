@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -65,10 +65,13 @@ def fold_parts(table: pd.DataFrame) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     return {fold: (train, test) for fold, (train, test) in parts.items() if len(train) and len(test)}
 
 
-class Cached(Protocol):
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Cached(Protocol[T_co]):
     """Work whose result is cached."""
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> T_co | None:
         """Return what an earlier run found, or None."""
         ...
 
@@ -78,13 +81,13 @@ class Cached(Protocol):
 
 
 def run_missing(
-    work: Sequence[Cached],
+    work: Sequence[Cached[T_co]],
     executor: ExecutorParameters,
     description: str,
     *,
     units: Sequence[int],
     unit: str = "clip",
-) -> list[dict[str, Any]]:
+) -> list[T_co]:
     """Run in one pool what has no result yet, and return the results of all in order.
 
     Parameters
@@ -111,5 +114,5 @@ def run_missing(
     return results
 
 
-def _run(work: Cached) -> None:
+def _run(work: Cached[object]) -> None:
     work.run()

@@ -318,14 +318,11 @@ class TrackingHook:
 
     def _log_scores(self, task: str, dataset: str, results: Mapping[str, Any]) -> None:
         """Keep the figures of each model of a task with its run, those of the probes too."""
-        from affetto.experiments.probe_tables import PROBE_METRICS
+        from affetto.experiments.probe_tables import probe_metrics
 
         for name, metrics in results["metrics"].items():
             if (task, name) in self._awaited:
-                found = dict(metrics)
-                for probe, metrics_of in PROBE_METRICS.items():
-                    if probe in results:
-                        found |= metrics_of(results[probe], name)
+                found = {**metrics, **probe_metrics(results, name)}
                 self._log_metrics(self._child(task, name).info.run_id, found)
                 self._done(task, name, dataset)
 

@@ -25,8 +25,9 @@ from affetto.experiments.cross_validate import (
 )
 from affetto.experiments.folds import read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
-from affetto.experiments.probes import Experiment, Recordings
+from affetto.experiments.probes import Experiment
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.degraded import extract_degraded
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import apply_temperature
@@ -67,13 +68,16 @@ def copy_training_clips(
             _, _, read = wanted.setdefault(copy_name(condition), (name, condition, set()))
             read.update(specification.features)
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
-    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     return {
-        key: recordings.in_condition(
-            condition,
+        key: extract_degraded(
             read_features(features, sorted(read), labelled),
-            executor,
-            name,
+            clips,
+            condition,
+            root=corpus.root,
+            other_roots=corpus.other_roots,
+            stores=cache.degraded / side,
+            executor=executor,
+            name=name,
         )
         for key, (name, condition, read) in wanted.items()
     }
@@ -244,14 +248,17 @@ def run_probes(
         `results__<model>`, what cross-validation found.
     """
     fitted = Experiment(
-        models,
-        {name: results[f"results__{name}"] for name in models},
-        features,
-        Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side),
-        folds,
-        experiment,
-        cache,
-        executor,
+        models=models,
+        results={name: results[f"results__{name}"] for name in models},
+        features=features,
+        clips=clips,
+        folds=folds,
+        root=corpus.root,
+        other_roots=corpus.other_roots,
+        degraded=cache.degraded / side,
+        parameters=experiment,
+        cache=cache,
+        executor=executor,
     )
     return {name: probe_table(fitted, evaluation, name) for name in PROBES[side]}
 
