@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
@@ -384,6 +384,7 @@ def tables(emotions, fold):
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), min_size=1), st.integers(1, 9))
+@settings(max_examples=20)
 def test_no_fold_has_more_clips_than_asked_for_and_emotions_are_balanced(drawn, most):
     clips, folds = tables(*map(list, zip(*drawn, strict=True)))
 

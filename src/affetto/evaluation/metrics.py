@@ -72,13 +72,9 @@ def count_by_group(predictions: pd.DataFrame, classes: Sequence[str]) -> Array:
         (column).
     """
     groups, seeds = sorted(set(predictions["group"])), sorted(set(predictions["seed"]))
-    where = (
-        _codes(predictions["group"], groups),
-        _codes(predictions["seed"], seeds),
-        _codes(predictions["label"], classes),
-        _codes(predictions["predicted"], classes),
-    )
-    matrices = np.zeros((len(groups), len(seeds), len(classes), len(classes)))
+    axes = {"group": groups, "seed": seeds, "label": classes, "predicted": classes}
+    where = tuple(_codes(predictions[name], values) for name, values in axes.items())
+    matrices = np.zeros([len(values) for values in axes.values()])
     np.add.at(matrices, where, 1.0)
     return matrices
 
@@ -172,9 +168,8 @@ def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
     """Count clips of each true class (index) predicted as each class (columns), mean over seeds."""
     classes = class_names(predictions)
     mean = count_by_group(predictions, classes).sum(axis=0).mean(axis=0)
-    return pd.DataFrame(
-        mean, index=pd.Index(classes, name="label"), columns=pd.Index(classes, name="predicted")
-    )
+    table = pd.DataFrame(mean, index=classes, columns=classes)
+    return table.rename_axis(index="label", columns="predicted")
 
 
 def surest(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -160,9 +160,8 @@ def cross_validate(
 
     def fits(of: pd.DataFrame, n_seeds: int = 1, *, keep: bool = False) -> list[Fit]:
         chosen, table = join_folds(features, clips, of)
-        parts = fold_parts(table)
-        if of is all_labelled:
-            parts = {ALWAYS_TRAINING: (np.arange(len(table)), np.empty(0, dtype=np.int64))}
+        on_all = {ALWAYS_TRAINING: (np.arange(len(table)), np.empty(0, dtype=np.int64))}
+        parts = on_all if of is all_labelled else fold_parts(table)
         labels, cached = table[["emotion", "group"]], (cache, keep, copies or {})
         return [
             Fit(specification, chosen, labels, train, test, fold, seed, *cached)

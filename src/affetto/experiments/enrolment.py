@@ -32,13 +32,7 @@ from affetto.models.speakers import several_labels
 
 
 def measure_enrolment(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
-    """Enrol clips of the speakers of the test clips.
-
-    Returns
-    -------
-    list of dict
-        A row for each model and number of enrolled clips, see `enrolment_rows`; or why nothing was measured.
-    """
+    """Enrol clips of the speakers of the test clips; return `enrolment_rows`, or why there are none."""
     if not evaluation.enrolment.sizes:
         return "evaluation.enrolment.sizes names none"
     able = [name for name, each in experiment.models.items() if estimator_class(each.estimator).can_enrol]
@@ -57,15 +51,7 @@ def measure_enrolment(experiment: Experiment, evaluation: EvaluationParameters) 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """The probe: clips of each speaker, before and after others of them are enrolled.
-
-    Attributes
-    ----------
-    speakers
-        Speaker of each clip.
-    parameters
-        How many clips are enrolled, how often, and the seed of the draws.
-    """
+    """The probe: clips of each speaker, before and after others of them are enrolled."""
 
     speakers: tuple[str, ...]
     parameters: EnrolmentParameters

@@ -17,16 +17,9 @@ from affetto.io.workers import ExecutorParameters, map_shards
 def read_features(
     features: Mapping[str, ClipFeatures], names: Sequence[str], clip_ids: Sequence[str] | None = None
 ) -> FeatureSet:
-    """Return the features of these names, of the clips that have them all.
+    """Return the features of these names, of those clips that have them all.
 
-    Parameters
-    ----------
-    features
-        Name → feature.
-    names
-        What a model reads.
-    clip_ids
-        The clips wanted, in this order; None: those of the first feature.
+    `clip_ids` are the clips wanted, in this order; None: those of the first feature.
     """
     return FeatureSet.align({name: features[name] for name in names}, clip_ids)
 

@@ -37,10 +37,7 @@ _FRAMES = "mfcc"  # the feature whose frames say how long a clip is
 def measure_highlights(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
     """Cut highlights and random excerpts out of the test clips.
 
-    Returns
-    -------
-    list of dict
-        A row for each model that attends, see `highlight_rows`; or why nothing was measured.
+    Returns what `highlight_rows` says of each model that attends, or why nothing was measured.
     """
     if evaluation.highlights.length_s is None:
         return "evaluation.highlights.length_s is null"
@@ -60,15 +57,7 @@ def measure_highlights(experiment: Experiment, evaluation: EvaluationParameters)
 
 @dataclass(frozen=True)
 class Excerpts:
-    """The probe: whole clips, their highlights, and excerpts drawn at random.
-
-    Attributes
-    ----------
-    parameters
-        Length of the excerpts, how many are drawn, and the seed of the draws.
-    fold
-        Of the model; part of the seed.
-    """
+    """The probe: whole clips, their highlights, and excerpts drawn at random, anew for each fold."""
 
     parameters: HighlightTestParameters
     fold: int
@@ -113,15 +102,6 @@ def cut_excerpts(features: FeatureSet, starts_s: Sequence[float] | np.ndarray, l
 
     Frames that start inside the stretch are kept, at least one. They were computed on the whole clip: what
     looks further than a frame (deltas, mid-term windows) knows a little of what surrounds the stretch.
-
-    Parameters
-    ----------
-    features
-        Sequences.
-    starts_s
-        Start of the stretch in each clip, s.
-    length_s
-        Its length, s.
     """
     cut = {}
     for name, feature in features.items():

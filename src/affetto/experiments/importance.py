@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,52 +50,18 @@ Columns = Mapping[str, np.ndarray]
 # rates under time. So that both sets can be read side by side, what both have is grouped as in ComParE
 # here, the level and the peaks of loudness are energy, and what is read off voiced segments is voicing;
 # formants and what compares harmonics describe the spectrum's shape.
-_FFT = "pcm_fftMag_"
-_COMPARE: dict[str, tuple[str, ...]] = {
-    "energy": ("audspec_lengthL1norm", "audspecRasta_lengthL1norm", "pcm_RMSenergy", "pcm_zcr"),
-    "voicing": ("F0final", "voicingFinalUnclipped", "jitterLocal", "jitterDDP", "shimmerLocal", "logHNR"),
-    "spectral": (
-        "audSpec_Rfilt",
-        *(f"{_FFT}fband{band}" for band in ("250-650", "1000-4000")),
-        *(f"{_FFT}spectralRollOff{share}" for share in ("25.0", "50.0", "75.0", "90.0")),
-        *(f"{_FFT}spectral{shape}" for shape in ("Flux", "Centroid", "Entropy", "Slope", "Harmonicity")),
-        *(f"{_FFT}spectral{moment}" for moment in ("Variance", "Skewness", "Kurtosis")),
-        f"{_FFT}psySharpness",
-    ),
-    "cepstral": ("mfcc",),
+_GROUPS = {
+    "energy": r"audspec(Rasta)?_lengthL1norm|pcm_(RMSenergy|zcr)|[lL]oudness|equivalentSoundLevel",
+    "voicing": r"F0|voicing|jitter|shimmer|(log)?HNR|(Mean|Stddev)?(Unv|V)oicedSegment",
+    "spectral": r"audSpec_Rfilt|pcm_fftMag|spectralFlux|logRelF0|alphaRatio|hammarberg|slope|F[123]",
+    "cepstral": r"mfcc",
 }
-_FORMANTS = ("frequency", "bandwidth", "amplitudeLogRelF0")
-_EGEMAPS: dict[str, tuple[str, ...]] = {
-    "energy": ("loudness", "Loudness", "loudnessPeaksPerSec", "equivalentSoundLevel_dBp"),
-    "voicing": (
-        *("F0semitoneFrom27.5Hz", "jitterLocal", "shimmerLocaldB", "HNRdBACF", "VoicedSegmentsPerSec"),
-        *("MeanVoicedSegmentLengthSec", "StddevVoicedSegmentLengthSec"),
-        *("MeanUnvoicedSegmentLength", "StddevUnvoicedSegmentLength"),
-    ),
-    "spectral": (
-        *("spectralFlux", "spectralFluxV", "spectralFluxUV", "logRelF0-H1-H2", "logRelF0-H1-A3"),
-        *(f"{ratio}{voiced}" for ratio in ("alphaRatio", "hammarbergIndex") for voiced in ("", "V", "UV")),
-        *(f"slope{voiced}{band}" for voiced in ("", "V", "UV") for band in ("0-500", "500-1500")),
-        *(f"F{number}{what}" for number in (1, 2, 3) for what in _FORMANTS),
-    ),
-    "cepstral": tuple(f"mfcc{number}{voiced}" for number in (1, 2, 3, 4) for voiced in ("", "V")),
-}
-_GROUP_OF: dict[str, str] = {
-    descriptor: group
-    for table in (_COMPARE, _EGEMAPS)
-    for group, descriptors in table.items()
-    for descriptor in descriptors
-}
-LLD_GROUPS = tuple(_COMPARE)
 
 
 def measure_importance(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
     """Exchange groups of descriptors between the test clips of each fold.
 
-    Returns
-    -------
-    list of dict
-        A row for each model and group of descriptors, see `importance_rows`; or why nothing was measured.
+    Returns what `importance_rows` says of each model, or why nothing was measured.
     """
     parameters = evaluation.importance
     if not parameters.n_repeats:
@@ -118,38 +85,34 @@ def descriptor_columns(features: FeatureSet) -> dict[str, Columns]:
         `energy`, `voicing`, `spectral`, `cepstral` and `spectrogram`, as far as the features have them →
         feature → positions of its columns.
     """
-    found: dict[str, dict[str, np.ndarray]] = {}
+    found: dict[str, Columns] = {}
+    spectrograms = {}
     for name, feature in features.items():
         if feature.parameters.get("extractor") == "opensmile":
             for group, columns in columns_by_group(feature.dimensions).items():
-                found.setdefault(group, {})[name] = columns
-    for name, feature in features.items():
-        if feature.parameters.get("extractor") == "log_mel":
-            found.setdefault("spectrogram", {})[name] = np.arange(len(feature.dimensions))
-    return dict(found)
+                found[group] = {**found.get(group, {}), name: columns}
+        elif feature.parameters.get("extractor") == "log_mel":
+            spectrograms[name] = np.arange(len(feature.dimensions))
+    return {**found, "spectrogram": spectrograms} if spectrograms else found
 
 
 def group_of(dimension: str) -> str:
     """Return the group of a column of `functionals`, `lld` or `egemaps`.
 
-    Parameters
-    ----------
-    dimension
-        openSMILE's name, such as `F0final_sma_de_amean`: the descriptor is what stands before `_sma`, its
-        smoothing; deltas and statistics belong to the group of their descriptor.
+    A name of openSMILE, such as `F0final_sma_de_amean`, begins with its descriptor.
 
     Raises
     ------
     AffettoError
         When no group is known for it.
     """
-    descriptor = dimension.split("_sma", maxsplit=1)[0]
-    if descriptor not in _GROUP_OF:
-        raise AffettoError(
-            f"The column {dimension!r} belongs to no known group of LLD: add its descriptor to "
-            "affetto.experiments.importance."
-        )
-    return _GROUP_OF[descriptor]
+    for group, pattern in _GROUPS.items():
+        if re.match(pattern, dimension):
+            return group
+    raise AffettoError(
+        f"The column {dimension!r} belongs to no known group of LLD: add its descriptor to "
+        "affetto.experiments.importance."
+    )
 
 
 def columns_by_group(dimensions: Sequence[str]) -> dict[str, np.ndarray]:
@@ -161,7 +124,7 @@ def columns_by_group(dimensions: Sequence[str]) -> dict[str, np.ndarray]:
     groups = [{group_of(descriptor) for descriptor in dimension.split(PAIR)} for dimension in dimensions]
     return {
         group: np.array([i for i, own in enumerate(groups) if group in own], dtype=np.int64)
-        for group in LLD_GROUPS
+        for group in _GROUPS
     }
 
 
@@ -260,18 +223,14 @@ class _Exchanged:
         """Return the clip with the columns of its donor, float32 [n_frames, n_dimensions]."""
         values, donor = self.own[index].copy(), self.donors[index]
         if len(values) and len(donor):
-            frames = same_moments(len(values), len(donor))
+            moments = 2 * np.arange(len(values)) + 1  # of the middle of each frame
+            frames = moments * len(donor) // (2 * len(values))
             values[:, self.columns] = donor[np.ix_(frames, self.columns)]
         return values
 
     def take(self, indices: np.ndarray) -> Source:
         """Return the source of these clips, in this order."""
         return _Exchanged(self.own.take(indices), self.donors.take(indices), self.columns)
-
-
-def same_moments(n_frames: int, n_donor_frames: int) -> np.ndarray:
-    """Return for each frame the donor's frame at the same share of its length, int64 [n_frames]."""
-    return (2 * np.arange(n_frames) + 1) * n_donor_frames // (2 * n_frames)
 
 
 def importance_rows(

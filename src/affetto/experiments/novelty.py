@@ -23,7 +23,7 @@ from affetto.corpora.sources.files import find_recordings
 from affetto.evaluation.parameters import EvaluationParameters, Stranger, StrangeRecordings
 from affetto.evaluation.uncertainty import share_interval
 from affetto.experiments.probes import Experiment, FoldModel, Row, lot
-from affetto.features.clip_features import ArraySource, ClipFeatures, FeatureSet
+from affetto.features.clip_features import ArraySource, FeatureSet
 from affetto.features.extract import clip_keys
 from affetto.features.table import parse_description
 from affetto.io.paths import absolute
@@ -116,23 +116,15 @@ def _find_recordings(name: str, kind: StrangeRecordings, experiment: Experiment)
     if not paths:
         return f"the folder {kind.folder} holds no recording"
     table = pd.DataFrame({"clip_id": [f"{name}/{path}" for path in paths], "path": paths})
-    wanted = FeatureSet(
-        {
-            each: _described(feature, table, clip_keys(table, root, parse_description(feature.parameters)))
-            for each, feature in experiment.all_features.items()
-        }
-    )
+    # The same features of these recordings, which have no values yet.
+    ids, n_frames = tuple(table["clip_id"]), np.zeros(len(table), dtype=np.int64)
+    wanted = {}
+    for each, feature in experiment.all_features.items():
+        keys = clip_keys(table, root, parse_description(feature.parameters))
+        wanted[each] = replace(feature, clip_ids=ids, n_frames=n_frames, keys=keys, source=ArraySource(()))
     elsewhere = replace(experiment, clips=table, root=root, other_roots={})
     excerpt = Excerpt(seconds=kind.seconds, of="recording")
-    return elsewhere.in_condition(excerpt, wanted, f"strangers, {name}")
-
-
-def _described(feature: ClipFeatures, table: pd.DataFrame, keys: np.ndarray) -> ClipFeatures:
-    """Return the feature, as yet without values, of other clips."""
-    n_frames = np.zeros(len(table), dtype=np.int64)
-    return replace(
-        feature, clip_ids=tuple(table["clip_id"]), n_frames=n_frames, keys=keys, source=ArraySource(())
-    )
+    return elsewhere.in_condition(excerpt, FeatureSet(wanted), f"strangers, {name}")
 
 
 def stranger_row(

@@ -43,17 +43,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class FoldModel:
-    """The saved model of one fold and seed.
-
-    Attributes
-    ----------
-    fold, seed
-        Which fit it is of.
-    directory
-        Where it is; `affetto.models.estimator.load_estimator` reads it.
-    test
-        Clips that it was not fitted on and was tested with.
-    """
+    """The saved model of one fold and seed, and the clips that it was tested with."""
 
     fold: int
     seed: int
@@ -69,14 +59,7 @@ class FoldModel:
 def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
     """Find the models of all folds and seeds that cross-validation saved.
 
-    Parameters
-    ----------
-    name
-        Of the model, for messages.
-    results
-        `predictions` and `models`, as in `CrossValidation`.
-    cache
-        As cross-validation had it.
+    `results` has `predictions` and `models` as in `CrossValidation`; the name is for messages.
 
     Raises
     ------
@@ -129,17 +112,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a probe found with the model of one fold.
-
-    Attributes
-    ----------
-    fold, seed
-        Which model it was.
-    clip_ids, classes
-        The clips, and the classes of the model.
-    values
-        What `Probe.predict` returned.
-    """
+    """What a probe found with the model of one fold: `values` are what `Probe.predict` returned."""
 
     fold: int
     seed: int
@@ -150,6 +123,9 @@ class Outcome:
     def names(self, predicted: np.ndarray) -> np.ndarray:
         """Return the names of classes, of which `predicted` are the positions."""
         return np.take(np.array(self.classes, dtype=object), predicted)
+
+
+_Asked = tuple[FoldModel, FeatureSet, Probe]
 
 
 @dataclass(frozen=True)
@@ -192,16 +168,12 @@ class Experiment:
 
     Attributes
     ----------
-    models, results
-        Specification of each model, and what its cross-validation found, by name.
-    features
-        The features of all clips, by name.
+    models, results, features
+        By name: specification of each model, what its cross-validation found, and features of all clips.
     clips, folds
         Clip table; in which fold each clip is tested.
-    root, other_roots
-        Where the recordings are.
-    degraded
-        Where the features of degraded copies are cached.
+    root, other_roots, degraded
+        Where the recordings are, and where the features of their degraded copies are cached.
     parameters, cache, executor
         As cross-validation had them.
     """
@@ -273,10 +245,10 @@ class Experiment:
             model of a fold.
         """
         wanted = [each for each in changed if each[3].n_clips]
-        asked = [
-            (fold, subset(features, self.models[name].features), Prediction())
-            for name, _, fold, features in wanted
-        ]
+        asked: list[_Asked] = []
+        for name, _, fold, features in wanted:
+            own = {each: features[each] for each in self.models[name].features}
+            asked.append((fold, FeatureSet(own), Prediction()))
         rows: dict[tuple[str, str], list[pd.DataFrame]] = {}
         for (name, change, *_), outcome in zip(wanted, self._ask(asked, description), strict=True):
             table = pd.DataFrame(
@@ -315,7 +287,7 @@ class Experiment:
         description
             Label of the progress bar.
         """
-        asked: list[tuple[FoldModel, FeatureSet, Probe]] = []
+        asked: list[_Asked] = []
         for name in models:
             features = read_features(self.features, self.models[name].features)
             for fold in self.fold_models[name]:
@@ -328,7 +300,7 @@ class Experiment:
             rows += compare(name, of_model, self.labels, evaluation)
         return rows
 
-    def _ask(self, asked: Sequence[tuple[FoldModel, FeatureSet, Probe]], description: str) -> list[Outcome]:
+    def _ask(self, asked: Sequence[_Asked], description: str) -> list[Outcome]:
         """Run what is not cached yet, and return the outcomes of all in order."""
         by_model: dict[Path, list[int]] = {}
         for place, (fold, *_) in enumerate(asked):
@@ -339,19 +311,14 @@ class Experiment:
         ]
         units = [len(places) for places in by_model.values()]
         results = run_missing(work, self.executor, description, units=units, unit="answer")
-        places = [place for each in by_model.values() for place in each]
-        found = dict(zip(places, (one for each in results for one in each), strict=True))
-        outcomes = []
-        for place, (fold, features, _) in enumerate(asked):
-            values = {name: value for name, value in found[place].items() if name != "classes"}
-            classes = tuple(found[place]["classes"])
-            outcomes.append(Outcome(fold.fold, fold.seed, features.clip_ids, classes, values))
-        return outcomes
-
-
-def subset(features: FeatureSet, names: Sequence[str]) -> FeatureSet:
-    """Return the features of these names."""
-    return FeatureSet({name: features[name] for name in names})
+        outcomes: dict[int, Outcome] = {}
+        for places, of_model in zip(by_model.values(), results, strict=True):
+            for place, found in zip(places, of_model, strict=True):
+                fold, features, _ = asked[place]
+                values = {name: value for name, value in found.items() if name != "classes"}
+                classes = tuple(found["classes"])
+                outcomes[place] = Outcome(fold.fold, fold.seed, features.clip_ids, classes, values)
+        return [outcomes[place] for place in range(len(asked))]
 
 
 def choose_clips(clips: pd.DataFrame, folds: pd.DataFrame, most: int | None) -> list[str]:
