@@ -9,8 +9,9 @@ import soundfile
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.estimator import EstimatorDataset
+from affetto.evaluation.metrics import PREDICTION_COLUMNS
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentParameters, ModelSpecification
+from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification
 from affetto.experiments.probe_tables import PROBES
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters

@@ -98,11 +98,10 @@ def difference_interval(
     Only clips and seeds that both models have are compared; a group is left out for both. Parameters and NaN
     as for `score_interval`.
     """
-    ours, theirs = paired(first, second)
-    classes, score = class_names(ours, theirs), METRICS[metric]
-    counts = [count_by_group(table, classes) for table in (ours, theirs)]
-    differences = _with_and_without(counts[0], score) - _with_and_without(counts[1], score)
-    return signed_interval(differences, n_clips=_effective_clips(counts[0]), confidence=confidence)
+    score = METRICS[metric]
+    ours, theirs = _paired_counts(first, second)
+    differences = _with_and_without(ours, score) - _with_and_without(theirs, score)
+    return signed_interval(differences, n_clips=_effective_clips(ours), confidence=confidence)
 
 
 def share_interval(*samples: Array, n_clips: float, confidence: float) -> Interval:
@@ -189,16 +188,15 @@ def permutation_test(
     float
         NaN where there are too few groups for any difference to be shown.
     """
-    ours, theirs = paired(first, second)
-    if not enough_groups(ours["group"].nunique(), n_tests=n_tests, alpha=alpha):
+    score = METRICS[metric]
+    ours, theirs = _paired_counts(first, second)
+    if not enough_groups(len(ours), n_tests=n_tests, alpha=alpha):
         return np.nan
-    classes, score = class_names(ours, theirs), METRICS[metric]
-    counts = [count_by_group(table, classes) for table in (ours, theirs)]
-    totals, moved = [each.sum(axis=0) for each in counts], counts[1] - counts[0]
+    our_total, their_total, moved = ours.sum(axis=0), theirs.sum(axis=0), theirs - ours
 
     def difference(swapped: npt.NDArray[np.bool_]) -> Array:
         shift = np.tensordot(swapped.astype(np.float64), moved, axes=1)
-        return _mean_over_seeds(score(totals[0] + shift) - score(totals[1] - shift))
+        return _mean_over_seeds(score(our_total + shift) - score(their_total - shift))
 
     return swap_test(difference, len(moved), n_permutations=n_permutations, seed=seed)
 
@@ -275,6 +273,13 @@ def paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.
         clip = common[differ][0][0]
         raise AffettoError(f"The two models were given different labels for {clip}: score both again.")
     return ours.reset_index(), theirs.assign(group=ours["group"]).reset_index()
+
+
+def _paired_counts(first: pd.DataFrame, second: pd.DataFrame) -> tuple[Array, Array]:
+    """Count the confusions of two models on the clips that both have; see `count_by_group`."""
+    ours, theirs = paired(first, second)
+    classes = class_names(ours, theirs)
+    return count_by_group(ours, classes), count_by_group(theirs, classes)
 
 
 def _with_and_without(counts: Array, score: Callable[[Array], Array]) -> Array:

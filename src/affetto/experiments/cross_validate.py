@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
+from affetto.evaluation.metrics import PREDICTION_COLUMNS
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.io.cache import CacheParameters, fingerprint
@@ -34,9 +35,6 @@ from affetto.models.estimator import (
     installed_versions,
     load_estimator,
 )
-
-PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
-MODEL_COLUMNS = ("fold", "seed", "folder")
 
 
 class ModelSpecification(BaseModel):
@@ -102,8 +100,8 @@ class CrossValidation:
     cost
         `fit_seconds` (mean of a fit), `predict_ms_per_clip`, `n_parameters`.
     models
-        `MODEL_COLUMNS`, a row for each saved model of a fold and seed: name of its folder in `cache.models`;
-        no rows unless `experiment.keep_models`.
+        `fold, seed, folder`: a row for each saved model, with the name of its folder in `cache.models`; no
+        rows unless `experiment.keep_models`.
     fitted
         Folder of the model that was fitted on all labelled clips, not calibrated yet; None: it was not
         asked for.
@@ -166,85 +164,41 @@ def cross_validate(
     AffettoError
         When no fold has both training and test clips.
     """
-    plan = _Plan(specification, features, clips, cache, copies or {})
-    grouped = plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=experiment.keep_models)
-    random = [] if random_folds is None else plan.of_folds(random_folds)
+
+    def fits(of: pd.DataFrame, n_seeds: int = 1, *, keep: bool = False) -> list[Fit]:
+        chosen, table = join_folds(features, clips, of)
+        on_all = {ALWAYS_TRAINING: (np.arange(len(table)), np.empty(0, dtype=np.int64))}
+        parts = on_all if of is all_labelled else fold_parts(table)
+        labels, cached = table[["emotion", "group"]], (cache, keep, copies or {})
+        return [
+            Fit(specification, chosen, labels, train, test, fold, seed, *cached)
+            for seed in range(n_seeds)
+            for fold, (train, test) in parts.items()
+        ]
+
+    all_labelled = clips.loc[clips["emotion"].notna(), ["clip_id"]].assign(fold=ALWAYS_TRAINING)
+    grouped = fits(folds, experiment.n_seeds, keep=experiment.keep_models)
+    random = [] if random_folds is None else fits(random_folds)
     if not grouped or (random_folds is not None and not random):
         raise AffettoError(
             f"{description}: no fold has both training and test clips; check the split's protocol."
         )
-    everything = [plan.of_all_clips()] if on_all_clips else []
-    fits = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
-    outcomes = run_missing(fits, executor, description, units=[1] * len(fits), unit="fit")
-    found = dict(zip(fits, outcomes, strict=True))
-    results = [(fit, found[fit]) for fit in grouped]
+    everything = fits(all_labelled, keep=True) if on_all_clips else []
+    work = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
+    found = run_missing(work, executor, description, units=[1] * len(work), unit="fit")
+    results = list(zip(work, found, strict=True))[len(everything) :]
+    of_groups, of_random = results[: len(grouped)], results[len(grouped) :]
+    saved = [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep]
+    first_seed = [_attention(*each) for each in of_groups if each[0].seed == 0]
     return CrossValidation(
-        predictions=_concat(_predictions(fit, result) for fit, result in results),
-        random_predictions=_concat((_predictions(fit, found[fit]) for fit in random), PREDICTION_COLUMNS),
-        histories=_concat(_history(fit, result) for fit, result in results),
-        attention=_concat(
-            (_attention(fit, result) for fit, result in results if fit.seed == 0),
-            ("clip_id", "times", "weights"),
-        ),
-        cost=_cost(results),
-        models=pd.DataFrame(
-            [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep],
-            columns=list(MODEL_COLUMNS),
-        ),
+        predictions=_concat([_predictions(*each) for each in of_groups], PREDICTION_COLUMNS),
+        random_predictions=_concat([_predictions(*each) for each in of_random], PREDICTION_COLUMNS),
+        histories=_concat([_history(*each) for each in of_groups], ("fold", "seed", "epoch")),
+        attention=_concat(first_seed, ("clip_id", "times", "weights")),
+        cost=_cost(of_groups),
+        models=pd.DataFrame(saved, columns=["fold", "seed", "folder"]),
         fitted=everything[0].directory if everything else None,
     )
-
-
-@dataclass(frozen=True)
-class FoldModel:
-    """The saved model of one fold and seed.
-
-    Attributes
-    ----------
-    fold, seed
-        Which fit it is of.
-    directory
-        Where it is; `affetto.models.estimator.load_estimator` reads it.
-    test
-        Clips that it was not fitted on and was tested with.
-    """
-
-    fold: int
-    seed: int
-    directory: Path
-    test: tuple[str, ...]
-
-
-def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
-    """Find the models of all folds and seeds that cross-validation saved.
-
-    Parameters
-    ----------
-    name
-        Of the model, for messages.
-    results
-        `predictions` and `models`, as in `CrossValidation`.
-    cache
-        As cross-validation had it.
-
-    Raises
-    ------
-    AffettoError
-        When one of them is missing, as in an evaluation long after the models were fitted.
-    """
-    saved = results.get("models", pd.DataFrame(columns=list(MODEL_COLUMNS)))
-    folders = {(row.fold, row.seed): cache.models / row.folder for row in saved.itertuples()}
-    found = []
-    for (seed, fold), rows in results["predictions"].groupby(["seed", "fold"], sort=True):
-        directory = folders.get((fold, seed))
-        if directory is None or not holds_model(directory):
-            raise AffettoError(
-                f"The model {name} of fold {fold} is not kept in {cache.models}: "
-                "<side>.emotion.experiment.keep_models was false, or the cache was cleared since; run the "
-                "pipeline of its side again."
-            )
-        found.append(FoldModel(int(fold), int(seed), directory, tuple(rows["clip_id"])))
-    return found
 
 
 def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> Path:
@@ -356,7 +310,15 @@ class Fit:
         two comes first.
         """
         estimator = build_estimator(self.specification.estimator, self.specification.parameters, self.seed)
-        adopted_s = self._adopt_branches(estimator)
+        adopted, adopted_s = {}, 0.0
+        for name, branch in estimator.branches.items():
+            alone = self._alone(branch)
+            result = alone.result()
+            if result is not None and self.keep:
+                adopted[name] = load_estimator(alone.directory)
+                adopted_s += float(result["fit_seconds"])
+        if adopted:
+            estimator.adopt(adopted)
         # A copy has the label and the group of its clip.
         clips, originals = join_copies(self.features.take(self.train), self.copies)
         known = self.table.iloc[self.train[originals]]
@@ -368,28 +330,11 @@ class Fit:
             if alone.result() is None:
                 alone._store(branch)
 
-    def _adopt_branches(self, estimator: Estimator) -> float:
-        """Hand to a model the branches that were fitted and kept before; return how long that took, s."""
-        adopted, seconds = {}, 0.0
-        for name, branch in estimator.branches.items():
-            alone = self._alone(branch)
-            result = alone.result()
-            if result is not None and self.keep:
-                adopted[name] = load_estimator(alone.directory)
-                seconds += float(result["fit_seconds"])
-        if adopted:
-            estimator.adopt(adopted)
-        return seconds
-
     def _alone(self, branch: Estimator) -> Fit:
         """Return the fit of a branch, as if it had been asked for alone."""
-        specification = self.specification.model_copy(
-            update={
-                "estimator": branch.name,
-                "features": branch.features,
-                "parameters": branch.parameters.model_dump(mode="json"),
-            }
-        )
+        parameters = branch.parameters.model_dump(mode="json")
+        own = {"estimator": branch.name, "features": branch.features, "parameters": parameters}
+        specification = self.specification.model_copy(update=own)
         features = FeatureSet({feature: self.features[feature] for feature in branch.features})
         return replace(self, specification=specification, features=features, copies={})
 
@@ -414,49 +359,6 @@ class Fit:
             "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
         }
         self.cache.store.put(self.key, result)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What all fits of a model have in common, and the lists of them."""
-
-    specification: ModelSpecification
-    features: FeatureSet
-    clips: pd.DataFrame
-    cache: CacheParameters
-    copies: Mapping[str, FeatureSet] = field(default_factory=dict)
-
-    def of_folds(self, folds: pd.DataFrame, *, n_seeds: int = 1, keep: bool = False) -> list[Fit]:
-        """List the fits of folds, one for each seed and fold."""
-        features, table = join_folds(self.features, self.clips, folds)
-        parts = fold_parts(table)
-        return [
-            self._fit(features, table, train, test, fold, seed, keep=keep)
-            for seed in range(n_seeds)
-            for fold, (train, test) in parts.items()
-        ]
-
-    def of_all_clips(self) -> Fit:
-        """Return the fit of the model that is deployed, on all labelled clips."""
-        labelled = self.clips.loc[self.clips["emotion"].notna(), ["clip_id"]]
-        features, table = join_folds(self.features, self.clips, labelled.assign(fold=ALWAYS_TRAINING))
-        train, test = np.arange(len(table)), np.empty(0, dtype=np.int64)
-        return self._fit(features, table, train, test, ALWAYS_TRAINING, 0, keep=True)
-
-    def _fit(
-        self,
-        features: FeatureSet,
-        table: pd.DataFrame,
-        train: np.ndarray,
-        test: np.ndarray,
-        fold: int,
-        seed: int,
-        *,
-        keep: bool,
-    ) -> Fit:
-        labels = table[["emotion", "group"]]
-        where = self.cache, keep, self.copies
-        return Fit(self.specification, features, labels, train, test, fold, seed, *where)
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
@@ -494,7 +396,8 @@ def _attention(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def _concat(frames: Any, columns: Sequence[str] = ("fold", "seed", "epoch")) -> pd.DataFrame:
+def _concat(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Join tables; where all are empty, the columns are all there is."""
     known = [frame for frame in frames if len(frame)]
     return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=list(columns))
 
@@ -509,6 +412,6 @@ def _cost(results: Sequence[tuple[Fit, Mapping[str, Any]]]) -> dict[str, float]:
 
 
 def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
-    return (
-        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
-    )
+    if not arrays:
+        return np.empty(0)
+    return np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays])

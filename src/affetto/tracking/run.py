@@ -155,17 +155,13 @@ class RunRecord:
 
     def _log_scores(self, task: str, results: Mapping[str, Any]) -> None:
         """Keep the figures of each model of a task with its run, those of the probes too."""
-        from affetto.experiments.probe_tables import PROBE_METRICS
+        from affetto.experiments.probe_tables import probe_metrics
 
         for name, metrics in results["metrics"].items():
             if task != "theme" and (task, name) not in self._children:
                 continue
-            found = dict(metrics)
-            for probe, metrics_of in PROBE_METRICS.items():
-                if probe in results:
-                    found |= metrics_of(results[probe], name)
             child = self._child(task, name)
-            self._log_metrics(child.info.run_id, found)
+            self._log_metrics(child.info.run_id, {**metrics, **probe_metrics(results, name)})
             self._finish(child)
 
     def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:

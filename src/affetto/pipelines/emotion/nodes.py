@@ -23,8 +23,9 @@ from affetto.experiments.cross_validate import (
 )
 from affetto.experiments.folds import read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
-from affetto.experiments.probes import Experiment, Recordings
+from affetto.experiments.probes import Experiment
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.extract import extract_degraded
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import apply_temperature
@@ -40,19 +41,27 @@ Results = dict[str, Any]
 
 def _augmentation(
     specification: ModelSpecification,
-    recordings: Recordings,
-    features: Features,
     executor: ExecutorParameters,
+    corpus: CorpusParameters,
+    clips: pd.DataFrame,
+    features: Features,
+    stores: Path,
 ) -> dict[str, FeatureSet]:
     """Return the features of the labelled clips in the conditions that a model is augmented with.
 
     What another model has extracted in the same condition is found again.
     """
-    clips = recordings.clips
     labelled = list(clips.loc[clips["emotion"].notna(), "clip_id"])
     return {
-        name: recordings.in_condition(
-            condition, read_features(features, specification.features, labelled), executor, name
+        name: extract_degraded(
+            read_features(features, specification.features, labelled),
+            clips,
+            condition,
+            root=corpus.root,
+            other_roots=corpus.other_roots,
+            stores=stores,
+            executor=executor,
+            name=name,
         )
         for name, condition in specification.conditions.items()
     }
@@ -84,7 +93,6 @@ def cross_validate_model(
         `predictions`, `random_predictions`, `histories`, `attention` and `models` as in `CrossValidation`,
         and `metrics`, scores and cost; folder of the model that was fitted on all clips.
     """
-    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
     found = cross_validate(
         specification,
         read_features(features, specification.features),
@@ -96,7 +104,7 @@ def cross_validate_model(
         description=model_name,
         random_folds=make_random_folds(clips, folds, seed=split.seed) if experiment.leakage_gap else None,
         on_all_clips=True,
-        copies=_augmentation(specification, recordings, features, executor),
+        copies=_augmentation(specification, executor, corpus, clips, features, cache.degraded / side),
     )
     scores = score_model(found.predictions, evaluation)
     known = {metric: float(value) for metric, value in scores.items() if math.isfinite(value)}
@@ -153,7 +161,6 @@ def annotate_library(
     emotions, attention = [_calibrated(results["predictions"])], [results["attention"]]
     untested = ~labelled["clip_id"].isin(emotions[0]["clip_id"])
     if untested.any():
-        recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
         rest = cross_validate(
             specification,
             available,
@@ -163,7 +170,7 @@ def annotate_library(
             cache=cache,
             executor=executor,
             description=f"{specification.estimator}, clips never tested",
-            copies=_augmentation(specification, recordings, features, executor),
+            copies=_augmentation(specification, executor, corpus, clips, features, cache.degraded / side),
         )
         wanted = labelled.loc[untested, "clip_id"]
         for tables, table in ((emotions, _calibrated(rest.predictions)), (attention, rest.attention)):
@@ -232,8 +239,19 @@ def score_models(
     """
     of = {name: inputs[f"results__{name}"] for name in models}
     roles = {name: entry.role for name, entry in models.items()}
-    recordings = Recordings(clips, corpus.root, corpus.other_roots, cache.degraded / side)
-    fitted = Experiment(models, of, features, recordings, folds, experiment, cache, executor)
+    fitted = Experiment(
+        models=models,
+        results=of,
+        features=features,
+        clips=clips,
+        folds=folds,
+        root=corpus.root,
+        other_roots=corpus.other_roots,
+        degraded=cache.degraded / side,
+        parameters=experiment,
+        cache=cache,
+        executor=executor,
+    )
     proposed = proposed_model(roles)
     megabytes = {name: _megabytes(inputs[f"model__{name}"]) for name in models}
     predictions, random, histories = (
