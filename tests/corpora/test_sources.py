@@ -317,7 +317,7 @@ def test_the_scale_of_ratings_is_given_or_found_and_said(caplog, given, scale, e
 
 
 def test_ratings_of_no_usual_scale_ask_for_it():
-    with pytest.raises(AffettoError, match="from 0 to 100, which is no usual scale: set corpus.rating_scale"):
+    with pytest.raises(AffettoError, match=r"to 100, which is no usual scale: set corpus\.rating_scale"):
         scale_ratings(pd.DataFrame({"v": ["0", "100"]}), Path("v"), valence="v", arousal="v", scale=None)
 
 

@@ -36,7 +36,9 @@ def test_concordance_is_reduced_by_another_mean_and_another_spread(slope, shift)
 
     found = concordance(truth, truth.mean(axis=0) + slope * (truth - truth.mean(axis=0)) + shift)
 
-    np.testing.assert_allclose(found, 2 * slope * variance / (variance * (1 + slope**2) + shift**2), atol=1e-12)
+    np.testing.assert_allclose(
+        found, 2 * slope * variance / (variance * (1 + slope**2) + shift**2), atol=1e-12
+    )
 
 
 def test_nothing_that_varies_is_no_concordance():

@@ -14,7 +14,7 @@ import pandas as pd
 
 from affetto.corpora.clips import DIMENSIONS
 from affetto.evaluation.comparison import ROLES, proposed_model, verdict
-from affetto.evaluation.figures import FAINT, INK, ROLE_COLOURS, canvas, tidy
+from affetto.evaluation.figures import FAINT, PALETTE, canvas, tidy
 from affetto.evaluation.metrics import Array, check_predictions
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.uncertainty import (
@@ -66,7 +66,7 @@ def sums_by_group(predictions: pd.DataFrame) -> Array:
 
 
 def ccc(sums: Array) -> Array:
-    """Concordance correlation coefficient (Lin, Biometrics 45, 1989), 2 cov / (var + var + (t - p)^2 of means).
+    """Concordance correlation coefficient (Lin, Biometrics 45, 1989): 2 cov / (var + var + (t - p)^2).
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def ccc(sums: Array) -> Array:
 def r2(sums: Array) -> Array:
     """Explained variance, 1 - squared errors / squares of t around its mean; shapes as for `ccc`.
 
-    It is at most 1, below 0 where the mean of the tested clips would be nearer, NaN where the truth is constant.
+    It is at most 1, below 0 where the mean of the tested clips would be nearer, NaN where t is constant.
     """
     (t, _, tt, pp, tp) = np.moveaxis(sums[..., 1:] / _number(sums), -1, 0)
     spread = tt - t * t
@@ -117,7 +117,7 @@ def r2_interval(sums: Array, *, confidence: float = 0.95) -> Interval:
 def compare_dimensions(
     predictions: Mapping[str, pd.DataFrame],
     roles: Mapping[str, str],
-    parameters: EvaluationParameters | None = None,
+    parameters: EvaluationParameters,
 ) -> pd.DataFrame:
     """Score every regressor, and test the proposed one against each of the others.
 
@@ -137,7 +137,7 @@ def compare_dimensions(
         A row for each dimension and model, `COLUMNS`: proposed first, then by falling CCC. `difference` is
         CCC(proposed) - CCC(this model); p, Holm's correction over all rows, and verdict are as of `compare`.
     """
-    chosen, proposed = parameters or EvaluationParameters(), proposed_model(roles)
+    proposed = proposed_model(roles)
     rows: list[dict[str, Any]] = []
     for dimension in DIMENSIONS:
         tables = {model: one_dimension(table, dimension) for model, table in predictions.items()}
@@ -146,17 +146,16 @@ def compare_dimensions(
             row = {"model": model, "role": roles[model], "dimension": dimension, "n_groups": len(sums)}
             row["n_clips"] = table["clip_id"].nunique()
             for name, score, interval in (("ccc", ccc, ccc_interval), ("r2", r2, r2_interval)):
-                low, high = interval(sums, confidence=chosen.confidence)
+                low, high = interval(sums, confidence=parameters.confidence)
                 value = float(scores_without_groups(sums, score)[0])
                 row |= {name: value, f"{name}_ci_low": low, f"{name}_ci_high": high}
             if proposed in tables and model != proposed:
                 n_tests = len(DIMENSIONS) * (len(tables) - 1)
-                row |= _test(tables[str(proposed)], table, chosen, n_tests=n_tests)
+                row |= _test(tables[str(proposed)], table, parameters, n_tests=n_tests)
             rows.append(row)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["p_permutation_holm"] = holm(table["p_permutation"].to_numpy(dtype="float64"))
-    pairs = zip(table["difference"], table["p_permutation_holm"], strict=True)
-    table["verdict"] = [verdict(difference, p, chosen.alpha) for difference, p in pairs]
+    table["verdict"] = [verdict(row, parameters.alpha) for _, row in table.iterrows()]
     order = [table["dimension"].map(DIMENSIONS.index), table["role"].map(ROLES.index), -table["ccc"]]
     return table.iloc[np.lexsort(order[::-1])].reset_index(drop=True)
 
@@ -187,12 +186,9 @@ def dimensions_figure(predictions: pd.DataFrame) -> Figure:
     for axes, dimension in zip(figure.subplots(1, len(DIMENSIONS)), DIMENSIONS, strict=True):
         table = one_dimension(predictions, dimension)
         axes.plot([-1, 1], [-1, 1], color=FAINT, linewidth=1)
-        look = {"s": 12, "alpha": max(0.1, 0.7 * few), "linewidths": 0, "color": ROLE_COLOURS["proposed"]}
-        axes.scatter(table["label"], table["predicted"], **look)
+        alpha = max(0.1, 0.7 * few)
+        axes.scatter(table["label"], table["predicted"], s=12, alpha=alpha, linewidths=0, color=PALETTE[0])
         score = float(scores_without_groups(sums_by_group(table), ccc)[0])
-        axes.set_title(f"{dimension}: CCC {score:.2f}", fontsize=9, color=INK)
         axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal")
-        axes.set_xlabel("rated", fontsize=8)
-        axes.set_ylabel("predicted", fontsize=8)
-        tidy(axes)
+        tidy(axes, title=f"{dimension}: CCC {score:.2f}", xlabel="rated", ylabel="predicted")
     return figure

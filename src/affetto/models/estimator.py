@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.dimensions import Regressor
 
 ESTIMATORS: dict[str, str] = {
     "attention_lstm_kernel": "affetto.models.fusion:AttentionLstmKernel",
@@ -50,6 +51,8 @@ ESTIMATORS: dict[str, str] = {
 _RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
 """Name in earlier versions → name."""
 _SIGNATURE = "signature.json"
+_REGRESSOR = "dimensions"
+"""Folder of the regressor in that of a classifier."""
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
@@ -124,6 +127,7 @@ class Estimator(abc.ABC):
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
         self.learnt_from_: dict[str, Any] = {}
+        self.regressor: Regressor | None = None
         self.branches: dict[str, Estimator] = {}
         self._adopted: set[str] = set()
 
@@ -224,6 +228,10 @@ class Estimator(abc.ABC):
         nearer to what is known: 0.5 is usual, 0.99 rare; values from 1 to 2 lie beyond all of them.
         """
         return None
+
+    def dimensions(self, x: FeatureSet) -> np.ndarray | None:
+        """Return valence and arousal of each clip, float64 [n_clips, 2]; None without a regressor."""
+        return None if self.regressor is None else self.regressor.predict(x)
 
     def native(self) -> Native | None:
         """Return the library, its fitted model and an example of the model's input, for a model registry.
@@ -382,6 +390,8 @@ def load_estimator(directory: Path) -> Estimator:
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator.learnt_from_ = signature.get("learnt_from", {})
         estimator._load_state(directory)
+        if holds_model(directory / _REGRESSOR):
+            estimator.regressor = cast("Regressor", load_estimator(directory / _REGRESSOR))
         return estimator
 
 
@@ -417,12 +427,21 @@ def read_signature(directory: Path) -> dict[str, Any]:
 
 
 def copy_calibrated(
-    source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
+    source: Path,
+    directory: Path,
+    temperature: float,
+    learnt_from: Mapping[str, Any],
+    regressor: Path | None = None,
 ) -> None:
-    """Copy a saved model, with another temperature of its probabilities and what it has learnt from."""
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
+
+    A saved regressor, which must read no other features, then tells valence and arousal with it.
+    """
     signature = read_signature(source)
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
+        if regressor is not None:
+            shutil.copytree(regressor, partial / _REGRESSOR)
         write_signature(partial, {**signature, "temperature": temperature, "learnt_from": learnt_from})
 
 
@@ -444,7 +463,8 @@ def installed_versions() -> dict[str, str]:
 def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     """Apply a saved model to clips: `clip_id, p_<class>…, times, weights`.
 
-    The last two are empty lists for models without attention.
+    The last two are empty lists for models without attention; models that tell them have `valence, arousal`
+    before.
     """
     import pandas as pd
 
@@ -452,6 +472,9 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     columns = [f"p_{name}" for name in estimator.classes_]
     table = pd.DataFrame(estimator.predict_proba(features), columns=columns)
     table.insert(0, "clip_id", list(features.clip_ids))
+    ratings = estimator.dimensions(features)
+    if ratings is not None:
+        table["valence"], table["arousal"] = ratings.T
     weights, times = estimator.attention(features), estimator.attention_times(features)
     nothing = [np.empty(0)] * len(table)
     table["times"] = pd.Series(times or nothing, dtype=object)

@@ -130,7 +130,9 @@ class KernelLogistic(VectorEstimator):
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         scaled = self.standardiser_(vectors) * self.scale_
-        return softmax(weigh_landmarks(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_)
+        return softmax(
+            weigh_landmarks(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_
+        )
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)

@@ -25,10 +25,11 @@ def ensure_demo_corpus(side: str, root: Path, *, executor: "ExecutorParameters |
     """Make a demo corpus, unless the one that this version makes is already there.
 
     The folder holds the audio files, ``metadata.csv`` (file relative to the folder, emotion, theme, group,
-    tags joined by semicolons, title, valence and arousal from -1 to 1) and a stamp with the hash of all that shapes the corpus. The voice side
-    also has the folder ``held_out``, with utterances of speakers outside the corpus. The corpus is built in a
-    temporary folder beside ``root`` and renamed, so that ``root`` is whole or absent; of two concurrent runs,
-    one wins and the other takes its result. A demo corpus of another version is replaced.
+    tags joined by semicolons, title, valence and arousal from -1 to 1) and a stamp with the hash of all that
+    shapes the corpus. The voice side also has the folder ``held_out``, with utterances of speakers outside
+    the corpus. The corpus is built in a temporary folder beside ``root`` and renamed, so that ``root`` is
+    whole or absent; of two concurrent runs, one wins and the other takes its result. A demo corpus of another
+    version is replaced.
 
     Parameters
     ----------

@@ -9,7 +9,13 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_tables, match_recordings
 from affetto.corpora.sources.source import Expected, Source, cited
-from affetto.corpora.sources.tables import join_titles, name_quadrants, read_columns, read_ragged, scale_ratings
+from affetto.corpora.sources.tables import (
+    join_titles,
+    name_quadrants,
+    read_columns,
+    read_ragged,
+    scale_ratings,
+)
 
 
 def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:

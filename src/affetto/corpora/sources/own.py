@@ -151,7 +151,7 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
 
 
 def _with_ratings(rows: pd.DataFrame, path: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
-    """Scale valence and arousal, where there are both; music without labels gets their quadrants as labels."""
+    """Scale valence and arousal, where there are both; their quadrants label music without labels."""
     if not {"valence", "arousal"} <= set(rows):
         return rows.drop(columns=["valence", "arousal"], errors="ignore")
     scale = corpus.rating_scale

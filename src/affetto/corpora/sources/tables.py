@@ -190,8 +190,8 @@ def scale_ratings(
     valence, arousal
         Its columns, empty where there is no rating.
     scale
-        Ends of the scale, the same for both; None: the narrowest usual scale that holds all ratings (`SCALES`)
-        is taken, and the log says which.
+        Ends of the scale, the same for both; None: the narrowest of `SCALES` that holds all ratings is taken,
+        and the log says which.
 
     Returns
     -------
