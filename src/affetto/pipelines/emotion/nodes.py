@@ -232,7 +232,7 @@ def annotate_library(
     unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
     if unlabelled:
         fresh = predict_clips(model, available.select(unlabelled))
-        emotions.append(fresh.drop(columns=["times", "weights"]))
+        emotions.append(fresh.drop(columns=["times", "weights", *DIMENSIONS], errors="ignore"))
         attention.append(fresh[["clip_id", "times", "weights"]])
     joined = pd.concat(emotions, ignore_index=True).set_index("clip_id").sort_index(axis=1)
     return {
