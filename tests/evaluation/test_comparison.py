@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, leakage
+from affetto.evaluation.comparison import COMPARISON_COLUMNS, compare, leakage, score_kinds
 from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import render_report
+from affetto.evaluation.tables import kind_tables
 from affetto.evaluation.uncertainty import holm, permutation_test
 from affetto.evaluation.wording import (
     comparison_text,
@@ -145,3 +146,29 @@ def test_every_model_that_is_no_part_of_the_proposed_one_is_a_baseline(models, s
     assert summary_sentence(both).startswith("The proposed model attentive reaches")
     assert summary_sentence(both).endswith("and beats svm, but not every baseline.")
     assert len(sentences_on_tests(both)) == 4
+
+
+def test_kinds_of_speakers_are_tags_that_all_clips_of_a_speaker_bear(models):
+    """Tags of single clips, of all speakers and of one speaker are no kinds."""
+    rows = models["attentive"].drop_duplicates("clip_id").sort_values("group")
+    groups = sorted(set(rows["group"]))
+    women = set(groups[:5])
+    tags = [
+        ["anyone", "female" if group in women else "male", *(["once"] if place % 7 == 0 else [])]
+        + (["lonely"] if group == groups[0] else [])
+        for place, group in enumerate(rows["group"])
+    ]
+    clips = pd.DataFrame({"group": rows["group"].to_numpy(), "tags": tags})
+    predictions = pd.concat([table.assign(model=name) for name, table in models.items()])
+
+    kinds = score_kinds(predictions, clips)
+
+    assert list(kinds["kind"].unique()) == ["female", "male"]
+    assert set(kinds["n_groups"]) == {5, len(groups) - 5}
+    told = kinds.set_index(["model", "kind"]).loc[("svm", "female")]
+    own = models["svm"][models["svm"]["group"].isin(women)]
+    assert told["uar"] == pytest.approx(mean_score(own))
+    assert told["uar_ci_low"] < told["uar"] < told["uar_ci_high"]
+    (table,) = kind_tables(kinds)
+    assert [row[0] for row in table.rows] == ["female", "male"]
+    assert kind_tables(score_kinds(predictions, clips.assign(tags=[[]] * len(clips)))) == []

@@ -222,6 +222,28 @@ def test_kept_models_of_the_folds_predict_as_they_did_in_cross_validation(corpus
         np.testing.assert_allclose(again, own[["p_calm", "p_tense"]], atol=1e-6)
 
 
+@pytest.mark.parametrize("enrolment", ["speaker", "corpus"])
+def test_test_clips_may_be_heard_relative_to_their_speaker_or_to_all(tmp_path, enrolment):
+    """Every speaker has an offset of their own, which a model that hears clip by clip cannot know."""
+    rng = np.random.default_rng(0)
+    emotion = [EMOTIONS[i % 2] for i in range(48)]
+    group = [f"g{i // 8}" for i in range(48)]
+    offsets = np.repeat(rng.normal(0, 5, (6, 10)), 8, axis=0)
+    vectors = offsets + rng.normal(0, 0.2, (48, 10)) + np.array([[label == "tense"] for label in emotion])
+    ids = [f"toy/{i:02d}" for i in range(48)]
+    features = FeatureSet({"functionals": ClipFeatures.from_arrays("functionals", ids, list(vectors))})
+    clips = pd.DataFrame({"clip_id": ids, "emotion": emotion, "group": group})
+    folds = pd.DataFrame({"clip_id": ids, "fold": [i // 8 % 6 for i in range(48)]})
+    given = {"estimator": "linear", "role": "baseline", "features": ("functionals",)}
+    given["parameters"] = {"features": ["functionals"], "enrolment_prior": 0.0}
+    correct = {}
+    for how in (None, enrolment):
+        model = ModelSpecification(**given, enrolment=how)
+        told = cross_validate(model, features, clips, folds, experiment=ONCE, **where(tmp_path)).predictions
+        correct[how] = (told["predicted"] == told["label"]).mean()
+    assert correct[enrolment] > 0.95 > correct[None]
+
+
 def test_a_model_that_was_not_kept_or_is_gone_is_asked_for_in_one_sentence(corpus, tmp_path):
     none = vars(run(corpus, tmp_path))
     kept = vars(cross_validate(SVM, *corpus, experiment=KEPT, **where(tmp_path)))

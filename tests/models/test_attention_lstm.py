@@ -129,3 +129,19 @@ def test_midterm_rows_reach_the_steps_around_their_middle():
     model.fit(both, y, groups)
     predicted = np.array(model.classes_)[model.predict_proba(both).argmax(axis=1)]
     assert (predicted == np.array(y)).mean() > 0.9
+
+
+def test_windows_may_hold_the_frame_of_an_encoder_around_their_middle():
+    """The class stands in the second half of a slow feature alone; the MFCC are noise."""
+    x, y, groups = toy(48, ["calm", "happy"])
+    noise = [np.zeros_like(clip) for clip in x["mfcc"]]
+    slow = [np.repeat([[0.0], [float(label == "happy")]], 2, axis=0) for label in y]
+    x = FeatureSet(
+        {
+            "mfcc": ClipFeatures.from_arrays("mfcc", x.clip_ids, noise, hop_s=HOP_S, parameters={"hop": 512}),
+            "encoder": ClipFeatures.from_arrays("encoder", x.clip_ids, slow, hop_s=0.5),
+        }
+    )
+    model = build_estimator("attention_lstm", {**SMALL, "epochs": 12, "encoder": True}).fit(x, y, groups)
+    assert model.features == ("mfcc", "encoder")
+    assert (np.array(model.classes_)[model.predict_proba(x).argmax(axis=1)] == np.array(y)).mean() > 0.9

@@ -33,6 +33,9 @@ COMPARISON_COLUMNS = (
     *(f"{prefix}{name}" for prefix in ("wa_", "macro_f1_") for name in _TESTS),
 )
 
+KIND_COLUMNS = ("model", "kind", "uar", "uar_ci_low", "uar_ci_high", "n_clips", "n_groups")
+_FEWEST_OF_A_KIND = 2  # a kind of one speaker tells of that speaker
+
 
 def score_model(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
     """Compute the scores that all models of a task share, and their intervals over groups.
@@ -188,6 +191,43 @@ def score_task(
         "groups": score_groups(ordered),
         "predictions": models_below_each_other(ordered),
     }
+
+
+def score_kinds(predictions: pd.DataFrame, clips: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Score every model on the speakers of each kind, such as a sex, an age or a language.
+
+    A kind is a tag that all clips of a group bear, where two groups at least bear it and two do not.
+
+    Parameters
+    ----------
+    predictions
+        Out-of-fold predictions of all models with a column `model`.
+    clips
+        Clip table, with `group` and the `tags` of each clip.
+    confidence
+        Of the intervals over the groups of a kind.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `model, kind, uar, uar_ci_low, uar_ci_high, n_clips, n_groups`, kinds in alphabetical order.
+    """
+    known = clips[clips["group"].isin(predictions["group"])] if len(predictions) else clips.iloc[:0]
+    kinds: dict[str, list[str]] = {}
+    for group, tags in known.groupby("group")["tags"]:
+        for tag in set.intersection(*map(set, tags)):
+            kinds.setdefault(tag, []).append(str(group))
+    n_groups, rows = known["group"].nunique(), []
+    for kind, groups in sorted(kinds.items()):
+        if not _FEWEST_OF_A_KIND <= len(groups) <= n_groups - _FEWEST_OF_A_KIND:
+            continue
+        for model, table in predictions[predictions["group"].isin(groups)].groupby("model", sort=False):
+            told = table.drop(columns="model").dropna(axis=1, how="all")
+            low, high = score_interval(told, confidence=confidence)
+            about = {"model": model, "kind": kind, "uar": mean_score(told)}
+            sizes = {"n_clips": told["clip_id"].nunique(), "n_groups": len(groups)}
+            rows.append({**about, "uar_ci_low": low, "uar_ci_high": high, **sizes})
+    return pd.DataFrame(rows, columns=list(KIND_COLUMNS))
 
 
 def models_below_each_other(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

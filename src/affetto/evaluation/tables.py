@@ -171,6 +171,20 @@ def group_tables(scores: pd.DataFrame) -> list[ReportTable]:
     return [spread, ReportTable("groups", "Each group", "UAR / WA of each model.", head, rows)]
 
 
+def kind_tables(scores: pd.DataFrame) -> list[ReportTable]:
+    """Write the UAR of each model on each kind of speaker, of `affetto.evaluation.comparison.score_kinds`."""
+    if scores.empty:
+        return []
+    cells = _crossed(scores, "kind", "model", _score("uar"))
+    kinds = scores.drop_duplicates("kind")
+    rows = tuple(
+        (str(row["kind"]), _count("n_clips")(row), _count("n_groups")(row), *cells.loc[row["kind"]])
+        for row in _rows(kinds)
+    )
+    note = "UAR of each model on the speakers of a kind, with its interval: is it fair to all of them?"
+    return [ReportTable("kinds", "Kinds of speakers", note, ("Kind", "Clips", "Speakers", *cells), rows)]
+
+
 def _spread_over_groups(scores: pd.DataFrame) -> ReportTable:
     """Write how scores differ between groups, each counted once however many clips it has."""
     rows = []

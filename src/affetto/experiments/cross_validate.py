@@ -57,6 +57,13 @@ class ModelSpecification(BaseModel):
         "a condition set to null is left out. Test clips are never copied.",
     )
 
+    enrolment: Literal["speaker", "corpus"] | None = Field(
+        default=None,
+        description="Test clips are heard relative to the mean of their speaker, or of all test clips of the "
+        "fold, without their labels; the estimator must be able to enrol. A role of its own in a comparison: "
+        "it asks for more than one clip of a stranger.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _name_the_new_key(cls, given: Any) -> Any:
@@ -285,6 +292,7 @@ class Fit:
         """All that the result depends on."""
         conditions = self.specification.conditions
         copied = {name: condition.description() for name, condition in conditions.items()}
+        enrolment = self.specification.enrolment
         return {
             "what": "fold",
             "libraries": installed_versions(),
@@ -293,6 +301,7 @@ class Fit:
             "train": self._data(self.train),
             "test": self._data(self.test),
             **({"copies": copied} if copied else {}),
+            **({"enrolment": enrolment} if enrolment else {}),
         }
 
     def _data(self, indices: np.ndarray) -> dict[str, Any]:
@@ -357,8 +366,7 @@ class Fit:
     def _store(self, estimator: Estimator) -> None:
         unseen = self.features.take(self.test)
         started = time.perf_counter()
-        regresses = isinstance(estimator, Regressor)
-        told = estimator.predict(unseen) if regresses else estimator.predict_proba(unseen)
+        told = self._predict(estimator, unseen)
         predict_seconds = time.perf_counter() - started
         weights = estimator.attention(unseen) if len(self.test) else None
         times = estimator.attention_times(unseen) if len(self.test) else None
@@ -376,6 +384,21 @@ class Fit:
             "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
         }
         self.cache.store.put(self.key, result)
+
+    def _predict(self, estimator: Estimator, unseen: FeatureSet) -> np.ndarray:
+        """Predict the test clips, relative to those of their speaker or to all where that is asked for."""
+        if isinstance(estimator, Regressor):
+            return estimator.predict(unseen)
+        if self.specification.enrolment is None or not estimator.can_enrol or not len(self.test):
+            return estimator.predict_proba(unseen)
+        if self.specification.enrolment == "corpus":
+            return estimator.predict_proba(unseen, unseen)
+        groups = self.table["group"].to_numpy()[self.test]
+        probabilities = np.zeros((len(self.test), len(estimator.classes_)))
+        for group in np.unique(groups):
+            own = np.flatnonzero(groups == group)
+            probabilities[own] = estimator.predict_proba(unseen.take(own), unseen.take(own))
+        return probabilities
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:

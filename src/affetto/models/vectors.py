@@ -33,7 +33,7 @@ EachOnce = AfterValidator(_each_once)
 """Of a tuple of names in parameters: refuses one that names something twice."""
 OneOrMore = PositiveFloat | tuple[PositiveFloat, ...]
 """A parameter that inner folds choose where there are several values."""
-FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm"], ...], Field(min_length=1), EachOnce]
+FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm", "encoder"], ...], Field(min_length=1), EachOnce]
 Statistics = Annotated[tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), EachOnce]
 """Statistics over the frames; percentiles are 5, 25, 50, 75, 95."""
 

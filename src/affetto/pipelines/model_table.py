@@ -159,6 +159,8 @@ def _specification(where: str, entry: object, targets: tuple[str, ...] = ("emoti
         raise AffettoError(
             f"{where}.features lacks {', '.join(lacking)}, which {found.estimator} reads: add it there."
         )
+    if found.enrolment and not kind.can_enrol:
+        raise AffettoError(f"{where}.enrolment: {found.estimator} cannot enrol speakers, leave it out.")
     return found
 
 

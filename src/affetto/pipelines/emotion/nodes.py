@@ -13,7 +13,13 @@ from affetto.corpora.clips import DIMENSIONS
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
-from affetto.evaluation.comparison import models_below_each_other, proposed_model, score_model, score_task
+from affetto.evaluation.comparison import (
+    models_below_each_other,
+    proposed_model,
+    score_kinds,
+    score_model,
+    score_task,
+)
 from affetto.evaluation.dimensions import compare_dimensions
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import (
@@ -290,14 +296,15 @@ def score_models(
     Returns
     -------
     dict
-        `comparison`, a row a model; `groups`, a row a model and group; `metrics`, the figures of each model;
-        `predictions`, `random_predictions` and `histories` of all models with a column `model`; `attention`
-        of the proposed one; and a table for each probe.
+        `comparison`, a row a model; `groups`, a row a model and group; `kinds` of speakers; `metrics`, the
+        figures of each model; `predictions`, `random_predictions` and `histories` of all models with a
+        column `model`; `attention` of the proposed one; and a table for each probe.
     """
     of = {name: inputs[f"results__{name}"] for name in models}
     roles = {name: entry.role for name, entry in models.items()}
     fitted = Experiment(
-        models=models,
+        # A probe changes clips one by one: who is heard relative to other clips is left out.
+        models={name: entry for name, entry in models.items() if entry.enrolment is None},
         results=of,
         features=features,
         clips=clips,
@@ -315,16 +322,20 @@ def score_models(
         {name: each[table] for name, each in of.items()}
         for table in ("predictions", "random_predictions", "histories")
     )
+    scored = score_task(
+        predictions,
+        roles,
+        protocol=split.title,
+        corpus=corpus.title,
+        task=f"{side}_emotion",
+        random_predictions=random,
+        parameters=evaluation,
+    )
+    if side == "voice":
+        confidence = evaluation.confidence
+        scored["kinds"] = score_kinds(scored["predictions"], clips, confidence=confidence)
     return {
-        **score_task(
-            predictions,
-            roles,
-            protocol=split.title,
-            corpus=corpus.title,
-            task=f"{side}_emotion",
-            random_predictions=random,
-            parameters=evaluation,
-        ),
+        **scored,
         "metrics": {name: {**each["metrics"], "megabytes": megabytes[name]} for name, each in of.items()},
         "random_predictions": models_below_each_other(random),
         "histories": models_below_each_other(histories),

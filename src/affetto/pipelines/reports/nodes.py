@@ -21,11 +21,11 @@ from affetto.evaluation.figures import (
 )
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.report import render_report
-from affetto.evaluation.tables import PROBE_TABLES, group_tables, measure_tables
+from affetto.evaluation.tables import PROBE_TABLES, group_tables, kind_tables, measure_tables
 from affetto.features.clip_features import ClipFeatures
 
 _DRAWN = ("importance", "enrolment", "robustness")
-_TABLES = ("comparison", "groups", "discovery", *PROBE_TABLES)
+_TABLES = ("comparison", "groups", "kinds", "discovery", *PROBE_TABLES)
 
 
 def draw_task(
@@ -103,6 +103,7 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
         written = {name: PROBE_TABLES[name](table) for name, table in probed.items() if name not in reasons}
         robustness = written.pop("robustness", None)
         comparison, groups = tables["comparison"], tables["groups"]
+        kinds = kind_tables(tables.get("kinds", pd.DataFrame()))
         pages[f"{task}/report"] = render_report(
             comparison,
             _by_model(inputs[f"results__{task}"]["predictions"]),
@@ -113,7 +114,7 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
             parameters=evaluation,
             discovery=tables.get("discovery"),
             first_tables=[] if robustness is None else [robustness],
-            tables=[*measure_tables(comparison), *group_tables(groups), *written.values()],
+            tables=[*measure_tables(comparison), *group_tables(groups), *kinds, *written.values()],
             unmeasured=list(reasons.values()),
         )
     return pages
