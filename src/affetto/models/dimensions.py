@@ -224,7 +224,7 @@ class KernelRidge(Regressor):
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         scaled = self.standardiser_(vectors) * self.scale_
-        return weigh_landmarks(scaled, self.landmarks_, self.weights_) + self.bias_
+        return np.asarray(weigh_landmarks(scaled, self.landmarks_, self.weights_) + self.bias_)
 
     def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         return self._answer(self._vectors(x))
@@ -239,8 +239,8 @@ class KernelRidge(Regressor):
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
-        arrays = {"landmarks": self.landmarks_, "weights": self.weights_, "bias": self.bias_}
-        np.savez(directory / "weights.npz", scale=self.scale_, **arrays)
+        path, scale = directory / "weights.npz", self.scale_
+        np.savez(path, scale=scale, landmarks=self.landmarks_, weights=self.weights_, bias=self.bias_)
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)
