@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -176,7 +176,7 @@ def _find_columns(table: pd.DataFrame, corpus: CorpusParameters, path: Path, sid
         wanted = getattr(corpus, parameter)
         column = wanted if wanted in table else names.get((wanted or default).strip().lower())
         if column is None and wanted in (None, default):
-            column = find_column(table, name, f"The table {path}", f"{side}.corpus.{parameter}")
+            column = _find_column(table, name, f"The table {path}", f"{side}.corpus.{parameter}")
             other |= {} if column is None else {name: column}
         if column is not None:
             columns[name] = column
@@ -196,7 +196,7 @@ def _find_columns(table: pd.DataFrame, corpus: CorpusParameters, path: Path, sid
     return columns
 
 
-def find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> Any:
+def _find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> Any:
     """Find a column that is called otherwise, but as such columns often are; None where there is none.
 
     Parameters
@@ -213,9 +213,7 @@ def find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> An
     AffettoError
         When different columns may be it.
     """
-    squeezed = {column: re.sub(r"[^0-9a-z]+", "", str(column).lower()) for column in table.columns}
-    aliases = (_COLUMNS[name][1].replace("_", ""), *_ALIASES.get(name, ()))
-    found = [column for alias in aliases for column, spelt in squeezed.items() if spelt == alias]
+    found = _columns_like(table.columns, name)
     for other in found[1:]:
         # A number and a name of each speaker say the same.
         pairs = table[[found[0], other]].astype("str").drop_duplicates()
@@ -225,6 +223,31 @@ def find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> An
                 f"set {parameter} to one of them."
             )
     return next(iter(found), None)
+
+
+def _columns_like(columns: Iterable[Any], name: str) -> list[Any]:
+    """Return the columns that are called as a column of the rows often is, the likeliest first."""
+    squeezed = {column: re.sub(r"[^0-9a-z]+", "", str(column).lower()) for column in columns}
+    aliases = (_COLUMNS[name][1].replace("_", ""), *_ALIASES.get(name, ()))
+    return [column for alias in aliases for column, spelt in squeezed.items() if spelt == alias]
+
+
+def describes_clips(header: Iterable[str], path_column: str | None = None) -> bool:
+    """Tell by the columns of a table that lies beside recordings whether it is one of clips.
+
+    Parameters
+    ----------
+    header
+        Names of its columns.
+    path_column
+        What the column of the paths is said to be called; None: it is `path`, or has another usual name
+        beside a column of the emotion.
+    """
+    columns = list(header)
+    if (path_column or "path").strip().lower() in {column.strip().lower() for column in columns}:
+        return True
+    likely = _columns_like(columns, "path") and _columns_like(columns, "label")
+    return path_column is None and bool(likely)
 
 
 def _say_columns(

@@ -74,9 +74,9 @@ def locate_files(
     if elsewhere:
         first, common = (text.replace("/", slash) for text in (elsewhere[0], _common_beginning(elsewhere)))
         raise AffettoError(
-            f"The table {table} names {first}, which is not below {root} ({len(elsewhere)} of its paths begin "
-            f"with {common}): set the corpus's root around the recordings, or {parameter} to the beginning "
-            "of the paths that is to be cut off."
+            f"The table {table} names {first}, which is not below {root}: set the corpus's root around it, "
+            f"or {parameter} to the beginning of the paths that is to be cut off ({len(elsewhere)} begin "
+            f"with {common})."
         )
     if any(_FOREIGN.match(path) for path in found):
         cut = sorted({path[: len(path) - len(tail)] for path, tail in found.items()} - {""})
