@@ -159,9 +159,13 @@ def audit_clips(
     ).astype({"content_hash": "str", "reason": "str", "note": "str"})
     accepted = (measured["reason"] == "").to_numpy()
     rejected = clips.assign(reason=measured["reason"])[_REJECTED_COLUMNS][~accepted]
-    unreadable = rejected[rejected["reason"].str.startswith("unreadable: ")]
+    unreadable = rejected[rejected["reason"].str.startswith(("unreadable: ", "odd rate: "))]
     paths = [str(root / path) for path in unreadable["path"]]
-    for sentence in once_a_folder(zip(paths, unreadable["reason"], strict=True))[:_NAMED]:
+    reasons = [
+        f"{path}: {reason}" if reason.startswith("odd rate") else reason
+        for path, reason in zip(paths, unreadable["reason"], strict=True)
+    ]
+    for sentence in once_a_folder(zip(paths, reasons, strict=True))[:_NAMED]:
         logger.warning("%s", one_line(sentence))
     if not accepted.any():
         raise AffettoError(
