@@ -196,7 +196,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     usable = usable[~usable["emotion"].isin(lone)]
     groups_of = usable.groupby("group")["emotion"].agg(set)
     homes = usable.groupby("emotion")["group"].nunique()
-    left = [len(homes) - sum(homes[emotion] == 1 for emotion in group) for group in groups_of]
+    left = [len(homes) - sum(int(homes[emotion]) == 1 for emotion in group) for group in groups_of]
     return CorpusCheck(
         side=side,
         clips=Count(len(clips), expected.clips if expected else None),
