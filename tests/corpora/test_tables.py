@@ -111,6 +111,14 @@ def test_the_header_tells_the_separator(corpus, separator, name):
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_machine(read, end):
+    assert read(end.join(["path;emotion", "a.wav;anger", "b.wav;fear", ""]))["emotion"].tolist() == [
+        "anger",
+        "fear",
+    ]
+
+
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
 def test_what_excel_says_of_the_separator_is_no_header(read, first):
     assert read(f"{first}\r\npath;emotion\r\na.wav;anger\r\n").to_dict("list") == {
@@ -204,7 +212,7 @@ def test_paths_of_another_machine_are_found_by_their_ends(corpus, written):
 def test_what_is_cut_off_is_said(corpus, caplog):
     corpus("table", files=RECORDINGS | {"t.csv": "path\nC:\\data\\wav\\a.wav\nC:\\data\\wav\\b.wav\n"})
 
-    assert r"names files of another machine: C:\data\ is cut off" in caplog.text
+    assert r"names files of another machine or folder: C:\data\ is cut off" in caplog.text
     assert "voice.corpus.path_prefix" in caplog.text
 
 

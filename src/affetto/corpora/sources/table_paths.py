@@ -63,12 +63,13 @@ def locate_files(
     slash = "\\" if any("\\" in path for path in written) else "/"
     if prefix is not None:
         paths = _without_prefix(paths, plain_path(prefix), f"{parameter} is {prefix!r}")
-    paths = [_below(path, root) for path in paths]
+    beginnings = _beginnings(root)
+    paths = [_below(path, beginnings) for path in paths]
     lost = {path for path in paths if _FOREIGN.match(path) and not _is_elsewhere(path, root)}
     own = [path for path in paths if not _FOREIGN.match(path)]
-    if own and not (root / own[0]).is_file() and not any((root / path).is_file() for path in set(own)):
+    if own and not (root / own[0]).is_file():
         lost.update(own)
-    found = _tails(lost, root)
+    found = _tails(lost, root) if lost else {}
     paths = [found.get(path, path) for path in paths]
     elsewhere = [path for path in paths if _FOREIGN.match(path)]
     if elsewhere:
@@ -78,11 +79,11 @@ def locate_files(
             f"or {parameter} to the beginning of the paths that is to be cut off ({len(elsewhere)} begin "
             f"with {common})."
         )
-    if any(_FOREIGN.match(path) for path in found):
-        cut = sorted({path[: len(path) - len(tail)] for path, tail in found.items()} - {""})
+    cut = sorted({path[: len(path) - len(tail)] for path, tail in found.items()} - {""})
+    if cut:
         logger.warning(
-            "The table %s names files of another machine: %s is cut off their paths (%s cuts off another "
-            "beginning)",
+            "The table %s names files of another machine or folder: %s is cut off their paths (%s cuts off "
+            "another beginning)",
             *(table, name_some([beginning.replace("/", slash) for beginning in cut]), parameter),
         )
     return paths
@@ -98,7 +99,7 @@ def below_root(file: Any, root: Path, table: Path) -> str:
     """
     if pd.isna(file):
         raise AffettoError(f"The table {table} has a row without a path: give it one, or delete it.")
-    path = _below(plain_path(str(file)), root)
+    path = _below(plain_path(str(file)), _beginnings(root))
     if _FOREIGN.match(path):
         raise AffettoError(
             f"The table {table} names {path}, which is not below {root}: set the corpus's root around it."
@@ -123,12 +124,16 @@ def _without_prefix(paths: list[str], prefix: str, said: str) -> list[str]:
     return cut
 
 
-def _below(path: str, root: Path) -> str:
-    for base in (root, *(() if is_remote(root) else (root.absolute(), root.resolve()))):
-        beginning = posixpath.normpath(as_text(base)) + "/"
-        if path.startswith(beginning) and _FOREIGN.match(path):
-            return path.removeprefix(beginning)
-    return path
+def _beginnings(root: Path) -> list[str]:
+    """Return how paths begin that lie below the root."""
+    roots = [root] if is_remote(root) else [root, root.absolute(), root.resolve()]
+    return [posixpath.normpath(as_text(each)).rstrip("/") + "/" for each in roots]
+
+
+def _below(path: str, beginnings: Iterable[str]) -> str:
+    if not _FOREIGN.match(path):
+        return path
+    return next((path.removeprefix(each) for each in beginnings if path.startswith(each)), path)
 
 
 def _is_elsewhere(path: str, root: Path) -> bool:
@@ -140,10 +145,13 @@ def _is_elsewhere(path: str, root: Path) -> bool:
 
 
 def _tails(paths: set[str], root: Path) -> dict[str, str]:
-    """Return for each path, as far as there is one, the file below the root that ends as it does."""
-    if not paths:
-        return {}
+    """Return for each path, as far as there is one, the file below the root that ends as it does.
+
+    Where some relative paths lead to files, the others are of files that are missing.
+    """
     files = [relative(path, root) for path in walk_files(root)]
+    if not paths.isdisjoint(files):
+        paths = {path for path in paths if _FOREIGN.match(path)}
     here = {_spelling(path): path for path in reversed(files)} | {path: path for path in files}
     longest = {path: _longest_tail(path, here) for path in sorted(paths)}
     beginnings = {path.removesuffix(tail) for path, tail in longest.items() if tail is not None}

@@ -92,7 +92,7 @@ def _csv_rows(path: Path, content: bytes) -> list[_Row]:
     # UTF-16 and tabs are what Excel saves as "Unicode text".
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16") if is_utf_16 else _decoded(content)
-    header = next((line for line in io.StringIO(text) if line.strip()), "")
+    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     said = _SAID_SEPARATOR.fullmatch(header.strip("\r\n"))
     separators = "\t,;|" if path.suffix.lower() == ".tsv" or is_utf_16 else ",;\t|"
     # Of equals the first.
