@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
-from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
+from affetto.corpora.audit import audit_clips, set_lone_emotions_aside, unite_groups_of_duplicates
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
 from affetto.corpora.parameters import AuditParameters
@@ -228,3 +228,25 @@ def test_a_fault_of_the_storage_is_not_remembered(tmp_path, tmp_path_factory, mo
     rejected, n_segments = run()
     assert rejected == []
     assert n_segments > 1
+
+
+@pytest.mark.parametrize(
+    ("emotions", "aside"),
+    [
+        (["anger"] * 2 + ["fear"] * 2 + ["disgust", None], ["disgust"]),
+        (["anger"] * 2 + ["fear"] * 2 + ["disgust", "calm"], ["calm", "disgust"]),
+        (["anger"] * 2 + ["fear", "disgust"], []),  # one emotion alone would be left
+        (["anger"] * 2 + ["fear"] * 2 + [None], []),
+    ],
+)
+def test_the_only_clip_of_an_emotion_is_set_aside_with_its_reason(emotions, aside, caplog):
+    ids = [f"c/{number}" for number in range(len(emotions))]
+    clips = pd.DataFrame({"clip_id": ids, "corpus": "c", "path": ids, "emotion": emotions})
+    rejected = pd.DataFrame({"clip_id": ["c/x"], "corpus": "c", "path": "x", "reason": "silent: …"})
+
+    kept, out = set_lone_emotions_aside(clips.astype({"emotion": "str"}), rejected)
+    reasons = [f"lone emotion: the only clip of {emotion}" for emotion in aside]
+    assert sorted(out["reason"].tolist()[1:]) == reasons
+    assert len(kept) + len(out) == len(clips) + 1
+    assert kept.index.tolist() == list(range(len(kept)))
+    assert ("one clip only of " + ", ".join(aside) in caplog.text) == bool(aside)

@@ -35,7 +35,7 @@ def audit_corpora(
     """Audit a corpus and its training corpora, each below its own folder.
 
     Groups of clips of equal content are united across corpora, too, and emotions that the corpus and its
-    training corpora do not share are set aside.
+    training corpora do not share are set aside, as is the only clip of an emotion.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def audit_corpora(
         When no clip of a corpus is left, or fewer than two emotions are shared.
     """
     if not corpus.others:
-        return audit_clips(clips, corpus.root, audit, executor, store=store)
+        return set_lone_emotions_aside(*audit_clips(clips, corpus.root, audit, executor, store=store))
     folders = {corpus.known_as: corpus.root, **corpus.other_roots}
     audited = [
         audit_clips(part.reset_index(drop=True), folders[str(name)], audit, executor, store=store)
@@ -65,7 +65,42 @@ def audit_corpora(
     ]
     kept = unite_groups_of_duplicates(pd.concat([accepted for accepted, _ in audited], ignore_index=True))
     shared, unshared = keep_shared_emotions(kept, tested=corpus.known_as)
-    return shared, pd.concat([*(rejected for _, rejected in audited), unshared], ignore_index=True)
+    rejected = pd.concat([*(rejected for _, rejected in audited), unshared], ignore_index=True)
+    return set_lone_emotions_aside(shared, rejected)
+
+
+def set_lone_emotions_aside(clips: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Move the only clip of an emotion, which cannot be in training and in test, to the rejected ones.
+
+    Where fewer emotions would be left than a model needs, all clips stay.
+
+    Parameters
+    ----------
+    clips, rejected
+        As of `audit_clips`.
+
+    Returns
+    -------
+    clips, rejected
+        The same, the lone clips among the rejected.
+    """
+    lone = lone_emotions(clips)
+    if not lone or clips["emotion"].nunique() - len(lone) < FEWEST_EMOTIONS:
+        return clips, rejected
+    logger.warning(
+        "%s: one clip only of %s, which cannot be both in training and in test and is set aside",
+        *(clips["corpus"].iloc[0], ", ".join(lone)),
+    )
+    is_lone = clips["emotion"].isin(lone)
+    reasons = "lone emotion: the only clip of " + clips["emotion"]
+    more = clips.assign(reason=reasons).loc[is_lone, _REJECTED_COLUMNS]
+    return clips[~is_lone].reset_index(drop=True), pd.concat([rejected, more], ignore_index=True)
+
+
+def lone_emotions(clips: pd.DataFrame) -> list[str]:
+    """Return the emotions of one clip only."""
+    counts = clips["emotion"].value_counts()
+    return sorted(counts.index[counts == 1])
 
 
 def audit_clips(
@@ -124,9 +159,13 @@ def audit_clips(
     ).astype({"content_hash": "str", "reason": "str", "note": "str"})
     accepted = (measured["reason"] == "").to_numpy()
     rejected = clips.assign(reason=measured["reason"])[_REJECTED_COLUMNS][~accepted]
-    unreadable = rejected[rejected["reason"].str.startswith("unreadable: ")]
+    unreadable = rejected[rejected["reason"].str.startswith(("unreadable: ", "odd rate: "))]
     paths = [str(root / path) for path in unreadable["path"]]
-    for sentence in once_a_folder(zip(paths, unreadable["reason"], strict=True))[:_NAMED]:
+    reasons = [
+        f"{path}: {reason}" if reason.startswith("odd rate") else reason
+        for path, reason in zip(paths, unreadable["reason"], strict=True)
+    ]
+    for sentence in once_a_folder(zip(paths, reasons, strict=True))[:_NAMED]:
         logger.warning("%s", one_line(sentence))
     if not accepted.any():
         raise AffettoError(

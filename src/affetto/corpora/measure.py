@@ -160,8 +160,10 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
             known_s = announced_s if math.isfinite(announced_s) else math.nan
             measured = Measurement(known_s, header.sample_rate_hz, header.channels)
             if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-                rate = f"odd rate: its header says {header.sample_rate_hz} samples a second"
-                return replace(measured, reason=rate)
+                rate = (
+                    f"odd rate: its header says {header.sample_rate_hz} samples a second, which no recorder"
+                )
+                return replace(measured, reason=f"{rate} writes; if the sound is good, correct the header")
             if known_s > audit.max_duration_s:
                 return replace(measured, reason=_too_long(known_s, audit))
             meter = Meter(header)
@@ -176,6 +178,13 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
     if not reason:
         return measured
     return Measurement(measured.duration_s, header.sample_rate_hz, header.channels, reason=reason)
+
+
+def _odd_rate(rate_hz: int) -> str:
+    return (
+        f"odd rate: its header says {rate_hz} samples a second, which no recorder writes; if the sound is "
+        "good, correct the header"
+    )
 
 
 def _unfit(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
