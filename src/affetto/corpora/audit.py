@@ -170,10 +170,9 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
     firsts = find_takes(clips["content_hash"].tolist(), fingerprints.tolist())
     take = clips["clip_id"].iloc[firsts].set_axis(clips.index).astype("str")
     sets, own = first_of_sets(clips["group"], firsts), clips["group"].isin(own_groups(clips))
-    groups = clips.assign(set=sets, own=own)
-    groups = groups.drop_duplicates("group").sort_values(["own", "group"]).set_index("group")["set"]
-    name_of = groups.drop_duplicates().reset_index().set_index("set")["group"]
-    names = groups.map(name_of).to_dict()
+    groups = pd.DataFrame({"group": clips["group"], "set": sets, "own": own}).drop_duplicates("group")
+    groups = groups.sort_values(["own", "group"])
+    names = dict(zip(groups["group"], groups.groupby("set")["group"].transform("first"), strict=True))
     united = [f"{group} with {name}" for group, name in sorted(names.items()) if group != name]
     if united:
         logger.info(

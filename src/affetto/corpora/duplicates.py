@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 DUPLICATES_VERSION = 1
 """To be raised when fingerprints change: the audit keeps them with its measurements."""
@@ -112,7 +112,8 @@ def _band_energies(mono: NDArray[np.float32], n_frames: int) -> NDArray[np.float
     spectrum = rfft(frames * np.hanning(_WINDOW).astype(np.float32))[:, : edges[-1]]
     power = spectrum.real**2 + spectrum.imag**2
     energies: NDArray[np.float32] = np.add.reduceat(power, edges[:-1], axis=1)
-    return energies / np.diff(edges).astype(np.float32)
+    energies /= np.diff(edges).astype(np.float32)
+    return energies
 
 
 def _sketch(energies: NDArray[np.float32]) -> str:
@@ -141,7 +142,7 @@ def find_takes(content_hashes: Sequence[str], fingerprints: Sequence[str]) -> ND
     return first_of_sets(content_hashes, find_copies(fingerprints))
 
 
-def first_of_sets(*labels: Sequence[Any]) -> NDArray[np.int64]:
+def first_of_sets(*labels: ArrayLike) -> NDArray[np.int64]:
     """Return the first row of the set that each row belongs to, int64 [n_rows].
 
     Parameters
@@ -153,13 +154,13 @@ def first_of_sets(*labels: Sequence[Any]) -> NDArray[np.int64]:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n_rows = len(labels[0])
-    rows, nodes, n_nodes = np.arange(n_rows), [], n_rows
+    n_rows = n_nodes = len(np.asarray(labels[0]))
+    nodes = []
     for label in labels:
         codes, known = pd.factorize(np.asarray(label))
         nodes.append(n_nodes + codes)
         n_nodes += len(known)
-    links = (np.tile(rows, len(labels)), np.concatenate(nodes))
+    links = (np.tile(np.arange(n_rows), len(labels)), np.concatenate(nodes))
     graph = coo_array((np.ones(len(links[0])), links), shape=(n_nodes, n_nodes))
     _, component = connected_components(graph, directed=False)
     _, index, inverse = np.unique(component[:n_rows], return_index=True, return_inverse=True)
