@@ -16,7 +16,13 @@ import affetto.cli.run
 from affetto import __version__
 from affetto.errors import AffettoError
 
-DESCRIBED = {"tracks": 2, "emotions": {"calm": 2}, "set_aside": {"silent": 1}, "mostly_speech": []}
+DESCRIBED = {
+    "tracks": 2,
+    "copies": 0,
+    "emotions": {"calm": 2},
+    "set_aside": {"silent": 1},
+    "mostly_speech": [],
+}
 
 
 @pytest.fixture

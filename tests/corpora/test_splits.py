@@ -363,6 +363,16 @@ def one_side(clips, folds):
     return len(tested[["content_hash", "fold"]].drop_duplicates()) == tested["content_hash"].nunique()
 
 
+def test_copies_of_a_take_are_in_one_random_fold():
+    clips = balanced(4, 30).assign(content_hash=lambda clips: clips["clip_id"])
+    clips["take"] = [f"take {row // 3}" for row in range(len(clips))]
+
+    folds = clips.merge(dealt(clips, 4), on="clip_id")
+
+    assert folds.groupby("take")["fold"].nunique().max() == 1
+    assert folds["fold"].nunique() == 4
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     clips=corpora(),

@@ -6,7 +6,7 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.highlight import cut_highlights
-from affetto.recommendation.library import build_library
+from affetto.recommendation.library import build_library, library_sentence, summarise_tracks
 
 CLIPS = pd.DataFrame(
     {
@@ -81,3 +81,21 @@ def test_tracks_of_another_corpus_lie_below_its_own_root():
     )
 
     assert library.root.tolist() == ["music", "else"]
+
+
+def test_copies_are_listed_and_counted():
+    clips = CLIPS.assign(take="demo/a", start_s=np.nan, end_s=np.nan)
+    emotions = pd.DataFrame({"clip_id": clips["clip_id"], "p_calm": 0.8, "p_sad": 0.2})
+    tracks = build_library(clips, "music", emotions, MIXTURES, CARDS, HIGHLIGHTS).assign(note="")
+    rejected = pd.DataFrame({"reason": []}, dtype="str")
+
+    def said(tracks):
+        return library_sentence(summarise_tracks(tracks, rejected, [], CARDS, n_clips=3))
+
+    assert tracks["take"].tolist() == ["demo/a"] * 3
+    assert "has 3 tracks (3 calm); 0 files were set aside. 2 of the files are copies of others" in said(
+        tracks
+    )
+    assert "1 of the files is a copy of another" in said(tracks.assign(take=["demo/a", "demo/a", "demo/c"]))
+    # Segments of one file may overlap: none is a copy.
+    assert "cop" not in said(tracks.assign(path="long.wav"))

@@ -23,7 +23,7 @@ LIBRARY_COLUMNS = (
     *("clip_id", "corpus", "root", "path", "start_s", "end_s", "title", "duration_s", "emotion"),
     *("theme", "theme_name", "theme_probability", *HIGHLIGHT_COLUMNS),
 )
-"""Columns of a library besides the probabilities of the emotions and, where it is known, `content_hash`."""
+"""Columns of a library besides the probabilities of the emotions and, where it is known, `take`."""
 
 
 def names_of_themes(cards: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
@@ -60,9 +60,9 @@ def build_library(
     Returns
     -------
     pandas.DataFrame
-        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `content_hash` (where the audit found it)
-        and `p_<emotion>…`. The theme is the likeliest one inside the track's emotion (missing when that
-        emotion has no themes); highlight times count from the start of the file.
+        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `take` (where the audit found it) and
+        `p_<emotion>…`. The theme is the likeliest one inside the track's emotion (missing when that emotion
+        has no themes); highlight times count from the start of the file.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def build_library(
     offset = tracks["start_s"].astype(float).fillna(0.0)
     for column in HIGHLIGHT_COLUMNS[:2]:  # counted from the start of the file
         tracks[column] += offset
-    content = ["content_hash"] if "content_hash" in tracks else []  # equal recordings are played once
-    return tracks[[*LIBRARY_COLUMNS, *content, *columns]]
+    take = ["take"] if "take" in tracks else []  # of its copies a playlist has one
+    return tracks[[*LIBRARY_COLUMNS, *take, *columns]]
 
 
 def _with_themes(
@@ -140,10 +140,12 @@ def library_sentence(summary: Mapping[str, Any]) -> str:
     emotions = ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items())
     set_aside = sum(summary["set_aside"].values())
     sentence = f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
-    speech = len(summary["mostly_speech"])
-    if not speech:
-        return sentence
-    return f"{sentence} {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+    if copies := summary["copies"]:
+        of_them = "is a copy of another" if copies == 1 else "are copies of others"
+        sentence += f" {copies} of the files {of_them}: a playlist has a recording once."
+    if speech := len(summary["mostly_speech"]):
+        sentence += f" {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+    return sentence
 
 
 def summarise_tracks(
@@ -159,7 +161,8 @@ def summarise_tracks(
     Returns
     -------
     dict
-        `tracks`, `emotions` and `themes` (name → tracks, those without any included), `set_aside` (kind of
+        `tracks`, `copies` (files whose recording another file of the library has, too), `emotions` and
+        `themes` (name → tracks, those without any included), `set_aside` (kind of
         reason → clips), `without_words` and `mostly_speech` (clip ids).
     """
     of_theme = tracks["theme"].value_counts()
@@ -167,11 +170,13 @@ def summarise_tracks(
     for card in cards:
         theme = str(card["theme"])
         themes[theme] = {"name": str(card["name"]), "tracks": int(of_theme.get(theme, 0))}
+    files = tracks.drop_duplicates(["root", "path"])
     reasons = count_reasons(rejected)
     if n_clips > len(tracks):  # the log of the run says why
         reasons = {**reasons, NO_FEATURES: n_clips - len(tracks)}
     return {
         "tracks": len(tracks),
+        "copies": int(files.duplicated("take").sum()) if "take" in files else 0,
         "emotions": tracks["emotion"].value_counts().to_dict(),
         "themes": themes,
         "set_aside": reasons,
