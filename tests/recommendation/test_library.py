@@ -48,6 +48,14 @@ def test_a_row_a_track_with_everything_known():
     assert pd.isna(library.theme_name[1])
 
 
+def test_valence_and_arousal_are_those_that_the_model_tells():
+    told = EMOTIONS.assign(valence=[0.1, 0.2], arousal=[-0.3, 0.4])
+    clips = CLIPS.assign(valence=np.nan, arousal=0.9)
+    library = build_library(clips, "music", told, MIXTURES, CARDS, HIGHLIGHTS)
+    assert library[["valence", "arousal"]].to_numpy().tolist() == [[0.2, 0.4], [0.1, -0.3]]
+    assert "valence" not in build_library(clips, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
+
+
 def test_a_part_of_a_file_keeps_its_bounds():
     library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
     assert library.loc[1, ["start_s", "end_s", "duration_s"]].tolist() == [30, 60, 30]

@@ -21,7 +21,7 @@ from affetto.evaluation.uncertainty import (
 )
 
 _LOGGER = logging.getLogger(__name__)
-_ROLES = ("proposed", "ablation", "baseline", "pretrained")
+ROLES = ("proposed", "ablation", "baseline", "pretrained")
 _PREFIXES: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
 """Measure → how the columns of its tests begin."""
 _TESTS = ("difference", "difference_ci_low", "difference_ci_high", "p_permutation", "p_permutation_holm")
@@ -118,10 +118,10 @@ def compare(
     table = pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS))
     for test in (f"{prefix}p_permutation" for prefix in _PREFIXES.values()):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
-    table["verdict"] = [_verdict(row, parameters.alpha) for _, row in table.iterrows()]
+    table["verdict"] = [verdict(row, parameters.alpha) for _, row in table.iterrows()]
 
     def order(column: pd.Series[Any]) -> pd.Series[Any]:
-        return column.map(_ROLES.index) if column.name == "role" else column
+        return column.map(ROLES.index) if column.name == "role" else column
 
     return table.sort_values(["role", "uar"], ascending=[True, False], key=order, ignore_index=True)
 
@@ -149,7 +149,8 @@ def _tests(
     return found
 
 
-def _verdict(row: pd.Series[Any], alpha: float) -> str | None:
+def verdict(row: pd.Series[Any], alpha: float) -> str | None:
+    """Say what a test allows to be said of the proposed model, as `compare` has it; None on its own row."""
     if math.isnan(row["difference"]):
         return None
     if math.isnan(row["p_permutation_holm"]):

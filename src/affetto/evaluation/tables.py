@@ -327,12 +327,34 @@ def _within(model: str, rows: pd.DataFrame) -> str:
     return f"{start}, but not in {', '.join(named)}."
 
 
+def dimension_table(table: pd.DataFrame) -> ReportTable:
+    """Write how regressors tell valence and arousal, of `affetto.evaluation.dimensions`."""
+    columns: dict[str, Writer] = {
+        "Dimension": _text("dimension"),
+        "Model": _text("model"),
+        "Role": _text("role"),
+        "CCC [interval]": _score("ccc"),
+        "R² [interval]": _score("r2"),
+        "Proposed − this, CCC [interval]": _score("difference", signed=True),
+        "p permutation (Holm)": tested,
+    }
+    clips, groups = int(table["n_clips"].max()), int(table["n_groups"].max())
+    note = (
+        f"Regressors of the ratings of {clips} clips of {groups} groups, on the folds of the emotion models. "
+        "CCC: concordance correlation coefficient, the correlation of prediction and rating, reduced where "
+        "mean or spread differ; 1 is best, 0 is chance. R²: explained variance, 0 for the mean of the tested "
+        "clips. Intervals and tests are over groups, as those of the UAR."
+    )
+    return _written("dimensions", "Valence and arousal", note, columns, table)
+
+
 PROBE_TABLES: Mapping[str, Callable[[pd.DataFrame], ReportTable]] = {
     "robustness": robustness_table,
     "importance": importance_table,
     "enrolment": enrolment_table,
     "highlights": highlight_table,
     "strangers": stranger_table,
+    "dimensions": dimension_table,
 }
 """Probe → what writes its table, which has at least one row of a model."""
 

@@ -26,11 +26,13 @@ from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.io.cache import CacheParameters, fingerprint
 from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import fit_temperature
+from affetto.models.dimensions import Regressor
 from affetto.models.estimator import (
     Estimator,
     build_estimator,
     copy_calibrated,
     describe_estimator,
+    estimator_class,
     holds_model,
     installed_versions,
     load_estimator,
@@ -96,7 +98,8 @@ class CrossValidation:
     Attributes
     ----------
     predictions
-        A row for each tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`.
+        A row for each tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`; of a
+        regressor `valence, arousal, predicted_valence, predicted_arousal` instead of what follows the seed.
     random_predictions
         The same on random folds, which ignore groups; no rows without such folds.
     histories
@@ -146,7 +149,8 @@ def cross_validate(
     features
         Features of all clips the estimator reads.
     clips
-        Clip table with `clip_id, emotion, group`.
+        Clip table with `clip_id, emotion, group`, and the ratings where a regressor learns them: clips
+        without are left out.
     folds
         Of `make_folds`: the fold in which a clip is tested, -1 for those that are not, and what its models
         are fitted on. Clips without features (extraction failed) are left out.
@@ -171,12 +175,14 @@ def cross_validate(
     AffettoError
         When no fold has both training and test clips.
     """
+    more = [name for name in estimator_class(specification.estimator).targets if name != "emotion"]
+    clips = clips.dropna(subset=more)
 
     def fits(of: pd.DataFrame, n_seeds: int = 1, *, keep: bool = False) -> list[Fit]:
-        chosen, table = join_folds(features, clips, of)
+        chosen, table = join_folds(features, clips, of, more)
         on_all = {ALWAYS_TRAINING: (np.arange(len(table)), np.empty(0, dtype=np.int64))}
         parts = on_all if of is all_labelled else fold_parts(table)
-        labels, cached = table[["emotion", "group"]], (cache, keep, copies or {})
+        labels, cached = table[["emotion", "group", *more]], (cache, keep, copies or {})
         return [
             Fit(specification, chosen, labels, train, test, fold, seed, *cached)
             for seed in range(n_seeds)
@@ -208,7 +214,9 @@ def cross_validate(
     )
 
 
-def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> Path:
+def calibrated_model(
+    found: CrossValidation, learnt_from: Mapping[str, Any], regressor: Path | None = None
+) -> Path:
     """Copy the model of all clips, calibrated on the out-of-fold predictions; return the folder of the copy.
 
     Parameters
@@ -217,6 +225,8 @@ def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> 
         What cross-validation yielded, the model of all clips among it.
     learnt_from
         What the model says of its training clips in its answers (`Estimator.learnt_from_`), JSON values.
+    regressor
+        Folder of the regressor that tells valence and arousal with it.
     """
     if found.fitted is None:
         raise ValueError("the model was not fitted on all clips")
@@ -226,10 +236,11 @@ def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> 
         "fit": found.fitted.name,
         "temperature": round(temperature, 6),
         "learnt_from": dict(learnt_from),
+        **({} if regressor is None else {"regressor": regressor.name}),
     }
     directory = found.fitted.with_name(fingerprint(key))
     if not holds_model(directory):
-        copy_calibrated(found.fitted, directory, temperature, learnt_from)
+        copy_calibrated(found.fitted, directory, temperature, learnt_from, regressor)
     return directory
 
 
@@ -250,7 +261,7 @@ class Fit:
     specification
         The model.
     features, table
-        All clips of the experiment, and their `emotion` and `group` in the same order.
+        All clips of the experiment, and their `emotion`, `group` and perhaps ratings in the same order.
     train, test
         Indices of the clips that the model is fitted on, and of those it then predicts, if any.
     fold, seed
@@ -297,9 +308,14 @@ class Fit:
         chosen = self.table.iloc[indices]
         return {
             "features": self.features.take(indices).fingerprint,
-            "labels": list(chosen["emotion"]),
+            "labels": self._truth(indices),
             "groups": list(chosen["group"]),
         }
+
+    def _truth(self, indices: np.ndarray) -> list[Any]:
+        """Return what the model is to tell of clips: emotions, or pairs of ratings."""
+        found = self.table[list(estimator_class(self.specification.estimator).targets)].iloc[indices]
+        return list(found["emotion"]) if "emotion" in found else found.to_numpy().tolist()
 
     @property
     def directory(self) -> Path:
@@ -330,8 +346,8 @@ class Fit:
             estimator.adopt(adopted)
         # A copy has the label and the group of its clip.
         clips, originals = join_copies(self.features.take(self.train), self.copies)
-        known = self.table.iloc[self.train[originals]]
-        estimator.fit(clips, list(known["emotion"]), list(known["group"]))
+        known = self.train[originals]
+        estimator.fit(clips, self._truth(known), list(self.table["group"].iloc[known]))
         estimator.fit_seconds_ += adopted_s
         self._store(estimator)
         for branch in estimator.branches.values():
@@ -350,7 +366,7 @@ class Fit:
     def _store(self, estimator: Estimator) -> None:
         unseen = self.features.take(self.test)
         started = time.perf_counter()
-        probabilities = self._predict(estimator, unseen)
+        told = self._predict(estimator, unseen)
         predict_seconds = time.perf_counter() - started
         weights = estimator.attention(unseen) if len(self.test) else None
         times = estimator.attention_times(unseen) if len(self.test) else None
@@ -358,7 +374,7 @@ class Fit:
             estimator.save(self.directory)
         result = {
             "classes": list(estimator.classes_),
-            "probabilities": probabilities,
+            "probabilities": told,
             "history": estimator.history_,
             "fit_seconds": estimator.fit_seconds_,
             "predict_seconds": predict_seconds,
@@ -371,6 +387,8 @@ class Fit:
 
     def _predict(self, estimator: Estimator, unseen: FeatureSet) -> np.ndarray:
         """Predict the test clips, relative to those of their speaker or to all where that is asked for."""
+        if isinstance(estimator, Regressor):
+            return estimator.predict(unseen)
         if self.specification.enrolment is None or not estimator.can_enrol or not len(self.test):
             return estimator.predict_proba(unseen)
         if self.specification.enrolment == "corpus":
@@ -384,19 +402,22 @@ class Fit:
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
-    classes, tested = sorted(set(fit.table["emotion"])), fit.table.iloc[fit.test]
-    probabilities = pd.DataFrame(result["probabilities"], columns=result["classes"])
-    probabilities = probabilities.reindex(columns=classes, fill_value=0.0)
+    classes, tested = sorted(set(fit.table["emotion"])), fit.table.iloc[fit.test].reset_index(drop=True)
     rows = pd.DataFrame(
         {
             "clip_id": [fit.features.clip_ids[i] for i in fit.test],
             "group": list(tested["group"]),
             "fold": fit.fold,
             "seed": fit.seed,
-            "label": list(tested["emotion"]),
-            "predicted": np.array(classes)[probabilities.to_numpy().argmax(axis=1)],
         }
     )
+    told = pd.DataFrame(result["probabilities"], columns=result["classes"])
+    ratings = tested.drop(columns=["emotion", "group"])
+    if len(ratings.columns):
+        return pd.concat([rows, ratings, told.add_prefix("predicted_")], axis=1)
+    probabilities = told.reindex(columns=classes, fill_value=0.0)
+    rows["label"] = tested["emotion"]
+    rows["predicted"] = np.array(classes)[probabilities.to_numpy().argmax(axis=1)]
     return pd.concat([rows, probabilities.add_prefix("p_")], axis=1)
 
 

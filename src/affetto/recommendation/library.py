@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.audit_report import count_reasons
+from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import AffettoError
 from affetto.features.highlight import HIGHLIGHT_COLUMNS
 from affetto.io.paths import as_text
@@ -51,7 +52,8 @@ def build_library(
         Folder that `path` is relative to, here or the address of one; and of those corpora that do not lie
         below it, by the `corpus` of their clips.
     library_emotions
-        `clip_id` and `p_<emotion>` columns; tracks without a row here are left out.
+        `clip_id`, `p_<emotion>` columns and perhaps `valence, arousal`; tracks without a row here are left
+        out.
     theme_mixtures, theme_cards
         `clip_id, emotion, theme, probability`, P(theme | emotion, track); and the cards of the themes.
     highlights
@@ -60,9 +62,10 @@ def build_library(
     Returns
     -------
     pandas.DataFrame
-        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `take` (where the audit found it) and
-        `p_<emotion>…`. The theme is the likeliest one inside the track's emotion (missing when that emotion
-        has no themes); highlight times count from the start of the file.
+        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `valence, arousal` (where the model tells
+        them), `take` (where the audit found it) and `p_<emotion>…`. The theme is the likeliest one inside the
+        track's emotion (missing when that emotion has no themes); highlight times count from the start of
+        the file.
 
     Raises
     ------
@@ -71,8 +74,9 @@ def build_library(
     """
     emotions = emotions_of(library_emotions)
     columns = [f"{PROBABILITY}{emotion}" for emotion in emotions]
-    tracks = clips.merge(
-        library_emotions[["clip_id", *columns]], on="clip_id", how="inner", validate="one_to_one"
+    told = [name for name in DIMENSIONS if name in library_emotions]
+    tracks = clips.drop(columns=list(DIMENSIONS), errors="ignore").merge(
+        library_emotions[["clip_id", *told, *columns]], on="clip_id", how="inner", validate="one_to_one"
     )
     if tracks.empty:
         raise AffettoError("The library is empty: no music clip has emotion probabilities.")
@@ -86,7 +90,7 @@ def build_library(
     for column in HIGHLIGHT_COLUMNS[:2]:  # counted from the start of the file
         tracks[column] += offset
     take = ["take"] if "take" in tracks else []  # of its copies a playlist has one
-    return tracks[[*LIBRARY_COLUMNS, *take, *columns]]
+    return tracks[[*LIBRARY_COLUMNS, *told, *take, *columns]]
 
 
 def _with_themes(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from affetto.corpora.clips import DIMENSIONS
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.splits import make_folds, make_random_folds
@@ -19,6 +20,7 @@ from affetto.evaluation.comparison import (
     score_model,
     score_task,
 )
+from affetto.evaluation.dimensions import compare_dimensions
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
@@ -27,7 +29,7 @@ from affetto.experiments.cross_validate import (
     cross_validate,
     temperature_of,
 )
-from affetto.experiments.folds import read_features
+from affetto.experiments.folds import fold_parts, read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
 from affetto.experiments.probes import Experiment
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -84,6 +86,7 @@ def cross_validate_model(
     folds: pd.DataFrame,
     evaluation: EvaluationParameters,
     features: Features,
+    regressor: Results | None = None,
     *,
     side: str,
     model_name: str,
@@ -91,7 +94,8 @@ def cross_validate_model(
     """Fit a model on every fold, predict the clips that it has not seen, score it, and fit it on all clips.
 
     Random folds, which ignore groups, are fitted with one seed: the other end of the leakage gap. The model
-    that was fitted on all labelled clips is calibrated on the out-of-fold predictions.
+    that was fitted on all labelled clips is calibrated on the out-of-fold predictions. With it goes the
+    regressor of `cross_validate_dimensions`, where there is one.
 
     Returns
     -------
@@ -116,8 +120,58 @@ def cross_validate_model(
     known = {metric: float(value) for metric, value in scores.items() if math.isfinite(value)}
     tables = ("predictions", "random_predictions", "histories", "attention", "models")
     results = {table: getattr(found, table) for table in tables}
-    model = calibrated_model(found, _learnt_from(model_name, corpus, clips))
+    folder = (regressor or {}).get("folder")
+    model = calibrated_model(found, _learnt_from(model_name, corpus, clips), folder)
     return results | {"metrics": {**known, **found.cost}}, model
+
+
+def cross_validate_dimensions(
+    executor: ExecutorParameters,
+    cache: CacheParameters,
+    clips: pd.DataFrame,
+    folds: pd.DataFrame,
+    evaluation: EvaluationParameters,
+    features: Features,
+    *,
+    models: Mapping[str, ModelSpecification],
+) -> tuple[Results, Results]:
+    """Fit regressors of valence and arousal on the folds of the emotion models, and compare them.
+
+    Clips need an emotion and both ratings. Nothing is found where the corpus has none.
+
+    Returns
+    -------
+    tuple
+        `dimensions` of `compare_dimensions` and `dimension_predictions` of all regressors, or nothing; and
+        `folder` of the proposed one, fitted on all rated clips, or nothing.
+    """
+    rated = clips.dropna(subset=["emotion", *DIMENSIONS])
+    if not fold_parts(folds.merge(rated[["clip_id"]], on="clip_id")):
+        return {}, {}
+    roles = {name: entry.role for name, entry in models.items()}
+    proposed = proposed_model(roles)
+    found = {
+        name: cross_validate(
+            entry,
+            read_features(features, entry.features),
+            rated,
+            folds,
+            experiment=ExperimentParameters(),
+            cache=cache,
+            executor=executor,
+            description=f"{name} of ratings",
+            on_all_clips=name == proposed,
+        )
+        for name, entry in models.items()
+    }
+    told = {name: each.predictions for name, each in found.items()}
+    common = set.intersection(*(set(table["clip_id"]) for table in told.values()))
+    told = {name: table[table["clip_id"].isin(common)] for name, table in told.items()}
+    tables = {
+        "dimensions": compare_dimensions(told, roles, evaluation),
+        "dimension_predictions": models_below_each_other(told),
+    }
+    return tables, {"folder": found[proposed].fitted} if proposed else {}
 
 
 def _learnt_from(name: str, corpus: CorpusParameters, clips: pd.DataFrame) -> dict[str, Any]:
@@ -184,7 +238,7 @@ def annotate_library(
     unlabelled = list(usable.loc[usable["emotion"].isna(), "clip_id"])
     if unlabelled:
         fresh = predict_clips(model, available.select(unlabelled))
-        emotions.append(fresh.drop(columns=["times", "weights"]))
+        emotions.append(fresh.drop(columns=["times", "weights", *DIMENSIONS], errors="ignore"))
         attention.append(fresh[["clip_id", "times", "weights"]])
     joined = pd.concat(emotions, ignore_index=True).set_index("clip_id").sort_index(axis=1)
     return {
@@ -217,6 +271,7 @@ def score_models(
     clips: pd.DataFrame,
     folds: pd.DataFrame,
     features: Features,
+    dimensions: Results | None = None,
     *,
     side: str,
     models: Mapping[str, ModelSpecification],
@@ -230,6 +285,8 @@ def score_models(
         How to test, and what is changed.
     experiment, executor, cache, corpus, split, clips, folds, features
         As cross-validation had them.
+    dimensions
+        Tables of `cross_validate_dimensions`, which are handed on.
     side, models
         The side and its models.
     inputs
@@ -284,6 +341,7 @@ def score_models(
         "histories": models_below_each_other(histories),
         "attention": of[proposed]["attention"] if proposed else pd.DataFrame(),
         **{name: probe_table(fitted, evaluation, name) for name in PROBES[side]},
+        **(dimensions or {}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from affetto.evaluation.comparison import proposed_model
+from affetto.evaluation.dimensions import dimensions_figure
 from affetto.evaluation.figures import (
     attention_figure,
     comparison_figure,
@@ -65,6 +66,10 @@ def draw_task(
     attention = results.get("attention", pd.DataFrame())
     if len(attention) and proposed is not None:
         drawn["attention"] = attention_figure(attention, predictions[proposed], features.get("log_mel"))
+    ratings = results.get("dimensions", pd.DataFrame())
+    if len(ratings):
+        told = results["dimension_predictions"]
+        drawn["dimensions"] = dimensions_figure(told[told["model"] == ratings["model"].iloc[0]])
     for name in _DRAWN:
         table = results.get(name, pd.DataFrame())
         if len(table) and not _reason(table):
