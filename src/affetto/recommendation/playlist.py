@@ -201,9 +201,8 @@ def note_match(tracks: Sequence[Track], wanted: str) -> str:
             f"Poor match: no track here is likely to be {wanted}. The best, {_one_line(best.title)}, fits by "
             f"{percent(best.fit)}; by itself it is {best.emotion} ({percent(own)})."
         )
-    return (
-        f"{len(poor)} of these {len(tracks)} tracks are poor matches: they are likelier not to be as wanted."
-    )
+    which = "is a poor match" if len(poor) == 1 else "are poor matches"
+    return f"{len(poor)} of these {len(tracks)} tracks {which}, likelier not to be as wanted."
 
 
 def _emotions(emotions: Sequence[EmotionProbability]) -> str:

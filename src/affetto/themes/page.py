@@ -12,7 +12,7 @@ import pandas as pd
 
 from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
 from affetto.io.pages import page_template
-from affetto.themes.cards import TERMS
+from affetto.themes.cards import MIN_DIFFERENCE, TERMS
 from affetto.themes.excerpts import PLAYERS, WORD_PLAYERS
 from affetto.themes.tags import ORIGIN, join_tags
 
@@ -100,12 +100,13 @@ def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, difference in card["differences"].items():
         unit, term = TERMS[name][2], card["terms"].get(name)
+        alike = "much the same" if abs(difference) < MIN_DIFFERENCE else "may be chance"
         means = card["profile"][name]
         width = 50 * min(1.0, abs(difference) / _LARGEST_DIFFERENCE)
         rows.append(
             {
                 "name": name,
-                "said": f"{difference:+.1f} {term}".replace("-", "−") if term else "much the same",
+                "said": f"{difference:+.1f} {term}".replace("-", "−") if term else alike,
                 "left": f"{50 - width if difference < 0 else 50:.1f}",
                 "width": f"{width:.1f}",
                 "means": f"{means['theme']:.3g} {unit} (emotion: {means['emotion']:.3g})".replace("  ", " "),
