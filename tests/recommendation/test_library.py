@@ -43,6 +43,7 @@ def test_a_row_a_track_with_everything_known():
     assert library.title.tolist() == ["a", "b"]
     assert library.theme[0] == "1"
     assert library.theme_name[0] == "slow, dark"
+    assert library.predicted_tags.tolist() == ["", ""]
     assert library.theme_probability[0] == pytest.approx(0.7)
     assert pd.isna(library.theme[1])
     assert pd.isna(library.theme_name[1])
@@ -54,6 +55,12 @@ def test_valence_and_arousal_are_those_that_the_model_tells():
     library = build_library(clips, "music", told, MIXTURES, CARDS, HIGHLIGHTS)
     assert library[["valence", "arousal"]].to_numpy().tolist() == [[0.2, 0.4], [0.1, -0.3]]
     assert "valence" not in build_library(clips, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
+
+
+def test_tracks_have_their_likeliest_predicted_tags():
+    tags = pd.Series({"demo/b": ["folk", "acoustic", "mellow", "rock"], "demo/c": ["pop"]})
+    library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS, predicted=tags)
+    assert library.predicted_tags.tolist() == ["", "folk · acoustic · mellow"]
 
 
 def test_a_part_of_a_file_keeps_its_bounds():

@@ -103,6 +103,8 @@ def test_preferred_themes_rise():
     names = {("calm", "1"): "Slow, dark strings"}
     by_name = find_themes(index, names, ("slow, dark STRINGS",))
     np.testing.assert_array_equal(by_name, find_themes(index, names, ("calm/1",)))
+    with_emotion = {pair: f"{pair[0]}: {name}" for pair, name in names.items()}
+    np.testing.assert_array_equal(by_name, find_themes(index, with_emotion, ("slow, dark STRINGS",)))
     weights = theme_weights(index, by_name)
     shares = np.array([0.9, 0.5]) / 1.4
     wanted = 0.2 * shares + 0.8 * np.array([0, 1])

@@ -40,6 +40,7 @@ class FeatureTable(BaseModel):
     lld: OpenSmileParameters | None = None
     correlations: OpenSmileParameters | None = None
     encoder: EncoderParameters | None = None
+    tags: EncoderParameters | None = None
 
     @property
     def named(self) -> dict[str, FeatureParameters]:

@@ -259,7 +259,8 @@ def find_themes(
     names
         (emotion, theme) → readable name.
     preferred
-        Readable names, themes as the library numbers them, or `<emotion>/<theme>`; case does not matter.
+        Readable names, with their emotion or without (then of all emotions that have it), themes as the
+        library numbers them, or `<emotion>/<theme>`; case does not matter.
 
     Raises
     ------
@@ -268,7 +269,8 @@ def find_themes(
     """
     labels = []
     for emotion, theme in index.pairs:
-        known = (theme, f"{emotion}/{theme}", names.get((emotion, theme), theme))
+        name = names.get((emotion, theme), theme)
+        known = (theme, f"{emotion}/{theme}", name, name.removeprefix(f"{emotion}: "))
         labels.append({label.casefold() for label in known})
     chosen = np.zeros(len(index.pairs), dtype=bool)
     for wanted in preferred:

@@ -184,10 +184,10 @@ def _role_and_parameters(
 
         entry = current_setup().models[side][name]
         return entry.role, entry.model_dump(mode="json")
-    from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
+    from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES, ENCODER_ROLES
     from affetto.themes.parameters import ThemeParameters
 
-    roles = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
+    roles = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES, **ENCODER_ROLES}
     return roles[name], ThemeParameters(**parameters["theme"]).model_dump(mode="json")
 
 
