@@ -61,15 +61,6 @@ def test_span_keeps_lengths_and_angles(shape):
     np.testing.assert_allclose(coordinates @ coordinates.T, vectors @ vectors.T, atol=1e-8)
 
 
-def test_repeated_clips_do_not_upset_the_span():
-    vectors = np.tile(np.random.default_rng(0).normal(size=(3, 50)), (4, 1))
-    coordinates, lift = span(vectors)
-    basis = lift(np.eye(coordinates.shape[1]))
-    assert coordinates.shape[1] == 3
-    np.testing.assert_allclose(coordinates @ basis.T, vectors, atol=1e-8)
-    assert span(np.zeros((4, 9)))[0].shape == (4, 0)
-
-
 def test_logistic_regression_equals_scikit_learn_outside_the_span():
     rng = np.random.default_rng(1)
     vectors, labels = rng.normal(size=(60, 90)), np.repeat([0, 1, 2], [30, 20, 10])
@@ -184,18 +175,6 @@ def test_who_has_no_speakers_enrols_nobody(tmp_path):
         with pytest.raises(AffettoError, match="Nobody can be enrolled"):
             found.predict_proba(x, x.take([0, 1]))
         np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
-
-
-def test_choosing_calibrates_an_overconfident_model():
-    features, labels, groups = speakers(3.0)
-    given = {"features": ("functionals",), "limit": 50.0}
-    models = [
-        Linear(LinearParameters(penalty=penalty, **given)).fit(features(1.0), labels, groups)
-        for penalty in ((1e-6,), 1e-6)
-    ]
-    new, truth, _ = speakers(3.0, seed=5, first=50)
-    losses = [-np.log(m.predict_proba(new(1.0))[np.arange(len(truth)), truth]).mean() for m in models]
-    assert losses[0] < losses[1]
 
 
 def test_novelty_is_told_where_it_was_asked_for(tmp_path):
