@@ -8,11 +8,12 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models import estimator as models
-from affetto.models.estimator import Estimator, ModelParameters, load_estimator
+from affetto.models.estimator import Estimator, load_estimator
 
 
-class PriorParameters(ModelParameters):
+class PriorParameters(Parameters):
     pseudo_count: float = 1.0
 
 

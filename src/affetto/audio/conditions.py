@@ -15,10 +15,11 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.speech import active_power, find_speech, pink_noise
+from affetto.io.configuration import Parameters
 
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a", "webm"]
@@ -45,15 +46,12 @@ class Copy(NamedTuple):
     format: FormatName = "wav"
 
 
-class AnyCondition(BaseModel, abc.ABC):
+class AnyCondition(Parameters, abc.ABC):
     """What is done to a clip."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     family: ClassVar[Family] = "packaging"
-    tolerance: float | None = Field(
-        default=None, ge=0, le=100, description="Largest change of the UAR in points; null: the family's."
-    )
+    tolerance: float | None = Field(default=None, ge=0, le=100)
+    """Largest change of the UAR in points; null: the family's."""
 
     def description(self) -> dict[str, Any]:
         """Return what the samples of a copy depend on, as JSON values: what may be tolerated is not of it."""
@@ -71,7 +69,8 @@ class Level(AnyCondition):
     """Another level, in a 16-bit file; a peak of 0 dBFS is ±1.0, and silence stays silence."""
 
     kind: Literal["level"] = "level"
-    peak_dbfs: float = Field(ge=-60, le=0, description="Peak of the copy, dBFS.")
+    peak_dbfs: float = Field(ge=-60, le=0)
+    """Peak of the copy, dBFS."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         peak = _peak(samples)
@@ -83,9 +82,8 @@ class Stereo(AnyCondition):
     """Two channels."""
 
     kind: Literal["stereo"] = "stereo"
-    second_db: float = Field(
-        default=0.0, ge=-60, le=0, description="Level of the second channel relative to the first, dB."
-    )
+    second_db: float = Field(default=0.0, ge=-60, le=0)
+    """Level of the second channel relative to the first, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         second = samples * np.float32(10 ** (self.second_db / 20))
@@ -96,7 +94,8 @@ class Rate(AnyCondition):
     """Another sample rate."""
 
     kind: Literal["rate"] = "rate"
-    sample_rate_hz: int = Field(ge=4_000, le=192_000, description="Rate of the copy, Hz.")
+    sample_rate_hz: int = Field(ge=4_000, le=192_000)
+    """Rate of the copy, Hz."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(resample(samples, rate, self.sample_rate_hz), self.sample_rate_hz)
@@ -107,7 +106,8 @@ class Speed(AnyCondition):
 
     family: ClassVar[Family] = "speed"
     kind: Literal["speed"] = "speed"
-    factor: float = Field(ge=0.5, le=2.0, description="Speed of the copy; 2 is twice as fast, an octave up.")
+    factor: float = Field(ge=0.5, le=2.0)
+    """Speed of the copy; 2 is twice as fast, an octave up."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(samples, round(rate * self.factor))
@@ -117,7 +117,8 @@ class Codec(AnyCondition):
     """Another file format."""
 
     kind: Literal["codec"] = "codec"
-    format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus, m4a or webm.")
+    format: FormatName
+    """wav, mu_law, flac, mp3, ogg, opus, m4a or webm."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(samples, rate, self.format)
@@ -127,10 +128,10 @@ class Silence(AnyCondition):
     """Silence around the clip."""
 
     kind: Literal["silence"] = "silence"
-    seconds: float = Field(default=0.5, gt=0, le=10, description="Length on each side, s.")
-    floor_dbfs: float | None = Field(
-        default=None, ge=-120, le=0, description="White noise in it, RMS in dBFS; null: digital silence."
-    )
+    seconds: float = Field(default=0.5, gt=0, le=10)
+    """Length on each side, s."""
+    floor_dbfs: float | None = Field(default=None, ge=-120, le=0)
+    """White noise in it, RMS in dBFS; null: digital silence."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         sides = np.zeros((2, round(self.seconds * rate)), dtype=np.float32)
@@ -143,7 +144,8 @@ class Offset(AnyCondition):
     """A constant added to all samples, as by cheap sound cards."""
 
     kind: Literal["offset"] = "offset"
-    offset: float = Field(ge=-0.5, le=0.5, description="The constant, relative to full scale.")
+    offset: float = Field(ge=-0.5, le=0.5)
+    """The constant, relative to full scale."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(_within_full_scale(samples + np.float32(self.offset)), rate)
@@ -154,7 +156,8 @@ class PinkNoise(AnyCondition):
 
     family: ClassVar[Family] = "noise"
     kind: Literal["pink_noise"] = "pink_noise"
-    snr_db: float = Field(ge=-20, le=80, description="Active speech over noise, dB.")
+    snr_db: float = Field(ge=-20, le=80)
+    """Active speech over noise, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         noise = pink_noise(max(1, len(samples)), _seed_of(samples))[: len(samples)]
@@ -170,7 +173,8 @@ class Telephone(AnyCondition):
 
     family: ClassVar[Family] = "telephone"
     kind: Literal["telephone"] = "telephone"
-    mu_law: bool = Field(default=False, description="Encode by G.711 mu-law as well.")
+    mu_law: bool = False
+    """Encode by G.711 mu-law as well."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         from scipy.signal import ellip, sosfilt
@@ -185,12 +189,14 @@ class Surround(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["surround"] = "surround"
-    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
-    before_s: float = Field(default=1.5, ge=0, le=10, description="Length before the voice, s.")
-    behind_s: float = Field(default=1.5, ge=0, le=10, description="Length behind it, s.")
-    level_db: float = Field(
-        default=0.0, ge=-60, le=40, description="Peak of the sound relative to the peak of the voice, dB."
-    )
+    sound: Sound
+    """clicks, beep, knocks, handling, hum or music."""
+    before_s: float = Field(default=1.5, ge=0, le=10)
+    """Length before the voice, s."""
+    behind_s: float = Field(default=1.5, ge=0, le=10)
+    """Length behind it, s."""
+    level_db: float = Field(default=0.0, ge=-60, le=40)
+    """Peak of the sound relative to the peak of the voice, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         peak = np.float32(_peak(samples) * 10 ** (self.level_db / 20))
@@ -205,8 +211,10 @@ class Pause(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["pause"] = "pause"
-    seconds: float = Field(default=2.0, gt=0, le=60, description="Length of the pause, s.")
-    floor_dbfs: float = Field(default=-70.0, ge=-120, le=0, description="White noise in it, RMS in dBFS.")
+    seconds: float = Field(default=2.0, gt=0, le=60)
+    """Length of the pause, s."""
+    floor_dbfs: float = Field(default=-70.0, ge=-120, le=0)
+    """White noise in it, RMS in dBFS."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         size, third = round(0.05 * rate), len(samples) // 3
@@ -221,8 +229,10 @@ class Background(AnyCondition):
 
     family: ClassVar[Family] = "noise"
     kind: Literal["background"] = "background"
-    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
-    snr_db: float = Field(ge=-20, le=80, description="Active speech over the sound, dB.")
+    sound: Sound
+    """clicks, beep, knocks, handling, hum or music."""
+    snr_db: float = Field(ge=-20, le=80)
+    """Active speech over the sound, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         sound = make_sound(self.sound, len(samples), rate, _seed_of(samples))
@@ -234,10 +244,10 @@ class Excerpt(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["excerpt"] = "excerpt"
-    seconds: float = Field(default=0.4, gt=0, le=600, description="Length, s; shorter clips stay whole.")
-    of: Literal["speech", "recording"] = Field(
-        default="speech", description="Whose middle it is; of a clip without speech, the recording's."
-    )
+    seconds: float = Field(default=0.4, gt=0, le=600)
+    """Length, s; shorter clips stay whole."""
+    of: Literal["speech", "recording"] = "speech"
+    """Whose middle it is; of a clip without speech, the recording's."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         middle_s = len(samples) / rate / 2

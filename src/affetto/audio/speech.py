@@ -19,10 +19,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
+from affetto.io.configuration import Parameters
 
 PREPARATION_VERSION = 4
 """Raise it when a recording is prepared otherwise: its features are then computed again."""
@@ -41,45 +42,29 @@ _SMALLEST_POWER = 1e-20
 _Floats = NDArray[np.float64]
 
 
-class SpeechParameters(BaseModel):
+class SpeechParameters(Parameters):
     """What counts as speech, and how it is prepared before features are measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    threshold: float = Field(
-        default=0.6,
-        gt=0,
-        lt=1,
-        description="A stretch of speech has moments that are speech with at least this probability.",
-    )
-    until: float = Field(
-        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
-    )
-    min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
-    min_speech_s: float = Field(
-        default=0.25, ge=0, le=60, description="A recording with less speech than this holds none, s."
-    )
-    margin_s: float = Field(
-        default=0.15, ge=0, le=1, description="How far speech may reach beyond what was recognised, s."
-    )
-    max_gap_s: float = Field(
-        default=0.3, ge=0, le=10, description="Stretches not further apart are one; longer pauses are cut, s."
-    )
-    range_db: float = Field(
-        default=40.0,
-        gt=0,
-        le=120,
-        description="A stretch ends where all is softer than its speech by more than this, dB.",
-    )
-    padding_s: float = Field(
-        default=0.05, ge=0, le=5, description="Silence before and behind what is kept, s."
-    )
-    level_dbfs: float = Field(
-        default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
-    )
-    noise_db: float | None = Field(
-        default=30.0, ge=0, le=120, description="The floor of pink noise lies this far below; null: none."
-    )
+    threshold: float = Field(default=0.6, gt=0, lt=1)
+    """A stretch of speech has moments that are speech with at least this probability."""
+    until: float = Field(default=0.3, gt=0, lt=1)
+    """It goes on as long as the probability is at least this."""
+    min_stretch_s: float = Field(default=0.15, ge=0, le=5)
+    """Shorter stretches are none, s."""
+    min_speech_s: float = Field(default=0.25, ge=0, le=60)
+    """A recording with less speech than this holds none, s."""
+    margin_s: float = Field(default=0.15, ge=0, le=1)
+    """How far speech may reach beyond what was recognised, s."""
+    max_gap_s: float = Field(default=0.3, ge=0, le=10)
+    """Stretches not further apart are one; longer pauses are cut, s."""
+    range_db: float = Field(default=40.0, gt=0, le=120)
+    """A stretch ends where all is softer than its speech by more than this, dB."""
+    padding_s: float = Field(default=0.05, ge=0, le=5)
+    """Silence before and behind what is kept, s."""
+    level_dbfs: float = Field(default=-26.0, ge=-60, le=0)
+    """RMS of the active speech after it, dBFS (ITU-T P.56)."""
+    noise_db: float | None = Field(default=30.0, ge=0, le=120)
+    """The floor of pink noise lies this far below; null: none."""
 
 
 @dataclass(frozen=True)

@@ -43,16 +43,15 @@ class MfccParameters(FrameParameters):
     n_fft: FftSize = 2_048
     hop: Hop = 512
     n_mels: MelBands = 128
-    n_mfcc: int = Field(default=20, ge=2, le=128, description="Coefficients kept, the level (0th) included.")
-    delta_order: Literal[0, 1, 2] = Field(
-        default=2, description="0: static; 1: with deltas; 2: and delta-deltas."
-    )
-    delta_width: int = Field(default=9, ge=3, le=99, description="Frames that a delta spans; odd.")
-    extras: tuple[Extra, ...] = Field(
-        default=(),
-        description="Further frame features on the same hop: chroma (12), contrast (7), spectral (centroid, "
-        "rolloff, flatness, zero-crossing rate, level in dB), onset (strength).",
-    )
+    n_mfcc: int = Field(default=20, ge=2, le=128)
+    """Coefficients kept, the level (0th) included."""
+    delta_order: Literal[0, 1, 2] = 2
+    """0: static; 1: with deltas; 2: and delta-deltas."""
+    delta_width: int = Field(default=9, ge=3, le=99)
+    """Frames that a delta spans; odd."""
+    extras: tuple[Extra, ...] = ()
+    """Further frame features on the same hop: chroma (12), contrast (7), spectral (centroid, rolloff,
+    flatness, zero-crossing rate, level in dB), onset (strength)."""
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mfcc_0`, …, `delta_0`, …, `delta2_0`, …, then those of the extras, the onset last."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters
 from affetto.errors import AffettoError
@@ -20,16 +20,15 @@ from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.extract import MidtermParameters
 from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
+from affetto.io.configuration import Parameters
 
 
-class FeatureTable(BaseModel):
+class FeatureTable(Parameters):
     """The features of a side by name, with their parameters; those that no model reads are not extracted.
 
     A new feature is a subclass of `FeatureParameters` in a module of its own, a field here, and its
     parameters in `conf`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mfcc: MfccParameters | None = None
     midterm: MidtermParameters | None = None

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.augmentation import (
     AugmentationParameters,
     Crops,
@@ -23,7 +24,7 @@ from affetto.models.augmentation import (
     vary_levels,
     warp_bands,
 )
-from affetto.models.estimator import Count, ModelParameters, Share
+from affetto.models.estimator import Count, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes
 from affetto.models.training import Batch, Inputs, Loop, TrainingParameters, bucket_order, mix
@@ -37,7 +38,7 @@ _CLEAN_BATCH = 64
 _CLEAN_UPDATES = 40  # moving averages of momentum 0.9 then remember less than 2 % of what was before
 
 
-class LldWindowParameters(ModelParameters):
+class LldWindowParameters(Parameters):
     """What the network sees of the LLD, and how much that is varied in training."""
 
     window_s: PositiveFloat = 0.16

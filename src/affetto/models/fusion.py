@@ -15,10 +15,11 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
 from affetto.models.calibration import inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
-from affetto.models.estimator import Estimator, ModelParameters, Native, build_estimator, load_estimator
+from affetto.models.estimator import Estimator, Native, build_estimator, load_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
 from affetto.models.linear import Linear, LinearParameters
 
@@ -150,7 +151,7 @@ class JointEstimator(Estimator):
         self.exponents_ = np.array(fusion["exponents"])
 
 
-class AttentionLstmKernelParameters(ModelParameters):
+class AttentionLstmKernelParameters(Parameters):
     """The two branches and how they are joined."""
 
     lstm: LstmParameters = Field(default_factory=lambda: LstmParameters(midterm=True))
@@ -172,7 +173,7 @@ class AttentionLstmKernel(JointEstimator):
     kinds: ClassVar = {"lstm": AttentionLstm, "kernel": KernelLogistic}
 
 
-class CrnnLldParameters(ModelParameters):
+class CrnnLldParameters(Parameters):
     """The two branches and how they are joined."""
 
     crnn: CrnnParameters = Field(default_factory=lambda: CrnnParameters(lld_windows=LldWindowParameters()))
@@ -195,7 +196,7 @@ class CrnnLld(JointEstimator):
     kinds: ClassVar = {"crnn": Crnn, "lld": Linear}
 
 
-class BranchParameters(ModelParameters):
+class BranchParameters(Parameters):
     """One of the models that are joined."""
 
     estimator: str
@@ -204,7 +205,7 @@ class BranchParameters(ModelParameters):
     """Parameters of the estimator."""
 
 
-class LateFusionParameters(ModelParameters):
+class LateFusionParameters(Parameters):
     """The models that are joined, and how their weights are learnt."""
 
     branches: dict[str, BranchParameters] = Field(min_length=2)

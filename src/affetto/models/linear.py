@@ -19,8 +19,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import softmax
-from affetto.models.estimator import ModelParameters
 from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
@@ -31,7 +31,7 @@ Regression = tuple[np.ndarray, np.ndarray]
 """Weights, float32 [n_dimensions, n_classes], and biases, float64 [n_classes]."""
 
 
-class LinearParameters(ModelParameters):
+class LinearParameters(Parameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
     features: Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce] = ("functionals", "correlations")

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from affetto.models.estimator import Count, ModelParameters, Share
+from affetto.io.configuration import Parameters
+from affetto.models.estimator import Count, Share
 from affetto.models.logistic import balanced_weights
 
 Inputs = Mapping[str, Sequence[np.ndarray]]
@@ -29,7 +30,7 @@ _SIMILAR_LENGTHS = 0.1
 _training = threading.Lock()
 
 
-class TrainingParameters(ModelParameters):
+class TrainingParameters(Parameters):
     """How a network is trained; networks add their architecture to it."""
 
     epochs: Count = 40

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.errors import AffettoError, first_line
-from affetto.io.configuration import environment
+from affetto.io.configuration import Parameters, environment
 
 _PLACES = (
     ("experiments", "artifact_location"),
@@ -35,25 +35,21 @@ _PARTS = re.compile(r"(?P<scheme>[\w+.-]+://)(?:[^@?#]*@)?(?P<place>[^@?#]*)(?:[
 _LOGGER = logging.getLogger(__name__)
 
 
-class TrackingSettings(BaseModel):
+class TrackingSettings(Parameters):
     """What `conf/*/tracking.yml` says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    enabled: bool = Field(default=True, description="Write runs to MLflow.")
-    tracking_uri: str = Field(
-        default="sqlite:///mlflow.db",
-        description="Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it.",
-    )
-    artifact_folder: str = Field(
-        default="mlartifacts", description="Folder of the artifacts of a local store, in the project."
-    )
-    experiment: str = Field(
-        default="affetto",
-        description="Name of the experiment; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID go before it.",
-    )
-    run_name: str | None = Field(default=None, description="Name of the parent run; null: the pipeline's.")
-    timeout_s: float = Field(default=5.0, gt=0, le=10, description="Patience with a store, s.")
+    enabled: bool = True
+    """Write runs to MLflow."""
+    tracking_uri: str = "sqlite:///mlflow.db"
+    """Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it."""
+    artifact_folder: str = "mlartifacts"
+    """Folder of the artifacts of a local store, in the project."""
+    experiment: str = "affetto"
+    """Name of the experiment; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID go before it."""
+    run_name: str | None = None
+    """Name of the parent run; null: the pipeline's."""
+    timeout_s: float = Field(default=5.0, gt=0, le=10)
+    """Patience with a store, s."""
 
     def uri(self, project: Path) -> str:
         """Return the address in force; the file of a relative SQLite address lies in the project."""
