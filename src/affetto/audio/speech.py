@@ -131,10 +131,13 @@ def find_speech_in_blocks(
     for before, piece, n_new in _pieces(blocks):
         power = _frame_power(piece)
         levelled = _levelled(piece, power)
-        silent = silent and levelled is None
-        probability = np.zeros(-(-len(piece) // CHUNK)) if levelled is None else _probability(levelled)
-        probabilities.append(probability[before // CHUNK :][: -(-n_new // CHUNK)])
-        powers.append(power[before // _HOP :][: -(-n_new // _HOP)])
+        probability = np.zeros(-(-len(piece) // CHUNK))
+        if levelled is not None:
+            silent, probability = False, _probability(levelled)
+        first, n_chunks = before // CHUNK, -(-n_new // CHUNK)
+        probabilities.append(probability[first : first + n_chunks])
+        first, n_frames = before // _HOP, -(-n_new // _HOP)
+        powers.append(power[first : first + n_frames])
         n_samples += n_new
     duration_s = n_samples / SAMPLE_RATE_HZ
     spoken = _stretches(np.concatenate(probabilities), chosen)
@@ -148,9 +151,10 @@ def find_speech_in_blocks(
         reason = f"only {length_s:.2f} s of it sound like a voice"
     if reason:
         return FoundSpeech(np.zeros((0, 2)), duration_s, reason)
-    stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
-    apart = stretches[1:, 0] - stretches[:-1, 1] > chosen.max_gap_s
-    starts, ends = stretches[np.append(True, apart), 0], stretches[np.append(apart, True), 1]
+    fitted = _fitted(spoken, np.concatenate(powers), chosen)
+    starts, ends = np.clip(fitted, 0.0, duration_s).T
+    apart = starts[1:] - ends[:-1] > chosen.max_gap_s
+    starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
     return FoundSpeech(np.stack([starts, ends], axis=1), duration_s)
 
 
@@ -172,15 +176,17 @@ def prepare_speech(samples: Samples, sample_rate_hz: int, parameters: SpeechPara
         float32 [m] within [-1, 32767/32768]: the stretches of speech one after the other, and `padding_s` of
         silence before and behind. A recording without speech is kept whole, silence under the floor.
     """
-    found = find_speech(samples, sample_rate_hz, parameters)
-    speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
+    found = find_speech(samples, sample_rate_hz, parameters).stretches
+    speech = _cut_out(_centred(samples), sample_rate_hz, found, parameters.padding_s)
     wanted = 10 ** (parameters.level_dbfs / 10)
     power = active_power(speech, sample_rate_hz)
-    levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
+    if power > _SMALLEST_POWER:
+        speech = speech * np.float32(np.sqrt(wanted / power))
     if parameters.noise_db is not None:
-        amplitude = np.float32(np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20))
-        levelled = levelled + amplitude * np.resize(_noise(sample_rate_hz), len(levelled))
-    prepared: Samples = np.clip(levelled, -1.0, LARGEST_SAMPLE)
+        amplitude = np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20)
+        noise = np.resize(_noise(sample_rate_hz), len(speech))
+        speech = speech + np.float32(amplitude) * noise
+    prepared: Samples = np.clip(speech, -1.0, LARGEST_SAMPLE)
     return prepared
 
 
@@ -201,7 +207,8 @@ def pink_noise(n: int, seed: int) -> Samples:
     shaped = white / np.sqrt(np.maximum(np.arange(len(white), dtype=np.float64), 1.0))
     shaped[0] = 0.0  # no offset: it would count as power that nobody hears
     noise = np.fft.irfft(shaped, n)
-    return (noise / max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)).astype(np.float32)
+    rms = max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)
+    return (noise / rms).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -227,8 +234,8 @@ def _pieces(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples, int]]:
 
 def _frame_power(samples: Samples) -> _Floats:
     """Return the power of each frame of 10 ms; an offset is no sound, power is of what goes up and down."""
-    n_frames = -(-len(samples) // _HOP)
-    frames = np.pad(samples, (0, n_frames * _HOP - len(samples)), mode="edge").reshape(n_frames, _HOP)
+    missing = -len(samples) % _HOP
+    frames = np.pad(samples, (0, missing), mode="edge").reshape(-1, _HOP)
     power: _Floats = frames.var(axis=1, dtype=np.float64)
     return power
 
@@ -274,7 +281,8 @@ def _stretches(probability: _Floats, parameters: SpeechParameters) -> _Floats:
         return np.zeros((0, 2))
     sure = np.maximum.reduceat(probability, first) >= parameters.threshold
     long = (last - first) * _CHUNK_S >= parameters.min_stretch_s
-    return np.asarray(np.stack([first, last], axis=1)[sure & long] * _CHUNK_S, dtype=np.float64)
+    found: _Floats = np.stack([first, last], axis=1)[sure & long] * _CHUNK_S
+    return found
 
 
 def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:
