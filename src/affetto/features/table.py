@@ -43,7 +43,7 @@ class FeatureTable(Parameters):
     @property
     def named(self) -> dict[str, FeatureParameters]:
         """The features that have parameters, in the order of the class."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in self if value is not None}
 
 
 def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
@@ -62,18 +62,18 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     kind = next((each for each in kinds if each.extractor == extractor), None)
     if kind is None or kind.version != its_version or prepared != PREPARATION_VERSION:
         raise AffettoError(
-            f"Features of {extractor!r}, version {its_version}, preparation {prepared}, cannot be computed "
-            "by this version of Affetto; fit the model again."
+            f"Features of {extractor!r}, version {its_version}, preparation {prepared}, "
+            "cannot be computed by this version of Affetto; fit the model again."
         )
     try:
         parameters: FeatureParameters = kind.model_validate(fields)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise AffettoError(f"Parameters of {extractor!r} are not valid: {message}.") from error
+        what = f"Parameters of {extractor!r} are not valid"
+        raise AffettoError(f"{what}: {error.errors()[0]['msg']}.") from error
     if weights != parameters.describe().get("weights"):
         raise AffettoError(
-            f"The model was fitted with other weights of {extractor!r} than this version of Affetto has; "
-            "fit the model again."
+            f"The model was fitted with other weights of {extractor!r} "
+            "than this version of Affetto has; fit the model again."
         )
     return parameters
 
