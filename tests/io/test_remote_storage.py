@@ -165,19 +165,6 @@ def test_a_recording_that_changed_is_fetched_again(memory):
         assert read_audio(path)[0][0] == np.float32(level)
 
 
-def test_midi_elsewhere_is_rendered(memory):
-    pretty_midi = pytest.importorskip("pretty_midi")
-    score, file = pretty_midi.PrettyMIDI(), io.BytesIO()
-    score.instruments.append(pretty_midi.Instrument(0))
-    score.instruments[0].notes.append(pretty_midi.Note(100, 60, 0.0, 0.5))
-    score.write(file)
-    path = as_path(f"{memory}/note.mid")
-    path.write_bytes(file.getvalue())
-    with open_recording(path) as recording:
-        assert recording.header.duration_s == pytest.approx(0.5)
-    assert np.abs(read_audio(path)[0]).max() > 0
-
-
 @pytest.mark.parametrize("place", ["s3", "memory"])
 def test_results_and_features_elsewhere_are_found_again(place, request, corpus, tmp_path):
     address = request.getfixturevalue(place)

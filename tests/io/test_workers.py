@@ -148,10 +148,6 @@ def test_a_crash_or_a_hang_costs_its_item_only():
     }
 
 
-def test_a_single_shard_is_protected_too():
-    assert run_items([[13, 1]]) == {0: [Lost("crashed"), 2]}
-
-
 def test_a_mistake_in_the_function_of_items_comes_through():
     for shards in ([[1], [None], [2]], [[None]]):
         with pytest.raises(TypeError):

@@ -146,29 +146,3 @@ def test_functionals_the_best_price_for_unseen_groups_is_taken_and_scaling_never
     assert [row["inner_uar"] for row in model.history_] == pytest.approx(recalls(leaks=False))
     assert recalls(leaks=False) != pytest.approx(recalls(leaks=True))
     assert prices[int(np.argmax(recalls(leaks=False)))] == model.classifier_.C
-
-
-FOREST_SMALL = {"n_trees": 30}
-
-
-def forest_toy(n=48, n_classes=3, seed=0, shortest=1):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % n_classes
-    frames = [rng.normal(size=(int(rng.integers(shortest, 60)), 6)).astype(np.float32) for _ in labels]
-    for clip, label in zip(frames, labels, strict=True):
-        clip[:, label] += 2
-    x = FeatureSet(
-        {"mfcc": ClipFeatures.from_arrays("mfcc", [f"forest_toy/{i}" for i in range(n)], frames, hop_s=0.01)}
-    )
-    return x, [f"e{label}" for label in labels], [f"g{i // 4}" for i in range(n)]
-
-
-@pytest.mark.parametrize(("n", "n_classes"), [(12, 2), (12, 4)])
-def test_forest_few_clips_of_a_single_frame(n, n_classes):
-    x, y, groups = forest_toy(n, n_classes)
-    single = FeatureSet(
-        {"mfcc": ClipFeatures.from_arrays("mfcc", ["forest_toy/one"], [np.zeros((1, 6))], hop_s=0.01)}
-    )
-    probabilities = build_estimator("mfcc_forest", FOREST_SMALL).fit(x, y, groups).predict_proba(single)
-    assert probabilities.shape == (1, n_classes)
-    np.testing.assert_allclose(probabilities.sum(), 1)

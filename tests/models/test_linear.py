@@ -123,24 +123,6 @@ def test_enrolment_with_many_clips_removes_what_is_the_speakers_own():
     assert np.mean(fitted.predict_proba(shifted).argmax(axis=1) == labels) < 0.7  # an unknown one is misheard
 
 
-def logits(fitted, vectors):
-    weights, bias = fitted.enrolled_
-    return vectors @ weights + bias
-
-
-def test_few_clips_of_enrolment_are_trusted_less():
-    features, _, _ = speakers(3.0, n_speakers=1, n_each=24, seed=8, first=90)
-    clips, heard = features(1.0), features(1.0).take([0, 1, 2])
-    fitted = branch(enrolment_prior=2.0)
-    vectors, few = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
-    of_type = fitted.types_.offset(few).mean(axis=0)
-    expected = logits(fitted, vectors - 3 / (3 + 2) * few.mean(axis=0) - 2 / (3 + 2) * of_type)
-    np.testing.assert_allclose(fitted.predict_proba(clips, heard), softmax(expected))
-    stubborn = branch(enrolment_prior=1e9)
-    expected = softmax(logits(stubborn, vectors - of_type))
-    np.testing.assert_allclose(stubborn.predict_proba(clips, heard), expected, atol=1e-4)
-
-
 def test_what_a_kind_of_voice_always_has_is_taken_off():
     rng = np.random.default_rng(3)
     low = np.repeat([-1.0, 1, -1, 1, -1, 1], 40)[:, None]  # a man, a woman, ...
