@@ -65,11 +65,15 @@ class CorpusParameters(BaseModel):
     null: nothing.
     """
     table: str | None = None
-    """table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or
-    several by `*`; null: the only one with an emotion.
+    """table: CSV, Excel or Parquet file inside root; null: the only one there. audb: table of the database,
+    or several by `*`; null: the only one with an emotion.
     """
     path_column: str = "path"
     """table: column of the path, relative to root."""
+    path_prefix: str | None = None
+    r"""table: beginning that is cut off the paths of another machine, such as C:\data; null: what need be,
+    where the rest is a file below root.
+    """
     emotion_column: str | None = None
     """table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."""
     group_column: str | None = None

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affetto.corpora.audit import unite_groups_of_duplicates
 from affetto.corpora.clips import FEWEST_EMOTIONS, OFFICIAL_FOLD
+from affetto.corpora.duplicates import first_of_sets
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError, name_some
 
@@ -121,8 +121,8 @@ def make_random_folds(clips: pd.DataFrame, folds: pd.DataFrame, *, seed: int) ->
     the size of the training part as well. Where one part alone is tested, all clips are dealt into as many
     folds as there are such parts.
 
-    Clips of one file, whose segments may overlap, or of the same decoded content stay together even here:
-    having trained on the very samples is no leakage by group.
+    Clips of one file, whose segments may overlap, or of one take stay together even here: having trained on
+    the very recording is no leakage by group.
 
     Parameters
     ----------
@@ -171,13 +171,13 @@ def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, see
 
 
 def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
-    """Name the recording of each clip: clips of one file, and those of equal content, have one.
+    """Name the recording of each clip: clips of one file, and those of one take, have one.
 
     Where all would be one, which nothing could be tested on, the parts of the file are taken apart.
     """
-    contents = labelled.get("content_hash", labelled["clip_id"])
-    united = unite_groups_of_duplicates(labelled.assign(group=labelled["path"], content_hash=contents))
-    return contents if len(set(united["group"])) == 1 else united["group"]
+    takes: pd.Series[Any] = labelled.get("take", labelled["clip_id"])
+    recordings = first_of_sets(labelled["path"], takes)
+    return pd.Series(recordings, index=labelled.index) if recordings.any() else takes
 
 
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.io.files import new_directory, reading
@@ -61,12 +61,6 @@ Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndar
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ModelParameters(BaseModel):
-    """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Estimator(abc.ABC):

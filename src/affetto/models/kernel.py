@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field, PositiveFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import softmax
-from affetto.models.estimator import ModelParameters
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
 from affetto.models.vectors import (
@@ -34,7 +34,7 @@ _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
 
 
-class KernelLogisticParameters(ModelParameters):
+class KernelLogisticParameters(Parameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
     features: FrameFeatures = ("mfcc", "midterm")

@@ -58,7 +58,11 @@ class _Current:
 
 def use_parameters(parameters: Mapping[str, Any]) -> None:
     """Make `parameters` the ones that pipelines are built from."""
-    features = {side: tuple(_group(parameters, f"{side}.features")) for side in SIDES}
+    known = {side: _group(parameters, f"{side}.features") for side in SIDES}
+    features = {
+        side: tuple(name for name, entry in group.items() if entry is not None)
+        for side, group in known.items()
+    }
     ready = bool(_group(parameters, "recommend").get("ready_model", False))
     models = read_tables(parameters)
     _Current.setup = Setup(models, read_regressors(parameters, models), features, ready)
