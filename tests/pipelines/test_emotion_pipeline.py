@@ -51,7 +51,7 @@ def given(tmp_path):
         emotion = ("calm", "tense")[i % 2] if i < 6 else None
         rows.append((f"toy/{i}", f"{i}.wav", emotion, f"g{i // 3}", i // 3))
     clips = pd.DataFrame(rows, columns=["clip_id", "path", "emotion", "group", "fold"])
-    clips = clips.assign(corpus="toy", side="voice", content_hash=clips["clip_id"])
+    clips = clips.assign(corpus="toy", side="voice", content_hash=clips["clip_id"], tags=[[]] * len(clips))
     parameters = {"mfcc": MfccParameters(sample_rate_hz=16_000, n_fft=512, hop=160)}
     alone = ExecutorParameters(n_jobs=1, progress=False)
     mfcc = extract(clips, tmp_path, parameters, tmp_path / "stores", alone)["mfcc"].features
