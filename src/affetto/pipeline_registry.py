@@ -17,7 +17,7 @@ from affetto.pipelines.recommend.pipeline import (
     create_summary_pipeline,
 )
 from affetto.pipelines.reports.pipeline import create_pipeline as reports_pipeline
-from affetto.pipelines.theme.nodes import FEATURES
+from affetto.pipelines.theme.nodes import FEATURES, OPTIONAL_FEATURES
 from affetto.pipelines.theme.pipeline import create_pipeline as theme_pipeline
 from affetto.pipelines.theme.pipeline import create_scores_pipeline as theme_scores_pipeline
 
@@ -27,14 +27,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     setup = current_setup()
     corpora, features, experiments, scores = {}, {}, {}, {}
     for side in SIDES:
-        models = setup.models[side]
+        models, regressors = setup.models[side], setup.regressors[side]
         read = [feature for entry in models.values() for feature in entry.features]
-        read += FEATURES if side == "music" else []
+        if side == "music":
+            read += [*FEATURES, *(name for name in OPTIONAL_FEATURES if name in setup.features[side])]
         corpora[side] = corpora_pipeline(side)
         features[side] = create_clips_pipeline(side) + create_features_pipeline(side, setup.features[side])
         extraction = create_features_pipeline(side, list(dict.fromkeys(read)))
-        experiments[side] = corpora[side] + extraction + emotion_pipeline(side, models)
-        scores[side] = emotion_scores_pipeline(side, models)
+        experiments[side] = corpora[side] + extraction + emotion_pipeline(side, models, regressors)
+        scores[side] = emotion_scores_pipeline(side, models, regressors)
     music_model = setup.proposed("music")
     entry = setup.models["music"][music_model]
     emotion = experiments["music"] + annotation_pipeline(music_model)
@@ -42,7 +43,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     every_report = reports_pipeline("music_emotion", "theme", "voice_emotion")
     hear = create_hear_pipeline(None if setup.ready_model else setup.proposed("voice"))
     recommend = hear + create_playlist_pipeline()
-    library_features = list(dict.fromkeys([*entry.features, *FEATURES]))
+    tags = [name for name in OPTIONAL_FEATURES[:1] if name in setup.features["music"]]
+    library_features = list(dict.fromkeys([*entry.features, *FEATURES, *tags]))
     return {
         "corpora": corpora["music"] + corpora["voice"],
         "features": features["music"] + features["voice"],

@@ -16,7 +16,32 @@ import affetto.cli.run
 from affetto import __version__
 from affetto.errors import AffettoError
 
-DESCRIBED = {"tracks": 2, "emotions": {"calm": 2}, "set_aside": {"silent": 1}, "mostly_speech": []}
+THEMES = {
+    f"{emotion}/{number}": {"emotion": emotion, "name": f"{emotion}: {name}", "tracks": tracks}
+    for emotion, number, name, tracks in (
+        ("sad", 1, "slow", 0),
+        ("calm", 2, "soft", 1),
+        ("calm", 1, "even", 12),
+    )
+}
+DESCRIBED = {
+    **{
+        "tracks": 13,
+        "copies": 0,
+        "emotions": {"calm": 13},
+        "set_aside": {"silent": 1},
+        "mostly_speech": [],
+        "unsure": 2,
+    },
+    "themes": THEMES,
+}
+TOLD = """
+The library has 13 tracks (13 calm); 1 files were set aside. 2 tracks are unsure: none of their emotions reaches 50%.
+tracks  theme
+    12  calm: even
+     1  calm: soft
+Written to /reports: tracks.csv (a row a track), audit.html (what was set aside), tagged (copies of the files with tags)
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -27,7 +52,7 @@ def asked(monkeypatch):
     def run_pipeline(pipeline, env, parameters):
         runs.append((pipeline, env, parameters))
         summary = DESCRIBED if pipeline == "library" else f"what {pipeline} says"
-        return defaultdict(lambda: SimpleNamespace(load=lambda: summary))
+        return defaultdict(lambda: SimpleNamespace(load=lambda: summary, _filepath="/reports/tracks.csv"))
 
     monkeypatch.setattr(affetto.cli.answers, "run_pipeline", run_pipeline)
     return runs
@@ -87,7 +112,7 @@ def test_help_and_version_import_nothing_heavy():
             "library",
             None,
             {"corpus": {"source": "library", "root": "music"}, "export": {"write_tags": True}},
-            "The library has 2 tracks (2 calm); 1 files were set aside.",
+            TOLD.strip(),
         ),
     ],
 )

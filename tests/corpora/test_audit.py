@@ -6,16 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
-from affetto.corpora.audit import audit_clips, set_lone_emotions_aside, unite_groups_of_duplicates
+from affetto.corpora.audit import (
+    audit_clips,
+    audit_corpora,
+    set_lone_emotions_aside,
+    unite_groups_of_duplicates,
+)
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.parameters import AuditParameters
+from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
@@ -134,6 +140,68 @@ def test_equal_recordings_are_kept_in_one_group(tmp_path):
     assert rejected.empty
     assert kept["group"].tolist() == ["g1", "g1", "g1", "g1", "g4"]
     assert summary["duplicates"] == [["c/a.wav", "c/b.wav", "c/d.wav"]] == summary["conflicting_labels"]
+
+
+def utterance(seed, seconds=2.0):
+    """A voice-like sound of its own: noise in changing bands."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    knots = np.linspace(0, seconds, 16)
+    phases = [2 * np.pi * np.cumsum(np.interp(time_s, knots, rng.uniform(300, 2_000, 16))) for _ in range(4)]
+    loudness = np.interp(time_s, knots, rng.uniform(0.2, 1, 16))
+    sound = loudness * sum(np.sin(phase / RATE_HZ) for phase in phases) / 10
+    return (sound + rng.normal(0, 0.002, len(sound))).astype(np.float32)
+
+
+def write_copies(folder):
+    """Two takes, the first as five files of different samples."""
+    folder.mkdir(exist_ok=True)
+    take = utterance(0)
+    write(folder / "take.wav", take)
+    soundfile.write(folder / "song.mp3", take, RATE_HZ)
+    soundfile.write(folder / "song.ogg", take, RATE_HZ)
+    write(folder / "quieter.wav", take / 2, subtype="PCM_16")
+    write(folder / "rate.wav", soxr.resample(take, RATE_HZ, 48_000), 48_000)
+    write(folder / "trimmed.wav", take[round(0.05 * RATE_HZ) :])
+    write(folder / "another.wav", utterance(1))
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_copies_that_sound_alike_are_kept_in_one_group_and_named_after_the_first(tmp_path, caplog):
+    caplog.set_level("INFO", "affetto")
+    paths = write_copies(tmp_path / "c")
+
+    kept, rejected = audit_clips(table(paths), tmp_path / "c", AUDIT, HERE)
+    summary = summarise_audit(kept, rejected, AUDIT)
+
+    others = [f"c/{path}" for path in paths if path != "another.wav"]
+    assert rejected.empty
+    assert kept["content_hash"].is_unique
+    assert kept["take"].tolist() == ["c/another.wav", *[others[0]] * 6]
+    assert kept["group"].tolist() == ["another.wav", *["quieter.wav"] * 6]
+    assert summary["copies"] == [others]
+    assert [record.message for record in caplog.records if "united" in record.message] == [
+        "5 groups have a recording of another one, or a copy of it, and are united with it: rate.wav with "
+        "quieter.wav, song.mp3 with quieter.wav, song.ogg with quieter.wav, take.wav with quieter.wav, "
+        "trimmed.wav with quieter.wav"
+    ]
+
+
+def test_copies_in_another_corpus_are_of_the_take(tmp_path, caplog):
+    caplog.set_level("INFO", "affetto")
+    for name, kind in (("a", "FLAC"), ("b", "MP3")):
+        (tmp_path / name).mkdir()
+        for seed in range(2):
+            soundfile.write(tmp_path / name / f"{seed}.{kind.lower()}", utterance(seed), RATE_HZ)
+    corpus = CorpusParameters(name="a", root=tmp_path / "a", training_corpora={"b": {"root": tmp_path / "b"}})
+    rows = {"path": ["0.flac", "1.flac", "0.mp3", "1.mp3"], "emotion": ["anger", "fear"] * 2}
+    clips = pd.DataFrame(rows).assign(corpus=list("aabb"), side="voice", start_s=np.nan, end_s=np.nan)
+    clips["clip_id"] = clips["group"] = ["a/0", "a/1", "b/0", "b/1"]
+
+    kept, _ = audit_corpora(clips, corpus, AUDIT, HERE)
+
+    assert kept["take"].tolist() == kept["group"].tolist() == ["a/0", "a/1", "a/0", "a/1"]
+    assert caplog.text.count("united") == 1
 
 
 @settings(deadline=None, max_examples=25)

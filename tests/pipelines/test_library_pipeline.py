@@ -150,7 +150,8 @@ def test_every_track_gets_emotion_theme_highlight_and_confidence(describe, train
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["tracks"] == 2
     assert summary["set_aside"] == {"silent": 1, "unreadable": 1}
-    assert summary["themes"]["sad/1"]["tracks"] == 0
+    assert summary["themes"]["sad/1"] == {"emotion": "sad", "name": "name of sad/1", "tracks": 0}
+    assert summary["unsure"] == (tracks["emotion_probability"] < 0.5).sum()
     assert not (folder / "tagged").exists()
 
 

@@ -8,6 +8,8 @@ from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.themes import StateDataset
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
+from affetto.features.encoder.extract import EncoderParameters
+from affetto.features.encoder.musicnn import TAGS
 from affetto.pipelines.theme import nodes
 from affetto.pipelines.theme.pipeline import create_pipeline
 from affetto.recommendation.parameters import RecommendParameters
@@ -107,9 +109,35 @@ def test_all_outputs_are_made_and_a_second_run_repeats_nothing(run_themes, input
     assert list(library["tracks"]["clip_id"]) == list(inputs["music.clips"]["clip_id"])
     assert set(library["mixtures"]["theme"]) == {card["theme"] for card in library["cards"]}
 
+    assert set(library["tracks"]["predicted_tags"]) == {""}
+
     def refuse(*_, **__):
         raise AssertionError("computed again")
 
     for name in ("fit_codebook", "count_words", "fit_themes"):
         monkeypatch.setattr(nodes, name, refuse)
     pd.testing.assert_frame_equal(run_themes().load("music.themes"), themes)
+
+
+def test_tags_and_an_embedding_are_used_where_they_are_extracted(run_themes, inputs):
+    """Without their weights there are neither, as in the test above."""
+    ids = list(inputs["music.clips"]["clip_id"])
+    rows = np.zeros((25, len(TAGS)))
+    rows[np.arange(25), [TAGS.index(("acoustic", "Mellow")[i % 2]) for i in range(25)]] = 0.9
+    tags = EncoderParameters(name="musicnn-msd", layers=(3,), level="frames").describe()
+    inputs["music.features"] |= {
+        "tags": ClipFeatures.from_arrays("tags", ids, list(rows), hop_s=1.488, parameters=tags),
+        "encoder": ClipFeatures.from_arrays("encoder", ids, list(rows[:, :30])),
+    }
+    catalog = run_themes()
+    names = {card["name"] for card in catalog.load("music.theme.cards")}
+    assert any("acoustic" in name for name in names) and any("mellow" in name for name in names)
+    page = catalog.load("music.theme.page")
+    assert "musicnn" in page and "Million Song Dataset" in page
+    assert "acoustic" in catalog.load("music.library")["tracks"]["predicted_tags"][0]
+    results = catalog.load("theme.results")
+    roles = {
+        **results["discovery"].set_index("model")["role"],
+        **results["comparison"].set_index("model")["role"],
+    }
+    assert roles["kmeans_encoder"] == roles["svm_encoder"] == "pretrained"

@@ -46,6 +46,7 @@ def library(n=8):
     )
     table["theme"] = np.where(table.emotion == "calm", "calm/0", "sad/0")
     table["theme_name"] = np.where(table.emotion == "calm", "soft and slow", "low strings")
+    table["predicted_tags"] = "acoustic · mellow"
     table["highlight_start_s"] = 5.0
     table["highlight_end_s"] = 20.0
     table["highlight_attention"] = np.where(np.arange(n) % 2, 0.75, np.nan)
@@ -165,8 +166,38 @@ def test_the_summary_is_readable():
     assert lines[0] == "me: the voice is sadness 80%, anger 20%"
     assert lines[1] == "  uplift music: calm 60%, sad 40%"
     assert lines[2].startswith("    1. Tune ")
+    assert "; acoustic · mellow; " in lines[2]
     assert "soft and slow; from 0:05]" in lines[2]
     assert lines[-1] == "s: No speech was found in s.wav."
+
+
+@pytest.mark.parametrize(("p_calm", "poor"), [(0.14, True), (0.6, False)])
+def test_a_poor_match_is_said_in_words(p_calm, poor):
+    """An angry voice wants calm music here, and gets what is there."""
+    tracks = library().assign(p_calm=p_calm, p_sad=1 - p_calm)
+    tracks["emotion"] = np.where(tracks["p_calm"] > 0.5, "calm", "sad")
+    names = np.where(tracks["p_calm"] > 0.5, "calm: soft", "sad: low strings")
+    tracks["theme"], tracks["theme_name"] = tracks["emotion"] + "/0", names
+    given = RecommendParameters(voice="x", bridge="uplift", top=2)
+    answer = Recommender(tracks, mixtures(), CARDS, TAXONOMY, VOICE, given).recommend(voice(1.0))
+    first = answer.tracks[0]
+    assert first.fit == pytest.approx(p_calm)
+    assert ("Poor match: no track here is likely to be calm" in answer.match_note) == poor
+    assert any("poor match" in reason for reason in first.reasons) == poor
+    assert (first.own_theme, first.own_theme_name) == (tracks["theme"][0], names[0])
+    line = summarise_playlists([answer]).split("\n")[-2]
+    own = "fits 14%, a poor match; acoustic · mellow; sad 86%, low strings; answers calm 14%, soft and slow"
+    assert (own if poor else "fits 60%; acoustic · mellow; calm 60%, soft; from") in line
+
+
+def test_a_voice_of_two_emotions_is_answered_by_a_track_between_them():
+    """What is wanted of two emotions no track can have in full: it fits as far as any could."""
+    between = library().assign(p_calm=0.5, p_sad=0.5)
+    given = RecommendParameters(voice="x", bridge="uplift", top=8, diversity=0.0)
+    answer = Recommender(between, mixtures(), CARDS, TAXONOMY, VOICE, given).recommend(voice(0.2))
+    assert [track.match for track in answer.tracks] == pytest.approx([0.5] * 8)
+    assert [track.fit for track in answer.tracks] == pytest.approx([0.5 / 0.6] * 8, abs=1e-6)
+    assert answer.match_note == ""
 
 
 def test_a_track_of_which_nothing_is_known_has_no_theme():
@@ -209,3 +240,12 @@ def test_a_track_that_is_a_part_of_a_file_says_which():
     assert row["p_sad"] == parts["p_sad"].max()
     assert track.start_s == row["start_s"] > 0
     assert track.end_s == (None if np.isnan(row["end_s"]) else row["end_s"])
+
+
+def test_a_playlist_has_the_best_copy_of_a_take():
+    copies = library().assign(take="m/0")
+    given = RecommendParameters(voice="x", bridge="congruent", top=5, diversity=0)
+
+    (track,) = Recommender(copies, mixtures(), CARDS, TAXONOMY, VOICE, given).recommend(voice(0.0)).tracks
+
+    assert copies.set_index("clip_id").loc[track.clip_id, "p_sad"] == copies["p_sad"].max()

@@ -10,7 +10,9 @@ from affetto.themes.cards import (
     MINOR_PROFILE,
     TERMS,
     build_cards,
+    compare_measures,
     event_rate,
+    hedges_g,
     major_minor,
     measure,
     over_represented,
@@ -62,23 +64,58 @@ def test_cards_describe_the_themes(library):
     json.dumps(cards)
     by_name = {card["theme"]: card for card in cards}
     odd = by_name[themes.loc[1, "theme"]]
-    assert odd["name"] == "fast · soft"
+    assert (odd["title"], odd["name"]) == ("fast · soft", "calm: fast · soft")
     assert [tag["tag"] for tag in odd["tags"]] == ["odd", "x"]
     assert {word["word"] for word in odd["words"][:5]} == {f"w/{i}" for i in range(5, 10)}
     assert by_name["tense/1"]["name"] == "all tense"
     assert by_name["sad/1"]["size"] == 0
+    assert [track["clip_id"] for track in odd["tracks"]][:5] == [one["clip_id"] for one in odd["exemplars"]]
+    assert len(odd["tracks"]) == odd["size"]
     assert sum(card["share"] for card in cards if card["emotion"] == "calm") == pytest.approx(1)
-    names = [(card["emotion"], card["name"]) for card in cards]
+    names = [card["name"] for card in cards]
     assert len(set(names)) == len(names)
 
 
 def test_names_are_unique_even_without_differences(library):
     words, clips, emotions, model, _ = library
     measures = pd.DataFrame({"pace": 1.0}, index=list(words.clip_ids))
-    plain = clips.assign(tags=None)
+    plain = clips.assign(tags=None, title="Air")
     themes = themes_table(model, words, model.mixtures(words), emotions)
     cards = build_cards(model, themes, plain, measures, ["w"] * 10)
-    assert [card["name"] for card in cards if card["emotion"] == "calm"] == ["typical", "typical (2)"]
+    assert [card["title"] for card in cards if card["emotion"] == "calm"] == ["like “Air”", "like “Air” (2)"]
+
+
+def test_themes_are_named_by_predicted_tags_before_differences(library):
+    words, clips, emotions, model, _ = library
+    themes = themes_table(model, words, model.mixtures(words), emotions)
+    kinds = np.arange(42) % 2
+    measures = pd.DataFrame({"pace": kinds * 2.0}, index=list(words.clip_ids))
+    tags = [["acoustic", "folk"] if kind else ["rock", "folk"] for kind in kinds]
+    predicted = pd.Series(tags, index=list(words.clip_ids))
+    cards = build_cards(model, themes, clips, measures, ["w"] * 10, predicted=predicted)
+    names = {card["name"] for card in cards if card["emotion"] == "calm"}
+    assert names == {"calm: acoustic, fast", "calm: rock, slow"}  # folk is everywhere
+    assert cards[0]["tracks"][0]["tags"] in tags
+
+
+def test_only_a_difference_beyond_chance_has_a_word():
+    groups = pd.Series([f"g{i}" for i in range(40)])
+    inside = np.arange(40) < 20
+    values = np.tile([0.0, 1.0], 20)
+    measured = pd.DataFrame({"pace": values + 2 * inside, "loudness": values + 0.1 * inside, "mode": values})
+    found = compare_measures(measured, groups, inside)
+    assert found["terms"] == {"pace": "fast"}
+    assert found["differences"]["mode"] == 0
+    few = compare_measures(measured, pd.Series(["a"] * 20 + ["b"] * 20), inside)
+    assert few["terms"] == {}  # two songs, however many takes
+
+
+def test_hedges_g_in_closed_form():
+    g, error = hedges_g(np.array([2.0, 4.0]), np.array([1.0, 3.0]))
+    expected = 1 / np.sqrt(2) * (1 - 3 / 7)  # difference 1, variance 2 on both sides
+    assert g == pytest.approx(expected)
+    assert error == pytest.approx(np.sqrt(1 + expected**2 / 8))
+    assert hedges_g(np.array([]), np.ones(3)) == (0.0, np.inf)
 
 
 def test_over_represented_tags_in_closed_form(monkeypatch):

@@ -96,7 +96,10 @@ def test_what_comes_from_files_is_escaped(page):
 def test_every_theme_has_a_card_and_every_emotion_its_figures(page, made):
     for card in made[2]:
         assert f'id="{card["theme"].replace("/", "-")}"' in page
-        assert card["name"] in page
+        assert card["title"] in page
+    assert "+0.0" not in page
+    assert page.count("All its tracks") == sum(card["size"] > 0 for card in made[2])
+    assert "musicnn" not in page  # no tags were predicted
     assert page.count("<figure>") == 4  # the map of calm, and the choice of every emotion
     assert "tense is one theme: 1 clips are too few" in page
 

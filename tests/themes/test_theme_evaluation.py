@@ -3,10 +3,17 @@ import pandas as pd
 import pytest
 
 from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 from affetto.themes import evaluation
-from affetto.themes.baselines import CLASSIFIERS, DISCOVERY_ROLES, classify
+from affetto.themes.baselines import (
+    CLASSIFIERS,
+    DISCOVERY_ROLES,
+    DISCRIMINATION_ROLES,
+    classify,
+    roles_of,
+)
 from affetto.themes.comparison import discovery_scores, discrimination_scores
 from affetto.themes.evaluation import (
     DISCOVERY_COLUMNS,
@@ -61,6 +68,28 @@ def test_discrimination_tells_planted_themes(planted, store):
         assert (table["predicted"] == np.array(list("abc"))[probabilities.argmax(axis=1)]).all()
         assert table["clip_id"].is_unique
     assert metrics["lda_audio_words"]["theme_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("hop_s", [None, 1.5])
+def test_a_frozen_embedding_stands_beside_the_themes(planted, tmp_path, hop_s):
+    """As statistics or as frames; what needs no embedding stays as it is, found again in the cache."""
+    features, clips, folds = planted
+    rng, themes = np.random.default_rng(0), dict(zip(clips["clip_id"], clips["theme"], strict=True))
+    centres = {"a": 0.0, "b": 5.0, "c": 10.0, None: 0.0}
+    n_frames = 1 if hop_s is None else 3
+    ids = [clip_id for clip_id in features.clip_ids if clip_id != "demo/silent"]
+    arrays = [np.tile(rng.normal(centres[themes[clip_id]], 1, 4), (n_frames, 1)) for clip_id in ids]
+    encoder = ClipFeatures.from_arrays("encoder", ids, arrays, hop_s=hop_s)
+    joined = FeatureSet.align({"encoder": encoder, **features}, ids)
+    store, options = ResultStore(tmp_path), {"executor": SERIAL}
+    _, found = discover_themes(joined, clips, folds, PARAMETERS, **options, store=store)
+    tables, told = discriminate_themes(joined, clips, folds, PARAMETERS, **options, store=store)
+    assert list(found) == [*DISCOVERY_ROLES, "kmeans_encoder"]
+    assert list(told) == [*CLASSIFIERS, "svm_encoder"]
+    assert found["kmeans_encoder"]["theme_ami"] > 0.9
+    assert told["svm_encoder"]["theme_accuracy"] > 0.9
+    assert roles_of(tables, DISCRIMINATION_ROLES)["svm_encoder"] == "pretrained"
+    assert "svm_encoder" not in roles_of(dict.fromkeys(CLASSIFIERS), DISCRIMINATION_ROLES)
 
 
 def test_a_second_run_only_reads(planted, store, monkeypatch):

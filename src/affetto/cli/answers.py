@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from affetto.cli.output import echo_table
 from affetto.cli.project import project, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
@@ -77,7 +78,16 @@ def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
     with project():
         wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
         described = _run("library", environment(model, env), wanted)
-        click.echo(library_sentence(described["library.summary"].load()))
+        summary = described["library.summary"].load()
+        click.echo(library_sentence(summary))
+        found = sorted(summary["themes"].values(), key=lambda theme: (theme["emotion"], -theme["tracks"]))
+        rows = [(theme["tracks"], theme["name"]) for theme in found if theme["tracks"]]
+        echo_table(("tracks", "theme"), rows, numbers=("tracks",))
+        folder = Path(str(getattr(described["library.tracks_csv"], "_filepath", ""))).parent
+        copies = ", tagged (copies of the files with tags)" if tags else ""
+        click.echo(
+            f"Written to {folder}: tracks.csv (a row a track), audit.html (what was set aside){copies}"
+        )
 
 
 def _answer(

@@ -25,6 +25,8 @@ from affetto.recommendation.voice import (
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _SHOWN_EMOTIONS = 3
+POOR_BELOW = 0.5
+"""A track that fits less than this is a poor match: it is likelier not to have what is wanted."""
 
 
 class Track(Data):
@@ -43,6 +45,13 @@ class Track(Data):
     match: float = Field(
         ge=0, le=1, description="P(the track has the wanted emotion): Σ P(m wanted) P(m | track)."
     )
+    fit: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="`match`, divided by that of a track that surely has the emotion wanted most; below 0.5 "
+        "the match is poor.",
+    )
     emotion: str = Field(description="The likeliest emotion of the track.")
     emotions: tuple[EmotionProbability, ...] = Field(description="All of them, likeliest first.")
     answers: str = Field(
@@ -53,6 +62,13 @@ class Track(Data):
     )
     theme_name: str | None
     theme_probability: float | None = Field(ge=0, le=1)
+    own_theme: str | None = Field(
+        default=None, description="The likeliest theme of the track inside `emotion`; null without themes."
+    )
+    own_theme_name: str | None = None
+    predicted_tags: str = Field(
+        default="", description="The likeliest of musicnn's tags; empty where they were not extracted."
+    )
     highlight_start_s: float = Field(
         ge=0, description="Where to start listening, s from the start of the file."
     )
@@ -73,6 +89,7 @@ class Playlist(Answer):
     music_emotions: tuple[EmotionProbability, ...] = Field(
         default=(), description="Wanted ones, likeliest first."
     )
+    match_note: str = Field(default="", description="Says that tracks match poorly; empty where none does.")
     tracks: tuple[Track, ...] = ()
 
 
@@ -139,11 +156,53 @@ def _lines(playlist: Playlist) -> list[str]:
     if playlist.timeline:
         lines.append(f"  over time: {describe_spans(playlist.timeline)}")
     lines.append(f"  {playlist.bridge} music: {_emotions(playlist.music_emotions)}")
-    for track in playlist.tracks:
-        theme = f", {track.theme_name}" if track.theme_name else ""
-        why = f"{track.answers} {percent(track.match)}{theme}; from {clock(track.highlight_start_s)}"
-        lines.append(f"  {track.rank:>3}. {track.title}  [{why}]")
+    if playlist.match_note:
+        lines.append(f"  {playlist.match_note}")
+    lines += [f"  {track.rank:>3}. {track.title}  [{_describe(track)}]" for track in playlist.tracks]
     return lines
+
+
+def _describe(track: Track) -> str:
+    """Say how well a track fits, what it sounds like, its own emotion and theme, and those it answers."""
+    probability = {entry.emotion: entry.probability for entry in track.emotions}
+    poor = ", a poor match" if track.fit < POOR_BELOW else ""
+    parts = [f"fits {percent(track.fit)}{poor}", track.predicted_tags]
+    told = [("", track.emotion, track.own_theme_name)]
+    if track.answers != track.emotion:
+        told.append(("answers ", track.answers, track.theme_name))
+    for role, emotion, theme in told:
+        name = f", {inside_emotion(theme, emotion)}" if theme else ""
+        parts.append(f"{role}{emotion} {percent(probability.get(emotion, 0.0))}{name}")
+    return "; ".join(filter(None, [*parts, f"from {clock(track.highlight_start_s)}"]))
+
+
+def inside_emotion(name: str, emotion: str) -> str:
+    """Return a theme's name as it reads beside its emotion: "slow · dark" for "calm: slow · dark"."""
+    return name.removeprefix(f"{emotion}: ")
+
+
+def note_match(tracks: Sequence[Track], wanted: str) -> str:
+    """Say in words that tracks match poorly; nothing where none does.
+
+    Parameters
+    ----------
+    tracks
+        Those of a playlist.
+    wanted
+        The emotion that is wanted most.
+    """
+    poor = [track for track in tracks if track.fit < POOR_BELOW]
+    if not poor:
+        return ""
+    if len(poor) == len(tracks):
+        best = max(tracks, key=lambda track: track.fit)
+        own = next((entry.probability for entry in best.emotions if entry.emotion == best.emotion), 0.0)
+        return (
+            f"Poor match: no track here is likely to be {wanted}. The best, {_one_line(best.title)}, fits by "
+            f"{percent(best.fit)}; by itself it is {best.emotion} ({percent(own)})."
+        )
+    which = "is a poor match" if len(poor) == 1 else "are poor matches"
+    return f"{len(poor)} of these {len(tracks)} tracks {which}, likelier not to be as wanted."
 
 
 def _emotions(emotions: Sequence[EmotionProbability]) -> str:

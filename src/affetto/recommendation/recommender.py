@@ -14,7 +14,7 @@ from affetto.errors import AffettoError
 from affetto.io.paths import as_path, as_text
 from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.recommendation.playlist import Playlist, Track
+from affetto.recommendation.playlist import POOR_BELOW, Playlist, Track, inside_emotion, note_match
 from affetto.recommendation.ranking import (
     NO_THEME,
     Ranking,
@@ -144,18 +144,26 @@ class Recommender:
             )
         ranking = rank_tracks(self.index, in_library, self.parameters, self.weights)
         told = {name: getattr(voice, name) for name in Answer.model_fields}
-        places = range(len(ranking.tracks))
+        most = float(wanted.max())
+        tracks = tuple(
+            self._track(place, ranking, in_library, most, voice.emotions[0])
+            for place in range(len(ranking.tracks))
+        )
+        wished = sort_emotions(self.music_classes, wanted)
         return Playlist(
             **told,
             status="ok",
             voice_emotions=voice.emotions,
             bridge=self.parameters.bridge,
-            music_emotions=sort_emotions(self.music_classes, wanted),
-            tracks=tuple(self._track(place, ranking, in_library, voice.emotions[0]) for place in places),
+            music_emotions=wished,
+            match_note=note_match(tracks, wished[0].emotion),
+            tracks=tracks,
         )
 
-    def _track(self, place: int, ranking: Ranking, wanted: np.ndarray, told: EmotionProbability) -> Track:
-        """Describe the track at a place of the ranking."""
+    def _track(
+        self, place: int, ranking: Ranking, wanted: np.ndarray, most: float, told: EmotionProbability
+    ) -> Track:
+        """Describe the track at a place of the ranking; `most` is how much any emotion is wanted."""
         row = int(ranking.tracks[place])
         track, own = self._library.iloc[row], self.index.probabilities[row]
         answers = int(np.argmax(wanted * own))
@@ -169,9 +177,22 @@ class Recommender:
             f"This track is {emotion} with a probability of {percent(own[answers])}, more than "
             f"{percent(better_than)} of the library.",
         ]
+        match = round_probability((wanted * own).sum())
+        fit = round_probability(match / most)
+        own_emotion, own_theme = str(track["emotion"]), _text(track["theme"])
+        own_name = None if own_theme is None else _text(track["theme_name"])
+        if own_emotion != emotion:
+            named = f", {inside_emotion(own_name, own_emotion)}" if own_name else ""
+            reasons.append(f"By itself it is more likely {own_emotion} ({percent(own.max())}{named}).")
+        if track["predicted_tags"]:
+            reasons.append(f"Listeners might tag it {track['predicted_tags']} (predicted by musicnn).")
+        if fit < POOR_BELOW:
+            reasons.append(
+                f"It is a poor match: it fits by {percent(fit)}, so it is likelier not to be as wanted."
+            )
         if theme is not None:
             part = f"which makes up {percent(share)} of the {emotion} music"
-            reasons.append(f"Its theme is {name!r} ({percent(probability)}), {part}.")
+            reasons.append(f"Its {emotion} theme is {name!r} ({percent(probability)}), {part}.")
         return Track(
             rank=place + 1,
             clip_id=str(track["clip_id"]),
@@ -181,13 +202,17 @@ class Recommender:
             title=str(track["title"]),
             duration_s=float(track["duration_s"]),
             score=float(ranking.scores[place]),
-            match=round_probability((wanted * own).sum()),
-            emotion=str(track["emotion"]),
+            match=match,
+            fit=fit,
+            emotion=own_emotion,
             emotions=sort_emotions(self.index.emotions, own),
             answers=emotion,
             theme=theme,
             theme_name=name,
             theme_probability=None if theme is None else probability,
+            own_theme=own_theme,
+            own_theme_name=own_name,
+            predicted_tags=str(track["predicted_tags"]),
             highlight_start_s=float(track["highlight_start_s"]),
             highlight_end_s=float(track["highlight_end_s"]),
             reasons=(*reasons, *_reasons_of_place(track, place, int(ranking.places[place]))),
@@ -207,6 +232,11 @@ class Recommender:
         probability = mixture[best] / mixture.sum() if mixture.sum() > 0 else 1.0 / len(columns)
         share = self.index.library_shares[columns[best]]
         return theme, round_probability(probability), round_probability(share)
+
+
+def _text(cell: object) -> str | None:
+    """Return a cell of a table as text; missing is None."""
+    return None if pd.isna(cell) else str(cell)
 
 
 def _reasons_of_place(track: pd.Series, place: int, by_score: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,10 +50,32 @@ DISCRIMINATION_ROLES: dict[str, str] = {
 }
 """What each of them stands for in a comparison."""
 
+ENCODER = "encoder"
+"""The feature of a frozen embedding, which others trained: where it is there, two models that read it join
+the others, and stand apart."""
+ENCODER_CLUSTERS, ENCODER_CLASSIFIER = "kmeans_encoder", "svm_encoder"
+ENCODER_ROLES = {ENCODER_CLUSTERS: "pretrained", ENCODER_CLASSIFIER: "pretrained"}
+
 Views = dict[str, np.ndarray]
 """What models may know of clips, a row a clip: `documents` (word weights for topics, float32), `bags`
-(weighted bags of audio words), `statistics` (means and deviations of the baselines' dimensions) and
-`all_statistics` (the same of all dimensions that the codebook reads)."""
+(weighted bags of audio words), `statistics` (means and deviations of the baselines' dimensions),
+`all_statistics` (the same of all dimensions that the codebook reads) and, where there is one, `encoder` (of
+the frozen embedding)."""
+
+
+def discovery_models(features: Iterable[str]) -> list[str]:
+    """Name the models that find themes in these features."""
+    return [*DISCOVERY_ROLES, *([ENCODER_CLUSTERS] if ENCODER in features else [])]
+
+
+def classifiers(features: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the models that tell labelled themes by these features: what they see, and the classifier."""
+    return {**CLASSIFIERS, **({ENCODER_CLASSIFIER: (ENCODER, "scaled svm")} if ENCODER in features else {})}
+
+
+def roles_of(results: Mapping[str, Any], roles: Mapping[str, str]) -> dict[str, str]:
+    """Return `roles` and those of the models on an embedding, of the models that there are results of."""
+    return {name: role for name, role in {**roles, **ENCODER_ROLES}.items() if name in results}
 
 
 class Clusters(NamedTuple):
@@ -86,8 +108,8 @@ def cluster(model: str, train: Views, test: Views, number: int, seed: int, passe
     Parameters
     ----------
     model
-        One of `DISCOVERY_ROLES`: topics of an LDA (of three starts that of best bound on the training clips),
-        components of a Kullback-Leibler NMF (Lee & Seung, 2001), a Gaussian mixture with diagonal
+        One of `discovery_models`: topics of an LDA (of three starts that of best bound on the training
+        clips), components of a Kullback-Leibler NMF (Lee & Seung, 2001), a Gaussian mixture with diagonal
         covariances, or k-means.
     train, test
         Views of the clips; statistics are standardised by the training clips.
@@ -234,6 +256,13 @@ def clip_statistics(features: ClipFeatures, columns: Sequence[int]) -> np.ndarra
         if len(frames):
             rows[index] = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
     return rows
+
+
+def encoder_statistics(feature: ClipFeatures) -> np.ndarray:
+    """Return mean and deviation of an embedding, a row a clip; they are what it holds if it has no frames."""
+    if feature.hop_s is None:
+        return feature.stack().astype(np.float64)
+    return clip_statistics(feature, range(len(feature.dimensions)))
 
 
 def codebook_statistics(features: FeatureSet, parameters: CodebookParameters) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,18 @@ import pandas as pd
 from affetto.features.highlight import cut_highlights
 from affetto.io.workers import ExecutorParameters, map_shards
 from affetto.themes.model import ThemeModel
+from affetto.themes.tags import SHOWN
 from affetto.themes.words import shards
 
 if TYPE_CHECKING:
     from affetto.features.clip_features import ClipFeatures
 
-N_EXEMPLARS, N_WORDS, N_TAGS, N_NEIGHBOURS, N_TERMS = 5, 8, 5, 3, 3
-"""What a card shows at most, and the terms of a name."""
+N_EXEMPLARS, N_WORDS, N_TAGS, N_NEIGHBOURS, N_TRACKS = 5, 8, 5, 3, 100
+"""What a card shows at most."""
+NAME_TAGS, NAME_TERMS = 2, 2  # of a name, which grows where another theme has it
 HIGHLIGHT_S = 15.0
-MIN_DIFFERENCE = 0.3  # to the emotion's mean, in deviations, that a name may mention
+MIN_DIFFERENCE = 0.5  # between a theme and the rest of its emotion, in deviations, that has a name
+N_ERRORS = 2.0  # standard errors that it is away from zero
 MIN_TAG_CLIPS = 3  # of a theme that has the tag
 MAX_TAG_P = 0.05  # corrected for the number of tags
 
@@ -49,6 +52,7 @@ def build_cards(
     measures: pd.DataFrame,
     word_names: Sequence[str],
     attention: pd.DataFrame | None = None,
+    predicted: pd.Series | None = None,
 ) -> list[dict[str, Any]]:
     """Describe every theme.
 
@@ -66,49 +70,76 @@ def build_cards(
         Names of the audio words.
     attention
         `clip_id, times` (s), `weights` of the music model, for the highlights of exemplars.
+    predicted
+        Predicted tags of clips (see `tags.predict_tags`); None where they were not extracted.
 
     Returns
     -------
     list of dict
-        JSON-able; a card has `theme`, `emotion`, `name` (unique inside the emotion), `size`, `share` (of the
-        emotion's clips), `exemplars` (`clip_id, title, probability, highlight_start_s, highlight_end_s`),
-        `differences` (measure → standardised difference to the emotion's mean), `profile` (measure → `theme`
-        and `emotion`, the means in the measure's own unit), `tags` (`tag, clips, lift, p`), `words`,
-        `neighbours` (`theme, name, distance`, see `nearest_themes`), `note`.
+        JSON-able; a card has `theme`, `emotion`, `title` (its name inside the emotion), `name` (the emotion
+        and the title, unique among all themes), `size`, `share` (of the emotion's clips), `tracks` (`clip_id,
+        title, probability, tags`, likeliest first, at most 100), `exemplars` (`clip_id, title, probability,
+        highlight_start_s, highlight_end_s`), `differences` (measure → standardised difference to the rest of
+        the emotion), `terms` (measure → its word, of the differences that are large enough to have one),
+        `profile` (measure → `theme` and `emotion`, the means in the measure's own unit), `tags` of listeners
+        and `predicted_tags` (`tag, clips, lift, p`), `words`, `neighbours` (`theme, name, distance`, see
+        `nearest_themes`), `note`.
     """
-    known = clips.reindex(columns=["clip_id", "tags", "group"])
-    groups = known["group"].fillna(known["clip_id"]).astype(str)  # a clip without a group is one of its own
-    tagged = known.assign(tags=known["tags"].map(as_tags), group=groups).set_index("clip_id")
+    described = _describe_clips(clips, predicted)
     cards: list[dict[str, Any]] = []
     for emotion, topics in model.emotions.items():
         inside = themes[themes["emotion"] == emotion]
+        known = described.reindex(inside["clip_id"])
         taken: set[str] = set()
         for index, theme in enumerate(model.themes_of(emotion)):
             is_inside = (inside["theme"] == theme).to_numpy()
             members = inside[is_inside]
             order = members.sort_values(["confidence", "clip_id"], ascending=[False, True])
-            best = order[["clip_id", "confidence"]].head(N_EXEMPLARS).itertuples(index=False)
+            best = order.head(N_TRACKS).join(described[["title", "predicted"]], on="clip_id")
+            tracks = [
+                {"clip_id": clip, "title": title, "probability": round(float(p), 4), "tags": tags[:SHOWN]}
+                for clip, title, p, tags in best[["clip_id", "title", "confidence", "predicted"]].to_numpy()
+            ]
+            tested = known.assign(inside=is_inside)
             card = {
                 "theme": theme,
                 "emotion": emotion,
                 "size": len(members),
                 "share": len(members) / max(1, len(inside)),
-                "exemplars": [{"clip_id": clip, "probability": round(float(p), 4)} for clip, p in best],
-                **_compare(measures.reindex(inside["clip_id"]), is_inside),
-                "tags": over_represented(tagged.reindex(inside["clip_id"]).assign(inside=is_inside)),
+                "tracks": tracks,
+                **compare_measures(measures.reindex(inside["clip_id"]), known["group"], is_inside),
+                "tags": over_represented(tested),
+                "predicted_tags": over_represented(tested.assign(tags=tested["predicted"])),
                 "words": characteristic_words(topics.word_probabilities, index, word_names),
                 "note": topics.note,
             }
-            card["name"] = _name(card, topics.n_topics, taken)
-            taken.add(card["name"])
+            card["title"] = _title(card, topics.n_topics, taken)
+            taken.add(card["title"])
+            alone = topics.n_topics == 1
+            card["name"] = card["title"] if alone else f"{emotion}: {card['title']}"
             cards.append(card)
     names = {card["theme"]: card["name"] for card in cards}
-    details = _titles_and_highlights(cards, clips, attention)
+    highlights = _highlights(cards, clips, attention)
     for card in cards:
-        card["exemplars"] = [{**exemplar, **details[exemplar["clip_id"]]} for exemplar in card["exemplars"]]
+        best = card["tracks"][:N_EXEMPLARS]
+        shown = [{key: track[key] for key in ("clip_id", "title", "probability")} for track in best]
+        card["exemplars"] = [{**track, **highlights[track["clip_id"]]} for track in shown]
         near = nearest_themes(model, card["theme"], N_NEIGHBOURS)
         card["neighbours"] = [{"name": names[one["theme"]], **one} for one in near]
     return cards
+
+
+def _describe_clips(clips: pd.DataFrame, predicted: pd.Series | None) -> pd.DataFrame:
+    """Return `tags`, `predicted` (lists), `group` and `title` of clips, by `clip_id`."""
+    known = clips.reindex(columns=["clip_id", "tags", "group", "title"]).set_index("clip_id")
+    ids = known.index.to_series().astype(str)
+    told = pd.Series(dtype=object) if predicted is None else predicted
+    return known.assign(
+        tags=known["tags"].map(as_tags),
+        predicted=told.reindex(known.index).map(as_tags),
+        group=known["group"].fillna(ids).astype(str),  # a clip without a group is one of its own
+        title=known["title"].fillna(ids.str.split("/", n=1).str[-1]).astype(str),
+    )
 
 
 def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str, Any]]:
@@ -133,25 +164,17 @@ def nearest_themes(model: ThemeModel, theme: str, number: int) -> list[dict[str,
     return [{"theme": name, "distance": round(distances[name], 3)} for name in nearest]
 
 
-def _titles_and_highlights(
+def _highlights(
     cards: Sequence[Mapping[str, Any]], clips: pd.DataFrame, attention: pd.DataFrame | None
-) -> dict[str, dict[str, Any]]:
-    """Say of each exemplar what it is called and where to listen."""
-    shown = {exemplar["clip_id"] for card in cards for exemplar in card["exemplars"]}
+) -> dict[str, dict[str, float]]:
+    """Say where to listen to the exemplars, by clip."""
+    shown = {track["clip_id"] for card in cards for track in card["tracks"][:N_EXEMPLARS]}
     clips = clips[clips["clip_id"].isin(shown)]
     steps = attention if attention is not None else pd.DataFrame(columns=["clip_id", "times", "weights"])
     durations = clips.get("duration_s", HIGHLIGHT_S)
     cut = cut_highlights(clips.assign(duration_s=durations), steps, HIGHLIGHT_S).set_index("clip_id")
-    titles = clips.reindex(columns=["clip_id", "title"])
-    details = {}
-    for clip_id, title in titles.itertuples(index=False):
-        start_s, end_s = cut.loc[clip_id, ["highlight_start_s", "highlight_end_s"]]
-        details[clip_id] = {
-            "title": str(title) if pd.notna(title) else str(clip_id).split("/", 1)[-1],
-            "highlight_start_s": round(start_s, 2),
-            "highlight_end_s": round(end_s, 2),
-        }
-    return details
+    ends = cut[["highlight_start_s", "highlight_end_s"]].astype(float).round(2)
+    return {str(clip): dict(row) for clip, row in ends.to_dict(orient="index").items()}
 
 
 def as_tags(value: object) -> list[str]:
@@ -207,35 +230,86 @@ def over_represented(clips: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["p"], row["tag"]))[:N_TAGS]
 
 
-def _compare(measured: pd.DataFrame, inside: np.ndarray) -> dict[str, Any]:
-    """Return `differences` and `profile`: the measures of a theme beside those of its emotion."""
-    means, spread = measured.mean(), measured.std(ddof=0)
-    standardised = (measured - means) / spread.where(spread > 0, 1.0)
-    mine, difference = measured[inside].mean().dropna(), standardised[inside].mean()
-    differences, profile = {}, {}
+def compare_measures(measured: pd.DataFrame, groups: pd.Series, inside: np.ndarray) -> dict[str, Any]:
+    """Compare the measures of a theme with those of the rest of its emotion.
+
+    A group counts once inside the theme and once outside, with the mean of its clips there: takes of one song
+    are no evidence of each other. The difference is Hedges' g, the difference of means in deviations,
+    corrected for few observations (Hedges, 1981). It has a word where it is at least 0.5, so that two thirds
+    of the theme lie beyond the middle of the rest (69 % where both are normal), and at least two standard
+    errors, as a theme of four songs differs by 0.5 in most measures by chance.
+
+    Parameters
+    ----------
+    measured
+        Measures of the clips of the emotion, a row a clip.
+    groups, inside
+        Group of each row, and whether its clip is of the theme.
+
+    Returns
+    -------
+    dict
+        `differences`, `terms` and `profile` of a card; a measure that no clip of the theme has is missing.
+    """
+    units = measured.groupby([np.asarray(groups), inside]).mean()
+    is_inside = units.index.get_level_values(1).to_numpy(dtype=bool)
+    means, mine = measured.mean(), measured[inside].mean().dropna()
+    differences, terms, profile = {}, {}, {}
     for name in map(str, mine.index):
-        differences[name] = round(float(difference[name]), 3)
+        here, there = (units.loc[side, name].dropna().to_numpy(float) for side in (is_inside, ~is_inside))
+        difference, error = hedges_g(here, there)
+        differences[name] = round(difference, 3)
+        if abs(difference) >= max(MIN_DIFFERENCE, N_ERRORS * error):
+            terms[name] = TERMS[name][0 if difference > 0 else 1]
         profile[name] = {"theme": round(float(mine[name]), 3), "emotion": round(float(means[name]), 3)}
-    return {"differences": differences, "profile": profile}
+    return {"differences": differences, "terms": terms, "profile": profile}
 
 
-def _name(card: dict[str, Any], n_themes: int, taken: set[str]) -> str:
-    """Name a theme by its largest differences; a name that is taken grows by the next ones."""
+def hedges_g(here: np.ndarray, there: np.ndarray) -> tuple[float, float]:
+    """Return the standardised difference of two samples, [n] and [m], and its standard error.
+
+    Hedges, "Distribution theory for Glass's estimator of effect size", 1981: zero, with an endless error,
+    where one side is empty or nothing varies.
+    """
+    n, m = len(here), len(there)
+    if min(n, m) == 0 or n + m < 3:  # noqa: PLR2004
+        return 0.0, np.inf
+    squares = ((here - here.mean()) ** 2).sum() + ((there - there.mean()) ** 2).sum()
+    spread = np.sqrt(squares / (n + m - 2)) or np.concatenate([here, there]).std()
+    if spread == 0:
+        return 0.0, np.inf
+    g = float((here.mean() - there.mean()) / spread * (1 - 3 / (4 * (n + m) - 9)))
+    return g, float(np.sqrt((n + m) / (n * m) + g**2 / (2 * (n + m))))
+
+
+def _title(card: dict[str, Any], n_themes: int, taken: set[str]) -> str:
+    """Name a theme inside its emotion: by tags, then by what it differs in, else by its first track.
+
+    A title that is taken grows by further tags and differences, then by its first track.
+    """
     if n_themes == 1:
         return f"all {card['emotion']}"
-    differences = card["differences"]
-    ranked = sorted(differences, key=lambda name: (-abs(differences[name]), name))
-    large = [name for name in ranked if abs(differences[name]) >= MIN_DIFFERENCE]
-    names = []
-    for number in range(min(N_TERMS, len(large)), len(large) + 1):
-        chosen = [name for name in TERMS if name in large[:number]]
-        names.append(" · ".join(TERMS[name][0 if differences[name] > 0 else 1] for name in chosen))
     if card["size"] == 0:
-        names = ["no clips"]
-    elif not large:
-        names = [card["tags"][0]["tag"] if card["tags"] else "typical"]
-    numbered = (f"{names[0]} ({number})" for number in range(2, len(taken) + 3))
-    return next(name for name in chain(names, numbered) if name not in taken)
+        return next(name for name in _numbered("no clips", taken))
+    tags = [one["tag"] for one in card["predicted_tags"]]
+    ranked = sorted(card["terms"], key=lambda name: (-abs(card["differences"][name]), name))
+    first = f"like “{card['tracks'][0]['title']}”"
+    if not tags and not ranked:
+        tags = [one["tag"] for one in card["tags"]]
+    titles = []
+    for more in range(max(len(tags) - NAME_TAGS, len(ranked) - NAME_TERMS, 0) + 1):
+        chosen = ranked[: NAME_TERMS + more]
+        adjectives = [card["terms"][name] for name in TERMS if name in chosen]
+        parts = [" · ".join(names) for names in (tags[: NAME_TAGS + more], adjectives) if names]
+        titles.append(", ".join(parts) or first)
+    titles.append(titles[0] if titles[0] == first else f"{titles[0]}, {first}")
+    return next(name for name in chain(titles, _numbered(titles[-1], taken)) if name not in taken)
+
+
+def _numbered(title: str, taken: set[str]) -> Iterator[str]:
+    """Yield a title, then the same with numbers behind it, where it is not taken."""
+    names = chain([title], (f"{title} ({number})" for number in range(2, len(taken) + 3)))
+    return (name for name in names if name not in taken)
 
 
 def clip_measures(features: ClipFeatures, executor: ExecutorParameters) -> pd.DataFrame:

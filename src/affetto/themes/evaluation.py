@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,18 +17,21 @@ import pandas as pd
 from affetto.corpora.splits import trained_on
 from affetto.errors import AffettoError
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
+from affetto.features.clip_features import FeatureSet
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
 from affetto.themes.baselines import (
-    CLASSIFIERS,
-    DISCOVERY_ROLES,
+    ENCODER,
     Clusters,
     Views,
     classifier_views,
+    classifiers,
     classify,
     clip_statistics,
     cluster,
     codebook_statistics,
+    discovery_models,
+    encoder_statistics,
 )
 from affetto.themes.codebook import fit_codebook, matching_dimensions
 from affetto.themes.comparison import Scores, discovery_scores, discrimination_scores, retrieval_precision
@@ -42,9 +45,6 @@ from affetto.themes.selection import (
     top_words,
 )
 from affetto.themes.words import AudioWords, count_words, make_bags, make_documents
-
-if TYPE_CHECKING:
-    from affetto.features.clip_features import FeatureSet
 
 VERSION = 3
 """Of what this package computes. Raise it with every change that finds other words, topics or themes."""
@@ -65,7 +65,8 @@ class Fold:
     Attributes
     ----------
     features
-        Frames of all clips of `table`, in its order; `mfcc` among them.
+        Frames of all clips of `table`, in its order; `mfcc` among them, and perhaps `encoder`, which no
+        codebook reads.
     table
         `clip_id, emotion, theme, group`, the columns of `make_folds`, and `label`: the theme, missing where
         it is too rare to be found again.
@@ -107,29 +108,31 @@ class Fold:
         columns = self.table[["clip_id", "group", "emotion", "label"]].iloc[rows]
         return columns.reset_index(drop=True).assign(fold=self.number)
 
-    def _key(self, what: str, **more: Any) -> dict[str, Any]:
+    def _key(self, what: str, features: FeatureSet, **more: Any) -> dict[str, Any]:
         return {
             "what": what,
             "method": METHOD,
-            "train": self.features.take(self.train).fingerprint,
-            "test": self.features.take(self.test).fingerprint,
+            "train": features.take(self.train).fingerprint,
+            "test": features.take(self.test).fingerprint,
             "codebook": self.parameters.codebook.model_dump(mode="json"),
             **more,
         }
 
     def words(self) -> AudioWords:
         """Learn a codebook from the fold's training clips and count the words of all its clips."""
+        frames = FeatureSet({name: self.features[name] for name in self.features if name != ENCODER})
 
         def count() -> dict[str, Any]:
-            codebook = fit_codebook(self.features.take(self.train), self.parameters.codebook)
-            return count_words(codebook, self.features, IN_PROCESS).state()
+            codebook = fit_codebook(frames.take(self.train), self.parameters.codebook)
+            return count_words(codebook, frames, IN_PROCESS).state()
 
-        return AudioWords.from_state(self.store.compute(self._key("theme_words"), count))
+        return AudioWords.from_state(self.store.compute(self._key("theme_words", frames), count))
 
     def _result_key(self) -> dict[str, Any]:
         table = self.table.astype(object).where(self.table.notna(), None)
         columns = {name: table[name].tolist() for name in ("emotion", "theme", "group")}
-        return self._key(self.task, parameters=self.parameters.model_dump(mode="json"), **columns)
+        parameters = self.parameters.model_dump(mode="json")
+        return self._key(self.task, self.features, parameters=parameters, **columns)
 
     def result(self) -> dict[str, Any] | None:
         """Return the cached result of the task, or None."""
@@ -207,7 +210,7 @@ def discover_themes(
     made = make_folds_to_run(features, clips, folds, parameters, store, "theme_discovery")
     results = _run(made, executor)
     tables, metrics = {}, {}
-    for model in DISCOVERY_ROLES:
+    for model in discovery_models(features):
         parts = []
         for fold, result in zip(made, results, strict=True):
             values = {"cluster": result[model], "precision_at_10": result[f"{model}/precision"]}
@@ -246,13 +249,13 @@ def discriminate_themes(
         Without theme labels the tables have no rows and the metrics are empty.
     """
     made = make_folds_to_run(features, clips, folds, parameters, store, "theme_discrimination")
-    labels = made[0].table["label"]
+    labels, models = made[0].table["label"], classifiers(features)
     if labels.isna().all():
         nothing = pd.DataFrame(columns=list(DISCRIMINATION_COLUMNS))
-        return dict.fromkeys(CLASSIFIERS, nothing), {model: {} for model in CLASSIFIERS}
+        return dict.fromkeys(models, nothing), {model: {} for model in models}
     results = _run(made, executor)
     tables, metrics = {}, {}
-    for model in CLASSIFIERS:
+    for model in models:
         parts = [_predictions(fold, result, model) for fold, result in zip(made, results, strict=True)]
         tables[model] = pd.concat(parts, ignore_index=True)
         metrics[model] = {**discrimination_scores(tables[model]), "n_labels": float(labels.nunique())}
@@ -268,7 +271,9 @@ def _views(fold: Fold) -> Views:
     """Return what the models may know of the fold's clips."""
     words, parameters, mfcc = fold.words(), fold.parameters, fold.features["mfcc"]
     known = matching_dimensions(mfcc.dimensions, STATISTICS)
+    embedding = {ENCODER: encoder_statistics(fold.features[ENCODER])} if ENCODER in fold.features else {}
     return {
+        **embedding,
         "documents": make_documents(words, parameters.topics.document_length),
         "bags": make_bags(words),
         "statistics": clip_statistics(mfcc, known),
@@ -283,18 +288,19 @@ def _take(views: Views, rows: np.ndarray) -> Views:
 def _discover(fold: Fold) -> dict[str, Any]:
     """Return the `cluster` and the precision of every tested clip by model, and the scores of each."""
     views, labels = _views(fold), fold.table["label"].to_numpy(dtype=object)
-    clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in DISCOVERY_ROLES}
-    precision = {f"{model}/precision": np.full(len(fold.test), np.nan) for model in DISCOVERY_ROLES}
+    models = discovery_models(fold.features)
+    clusters = {model: np.zeros(len(fold.test), dtype=np.int64) for model in models}
+    precision = {f"{model}/precision": np.full(len(fold.test), np.nan) for model in models}
     scores: list[dict[str, Any]] = []
     for emotion, train, test in fold.emotions():
         rows, known, unseen = np.searchsorted(fold.test, test), _take(views, train), _take(views, test)
         number = fold.parameters.evaluation.n_themes
         if number is None:
             clips = EmotionClips(emotion, known["documents"], tuple(fold.table["group"].iloc[train]))
-            models, _ = select_topics([clips], fold.parameters.topics, IN_PROCESS)
-            number = models[emotion].n_topics
+            fitted, _ = select_topics([clips], fold.parameters.topics, IN_PROCESS)
+            number = fitted[emotion].n_topics
         number = min(number, len(train))
-        for model in DISCOVERY_ROLES:
+        for model in models:
             found, row = _cluster(model, known, unseen, number, fold.parameters.topics.passes)
             clusters[model][rows] = found.found
             precision[f"{model}/precision"][rows] = retrieval_precision(
@@ -322,13 +328,14 @@ def _discriminate(fold: Fold) -> dict[str, Any]:
     """Return the scores of every class for every tested clip by model, and the classes."""
     views, labels, parameters = _views(fold), fold.table["label"], fold.parameters
     labelled, classes = labels.notna().to_numpy(), sorted(set(labels.dropna()))
-    scores = {model: np.zeros((len(fold.test), len(classes))) for model in CLASSIFIERS}
+    models = classifiers(fold.features)
+    scores = {model: np.zeros((len(fold.test), len(classes))) for model in models}
     for _, everything, tested in fold.emotions():
         train, test = everything[labelled[everything]], tested[labelled[tested]]
         if len(train) == 0 or len(test) == 0:
             continue
         rows = np.searchsorted(fold.test, test)
-        for model, (view, kind) in CLASSIFIERS.items():
+        for model, (view, kind) in models.items():
             # What needs no labels (topics) learns from all training clips of the emotion.
             known, unseen = classifier_views(view, _take(views, everything), _take(views, test), parameters)
             names, found = classify(

@@ -12,8 +12,9 @@ import pandas as pd
 
 from affetto.evaluation.figures import INK, PALETTE, canvas, grid, tidy
 from affetto.io.pages import page_template
-from affetto.themes.cards import TERMS
+from affetto.themes.cards import MIN_DIFFERENCE, TERMS
 from affetto.themes.excerpts import PLAYERS, WORD_PLAYERS
+from affetto.themes.tags import ORIGIN, join_tags
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,21 +87,26 @@ def render_page(
         players=PLAYERS,
         word_players=WORD_PLAYERS,
         profile=_profile,
+        join_tags=join_tags,
+        origin=ORIGIN if any(track["tags"] for card in cards for track in card["tracks"]) else "",
     )
 
 
 def _profile(card: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lay out the bars: how far each measure lies from the emotion's mean, in deviations."""
+    """Lay out the bars: how far each measure lies from the rest of the emotion, in deviations.
+
+    Only a difference that is large enough has a number and a word.
+    """
     rows = []
     for name, difference in card["differences"].items():
-        above, below, unit = TERMS[name]
+        unit, term = TERMS[name][2], card["terms"].get(name)
+        alike = "much the same" if abs(difference) < MIN_DIFFERENCE else "may be chance"
         means = card["profile"][name]
         width = 50 * min(1.0, abs(difference) / _LARGEST_DIFFERENCE)
         rows.append(
             {
                 "name": name,
-                "term": above if difference > 0 else below,
-                "difference": f"{round(difference, 1) + 0.0:+.1f}".replace("-", "−"),  # no negative zero
+                "said": f"{difference:+.1f} {term}".replace("-", "−") if term else alike,
                 "left": f"{50 - width if difference < 0 else 50:.1f}",
                 "width": f"{width:.1f}",
                 "means": f"{means['theme']:.3g} {unit} (emotion: {means['emotion']:.3g})".replace("  ", " "),

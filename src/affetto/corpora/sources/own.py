@@ -22,7 +22,9 @@ from affetto.corpora.sources.tables import (
     TABLE_EXTENSIONS,
     join_titles,
     name_lines,
+    name_quadrants,
     read_table,
+    scale_ratings,
     to_numbers,
 )
 from affetto.errors import AffettoError, name_some
@@ -103,6 +105,8 @@ _COLUMNS = {
     "official_split": ("split_column", "split"),
     "start_s": ("start_column", "start_s"),
     "end_s": ("end_column", "end_s"),
+    "valence": ("valence_column", "valence"),
+    "arousal": ("arousal_column", "arousal"),
 }
 # What these columns are called elsewhere, without blanks, marks and capitals; the likelier go first.
 _ALIASES = {
@@ -160,6 +164,7 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
     for name in {"group", "second_group"} & set(rows):
         groups = rows[name].astype("str").str.strip()
         rows[name] = groups.where(groups != "")
+    rows = _with_ratings(rows, path, corpus, side)
     if "tags" in rows:
         rows["tags"] = [_split_tags(tags) for tags in rows["tags"]]
     if "official_split" in rows:
@@ -267,6 +272,17 @@ def _say_columns(
             )
 
 
+def _with_ratings(rows: pd.DataFrame, path: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Scale valence and arousal, where there are both; their quadrants label music without labels."""
+    if not {"valence", "arousal"} <= set(rows):
+        return rows.drop(columns=["valence", "arousal"], errors="ignore")
+    scale = corpus.rating_scale
+    ratings = scale_ratings(rows, path, valence="valence", arousal="arousal", scale=scale)
+    if side == "music" and "label" not in rows:
+        rows = rows.assign(label=name_quadrants(ratings, middle=corpus.middle))
+    return rows.assign(**ratings)
+
+
 def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
     if corpus.table is not None:
         found = [root / corpus.table] if (root / corpus.table).is_file() else []
@@ -338,7 +354,10 @@ TABLE = Source(
     group_rule="the column corpus.group_column; without it each clip is its own",
     second_group_rule="the column corpus.second_group_column",
     index=index_table,
-    options=("table", "path_prefix", *(parameter for parameter, _ in _COLUMNS.values())),
+    options=(
+        *("table", "path_prefix", "rating_scale", "middle"),
+        *(parameter for parameter, _ in _COLUMNS.values()),
+    ),
     layout="one CSV, TSV, Excel or Parquet file with a row a clip, beside the recordings",
     official_split="the column corpus.split_column",
 )

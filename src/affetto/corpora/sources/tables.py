@@ -344,16 +344,15 @@ def leading_tags(tags: list[list[str]], *, apart: Collection[str] = ()) -> list[
     ]
 
 
-def label_ratings(
+def scale_ratings(
     table: pd.DataFrame,
     path: Path,
     *,
     valence: str,
     arousal: str,
-    scale: tuple[float, float],
-    middle: float = 0.0,
-) -> list[str | None]:
-    """Name the quadrants of the ratings of a table (Russell, A circumplex model of affect, 1980).
+    scale: tuple[float, float] | None,
+) -> pd.DataFrame:
+    """Bring the ratings of a table to the scale from -1 to 1.
 
     Parameters
     ----------
@@ -364,30 +363,69 @@ def label_ratings(
     valence, arousal
         Its columns, empty where there is no rating.
     scale
-        Ends of the scale, the same for both.
-    middle
-        Share of half the scale: a rating nearer than this to the centre on either axis has no quadrant.
+        Ends of the scale, the same for both; None: the narrowest of `SCALES` that holds all ratings is taken,
+        and the log says which.
 
     Returns
     -------
-    list
-        A row Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm);
-        None without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
+    pandas.DataFrame
+        `valence, arousal`, float64; NaN without a rating.
 
     Raises
     ------
     AffettoError
         When a rating is no number, or is outside the scale.
     """
-    low, high = scale
-    centred = []
-    for column in (table[valence], table[arousal]):
-        numbers = to_numbers(column, errors="coerce")
-        wrong = column[column.notna() & ~numbers.between(low, high)]
+    columns = {"valence": table[valence], "arousal": table[arousal]}
+    texts = {name: column.astype("str").str.strip() for name, column in columns.items()}
+    ratings = pd.DataFrame({name: to_numbers(text, errors="coerce") for name, text in texts.items()})
+    if scale is None:
+        scale = _find_scale(ratings, path)
+    for name, text in texts.items():
+        wrong = text[text.notna() & (text != "") & ~ratings[name].between(*scale)]
         if len(wrong):
-            raise damaged(path, f"a {column.name} is {wrong.iloc[0]!r}, no rating from {low:g} to {high:g}")
-        centred.append((numbers - (low + high) / 2) / ((high - low) / 2))
-    pleasant, aroused = centred
+            expected = f"no rating from {scale[0]:g} to {scale[1]:g}"
+            raise damaged(path, f"a {columns[name].name} is {wrong.iloc[0]!r}, {expected}")
+    low, high = scale
+    return (2 * (ratings - low) / (high - low) - 1).clip(-1, 1).round(6)
+
+
+SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (-2.0, 2.0), (1.0, 7.0), (-3.0, 3.0), (1.0, 9.0), (-4.0, 4.0))
+"""Usual scales of ratings, the narrower first."""
+
+
+def _find_scale(ratings: pd.DataFrame, path: Path) -> tuple[float, float]:
+    low, high = float(ratings.min().min()), float(ratings.max().max())
+    if np.isnan(low):
+        return SCALES[1]  # whatever stands there is no number, and the message says so
+    for scale in SCALES:
+        if scale[0] <= low and high <= scale[1]:
+            said = "%s: ratings from %g to %g are taken as of a scale from %g to %g (corpus.rating_scale)"
+            logger.warning(said, path.name, low, high, *scale)
+            return scale
+    raise AffettoError(
+        f"The table {path} has ratings from {low:g} to {high:g}, which is no usual scale: set "
+        "corpus.rating_scale to the ends of it, such as [0, 100]."
+    )
+
+
+def name_quadrants(ratings: pd.DataFrame, *, middle: float = 0.0) -> list[str | None]:
+    """Name the quadrants of ratings (Russell, A circumplex model of affect, 1980).
+
+    Parameters
+    ----------
+    ratings
+        `valence, arousal` from -1 to 1.
+    middle
+        A rating nearer than this to the centre on either axis has no quadrant.
+
+    Returns
+    -------
+    list
+        A row Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm);
+        None without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
+    """
+    pleasant, aroused = ratings["valence"], ratings["arousal"]
     names = np.select(
         [(pleasant >= 0) & (aroused >= 0), (pleasant < 0) & (aroused >= 0), pleasant < 0], QUADRANTS[:3], "Q4"
     )

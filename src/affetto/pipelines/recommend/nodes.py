@@ -18,7 +18,7 @@ from affetto.features.clip_features import ClipFeatures
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 from affetto.models.estimator import Estimator, load_estimator
-from affetto.pipelines.theme.nodes import frames_of_themes
+from affetto.pipelines.theme.nodes import frames_of_themes, tags_of
 from affetto.recommendation import recognition
 from affetto.recommendation.library import (
     add_confidence,
@@ -84,7 +84,7 @@ def recognise_voices(
             results[name] = VoiceResult(voice)
             continue
         found = listened.posteriors[name], listened.novelty[name], model.classes_
-        table = timeline_table(name, row["windows"], *found, parameters)
+        table = timeline_table(name, row["windows"], *found, parameters, listened.ratings[name])
         voice = summarise_timeline(table, path, parameters, heard_by=heard_by, enrolled=len(enrolment))
         voice = voice.model_copy(update={"message": message})
         figure = draw_timeline(table, voice, unsure_below=parameters.unsure_below)
@@ -208,6 +208,7 @@ def describe_tracks(
     wordless: list[str],
     notes: pd.DataFrame,
     cards: list[dict[str, Any]],
+    features: Features,
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
     """Put together what is known of every track.
 
@@ -216,9 +217,8 @@ def describe_tracks(
     tuple
         The library (`tracks`, `mixtures` and `cards`), the tracks for a spreadsheet, and a summary.
     """
-    library = build_library(
-        clips, corpus.root, emotions, mixtures, cards, highlights, other_roots=corpus.other_roots
-    )
+    described, roots = (clips, corpus.root, emotions, mixtures, cards, highlights), corpus.other_roots
+    library = build_library(*described, other_roots=roots, predicted=tags_of(features))
     tracks = add_confidence(library).merge(notes, on="clip_id", validate="one_to_one")
     summary = summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
     _LOGGER.info("%s", library_sentence(summary))

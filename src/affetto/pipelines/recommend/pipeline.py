@@ -78,7 +78,7 @@ def create_library_pipeline(model: str, names: Sequence[str]) -> Pipeline:
             ),
             step(
                 nodes.describe_tracks,
-                [corpus, clips, "library.rejected", *known, "music.theme.cards"],
+                [corpus, clips, "library.rejected", *known, "music.theme.cards", "library.features"],
                 ["library.library", "library.tracks_csv", "library.summary"],
                 box=_LIBRARY,
             ),

@@ -21,7 +21,7 @@ from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
 from affetto.recommendation.library import build_library
 from affetto.recommendation.parameters import RecommendParameters
-from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
+from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES, roles_of
 from affetto.themes.cards import build_cards, clip_measures
 from affetto.themes.codebook import Codebook, fit_codebook
 from affetto.themes.comparison import compare_discovery
@@ -31,10 +31,13 @@ from affetto.themes.identity import drift_sentences, keep_numbers, vocabulary_of
 from affetto.themes.model import ThemeModel, emotions_used, fit_themes, mixtures_table, themes_table
 from affetto.themes.page import render_page
 from affetto.themes.parameters import ThemeParameters
+from affetto.themes.tags import predict_tags
 from affetto.themes.words import AudioWords, count_words
 
 FEATURES = ("mfcc", "midterm")
 """What audio words are made of."""
+OPTIONAL_FEATURES = ("tags", "encoder")
+"""What names and compares themes where it is extracted: musicnn's tags, and a frozen embedding."""
 Features = Mapping[str, ClipFeatures]
 Results = dict[str, Any]
 _LOGGER = logging.getLogger(__name__)
@@ -61,6 +64,17 @@ def frames_of_themes(features: Features) -> FeatureSet:
     Clips are ordered by `clip_id`: what is fitted must not depend on the order of a table.
     """
     return read_features(features, FEATURES, sorted(features["mfcc"].clip_ids))
+
+
+def frames_of_evaluation(features: Features) -> FeatureSet:
+    """Return the same with the frozen embedding where it is extracted, of the clips that have all."""
+    names = [*FEATURES, *(name for name in ("encoder",) if name in features)]
+    return read_features(features, names, sorted(features["mfcc"].clip_ids))
+
+
+def tags_of(features: Features) -> pd.Series | None:
+    """Return the predicted tags of clips; None where the feature was not extracted."""
+    return predict_tags(features["tags"]) if "tags" in features else None
 
 
 def _cached(
@@ -153,13 +167,13 @@ def describe_themes(
     """
     frames, measures = frames_of_themes(features), clip_measures(features["mfcc"], executor)
     names, attention = codebook.word_names, recognised["attention"]
-    cards = build_cards(model, themes, clips, measures, names, attention)
+    cards = build_cards(model, themes, clips, measures, names, attention, tags_of(features))
     key = {
         "what": "theme_audio",
         "method": METHOD,
         "features": frames.fingerprint,
         "codebook": vocabulary_of(codebook),
-        "cards": cards,
+        "cards": [[card["exemplars"], card["words"]] for card in cards],
     }
     found = cache.store.get(key)
     if found is None:
@@ -209,11 +223,13 @@ def assemble_library(
     recognised: Results,
     mixtures: pd.DataFrame,
     cards: list[dict[str, Any]],
+    features: Features,
 ) -> Results:
     """Put together what is known of every track: `tracks`, `mixtures` and `cards`."""
     emotions, roots = recognised["emotions"], corpus.other_roots
     highlights = cut_highlights(clips, recognised["attention"], parameters.highlight_s)
-    tracks = build_library(clips, corpus.root, emotions, mixtures, cards, highlights, other_roots=roots)
+    described = (clips, corpus.root, emotions, mixtures, cards, highlights)
+    tracks = build_library(*described, other_roots=roots, predicted=tags_of(features))
     return {"tracks": tracks, "mixtures": mixtures, "cards": cards}
 
 
@@ -232,7 +248,7 @@ def evaluate_themes(
     tuple
         For discovery and for discrimination, the table of every model, and `metrics` of all.
     """
-    tested = (frames_of_themes(features), clips, folds, theme)
+    tested = (frames_of_evaluation(features), clips, folds, theme)
     clusters, found = discover_themes(*tested, executor=executor, store=cache.store)
     predictions, told = discriminate_themes(*tested, executor=executor, store=cache.store)
     if clips["theme"].isna().all():
@@ -259,20 +275,22 @@ def score_themes(
         model.
     """
     found, told = discovery["metrics"], discrimination["metrics"]
-    measured = [
-        {"model": model, "role": role, **found.get(model, {})} for model, role in DISCOVERY_ROLES.items()
-    ]
-    tables = {model: discovery[model] for model in DISCOVERY_ROLES}
-    tests = compare_discovery(tables, str(proposed_model(DISCOVERY_ROLES)), evaluation)
+    discovered, classified = (
+        roles_of(discovery, DISCOVERY_ROLES),
+        roles_of(discrimination, DISCRIMINATION_ROLES),
+    )
+    measured = [{"model": model, "role": role, **found.get(model, {})} for model, role in discovered.items()]
+    tables = {model: discovery[model] for model in discovered}
+    tests = compare_discovery(tables, str(proposed_model(discovered)), evaluation)
     compared = score_task(
-        {name: discrimination[name] for name in DISCRIMINATION_ROLES},
-        DISCRIMINATION_ROLES,
+        {name: discrimination[name] for name in classified},
+        classified,
         protocol=split.title,
         corpus=corpus.title,
         task="theme",
         parameters=evaluation,
     )
-    models = {**DISCRIMINATION_ROLES, **DISCOVERY_ROLES}
+    models = {**classified, **discovered}
     return {
         **compared,
         "discovery": pd.DataFrame(measured).merge(tests, on="model"),

@@ -50,7 +50,7 @@ def create_pipeline() -> Pipeline:
         ),
         step(
             nodes.assemble_library,
-            ["params:recommend", _CORPUS, _CLIPS, _EMOTIONS, _MIXTURES, _CARDS],
+            ["params:recommend", _CORPUS, _CLIPS, _EMOTIONS, _MIXTURES, _CARDS, _FEATURES],
             "music.library",
             box=_BOX,
         ),
