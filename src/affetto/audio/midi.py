@@ -131,7 +131,7 @@ def render_score(score: Any, *, sample_rate_hz: int = _RATE_HZ) -> Samples:
         played = np.zeros(0, dtype=np.float32)
         for velocity in sorted({note.velocity for note in held} - {0}):
             part: Any = symusic.Score(ttype="second")
-            alone = symusic.Track("", track.program, track.is_drum, ttype="second")
+            alone: Any = symusic.Track("", track.program, track.is_drum, ttype="second")
             alone.notes.extend([note for note in held if note.velocity == velocity])
             part.tracks.append(alone)
             audio = np.asarray(synthesizer.render(part, stereo=False), dtype=np.float32)

@@ -281,8 +281,8 @@ def _stretches(probability: _Floats, parameters: SpeechParameters) -> _Floats:
         return np.zeros((0, 2))
     sure = np.maximum.reduceat(probability, first) >= parameters.threshold
     long = (last - first) * _CHUNK_S >= parameters.min_stretch_s
-    found: _Floats = np.stack([first, last], axis=1)[sure & long] * _CHUNK_S
-    return found
+    found = np.stack([first, last], axis=1)[sure & long] * _CHUNK_S
+    return np.asarray(found, dtype=np.float64)
 
 
 def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:

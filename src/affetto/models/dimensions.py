@@ -17,8 +17,9 @@ from pydantic import Field, PositiveFloat
 from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import inner_folds
-from affetto.models.estimator import Estimator, ModelParameters
+from affetto.models.estimator import Estimator
 from affetto.models.kernel import choose_landmarks, kernel_coordinates, weigh_landmarks
 from affetto.models.vectors import EachOnce, OneOrMore, Standardiser, clip_statistics
 
@@ -77,7 +78,7 @@ class Regressor(Estimator):
         """Fit on checked data; `labels` are the ratings, float64 [n_clips, 2]."""
 
 
-class MeanRatingParameters(ModelParameters):
+class MeanRatingParameters(Parameters):
     """What the mean has to choose from: nothing."""
 
     features: Features = ("mfcc",)
@@ -117,7 +118,7 @@ class MeanRating(Regressor):
             self.mean_ = stored["mean"]
 
 
-class KernelRidgeParameters(ModelParameters):
+class KernelRidgeParameters(Parameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
     features: Features = ("mfcc", "midterm")
@@ -224,7 +225,8 @@ class KernelRidge(Regressor):
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         scaled = self.standardiser_(vectors) * self.scale_
-        return weigh_landmarks(scaled, self.landmarks_, self.weights_) + self.bias_
+        told: np.ndarray = weigh_landmarks(scaled, self.landmarks_, self.weights_) + self.bias_
+        return told
 
     def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         return self._answer(self._vectors(x))
@@ -240,7 +242,7 @@ class KernelRidge(Regressor):
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
         arrays = {"landmarks": self.landmarks_, "weights": self.weights_, "bias": self.bias_}
-        np.savez(directory / "weights.npz", scale=self.scale_, **arrays)
+        np.savez(directory / "weights.npz", allow_pickle=False, scale=self.scale_, **arrays)
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)

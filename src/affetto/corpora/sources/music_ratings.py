@@ -29,7 +29,8 @@ def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFra
     table = read_columns(path, ("midi", "game", "piece", "valence", "arousal"), "VGMIDI")
     table = table.dropna(subset="midi").rename(columns={"game": "group"})
     ratings = scale_ratings(table, path, valence="valence", arousal="arousal", scale=(-1, 1))
-    table = table.assign(**ratings, label=name_quadrants(ratings, middle=corpus.middle))
+    quadrants = name_quadrants(ratings, middle=corpus.middle)
+    table = table.assign(**ratings, label=pd.Series(quadrants, table.index))
     table["title"] = join_titles(table["group"], table["piece"])
     table["stem"] = table["midi"].map(lambda midi: PurePosixPath(midi).stem)
     phrases = match_recordings(root, r".+_\d+", what="VGMIDI's phrases")
@@ -88,7 +89,7 @@ def index_deam(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame
 def _with_ratings(rows: pd.DataFrame, ratings: pd.DataFrame, corpus: CorpusParameters) -> pd.DataFrame:
     """Join the ratings, by the name of their song, and the quadrants that they lie in."""
     ratings = ratings[~ratings.index.duplicated(keep="last")].reindex(rows["stem"]).set_axis(rows.index)
-    return rows.assign(**ratings, label=name_quadrants(ratings, middle=corpus.middle))
+    return rows.assign(**ratings, label=pd.Series(name_quadrants(ratings, middle=corpus.middle), rows.index))
 
 
 def _read_deam_metadata(paths: list[Path]) -> pd.DataFrame:

@@ -279,7 +279,7 @@ def _with_ratings(rows: pd.DataFrame, path: Path, corpus: CorpusParameters, side
     scale = corpus.rating_scale
     ratings = scale_ratings(rows, path, valence="valence", arousal="arousal", scale=scale)
     if side == "music" and "label" not in rows:
-        rows = rows.assign(label=name_quadrants(ratings, middle=corpus.middle))
+        rows = rows.assign(label=pd.Series(name_quadrants(ratings, middle=corpus.middle), rows.index))
     return rows.assign(**ratings)
 
 
