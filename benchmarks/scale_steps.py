@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 from scale_clips import make_clips
 
 from affetto.corpora.audit import audit_clips
+from affetto.corpora.duplicates import find_copies
 from affetto.corpora.index import index_corpus
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.clip_features import FeatureSet
@@ -76,6 +79,16 @@ class Run:
         assert len(kept) == self.n_clips
         kept.to_parquet(self.folder / "audited.parquet")
 
+    def copies(self) -> None:
+        """Find the copies among as many full fingerprints of random words, a tenth of which occur twice."""
+        rng = np.random.default_rng(0)
+        full = np.zeros((self.n_clips - self.n_clips // 10, 128), [("word", "<u4"), ("frame", "<u2")])
+        full["word"] = rng.integers(0, 2**32, full.shape, dtype=np.uint32)
+        full["frame"] = rng.integers(0, 1_800, full.shape)
+        texts = [base64.b64encode(each.tobytes()).decode() for each in full]
+        firsts = find_copies([*texts, *texts[: self.n_clips // 10]])
+        assert len(set(firsts)) == len(texts)
+
     def features(self) -> None:
         """Extract MFCC into a store; what is there already is not computed again."""
         clips = pd.read_parquet(self.folder / "audited.parquet")
@@ -108,6 +121,7 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "make clips": Run.make,
     "index": Run.index,
     "audit": Run.audit,
+    "copies": Run.copies,
     "features": Run.features,
     AGAIN: Run.features,
     "codebook": Run.codebook,

@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from affetto.evaluation.tables import (
-    enrolment_tables,
-    highlight_tables,
-    importance_tables,
-    robustness_tables,
-    stranger_tables,
-)
+from affetto.evaluation.tables import PROBE_TABLES
 from affetto.evaluation.wording import MISSING, p_value, score
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -336,12 +330,17 @@ def _table(run: Run, folder: Path) -> Iterator[str]:
     if "themes_discovery.csv" in files:
         yield "**Theme discovery**\n\n" + _columns(files["themes_discovery.csv"], DISCOVERED)
         yield "**Theme classification**\n\n" + _columns(files["themes_comparison.csv"], COMPARED)
-    for table in robustness_tables(files["robustness.csv"]) if "robustness.csv" in files else []:
-        head = ("condition", "allowed", *table.header[2:])
-        yield f"**Robustness**: change of the UAR, points\n\n{markdown(head, list(table.rows))}"
-    for file, write_down in _FURTHER.items():
-        for table in write_down(files[file]) if file in files else []:
-            yield f"**{table.title}**. {table.note}\n\n{markdown(table.header, list(table.rows))}"
+    for probe in _PROBES:
+        file = files.get(f"{probe}.csv", pd.DataFrame())
+        if len(file):
+            table = PROBE_TABLES[probe](file)
+            head, about = table.header, f"**{table.title}**. {table.note}"
+            if probe == "robustness":
+                head, about = (
+                    ("condition", "allowed", *head[2:]),
+                    "**Robustness**: change of the UAR, points",
+                )
+            yield f"{about}\n\n{markdown(head, list(table.rows))}"
     if len(files["chosen.csv"]):
         rows = [
             (str(model), str(parameter), ", ".join(f"{row.value} ({row.fits})" for row in of.itertuples()))
@@ -351,12 +350,7 @@ def _table(run: Run, folder: Path) -> Iterator[str]:
         yield f"**Chosen by inner folds**, and in how many fits\n\n{markdown(head, rows)}"
 
 
-_FURTHER: dict[str, Callable[[pd.DataFrame], list[Any]]] = {
-    "enrolment.csv": enrolment_tables,
-    "strangers.csv": stranger_tables,
-    "importance.csv": importance_tables,
-    "highlights.csv": highlight_tables,
-}
+_PROBES = ("robustness", "enrolment", "strangers", "importance", "highlights")
 
 
 def _columns(table: pd.DataFrame, shown: dict[str, str]) -> str:

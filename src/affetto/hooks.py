@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -85,29 +86,28 @@ class MissingInputsHook:
             Naming the first missing dataset and every pipeline that has to run, the missing recording, or the
             clips that another version or corpus left.
         """
-        env = run_params.get("env")
+        env, outputs = run_params.get("env"), pipeline.all_outputs()
         _check_voice(pipeline, catalog)
         _check_tables(pipeline, catalog, _command(env))
-        if _MUSIC in pipeline.all_outputs() and _borrows(_MUSIC, catalog, env):
+        if _MUSIC in outputs and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
-                f"conf/{env}/globals.yml says that the music is that of another data tree, which this run "
-                "would replace: remove `music` there to train music in this environment too."
+                f"This run would replace the music of another data tree: remove `music` "
+                f"from conf/{env}/globals.yml to train music in this environment too."
             )
-        missing = _missing(pipeline, catalog)
-        makers = {name: _find_maker(name, catalog) for name in missing}
-        found = {name: maker for name, maker in makers.items() if maker}
+        found = {}
+        for name in _missing(pipeline, catalog):
+            maker = _find_maker(name, catalog)
+            if maker:
+                place = None if _borrows(name, catalog, env) else env
+                found[name] = f"`{_command(place)}{maker}`"
         if not found:
             return
-        runs = {
-            f"`{_command(None if _borrows(name, catalog, env) else env)}{maker}`"
-            for name, maker in found.items()
-        }
-        first = next(iter(found))
-        what = _IN_WORDS.get(first, f"{first} has not been made yet")
+        first, runs = next(iter(found)), " and ".join(sorted({*found.values()}))
+        told = f"{_IN_WORDS.get(first, f'{first} has not been made yet')}: run {runs} first"
         trained = all(name.startswith("voice.emotion.") for name in found)
-        hears = trained and _VOICES in pipeline.all_outputs()
-        ready = ", or hear with the ready model by recommend.ready_model=true" if hears else ""
-        raise AffettoError(f"{what}: run {' and '.join(sorted(runs))} first{ready}.")
+        if trained and _VOICES in outputs:
+            told += ", or hear with the ready model by recommend.ready_model=true"
+        raise AffettoError(f"{told}.")
 
 
 def _command(env: str | None) -> str:
@@ -125,14 +125,17 @@ def _check_voice(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None
     """Look for the recordings now: a run of everything hears them last, hours later."""
     if not {_VOICES, _VOICE_CLIPS} <= pipeline.all_outputs():
         return
-    wanted, corpus = catalog.load("params:recommend"), catalog.load("params:voice.corpus")
+    wanted = catalog.load("params:recommend")
+    corpus = catalog.load("params:voice.corpus")
     for name, given in (("voice", wanted.voice), ("enrol", wanted.enrol)):
-        made_by_the_run = corpus.source == "demo" and Path(given or "").is_relative_to(corpus.root)
-        if given is not None and not made_by_the_run and not Path(given).exists():
-            raise AffettoError(
-                f"There is no voice recording at {given}: name one by recommend.{name}, or run a pipeline "
-                "that needs none (theme, voice)."
-            )
+        if given is None or Path(given).exists():
+            continue
+        if corpus.source == "demo" and Path(given).is_relative_to(corpus.root):
+            continue  # the run makes it
+        raise AffettoError(
+            f"There is no voice recording at {given}: name one by recommend.{name}, "
+            "or run a pipeline that needs none (theme, voice)."
+        )
 
 
 def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], command: str) -> None:
@@ -145,18 +148,20 @@ def _check_tables(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], comman
         lacking = [column for column in columns if column not in table]
         if lacking:
             raise AffettoError(
-                f"{name} was made by another version of Affetto (it lacks {name_some(lacking)}): run "
-                f"`{command}{maker}` first."
+                f"{name} was made by another version of Affetto "
+                f"(it lacks {name_some(lacking)}): run `{command}{maker}` first."
             )
         if not name.endswith(".clips"):
             continue
         setting = name.replace("clips", "corpus")
         corpus: CorpusParameters = catalog.load(f"params:{setting}")
-        strange = sorted(set(table["corpus"]) - {each.known_as for each in (corpus, *corpus.others)})
+        known = {each.known_as for each in (corpus, *corpus.others)}
+        strange = sorted(set(table["corpus"]) - known)
         if strange:
             raise AffettoError(
-                f"The last run of this side was on {', '.join(strange)}, but {setting} is {corpus.title}: "
-                f"give the parameters of that run, or run `{command}{maker}` with these first."
+                f"The last run of this side was on {', '.join(strange)}, "
+                f"but {setting} is {corpus.title}: give the parameters of that run, "
+                f"or run `{command}{maker}` with these first."
             )
 
 
@@ -182,9 +187,6 @@ def _registered() -> dict[str, Pipeline]:
     return dict(pipelines)
 
 
-_CORPORA = ("params:music.corpus", "params:voice.corpus")
-
-
 class RunSummaryHook:
     """Prints what a run has found, where it lies, and whose answers it replaces.
 
@@ -201,13 +203,12 @@ class RunSummaryHook:
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Remember what the models that are about to be replaced were trained on."""
-        self._before = {
-            side: catalog.load(f"{side}.clips")
-            for side in ("music", "voice")
-            if f"{side}.clips" in pipeline.all_outputs()
-            and catalog.exists(f"{side}.clips")
-            and any(catalog.exists(name) for name in _fitted(pipeline, side))
-        }
+        self._before = {}
+        for side in ("music", "voice"):
+            clips = f"{side}.clips"
+            fitted = any(catalog.exists(name) for name in _fitted(pipeline, side))
+            if fitted and clips in pipeline.all_outputs() and catalog.exists(clips):
+                self._before[side] = catalog.load(clips)
 
     @hook_impl(trylast=True)  # when the run in MLflow is finished
     def after_pipeline_run(
@@ -228,11 +229,14 @@ class RunSummaryHook:
         if compared and self._tracking.link is not None:
             click.echo(f"MLflow: {self._tracking.link}")
         for side, before in self._before.items() if compared else ():
-            sentence = replaced_sentence(before, catalog.load(f"{side}.clips"), env)
+            after = catalog.load(f"{side}.clips")
+            sentence = replaced_sentence(before, after, env)
             if sentence:
                 click.echo(sentence)
         if compared and env:
-            model = f"--model {Path(env).name}" if Path(env).parent.name == TRAINED else f"--env {env}"
+            place = Path(env)
+            trained = place.parent.name == TRAINED
+            model = f"--model {place.name}" if trained else f"--env {env}"
             if _fitted(pipeline, "voice"):
                 click.echo(f"Hear with it: affetto hear RECORDING {model}")
             if _MUSIC in pipeline.all_outputs():
@@ -256,27 +260,28 @@ class RunFolderHook:
         compared = _compared(pipeline)
         if not compared:
             return
-        corpora = sorted(name for name in pipeline.inputs() if name in _CORPORA)
+        inputs = pipeline.inputs()
+        corpora = [each for each in ("music", "voice") if f"params:{each}.corpus" in inputs]
         names = run_params["pipeline_names"] or ["__default__"]
-        label = "-".join([*names, *(catalog.load(name).known_as for name in corpora)])
-        run = f"{run_params['run_id']}-{re.sub(r'[^A-Za-z0-9_.]+', '-', label)}"
-        folder = as_path(_path(catalog, f"{compared[0]}.tables")).parent / "runs" / run
+        known = [catalog.load(f"params:{side}.corpus").known_as for side in corpora]
+        label = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([*names, *known]))
+        reports = as_path(_path(catalog, f"{compared[0]}.tables")).parent
+        folder = reports / "runs" / f"{run_params['run_id']}-{label}"
+        copied = {"themes": as_path(_path(catalog, "music.theme.page")).parent}
+        if "music.theme.page" not in pipeline.all_outputs():
+            copied = {}
         for task in compared:
-            _copy(as_path(_path(catalog, f"{task}.tables")), folder / task)
-            _copy(as_path(_path(catalog, f"{task}.results")), folder / task / "results")
-        if "music.theme.page" in pipeline.all_outputs():
-            _copy(as_path(_path(catalog, "music.theme.page")).parent, folder / "themes")
+            copied[task] = as_path(_path(catalog, f"{task}.tables"))
+            copied[f"{task}/results"] = as_path(_path(catalog, f"{task}.results"))
+        for name, source in copied.items():
+            for file in sorted(path for path in source.rglob("*") if path.is_file()):
+                copy = folder / name / file.relative_to(source).as_posix()
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(file.read_bytes())
         settings = {"run": run_params, "parameters": catalog.load("parameters")}
-        text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain).encode()
-        write_whole(folder / "settings.json", lambda file: file.write(text))
+        text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain)
+        write_whole(folder / "settings.json", methodcaller("write", text.encode()))
         click.echo(f"Kept in: {folder}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
-        copy = target / file.relative_to(source).as_posix()
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(file.read_bytes())
 
 
 def _plain(value: Any) -> Any:
@@ -296,17 +301,21 @@ def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None
     kept = before["content_hash"].isin(after["content_hash"]).mean()
     if kept >= 0.5:  # noqa: PLR2004
         return None
-    old, new = (
-        f"{len(table)} clips of {', '.join(sorted(set(table['corpus'])))}" for table in (before, after)
-    )
-    where = f"the environment {env}" if env else "this project, where no environment is named,"
-    return f"Replaced: the models of {where} were those of {old}, and are those of {new} now."
+    told = []
+    for table in (before, after):
+        corpora = ", ".join(sorted(set(table["corpus"])))
+        told.append(f"{len(table)} clips of {corpora}")
+    where = "this project, where no environment is named,"
+    if env:
+        where = f"the environment {env}"
+    models = f"the models of {where} were those of {told[0]}"
+    return f"Replaced: {models}, and are those of {told[1]} now."
 
 
 def _fitted(pipeline: Pipeline, side: str) -> list[str]:
     """Name the emotion models of a side that a pipeline fits."""
-    outputs = pipeline.all_outputs()
-    return [name for name in outputs if name.startswith(f"{side}.emotion.") and name.endswith(".model")]
+    outputs, start = pipeline.all_outputs(), f"{side}.emotion."
+    return [each for each in outputs if each.startswith(start) and each.endswith(".model")]
 
 
 def _compared(pipeline: Pipeline) -> list[str]:

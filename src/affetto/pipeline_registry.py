@@ -27,15 +27,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     setup = current_setup()
     corpora, features, experiments, scores = {}, {}, {}, {}
     for side in SIDES:
-        models = setup.models[side]
+        models, regressors = setup.models[side], setup.regressors[side]
         read = [feature for entry in models.values() for feature in entry.features]
         if side == "music":
             read += [*FEATURES, *(name for name in OPTIONAL_FEATURES if name in setup.features[side])]
         corpora[side] = corpora_pipeline(side)
         features[side] = create_clips_pipeline(side) + create_features_pipeline(side, setup.features[side])
         extraction = create_features_pipeline(side, list(dict.fromkeys(read)))
-        experiments[side] = corpora[side] + extraction + emotion_pipeline(side, models)
-        scores[side] = emotion_scores_pipeline(side, models)
+        experiments[side] = corpora[side] + extraction + emotion_pipeline(side, models, regressors)
+        scores[side] = emotion_scores_pipeline(side, models, regressors)
     music_model = setup.proposed("music")
     entry = setup.models["music"][music_model]
     emotion = experiments["music"] + annotation_pipeline(music_model)

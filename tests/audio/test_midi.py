@@ -7,7 +7,7 @@ import pytest
 import symusic
 
 from affetto.audio.decode import open_recording, read_audio
-from affetto.audio.midi import _soundfont, render_score
+from affetto.audio.midi import render_score
 from affetto.audio.recording import DecodeError, UnreachableError
 
 RATE_HZ = 22_050
@@ -51,18 +51,6 @@ def test_every_instrument_sounds_the_note_that_is_written(program, pitch):
     assert partials[[0, 1, 3, 4]].sum() > 0.1 * partials.sum()  # and these, a twelfth higher
 
 
-def test_the_soundfont_is_whole_and_its_loops_lie_inside_their_samples():
-    """symusic crashes where one begins before its sample."""
-    data = _soundfont()
-    start = data.index(b"shdr") + 8
-    assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
-    assert struct.unpack_from("<I", data, start - 4)[0] == len(data) - start
-    headers = list(struct.iter_unpack("<20sIIIIIBbHH", data[start:]))[:-1]
-    assert len(headers) > 521
-    for _, first, end, loop, loop_end, *_ in headers:
-        assert loop_end == 0 or first <= loop <= loop_end <= end
-
-
 def test_an_instrument_whose_loop_began_before_its_sample_renders():
     """Applause: symusic crashed, so in a process of its own."""
     code = (
@@ -98,15 +86,6 @@ def test_a_control_counts_from_its_time_on():
     assert not fading[middle:].any()
 
 
-def test_loud_and_soft_notes_of_a_track_sound_together():
-    together = render_score(scored((0.0, 1.0, 60, 120), (0.5, 1.0, 64, 40)))
-    loud, soft = render_score(scored((0.0, 1.0, 60, 120))), render_score(scored((0.5, 1.0, 64, 40)))
-    expected = np.zeros(len(together), np.float32)
-    expected[: len(loud)] += loud
-    expected[: len(soft)] += soft
-    np.testing.assert_allclose(together, expected, atol=1e-6)
-
-
 DOWN, UP = 100, 30
 
 
@@ -135,10 +114,6 @@ def test_the_pedal_holds_notes_until_it_is_let_go_or_the_key_is_struck_again(not
 
     np.testing.assert_allclose(render_score(score), render_score(scored(*held)), atol=1e-6)
     np.testing.assert_allclose(render_score(read(score)), render_score(read(scored(*held))), atol=1e-6)
-
-
-def test_a_note_without_velocity_is_not_played():
-    assert not render_score(scored((0.0, 1.0, 60, 0))).any()
 
 
 def test_many_loud_notes_stay_below_full_scale():

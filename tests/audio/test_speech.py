@@ -168,14 +168,6 @@ def test_the_network_is_that_of_the_package(voice_of):
     assert np.mean((ours > 0.5) == (theirs > 0.5)) > 0.96
 
 
-def test_signals_side_by_side_do_not_mix(voice_of):
-    samples = voice_of(2.0)
-    both = speech_probability(np.stack([samples, 0 * samples]))
-    np.testing.assert_allclose(both[0], speech_probability(samples[None])[0], atol=1e-5)
-    assert speech_probability(np.zeros((1, 0), np.float32)).shape == (1, 0)
-    assert both.shape == (2, -(-len(samples) // CHUNK))
-
-
 @settings(max_examples=10, deadline=None)
 @given(gain_db=st.floats(-40, 10), before=st.integers(0, 100), behind=st.integers(0, 16_000))
 def test_gain_and_silence_around_do_not_count(voice_of, gain_db, before, behind):

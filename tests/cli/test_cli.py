@@ -25,7 +25,14 @@ THEMES = {
     )
 }
 DESCRIBED = {
-    **{"tracks": 13, "emotions": {"calm": 13}, "set_aside": {"silent": 1}, "mostly_speech": [], "unsure": 2},
+    **{
+        "tracks": 13,
+        "copies": 0,
+        "emotions": {"calm": 13},
+        "set_aside": {"silent": 1},
+        "mostly_speech": [],
+        "unsure": 2,
+    },
     "themes": THEMES,
 }
 TOLD = """

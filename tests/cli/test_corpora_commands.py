@@ -163,3 +163,131 @@ def test_fetch_and_check(call, sentence, download, complete, monkeypatch, projec
     elsewhere = call("corpora", "fetch", "emodb", "--into", "here", folder=tmp_path)
     assert elsewhere.exit_code == 0, elsewhere.stderr
     assert sorted(path.name for path in (tmp_path / "here/wav").iterdir()) == sorted(TWO_CLIPS)
+
+
+@pytest.fixture
+def tabled(tmp_path):
+    """Return a function that writes a table of six clips of two speakers beside (empty) recordings."""
+
+    def write(header="path,emotion,group", rows=None, name="t.csv"):
+        (tmp_path / "mine/wav").mkdir(parents=True, exist_ok=True)
+        lines = []
+        for number in range(6):
+            emotion, speaker = ("anger", "fear", "calm")[number % 3], ("ann", "bo")[number // 3]
+            (tmp_path / f"mine/wav/{number}.wav").touch()
+            lines.append(f"wav/{number}.wav,{emotion},{speaker}")
+        (tmp_path / "mine" / name).write_text("\n".join([header, *(lines if rows is None else rows(lines))]))
+        return tmp_path / "mine"
+
+    return write
+
+
+def test_a_table_is_checked_without_a_side(call, tabled):
+    outcome = call("corpora", "check", "table", tabled())
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "Checked as voice; --side says otherwise." in outcome.stdout
+    found = json.loads(call("corpora", "check", "table", tabled(), "--json").stdout)
+    assert (found["side"], found["emotions"]) == ("voice", {"anger": 2, "calm": 2, "fear": 2})
+
+    happy = tabled(rows=lambda lines: [line.replace("anger", "Q1").replace("fear", "Q3") for line in lines])
+    told = call("corpora", "check", "table", happy).stdout
+    assert "Checked as music" in told
+    assert "--side music" in told
+
+
+@pytest.mark.parametrize(
+    ("header", "change", "said"),
+    [
+        ("path,emotion,group", lambda lines: [f"{line}," for line in lines], ""),
+        ("path,label,speaker", list, "column 'label' as 'emotion', 'speaker' as 'group'"),
+        (
+            "path,emotion,group",
+            lambda lines: [line.replace("wav/", "C:\\x\\wav\\") for line in lines],
+            r"C:\x\ is cut off their paths",
+        ),
+        (
+            "path,emotion,group",
+            lambda lines: [line.replace("ann", ("Ann", " ANN")[n % 2]) for n, line in enumerate(lines)],
+            "spellings of a group are united: 'Ann' = 'ANN'",
+        ),
+        ("path;emotion;group", lambda lines: [line.replace(",", ";") for line in lines], ""),
+        ("path,emotion,group", lambda lines: [*lines, ",,"], "1 rows are empty and are left out: line 8"),
+        ("path,emotion,group", lambda lines: [*lines[:-1], lines[-1].rpartition(",")[0]], "line 7"),
+    ],
+)
+def test_tables_as_people_have_them_are_read_and_what_was_done_is_said(
+    call, tabled, caplog, header, change, said
+):
+    outcome = call("corpora", "check", "table", tabled(header, change))
+    assert outcome.exit_code == 0, outcome.stderr
+    assert ["clips", "6"] in [line.split() for line in outcome.stdout.splitlines()]
+    assert said in caplog.text
+    assert "Train on it: " in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (lambda lines: [*lines[:2], f"{lines[2]},x", *lines[3:]], "but 4 fields in line 4 (the last is 'x')"),
+        (lambda lines: [f"D:/y/{line}" for line in lines], None),
+        (lambda lines: [f"D:/y/other_{line[4:]}" for line in lines], "(6 begin with D:/y/)"),
+        (lambda lines: [*lines, ",anger,ann"], "row without a path (line 8)"),
+    ],
+)
+def test_what_a_table_cannot_mean_is_one_sentence(call, sentence, tabled, rows, said):
+    outcome = call("corpora", "check", "table", tabled(rows=rows))
+    if said is None:
+        assert outcome.exit_code == 0, outcome.stderr
+    else:
+        assert said in sentence(outcome)
+
+
+def test_what_training_refuses_is_said_instead_of_its_command(call, sentence, tabled):
+    refused = {
+        "one emotion": (
+            lambda lines: [line.replace("fear", "anger") for line in lines if "calm" not in line]
+        ),
+        "one group": (lambda lines: [line.replace(",bo", ",ann") for line in lines]),
+        "emotions that go with groups": lambda lines: [
+            f"{line.split(',')[0]},{('anger,ann', 'fear,bo')[number // 3]}"
+            for number, line in enumerate(lines)
+        ],
+        "all but one emotion of one clip": lambda lines: [*lines[:3], lines[3]],
+        "no recording": lambda lines: [line.replace("wav/", "wav/x") for line in lines],
+    }
+    for kind, rows in refused.items():
+        folder = tabled(rows=rows)
+        told = call("corpora", "check", "table", folder).stdout
+        assert "Train on it" not in told, kind
+        (why,) = [
+            line for line in told.splitlines() if line.startswith("No model can be trained on it yet. ")
+        ]
+        assert sentence(call("train", folder / "t.csv")) == why.partition("yet. ")[2], kind
+
+
+def test_a_lone_emotion_is_said_and_trained_without(call, tabled, project, monkeypatch):
+    folder = tabled(rows=lambda lines: [*lines, "wav/0.wav,disgust,ann".replace("0.wav", "6.wav")])
+    (folder / "wav/6.wav").touch()
+    said = "There is one clip only of disgust, which cannot be both in training and in test and is set aside."
+    told = call("corpora", "check", "table", folder).stdout
+    assert said in told
+    assert f"Train on it: affetto train {folder}\n" in told
+
+    monkeypatch.setattr("affetto.cli.train.run_pipeline", lambda *_: None)
+    told = call("train", folder / "t.csv")
+    assert told.exit_code == 0, told.stderr
+    assert said in told.stdout
+    assert "6 labelled clips of 2 groups: 2 anger, 2 calm, 2 fear." in told.stdout
+
+
+def test_the_command_names_a_model_of_its_own_where_the_name_of_the_folder_is_taken(
+    call, tabled, monkeypatch
+):
+    monkeypatch.setattr("affetto.cli.train.run_pipeline", lambda *_: None)
+    folder = tabled()
+    tabled(name="u.csv")
+    assert call("train", folder / "t.csv").exit_code == 0
+    for table, named in (("t.csv", ""), ("u.csv", " --name mine-u")):
+        told = call("corpora", "check", "table", folder, "--param", f"table={table}").stdout
+        assert f"Train on it: affetto train {folder / table}{named}\n" in told
+    assert call("train", folder / "u.csv", "--name", "mine-u").exit_code == 0

@@ -83,10 +83,6 @@ def test_what_kedro_says_of_pipelines_and_nodes_is_told():
         assert told in explain(caught.value)
 
 
-def test_a_full_disk_is_the_users():
-    assert "No space left" in explain(OSError(errno.ENOSPC, "No space left on device", "data/x"))
-
-
 @pytest.mark.parametrize(
     "error", [ValueError("a bug"), KeyError("x"), FileNotFoundError(errno.ENOENT, "x"), DatasetError("other")]
 )

@@ -123,10 +123,6 @@ def test_commas_inside_brackets_and_quotes_belong_to_the_value(text, given):
     assert split_parameters(text) == given
 
 
-def test_nothing_given_is_nothing():
-    assert split_parameters("") == {}
-
-
 @pytest.mark.parametrize(
     "text", ["a", "=3", ",a=1", "a..b=1", "a.=1", "a=1,a=2", "a=2,a.b=1", "a.b=1,a=2", "a=\udcff"]
 )

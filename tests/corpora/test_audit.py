@@ -6,16 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
-from affetto.corpora.audit import audit_clips, unite_groups_of_duplicates
+from affetto.corpora.audit import (
+    audit_clips,
+    audit_corpora,
+    set_lone_emotions_aside,
+    unite_groups_of_duplicates,
+)
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.parameters import AuditParameters
+from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
@@ -136,6 +142,68 @@ def test_equal_recordings_are_kept_in_one_group(tmp_path):
     assert summary["duplicates"] == [["c/a.wav", "c/b.wav", "c/d.wav"]] == summary["conflicting_labels"]
 
 
+def utterance(seed, seconds=2.0):
+    """A voice-like sound of its own: noise in changing bands."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    knots = np.linspace(0, seconds, 16)
+    phases = [2 * np.pi * np.cumsum(np.interp(time_s, knots, rng.uniform(300, 2_000, 16))) for _ in range(4)]
+    loudness = np.interp(time_s, knots, rng.uniform(0.2, 1, 16))
+    sound = loudness * sum(np.sin(phase / RATE_HZ) for phase in phases) / 10
+    return (sound + rng.normal(0, 0.002, len(sound))).astype(np.float32)
+
+
+def write_copies(folder):
+    """Two takes, the first as five files of different samples."""
+    folder.mkdir(exist_ok=True)
+    take = utterance(0)
+    write(folder / "take.wav", take)
+    soundfile.write(folder / "song.mp3", take, RATE_HZ)
+    soundfile.write(folder / "song.ogg", take, RATE_HZ)
+    write(folder / "quieter.wav", take / 2, subtype="PCM_16")
+    write(folder / "rate.wav", soxr.resample(take, RATE_HZ, 48_000), 48_000)
+    write(folder / "trimmed.wav", take[round(0.05 * RATE_HZ) :])
+    write(folder / "another.wav", utterance(1))
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_copies_that_sound_alike_are_kept_in_one_group_and_named_after_the_first(tmp_path, caplog):
+    caplog.set_level("INFO", "affetto")
+    paths = write_copies(tmp_path / "c")
+
+    kept, rejected = audit_clips(table(paths), tmp_path / "c", AUDIT, HERE)
+    summary = summarise_audit(kept, rejected, AUDIT)
+
+    others = [f"c/{path}" for path in paths if path != "another.wav"]
+    assert rejected.empty
+    assert kept["content_hash"].is_unique
+    assert kept["take"].tolist() == ["c/another.wav", *[others[0]] * 6]
+    assert kept["group"].tolist() == ["another.wav", *["quieter.wav"] * 6]
+    assert summary["copies"] == [others]
+    assert [record.message for record in caplog.records if "united" in record.message] == [
+        "5 groups have a recording of another one, or a copy of it, and are united with it: rate.wav with "
+        "quieter.wav, song.mp3 with quieter.wav, song.ogg with quieter.wav, take.wav with quieter.wav, "
+        "trimmed.wav with quieter.wav"
+    ]
+
+
+def test_copies_in_another_corpus_are_of_the_take(tmp_path, caplog):
+    caplog.set_level("INFO", "affetto")
+    for name, kind in (("a", "FLAC"), ("b", "MP3")):
+        (tmp_path / name).mkdir()
+        for seed in range(2):
+            soundfile.write(tmp_path / name / f"{seed}.{kind.lower()}", utterance(seed), RATE_HZ)
+    corpus = CorpusParameters(name="a", root=tmp_path / "a", training_corpora={"b": {"root": tmp_path / "b"}})
+    rows = {"path": ["0.flac", "1.flac", "0.mp3", "1.mp3"], "emotion": ["anger", "fear"] * 2}
+    clips = pd.DataFrame(rows).assign(corpus=list("aabb"), side="voice", start_s=np.nan, end_s=np.nan)
+    clips["clip_id"] = clips["group"] = ["a/0", "a/1", "b/0", "b/1"]
+
+    kept, _ = audit_corpora(clips, corpus, AUDIT, HERE)
+
+    assert kept["take"].tolist() == kept["group"].tolist() == ["a/0", "a/1", "a/0", "a/1"]
+    assert caplog.text.count("united") == 1
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_united_groups_are_the_connected_components(pairs):
@@ -228,3 +296,25 @@ def test_a_fault_of_the_storage_is_not_remembered(tmp_path, tmp_path_factory, mo
     rejected, n_segments = run()
     assert rejected == []
     assert n_segments > 1
+
+
+@pytest.mark.parametrize(
+    ("emotions", "aside"),
+    [
+        (["anger"] * 2 + ["fear"] * 2 + ["disgust", None], ["disgust"]),
+        (["anger"] * 2 + ["fear"] * 2 + ["disgust", "calm"], ["calm", "disgust"]),
+        (["anger"] * 2 + ["fear", "disgust"], []),  # one emotion alone would be left
+        (["anger"] * 2 + ["fear"] * 2 + [None], []),
+    ],
+)
+def test_the_only_clip_of_an_emotion_is_set_aside_with_its_reason(emotions, aside, caplog):
+    ids = [f"c/{number}" for number in range(len(emotions))]
+    clips = pd.DataFrame({"clip_id": ids, "corpus": "c", "path": ids, "emotion": emotions})
+    rejected = pd.DataFrame({"clip_id": ["c/x"], "corpus": "c", "path": "x", "reason": "silent: …"})
+
+    kept, out = set_lone_emotions_aside(clips.astype({"emotion": "str"}), rejected)
+    reasons = [f"lone emotion: the only clip of {emotion}" for emotion in aside]
+    assert sorted(out["reason"].tolist()[1:]) == reasons
+    assert len(kept) + len(out) == len(clips) + 1
+    assert kept.index.tolist() == list(range(len(kept)))
+    assert ("one clip only of " + ", ".join(aside) in caplog.text) == bool(aside)

@@ -39,6 +39,7 @@ def table(n=40, **columns):
         "clipped_share": 0.0,
         "content_hash": [f"{index:032x}" for index in range(n)],
         "note": "",
+        "take": [f"c/{index:03d}" for index in range(n)],
     }
     return pd.DataFrame(rows).assign(**columns)
 
@@ -57,6 +58,13 @@ def changed(clips, column, changes):
     for row, value in changes.items():
         values[row] = value
     return clips.assign(**{column: values})
+
+
+def equal(clips, *rows):
+    """Give rows the content, and so the take, of the first of them."""
+    for column in ("content_hash", "take"):
+        clips = changed(clips, column, dict.fromkeys(rows, clips[column].iloc[rows[0]]))
+    return clips
 
 
 def test_a_tidy_corpus_has_nothing_to_look_at():
@@ -102,7 +110,7 @@ def test_small_differences_are_not_named():
 
 
 def test_duplicates_and_conflicting_labels():
-    clips = changed(table(), "content_hash", {4: "same", 6: "same", 10: "other", 11: "other"})
+    clips = equal(equal(table(), 4, 6), 10, 11)
     summary = summarise(clips)
 
     assert summary["duplicates"] == [["c/004", "c/006"], ["c/010", "c/011"]]
@@ -110,6 +118,25 @@ def test_duplicates_and_conflicting_labels():
     assert warnings_of(summary) == ["the same recording under different emotions: c/010, c/011"]
     unlabelled = changed(clips, "emotion", {11: None})
     assert summarise(unlabelled)["conflicting_labels"] == []
+
+
+def test_copies_that_sound_alike_are_listed_beside_equal_content():
+    clips = changed(
+        equal(table(), 4, 6), "take", {4: "c/002", 6: "c/002", 2: "c/002", 3: "c/003", 5: "c/003"}
+    )
+    summary = summarise(clips)
+
+    assert summary["duplicates"] == [["c/004", "c/006"]]
+    assert summary["copies"] == [["c/002", "c/004", "c/006"], ["c/003", "c/005"]]
+    assert summary["conflicting_labels"] == []
+    assert summarise(changed(clips, "emotion", {3: "fear"}))["conflicting_labels"] == [["c/003", "c/005"]]
+
+
+def test_overlapping_segments_of_a_file_are_no_copies():
+    clips = changed(table(), "path", {2: "long.wav", 3: "long.wav"})
+    clips = changed(clips, "take", {3: "c/002"})
+
+    assert notes_of(summarise(clips)) == warnings_of(summarise(clips)) == []
 
 
 def test_groups_of_one_and_groups_that_lack_emotions():
@@ -190,7 +217,8 @@ def test_the_page_names_what_was_found_and_runs_nothing():
     clips = changed(table(), "channels", {1: 2})
     clips = changed(clips, "clip_id", {1: HOSTILE})
     clips = changed(clips, "group", {1: HOSTILE})
-    clips = changed(clips, "content_hash", {4: "same", 7: "same"})
+    clips = equal(clips, 4, 7)
+    clips = changed(clips, "take", {8: "c/008", 9: "c/008"})
     reasons = ["silent: its peak is -70 dBFS"] * (LISTED + 3) + ["unreadable: <b>bold</b>"]
 
     page = Page(render_audit(summarise(clips, rejected_table(*reasons)), clips, rejected_table(*reasons)))
@@ -205,7 +233,10 @@ def test_the_page_names_what_was_found_and_runs_nothing():
         "… and 3 more",
         "unreadable: <b>bold</b>",
         "c/004 = c/007",
+        "c/008 = c/009",
+        "copies that sound alike",
         "The same recording under different emotions: c/004, c/007.",
+        "The same recording under different emotions: c/008, c/009.",
         "anger",
         "16000",
     ]:

@@ -139,3 +139,28 @@ def test_each_label_of_a_clip_is_counted_with_its_own_meaning(check):
         "power": (1, "happy"),
         None: (1, None),
     }
+
+
+@pytest.mark.parametrize(
+    ("labels", "side"),
+    [
+        (["anger", "happiness"], "voice"),
+        (["happy", "sad"], "voice"),  # words of both sides
+        (["Q1", "Q3"], "music"),
+        (["tense", "happy"], "music"),
+        ([None, None], "voice"),
+    ],
+)
+def test_the_labels_of_a_table_tell_its_side(tmp_path, lay_out, taxonomy, labels, side):
+    rows = "".join(f"{number}.wav,{label or ''}\n" for number, label in enumerate(labels))
+    lay_out(tmp_path, {"t.csv": f"path,emotion\n{rows}"})
+
+    found = check_corpus(CorpusParameters(source="table", root=tmp_path), taxonomy, side=None)
+    assert found.side == side
+    assert sum(found.emotions.values()) == 0  # no recording is there
+
+
+def test_labels_that_no_side_knows_are_an_error_of_the_voice_side(tmp_path, lay_out, taxonomy):
+    lay_out(tmp_path, {"t.csv": "path,emotion\na.wav,fury\n"})
+    with pytest.raises(AffettoError, match=r"does not know: 'fury' .*voice.corpus.label_map"):
+        check_corpus(CorpusParameters(source="table", root=tmp_path), taxonomy, side=None)

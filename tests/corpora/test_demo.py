@@ -59,7 +59,10 @@ def test_metadata_has_the_agreed_columns_and_files(built, root):
     ensure_demo_corpus("music", root)
 
     rows = list(csv.DictReader((root / "metadata.csv").open(encoding="utf-8", newline="")))
-    assert tuple(rows[0]) == ("file", "emotion", "theme", "group", "tags", "title")
+    assert tuple(rows[0]) == (
+        *("file", "emotion", "theme", "group", "tags", "title"),
+        *("valence", "arousal"),
+    )
     assert [(row["file"], row["title"]) for row in rows] == [("a.wav", "Title, a"), ("b.wav", "Title, b")]
 
 
@@ -81,7 +84,7 @@ def test_a_corpus_that_is_there_is_left_as_it_is(built, root):
 
 def test_a_stale_or_incomplete_corpus_is_replaced_whole(built, stale):
     ensure_demo_corpus("music", stale)
-    assert (stale / "a.wav").read_text() == "a1"
+    assert (stale / "a.wav").read_text() == f"a{demo.GENERATOR_VERSION}"
     (stale / "a.wav").unlink()
     assert not demo.is_current("music", stale)
     ensure_demo_corpus("music", stale)
@@ -93,7 +96,7 @@ def test_the_stamp_changes_with_side_version_and_rules(monkeypatch):
     digests = {demo._digest("music"), demo._digest("voice")}
     monkeypatch.setattr(demo_voice, "DEGREE", (0.1, 0.2))
     digests |= {demo._digest("voice")}
-    monkeypatch.setattr(demo, "GENERATOR_VERSION", 2)
+    monkeypatch.setattr(demo, "GENERATOR_VERSION", 3)
     assert len(digests | {demo._digest("music")}) == 4
 
 
@@ -114,7 +117,7 @@ def test_a_linked_empty_folder_is_filled_and_stays_linked(built, tmp_path):
     link.symlink_to(tmp_path / "disk" / "music")
     ensure_demo_corpus("music", link)
     assert link.is_symlink()
-    assert (link / "a.wav").read_text() == "a1"
+    assert (link / "a.wav").read_text() == f"a{demo.GENERATOR_VERSION}"
 
 
 def test_failure_leaves_nothing_behind_and_keeps_the_stale_corpus(stale, monkeypatch):
@@ -157,7 +160,7 @@ def test_concurrent_runs_leave_one_whole_corpus(built, root, monkeypatch, reques
     assert all(
         (root / file).is_file() for file in json.loads((root / "demo_corpus.json").read_text())["files"]
     )
-    assert (root / "b.wav").read_text() == "b1"
+    assert (root / "b.wav").read_text() == f"b{demo.GENERATOR_VERSION}"
     assert only_the_corpus_is_in(root.parent)
 
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from affetto.corpora.duplicates import find_copies, fingerprint
+from affetto.corpora.duplicates import Listener, find_copies, fingerprint, first_of_sets
 
 _RATE = 16_000
 
@@ -76,3 +76,31 @@ def test_steady_sounds_are_not_taken_for_each_other() -> None:
     rng = np.random.default_rng(0)
     noises = [fingerprint(rng.normal(0, 0.1, 3 * _RATE), _RATE) for _ in range(4)]
     np.testing.assert_array_equal(find_copies([*tones, *noises]), np.arange(8))
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_blocks_are_heard_as_the_whole(rate: int) -> None:
+    samples = soxr.resample(take(3), _RATE, rate).astype(np.float32)
+    listener = Listener(rate)
+    for block in np.array_split(samples, 23):
+        listener.add(block)
+    assert listener.fingerprint() == fingerprint(samples, rate) != ""
+
+
+def test_what_comes_after_two_minutes_is_passed_over() -> None:
+    samples = np.concatenate([take(seed, 40) for seed in range(3)])
+    assert fingerprint(np.concatenate([samples, take(3, 40)])[: 150 * _RATE], _RATE) == fingerprint(
+        np.concatenate([samples, take(4, 40)]), _RATE
+    )
+
+
+def test_programmes_with_the_same_jingle_are_no_copies_and_a_part_is() -> None:
+    jingle = take(0, 5)
+    programmes = [np.concatenate([jingle, take(seed, 25)]) for seed in (1, 2, 3)]
+    prints = [fingerprint(samples, _RATE) for samples in (*programmes, programmes[0][160_000:])]
+    np.testing.assert_array_equal(find_copies(prints), [0, 1, 2, 0])
+
+
+def test_rows_are_linked_by_equal_labels_and_through_others() -> None:
+    np.testing.assert_array_equal(first_of_sets(list("abcad"), [1, 2, 3, 3, 4]), [0, 1, 0, 0, 4])
+    np.testing.assert_array_equal(first_of_sets([], []), [])

@@ -132,8 +132,8 @@ def test_only_the_empty_cell_is_missing(corpus):
 @pytest.mark.parametrize(
     ("files", "parameters", "message"),
     [
-        ({"t.csv": "file\na.wav"}, {}, "no column 'path' .it has file.: set voice.corpus.path_column"),
-        ({"t.csv": "path;emotion\na.wav;anger\n"}, {}, "separate columns by commas"),
+        ({"t.csv": "recs\na.wav"}, {}, "no column 'path' .it has recs.: set voice.corpus.path_column"),
+        ({"t.csv": "path emotion\na.wav anger\n"}, {}, "no column 'path' .it has path emotion.: set voice"),
         ({"t.csv": "path\na.wav"}, {"emotion_column": "mood"}, "set voice.corpus.emotion_column"),
         ({"a.csv": "path\n", "b.csv": "path\n"}, {}, "holds 2 .a.csv, b.csv.: set voice.corpus.table"),
         ({"t.csv": "path\n"}, {}, "has no rows"),

@@ -18,7 +18,7 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES, files
 from affetto.corpora.sources.files import find_recordings
 from affetto.corpora.sources.music_tags import JAMENDO_THEMES
-from affetto.corpora.sources.tables import QUADRANTS, label_ratings, leading_tags
+from affetto.corpora.sources.tables import QUADRANTS, leading_tags, name_quadrants, scale_ratings
 from affetto.errors import AffettoError
 from affetto.io.paths import as_path
 
@@ -263,7 +263,8 @@ def test_a_source_that_is_none_of_this_side(taxonomy, tmp_path, source, side, me
 def quadrants(valence, arousal, scale=(-1.0, 1.0), middle=0.0):
     table = pd.DataFrame({"v": valence, "a": arousal}, dtype="float64").map(repr)
     table = table.where(table != "nan")
-    return label_ratings(table, Path("t.csv"), valence="v", arousal="a", scale=scale, middle=middle)
+    ratings = scale_ratings(table, Path("t.csv"), valence="v", arousal="a", scale=scale)
+    return name_quadrants(ratings, middle=middle)
 
 
 def test_quadrants_are_those_of_russell_and_the_centre_counts_as_pleasant_and_aroused():
@@ -295,7 +296,41 @@ def test_a_rating_outside_its_scale_is_named_with_its_table(rating):
     table = pd.DataFrame({"v": ["5", rating, None]})
 
     with pytest.raises(AffettoError, match=f"v.csv is damaged .a v is '{rating}', no rating from 1 to 9"):
-        label_ratings(table, Path("v.csv"), valence="v", arousal="v", scale=(1, 9))
+        scale_ratings(table, Path("v.csv"), valence="v", arousal="v", scale=(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("given", "scale", "expected"),
+    [
+        (["0.2", "1", None], None, [-0.6, 1, np.nan]),
+        (["-0.5", "1", ""], None, [-0.5, 1, np.nan]),
+        (["4.5", "1", "3"], None, [0.75, -1, 0]),
+        (["5.5", "7", "1"], None, [0.5, 1, -1]),
+        ([" 25 ", "100", "0"], (0.0, 100.0), [-0.5, 1, -1]),
+    ],
+)
+def test_the_scale_of_ratings_is_given_or_found_and_said(caplog, given, scale, expected):
+    ratings = scale_ratings(pd.DataFrame({"v": given}), Path("v.csv"), valence="v", arousal="v", scale=scale)
+
+    np.testing.assert_allclose(ratings["valence"], expected)
+    assert ("v.csv: ratings from" in caplog.text) == (scale is None)
+
+
+def test_ratings_of_no_usual_scale_ask_for_it():
+    with pytest.raises(AffettoError, match=r"to 100, which is no usual scale: set corpus\.rating_scale"):
+        scale_ratings(pd.DataFrame({"v": ["0", "100"]}), Path("v"), valence="v", arousal="v", scale=None)
+
+
+def test_a_table_of_ratings_alone_is_labelled_by_quadrants_on_the_music_side(corpus):
+    files = {"t.csv": "path,Valence,Arousal\n1.wav,8,9\n2.wav,2,1\n3.wav,5.2,9\n4.wav,,\n", "1.wav": ""}
+
+    clips = corpus("table", "music", files, middle=0.1)
+
+    assert emotions(clips) == {"1": "happy", "2": "sad", "3": "", "4": ""}
+    np.testing.assert_allclose(clips["valence"], [0.75, -0.75, 0.05, np.nan])
+    voice = corpus("table", "voice", files, rating_scale=(1, 9))
+    assert voice["emotion"].isna().all()
+    pd.testing.assert_series_equal(voice["arousal"], clips["arousal"])
 
 
 def test_the_leading_tag_is_the_most_frequent_of_the_corpus():

@@ -363,6 +363,27 @@ def one_side(clips, folds):
     return len(tested[["content_hash", "fold"]].drop_duplicates()) == tested["content_hash"].nunique()
 
 
+def test_copies_of_a_take_are_in_one_random_fold():
+    clips = balanced(4, 30).assign(content_hash=lambda clips: clips["clip_id"])
+    clips["take"] = [f"take {row // 3}" for row in range(len(clips))]
+
+    folds = clips.merge(dealt(clips, 4), on="clip_id")
+
+    assert folds.groupby("take")["fold"].nunique().max() == 1
+    assert folds["fold"].nunique() == 4
+
+
+def test_published_folds_are_each_tested_once_without_groups_that_lie_in_several(caplog):
+    splits = ["fold 2", "fold 2", "fold 10", "fold 10", "fold 10", "fold 3", "fold 3", "fold 3", None]
+    clips = table([*"ababaaba", "a"], ["g1", "g1", "g2", "g2", "g3", "g4", "g4", "g3", "g6"], splits)
+
+    folds = make_folds(clips, SplitParameters(protocol="official"))
+
+    assert folds["clip_id"].str[-1].tolist() == ["0", "1", "2", "3", "5", "6"]
+    assert folds["fold"].tolist() == [0, 0, 2, 2, 1, 1]
+    assert "2 clips are of groups that lie in several published folds" in caplog.text
+
+
 @settings(deadline=None, max_examples=15)
 @given(
     clips=corpora(),

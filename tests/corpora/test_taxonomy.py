@@ -123,3 +123,19 @@ def test_shipped_bridges_have_a_row_an_emotion_that_sums_to_one(shipped):
         for row in bridge.values():
             assert set(row) <= set(canonical_emotions(shipped, "music"))
             assert sum(row.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("key", "labels", "own", "expected"),
+    [
+        ("emodb", ["L", "W"], {"boredom": None}, ["", "anger"]),
+        ("emodb", ["L", "W"], {"boredom": "neutral"}, ["neutral", "anger"]),
+        ("emodb", ["L", "W"], {"boredom": None, "L": "calm"}, ["calm", "anger"]),
+        ("generic_voice", ["bored", "Boredom", "anger"], {"boredom": None}, ["", "", "anger"]),
+        ("generic_voice", ["bored", "boredom"], {" Boredom ": None}, ["", ""]),
+        ("generic_voice", ["afraid", "fear"], {"fear": "anger", "anger": "fear"}, ["anger", "anger"]),
+    ],
+)
+def test_an_emotion_in_the_label_map_stands_for_all_its_labels(key, labels, own, expected, taxonomy):
+    found = map_labels(pd.Series(labels), taxonomy=taxonomy, key=key, side="voice", label_map=own)
+    assert found.fillna("").tolist() == expected

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import tempfile
 
 import numpy as np
@@ -41,14 +40,6 @@ def test_what_is_saved_is_loaded(results):
             )
         else:
             assert found[name] == value
-
-
-def test_a_figure_that_is_not_known_stays_unknown(tmp_path):
-    dataset = ResultsDataset(filepath=str(tmp_path / "results"))
-    dataset.save({"metrics": {"uar": math.nan}, "nothing": pd.DataFrame(columns=["clip_id", "label"])})
-
-    assert math.isnan(dataset.load()["metrics"]["uar"])
-    assert list(dataset.load()["nothing"].columns) == ["clip_id", "label"]
 
 
 @pytest.mark.parametrize("place", ["here", "memory"])

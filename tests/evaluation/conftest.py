@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from affetto.evaluation.comparison import compare
+from affetto.evaluation.parameters import EvaluationParameters
+
 
 def _make_predictions(label, predicted, *, group=None, seed=0, fold=0, confidence=0.8):
     """Predictions table of one seed; the predicted class gets `confidence`, the others share the rest."""
@@ -62,6 +65,21 @@ def models():
 @pytest.fixture(scope="session")
 def roles():
     return {"attentive": "proposed", "plain": "ablation", "svm": "baseline"}
+
+
+@pytest.fixture(scope="session")
+def table(models, roles):
+    """The comparison of the models, of which two were also scored on random folds."""
+    flattered = {name: _simulate(3.0, 7) for name in ("attentive", "plain")}
+    return compare(
+        models,
+        roles,
+        protocol="kfold",
+        corpus="demo",
+        task="music_emotion",
+        random_predictions={**flattered, "svm": pd.DataFrame()},
+        parameters=EvaluationParameters(n_permutations=500),
+    )
 
 
 @pytest.fixture(scope="session")

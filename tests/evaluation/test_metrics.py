@@ -79,10 +79,6 @@ def test_seeds_are_averaged_and_their_spread_reported(make_predictions):
     assert (summary["n_clips"], summary["n_seeds"]) == (4, 2)
 
 
-def test_the_spread_of_one_seed_is_unknown(hand):
-    assert np.isnan(metrics.summarise(hand)["uar_sd"])
-
-
 def test_log_loss_agrees_with_scikit_learn(simulate):
     table = simulate(1.0)
     probabilities = table.filter(regex="^p_").to_numpy()
@@ -128,20 +124,17 @@ def test_broken_predictions_are_named(hand, broken, word):
         metrics.summarise(broken(hand))
 
 
-def test_tracked_scores_are_finite_and_complete(simulate):
+def test_tracked_scores_are_complete_and_not_a_number_where_they_cannot_be_known(simulate, make_predictions):
     scores = score_model(simulate(1.5, n_seeds=2), EvaluationParameters())
+    single = make_predictions(["a b", "c"], ["a b", "c"], group=["g", "g"])
+    of_one_group = score_model(single, EvaluationParameters())
 
     assert {"uar", "uar_sd", "wa", "macro_f1", "ece", "log_loss", "recall_calm"} <= set(scores)
     assert 0 < scores["uar_ci_low"] < scores["uar"] < scores["uar_ci_high"] < 1
-
-
-def test_what_cannot_be_known_is_not_a_number(make_predictions):
-    table = make_predictions(["a b", "c"], ["a b", "c"], group=["g", "g"])
-
-    scores = score_model(table, EvaluationParameters())
-
-    assert scores["recall_a_b"] == 1
-    assert np.isnan([scores[name] for name in ("uar_sd", "uar_ci_low", "uar_ci_high")]).all()
+    assert scores["ece_ci_low"] < scores["ece_ci_high"]
+    assert of_one_group["recall_a_b"] == 1
+    unknown = [value for name, value in of_one_group.items() if name.endswith(("_sd", "_ci_low", "_ci_high"))]
+    assert np.isnan(unknown).all()
 
 
 def test_the_surest_half_is_what_a_model_would_answer_if_it_might_be_silent(make_predictions):
@@ -156,4 +149,48 @@ def test_the_surest_half_is_what_a_model_would_answer_if_it_might_be_silent(make
     assert half[half["seed"] == 1].index.tolist() == [0, 1, 2]
     assert summary["selective_wa"] == pytest.approx((2 / 3 + 1 / 3) / 2)
     assert summary["selective_uar"] == pytest.approx(((1 + 1 / 2) / 2 + (0 + 1) / 2) / 2)
-    assert metrics.surest(table, coverage=1.0).index.tolist() == [0, 2, 3, 1, 4]
+
+
+@given(st.integers(0, 50), st.integers(2, 20))
+@settings(max_examples=20)
+def test_bins_of_all_groups_give_the_calibration_error(simulate, seed, n_bins):
+    table = simulate(1.0, seed, n_groups=4)
+
+    error = metrics.binned_error(metrics.bins_by_group(table, n_bins=n_bins).sum(axis=0))
+
+    assert error == pytest.approx([metrics.expected_calibration_error(table, n_bins=n_bins)])
+
+
+def test_groups_are_scored_by_hand_and_seeds_averaged(make_predictions):
+    """x has a and b, y has a alone."""
+    hand = make_predictions(list("aaabaa"), list("aabbab"), group=list("xxxxyy"))
+    perfect = hand.assign(seed=1, predicted=hand["label"])
+    some = hand[hand["group"] == "x"].assign(seed=1)  # a seed that did not test a group does not count
+
+    alone, both, partial = (
+        metrics.score_groups({"m": pd.concat(tables)}) for tables in ([hand], [hand, perfect], [hand, some])
+    )
+
+    sizes = alone[["model", "group", "n_clips", "n_classes"]]
+    assert sizes.to_numpy().tolist() == [["m", "x", 4, 2], ["m", "y", 2, 1]]
+    np.testing.assert_allclose(alone["wa"], [3 / 4, 1 / 2])
+    np.testing.assert_allclose(alone["uar"], [(2 / 3 + 1) / 2, 1 / 2])
+    np.testing.assert_allclose(both["uar"], [(5 / 6 + 1) / 2, 3 / 4])
+    assert list(both["n_clips"]) == [4, 2]
+    np.testing.assert_allclose(partial["uar"], [5 / 6, 1 / 2])
+    assert tuple(metrics.score_groups({}).columns) == tuple(alone.columns) == metrics.GROUP_COLUMNS
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abc"), st.sampled_from("abc")), min_size=1)
+)
+@settings(max_examples=20)
+def test_a_group_is_scored_as_if_it_were_alone(make_predictions, clips):
+    group, label, predicted = zip(*clips, strict=True)
+    table = make_predictions(label, predicted, group=group)
+
+    for _, row in metrics.score_groups({"m": table}).iterrows():
+        alone = table[table["group"] == row["group"]]
+        assert (row["n_clips"], row["n_classes"]) == (len(alone), alone["label"].nunique())
+        assert row["uar"] == pytest.approx(metrics.mean_score(alone))
+        assert row["wa"] == pytest.approx(metrics.mean_score(alone, "wa"))

@@ -1,28 +1,29 @@
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import importance_figure
-from affetto.evaluation.tables import importance_tables
 from affetto.experiments.importance import (
     AS_IS,
-    IMPORTANCE_COLUMNS,
     Permutation,
+    columns_by_group,
     descriptor_columns,
     draw_donors,
     exchange_columns,
+    group_of,
     importance_rows,
-    same_moments,
 )
 from affetto.experiments.probes import Outcome
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.opensmile import OpenSmileParameters
 
 QUICK = EvaluationParameters(n_permutations=100)
 NAMES = ("pcm_RMSenergy_sma_amean", "F0final_sma_amean", "audSpec_Rfilt_sma[0]_amean", "mfcc_sma[1]_amean")
@@ -79,8 +80,8 @@ def outcomes_of(features, column):
     ]
 
 
-def indexed(clips):
-    return clips.set_index("clip_id")
+def rows(outcomes, clips):
+    return importance_rows("m", outcomes, clips.set_index("clip_id"), QUICK)
 
 
 def by_hand(clips):
@@ -94,8 +95,7 @@ def by_hand(clips):
 
 
 def test_a_model_of_one_column_needs_that_group_alone(features, clips):
-    table = importance_rows("m", outcomes_of(features, 1), indexed(clips), QUICK)
-    table = table.set_index("descriptors")
+    table = pd.DataFrame(rows(outcomes_of(features, 1), clips)).set_index("descriptors")
 
     assert list(table.index) == ["energy", "voicing", "spectral", "cepstral"]
     losses = by_hand(clips)
@@ -109,98 +109,66 @@ def test_a_model_of_one_column_needs_that_group_alone(features, clips):
     assert set(table["n_clips"]) == {N_CLIPS}
 
 
-def test_a_full_exchange_between_two_classes_loses_everything(clips):
-    wrong = np.array([[1 - i % 2 for i in range(N_CLIPS)]])
-    right = 1 - wrong
-    answers = Outcome(0, 0, tuple(clips["clip_id"]), CLASSES, {AS_IS: right, "energy": wrong})
-
-    (row,) = importance_rows("m", [answers], indexed(clips), QUICK).to_dict("records")
-
-    assert (row["loss"], row["loss_ci_high"]) == (100, 100)
-    assert 50 < row["loss_ci_low"] < 100  # so few clips
-    assert np.isnan(row["loss_sd"])
-    assert row["n_repeats"] == 1
-
-
-@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 3))
-@settings(max_examples=15)
-def test_losses_are_differences_of_pooled_uar(clips, random, n_seeds, n_repeats):
-    rng = np.random.default_rng(random)
-    answers = [
-        Outcome(
-            0,
-            seed,
-            tuple(clips["clip_id"]),
-            CLASSES,
-            {AS_IS: rng.integers(2, size=(1, N_CLIPS)), "energy": rng.integers(2, size=(n_repeats, N_CLIPS))},
-        )
-        for seed in range(n_seeds)
-    ]
-    truth = (clips["emotion"] == "tense").to_numpy().astype(int)
-
-    def uar(told):
-        return np.mean([(told[truth == code] == code).mean() for code in (0, 1)])
-
-    (row,) = importance_rows("m", answers, indexed(clips), QUICK).to_dict("records")
-
-    whole = np.array([uar(one.values[AS_IS][0]) for one in answers])
-    parts = np.array([[uar(told) for told in one.values["energy"]] for one in answers])
-    assert row["uar"] == pytest.approx(whole.mean())
-    assert row["loss"] == pytest.approx(100 * (whole.mean() - parts.mean()))
-    if n_repeats > 1:
-        assert row["loss_sd"] == pytest.approx(100 * parts.mean(axis=0).std(ddof=1))
-
-
-def test_the_spectrogram_is_exchanged_as_a_whole(features):
-    spectrograms = ClipFeatures.from_arrays(
-        "log_mel",
-        list(features.clip_ids),
-        [np.zeros((3, 5))] * N_CLIPS,
-        hop_s=0.016,
-        parameters={"extractor": "log_mel"},
-    )
-    columns = descriptor_columns(FeatureSet({"log_mel": spectrograms, **features}))
+def test_the_spectrogram_is_exchanged_as_a_whole_and_other_extractors_not_at_all(features):
+    ids, frames = list(features.clip_ids), [np.zeros((3, 5))] * N_CLIPS
+    of = {
+        name: ClipFeatures.from_arrays(name, ids, frames, hop_s=0.016, parameters={"extractor": name})
+        for name in ("log_mel", "mfcc")
+    }
+    columns = descriptor_columns(FeatureSet({**of, **features}))
 
     assert list(columns) == ["energy", "voicing", "spectral", "cepstral", "spectrogram"]
+    assert list(columns["spectrogram"]) == ["log_mel"]
     np.testing.assert_array_equal(columns["spectrogram"]["log_mel"], np.arange(5))
 
 
-def test_features_of_other_extractors_are_not_exchanged():
-    mfcc = ClipFeatures.from_arrays("mfcc", ["a"], [np.zeros(3)], parameters={"extractor": "mfcc"})
-
-    assert descriptor_columns(FeatureSet({"mfcc": mfcc})) == {}
+# Weninger et al. 2013, table of the LLD: 4 energy, 6 voicing, 55 spectral of which 14 are MFCC.
+LLD = {"energy": 4, "voicing": 6, "spectral": 41, "cepstral": 14}
 
 
-@pytest.fixture
-def table():
-    rows = [
-        ("both", "energy", 0.8, 12.34, 1.0, 10.0, 15.0, 24, 2),
-        ("both", "spectrogram", 0.8, -0.5, 0.2, -1.0, 0.1, 24, 2),
-        ("flat", "energy", 0.7, 3.0, np.nan, np.nan, np.nan, 24, 1),
-    ]
-    return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
+def names(feature_set, level):
+    return OpenSmileParameters(feature_set=feature_set, level=level).dimensions()
 
 
-def test_the_figure_has_a_bar_a_model_and_group(table):
-    (axes,) = importance_figure(table).axes
-
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["energy", "spectrogram"]
-    assert [bar.get_width() for bars in axes.containers for bar in bars] == [12.34, -0.5, 3.0]
-
-
-def test_the_table_has_a_row_a_model(table):
-    (written,) = importance_tables(table)
-
-    assert written.header == ("Model", "energy", "spectrogram")
-    assert written.rows == (
-        ("both", "12.3 ± 1.0 [10.0, 15.0]", "−0.5 ± 0.2 [−1.0, 0.1]"),
-        ("flat", "3.0", "–"),
-    )
+def test_the_descriptors_are_grouped_as_published():
+    assert Counter(map(group_of, names("ComParE_2016", "lld"))) == LLD
+    with pytest.raises(AffettoError, match="'tempo_sma_amean' belongs to no known group"):
+        group_of("tempo_sma_amean")
 
 
-def test_nothing_measured_is_said(table):
-    assert "not measured" in importance_figure(table.iloc[:0]).texts[0].get_text()
-    assert importance_tables(table.iloc[:0]) == []
+@pytest.mark.parametrize("feature_set", ["ComParE_2016", "eGeMAPSv02"])
+@pytest.mark.parametrize("level", ["lld", "functionals"])
+def test_every_column_is_in_exactly_one_group(feature_set, level):
+    columns = columns_by_group(names(feature_set, level))
+
+    assert list(columns) == list(LLD)
+    assert all(len(positions) for positions in columns.values())
+    together = np.sort(np.concatenate(list(columns.values())))
+    np.testing.assert_array_equal(together, np.arange(len(names(feature_set, level))))
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("pcm_zcr_sma_de_amean", "energy"),
+        ("audSpec_Rfilt_sma[25]_lpc3", "spectral"),
+        ("mfcc_sma_de[14]_amean", "cepstral"),
+        ("HNRdBACF_sma3nz_amean", "voicing"),
+        ("F1frequency_sma3nz_amean", "spectral"),
+        ("equivalentSoundLevel_dBp", "energy"),
+    ],
+)
+def test_functionals_are_in_the_group_of_their_descriptor(name, group):
+    assert group_of(name) == group
+
+
+def test_a_correlation_is_in_the_groups_of_both_descriptors():
+    columns = columns_by_group(names("ComParE_2016", "correlations"))
+
+    # All pairs less those of two descriptors of other groups.
+    assert {group: len(positions) for group, positions in columns.items()} == {
+        group: (65 * 64 - (65 - size) * (64 - size)) // 2 for group, size in LLD.items()
+    }
 
 
 IDS = ("a", "b", "c")
@@ -234,48 +202,20 @@ def test_columns_come_from_the_same_donor_in_all_features(three):
     np.testing.assert_array_equal(swapped["lld"][1][:, 1], three["lld"][1][:, 1])
 
 
-def test_the_clips_themselves_stay_as_they_are(three):
-    exchange_columns(three, {"lld": np.array([0, 1])}, np.array([2, 0, 1]))["lld"][0][:] = 0
-
-    assert three["lld"][0][1, 0] == 1
-
-
-def test_what_is_not_named_is_the_very_same(three):
-    assert (
-        exchange_columns(three, {"lld": np.array([0])}, np.array([0, 1, 2]))["functionals"]
-        is three["functionals"]
+def test_exchanged_clips_are_features_of_their_own(three):
+    columns, order = {"functionals": np.array([0])}, np.array([1, 2, 0])
+    swapped = exchange_columns(three, columns, order)
+    swapped["functionals"][0][:] = 0
+    others = (
+        exchange_columns(three, columns, np.array([2, 0, 1])),
+        exchange_columns(three, {"functionals": np.array([1])}, order),
     )
 
-
-def test_exchanged_clips_have_a_fingerprint_of_their_own(three):
-    columns = {"functionals": np.array([0])}
-    fingerprints = {
-        three.fingerprint,
-        *(exchange_columns(three, columns, np.roll(np.arange(3), shift)).fingerprint for shift in (1, 2)),
-        exchange_columns(three, {"functionals": np.array([1])}, np.array([1, 2, 0])).fingerprint,
-    }
-
-    assert len(fingerprints) == 4
-
-
-def test_exchanged_clips_can_be_selected(three):
-    swapped = exchange_columns(three, {"functionals": np.array([0])}, np.array([1, 2, 0])).select(["c", "a"])
-
-    np.testing.assert_array_equal(np.concatenate(list(swapped["functionals"])), [[0, 21], [10, 1]])
-
-
-@given(st.integers(1, 50), st.integers(1, 50))
-def test_moments_are_in_order_and_of_the_donor(n_frames, n_donor_frames):
-    moments = same_moments(n_frames, n_donor_frames)
-
-    assert len(moments) == n_frames
-    assert np.all(np.diff(moments) >= 0)
-    assert moments.min() >= 0
-    assert moments.max() < n_donor_frames
-    if n_frames == n_donor_frames:
-        np.testing.assert_array_equal(moments, np.arange(n_frames))
-    # As far from the start as from the end, to a frame.
-    assert abs(moments[0] - (n_donor_frames - 1 - moments[-1])) <= 1
+    assert three["functionals"][1][0, 0] == 10  # the clips themselves stay as they are
+    assert swapped["lld"] is three["lld"]
+    assert len({each.fingerprint for each in (three, swapped, *others)}) == 4
+    selected = np.concatenate(list(swapped.select(["c", "a"])["functionals"]))
+    np.testing.assert_array_equal(selected, [[0, 21], [10, 1]])
 
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 9))

@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.tables import stranger_tables
-from affetto.experiments.novelty import (
-    STRANGER_COLUMNS,
-    stranger_metrics,
-    stranger_row,
-    unknown_strangers,
-)
+from affetto.experiments.novelty import stranger_row
 
 QUICK = EvaluationParameters()
 values = st.lists(st.integers(0, 5), min_size=1, max_size=30)
@@ -86,45 +80,11 @@ def test_what_nobody_tells_is_unknown():
         answers([1, 2], group="gg", name="s"), answers([0, 1], group="gg"), QUICK, same_groups=True
     )
 
+    nothing = stranger_row(pd.DataFrame(), answers([1]), QUICK, same_groups=False, reason="no folder")
+
+    assert list(nothing) == list(row)
+    assert (nothing["n_strangers"], nothing["n_held_out"], nothing["note"]) == (0, 0, "no folder")
     assert math.isnan(row["auroc_novelty"])
     assert row["auroc_doubt"] == 0.5
     assert single["auroc_novelty"] == 0.875
     assert math.isnan(single["auroc_novelty_ci_low"])
-
-
-@pytest.fixture
-def table():
-    held_out = answers([0.1, 0.2, 0.3])
-    known = stranger_row(answers([0.9] * 3, name="s"), held_out, QUICK, same_groups=False)
-    mute = stranger_row(
-        answers([np.nan] * 3, name="s"), held_out.assign(novelty=np.nan), QUICK, same_groups=False
-    )
-    missing = unknown_strangers("there is no folder songs")
-    rows = [("short_ones", "linear", known), ("short_ones", "svm", mute)]
-    rows += [("songs", name, missing) for name in ("linear", "svm")]
-    return pd.DataFrame(
-        [{"strangers": kind, "model": name, "role": "baseline", **row} for kind, name, row in rows],
-        columns=list(STRANGER_COLUMNS),
-    )
-
-
-def test_the_report_has_a_row_a_kind_and_says_what_is_missing(table):
-    (written,) = stranger_tables(table)
-
-    assert written.header == ("Strangers", "Clips", "linear: novelty", "linear: doubt", "svm: doubt")
-    assert written.rows[0][:2] == ("short ones", "3")
-    # Three clips of three groups that all are told apart leave nearly everything open.
-    assert [cell.split(" ", 1)[0] for cell in written.rows[0][2:]] == ["1.000", "0.500", "0.500"]
-    assert written.rows[0][2].endswith("[0.003, 1.000]")
-    assert written.rows[1] == ("songs", "0", "–", "–", "–")
-    assert written.note.endswith("songs: there is no folder songs.")
-    assert stranger_tables(table.iloc[:0]) == []
-
-
-def test_the_tracked_figures_are_those_that_are_known(table):
-    assert stranger_metrics(table, "linear") == {
-        "strangers_short_ones_novelty": 1.0,
-        "strangers_short_ones_doubt": 0.5,
-    }
-    assert stranger_metrics(table, "svm") == {"strangers_short_ones_doubt": 0.5}
-    assert stranger_metrics(table, "other") == {}

@@ -10,20 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affetto.errors import AffettoError
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments import probes
 from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification, cross_validate
-from affetto.experiments.enrolment import ENROLMENT_COLUMNS
-from affetto.experiments.highlights import HIGHLIGHT_COLUMNS
-from affetto.experiments.importance import IMPORTANCE_COLUMNS
-from affetto.experiments.novelty import STRANGER_COLUMNS
-from affetto.experiments.probe_tables import probe_table
-from affetto.experiments.probes import Experiment, Recordings, choose_clips
-from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
+from affetto.experiments.probe_tables import probe_metrics, probe_table
+from affetto.experiments.probes import Experiment, choose_clips
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
@@ -98,8 +93,19 @@ def fit(
         )
         for name, each in models.items()
     }
-    where = Recordings(clips, recordings, {}, root / "degraded")
-    return Experiment(models, results, features, where, folds, experiment, cache, HERE)
+    return Experiment(
+        models=models,
+        results=results,
+        features=features,
+        clips=clips,
+        folds=folds,
+        root=recordings,
+        other_roots={},
+        degraded=root / "degraded",
+        parameters=experiment,
+        cache=cache,
+        executor=HERE,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -280,14 +286,6 @@ ASKED = {
     "strangers": "toned",
 }
 
-COLUMNS = {
-    "importance": IMPORTANCE_COLUMNS,
-    "enrolment": ENROLMENT_COLUMNS,
-    "highlights": HIGHLIGHT_COLUMNS,
-    "robustness": ROBUSTNESS_COLUMNS,
-    "strangers": STRANGER_COLUMNS,
-}
-
 
 @pytest.mark.parametrize("name", ASKED)
 def test_models_are_asked_once(request, monkeypatch, name):
@@ -339,7 +337,7 @@ def test_nothing_to_ask_is_said_once_and_gives_the_reason_as_its_table(
     told = probe_table(fitted, evaluation(**changed), name)
 
     assert told["model"].isna().tolist() == [True]
-    assert tuple(told.columns) == tuple(dict.fromkeys([*COLUMNS[name], "note"]))
+    assert probe_metrics({name: told}, "lld") == {}
     (message,) = caplog.messages
     assert message.startswith(f"{name.capitalize()} is not measured: ")
     assert reason in message
@@ -354,7 +352,27 @@ def test_without_kept_models_nobody_is_asked(request, caplog, name):
     assert probe_table(fitted, evaluation(), name)["model"].isna().tolist() == [True]
     (message,) = caplog.messages
     assert "keep_models is false" in message
-    assert not fitted.recordings.degraded.exists()
+    assert not fitted.degraded.exists()
+
+
+def test_what_is_tracked_of_a_model_is_what_is_known():
+    robustness = {"model": "m", "condition": ["a", "b", "c"], "change": [-1.0, 1.5, np.nan]}
+    strangers = {"model": "m", "strangers": ["noise"], "auroc_novelty": np.nan, "auroc_doubt": 0.5}
+    tables = {
+        "robustness": pd.DataFrame({**robustness, "within_tolerance": ["yes", "no", ""]}),
+        "enrolment": pd.DataFrame({"model": ["m", "n"], "n_enrolled": [5, 5], "gain": [5.0, 1.0]}),
+        "strangers": pd.DataFrame(strangers),
+        "importance": pd.DataFrame({"model": ["m"], "loss": [1.0]}),
+    }
+
+    assert probe_metrics(tables, "m") == {
+        "robustness_a_change": -1.0,
+        "robustness_b_change": 1.5,
+        "robustness_within": 0.5,
+        "enrolment_5_gain": 5.0,
+        "strangers_noise_doubt": 0.5,
+    }
+    assert probe_metrics(tables, "other") == {}
 
 
 def tables(emotions, fold):
@@ -363,6 +381,7 @@ def tables(emotions, fold):
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), min_size=1), st.integers(1, 9))
+@settings(max_examples=20)
 def test_no_fold_has_more_clips_than_asked_for_and_emotions_are_balanced(drawn, most):
     clips, folds = tables(*map(list, zip(*drawn, strict=True)))
 

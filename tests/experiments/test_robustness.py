@@ -3,16 +3,8 @@ import pandas as pd
 import pytest
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import robustness_figure
-from affetto.evaluation.tables import robustness_tables
 from affetto.evaluation.uncertainty import difference_interval
-from affetto.experiments.robustness import (
-    ROBUSTNESS_COLUMNS,
-    judge,
-    robustness_metrics,
-    robustness_row,
-    unknown_row,
-)
+from affetto.experiments.robustness import robustness_row
 
 QUICK = EvaluationParameters()
 LABELS = ["calm", "sad"] * 10
@@ -26,45 +18,24 @@ def predictions_of(labels, predicted):
     )
 
 
+def row_of(changed, clean, tolerance=2.0):
+    named = {"tolerance": tolerance, "trained_on": "no"}
+    return robustness_row(changed, clean, QUICK, **named)
+
+
 def answers(predictions, predicted):
     return predictions[["clip_id", "fold", "seed"]].assign(predicted=predicted)
 
 
-def rows(changes):
-    """A table of `condition, model, change`, tolerance 2."""
-    shared = {"family": "packaging", "role": "proposed", "tolerance": 2.0, "trained_on": "no"}
-    scores = {"uar": 0.5, "n_clips": 9}
-    return judge(
-        pd.DataFrame(
-            [
-                {**unknown_row("no clip could be degraded"), **shared, "condition": condition, "model": model}
-                if change is None
-                else {
-                    **unknown_row(""),
-                    **shared,
-                    **scores,
-                    "condition": condition,
-                    "model": model,
-                    "change": change,
-                    "change_ci_low": change - 1.0,
-                    "change_ci_high": change + 1.0,
-                    "trained_on": "yes" if condition.startswith("rate") else "no",
-                }
-                for condition, model, change in changes
-            ],
-            columns=list(ROBUSTNESS_COLUMNS),
-        )
-    )
-
-
-def test_equal_answers_change_nothing():
+def test_equal_answers_change_nothing_but_so_few_clips_cannot_show_it():
     clean = predictions_of(LABELS, LABELS[::-1])
 
-    row = robustness_row(answers(clean, clean["predicted"]), clean, QUICK)
+    row, wide = (row_of(answers(clean, clean["predicted"]), clean, tolerance) for tolerance in (2.0, 90.0))
 
     assert row["change"] == 0
-    assert row["change_ci_low"] == -row["change_ci_high"] < 0  # so many clips cannot show that none would
+    assert row["change_ci_low"] == -row["change_ci_high"] < 0
     assert row["n_clips"] == 20
+    assert (row["within_tolerance"], wide["within_tolerance"]) == ("no", "yes")  # by the whole interval
 
 
 def test_the_change_is_in_points_and_paired():
@@ -72,7 +43,7 @@ def test_the_change_is_in_points_and_paired():
     told = np.array(LABELS, dtype=object)
     told[:2] = ["sad", "calm"]  # one of ten clips of each class
 
-    row = robustness_row(answers(clean, told).sample(frac=1, random_state=0), clean, QUICK)
+    row = row_of(answers(clean, told).sample(frac=1, random_state=0), clean)
 
     assert (row["uar"], row["uar_clean"]) == pytest.approx((0.9, 1.0))
     assert row["change"] == pytest.approx(-10.0)
@@ -84,61 +55,17 @@ def test_only_degraded_clips_count_for_the_clean_score():
     predicted = LABELS[:10] + ["calm"] * 10
     clean = predictions_of(LABELS, predicted)
 
-    row = robustness_row(answers(clean, predicted).iloc[:10], clean, QUICK)
+    row = row_of(answers(clean, predicted).iloc[:10], clean)
 
-    assert row["uar_clean"] == 1.0
-    assert row["n_clips"] == 10
-
-
-def test_a_change_is_judged_by_its_interval_and_what_is_unknown_is_not_judge():
-    """The change of b is within the two points of tolerance, its interval [0.5, 2.5] is not."""
-    table = rows([("a", "m", -1.0), ("b", "m", 1.5), ("c", "m", None)])
-    alone = judge(table.assign(change_ci_low=np.nan, change_ci_high=np.nan))
-
-    assert list(table["within_tolerance"]) == ["yes", "no", ""]
-    assert list(alone["within_tolerance"]) == ["no", "no", ""]
-    assert robustness_metrics(table, "m") == {
-        "robustness_a_change": -1.0,
-        "robustness_b_change": 1.5,
-        "robustness_within": 0.5,
-    }
-    assert robustness_metrics(table, "other") == {}
+    assert (row["uar_clean"], row["n_clips"]) == (1.0, 10)
 
 
-def test_the_report_says_where_a_model_is_beyond_the_tolerance():
-    table = rows([("rate_8_khz", "m", -5.0), ("mp3", "m", 0.0), ("rate_9_khz", "m", 0.5), ("m4a", "m", None)])
+def test_what_has_no_interval_or_was_not_measured_is_not_within_the_tolerance():
+    clean = predictions_of(LABELS, LABELS)
+    alone = row_of(answers(clean, LABELS), clean.assign(group="x"))
+    nothing = row_of(pd.DataFrame(), clean)
 
-    (written,) = robustness_tables(table)
-
-    assert written.sentences == (
-        "m is shown to stay within the tolerance in 2 of 3 conditions (1 of the 2 that it was trained on), "
-        "but not in rate 8 khz (−5.0 [−6.0, −4.0]).",
-        "m4a: no clip could be degraded.",
-    )
-    assert written.rows[0] == ("rate 8 khz", "±2", "−5.0 [−6.0, −4.0] ✗ †")
-    assert written.rows[3][2] == "–"
-
-
-def test_a_table_without_rows_is_nothing_to_report_and_draws_as_such():
-    empty = pd.DataFrame(columns=list(ROBUSTNESS_COLUMNS))
-
-    assert robustness_tables(empty) == []
-    assert robustness_metrics(empty, "m") == {}
-    assert len(robustness_figure(empty).texts) == 1
-
-
-def test_the_figure_has_a_row_a_condition_and_a_mark_a_model():
-    table = rows([(c, m, 1.0) for c in ("a_b", "c") for m in ("m", "n", "o")])
-
-    (axes,) = robustness_figure(table).axes
-
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a b", "c"]
-    assert len(axes.get_legend_handles_labels()[1]) == 3
-
-
-def test_the_figure_leaves_marks_of_learnt_conditions_hollow():
-    (axes,) = robustness_figure(rows([("rate_8_khz", "m", 1.0), ("mp3", "m", 0.5)])).axes
-
-    (hollow,) = (line for line in axes.lines if line.get_markerfacecolor() == "white")
-
-    assert list(hollow.get_xdata()) == [1.0]
+    assert np.isnan(alone["change_ci_low"])
+    assert (alone["within_tolerance"], nothing["within_tolerance"]) == ("no", "")
+    assert (nothing["n_clips"], nothing["note"]) == (0, "no clip could be degraded")
+    assert list(nothing) == list(alone)

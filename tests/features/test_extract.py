@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -243,21 +242,6 @@ def test_a_damaged_shard_or_plan_is_made_again(corpus, store, tmp_path):
         store.features()
     assert run(few, tmp_path)[:3] == (0, 16, 0)
     assert len(store.features()) == 16
-
-
-def test_shards_are_bounded_in_clips_seconds_and_bytes(corpus, store, tmp_path, monkeypatch):
-    clips, root = corpus
-    monkeypatch.setattr("affetto.features.extract.MAX_SHARD_BYTES", 40_000)
-    features = run((clips.assign(duration_s=np.where(clips.index < 5, 1_000.0, 0.5)), root), tmp_path)[3]
-    tables = [pa.ipc.open_file(path).read_all() for path in (store.root / SHARD_FOLDER).iterdir()]
-    assert sum(map(len, tables)) == 30
-    assert max(len(table) for table in tables) <= 8
-    for table in tables:
-        ids, sizes = table["clip_id"].to_pylist(), [4 * len(values) for values in table["values"].to_pylist()]
-        assert sum(sizes) <= 40_000 or len(ids) == 1  # a clip larger than the bound is alone
-        assert sum(clip_id < "c/05" for clip_id in ids) <= 1
-    assert features.clip_ids == tuple(clips["clip_id"])
-    np.testing.assert_array_equal(features[29], MEL.extract(*read_audio(root / "29.wav")))
 
 
 def test_a_full_disk_is_told_harms_nothing_and_the_run_is_resumed(corpus, store, tmp_path, monkeypatch):

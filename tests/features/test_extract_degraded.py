@@ -106,8 +106,3 @@ def test_a_full_disk_leaves_no_copy_out(error, degrade, monkeypatch):
     monkeypatch.setattr("affetto.features.extract.write_copy", fail)
     with pytest.raises(AffettoError, match=r"cannot be copied .*run again"):
         degrade({"kind": "stereo"})
-
-
-def test_a_part_of_a_file_is_degraded_as_a_part(corpus, degrade):
-    copies = degrade({"kind": "stereo"}, clips=corpus[0].assign(start_s=0.1, end_s=0.2))
-    assert set(copies["mfcc"].n_frames) == {11}

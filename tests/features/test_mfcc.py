@@ -69,17 +69,6 @@ def test_extras_equal_librosa(signal):
     )
 
 
-def test_a_pure_tone_has_its_pitch_class_and_centroid():
-    t = np.arange(22_050) / 22_050
-    parameters = MfccParameters(extras=("chroma", "spectral"))
-    found = parameters.extract(0.5 * np.sin(2 * np.pi * 440 * t), 22_050)[5:-5]
-    assert np.all(columns(found, parameters, "chroma_").argmax(axis=1) == 9)  # A
-    assert np.allclose(columns(found, parameters, "centroid_hz"), 440, atol=5)
-    np.testing.assert_allclose(
-        columns(found, parameters, "rms_db"), 20 * np.log10(0.5 / np.sqrt(2)), atol=0.1
-    )
-
-
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 9_000), st.sampled_from([8_000, 16_000, 44_100]), st.integers(0, 2), st.booleans())
 def test_any_recording_gives_finite_columns_as_named(n, rate, order, silent):

@@ -1,5 +1,3 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from affetto.features.extract import extract
@@ -9,7 +7,6 @@ from affetto.features.store import FeatureStore
 from affetto.io.workers import ExecutorParameters
 
 MEL = LogMelParameters()
-OTHER = LogMelParameters(n_mels=32)
 EMPTY = "Cannot decode …: the file is empty (0 bytes)."
 
 
@@ -42,35 +39,6 @@ def status(store, corpus):
         return store_status(store, parameters, clips, root, other_roots or {})
 
     return status
-
-
-def test_a_store_that_was_never_filled_and_a_fresh_one(store, clips, run, status):
-    found = status(clips)
-    assert (found.state, found.planned, found.planned_at) == ("never extracted", 0, None)
-    before = datetime.now(UTC).replace(microsecond=0)
-    run(clips)
-    found = status(clips)
-    assert (found.state, found.planned, found.extracted, found.set_aside) == ("fresh", 6, 6, {})
-    assert found.usage == store.usage()
-    assert before <= found.planned_at <= datetime.now(UTC)
-
-
-def test_what_changed_is_said_and_a_run_mends_it(clips, run, status):
-    run(clips)
-    contents = clips["content_hash"].where(clips.index != 3, "new")
-    changes = {
-        "parameters changed": (clips, OTHER),
-        "clips changed": (clips.assign(content_hash=contents), MEL),
-        "parameters changed, clips changed": (clips[:5], OTHER),
-    }
-    for state, change in changes.items():
-        assert status(*change).state == state
-    for change in changes.values():
-        run(*change)
-        assert status(*change).state == "fresh"
-    assert status(clips).state == "parameters changed, clips changed"
-    assert status(clips, None).state == "not in the parameters"
-    assert status(None, OTHER).state == "no clip table"
 
 
 @pytest.mark.parametrize(

@@ -106,15 +106,6 @@ def test_a_damaged_shard_is_passed_over_and_collected(store, stores, damage, cap
     assert len(store.features()) == 2
 
 
-def test_an_empty_store_says_what_to_do(tmp_path):
-    store = FeatureStore(tmp_path / "nothing")
-    assert store.description() is None
-    assert (store.usage().shards, rows(store)) == (0, (0, 0))
-    assert store.collect() == (0, 0)
-    with pytest.raises(AffettoError, match="first"):
-        store.features()
-
-
 def test_a_shard_that_is_gone_is_told(store, stores):
     stores.fill(store, [3, 2], 2)
     features = store.features()
@@ -157,16 +148,6 @@ def test_what_an_interrupted_run_wrote_after_the_plan_stays(store, stores):
     age(store, 5)
     assert store.collect()[0] == 1
     assert rows(store) == (1, 0)
-
-
-def test_a_reader_keeps_the_shards_it_has_open(store, stores):
-    ids, arrays = stores.fill(store, [300, 400], 2)
-    features = store.features()
-    values = features[0]
-    stores.save_plan(store, ids[1:])
-    assert store.collect()[0] == 1
-    np.testing.assert_array_equal(values, arrays[0])
-    np.testing.assert_array_equal(features[1], arrays[1])
 
 
 class Killed(BaseException):

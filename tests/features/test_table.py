@@ -5,7 +5,6 @@ from threadpoolctl import threadpool_limits
 from affetto.audio.speech import SpeechParameters
 from affetto.errors import AffettoError
 from affetto.features.table import (
-    FeatureTable,
     LogMelParameters,
     MfccParameters,
     MidtermParameters,
@@ -57,9 +56,3 @@ def test_a_description_of_another_version_or_with_wrong_values():
         parse_description({name: value for name, value in prepared.items() if name != "preparation"})
     with pytest.raises(AffettoError, match="log_mel"):
         parse_description({**MEL.describe(), "n_mels": "many"})
-
-
-def test_the_table_names_the_features_that_have_parameters():
-    assert FeatureTable.model_fields["tags"].default is None  # its weights may not be on this machine
-    table = FeatureTable.model_validate({"lld": {"level": "lld"}, "mfcc": {"n_mfcc": 13}})
-    assert table.named == {"mfcc": MfccParameters(n_mfcc=13), "lld": OpenSmileParameters(level="lld")}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import affetto.io.arrays
 from affetto.errors import AffettoError
-from affetto.io.cache import ResultStore, fingerprint
+from affetto.io.cache import ResultStore
 
 
 def test_a_result_is_computed_once(tmp_path):
@@ -26,28 +26,11 @@ def test_a_result_is_computed_once(tmp_path):
     assert again["note"] == {"a": [1, 2.5, None]}
 
 
-def test_an_interrupted_computation_leaves_nothing(tmp_path):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    store = ResultStore(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        store.compute({"seed": 1}, interrupted)
-
-    assert store.get({"seed": 1}) is None
-    assert not list(tmp_path.rglob("*.npz"))
-
-
 def test_a_result_that_cannot_be_written_leaves_no_partial_file(tmp_path):
     with pytest.raises(TypeError):
         ResultStore(tmp_path).put({"seed": 1}, {"value": object()})
 
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), min_size=2))
-def test_the_fingerprint_ignores_the_order_of_keys(key):
-    assert fingerprint(key) == fingerprint(dict(reversed(key.items())))
 
 
 LARGE = np.arange(2_000)

@@ -119,27 +119,6 @@ def test_results_exceptions_and_the_bar_are_those_of_one_machine(cluster, capsys
     assert map_shards(int, ["4", "5"], executor, description="numbers") == [4, 5]
 
 
-class Counted(list):
-    """Counts how many of its items were asked for."""
-
-    asked = 0
-
-    def __getitem__(self, index):
-        self.asked += 1
-        return super().__getitem__(index)
-
-
-def test_few_shards_are_under_way_at_a_time(cluster):
-    cluster.add_worker()
-    shards = Counted([0.001] * 200)
-    executor = ExecutorParameters(scheduler=cluster.address, progress=False)
-    stream = iterate_shards(time.sleep, shards, executor, description="sleep")
-    next(stream)
-    assert shards.asked <= 4
-    stream.close()
-    assert shards.asked <= 4
-
-
 def test_mistakes_are_told_in_one_sentence(cluster, monkeypatch, tmp_path):
     executor = ExecutorParameters(scheduler=cluster.address, progress=False)
     with monkeypatch.context() as patch:

@@ -1,7 +1,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from affetto.io.files import local_copy, write_whole
@@ -34,20 +33,6 @@ def test_entries_are_sorted_and_tell_folders(folder):
     assert found == [("a.wav", False, False), ("b 声.wav", False, False), ("deep", True, False)]
     with pytest.raises(FileNotFoundError):
         list_entries(folder / "nothing")
-
-
-def test_files_are_looked_at_folder_by_folder(folder):
-    stats = stat_files(folder, ["deep/x\n.wav", "gone.wav", "b 声.wav", "nowhere/x.wav"])
-    assert (stats.dtype, stats.shape) == (np.int64, (4, 2))
-    assert stats[:, 0].tolist() == [3, -1, 2, -1]
-    assert (stats[[0, 2], 1] > 0).all()
-    assert stat_files(folder, []).shape == (0, 2)
-
-
-def test_what_others_write_is_seen_at_once(folder):
-    list_files(folder)
-    (folder / "new.wav").write_bytes(b"1")
-    assert "new.wav" in list_files(folder)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")

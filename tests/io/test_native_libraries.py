@@ -54,28 +54,6 @@ def test_what_is_under_way_is_ended_before_the_interrupt_is_raised():
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_an_interrupt_goes_before_an_error_of_what_was_under_way():
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        os.kill(os.getpid(), signal.SIGINT)
-        raise ValueError
-
-
-@pytest.mark.usefixtures("ctrl_c")
-def test_without_a_signal_nothing_happens_whatever_the_thread():
-    def work():
-        with uninterrupted():
-            done.append(signal.getsignal(signal.SIGINT))
-
-    done = []
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    with uninterrupted():
-        pass
-    assert done == [signal.default_int_handler]
-
-
-@pytest.mark.usefixtures("ctrl_c")
 def test_opensmile_never_goes_on_with_half_a_result():
     """Python sees the signal in openSMILE's callback, where a KeyboardInterrupt would be printed and lost."""
     samples = np.random.default_rng(0).normal(0, 0.1, 16_000 * 40).astype(np.float32)

@@ -11,7 +11,6 @@ import soundfile
 import yaml
 
 from affetto.audio.decode import open_recording, read_audio
-from affetto.audio.recording import DecodeError
 from affetto.cli.messages import explain
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.index import index_corpus
@@ -145,16 +144,6 @@ def test_a_store_elsewhere_is_collected(place, tmp_path, request, corpus):
         np.testing.assert_array_equal(array, first[i])
 
 
-def test_values_from_elsewhere_are_mapped_from_a_copy_that_may_be_deleted(memory, tmp_path, corpus):
-    features = log_mel(ONE_CLIP, corpus, f"{memory}/store").features
-    values = features[0]
-    assert values.base is not None
-    (copy,) = (tmp_path / "cache").rglob("*.arrow")
-    assert copy.name in {path.name for path in as_path(f"{memory}/store/log_mel/shards").iterdir()}
-    copy.unlink()
-    np.testing.assert_array_equal(values, features[0])
-
-
 def test_recordings_elsewhere_decode_as_here(memory, corpus, monkeypatch):
     upload(corpus, f"{memory}/corpus")
     name = "happy/3 声 'happy'.wav"
@@ -174,31 +163,6 @@ def test_a_recording_that_changed_is_fetched_again(memory):
         soundfile.write(content, np.full(100, level), 16_000, format="WAV", subtype="FLOAT")
         path.write_bytes(content.getvalue())
         assert read_audio(path)[0][0] == np.float32(level)
-
-
-def test_midi_elsewhere_is_rendered(memory):
-    pretty_midi = pytest.importorskip("pretty_midi")
-    score, file = pretty_midi.PrettyMIDI(), io.BytesIO()
-    score.instruments.append(pretty_midi.Instrument(0))
-    score.instruments[0].notes.append(pretty_midi.Note(100, 60, 0.0, 0.5))
-    score.write(file)
-    path = as_path(f"{memory}/note.mid")
-    path.write_bytes(file.getvalue())
-    with open_recording(path) as recording:
-        assert recording.header.duration_s == pytest.approx(0.5)
-    assert np.abs(read_audio(path)[0]).max() > 0
-
-
-@pytest.mark.parametrize("place", ["s3", "memory"])
-def test_what_cannot_be_decoded_elsewhere_has_a_reason(place, request):
-    root = as_path(f"{request.getfixturevalue(place)}/odd")
-    (root / "folder.wav" / "x").write_bytes(b"x")
-    (root / "empty.wav").write_bytes(b"")
-    (root / "rubbish.wav").write_bytes(b"rubbish")
-    reasons = {"folder": "folder", "empty": "empty", "rubbish": "it is text", "gone": "no such file"}
-    for name, reason in reasons.items():
-        with pytest.raises(DecodeError, match=reason):
-            read_audio(root / f"{name}.wav")
 
 
 @pytest.mark.parametrize("place", ["s3", "memory"])

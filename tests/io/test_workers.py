@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from affetto.errors import AffettoError
 from affetto.io.workers import ExecutorParameters, Lost, map_items, map_shards
@@ -26,20 +25,6 @@ def test_results_are_in_the_order_of_the_shards(executor):
     assert map_shards(math.sqrt, shards, executor, description="roots") == [float(i) for i in range(20)]
 
 
-@linux
-def test_a_single_shard_stays_in_this_process():
-    assert map_shards(os.readlink, ["/proc/self"], POOL, description="pid") == [str(os.getpid())]
-
-
-@linux
-def test_the_pool_is_used_again_by_the_next_call():
-    shards = ["/proc/self"] * 8
-    first = set(map_shards(os.readlink, shards, POOL, description="pid"))
-    second = set(map_shards(os.readlink, shards, POOL, description="pid"))
-    assert str(os.getpid()) not in first
-    assert len(first | second) <= 2
-
-
 def test_workers_use_one_thread_each():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "AFFETTO_TF_THREADS"]
     assert map_shards(os.getenv, names, POOL, description="threads") == ["1", "1", "1"]
@@ -51,12 +36,6 @@ def test_an_exception_comes_through_and_work_goes_on_afterwards(executor):
         map_shards(int, ["1", "x", "3"], executor, description="numbers")
     assert map_shards(int, ["4", "5"], executor, description="numbers") == [4, 5]
     assert map_shards(int, [], executor, description="numbers") == []
-
-
-@pytest.mark.parametrize("wrong", [{"n_jobs": 0}, {"n_jobs": -2}, {"n_job": 2}])
-def test_workers_that_there_cannot_be_are_refused(wrong):
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        ExecutorParameters(**wrong)
 
 
 def test_a_killed_worker_is_told_in_one_sentence():
@@ -167,10 +146,6 @@ def test_a_crash_or_a_hang_costs_its_item_only():
     assert results == {
         index: [2 * item for item in shard] for index, shard in enumerate(shards) if index not in (3, 9)
     }
-
-
-def test_a_single_shard_is_protected_too():
-    assert run_items([[13, 1]]) == {0: [Lost("crashed"), 2]}
 
 
 def test_a_mistake_in_the_function_of_items_comes_through():

@@ -5,7 +5,6 @@ import fractions
 import numpy as np
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,7 +12,6 @@ from sklearn.svm import SVC
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.models.baselines import count_numbers
 from affetto.models.calibration import inner_folds
 from affetto.models.estimator import build_estimator, load_estimator
 from affetto.models.vectors import Standardiser, clip_statistics
@@ -99,17 +97,6 @@ def test_probabilities_are_calibrated_on_unseen_groups():
     assert probabilities.max(axis=1).mean() == pytest.approx(accuracy, abs=0.08)
 
 
-def test_size_counts_what_is_stored():
-    x, y, groups = toy(40, ["a", "b", "c"])
-    model = build_estimator("statistics_svm").fit(x, y, groups)
-    library, classifier, example = model.native()
-    assert (library, classifier.predict(example).shape) == ("sklearn", (1,))
-    n_support = len(model.classifier_[1].support_vectors_)
-    assert model.n_parameters == 12 + n_support * (6 + 2) + 3
-    forest = RandomForestClassifier(3, random_state=0).fit(np.arange(8)[:, None], [0, 1] * 4)
-    assert count_numbers(forest) == sum(tree.tree_.node_count for tree in forest.estimators_)
-
-
 def functionals_toy(n=60, n_classes=4, n_dimensions=30, seed=0, feature="functionals"):
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % n_classes
@@ -159,37 +146,3 @@ def test_functionals_the_best_price_for_unseen_groups_is_taken_and_scaling_never
     assert [row["inner_uar"] for row in model.history_] == pytest.approx(recalls(leaks=False))
     assert recalls(leaks=False) != pytest.approx(recalls(leaks=True))
     assert prices[int(np.argmax(recalls(leaks=False)))] == model.classifier_.C
-
-
-FOREST_SMALL = {"n_trees": 30}
-
-
-def forest_toy(n=48, n_classes=3, seed=0, shortest=1):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % n_classes
-    frames = [rng.normal(size=(int(rng.integers(shortest, 60)), 6)).astype(np.float32) for _ in labels]
-    for clip, label in zip(frames, labels, strict=True):
-        clip[:, label] += 2
-    x = FeatureSet(
-        {"mfcc": ClipFeatures.from_arrays("mfcc", [f"forest_toy/{i}" for i in range(n)], frames, hop_s=0.01)}
-    )
-    return x, [f"e{label}" for label in labels], [f"g{i // 4}" for i in range(n)]
-
-
-def test_forest_separable_classes_are_learnt():
-    x, y, groups = forest_toy(shortest=20)
-    other, truth, _ = forest_toy(seed=3, shortest=20)
-    model = build_estimator("mfcc_forest", FOREST_SMALL).fit(x, y, groups)
-    predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
-    assert np.mean(predicted == np.array(truth)) > 0.9
-
-
-@pytest.mark.parametrize(("n", "n_classes"), [(12, 2), (12, 4)])
-def test_forest_few_clips_of_a_single_frame(n, n_classes):
-    x, y, groups = forest_toy(n, n_classes)
-    single = FeatureSet(
-        {"mfcc": ClipFeatures.from_arrays("mfcc", ["forest_toy/one"], [np.zeros((1, 6))], hop_s=0.01)}
-    )
-    probabilities = build_estimator("mfcc_forest", FOREST_SMALL).fit(x, y, groups).predict_proba(single)
-    assert probabilities.shape == (1, n_classes)
-    np.testing.assert_allclose(probabilities.sum(), 1)

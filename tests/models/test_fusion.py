@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.estimator import build_estimator, load_estimator
+from affetto.models.estimator import build_estimator
 from affetto.models.fusion import fit_exponents, fuse
 
 ROWS = arrays(np.float64, (4, 3), elements=st.floats(0.01, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
@@ -52,22 +52,6 @@ def test_exponents_that_labels_were_drawn_with_are_found(exponents):
     np.testing.assert_allclose(found, exponents, atol=0.08)
 
 
-def test_a_branch_that_knows_nothing_gets_no_say():
-    (knowing, guessing), labels = simulated((1.0, 0.0))
-    found = fit_exponents([knowing, guessing], labels)
-    assert found[0] == pytest.approx(1.0, abs=0.08)
-    assert found[1] == pytest.approx(0.0, abs=0.05)
-    assert fit_exponents([1 - knowing], labels).tolist() == [0.0]  # worse than nothing
-
-
-def test_branches_that_are_never_wrong_do_not_get_exponents_without_bound():
-    labels = np.arange(30) % 3
-    sure = np.where(np.eye(3)[labels] > 0, 1.0, 0.0)
-    found = fit_exponents([sure, softmax(3 * np.eye(3)[labels])], labels)
-    assert np.isfinite(found).all()
-    assert (found <= 5).all()
-
-
 LATE_CLASSES = ("anger", "neutral", "sadness")
 LATE_BRANCHES = {
     "good": {"estimator": "linear", "parameters": {"features": ["functionals"], "penalty": 1.0}},
@@ -99,23 +83,6 @@ def test_late_a_model_that_knows_nothing_weighs_nothing(late_fitted):
     good, useless = late_fitted.exponents_
     assert good > 0.3
     assert useless < 0.2 * good
-
-
-def test_late_it_is_the_weighted_product_of_its_branches(late_fitted):
-    x, *_ = late_toy(seed=1)
-    opinions = [branch.predict_proba(x) for branch in late_fitted.branches.values()]
-    product = np.prod([p**w for p, w in zip(opinions, late_fitted.exponents_, strict=True)], axis=0)
-    np.testing.assert_allclose(
-        late_fitted.predict_proba(x), product / product.sum(axis=1, keepdims=True), atol=1e-9
-    )
-
-
-def test_late_a_saved_fusion_answers_the_same(late_fitted, tmp_path):
-    x, *_ = late_toy(seed=1)
-    late_fitted.save(tmp_path / "fusion")
-    np.testing.assert_allclose(
-        load_estimator(tmp_path / "fusion").predict_proba(x), late_fitted.predict_proba(x)
-    )
 
 
 def test_late_a_single_speaker_leaves_all_weights_equal():

@@ -10,8 +10,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models import kernel
 from affetto.models.calibration import softmax
-from affetto.models.estimator import build_estimator, load_estimator
-from affetto.models.fusion import fuse
+from affetto.models.estimator import build_estimator
 from affetto.models.vectors import clip_statistics
 
 PLAIN = {"relevance": 0.0, "limit": 100.0}
@@ -99,20 +98,3 @@ def test_features_that_never_change_say_nothing(relevance):
 def test_a_feature_is_not_named_twice():
     with pytest.raises(AffettoError, match="named twice"):
         build_estimator("kernel_logistic", {"features": ["mfcc", "mfcc"]})
-
-
-def test_the_music_model_is_the_product_of_attention_lstm_and_kernel_model(tmp_path):
-    x, y, groups = toy(24)
-    lstm = {"epochs": 2, "units": 4, "midterm": True}
-    parameters = {"lstm": lstm, "lstm_weight": 0.4, "kernel_weight": 0.7}
-    model = build_estimator("attention_lstm_kernel", parameters, seed=1).fit(x, y, groups)
-    alone = [
-        build_estimator(name, given, seed=1).fit(x, y, groups)
-        for name, given in (("attention_lstm", lstm), ("kernel_logistic", {}))
-    ]
-    expected = fuse([branch.predict_proba(x) for branch in alone], [0.4, 0.7])
-    np.testing.assert_allclose(model.predict_proba(x), expected, atol=1e-6)
-    np.testing.assert_allclose(model.attention(x)[0], alone[0].attention(x)[0], atol=1e-6)
-    assert model.features == ("mfcc", "midterm")
-    model.save(tmp_path / "model")
-    np.testing.assert_array_equal(load_estimator(tmp_path / "model").predict_proba(x), model.predict_proba(x))

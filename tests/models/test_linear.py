@@ -61,15 +61,6 @@ def test_span_keeps_lengths_and_angles(shape):
     np.testing.assert_allclose(coordinates @ coordinates.T, vectors @ vectors.T, atol=1e-8)
 
 
-def test_repeated_clips_do_not_upset_the_span():
-    vectors = np.tile(np.random.default_rng(0).normal(size=(3, 50)), (4, 1))
-    coordinates, lift = span(vectors)
-    basis = lift(np.eye(coordinates.shape[1]))
-    assert coordinates.shape[1] == 3
-    np.testing.assert_allclose(coordinates @ basis.T, vectors, atol=1e-8)
-    assert span(np.zeros((4, 9)))[0].shape == (4, 0)
-
-
 def test_logistic_regression_equals_scikit_learn_outside_the_span():
     rng = np.random.default_rng(1)
     vectors, labels = rng.normal(size=(60, 90)), np.repeat([0, 1, 2], [30, 20, 10])
@@ -132,24 +123,6 @@ def test_enrolment_with_many_clips_removes_what_is_the_speakers_own():
     assert np.mean(fitted.predict_proba(shifted).argmax(axis=1) == labels) < 0.7  # an unknown one is misheard
 
 
-def logits(fitted, vectors):
-    weights, bias = fitted.enrolled_
-    return vectors @ weights + bias
-
-
-def test_few_clips_of_enrolment_are_trusted_less():
-    features, _, _ = speakers(3.0, n_speakers=1, n_each=24, seed=8, first=90)
-    clips, heard = features(1.0), features(1.0).take([0, 1, 2])
-    fitted = branch(enrolment_prior=2.0)
-    vectors, few = (fitted.standardiser_(x["functionals"].stack()) for x in (clips, heard))
-    of_type = fitted.types_.offset(few).mean(axis=0)
-    expected = logits(fitted, vectors - 3 / (3 + 2) * few.mean(axis=0) - 2 / (3 + 2) * of_type)
-    np.testing.assert_allclose(fitted.predict_proba(clips, heard), softmax(expected))
-    stubborn = branch(enrolment_prior=1e9)
-    expected = softmax(logits(stubborn, vectors - of_type))
-    np.testing.assert_allclose(stubborn.predict_proba(clips, heard), expected, atol=1e-4)
-
-
 def test_what_a_kind_of_voice_always_has_is_taken_off():
     rng = np.random.default_rng(3)
     low = np.repeat([-1.0, 1, -1, 1, -1, 1], 40)[:, None]  # a man, a woman, ...
@@ -184,18 +157,6 @@ def test_who_has_no_speakers_enrols_nobody(tmp_path):
         with pytest.raises(AffettoError, match="Nobody can be enrolled"):
             found.predict_proba(x, x.take([0, 1]))
         np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
-
-
-def test_choosing_calibrates_an_overconfident_model():
-    features, labels, groups = speakers(3.0)
-    given = {"features": ("functionals",), "limit": 50.0}
-    models = [
-        Linear(LinearParameters(penalty=penalty, **given)).fit(features(1.0), labels, groups)
-        for penalty in ((1e-6,), 1e-6)
-    ]
-    new, truth, _ = speakers(3.0, seed=5, first=50)
-    losses = [-np.log(m.predict_proba(new(1.0))[np.arange(len(truth)), truth]).mean() for m in models]
-    assert losses[0] < losses[1]
 
 
 def test_novelty_is_told_where_it_was_asked_for(tmp_path):

@@ -43,11 +43,6 @@ def test_a_direction_in_which_training_clips_never_vary_does_not_count():
     np.testing.assert_allclose(novelty(one), novelty(moved), atol=1e-6)
 
 
-def test_what_is_stored_answers_the_same(novelty):
-    again = Novelty.from_arrays(vars(novelty))
-    np.testing.assert_array_equal(again(clips(9)), novelty(clips(9)))
-
-
 def test_a_single_group_still_gives_an_answer():
     novelty = Novelty.learn(clips(60), LABELS[:60], np.array(["one"] * 60), seed=0)
     assert np.isfinite(novelty(clips(3))).all()

@@ -70,11 +70,3 @@ def test_speakers_who_cannot_be_compared_are_of_one_kind(n_types):
     labels = np.arange(len(vectors)) // 20  # each speaker in emotions of their own
     own = learn(vectors, labels, np.array([f"s{i // 40}" for i in range(len(vectors))]), n_types)
     np.testing.assert_array_equal(own.offset(vectors), np.zeros_like(vectors))
-
-
-def test_saving_changes_nothing():
-    vectors, labels, groups = clips([LOW, HIGH, LOW])
-    types = learn(vectors, labels, groups)
-    assert {value.dtype for value in vars(types).values()} == {np.dtype(np.float32)}
-    again = VoiceTypes.from_arrays(vars(types))
-    np.testing.assert_array_equal(again.offset(vectors), types.offset(vectors))

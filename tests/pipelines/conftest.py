@@ -83,6 +83,9 @@ class LevelModel:
     def novelty(self, x: Any) -> np.ndarray:
         return np.full(len(x.clip_ids), 0.99)
 
+    def dimensions(self, x: Any) -> None:
+        return None
+
 
 @pytest.fixture
 def level_model() -> LevelModel:

@@ -9,9 +9,11 @@ import soundfile
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.datasets.estimator import EstimatorDataset
+from affetto.evaluation.metrics import PREDICTION_COLUMNS
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.cross_validate import PREDICTION_COLUMNS, ExperimentParameters, ModelSpecification
+from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification
 from affetto.experiments.probe_tables import PROBES
+from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract
 from affetto.features.mfcc import MfccParameters
 from affetto.io.workers import ExecutorParameters
@@ -29,6 +31,12 @@ MODELS = {
         ("noisy", "ablation", {"noise": NOISE}),
         ("both", "ablation", {"hiss": {**NOISE, "tolerance": 2.0}, "phone": PHONE}),
     )
+}
+REGRESSORS = {
+    "ridge": ModelSpecification(
+        estimator="kernel_ridge", role="proposed", features=("mfcc",), parameters={"features": ["mfcc"]}
+    ),
+    "mean": ModelSpecification(estimator="mean_rating", role="baseline", features=("mfcc",)),
 }
 LABELLED = {f"toy/{i}" for i in range(6)}
 
@@ -141,3 +149,35 @@ def test_no_track_is_judged_by_a_model_that_was_trained_on_it(given, run):
     assert sorted(found["emotions"]["clip_id"]) == [f"toy/{i}" for i in range(7)]
     np.testing.assert_allclose(found["emotions"][["p_calm", "p_tense"]].sum(axis=1), 1.0)
     assert set(found["attention"].columns) == {"clip_id", "times", "weights"}
+
+
+def test_ratings_are_learnt_on_the_same_folds_and_go_with_the_proposed_model(given, run, tmp_path):
+    clips = given["voice.clips"]
+    ratings = np.where(clips["emotion"] == "calm", 0.5, -0.5)
+    given["voice.clips"] = clips.assign(valence=ratings, arousal=-ratings)
+    folders = {
+        f"voice.emotion.{name}.model": EstimatorDataset(filepath=str(tmp_path / name), command="kedro run")
+        for name in MODELS
+    }
+    catalog = run(create_pipeline("voice", MODELS, REGRESSORS), given, folders)
+
+    results = catalog.load("voice_emotion.results")
+    told = results["dimension_predictions"]
+    assert set(told.loc[told["model"] == "ridge", "clip_id"]) == LABELLED
+    folds = given["voice.folds"].set_index("clip_id")["fold"]
+    assert told["fold"].tolist() == folds.loc[told["clip_id"]].tolist()
+    scores = results["dimensions"].set_index(["model", "dimension"])
+    assert scores.loc["ridge", "ccc"].min() > 0.8
+    assert scores.loc["mean", "ccc"].max() < 0.1
+    features = FeatureSet(given["voice.features"])
+    assert load_estimator(catalog.load("voice.emotion.plain.model")).dimensions(features).shape == (7, 2)
+    assert load_estimator(catalog.load("voice.emotion.noisy.model")).dimensions(features) is None
+
+
+def test_a_corpus_without_ratings_says_nothing_of_them(given, run):
+    given["voice.clips"] = given["voice.clips"].assign(valence=np.nan, arousal=0.5)
+
+    catalog = run(create_pipeline("voice", MODELS, REGRESSORS), given)
+
+    assert "dimensions" not in catalog.load("voice_emotion.results")
+    assert load_estimator(catalog.load("voice.emotion.plain.model")).regressor is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from affetto.errors import AffettoError
-from affetto.pipelines.model_table import read_tables
+from affetto.pipelines.model_table import read_regressors, read_tables
 
 MODEL = {
     "estimator": "linear",
@@ -78,3 +78,29 @@ def test_a_model_that_is_no_part_of_the_proposed_one_is_no_ablation(entry, reaso
 def test_what_is_wrong_with_a_model_is_told_before_anything_runs(changes, message):
     with pytest.raises(AffettoError, match=message):
         tables(**changes)
+
+
+RIDGE = {
+    "estimator": "kernel_ridge",
+    "role": "proposed",
+    "features": ["functionals"],
+    "parameters": {"features": ["functionals"]},
+}
+
+
+def regressors(**changes):
+    voice = {"emotion": {"dimensions": {"mine": {**RIDGE, **changes}, "left_out": None}}}
+    return read_regressors({"voice": voice, "music": {"emotion": {}}}, {**tables(), "music": {}})
+
+
+def test_regressors_are_read_where_a_model_reads_their_features():
+    assert list(regressors()["voice"]) == ["mine"]
+    assert regressors()["music"] == {}
+    assert regressors(features=["functionals", "egemaps"])["voice"] == {}
+
+
+def test_models_and_regressors_are_told_apart():
+    with pytest.raises(AffettoError, match=r"tells emotion: list it under emotion\.models"):
+        regressors(estimator="linear", parameters={"features": ["functionals"]})
+    with pytest.raises(AffettoError, match=r"tells valence and arousal: list it under emotion\.dimensions"):
+        tables(**RIDGE)

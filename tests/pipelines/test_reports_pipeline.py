@@ -14,8 +14,6 @@ from kedro.runner import SequentialRunner
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.evaluation.comparison import score_task
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.enrolment import ENROLMENT_COLUMNS
-from affetto.experiments.robustness import ROBUSTNESS_COLUMNS
 from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.reports.pipeline import create_pipeline
 from affetto.pipelines.theme.nodes import score_themes
@@ -37,15 +35,28 @@ def predictions(skill):
 
 def probes():
     """Return what the probes of one model might have found."""
+    importance = {"model": "crnn", "descriptors": ["voicing", "energy"], "loss": [30.0, 1.0], "n_repeats": 3}
+    importance |= {"uar": 0.9, "loss_sd": 1.0, "loss_ci_low": 0.0, "loss_ci_high": 40.0}
     enrolment = {"model": "crnn", "n_enrolled": [4, 8], "gain": [5.0, 7.0], "n_speakers": 6, "n_repeats": 2}
     enrolment |= {"uar_anyone": 0.6, "uar_enrolled": 0.7, "gain_ci_low": 1.0, "gain_ci_high": 9.0}
     robust = {"condition": "drowned", "family": "noise", "model": "crnn", "role": "proposed", "change": -20.0}
     robust |= {"uar": [0.7], "uar_clean": 0.9, "change_ci_low": -30.0, "change_ci_high": -10.0}
-    robust |= {"tolerance": 3.0, "within_tolerance": "no", "note": ""}
-    given = {"enrolment": (enrolment, ENROLMENT_COLUMNS), "robustness": (robust, ROBUSTNESS_COLUMNS)}
+    robust |= {"tolerance": 3.0, "within_tolerance": "no", "trained_on": "no", "note": ""}
+    found = {"importance": importance, "enrolment": enrolment, "robustness": robust}
+    return {name: pd.DataFrame({**values, "n_clips": 30}) for name, values in found.items()}
+
+
+def scored(**probed):
+    """Return the scores of two models, one of which trains in epochs and attends."""
+    tables = {"crnn": predictions(1.0), "svm": predictions(0.3)}
+    compared = {"protocol": SPLIT.title, "corpus": CORPUS.title, "task": "voice_emotion"}
+    histories = {"model": "crnn", "fold": 0, "seed": 0, "epoch": [0, 1], "loss": [1.0, 0.5]}
+    attention = tables["crnn"][["clip_id"]].assign(times=[np.arange(4)] * 30, weights=[np.full(4, 0.25)] * 30)
     return {
-        name: pd.DataFrame({**values, "n_clips": 30}).reindex(columns=list(columns))
-        for name, (values, columns) in given.items()
+        **score_task(tables, ROLES, parameters=QUICK, **compared),
+        "histories": pd.DataFrame(histories),
+        "attention": attention,
+        **probed,
     }
 
 
@@ -59,9 +70,10 @@ def report(tmp_path):
     log_mel = ClipFeatures.from_arrays("log_mel", list(predictions(1)["clip_id"]), frames, hop_s=0.016)
     for side in ("music", "voice"):
         catalog[f"params:{side}.corpus"], catalog[f"params:{side}.split"] = CORPUS, SPLIT
-        catalog[f"{side}.features"] = {"log_mel": log_mel}
 
-    def report(task, results):
+    def report(task, results, *, spectrograms=True):
+        for side in ("music", "voice"):
+            catalog[f"{side}.features"] = {"log_mel": log_mel} if spectrograms else {}
         catalog.save(f"{task}.results", results)
         SequentialRunner().run(create_pipeline(task), catalog)
         folder = tmp_path / "08_reporting" / task
@@ -72,21 +84,9 @@ def report(tmp_path):
 
 @pytest.mark.parametrize("found", [True, False])
 def test_an_emotion_task_leaves_table_figures_and_report(report, found):
-    tables = {"crnn": predictions(1.0), "svm": predictions(0.3)}
-    compared = {"protocol": SPLIT.title, "corpus": CORPUS.title, "task": "voice_emotion"}
-    histories = {"model": "crnn", "fold": 0, "seed": 0, "epoch": [0, 1], "loss": [1.0, 0.5]}
-    attention = tables["crnn"][["clip_id"]].assign(times=[np.arange(4)] * 30, weights=[np.full(4, 0.25)] * 30)
     probed = probes() if found else {name: table.iloc[:0] for name, table in probes().items()}
 
-    folder, page = report(
-        "voice_emotion",
-        {
-            **score_task(tables, ROLES, parameters=QUICK, **compared),
-            "histories": pd.DataFrame(histories),
-            "attention": attention,
-            **probed,
-        },
-    )
+    folder, page = report("voice_emotion", scored(**probed))
 
     figures = ("comparison", "confusion", "reliability", "groups", "training", "attention")
     figures += tuple(probed) if found else ()
@@ -98,10 +98,21 @@ def test_an_emotion_task_leaves_table_figures_and_report(report, found):
     assert table.loc["svm", "verdict"] == "better"
     assert "crnn beats svm" in page
     assert "Spread over groups" in page
-    assert "Under it the log-mel spectrogram" in page
+    assert table.loc["crnn", "ece_ci_low"] <= table.loc["crnn", "ece_ci_high"]
     assert '<th scope="row">03</th>' in page
     assert all(f'id="{name}_figure"' in page for name in figures)
-    assert ("drowned" in page) == ('id="enrolment"' in page) == found
+    assert all((f'id="{name}"' in page) == found for name in probed)
+    assert ("drowned" in page) == ("voicing" in page) == found
+
+
+def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention(report):
+    heights = []
+    for spectrograms in (False, True):
+        folder, _ = report("voice_emotion", scored(), spectrograms=spectrograms)
+        image = (folder / "attention.png").read_bytes()
+        heights.append(int.from_bytes(image[20:24], "big"))  # in pixels
+
+    assert heights[1] > 1.5 * heights[0]
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -6,7 +6,7 @@ import pytest
 
 from affetto.errors import AffettoError
 from affetto.features.highlight import cut_highlights
-from affetto.recommendation.library import build_library
+from affetto.recommendation.library import build_library, library_sentence, summarise_tracks
 
 CLIPS = pd.DataFrame(
     {
@@ -49,6 +49,14 @@ def test_a_row_a_track_with_everything_known():
     assert pd.isna(library.theme_name[1])
 
 
+def test_valence_and_arousal_are_those_that_the_model_tells():
+    told = EMOTIONS.assign(valence=[0.1, 0.2], arousal=[-0.3, 0.4])
+    clips = CLIPS.assign(valence=np.nan, arousal=0.9)
+    library = build_library(clips, "music", told, MIXTURES, CARDS, HIGHLIGHTS)
+    assert library[["valence", "arousal"]].to_numpy().tolist() == [[0.2, 0.4], [0.1, -0.3]]
+    assert "valence" not in build_library(clips, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS)
+
+
 def test_tracks_have_their_likeliest_predicted_tags():
     tags = pd.Series({"demo/b": ["folk", "acoustic", "mellow", "rock"], "demo/c": ["pop"]})
     library = build_library(CLIPS, "music", EMOTIONS, MIXTURES, CARDS, HIGHLIGHTS, predicted=tags)
@@ -88,3 +96,21 @@ def test_tracks_of_another_corpus_lie_below_its_own_root():
     )
 
     assert library.root.tolist() == ["music", "else"]
+
+
+def test_copies_are_listed_and_counted():
+    clips = CLIPS.assign(take="demo/a", start_s=np.nan, end_s=np.nan)
+    emotions = pd.DataFrame({"clip_id": clips["clip_id"], "p_calm": 0.8, "p_sad": 0.2})
+    tracks = build_library(clips, "music", emotions, MIXTURES, CARDS, HIGHLIGHTS).assign(note="")
+    rejected = pd.DataFrame({"reason": []}, dtype="str")
+
+    def said(tracks):
+        return library_sentence(summarise_tracks(tracks, rejected, [], CARDS, n_clips=3))
+
+    assert tracks["take"].tolist() == ["demo/a"] * 3
+    assert "has 3 tracks (3 calm); 0 files were set aside. 2 of the files are copies of others" in said(
+        tracks
+    )
+    assert "1 of the files is a copy of another" in said(tracks.assign(take=["demo/a", "demo/a", "demo/c"]))
+    # Segments of one file may overlap: none is a copy.
+    assert "cop" not in said(tracks.assign(path="long.wav"))

@@ -68,13 +68,13 @@ def test_missing_mixtures_spread_evenly_and_missing_themes_are_one():
     np.testing.assert_allclose(index.mixtures.sum(axis=1), 1)
 
 
-def test_files_of_the_same_samples_are_one_recording():
+def test_copies_of_a_take_are_one_recording():
     library, mixtures = small_library()
-    index = index_library(library.assign(content_hash=["1", "2", "1"]), mixtures)
+    index = index_library(library.assign(take=["1", "2", "1"]), mixtures)
     assert index.recordings.tolist() == [0, 1, 0]
-    parts = library.assign(path=["a.wav", "a.wav", "b.wav"], content_hash=["1", "2", "2"])
+    parts = library.assign(path=["a.wav", "a.wav", "b.wav"], take=["1", "2", "2"])
     assert index_library(parts, mixtures).recordings.tolist() == [0, 0, 0]
-    unknown = library.assign(content_hash=[None, None, "1"])
+    unknown = library.assign(take=[None, None, "1"])
     assert index_library(unknown, mixtures).recordings.tolist() == [0, 1, 2]
 
 

@@ -240,3 +240,12 @@ def test_a_track_that_is_a_part_of_a_file_says_which():
     assert row["p_sad"] == parts["p_sad"].max()
     assert track.start_s == row["start_s"] > 0
     assert track.end_s == (None if np.isnan(row["end_s"]) else row["end_s"])
+
+
+def test_a_playlist_has_the_best_copy_of_a_take():
+    copies = library().assign(take="m/0")
+    given = RecommendParameters(voice="x", bridge="congruent", top=5, diversity=0)
+
+    (track,) = Recommender(copies, mixtures(), CARDS, TAXONOMY, VOICE, given).recommend(voice(0.0)).tracks
+
+    assert copies.set_index("clip_id").loc[track.clip_id, "p_sad"] == copies["p_sad"].max()

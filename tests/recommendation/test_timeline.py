@@ -55,6 +55,22 @@ def test_the_summary_weighs_speech_only(table):
     assert voice.timeline.spans[0].probability is None
 
 
+def test_ratings_are_means_over_speech_and_are_shown_where_a_model_tells_them(table):
+    told = np.array([[np.nan, np.nan], [0.5, -0.2], [-0.4, 0.7], [0.2, 0.1]])
+    rated = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS, told)
+    voice = summarise_timeline(rated, "me.wav", PARAMETERS)
+
+    np.testing.assert_array_equal(rated[["valence", "arousal"]], told)
+    assert voice.valence == pytest.approx((0.5 * 1.0 - 0.4 * 0.5 + 0.2 * 0.25) / 1.75, abs=1e-6)
+    assert voice.arousal == pytest.approx((-0.2 * 1.0 + 0.7 * 0.5 + 0.1 * 0.25) / 1.75, abs=1e-6)
+    header, row = summarise_voices([voice]).splitlines()[:2]
+    assert header.split()[-2:] == ["valence", "arousal"]
+    assert row.split()[-2:] == ["+0.20", "+0.10"]
+    unrated = timeline_table("me", WINDOWS, POSTERIORS, NOVELTY, CLASSES, PARAMETERS, np.full((4, 2), np.nan))
+    assert unrated.columns.tolist() == table.columns.tolist()
+    assert "valence" not in summarise_voices([summarise_timeline(table, "me.wav", PARAMETERS)])
+
+
 @pytest.mark.parametrize(("novel_above", "novel"), [(0.7, True), (0.72, False)])
 def test_novel_is_what_lies_too_far_on_average(table, novel_above, novel):
     given = PARAMETERS.model_copy(update={"novel_above": novel_above})

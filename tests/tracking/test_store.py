@@ -17,8 +17,8 @@ from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, path_not_unique, vali
 
 from affetto.errors import AffettoError
 from affetto.tracking.hook import run_link
-from affetto.tracking.run import flatten, named
-from affetto.tracking.store import TrackingSettings, check_store, refusal, repair_places, shown
+from affetto.tracking.run import named
+from affetto.tracking.store import check_store, refusal, repair_places, shown
 
 
 class Page(BaseHTTPRequestHandler):
@@ -112,23 +112,6 @@ def test_mlflow_is_linked_without_secrets(uri, opens_in_ui, said):
     told = run_link(uri, opens_in_ui, "7", "abc")
     assert told.startswith(said)
     assert "secret" not in told
-
-
-def test_the_environment_goes_before_the_file(monkeypatch, tmp_path):
-    settings = TrackingSettings(tracking_uri="sqlite:///here.db")
-    assert settings.uri(tmp_path) == f"sqlite:///{tmp_path}/here.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert settings.uri(tmp_path) == "http://127.0.0.1:5000"
-
-
-def test_parameters_are_flattened_with_dots():
-    nested = {"split": {"protocol": "kfold", 3: None}, "empty": {}, "list": [1, 2]}
-    assert flatten(nested) == {
-        "split.protocol": "kfold",
-        "split.3": "None",
-        "empty": "{}",
-        "list": "[1, 2]",
-    }
 
 
 @given(st.dictionaries(st.text(max_size=300), st.integers(), max_size=8))

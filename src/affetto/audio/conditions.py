@@ -15,10 +15,11 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.speech import active_power, find_speech, pink_noise
+from affetto.io.configuration import Parameters
 
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a", "webm"]
@@ -45,15 +46,12 @@ class Copy(NamedTuple):
     format: FormatName = "wav"
 
 
-class AnyCondition(BaseModel, abc.ABC):
+class AnyCondition(Parameters, abc.ABC):
     """What is done to a clip."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     family: ClassVar[Family] = "packaging"
-    tolerance: float | None = Field(
-        default=None, ge=0, le=100, description="Largest change of the UAR in points; null: the family's."
-    )
+    tolerance: float | None = Field(default=None, ge=0, le=100)
+    """Largest change of the UAR in points; null: the family's."""
 
     def description(self) -> dict[str, Any]:
         """Return what the samples of a copy depend on, as JSON values: what may be tolerated is not of it."""
@@ -71,7 +69,8 @@ class Level(AnyCondition):
     """Another level, in a 16-bit file; a peak of 0 dBFS is ±1.0, and silence stays silence."""
 
     kind: Literal["level"] = "level"
-    peak_dbfs: float = Field(ge=-60, le=0, description="Peak of the copy, dBFS.")
+    peak_dbfs: float = Field(ge=-60, le=0)
+    """Peak of the copy, dBFS."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         peak = _peak(samples)
@@ -83,9 +82,8 @@ class Stereo(AnyCondition):
     """Two channels."""
 
     kind: Literal["stereo"] = "stereo"
-    second_db: float = Field(
-        default=0.0, ge=-60, le=0, description="Level of the second channel relative to the first, dB."
-    )
+    second_db: float = Field(default=0.0, ge=-60, le=0)
+    """Level of the second channel relative to the first, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         second = samples * np.float32(10 ** (self.second_db / 20))
@@ -96,7 +94,8 @@ class Rate(AnyCondition):
     """Another sample rate."""
 
     kind: Literal["rate"] = "rate"
-    sample_rate_hz: int = Field(ge=4_000, le=192_000, description="Rate of the copy, Hz.")
+    sample_rate_hz: int = Field(ge=4_000, le=192_000)
+    """Rate of the copy, Hz."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(resample(samples, rate, self.sample_rate_hz), self.sample_rate_hz)
@@ -107,7 +106,8 @@ class Speed(AnyCondition):
 
     family: ClassVar[Family] = "speed"
     kind: Literal["speed"] = "speed"
-    factor: float = Field(ge=0.5, le=2.0, description="Speed of the copy; 2 is twice as fast, an octave up.")
+    factor: float = Field(ge=0.5, le=2.0)
+    """Speed of the copy; 2 is twice as fast, an octave up."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(samples, round(rate * self.factor))
@@ -117,7 +117,8 @@ class Codec(AnyCondition):
     """Another file format."""
 
     kind: Literal["codec"] = "codec"
-    format: FormatName = Field(description="wav, mu_law, flac, mp3, ogg, opus, m4a or webm.")
+    format: FormatName
+    """wav, mu_law, flac, mp3, ogg, opus, m4a or webm."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(samples, rate, self.format)
@@ -127,10 +128,10 @@ class Silence(AnyCondition):
     """Silence around the clip."""
 
     kind: Literal["silence"] = "silence"
-    seconds: float = Field(default=0.5, gt=0, le=10, description="Length on each side, s.")
-    floor_dbfs: float | None = Field(
-        default=None, ge=-120, le=0, description="White noise in it, RMS in dBFS; null: digital silence."
-    )
+    seconds: float = Field(default=0.5, gt=0, le=10)
+    """Length on each side, s."""
+    floor_dbfs: float | None = Field(default=None, ge=-120, le=0)
+    """White noise in it, RMS in dBFS; null: digital silence."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         sides = np.zeros((2, round(self.seconds * rate)), dtype=np.float32)
@@ -143,7 +144,8 @@ class Offset(AnyCondition):
     """A constant added to all samples, as by cheap sound cards."""
 
     kind: Literal["offset"] = "offset"
-    offset: float = Field(ge=-0.5, le=0.5, description="The constant, relative to full scale.")
+    offset: float = Field(ge=-0.5, le=0.5)
+    """The constant, relative to full scale."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         return Copy(_within_full_scale(samples + np.float32(self.offset)), rate)
@@ -154,7 +156,8 @@ class PinkNoise(AnyCondition):
 
     family: ClassVar[Family] = "noise"
     kind: Literal["pink_noise"] = "pink_noise"
-    snr_db: float = Field(ge=-20, le=80, description="Active speech over noise, dB.")
+    snr_db: float = Field(ge=-20, le=80)
+    """Active speech over noise, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         noise = pink_noise(max(1, len(samples)), _seed_of(samples))[: len(samples)]
@@ -170,14 +173,17 @@ class Telephone(AnyCondition):
 
     family: ClassVar[Family] = "telephone"
     kind: Literal["telephone"] = "telephone"
-    mu_law: bool = Field(default=False, description="Encode by G.711 mu-law as well.")
+    mu_law: bool = False
+    """Encode by G.711 mu-law as well."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         from scipy.signal import ellip, sosfilt
 
-        sections = ellip(8, 0.1, 50.0, (300.0, 3_400.0), btype="bandpass", output="sos", fs=8_000)
-        narrow = sosfilt(sections, resample(samples, rate, 8_000))
-        return Copy(np.asarray(narrow, dtype=np.float32), 8_000, "mu_law" if self.mu_law else "wav")
+        band_hz, low_rate = (300.0, 3_400.0), 8_000
+        sections = ellip(8, 0.1, 50.0, band_hz, "bandpass", output="sos", fs=low_rate)
+        narrow = sosfilt(sections, resample(samples, rate, low_rate))
+        form: FormatName = "mu_law" if self.mu_law else "wav"
+        return Copy(narrow.astype(np.float32), low_rate, form)
 
 
 class Surround(AnyCondition):
@@ -185,19 +191,23 @@ class Surround(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["surround"] = "surround"
-    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
-    before_s: float = Field(default=1.5, ge=0, le=10, description="Length before the voice, s.")
-    behind_s: float = Field(default=1.5, ge=0, le=10, description="Length behind it, s.")
-    level_db: float = Field(
-        default=0.0, ge=-60, le=40, description="Peak of the sound relative to the peak of the voice, dB."
-    )
+    sound: Sound
+    """clicks, beep, knocks, handling, hum or music."""
+    before_s: float = Field(default=1.5, ge=0, le=10)
+    """Length before the voice, s."""
+    behind_s: float = Field(default=1.5, ge=0, le=10)
+    """Length behind it, s."""
+    level_db: float = Field(default=0.0, ge=-60, le=40)
+    """Peak of the sound relative to the peak of the voice, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         peak = np.float32(_peak(samples) * 10 ** (self.level_db / 20))
         seed = _seed_of(samples)
-        before = peak * make_sound(self.sound, round(self.before_s * rate), rate, seed)
-        behind = peak * make_sound(self.sound, round(self.behind_s * rate), rate, (seed + 1) % 2**64)
-        return Copy(_within_full_scale(np.concatenate([before, samples, behind])), rate)
+        n_before, n_behind = round(self.before_s * rate), round(self.behind_s * rate)
+        before = peak * make_sound(self.sound, n_before, rate, seed)
+        behind = peak * make_sound(self.sound, n_behind, rate, (seed + 1) % 2**64)
+        whole = np.concatenate([before, samples, behind])
+        return Copy(_within_full_scale(whole), rate)
 
 
 class Pause(AnyCondition):
@@ -205,13 +215,17 @@ class Pause(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["pause"] = "pause"
-    seconds: float = Field(default=2.0, gt=0, le=60, description="Length of the pause, s.")
-    floor_dbfs: float = Field(default=-70.0, ge=-120, le=0, description="White noise in it, RMS in dBFS.")
+    seconds: float = Field(default=2.0, gt=0, le=60)
+    """Length of the pause, s."""
+    floor_dbfs: float = Field(default=-70.0, ge=-120, le=0)
+    """White noise in it, RMS in dBFS."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
-        size, third = round(0.05 * rate), len(samples) // 3
-        power = np.convolve(samples[third : 2 * third].astype(np.float64) ** 2, np.ones(size), mode="valid")
-        at = third + (int(power.argmin()) + size // 2 if third >= size else 0)
+        size, at = round(0.05 * rate), len(samples) // 3
+        middle = samples[at : 2 * at].astype(np.float64)
+        if len(middle) >= size:
+            power = np.convolve(middle**2, np.ones(size), mode="valid")
+            at += int(power.argmin()) + size // 2
         pause = _white_noise((round(self.seconds * rate),), self.floor_dbfs, samples)
         return Copy(np.concatenate([samples[:at], pause, samples[at:]]), rate)
 
@@ -221,8 +235,10 @@ class Background(AnyCondition):
 
     family: ClassVar[Family] = "noise"
     kind: Literal["background"] = "background"
-    sound: Sound = Field(description="clicks, beep, knocks, handling, hum or music.")
-    snr_db: float = Field(ge=-20, le=80, description="Active speech over the sound, dB.")
+    sound: Sound
+    """clicks, beep, knocks, handling, hum or music."""
+    snr_db: float = Field(ge=-20, le=80)
+    """Active speech over the sound, dB."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         sound = make_sound(self.sound, len(samples), rate, _seed_of(samples))
@@ -234,20 +250,24 @@ class Excerpt(AnyCondition):
 
     family: ClassVar[Family] = "surroundings"
     kind: Literal["excerpt"] = "excerpt"
-    seconds: float = Field(default=0.4, gt=0, le=600, description="Length, s; shorter clips stay whole.")
-    of: Literal["speech", "recording"] = Field(
-        default="speech", description="Whose middle it is; of a clip without speech, the recording's."
-    )
+    seconds: float = Field(default=0.4, gt=0, le=600)
+    """Length, s; shorter clips stay whole."""
+    of: Literal["speech", "recording"] = "speech"
+    """Whose middle it is; of a clip without speech, the recording's."""
 
     def _copy(self, samples: Samples, rate: int) -> Copy:
         middle_s = len(samples) / rate / 2
-        spoken = find_speech(samples, rate).stretches if self.of == "speech" else np.zeros((0, 2))
+        spoken = np.zeros((0, 2))
+        if self.of == "speech":
+            spoken = find_speech(samples, rate).stretches
         if len(spoken):
             ends = np.cumsum(spoken[:, 1] - spoken[:, 0])
-            place = int(np.searchsorted(ends, ends[-1] / 2))
-            middle_s = float(spoken[place, 1] - (ends[place] - ends[-1] / 2))
+            half = ends[-1] / 2
+            place = int(np.searchsorted(ends, half))
+            middle_s = float(spoken[place, 1] - (ends[place] - half))
         n = min(round(self.seconds * rate), len(samples))
-        start = min(max(round(middle_s * rate) - n // 2, 0), len(samples) - n)
+        start = max(round(middle_s * rate) - n // 2, 0)
+        start = min(start, len(samples) - n)
         return Copy(samples[start : start + n], rate)
 
 
@@ -269,8 +289,9 @@ Condition = Annotated[_OfTheFile | _OfTheRoom, Field(discriminator="kind")]
 
 def _seed_of(samples: Samples) -> int:
     """Return a seed that is the same for the same samples."""
-    digest = hashlib.blake2b(np.ascontiguousarray(samples, dtype="<f4").data, digest_size=8)
-    return int.from_bytes(digest.digest(), "little")
+    values = np.ascontiguousarray(samples, dtype="<f4").data
+    digest = hashlib.blake2b(values, digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _peak(samples: Samples) -> float:
@@ -289,14 +310,17 @@ def _add(samples: Samples, rate: int, sound: Samples, snr_db: float) -> Samples:
     """
     if not len(samples):
         return samples
-    power = active_power(samples - samples.mean(dtype=np.float64), rate)  # an offset is no speech
-    own = max(float(np.mean(sound.astype(np.float64) ** 2)), np.finfo(np.float64).tiny)
+    centred = samples - samples.mean(dtype=np.float64)  # an offset is no speech
+    power = active_power(centred, rate)
+    own = float(np.mean(sound.astype(np.float64) ** 2))
+    own = max(own, np.finfo(np.float64).tiny)
     gain = np.float32(np.sqrt(power * 10 ** (-snr_db / 10) / own))
     return _within_full_scale(samples + gain * sound)
 
 
 def _within_full_scale(samples: Samples) -> Samples:
-    return (samples * min(1.0, LARGEST_SAMPLE / max(_peak(samples), 1e-12))).astype(np.float32)
+    gain = min(1.0, LARGEST_SAMPLE / max(_peak(samples), 1e-12))
+    return (samples * gain).astype(np.float32)
 
 
 def make_sound(kind: Sound, n: int, sample_rate_hz: int, seed: int) -> Samples:
@@ -328,8 +352,10 @@ def make_sound(kind: Sound, n: int, sample_rate_hz: int, seed: int) -> Samples:
         "hum": _hum,
         "music": _music,
     }
-    sound = makers[kind](np.arange(n) / sample_rate_hz, np.random.default_rng(seed))
-    return np.asarray(sound / max(np.abs(sound).max(initial=0.0), 1e-12), dtype=np.float32)
+    time = np.arange(n) / sample_rate_hz
+    sound = makers[kind](time, np.random.default_rng(seed))
+    peak = max(np.abs(sound).max(initial=0.0), 1e-12)
+    return np.asarray(sound / peak, dtype=np.float32)
 
 
 _Times = NDArray[np.float64]
@@ -337,12 +363,16 @@ _PARTIALS = np.arange(1, 9)
 
 
 def _clicks(time: _Times, rng: np.random.Generator) -> _Times:
-    return sum((((time >= start) & (time < start + 0.001)) * 1.0 for start in _moments(time, rng)), 0 * time)
+    total = 0 * time
+    for start in _moments(time, rng):
+        total += (time >= start) & (time < start + 0.001)
+    return total
 
 
 def _beep(time: _Times, rng: np.random.Generator) -> _Times:
     length_s = time[-1] if len(time) else 0.0
-    fade = np.clip(np.minimum(time - 0.2 * length_s, 0.8 * length_s - time) / 0.005, 0.0, 1.0)
+    inside = np.minimum(time - 0.2 * length_s, 0.8 * length_s - time)
+    fade = np.clip(inside / 0.005, 0.0, 1.0)
     return fade * np.sin(2 * np.pi * rng.uniform(400.0, 2_000.0) * time)
 
 
@@ -358,16 +388,23 @@ def _handling(time: _Times, rng: np.random.Generator) -> _Times:
     from scipy.ndimage import uniform_filter1d
 
     noise = rng.standard_normal(len(time))
-    for _ in range(3):  # three running means of 4 ms leave next to nothing above some 200 Hz
-        noise = uniform_filter1d(noise, max(1, int(np.searchsorted(time, 0.004))))
-    bursts = np.sin(2 * np.pi * (1.1 * time + rng.uniform())) + 0.5 * np.sin(2 * np.pi * 2.7 * time)
-    return noise * np.clip(bursts, 0.0, None)
+    size = max(1, int(np.searchsorted(time, 0.004)))
+    # Three running means of 4 ms leave next to nothing above some 200 Hz.
+    for _ in range(3):
+        noise = uniform_filter1d(noise, size)
+    bursts = np.sin(2 * np.pi * (1.1 * time + rng.uniform()))
+    bursts = bursts + 0.5 * np.sin(2 * np.pi * 2.7 * time)
+    gusts: _Times = noise * np.clip(bursts, 0.0, None)
+    return gusts
 
 
 def _hum(time: _Times, rng: np.random.Generator) -> _Times:
     mains_hz = rng.choice([50.0, 60.0])
-    phases = zip(_PARTIALS, rng.uniform(0.0, 2 * np.pi, len(_PARTIALS)), strict=True)
-    return sum((np.sin(2 * np.pi * mains_hz * k * time + phase) / k for k, phase in phases), 0 * time)
+    phases = rng.uniform(0.0, 2 * np.pi, len(_PARTIALS))
+    total = 0 * time
+    for k, phase in zip(_PARTIALS, phases, strict=True):
+        total += np.sin(2 * np.pi * mains_hz * k * time + phase) / k
+    return total
 
 
 def _music(time: _Times, rng: np.random.Generator) -> _Times:
@@ -376,10 +413,14 @@ def _music(time: _Times, rng: np.random.Generator) -> _Times:
     def chord(age: _Times) -> _Times:
         root_hz = 110.0 * 2 ** (rng.integers(0, 13) / 12)
         tones = root_hz * 2 ** (np.array(chords[rng.integers(0, 2)]) / 12)
-        partials = (np.sin(2 * np.pi * hz * k * age) / k**1.5 for hz in tones for k in _PARTIALS)
-        return sum(partials, 0 * age) * np.minimum(age / 0.01, 1.0) * np.exp(-age / 0.5)
+        total = 0 * age
+        for hz in tones:
+            for k in _PARTIALS:
+                total += np.sin(2 * np.pi * hz * k * age) / k**1.5
+        return total * np.minimum(age / 0.01, 1.0) * np.exp(-age / 0.5)
 
-    return _struck(time, np.arange(0.0, time[-1] if len(time) else 0.0, 0.6), chord)
+    length_s = time[-1] if len(time) else 0.0
+    return _struck(time, np.arange(0.0, length_s, 0.6), chord)
 
 
 def _moments(time: _Times, rng: np.random.Generator) -> _Times:
@@ -421,7 +462,6 @@ _FORMATS: Mapping[FormatName, _Format] = {
     "m4a": _Format("aac", "ipod", _MPEG_RATES_HZ, by_ffmpeg=True),  # what phones record
     "webm": _Format("libopus", "webm", _OPUS_RATES_HZ, by_ffmpeg=True),  # what browsers record
 }
-_BLOCK_FRAMES = 65_536  # the Vorbis encoder keeps what it is given on its stack
 
 
 def write_copy(copy: Copy, folder: Path) -> Path:
@@ -431,22 +471,27 @@ def write_copy(copy: Copy, folder: Path) -> Path:
     """
     import soundfile
 
-    form = _FORMATS[copy.format]
-    higher = [rate_hz for rate_hz in form.rates_hz if rate_hz >= copy.sample_rate_hz]
-    rate = [*higher, *form.rates_hz[-1:], copy.sample_rate_hz][0]
-    lowest = -LARGEST_SAMPLE if copy.format == "mu_law" else -1.0  # its lowest sample wraps
-    samples = np.clip(resample(copy.samples, copy.sample_rate_hz, rate), lowest, LARGEST_SAMPLE)
-    path = folder / f"copy.{'wav' if copy.format == 'mu_law' else copy.format}"
+    form, own_rate = _FORMATS[copy.format], copy.sample_rate_hz
+    higher = [rate for rate in form.rates_hz if rate >= own_rate]
+    rate = [*higher, *form.rates_hz[-1:], own_rate][0]
+    lowest, suffix = -1.0, copy.format
+    if suffix == "mu_law":
+        lowest, suffix = -LARGEST_SAMPLE, "wav"  # its lowest sample wraps
+    samples = resample(copy.samples, own_rate, rate)
+    samples = np.atleast_2d(np.clip(samples, lowest, LARGEST_SAMPLE))
+    path = folder / f"copy.{suffix}"
     if form.by_ffmpeg:
-        _write_with_ffmpeg(np.atleast_2d(samples), rate, path, form)
+        _write_with_ffmpeg(samples, rate, path, form)
         return path
-    values: NDArray[Any] = np.atleast_2d(samples).T
+    values: NDArray[Any] = samples.T
     if form.bits:  # libsndfile's own conversion of floats is off by a step when loud
-        steps = np.rint(values.astype(np.float64) * 2 ** (form.bits - 1)).astype(np.int32)
-        values = steps * np.int32(2 ** (32 - form.bits))
-    with soundfile.SoundFile(path, "w", rate, values.shape[1], form.codec, format=form.container) as file:
-        for start in range(0, len(values), _BLOCK_FRAMES):
-            file.write(values[start : start + _BLOCK_FRAMES])
+        steps = np.rint(values.astype(np.float64) * 2 ** (form.bits - 1))
+        values = steps.astype(np.int32) * np.int32(2 ** (32 - form.bits))
+    options = {"subtype": form.codec, "format": form.container}
+    with soundfile.SoundFile(path, "w", rate, len(samples), **options) as file:
+        # The Vorbis encoder keeps what it is given on its stack.
+        for start in range(0, len(values), 65_536):
+            file.write(values[start : start + 65_536])
     return path
 
 
@@ -460,7 +505,8 @@ def _write_with_ffmpeg(samples: Samples, rate_hz: int, path: Path, form: _Format
         stream: Any = file.add_stream(form.codec, rate=rate_hz, layout=layout)
         stream.bit_rate = 64_000
         if samples.size:
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+            values = np.ascontiguousarray(samples)
+            frame = av.AudioFrame.from_ndarray(values, format="fltp", layout=layout)
             frame.sample_rate, frame.pts = rate_hz, 0
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))

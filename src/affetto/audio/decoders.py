@@ -7,12 +7,20 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from affetto.audio.recording import AudioHeader, DecodeError, Recording, Samples, UnreachableError, resample
+from affetto.audio.recording import (
+    AudioHeader,
+    DecodeError,
+    Recording,
+    Samples,
+    UnreachableError,
+    resample,
+)
 from affetto.io.native_libraries import uninterrupted
 
 _BLOCK_SAMPLES = 1 << 20
@@ -20,7 +28,6 @@ _MISSING_S = 0.1  # less than announced may be the padding of a codec, or roundi
 _UNREAD_BYTES = 1 << 14  # tags behind the sound are rarely larger
 _UNKNOWN_FRAMES = 1 << 60  # libsndfile gives 2**63 - 1 for streams that do not tell their length
 _SYSTEM_ERROR = 2  # libsndfile's SF_ERR_SYSTEM
-_FULL_SCALE_8_BITS = 1 - 2**-7
 _OTHER_LENGTH = re.compile(r"(?:data|SSND|[Ss]ize)\s*: (\d+) \(should be (\d+)\)")
 """libsndfile's remark that a header announces another number of bytes than there are."""
 _UNKNOWN_BYTES = 0x7FFF_0000  # programs that stream write the largest number they have, or nearly
@@ -62,21 +69,20 @@ def open_sound(path: Path, content: Any) -> Iterator[Recording]:
     import soundfile
 
     content.seek(0)
-    # A file of this machine by its number, so that its extension says nothing, another one by its methods.
+    # A file of this machine by its number, so that its extension says nothing.
     source = content.fileno() if isinstance(content, io.FileIO) else content
-    sound = None
-    try:
-        with _calling_libsndfile(path):
-            sound = _Libsndfile(path, content, soundfile.SoundFile(source, closefd=False))
-    except soundfile.SoundFileError:
-        pass
+    sound, is_cut_off = None, False
+    with suppress(soundfile.SoundFileError), _calling_libsndfile(path):
+        file = soundfile.SoundFile(source, closefd=False)
+        sound = _Libsndfile(path, content, file)
     if sound is not None:
         with sound.file:
             if sound.reads_all():
                 yield sound
                 return
-    is_cut_off = sound is not None and sound.is_cut_off
-    with _open_ffmpeg(content, trust_length=sound is None, is_cut_off=is_cut_off) as other:
+        is_cut_off = sound.is_cut_off
+    trust = sound is None
+    with _open_ffmpeg(content, trust_length=trust, is_cut_off=is_cut_off) as other:
         yield other
 
 
@@ -96,7 +102,8 @@ def _calling_libsndfile(path: Path) -> Iterator[None]:
 
 def _words(error: Exception) -> str:
     """Return the reason of libsndfile."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".") or "no reason is given"
+    words = str(getattr(error, "error_string", error))
+    return words.strip().rstrip(".") or "no reason is given"
 
 
 class _Libsndfile:
@@ -104,15 +111,17 @@ class _Libsndfile:
 
     def __init__(self, path: Path, content: Any, file: Any) -> None:
         self._path, self._content, self.file = path, content, file
-        remarks = file.extra_info
-        lengths = [(int(said), int(there)) for said, there in _OTHER_LENGTH.findall(remarks)]
-        self.is_cut_off = "end-of-stream bit" in remarks or "Junk after the last page" in remarks
-        self.is_cut_off |= any(there < said < _UNKNOWN_BYTES for said, there in lengths)
+        remarks, rate = file.extra_info, file.samplerate
+        cut_off = ("end-of-stream bit", "Junk after the last page")
+        self.is_cut_off = any(words in remarks for words in cut_off)
+        for said, there in _OTHER_LENGTH.findall(remarks):
+            self.is_cut_off |= int(there) < int(said) < _UNKNOWN_BYTES
         self.seekable = file.seekable()
         self.holds_floats = file.subtype in {"FLOAT", "DOUBLE"}
         self.notes: list[str] = []
-        scale = _FULL_SCALE_8_BITS if file.subtype in {"PCM_S8", "PCM_U8"} else AudioHeader.full_scale
-        self.header = AudioHeader(file.frames / file.samplerate, file.samplerate, file.channels, scale)
+        self.header = AudioHeader(file.frames / rate, rate, file.channels)
+        if file.subtype in {"PCM_S8", "PCM_U8"}:
+            self.header = replace(self.header, full_scale=1 - 2**-7)
 
     def reads_all(self) -> bool:
         """Tell whether the last announced frame is there, and no samples follow it.
@@ -125,7 +134,8 @@ class _Libsndfile:
         file, content = self.file, self._content
         if file.frames > _UNKNOWN_FRAMES:
             return False
-        if not self.seekable or file.format in {"OGG", "MP3"}:  # where to seek is slow and the number inexact
+        # In these, to seek is slow and the number of frames inexact.
+        if not self.seekable or file.format in {"OGG", "MP3"}:
             return True
         try:
             with _calling_libsndfile(self._path):
@@ -134,11 +144,15 @@ class _Libsndfile:
         except soundfile.SoundFileError:
             self.is_cut_off = True
             return False
+        if file.format not in {"WAV", "WAVEX", "RF64", "AU"}:
+            return True
         end = content.seek(0, io.SEEK_CUR)
-        name = content.read(8).lstrip(b"\0")[:4].decode("latin-1")  # of a chunk, or a tag as of an MP3
-        is_name = name.startswith("ID3") or (name.isascii() and name.isprintable() and name != "")
-        left = content.seek(0, io.SEEK_END) - end
-        return is_name or left < _UNREAD_BYTES or file.format not in {"WAV", "WAVEX", "RF64", "AU"}
+        # What follows may be another chunk, or a tag as of an MP3.
+        name = content.read(8).lstrip(b"\0")[:4].decode("latin-1")
+        if name.startswith("ID3") or (name and name.isascii() and name.isprintable()):
+            return True
+        left: int = content.seek(0, io.SEEK_END) - end
+        return left < _UNREAD_BYTES
 
     def blocks(self, start_s: float, end_s: float) -> Iterator[Samples]:
         """Yield the samples of a part, float32 [channels, n]."""
@@ -167,24 +181,32 @@ class _Libsndfile:
         if position >= end:
             return
         present_s, announced_s = position / rate, self.header.duration_s
-        unread = -self._content.seek(0, io.SEEK_CUR) + self._content.seek(0, io.SEEK_END)
-        if file.format == "MP3" and unread > _UNREAD_BYTES:  # its header tells too few frames
-            yield from self._rest(position, end_s)
-        elif self.is_cut_off or present_s < announced_s - _MISSING_S:
-            self.notes.append(_cut_off(present_s, math.inf if self.is_cut_off else announced_s))
+        here = self._content.seek(0, io.SEEK_CUR)
+        unread = self._content.seek(0, io.SEEK_END) - here
+        if file.format == "MP3" and unread > _UNREAD_BYTES:
+            yield from self._rest(position, end_s)  # its header tells too few frames
+        elif self.is_cut_off:
+            self.notes.append(_cut_off(present_s, math.inf))
+        elif present_s < announced_s - _MISSING_S:
+            self.notes.append(_cut_off(present_s, announced_s))
 
     def _rest(self, position: int, end_s: float, cause: Exception | None = None) -> Iterator[Samples]:
         """Let FFmpeg read on where libsndfile stops: at damage, or at a wrong number of frames."""
-        rate, channels = self.header.sample_rate_hz, self.header.channels
+        own = self.header
+        rate = own.sample_rate_hz
         with suppress(UndecodableError), _open_ffmpeg(self._content) as sound:
-            if (sound.header.sample_rate_hz, sound.header.channels) == (rate, channels):
+            other = sound.header
+            if (other.sample_rate_hz, other.channels) == (rate, own.channels):
                 for block in sound.blocks(position / rate, end_s):
                     position += block.shape[1]
                     yield block
-        if cause is not None and position == 0:
-            raise DecodeError(f"Cannot decode {self._path}: it is damaged ({_words(cause)}).") from cause
-        if cause is not None:
-            self.notes.append(f"it is damaged or cut off: {position / rate:.1f} s of it can be decoded")
+        if cause is None:
+            return
+        if position == 0:
+            what = f"it is damaged ({_words(cause)})"
+            raise DecodeError(f"Cannot decode {self._path}: {what}.") from cause
+        length = f"{position / rate:.1f} s"
+        self.notes.append(f"it is damaged or cut off: {length} of it can be decoded")
 
 
 def _cut_off(present_s: float, announced_s: float) -> str:
@@ -203,13 +225,15 @@ def _open_ffmpeg(content: Any, *, trust_length: bool = True, is_cut_off: bool = 
     import av
 
     av.logging.set_level(av.logging.PANIC)
-    options = {"format_whitelist": _DEMUXERS} | ({} if trust_length else {"ignore_length": "1"})
+    options = {"format_whitelist": _DEMUXERS}
+    if not trust_length:
+        options["ignore_length"] = "1"
     content.seek(0)
     try:
         with uninterrupted():
             container = av.open(content, metadata_errors="ignore", options=options)
         with container:
-            yield _Ffmpeg(container, trust_length=trust_length, is_cut_off=is_cut_off)
+            yield _Ffmpeg(container, trust_length, is_cut_off)
     except av.FFmpegError as error:
         raise UndecodableError(str(getattr(error, "strerror", None) or error)) from error
 
@@ -219,29 +243,30 @@ class _Ffmpeg:
 
     seekable = False
 
-    def __init__(self, container: Any, *, trust_length: bool, is_cut_off: bool) -> None:
+    def __init__(self, container: Any, trust_length: bool, is_cut_off: bool) -> None:
         import av
 
-        stream: Any = next(iter(container.streams.audio), None)
-        codec = stream.codec_context if stream is not None else None
-        if codec is None or not codec.sample_rate or not codec.channels:
+        streams, length_s = container.streams, math.inf
+        stream: Any = next(iter(streams.audio), None)
+        codec = stream and stream.codec_context
+        if not codec or not codec.sample_rate or not codec.channels:
             raise UndecodableError("it holds no sound that can be decoded")
-        announced_s = math.inf
-        if trust_length and _TELL_LENGTH & set(container.format.name.split(",")):
+        if trust_length and _TELL_LENGTH & {*container.format.name.split(",")}:
             if stream.duration is not None:
-                announced_s = float(stream.duration * stream.time_base)
-            elif container.duration is not None and not container.streams.video:
-                announced_s = float(container.duration / av.time_base)
-        self._container, self._stream, self._is_cut_off = container, stream, is_cut_off
+                length_s = float(stream.duration * stream.time_base)
+            elif container.duration is not None and not streams.video:
+                length_s = float(container.duration / av.time_base)
+        self._container, self._stream = container, stream
+        self._is_cut_off = is_cut_off
         self.notes: list[str] = []
         self.holds_floats = codec.name.startswith(("pcm_f", "wavpack"))
-        self.header = AudioHeader(announced_s, int(codec.sample_rate), int(codec.channels))
+        self.header = AudioHeader(length_s, int(codec.sample_rate), int(codec.channels))
 
     def blocks(self, start_s: float, end_s: float) -> Iterator[Samples]:
         """Yield the samples of a part, float32 [channels, n]; what lies before it is decoded, too."""
-        rate = self.header.sample_rate_hz
-        start, end = round(start_s * rate), _UNKNOWN_FRAMES if math.isinf(end_s) else round(end_s * rate)
-        position = 0
+        rate, position = self.header.sample_rate_hz, 0
+        start = round(start_s * rate)
+        end = _UNKNOWN_FRAMES if math.isinf(end_s) else round(end_s * rate)
         for block in self._without_padding():
             yield block[:, max(0, start - position) : max(0, end - position)]
             position += block.shape[1]
@@ -262,10 +287,13 @@ class _Ffmpeg:
                 yield whole[:, :-_MOST_PADDING]
                 held, n_given = [whole[:, -_MOST_PADDING:]], position - _MOST_PADDING
         whole, padding = np.concatenate(held, axis=1), position - announced
-        yield whole[:, : max(0, whole.shape[1] - padding)] if 0 < padding <= _MOST_PADDING else whole
-        missing = math.isfinite(announced_s) and position < announced - _MISSING_S * rate
+        if 0 < padding <= _MOST_PADDING:
+            whole = whole[:, : max(0, whole.shape[1] - padding)]
+        yield whole
+        least = announced - _MISSING_S * rate
+        missing = math.isfinite(announced_s) and position < least
         if missing and position == 0:
-            raise UndecodableError("nothing of its sound is there, or what there is is damaged")
+            raise UndecodableError("nothing of its sound is there, or it is damaged")
         if missing or self._is_cut_off:
             self.notes.append(_cut_off(position / rate, announced_s))
 
@@ -303,5 +331,6 @@ class _Ffmpeg:
             samples = samples * np.float32(1 / -float(np.iinfo(samples.dtype).min))
         samples = samples.astype(np.float32, copy=False)
         if channels != self.header.channels:  # some streams change in the middle
-            samples = np.repeat(samples.mean(axis=0, keepdims=True), self.header.channels, axis=0)
+            mean = samples.mean(axis=0, keepdims=True)
+            samples = np.repeat(mean, self.header.channels, axis=0)
         return resample(samples, frame.sample_rate, self.header.sample_rate_hz)

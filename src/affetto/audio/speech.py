@@ -19,10 +19,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
+from affetto.io.configuration import Parameters
 
 PREPARATION_VERSION = 4
 """Raise it when a recording is prepared otherwise: its features are then computed again."""
@@ -41,45 +42,29 @@ _SMALLEST_POWER = 1e-20
 _Floats = NDArray[np.float64]
 
 
-class SpeechParameters(BaseModel):
+class SpeechParameters(Parameters):
     """What counts as speech, and how it is prepared before features are measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    threshold: float = Field(
-        default=0.6,
-        gt=0,
-        lt=1,
-        description="A stretch of speech has moments that are speech with at least this probability.",
-    )
-    until: float = Field(
-        default=0.3, gt=0, lt=1, description="It goes on as long as the probability is at least this."
-    )
-    min_stretch_s: float = Field(default=0.15, ge=0, le=5, description="Shorter stretches are none, s.")
-    min_speech_s: float = Field(
-        default=0.25, ge=0, le=60, description="A recording with less speech than this holds none, s."
-    )
-    margin_s: float = Field(
-        default=0.15, ge=0, le=1, description="How far speech may reach beyond what was recognised, s."
-    )
-    max_gap_s: float = Field(
-        default=0.3, ge=0, le=10, description="Stretches not further apart are one; longer pauses are cut, s."
-    )
-    range_db: float = Field(
-        default=40.0,
-        gt=0,
-        le=120,
-        description="A stretch ends where all is softer than its speech by more than this, dB.",
-    )
-    padding_s: float = Field(
-        default=0.05, ge=0, le=5, description="Silence before and behind what is kept, s."
-    )
-    level_dbfs: float = Field(
-        default=-26.0, ge=-60, le=0, description="RMS of the active speech after it, dBFS (ITU-T P.56)."
-    )
-    noise_db: float | None = Field(
-        default=30.0, ge=0, le=120, description="The floor of pink noise lies this far below; null: none."
-    )
+    threshold: float = Field(default=0.6, gt=0, lt=1)
+    """A stretch of speech has moments that are speech with at least this probability."""
+    until: float = Field(default=0.3, gt=0, lt=1)
+    """It goes on as long as the probability is at least this."""
+    min_stretch_s: float = Field(default=0.15, ge=0, le=5)
+    """Shorter stretches are none, s."""
+    min_speech_s: float = Field(default=0.25, ge=0, le=60)
+    """A recording with less speech than this holds none, s."""
+    margin_s: float = Field(default=0.15, ge=0, le=1)
+    """How far speech may reach beyond what was recognised, s."""
+    max_gap_s: float = Field(default=0.3, ge=0, le=10)
+    """Stretches not further apart are one; longer pauses are cut, s."""
+    range_db: float = Field(default=40.0, gt=0, le=120)
+    """A stretch ends where all is softer than its speech by more than this, dB."""
+    padding_s: float = Field(default=0.05, ge=0, le=5)
+    """Silence before and behind what is kept, s."""
+    level_dbfs: float = Field(default=-26.0, ge=-60, le=0)
+    """RMS of the active speech after it, dBFS (ITU-T P.56)."""
+    noise_db: float | None = Field(default=30.0, ge=0, le=120)
+    """The floor of pink noise lies this far below; null: none."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +131,13 @@ def find_speech_in_blocks(
     for before, piece, n_new in _pieces(blocks):
         power = _frame_power(piece)
         levelled = _levelled(piece, power)
-        silent = silent and levelled is None
-        probability = np.zeros(-(-len(piece) // CHUNK)) if levelled is None else _probability(levelled)
-        probabilities.append(probability[before // CHUNK :][: -(-n_new // CHUNK)])
-        powers.append(power[before // _HOP :][: -(-n_new // _HOP)])
+        probability = np.zeros(-(-len(piece) // CHUNK))
+        if levelled is not None:
+            silent, probability = False, _probability(levelled)
+        first, n_chunks = before // CHUNK, -(-n_new // CHUNK)
+        probabilities.append(probability[first : first + n_chunks])
+        first, n_frames = before // _HOP, -(-n_new // _HOP)
+        powers.append(power[first : first + n_frames])
         n_samples += n_new
     duration_s = n_samples / SAMPLE_RATE_HZ
     spoken = _stretches(np.concatenate(probabilities), chosen)
@@ -163,9 +151,10 @@ def find_speech_in_blocks(
         reason = f"only {length_s:.2f} s of it sound like a voice"
     if reason:
         return FoundSpeech(np.zeros((0, 2)), duration_s, reason)
-    stretches = np.clip(_fitted(spoken, np.concatenate(powers), chosen), 0.0, duration_s)
-    apart = stretches[1:, 0] - stretches[:-1, 1] > chosen.max_gap_s
-    starts, ends = stretches[np.append(True, apart), 0], stretches[np.append(apart, True), 1]
+    fitted = _fitted(spoken, np.concatenate(powers), chosen)
+    starts, ends = np.clip(fitted, 0.0, duration_s).T
+    apart = starts[1:] - ends[:-1] > chosen.max_gap_s
+    starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
     return FoundSpeech(np.stack([starts, ends], axis=1), duration_s)
 
 
@@ -187,15 +176,17 @@ def prepare_speech(samples: Samples, sample_rate_hz: int, parameters: SpeechPara
         float32 [m] within [-1, 32767/32768]: the stretches of speech one after the other, and `padding_s` of
         silence before and behind. A recording without speech is kept whole, silence under the floor.
     """
-    found = find_speech(samples, sample_rate_hz, parameters)
-    speech = _cut_out(_centred(samples), sample_rate_hz, found.stretches, parameters.padding_s)
+    found = find_speech(samples, sample_rate_hz, parameters).stretches
+    speech = _cut_out(_centred(samples), sample_rate_hz, found, parameters.padding_s)
     wanted = 10 ** (parameters.level_dbfs / 10)
     power = active_power(speech, sample_rate_hz)
-    levelled = speech * np.float32(np.sqrt(wanted / power)) if power > _SMALLEST_POWER else speech
+    if power > _SMALLEST_POWER:
+        speech = speech * np.float32(np.sqrt(wanted / power))
     if parameters.noise_db is not None:
-        amplitude = np.float32(np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20))
-        levelled = levelled + amplitude * np.resize(_noise(sample_rate_hz), len(levelled))
-    prepared: Samples = np.clip(levelled, -1.0, LARGEST_SAMPLE)
+        amplitude = np.sqrt(wanted) * 10 ** (-parameters.noise_db / 20)
+        noise = np.resize(_noise(sample_rate_hz), len(speech))
+        speech = speech + np.float32(amplitude) * noise
+    prepared: Samples = np.clip(speech, -1.0, LARGEST_SAMPLE)
     return prepared
 
 
@@ -216,7 +207,8 @@ def pink_noise(n: int, seed: int) -> Samples:
     shaped = white / np.sqrt(np.maximum(np.arange(len(white), dtype=np.float64), 1.0))
     shaped[0] = 0.0  # no offset: it would count as power that nobody hears
     noise = np.fft.irfft(shaped, n)
-    return (noise / max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)).astype(np.float32)
+    rms = max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)
+    return (noise / rms).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -242,8 +234,8 @@ def _pieces(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples, int]]:
 
 def _frame_power(samples: Samples) -> _Floats:
     """Return the power of each frame of 10 ms; an offset is no sound, power is of what goes up and down."""
-    n_frames = -(-len(samples) // _HOP)
-    frames = np.pad(samples, (0, n_frames * _HOP - len(samples)), mode="edge").reshape(n_frames, _HOP)
+    missing = -len(samples) % _HOP
+    frames = np.pad(samples, (0, missing), mode="edge").reshape(-1, _HOP)
     power: _Floats = frames.var(axis=1, dtype=np.float64)
     return power
 
@@ -289,7 +281,8 @@ def _stretches(probability: _Floats, parameters: SpeechParameters) -> _Floats:
         return np.zeros((0, 2))
     sure = np.maximum.reduceat(probability, first) >= parameters.threshold
     long = (last - first) * _CHUNK_S >= parameters.min_stretch_s
-    return np.asarray(np.stack([first, last], axis=1)[sure & long] * _CHUNK_S, dtype=np.float64)
+    found = np.stack([first, last], axis=1)[sure & long] * _CHUNK_S
+    return np.asarray(found, dtype=np.float64)
 
 
 def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from affetto.cli.output import JSON, SIDE, echo_json, echo_table
 from affetto.cli.project import project, read_taxonomy
+from affetto.cli.trained import free_name
+from affetto.corpora.clips import FEWEST_EMOTIONS
 from affetto.corpora.describe import (
     CorpusCheck,
     check_corpus,
@@ -101,15 +103,19 @@ def check(
 
     Ends with 0 when the counts are those of a complete copy or none are known, with 1 when they differ.
     """
-    chosen = choose_side(find_source(name), side)
+    source = find_source(name)
+    # The labels of a table tell what it is of.
+    chosen = None if side is None and source.name == "table" else choose_side(source, side)
     corpus = corpus_parameters(name, root, parameters)
     found = check_corpus(corpus, read_taxonomy(env), side=chosen)
     if as_json:
-        place = {"source": corpus.source, "side": chosen, "root": str(corpus.root)}
+        place = {"source": corpus.source, "root": str(corpus.root)}
         echo_json({**place, "agrees": found.agrees, **asdict(found)})
     else:
+        if chosen is None:
+            click.echo(f"Checked as {found.side}; --side says otherwise.")
         _echo_check(found)
-        _echo_training(found, corpus, chosen)
+        _echo_training(found, corpus)
     context.exit(0 if found.agrees else 1)
 
 
@@ -210,13 +216,63 @@ def _echo_check(found: CorpusCheck) -> None:
         click.echo(f"{len(found.unmatched)} recordings belong to no clip: {name_some(found.unmatched)}")
 
 
-def _echo_training(found: CorpusCheck, corpus: CorpusParameters, side: str) -> None:
+def _echo_training(found: CorpusCheck, corpus: CorpusParameters) -> None:
     """Print the command that trains on what was checked, and whether its figures would mean anything."""
     if not any(label.found and label.emotion is not None for label in found.labels):
         return
+    untrainable = why_untrainable(found, corpus)
+    if found.lone:
+        click.echo(lone_sentence(found))
+    if untrainable is not None:
+        click.echo(f"No model can be trained on it yet. {untrainable}")
+        return
     if every_clip_its_own_group(found):
         click.echo(own_groups_warning(corpus.source))
-    click.echo(f"Train on it: {train_command(corpus, side)}")
+    with project() as folder:
+        name = free_name(folder, corpus, found.side)
+    click.echo(f"Train on it: {train_command(corpus, found.side, name=name)}")
+
+
+def lone_sentence(found: CorpusCheck) -> str:
+    """Say which emotions a run leaves out because they have one clip."""
+    return (
+        f"There is one clip only of {', '.join(found.lone)}, which cannot be both in training and in test "
+        "and is set aside."
+    )
+
+
+def why_untrainable(found: CorpusCheck, corpus: CorpusParameters) -> str | None:
+    """Say why every model would refuse a corpus; None: they would not.
+
+    Parameters
+    ----------
+    found
+        What is there.
+    corpus
+        The corpus.
+    """
+    clips, emotions = found.clips.found, [emotion for emotion in found.emotions if emotion not in found.lone]
+    if found.missing and not found.emotions:
+        return f"None of the labelled clips has its recording below {corpus.root}: put them there."
+    if len(emotions) < FEWEST_EMOTIONS:
+        have = f"only {emotions[0]}" if emotions else "no emotion"
+        more = f" (besides one clip only of {', '.join(found.lone)})" if found.lone else ""
+        return (
+            f"{clips} clips lie below {corpus.root}, and their labels tell {have}{more}: a model needs two "
+            "emotions, as folders such as anger/ and sadness/, or in the column emotion of a table."
+        )
+    who = "speakers" if found.side == "voice" else "artists"
+    if found.labelled_groups == 1:
+        return (
+            f"All {clips} clips are of one group, so none can be tested without having trained "
+            f"on it: add {who}, or a --group that tells them apart."
+        )
+    if found.fewest_emotions < FEWEST_EMOTIONS:
+        return (
+            "Emotions and groups go together, so that without one of the groups fewer than two emotions are "
+            f"left to train on: add {who} of several emotions."
+        )
+    return None
 
 
 def every_clip_its_own_group(found: CorpusCheck) -> bool:
@@ -234,8 +290,8 @@ def own_groups_warning(source: str) -> str:
     )
 
 
-def train_command(corpus: CorpusParameters, side: str) -> str:
-    """Write the command that trains on a corpus, quoted for a shell."""
+def train_command(corpus: CorpusParameters, side: str, *, name: str | None = None) -> str:
+    """Write the command that trains on a corpus, perhaps under a name, quoted for a shell."""
     table = corpus.source == "table" and corpus.table is not None
     words = ["affetto", "train", as_text(corpus.root / str(corpus.table) if table else corpus.root)]
     grouped_by = "group_column" if corpus.source == "table" else "group_pattern"
@@ -244,6 +300,8 @@ def train_command(corpus: CorpusParameters, side: str) -> str:
         words += ["--group", group]
     if side != "voice":
         words += ["--side", side]
+    if name is not None:
+        words += ["--name", name]
     if corpus.source not in ("folders", "table"):
         words += ["--source", corpus.source]
     said = {"source", "root", "table", grouped_by}

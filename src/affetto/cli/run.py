@@ -34,8 +34,6 @@ _VALIDATED = (
 _RUNTIME = re.compile(r"\$\{runtime_params:\s*([\w.]+)")
 _NEXT = re.compile(r",(?=\s*[A-Za-z_][\w.-]*\s*=)")
 """The comma in front of the next `name=`; other commas belong to the value."""
-_NEAR = 0.8
-_FAR = 0.4
 
 
 def split_parameters(text: str) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def split_parameters(text: str) -> dict[str, Any]:
         for key in keys[:-1]:
             inside = inside.setdefault(key, {}) if isinstance(inside, dict) else inside
         if not isinstance(inside, dict) or keys[-1] in inside:
-            raise AffettoError(f"--params gives {name.strip()} twice, or whole and in part: give it once.")
+            raise AffettoError(f"--params gives {name.strip()} twice: give it once.")
         inside[keys[-1]] = _read_yaml(value) if _is_yaml(part) else value
     return given
 
@@ -80,7 +78,8 @@ def _is_yaml(part: str) -> bool:
 
 
 def _read_yaml(value: str) -> Any:
-    return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[call-overload,index]
+    read: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
+    return read["value"]
 
 
 def known_parameters(conf_source: str | None, env: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,8 +96,8 @@ def known_parameters(conf_source: str | None, env: str | None, given: Mapping[st
     everything, asked = OmegaConf.create(dict(given)), OmegaConf.create()
     for name in _runtime_names(conf_source):
         OmegaConf.update(asked, name, OmegaConf.select(everything, name))
-    loader = read_configuration(env, conf_source, OmegaConf.to_container(asked))  # type: ignore[arg-type]
-    known: dict[str, Any] = loader["parameters"]
+    values: Any = OmegaConf.to_container(asked)
+    known: dict[str, Any] = read_configuration(env, conf_source, values)["parameters"]
     return known
 
 
@@ -156,9 +155,12 @@ def check_parameters(known: Mapping[str, Any], given: Mapping[str, Any], group: 
 def _refuse_unknown(known: Mapping[str, Any], group: str, key: str) -> None:
     """Raise for an unknown key, except where the files need not list it."""
     checked = any(fnmatch(group, f"{pattern}.*") for pattern in _VALIDATED)
-    near = difflib.get_close_matches(key, map(str, known), n=1, cutoff=_NEAR if checked else _FAR)
+    names, cutoff = [*map(str, known)], 0.8 if checked else 0.4
+    near = difflib.get_close_matches(key, names, n=1, cutoff=cutoff)
     if near or not checked:
-        hint = f"did you mean {group}{near[0]}?" if near else f"known here: {', '.join(map(str, known))}."
+        hint = f"known here: {', '.join(names)}."
+        if near:
+            hint = f"did you mean {group}{near[0]}?"
         raise AffettoError(f"There is no parameter {group}{key}: {hint}")
 
 
@@ -177,8 +179,12 @@ def _with_own_reader(option: click.Parameter) -> click.Parameter:
     """Let `--params` be what `split_parameters` reads."""
     if option.name not in ("params", "runner_params"):
         return option
+
+    def read(_: Any, __: Any, value: Any) -> Any:
+        return value if isinstance(value, dict) else split_parameters(str(value))
+
     copied = copy.copy(option)
-    copied.callback = lambda _, __, value: value if isinstance(value, dict) else split_parameters(str(value))
+    copied.callback = read
     return copied
 
 

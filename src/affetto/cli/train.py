@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from omegaconf import OmegaConf
 
-from affetto.cli.corpora import corpus_parameters, every_clip_its_own_group, own_groups_warning
+from affetto.cli.corpora import (
+    corpus_parameters,
+    every_clip_its_own_group,
+    lone_sentence,
+    own_groups_warning,
+    why_untrainable,
+)
 from affetto.cli.project import project, read_configuration, read_taxonomy, run_pipeline
-from affetto.cli.trained import model_name, write_environment
-from affetto.corpora.clips import FEWEST_EMOTIONS
+from affetto.cli.trained import check_same_corpus, model_name, write_environment
 from affetto.corpora.describe import CorpusCheck, check_corpus, choose_side, find_source
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.files import walk_files
-from affetto.corpora.sources.tables import TABLE_EXTENSIONS, read_table
+from affetto.corpora.sources.own import describes_clips, find_own_tables
+from affetto.corpora.sources.tables import TABLE_EXTENSIONS, read_header
 from affetto.errors import AffettoError
 from affetto.features.encoder.catalogue import DEFAULT_ENCODER
 from affetto.features.encoder.weights import is_fetched
@@ -76,7 +80,7 @@ def find_corpus(
     if root.is_file():
         if root.suffix.lower() not in TABLE_EXTENSIONS or source not in (None, "table"):
             raise AffettoError(
-                f"{folder} is a file: give a folder with one folder a class, or a table (CSV, TSV or "
+                f"{folder} is a file: give a folder with one folder a class, or a table (CSV, TSV, Excel or "
                 "Parquet) with the columns path and emotion."
             )
         words.append(f"table={root.name}")
@@ -99,18 +103,17 @@ def find_corpus(
 
 
 def _single_table(root: Path, words: Iterable[str]) -> Path | None:
-    """Return the only table below a folder, if it has the column that names the clips' paths."""
+    """Return the only table below a folder, if it has a column that names the clips' paths."""
     if not root.is_dir():
         return None
-    tables = [path for path in walk_files(root) if path.suffix.lower() in TABLE_EXTENSIONS]
+    tables = find_own_tables(root)
     if len(tables) != 1:
         return None
+    named = dict(word.split("=", 1) for word in words if "=" in word).get("path_column")
     try:
-        columns = {str(column).strip().lower() for column in read_table(tables[0]).columns}
+        return tables[0] if describes_clips(read_header(tables[0]), named) else None
     except AffettoError:  # something else beside the class folders
         return None
-    named = dict(word.split("=", 1) for word in words if "=" in word).get("path_column", "path")
-    return tables[0] if named.strip().lower() in columns else None
 
 
 def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -> str:
@@ -139,20 +142,21 @@ def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -
     """
     model = model_name(name, corpus.root)
     folder = root / "conf" / TRAINED / model
-    _check_same_corpus(folder, corpus, side, model)
+    check_same_corpus(folder, corpus, side, model)
     try:
         taxonomy = read_taxonomy(f"{TRAINED}/{model}" if folder.exists() else None)
         found = check_corpus(corpus, taxonomy, side=side)
     except AffettoError as error:
         raise AffettoError(_in_options(str(error), side)) from error
-    emotions = Counter[str]()
-    for label in found.labels:
-        if label.emotion is not None and label.found:
-            emotions[label.emotion] += label.found
-    _check_trainable(found, emotions, corpus, side)
+    untrainable = why_untrainable(found, corpus)
+    if untrainable is not None:
+        raise AffettoError(untrainable)
+    emotions = Counter({name: count for name, count in found.emotions.items() if name not in found.lone})
     edited = write_environment(folder, _files(root, corpus, side, model, found, emotions))
     counts = ", ".join(f"{count} {emotion}" for emotion, count in sorted(emotions.items()))
-    click.echo(f"{emotions.total()} labelled clips of {found.groups.found} groups: {counts}.")
+    click.echo(f"{emotions.total()} labelled clips of {found.labelled_groups} groups: {counts}.")
+    if found.lone:
+        click.echo(lone_sentence(found))
     for path in edited:
         click.echo(f"{path.relative_to(root)} was edited and is used as it is.")
     if every_clip_its_own_group(found):
@@ -177,50 +181,11 @@ def _in_options(message: str, side: str) -> str:
     )
 
 
-def _check_same_corpus(folder: Path, corpus: CorpusParameters, side: str, model: str) -> None:
-    """Refuse to train another corpus under a name that is taken: the model there goes on answering."""
-    if not folder.exists():
-        return
-    path = folder / "parameters" / "corpora.yml"
-    try:
-        known = yaml.safe_load(path.read_text("utf-8"))[side]["corpus"]
-        place = (str(known["source"]), str(known["root"]).replace(r"\${", "${"), known.get("table"))
-    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError) as error:
-        raise AffettoError(
-            f"{path} names no {side}.corpus with source and root: mend it, or give another --name."
-        ) from error
-    if place != (corpus.source, as_text(corpus.root), corpus.table):
-        raise AffettoError(
-            f"The model {model} was trained on {place[1]} ({place[0]}): give this corpus another --name."
-        )
-
-
-def _check_trainable(found: CorpusCheck, emotions: Counter[str], corpus: CorpusParameters, side: str) -> None:
-    """Refuse what every model would refuse, before anything is written or decoded."""
-    if len(emotions) < FEWEST_EMOTIONS:
-        have = f"only {next(iter(emotions))}" if emotions else "no emotion"
-        raise AffettoError(
-            f"{found.clips.found} clips lie below {corpus.root}, and their labels tell {have}: a model needs "
-            "two emotions, as folders such as anger/ and sadness/, or in the column emotion of a table."
-        )
-    lonely = sorted(emotion for emotion, count in emotions.items() if count == 1)
-    if lonely:
-        raise AffettoError(
-            f"There is one clip only of {', '.join(lonely)}, which cannot be both in training and in test: "
-            f'add clips, or leave it out with --param "label_map={{{lonely[0]}: null}}".'
-        )
-    if found.groups.found == 1:
-        raise AffettoError(
-            f"All {found.clips.found} clips are of one group, so none can be tested without having trained "
-            f"on it: add {'speakers' if side == 'voice' else 'artists'}, or a --group that tells them apart."
-        )
-
-
 def _files(
     root: Path, corpus: CorpusParameters, side: str, model: str, found: CorpusCheck, emotions: Counter[str]
 ) -> dict[str, tuple[str, dict[str, Any]]]:
     """Choose the settings for a corpus: only what differs from `conf/base`."""
-    n_clips, n_groups = emotions.total(), found.groups.found
+    n_clips, n_groups = emotions.total(), found.labelled_groups
     small, grouped = n_clips < LARGE, not every_clip_its_own_group(found)
     # Each of few groups of few clips is left out once; others are dealt into folds.
     split: dict[str, Any] = {"protocol": "leave_one_group_out"}

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError
 from affetto.io.configuration import TRAINED
+from affetto.io.paths import as_text
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _MARK = "# Written by `affetto train`, which keeps the file as it is once you have changed it ({digest})."
@@ -54,6 +57,53 @@ def model_name(given: str | None, folder: Path) -> str:
         what = f"--name {given!r} is no name for a model" if given is not None else f"{folder} gives no name"
         raise AffettoError(f"{what}: give --name small letters, digits, _ and -, such as my-voices.")
     return name
+
+
+def check_same_corpus(folder: Path, corpus: CorpusParameters, side: str, model: str) -> None:
+    """Refuse to train another corpus under a name that is taken: the model there goes on answering.
+
+    Parameters
+    ----------
+    folder
+        Folder of the settings of the model, which need not be there.
+    corpus, side
+        What is to be trained on.
+    model
+        Its name.
+
+    Raises
+    ------
+    AffettoError
+        When the model was trained on another corpus, or its settings cannot be read.
+    """
+    if not folder.exists():
+        return
+    path = folder / "parameters" / "corpora.yml"
+    try:
+        known = yaml.safe_load(path.read_text("utf-8"))[side]["corpus"]
+        place = (str(known["source"]), str(known["root"]).replace(r"\${", "${"), known.get("table"))
+    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+        raise AffettoError(
+            f"{path} names no {side}.corpus with source and root: mend it, or give another --name."
+        ) from error
+    if place != (corpus.source, as_text(corpus.root), corpus.table):
+        raise AffettoError(
+            f"The model {model} was trained on {place[1]} ({place[0]}): give this corpus another --name."
+        )
+
+
+def free_name(project: Path, corpus: CorpusParameters, side: str) -> str | None:
+    """Return a name to train a corpus under; None where that of its folder can be had."""
+    settings = project / "conf" / TRAINED
+    try:
+        model = model_name(None, corpus.root)
+        check_same_corpus(settings / model, corpus, side, model)
+    except AffettoError:
+        of_table = f"{corpus.root.name} {Path(corpus.table).stem}" if corpus.table else corpus.root.name
+        stem = re.sub(r"[^a-z0-9_-]+", "-", of_table.lower()).strip("-_") or "voices"
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        return next(name for name in names if not (settings / name).exists())
+    return None
 
 
 def write_environment(folder: Path, files: Mapping[str, tuple[str, Mapping[str, Any]]]) -> list[Path]:

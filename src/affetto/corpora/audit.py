@@ -6,12 +6,12 @@ import logging
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from affetto.audio.decode import once_a_folder
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, FEWEST_EMOTIONS, own_groups
+from affetto.corpora.duplicates import DUPLICATES_VERSION, find_takes, first_of_sets
 from affetto.corpora.measure import MEASURE_VERSION, measure_all, measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.errors import AffettoError, name_some, one_line
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED = 5
 _REJECTED_COLUMNS = ["clip_id", "corpus", "path", "reason"]
+_MEASURED = [*(name for name in AUDIT_COLUMNS if name != "take"), "fingerprint"]
 
 
 def audit_corpora(
@@ -34,8 +35,8 @@ def audit_corpora(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Audit a corpus and its training corpora, each below its own folder.
 
-    Groups of clips of equal content are united across corpora, too, and emotions that the corpus and its
-    training corpora do not share are set aside.
+    Groups of clips of one take are united across corpora, too, and emotions that the corpus and its training
+    corpora do not share are set aside, as is the only clip of an emotion.
 
     Parameters
     ----------
@@ -57,15 +58,50 @@ def audit_corpora(
         When no clip of a corpus is left, or fewer than two emotions are shared.
     """
     if not corpus.others:
-        return audit_clips(clips, corpus.root, audit, executor, store=store)
+        return set_lone_emotions_aside(*audit_clips(clips, corpus.root, audit, executor, store=store))
     folders = {corpus.known_as: corpus.root, **corpus.other_roots}
     audited = [
-        audit_clips(part.reset_index(drop=True), folders[str(name)], audit, executor, store=store)
+        _measure(part.reset_index(drop=True), folders[str(name)], audit, executor, store=store)
         for name, part in clips.groupby("corpus", sort=False)
     ]
     kept = unite_groups_of_duplicates(pd.concat([accepted for accepted, _ in audited], ignore_index=True))
     shared, unshared = keep_shared_emotions(kept, tested=corpus.known_as)
-    return shared, pd.concat([*(rejected for _, rejected in audited), unshared], ignore_index=True)
+    rejected = pd.concat([*(rejected for _, rejected in audited), unshared], ignore_index=True)
+    return set_lone_emotions_aside(shared, rejected)
+
+
+def set_lone_emotions_aside(clips: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Move the only clip of an emotion, which cannot be in training and in test, to the rejected ones.
+
+    Where fewer emotions would be left than a model needs, all clips stay.
+
+    Parameters
+    ----------
+    clips, rejected
+        As of `audit_clips`.
+
+    Returns
+    -------
+    clips, rejected
+        The same, the lone clips among the rejected.
+    """
+    lone = lone_emotions(clips)
+    if not lone or clips["emotion"].nunique() - len(lone) < FEWEST_EMOTIONS:
+        return clips, rejected
+    logger.warning(
+        "%s: one clip only of %s, which cannot be both in training and in test and is set aside",
+        *(clips["corpus"].iloc[0], ", ".join(lone)),
+    )
+    is_lone = clips["emotion"].isin(lone)
+    reasons = "lone emotion: the only clip of " + clips["emotion"]
+    more = clips.assign(reason=reasons).loc[is_lone, _REJECTED_COLUMNS]
+    return clips[~is_lone].reset_index(drop=True), pd.concat([rejected, more], ignore_index=True)
+
+
+def lone_emotions(clips: pd.DataFrame) -> list[str]:
+    """Return the emotions of one clip only."""
+    counts = clips["emotion"].value_counts()
+    return sorted(counts.index[counts == 1])
 
 
 def audit_clips(
@@ -78,8 +114,8 @@ def audit_clips(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure every clip and keep those fit for use.
 
-    Clips whose decoded samples are equal are kept, but their groups are united, so that no split can put one
-    in training and the other in test.
+    Clips of one take (of equal samples, or copies that sound alike) are kept, but their groups are united, so
+    that no split can put one in training and the other in test.
 
     Parameters
     ----------
@@ -107,63 +143,84 @@ def audit_clips(
     AffettoError
         When no clip is left.
     """
+    kept, rejected = _measure(clips, root, audit, executor, store=store)
+    return unite_groups_of_duplicates(kept), rejected
+
+
+def _measure(
+    clips: pd.DataFrame,
+    root: Path,
+    audit: AuditParameters,
+    executor: ExecutorParameters,
+    *,
+    store: ResultStore | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what `audit_clips` does, takes not told yet: the accepted clips have a `fingerprint`."""
     measured = measure_all(
         partial(measure_clip, audit=audit),
         clips,
         root,
         executor,
-        columns=(*AUDIT_COLUMNS, "reason"),
+        columns=(*_MEASURED, "reason"),
         key={
             "what": "audit",
-            "version": [MEASURE_VERSION, RENDERING_VERSION],
+            "version": [MEASURE_VERSION, RENDERING_VERSION, DUPLICATES_VERSION],
             "parameters": audit.model_dump(exclude={"level_outlier_db", "time_limit_s"}),
         },
         description=f"audit of {clips['corpus'].iloc[0]}",
         limit_s=audit.time_limit_s,
         store=store,
-    ).astype({"content_hash": "str", "reason": "str", "note": "str"})
+    ).astype(dict.fromkeys(("content_hash", "fingerprint", "reason", "note"), "str"))
     accepted = (measured["reason"] == "").to_numpy()
     rejected = clips.assign(reason=measured["reason"])[_REJECTED_COLUMNS][~accepted]
-    unreadable = rejected[rejected["reason"].str.startswith("unreadable: ")]
+    unreadable = rejected[rejected["reason"].str.startswith(("unreadable: ", "odd rate: "))]
     paths = [str(root / path) for path in unreadable["path"]]
-    for sentence in once_a_folder(zip(paths, unreadable["reason"], strict=True))[:_NAMED]:
+    reasons = [
+        f"{path}: {reason}" if reason.startswith("odd rate") else reason
+        for path, reason in zip(paths, unreadable["reason"], strict=True)
+    ]
+    for sentence in once_a_folder(zip(paths, reasons, strict=True))[:_NAMED]:
         logger.warning("%s", one_line(sentence))
     if not accepted.any():
         raise AffettoError(
             f"All {len(clips)} clips of {clips['corpus'].iloc[0]} below {root} were rejected by the audit; "
             f"the first, {rejected['clip_id'].iloc[0]}, is {rejected['reason'].iloc[0]}"
         )
-    kept = clips.join(measured[list(AUDIT_COLUMNS)])[accepted].reset_index(drop=True)
-    return unite_groups_of_duplicates(kept), rejected.reset_index(drop=True)
+    kept = clips.join(measured[_MEASURED])[accepted]
+    return kept.reset_index(drop=True), rejected.reset_index(drop=True)
 
 
 def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
-    """Give clips of the same `content_hash`, and all clips of their groups, one group.
+    """Tell which clips are of one take, and give these, and all clips of their groups, one group.
 
     It bears the first of the names in the alphabet, of those that the source gave.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
-    group_of, groups = clips["group"].factorize()
-    content_of, contents = clips["content_hash"].factorize()
-    n_nodes = len(groups) + len(contents)
-    edges = coo_array((np.ones(len(clips)), (group_of, len(groups) + content_of)), shape=(n_nodes, n_nodes))
-    components = connected_components(edges, directed=False)[1]
-    component_of = dict(zip(map(str, groups), components.tolist(), strict=False))
-    alone = own_groups(clips)
-    name_of: dict[int, str] = {}
-    for group in sorted(component_of, key=lambda group: (group in alone, group)):
-        name_of.setdefault(component_of[group], group)
-    names = {group: name_of[component] for group, component in component_of.items()}
+    Parameters
+    ----------
+    clips
+        Clip table with `content_hash` and, where known, `fingerprint`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table with `take`, the `clip_id` of the first clip of its take, and without `fingerprint`.
+    """
+    fingerprints = clips.get("fingerprint", pd.Series("", index=clips.index))
+    firsts = find_takes(clips["content_hash"].tolist(), fingerprints.tolist())
+    take = clips["clip_id"].iloc[firsts].set_axis(clips.index).astype("str")
+    sets, own = first_of_sets(clips["group"], firsts), clips["group"].isin(own_groups(clips))
+    groups = pd.DataFrame({"group": clips["group"], "set": sets, "own": own}).drop_duplicates("group")
+    groups = groups.sort_values(["own", "group"])
+    names = dict(zip(groups["group"], groups.groupby("set")["group"].transform("first"), strict=True))
     united = [f"{group} with {name}" for group, name in sorted(names.items()) if group != name]
     if united:
         logger.info(
-            "%d groups have a recording of another one and are united with it: %s",
+            "%d groups have a recording of another one, or a copy of it, and are united with it: %s",
             len(united),
             name_some(united),
         )
-    return clips.assign(group=clips["group"].map(names).astype("str"))
+    kept = clips.drop(columns="fingerprint", errors="ignore")
+    return kept.assign(take=take, group=kept["group"].map(names).astype("str"))
 
 
 def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -31,6 +31,8 @@ _CONFLICT = "the same recording under different emotions"
 _LISTS = {
     "duplicates": "recordings that occur more than once (their groups are united, so that none is in "
     "training and in test)",
+    "copies": "takes of which there are copies that sound alike (transcoded, resampled, at another level or "
+    "cut; their groups are united, too)",
     "odd_sample_rates": "clips of another sample rate than the others",
     "odd_channels": "clips of another number of channels than the others",
     "duration_outliers": "clips far longer or shorter than the others",
@@ -65,7 +67,8 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
           `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
           emotions it has no clip of, where groups have several clips);
         - `rejected` (kind of reason → clips);
-        - `duplicates` (sets of clips of equal content), `conflicting_labels` (those that differ in emotion);
+        - `duplicates` (sets of clips of equal content), `copies` (sets from several files that sound alike,
+          though their content differs), `conflicting_labels` (those of either that differ in emotion);
         - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
         - `duration_median_s, duration_outliers` (further out than 3 interquartile ranges of the logarithm);
         - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
@@ -124,7 +127,7 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
     """Return the clips, sets of clips and groups to look at, by the names of the summary."""
     repeated = clips[clips["content_hash"].duplicated(keep=False)]
     duplicates = sorted(sorted(ids) for _, ids in repeated.groupby("content_hash")["clip_id"])
-    emotion_of = repeated.set_index("clip_id")["emotion"]
+    copies, conflicts = _copies(clips)
     lengths = np.log(clips["duration_s"].clip(lower=1e-6))
     low, high = lengths.quantile([0.25, 0.75])
     margin = _FAR_OUT * max(high - low, _SMALLEST_SPREAD)
@@ -147,7 +150,8 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
             [str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found
         ],
         "duplicates": duplicates,
-        "conflicting_labels": [ids for ids in duplicates if len(set(emotion_of[ids].dropna())) > 1],
+        "copies": copies,
+        "conflicting_labels": conflicts,
         "odd_sample_rates": unlike_most("sample_rate_hz"),
         "odd_channels": unlike_most("channels"),
         "duration_outliers": named((lengths < low - margin) | (lengths > high + margin)),
@@ -155,6 +159,21 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
         "clipped": worst["clip_id"].tolist(),
         "damaged": [f"{row.clip_id}: {row.note}" for row in clips[clips["note"] != ""].itertuples()],
     }
+
+
+def _copies(clips: pd.DataFrame) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the takes that have copies of other content, and the takes of more than one emotion.
+
+    Segments of one file may overlap, and sound alike where they do: they are neither.
+    """
+    repeated = clips[clips["take"].duplicated(keep=False)]
+    repeated = repeated.assign(file=repeated["corpus"] + "/" + repeated["path"])
+    takes = repeated.groupby("take")
+    ids = takes["clip_id"].agg(sorted)
+    n = takes[["file", "content_hash", "emotion"]].nunique()
+    is_copied = (n["file"] > 1) & (n["content_hash"] > 1)
+    is_one = (n["file"] > 1) | (n["content_hash"] < takes.size())
+    return sorted(ids[is_copied]), sorted(ids[is_one & (n["emotion"] > 1)])
 
 
 def log_summary(summary: Mapping[str, Any]) -> None:

@@ -12,16 +12,30 @@ from affetto.errors import AffettoError, name_some
 
 CLIP_COLUMNS = (
     *("clip_id", "corpus", "side", "path", "start_s", "end_s", "emotion", "theme", "tags"),
-    *("group", "second_group", "official_split", "title"),
+    *("group", "second_group", "official_split", "title", "valence", "arousal"),
 )
 AUDIT_COLUMNS = (
-    *("duration_s", "sample_rate_hz", "channels", "peak_dbfs", "clipped_share", "content_hash", "note"),
+    *(
+        "duration_s",
+        "sample_rate_hz",
+        "channels",
+        "peak_dbfs",
+        "clipped_share",
+        "content_hash",
+        "note",
+        "take",
+    ),
 )
+"""What the audit adds; `take` is the `clip_id` of the first of the clips that are copies of one another."""
 FEWEST_EMOTIONS = 2
 """A model needs as many to tell apart."""
 OFFICIAL_SPLITS = ("train", "validation", "test")
-_BOUNDS = ["start_s", "end_s"]
-_TEXT = [name for name in CLIP_COLUMNS if name not in (*_BOUNDS, "tags")]
+OFFICIAL_FOLD = r"^fold (\d+)$"
+"""What the parts of a corpus match that was published with folds instead, each of which is tested once."""
+DIMENSIONS = ("valence", "arousal")
+"""Columns of the ratings, each from -1 (unpleasant, calm) over 0 (the middle of the scale) to 1."""
+_NUMBERS = ["start_s", "end_s", *DIMENSIONS]
+_TEXT = [name for name in CLIP_COLUMNS if name not in (*_NUMBERS, "tags")]
 
 
 def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
@@ -42,7 +56,7 @@ def clip_table(rows: pd.DataFrame, *, corpus: str, side: str) -> pd.DataFrame:
     """
     table = rows.assign(corpus=corpus, side=side).reindex(columns=list(CLIP_COLUMNS))
     table[_TEXT] = table[_TEXT].astype("str")
-    table[_BOUNDS] = table[_BOUNDS].astype("float64")
+    table[_NUMBERS] = table[_NUMBERS].astype("float64")
     table["tags"] = [tags if isinstance(tags, list) else [] for tags in table["tags"]]
     return table.sort_values("clip_id", ignore_index=True)
 
@@ -89,11 +103,15 @@ def _schema(emotions: Sequence[str]) -> Any:
 
     filled = Check.str_length(min_value=1, error="must not be empty")
     known = Check.isin(list(emotions), error="must be an emotion of the taxonomy")
-    published = Check.isin(list(OFFICIAL_SPLITS), error="must be train, validation or test")
+    published = Check.str_matches(
+        rf"^({'|'.join(OFFICIAL_SPLITS)})$|{OFFICIAL_FOLD}",
+        error="must be train, validation or test, or a fold such as fold 1",
+    )
     ordered = Check(
         lambda table: ~(table["end_s"] <= table["start_s"].fillna(0.0)), error="end_s must be after start_s"
     )
     optional = Column("str", nullable=True)
+    rating = Check.in_range(-1, 1, error="must lie between -1 and 1")
     return DataFrameSchema(
         {
             "clip_id": Column("str", filled),
@@ -109,6 +127,7 @@ def _schema(emotions: Sequence[str]) -> Any:
             "second_group": Column("str", filled, nullable=True),
             "official_split": Column("str", published, nullable=True),
             "title": optional,
+            **{name: Column("float64", rating, nullable=True) for name in DIMENSIONS},
         },
         checks=ordered,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from affetto.corpora.audit import lone_emotions
 from affetto.corpora.index import check_root, find_source, make_clips, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES, Source
@@ -112,6 +113,8 @@ class CorpusCheck:
 
     Attributes
     ----------
+    side
+        `music` or `voice`: which emotions the labels were understood as.
     clips, groups
         Their numbers.
     labels
@@ -124,8 +127,17 @@ class CorpusCheck:
         Recordings below the root that belong to no clip, relative to it.
     missing
         Files of clips that are not there, relative to the root.
+    emotions
+        Emotion → number of its clips whose recording is there: what models can be fitted on.
+    lone
+        Emotions of one such clip, which a run sets aside.
+    labelled_groups
+        Number of groups of the clips of the other emotions.
+    fewest_emotions
+        How many emotions are left to train on when the group is tested whose absence leaves fewest.
     """
 
+    side: str
     clips: Count
     groups: Count
     labels: tuple[LabelCount, ...]
@@ -133,6 +145,10 @@ class CorpusCheck:
     without_split: int
     unmatched: tuple[str, ...]
     missing: tuple[str, ...]
+    emotions: dict[str, int]
+    lone: tuple[str, ...]
+    labelled_groups: int
+    fewest_emotions: int
 
     @property
     def agrees(self) -> bool:
@@ -140,7 +156,7 @@ class CorpusCheck:
         return not self.missing and all(count.agrees for count in (self.clips, self.groups, *self.labels))
 
 
-def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side: str) -> CorpusCheck:
+def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side: str | None) -> CorpusCheck:
     """Index a corpus and compare what is there with what a complete copy holds; no recording is opened.
 
     Parameters
@@ -150,7 +166,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     taxonomy
         What labels mean.
     side
-        `music` or `voice`.
+        `music` or `voice`; None: `voice`, or `music` where only its emotions explain the labels.
 
     Raises
     ------
@@ -159,26 +175,53 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     """
     source = SOURCES[corpus.source]
     check_root(corpus.root, source, setting="ROOT")
+    guessed, side = side is None, side or "voice"
     if source.is_made is not None and not source.is_made(corpus.root, side):
         raise AffettoError(
             f"ROOT is {str(corpus.root)!r}, where {source.title} is missing or out of date: a run makes or "
             "fetches it, a check only looks."
         )
     rows = read_rows(corpus, side=side)
+    if guessed and not _explains(side, rows, corpus, taxonomy) and _explains("music", rows, corpus, taxonomy):
+        side = "music"
     clips = make_clips(rows, corpus, taxonomy, side=side)
     expected = source.expected
     has_split = source.official_split is not None and "official_split" in rows
     recordings = [relative(path, corpus.root) for path in walk_files(corpus.root) if is_recording(path)]
     there, used = set(recordings), dict.fromkeys(clips["path"])
+    missing = tuple(path for path in used if path not in there and not (corpus.root / path).is_file())
+    usable = clips[clips["emotion"].notna() & ~clips["path"].isin(missing)]
+    emotions = _counts(usable["emotion"])
+    lone = tuple(lone_emotions(usable))
+    usable = usable[~usable["emotion"].isin(lone)]
+    groups_of = usable.groupby("group")["emotion"].agg(set)
+    homes = usable.groupby("emotion")["group"].nunique()
+    left = [len(homes) - sum(int(homes[emotion]) == 1 for emotion in group) for group in groups_of]
     return CorpusCheck(
+        side=side,
         clips=Count(len(clips), expected.clips if expected else None),
         groups=Count(clips["group"].nunique(), expected.groups if expected else None),
         labels=_count_labels(rows, corpus, taxonomy, side),
         official_split=_counts(clips["official_split"]) if has_split else None,
         without_split=int(clips["official_split"].isna().sum()) if has_split else 0,
         unmatched=tuple(path for path in recordings if path not in used),
-        missing=tuple(path for path in used if path not in there and not (corpus.root / path).is_file()),
+        missing=missing,
+        emotions=dict(sorted(emotions.items())),
+        lone=lone,
+        labelled_groups=len(groups_of),
+        fewest_emotions=min(left, default=0),
     )
+
+
+def _explains(side: str, rows: pd.DataFrame, corpus: CorpusParameters, taxonomy: Mapping[str, Any]) -> bool:
+    """Tell whether all labels are known to the taxonomy of a side."""
+    key = SOURCES[corpus.source].labels_key(side)
+    labels = rows.reindex(columns=["label"])["label"]
+    try:
+        map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
+    except AffettoError:
+        return False
+    return True
 
 
 def _count_labels(

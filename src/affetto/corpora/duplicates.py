@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-from affetto.audio.recording import resample
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 DUPLICATES_VERSION = 1
-"""To be raised when fingerprints or what counts as a copy change."""
+"""To be raised when fingerprints change: the audit keeps them with its measurements."""
 _RATE_HZ = 8_000
 _WINDOW, _HOP = 2_000, 128  # 0.25 s, 16 ms
 _LOWEST_HZ, _HIGHEST_HZ = 300.0, 2_000.0  # what telephones and codecs leave alone
 _N_BANDS = 33  # one more than bits of a word
 _LONGEST_S = 120.0
+_FRAMES_AT_ONCE = 64
 _QUIETEST = 1e-4  # frames 40 dB below the loudest are left out: there, copies differ by the noise of codecs
 _MOST_WORDS = 128
 _SPREAD = np.uint32(2_654_435_761)  # Knuth's multiplicative hash: which words are kept is not which are low
@@ -31,6 +32,50 @@ _ENTRY = np.dtype([("word", "<u4"), ("frame", "<u2")])
 _NEIGHBOURS = 4
 _FEWEST_WORDS = 6
 _SMALLEST_SHARE = 0.08
+_SMALLEST_SPAN = 1 / 3  # programmes share a jingle, and are no copies
+
+
+class Listener:
+    """Takes the fingerprint of a recording that comes in blocks, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    sample_rate_hz
+        Of the recording, Hz.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        import soxr
+
+        self._stream = None
+        if sample_rate_hz != _RATE_HZ:
+            self._stream = soxr.ResampleStream(sample_rate_hz, _RATE_HZ, 1, dtype="float32", quality="HQ")
+        self._missing = round(_LONGEST_S * _RATE_HZ)
+        self._samples = np.zeros(0, np.float32)  # at 8 kHz, from the next frame on
+        self._energies = [np.zeros((0, _N_BANDS), np.float32)]
+
+    def add(self, mono: NDArray[np.floating]) -> None:
+        """Listen to the next samples, [n]; those after the first two minutes are passed over."""
+        if self._missing > 0:
+            samples = np.asarray(mono, dtype=np.float32)
+            self._hear(samples if self._stream is None else self._stream.resample_chunk(samples))
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        """Turn samples at 8 kHz into energies, as many frames at once as fit into a processor's cache."""
+        samples = samples[: self._missing]
+        self._missing -= len(samples)
+        self._samples = np.concatenate([self._samples, samples])
+        while _n_frames(self._samples) >= _FRAMES_AT_ONCE:
+            self._energies.append(_band_energies(self._samples, _FRAMES_AT_ONCE))
+            self._samples = self._samples[_FRAMES_AT_ONCE * _HOP :]
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint (see `fingerprint`) once all samples have been added."""
+        if self._missing > 0 and self._stream is not None:
+            self._hear(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        if n := _n_frames(self._samples):
+            self._energies.append(_band_energies(self._samples, n))
+        return _sketch(np.concatenate(self._energies))
 
 
 def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
@@ -41,7 +86,7 @@ def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
     samples
         Mono, [n_samples]; of more than two minutes the first two are used.
     sample_rate_hz
-        Its sample rate.
+        Its sample rate, Hz.
 
     Returns
     -------
@@ -49,18 +94,35 @@ def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
         At most 128 words of 32 bits with the frames they occur in, in base 64; empty for recordings shorter
         than 0.27 s and for silence.
     """
-    mono = np.asarray(samples[: round(_LONGEST_S * sample_rate_hz)], dtype=np.float32)
-    mono = mono if sample_rate_hz == _RATE_HZ else resample(mono, sample_rate_hz, _RATE_HZ)
-    if len(mono) < _WINDOW + _HOP or not mono.any():
+    listener = Listener(sample_rate_hz)
+    listener.add(samples)
+    return listener.fingerprint()
+
+
+def _n_frames(mono: NDArray[np.float32]) -> int:
+    return max(0, (len(mono) - _WINDOW) // _HOP + 1)
+
+
+def _band_energies(mono: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+    """Return the mean power of each band in the first frames of samples at 8 kHz, float32 [n_frames, 33]."""
+    from scipy.fft import rfft  # of float32 rows, three times as fast as NumPy's
+
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _WINDOW)[::_HOP][:n_frames]
+    edges = np.ceil(np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _N_BANDS + 1) * _WINDOW / _RATE_HZ).astype(int)
+    spectrum = rfft(frames * np.hanning(_WINDOW).astype(np.float32))[:, : edges[-1]]
+    power = spectrum.real**2 + spectrum.imag**2
+    energies: NDArray[np.float32] = np.add.reduceat(power, edges[:-1], axis=1)
+    energies /= np.diff(edges).astype(np.float32)
+    return energies
+
+
+def _sketch(energies: NDArray[np.float32]) -> str:
+    """Return the words of a recording of band energies [n_frames, 33] that are kept, as text."""
+    if len(energies) < 2 or not energies.any():  # noqa: PLR2004 - words lie between frames
         return ""
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _WINDOW)[::_HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW).astype(np.float32))) ** 2
-    edges = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _N_BANDS + 1) * _WINDOW / _RATE_HZ
-    bins = np.ceil(edges).astype(int)
-    energy = np.add.reduceat(power[:, : bins[-1]], bins[:-1], axis=1) / np.diff(bins)
-    bits = np.diff(np.diff(energy, axis=1), axis=0) < 0
+    bits = np.diff(np.diff(energies, axis=1), axis=0) < 0
     words = np.packbits(bits, axis=1, bitorder="little").view("<u4")[:, 0]
-    total = energy.sum(axis=1)[1:]
+    total = energies.sum(axis=1)[1:]
     loud = np.flatnonzero(total > total.max() * _QUIETEST)
     distinct, first = np.unique(words[loud], return_index=True)
     kept = np.argsort(distinct * _SPREAD, kind="stable")[:_MOST_WORDS]
@@ -69,12 +131,50 @@ def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
     return base64.b64encode(entries.tobytes()).decode()
 
 
+def find_takes(content_hashes: Sequence[str], fingerprints: Sequence[str]) -> NDArray[np.int64]:
+    """Tell which recordings are of one take: of the same samples, or copies by `find_copies`.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [n_recordings], as of `find_copies`.
+    """
+    return first_of_sets(content_hashes, find_copies(fingerprints))
+
+
+def first_of_sets(*labels: ArrayLike) -> NDArray[np.int64]:
+    """Return the first row of the set that each row belongs to, int64 [n_rows].
+
+    Parameters
+    ----------
+    labels
+        Any number of labels a row, each [n_rows]. Rows that have one in common are of one set, and so are
+        those that are linked through others.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_rows = n_nodes = len(np.asarray(labels[0]))
+    nodes = []
+    for label in labels:
+        codes, known = pd.factorize(np.asarray(label))
+        nodes.append(n_nodes + codes)
+        n_nodes += len(known)
+    links = (np.tile(np.arange(n_rows), len(labels)), np.concatenate(nodes))
+    graph = coo_array((np.ones(len(links[0])), links), shape=(n_nodes, n_nodes))
+    _, component = connected_components(graph, directed=False)
+    _, index, inverse = np.unique(component[:n_rows], return_index=True, return_inverse=True)
+    firsts: NDArray[np.int64] = index[inverse]
+    return firsts
+
+
 def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
     """Tell which recordings are copies of one take.
 
     Two are when at least six words, and 8 % of the words of the shorter, occur in both at the same distance
-    in time. Time and memory grow with the number of recordings, not with its square: words are sorted, and
-    each is compared with its next four neighbours.
+    in time and span a third of the shorter: programmes with the same jingle are no copies. Time and memory
+    grow with the number of recordings, not with its square: words are sorted, and each is compared with its
+    next four neighbours.
 
     Parameters
     ----------
@@ -95,23 +195,52 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
     if not sizes.sum():
         return np.arange(len(sketches))
     entries = np.concatenate(sketches)
-    owner = np.repeat(np.arange(len(sketches)), sizes)
+    owner = np.repeat(np.arange(len(sketches), dtype=np.int32), sizes)
     order = np.lexsort((owner, entries["word"]))
-    word, frame, owner = entries["word"][order], entries["frame"][order].astype(np.int64), owner[order]
+    word, frame, owner = entries["word"][order], entries["frame"][order].astype(np.int32), owner[order]
     shared = []
     for distance in range(1, _NEIGHBOURS + 1):
         same = np.flatnonzero(word[:-distance] == word[distance:])
         shift = frame[same + distance] - frame[same]
-        shared.append(np.stack([owner[same], owner[same + distance], shift], axis=1))
-    pairs, counts = np.unique(np.concatenate(shared), axis=0, return_counts=True)
-    # The frames of a copy may lie between those of the other: words of neighbouring distances count together.
-    following = np.zeros_like(counts)
-    is_next = (np.diff(pairs[:, :2], axis=0) == 0).all(axis=1) & (np.diff(pairs[:, 2]) == 1)
-    following[:-1][is_next] = counts[1:][is_next]
-    needed = np.maximum(_FEWEST_WORDS, _SMALLEST_SHARE * np.minimum(*sizes[pairs[:, :2]].T))
-    first, second = pairs[counts + following >= needed, :2].T
+        shared.append(np.stack([owner[same], owner[same + distance], shift, frame[same]], axis=1))
+    first, second = _matching_pairs(np.concatenate(shared), sizes, _extents(sketches))
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(sketches),) * 2)
     _, component = connected_components(graph, directed=False)
     _, index, inverse = np.unique(component, return_index=True, return_inverse=True)
     firsts: NDArray[np.int64] = index[inverse]
     return firsts
+
+
+def _extents(sketches: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return from the first to the last word of each recording, frames."""
+    return np.array([np.ptp(sketch["frame"].astype(int)) if len(sketch) else 0 for sketch in sketches])
+
+
+def _matching_pairs(
+    shared: NDArray[np.int32], sizes: NDArray[np.int64], extents: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the pairs of recordings that are copies.
+
+    Parameters
+    ----------
+    shared
+        int32 [n, 4], of each word that two recordings share: both recordings, the distance in time, and the
+        frame in the first.
+    sizes, extents
+        int64 [n_recordings], number of words, and frames from the first to the last of them.
+    """
+    shared = shared[np.lexsort(shared.T[::-1])]
+    is_new = np.diff(shared[:, :3], axis=0, prepend=-1).any(axis=1)
+    starts = np.flatnonzero(is_new)
+    pairs, counts = shared[starts, :3], np.diff(starts, append=len(shared))
+    low, high = shared[starts, 3], shared[starts + counts - 1, 3]
+    # The frames of a copy may lie between those of the other: words of neighbouring distances count together.
+    near = np.flatnonzero((np.diff(pairs, axis=0) == [0, 0, 1]).all(axis=1))
+    together, lowest, highest = counts.copy(), low.copy(), high.copy()
+    together[near] += counts[near + 1]
+    lowest[near] = np.minimum(low[near], low[near + 1])
+    highest[near] = np.maximum(high[near], high[near + 1])
+    fewest = np.maximum(_FEWEST_WORDS, _SMALLEST_SHARE * np.minimum(*sizes[pairs[:, :2]].T))
+    shortest = _SMALLEST_SPAN * np.minimum(*extents[pairs[:, :2]].T)
+    first, second, _ = pairs[(together >= fewest) & (highest - lowest >= shortest)].T
+    return first, second

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import logging
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.segments import cut_segments
 from affetto.corpora.sources import SOURCES, Source
 from affetto.corpora.taxonomy import canonical_emotions, map_labels
-from affetto.errors import AffettoError
+from affetto.errors import AffettoError, name_some
 from affetto.io.cache import ResultStore
 from affetto.io.workers import ExecutorParameters
+
+logger = logging.getLogger(__name__)
 
 
 def index_corpora(
@@ -159,24 +164,74 @@ def make_clips(
     """Make the clip table from the rows of a source.
 
     Every recording without a group gets one of its own, which no other group can be named like. The parts of
-    a recording share it: what they have in common is learnt from one and helps in all.
+    a recording share it, and so do labelled recordings that differ in their extension only: what they have in
+    common is learnt from one and helps in all. Spellings of a group in the user's own recordings are united.
 
     Raises
     ------
     AffettoError
         When labels are unknown to the taxonomy, or a row breaks a rule of the table.
     """
-    key = SOURCES[corpus.source].labels_key(side)
+    source = SOURCES[corpus.source]
     rows = rows.reindex(columns=rows.columns.union(["label", "group"]))
     name = corpus.known_as
     ids = f"{name}/" + rows["stem"].astype("str")
-    own = ids.mask(rows["path"].duplicated(keep=False), f"{name}/" + without_suffix(rows["path"]))
+    bare = without_suffix(rows["path"])
+    alike = bare.duplicated(keep=False) & rows["label"].notna() & ~rows["path"].duplicated(keep=False)
+    own = ids.mask(rows["path"].duplicated(keep=False) | alike, f"{name}/" + bare)
+    if alike.any():
+        logger.warning(
+            "%s: %d recordings differ from another in their extension only: %s; if they are copies, keep one "
+            "of each",
+            *(name, alike.sum(), name_some(sorted(rows.loc[alike, "path"]))),
+        )
+    if source.labels == "generic":
+        rows = unite_spellings(rows, name)
+    key = source.labels_key(side)
     clips = rows.assign(
         clip_id=ids,
         emotion=map_labels(rows["label"], taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map),
         group=rows["group"].astype("str").fillna(own),
     )
     return validate_clips(clip_table(clips, corpus=name, side=side), canonical_emotions(taxonomy, side))
+
+
+def unite_spellings(rows: pd.DataFrame, corpus: str) -> pd.DataFrame:
+    """Give groups one name that differ in case, blanks, leading zeros or `.0` only.
+
+    A speaker under two names would be in training and in test.
+
+    Parameters
+    ----------
+    rows
+        With `group` and, where there are any, `second_group`.
+    corpus
+        Its name, for the log, which lists the spellings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same with one spelling of each group, the most frequent one.
+    """
+    for column in {"group", "second_group"} & set(rows):
+        written = rows[column].dropna().astype("str")
+        spellings = pd.Series(written.unique(), dtype="str")
+        keys = spellings.map(_group_key)
+        if keys.is_unique:
+            continue
+        counts = written.value_counts()
+        united = [sorted(names, key=lambda name: -counts[name]) for _, names in spellings.groupby(keys)]
+        names = {name: first for first, *others in united for name in (first, *others)}
+        rows = rows.assign(**{column: rows[column].astype("str").map(names, na_action="ignore")})
+        said = [" = ".join(map(repr, names)) for names in united if len(names) > 1]
+        logger.warning("%s: spellings of a %s are united: %s", corpus, column, name_some(said))
+    return rows
+
+
+def _group_key(name: str) -> str:
+    text = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    number = re.fullmatch(r"0*(\d+)([.,]0+)?", text)
+    return number[1] if number else text
 
 
 def check_root(root: Path, source: Source, *, setting: str) -> None:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from affetto.audio.decode import open_recording
 from affetto.audio.recording import AudioHeader, DecodeError, NotFiniteError, UnreachableError, mix
+from affetto.corpora.duplicates import Listener
 from affetto.corpora.parameters import AuditParameters
 from affetto.io.cache import ResultStore
 from affetto.io.paths import absolute, as_path, stat_files
 from affetto.io.workers import ExecutorParameters, Lost, map_items
 
-MEASURE_VERSION = 4
+MEASURE_VERSION = 5
 _LOWEST_DBFS = -240.0  # of digital silence, so that no infinity gets into tables
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 384_000  # no recorder has others, but a damaged header may
 _SHORTEST_CLIPPED_RUN = 3
@@ -48,6 +49,9 @@ class Measurement:
         Share of the frames that are clipped (see `Meter`); NaN where it was not decoded.
     content_hash
         Of the mono samples at the file's rate; empty where it was not decoded.
+    fingerprint
+        What its first two minutes sound like (see `affetto.corpora.duplicates`); empty where it was not
+        decoded.
     reason
         Why the clip is rejected, as `kind: details`; empty where it is accepted.
     note
@@ -62,6 +66,7 @@ class Measurement:
     peak_dbfs: float = math.nan
     clipped_share: float = math.nan
     content_hash: str = ""
+    fingerprint: str = ""
     reason: str = ""
     note: str = ""
     passing: bool = False
@@ -84,6 +89,7 @@ class Meter:
         self._header = header
         # No cryptographic hash: it would cost a third of the decoding.
         self._hash = xxhash.xxh3_128(f"{header.sample_rate_hz} ".encode())
+        self._listener = Listener(header.sample_rate_hz)
         self._run = 0  # frames at full scale at the end of the block before
         self.n_frames = 0
         self.n_clipped = 0
@@ -98,6 +104,7 @@ class Meter:
         """Measure the next samples, float32 [channels, n]."""
         mono = mix(block, self._header.channel)
         self._hash.update(np.ascontiguousarray(mono, dtype="<f4").data)
+        self._listener.add(mono)
         self.n_frames += len(mono)
         self.lowest = min(self.lowest, float(mono.min(initial=np.inf)))
         self.highest = max(self.highest, float(mono.max(initial=-np.inf)))
@@ -125,6 +132,7 @@ class Meter:
             peak_dbfs=_dbfs(self.peak),
             clipped_share=self.n_clipped / max(1, self.n_frames),
             content_hash=self._hash.hexdigest(),
+            fingerprint=self._listener.fingerprint(),
         )
 
 
@@ -160,8 +168,10 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
             known_s = announced_s if math.isfinite(announced_s) else math.nan
             measured = Measurement(known_s, header.sample_rate_hz, header.channels)
             if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-                rate = f"odd rate: its header says {header.sample_rate_hz} samples a second"
-                return replace(measured, reason=rate)
+                rate = (
+                    f"odd rate: its header says {header.sample_rate_hz} samples a second, which no recorder"
+                )
+                return replace(measured, reason=f"{rate} writes; if the sound is good, correct the header")
             if known_s > audit.max_duration_s:
                 return replace(measured, reason=_too_long(known_s, audit))
             meter = Meter(header)
@@ -176,6 +186,13 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
     if not reason:
         return measured
     return Measurement(measured.duration_s, header.sample_rate_hz, header.channels, reason=reason)
+
+
+def _odd_rate(rate_hz: int) -> str:
+    return (
+        f"odd rate: its header says {rate_hz} samples a second, which no recorder writes; if the sound is "
+        "good, correct the header"
+    )
 
 
 def _unfit(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:

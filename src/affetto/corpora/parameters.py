@@ -65,11 +65,15 @@ class CorpusParameters(BaseModel):
     null: nothing.
     """
     table: str | None = None
-    """table: CSV or Parquet file inside root; null: the only one there. audb: table of the database, or
-    several by `*`; null: the only one with an emotion.
+    """table: CSV, Excel or Parquet file inside root; null: the only one there. audb: table of the database,
+    or several by `*`; null: the only one with an emotion.
     """
     path_column: str = "path"
     """table: column of the path, relative to root."""
+    path_prefix: str | None = None
+    r"""table: beginning that is cut off the paths of another machine, such as C:\data; null: what need be,
+    where the rest is a file below root.
+    """
     emotion_column: str | None = None
     """table, audb, mirdata: column, scheme or attribute of the label; null: `emotion` or a similar one."""
     group_column: str | None = None
@@ -90,6 +94,14 @@ class CorpusParameters(BaseModel):
     """table: start in s; null: `start_s`, where there."""
     end_column: str | None = None
     """table: end in s; null: `end_s`, where there is one."""
+    valence_column: str | None = None
+    """table: rating of how pleasant it is; null: `valence`, where there is one."""
+    arousal_column: str | None = None
+    """table: rating of how aroused it is; null: `arousal`, where there is one."""
+    rating_scale: tuple[float, float] | None = None
+    """table: ends of the scale of valence and arousal, such as [1, 9]; null: the narrowest usual one that
+    holds all ratings, which the log tells.
+    """
     training_corpora: dict[_CorpusName, CorpusParameters] = {}
     """Other corpora by the name that they are to have, for the protocols cross_corpus and
     leave_one_corpus_out.

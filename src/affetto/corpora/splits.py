@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from affetto.corpora.audit import unite_groups_of_duplicates
-from affetto.corpora.clips import FEWEST_EMOTIONS
+from affetto.corpora.clips import FEWEST_EMOTIONS, OFFICIAL_FOLD
+from affetto.corpora.duplicates import first_of_sets
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError, name_some
 
@@ -33,13 +33,13 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     split
         The protocol. `kfold`: scikit-learn's `StratifiedGroupKFold`; `leave_one_group_out`: folds in the
         order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
-        to the fraction; `official`: the published test part, from whose groups no clip stays in training;
-        clips that the publication leaves out are left out. With `test_groups` the folds are made of these
-        groups alone. With `second_folds` each of these folds is cut by the folds of the second groups, and
-        the parts are the folds. `cross_corpus`: the tested corpus is fold 0 and the others are always in
-        training; `leave_one_corpus_out`: a fold a corpus, in the order of the table. A group that lies in two
-        corpora, since some recording of it occurs in both, then keeps its clips in one of them alone: in the
-        tested one, else in the first.
+        to the fraction; `official`: the published test part, from whose groups no clip stays in training,
+        or the published folds; clips that the publication leaves out are left out. With `test_groups` the
+        folds are made of these groups alone. With `second_folds` each of these folds is cut by the folds of
+        the second groups, and the parts are the folds. `cross_corpus`: the tested corpus is fold 0 and the
+        others are always in training; `leave_one_corpus_out`: a fold a corpus, in the order of the table. A
+        group that lies in two corpora, since some recording of it occurs in both, then keeps its clips in one
+        of them alone: in the tested one, else in the first.
     tested
         Name of the corpus that `cross_corpus` tests; None: that of the first clip.
 
@@ -121,8 +121,8 @@ def make_random_folds(clips: pd.DataFrame, folds: pd.DataFrame, *, seed: int) ->
     the size of the training part as well. Where one part alone is tested, all clips are dealt into as many
     folds as there are such parts.
 
-    Clips of one file, whose segments may overlap, or of the same decoded content stay together even here:
-    having trained on the very samples is no leakage by group.
+    Clips of one file, whose segments may overlap, or of one take stay together even here: having trained on
+    the very recording is no leakage by group.
 
     Parameters
     ----------
@@ -171,13 +171,13 @@ def _deal(recordings: pd.Series[Any], emotion: pd.Series[Any], n_folds: int, see
 
 
 def _recordings(labelled: pd.DataFrame) -> pd.Series[Any]:
-    """Name the recording of each clip: clips of one file, and those of equal content, have one.
+    """Name the recording of each clip: clips of one file, and those of one take, have one.
 
     Where all would be one, which nothing could be tested on, the parts of the file are taken apart.
     """
-    contents = labelled.get("content_hash", labelled["clip_id"])
-    united = unite_groups_of_duplicates(labelled.assign(group=labelled["path"], content_hash=contents))
-    return contents if len(set(united["group"])) == 1 else united["group"]
+    takes: pd.Series[Any] = labelled.get("take", labelled["clip_id"])
+    recordings = first_of_sets(labelled["path"], takes)
+    return pd.Series(recordings, index=labelled.index) if recordings.any() else takes
 
 
 def _labelled(clips: pd.DataFrame) -> pd.DataFrame:
@@ -285,10 +285,20 @@ def _test_folds(splitter: Any, emotions: pd.Series[Any], groups: pd.Series[Any] 
 
 
 def _official(labelled: pd.DataFrame) -> tuple[pd.DataFrame, _Folds]:
-    """Return the clips of the published split without those that share a group with its test part."""
+    """Return the clips of the published split without those that share a group with its test part.
+
+    Of published folds, each of which is tested once, without those of groups that lie in several.
+    """
     published = labelled[labelled["official_split"].notna()]
     test = published["official_split"] == "test"
     corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
+    folds = published["official_split"].str.extract(OFFICIAL_FOLD, expand=False)
+    if folds.notna().all() and len(set(folds)) > 1:
+        whole = folds.groupby(published["group"]).transform("nunique") == 1
+        if not whole.all():
+            said = "%s: %d clips are of groups that lie in several published folds and are left out"
+            logger.warning(said, corpus, (~whole).sum())
+        return published[whole], folds[whole].astype("int64").factorize(sort=True)[0]
     if not test.any() or test.all():
         raise AffettoError(
             f"{side}.split.protocol is official, but {corpus} has no published split with training and "

@@ -80,7 +80,9 @@ def map_labels(
     taxonomy, key, side
         As for `source_labels`; generic labels are compared without regard to case and surrounding blanks.
     label_map
-        The user's own meanings, which go before those of the taxonomy; `*` stands for every other label.
+        The user's own meanings, which go before those of the taxonomy. An emotion named here stands for all
+        labels that the taxonomy gives this emotion, and `*` for every other label: `{boredom: null}` leaves
+        all bored clips unlabelled, however the source writes boredom.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def map_labels(
     """
     own = dict(label_map or {})
     _check_meanings(own, canonical_emotions(taxonomy, side), f"{side}.corpus.label_map", side)
-    meanings = {**source_labels(taxonomy, key, side), **own}
+    meanings = _own_meanings(source_labels(taxonomy, key, side), own, generic=_is_generic(key))
 
     def labels_in(cell: Any) -> list[str]:
         if not pd.api.types.is_list_like(cell):
@@ -115,6 +117,19 @@ def map_labels(
     named = ({meanings.get(label, own.get(_EVERY_OTHER)) for label in cell} - {None} for cell in cells)
     emotions = [next(iter(meant)) if len(meant) == 1 else None for meant in named]
     return pd.Series(emotions, index=labels.index, dtype="str")
+
+
+def _own_meanings(
+    meanings: Mapping[str, str | None], own: Mapping[str, str | None], *, generic: bool
+) -> dict[str, str | None]:
+    """Return the meanings of labels by a taxonomy, as changed by the user's own."""
+    if generic:
+        own = {**{label.strip().lower(): emotion for label, emotion in own.items()}, **own}
+    changed = {
+        label: emotion if emotion is None else own.get(emotion, emotion)
+        for label, emotion in meanings.items()
+    }
+    return {**changed, **own}
 
 
 def _is_generic(key: str) -> bool:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import pandas as pd
 from kedro.io import AbstractDataset
 
-from affetto.evaluation.figures import Illustration
 from affetto.io.files import write_whole
 from affetto.io.paths import local_path
 from affetto.recommendation.playlist import Playlist, to_m3u8
@@ -104,8 +103,8 @@ class SoundsDataset(NamedFilesDataset[bytes]):
         return contents[".mp3"]
 
 
-class FiguresDataset(NamedFilesDataset[Illustration]):
-    """A folder with `<name>.png` for every figure.
+class FiguresDataset(NamedFilesDataset[bytes]):
+    """A folder with `<name>.png` for every figure, PNG images in memory.
 
     Parameters
     ----------
@@ -128,11 +127,11 @@ class FiguresDataset(NamedFilesDataset[Illustration]):
         """Return the figure that is shown, for Kedro-Viz."""
         return base64.b64encode(self._contents(self._shown)[".png"]).decode()
 
-    def _encode(self, value: Illustration) -> dict[str, bytes]:
-        return {".png": value.png}
+    def _encode(self, value: bytes) -> dict[str, bytes]:
+        return {".png": value}
 
-    def _decode(self, contents: Mapping[str, bytes]) -> Illustration:
-        return Illustration.read(contents[".png"])
+    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
+        return contents[".png"]
 
 
 class PlaylistDataset(NamedFilesDataset[Playlist]):

@@ -21,55 +21,20 @@ from affetto.evaluation.uncertainty import (
 )
 
 _LOGGER = logging.getLogger(__name__)
-COMPARISON_COLUMNS = (
-    "task",
-    "model",
-    "role",
-    "corpus",
-    "protocol",
-    "n_clips",
-    "n_groups",
-    "n_seeds",
-    "uar",
-    "uar_ci_low",
-    "uar_ci_high",
-    "uar_sd",
-    "wa",
-    "wa_ci_low",
-    "wa_ci_high",
-    "wa_sd",
-    "macro_f1",
-    "macro_f1_ci_low",
-    "macro_f1_ci_high",
-    "macro_f1_sd",
-    "log_loss",
-    "ece",
-    "ece_ci_low",
-    "ece_ci_high",
-    "selective_uar",
-    "selective_wa",
-    "uar_random",
-    "leakage_gap",
-    "difference",
-    "difference_ci_low",
-    "difference_ci_high",
-    "p_permutation",
-    "p_permutation_holm",
-    "verdict",
-    "wa_difference",
-    "wa_difference_ci_low",
-    "wa_difference_ci_high",
-    "wa_p_permutation",
-    "wa_p_permutation_holm",
-    "macro_f1_difference",
-    "macro_f1_difference_ci_low",
-    "macro_f1_difference_ci_high",
-    "macro_f1_p_permutation",
-    "macro_f1_p_permutation_holm",
-)
-_ROLES = ("proposed", "ablation", "baseline", "pretrained")
-_TESTED: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
+ROLES = ("proposed", "ablation", "baseline", "pretrained")
+_PREFIXES: Mapping[MetricName, str] = {"uar": "", "wa": "wa_", "macro_f1": "macro_f1_"}
 """Measure → how the columns of its tests begin."""
+_TESTS = ("difference", "difference_ci_low", "difference_ci_high", "p_permutation", "p_permutation_holm")
+COMPARISON_COLUMNS = (
+    *("task", "model", "role", "corpus", "protocol", "n_clips", "n_groups", "n_seeds"),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_ci_low", "_ci_high", "_sd")),
+    *("log_loss", "ece", "ece_ci_low", "ece_ci_high", "selective_uar", "selective_wa"),
+    *("uar_random", "leakage_gap", *_TESTS, "verdict"),
+    *(f"{prefix}{name}" for prefix in ("wa_", "macro_f1_") for name in _TESTS),
+)
+
+KIND_COLUMNS = ("model", "kind", "uar", "uar_ci_low", "uar_ci_high", "n_clips", "n_groups")
+_FEWEST_OF_A_KIND = 2  # a kind of one speaker tells of that speaker
 
 
 def score_model(predictions: pd.DataFrame, parameters: EvaluationParameters) -> dict[str, float]:
@@ -88,11 +53,12 @@ def score_model(predictions: pd.DataFrame, parameters: EvaluationParameters) -> 
         What `summarise` returns, and `<score>_ci_low, <score>_ci_high` of UAR, WA, macro F1 and ECE; NaN is
         what cannot be known: intervals of a single group, deviations over a single seed.
     """
-    scores, confidence = summarise(predictions, n_bins=parameters.n_bins), parameters.confidence
+    confidence, n_bins = parameters.confidence, parameters.n_bins
     intervals = {
-        str(metric): score_interval(predictions, metric=metric, confidence=confidence) for metric in METRICS
+        **{str(name): score_interval(predictions, metric=name, confidence=confidence) for name in METRICS},
+        "ece": ece_interval(predictions, n_bins=n_bins, confidence=confidence),
     }
-    intervals["ece"] = ece_interval(predictions, n_bins=parameters.n_bins, confidence=confidence)
+    scores = summarise(predictions, n_bins=n_bins)
     for name, (low, high) in intervals.items():
         scores |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
     return scores
@@ -105,8 +71,8 @@ def compare(
     protocol: str,
     corpus: str,
     task: str,
+    parameters: EvaluationParameters,
     random_predictions: Mapping[str, pd.DataFrame] | None = None,
-    parameters: EvaluationParameters | None = None,
 ) -> pd.DataFrame:
     """Score every model and test the proposed one against each of the others.
 
@@ -119,10 +85,10 @@ def compare(
         other data stands apart. The first proposed model is the one tested.
     protocol, corpus, task
         Written into every row.
-    random_predictions
-        Model → predictions on random folds that ignore groups; empty or missing: no leakage gap.
     parameters
         How intervals and tests are computed.
+    random_predictions
+        Model → predictions on random folds that ignore groups; empty or missing: no leakage gap.
 
     Returns
     -------
@@ -140,23 +106,64 @@ def compare(
     AffettoError
         When predictions are empty or two models cannot be paired.
     """
-    chosen = parameters or EvaluationParameters()
     proposed = proposed_model(roles)
     rows: list[dict[str, Any]] = []
     for model, table in predictions.items():
         row: dict[str, Any] = {"task": task, "model": model, "role": roles[model]}
-        row |= {"corpus": corpus, "protocol": protocol, **score_model(table, chosen)}
+        row |= {"corpus": corpus, "protocol": protocol, **score_model(table, parameters)}
         row |= leakage(table, (random_predictions or {}).get(model))
         if proposed in predictions and model != proposed:
-            row |= _tests(predictions[str(proposed)], table, chosen, n_tests=len(predictions) - 1)
+            row |= _tests(predictions[str(proposed)], table, parameters, n_tests=len(predictions) - 1)
         rows.append(row)
-    return _sorted(_judged(pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS)), chosen.alpha))
+    table = pd.DataFrame(rows).reindex(columns=list(COMPARISON_COLUMNS))
+    for test in (f"{prefix}p_permutation" for prefix in _PREFIXES.values()):
+        table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
+    table["verdict"] = [verdict(row, parameters.alpha) for _, row in table.iterrows()]
+
+    def order(column: pd.Series[Any]) -> pd.Series[Any]:
+        return column.map(ROLES.index) if column.name == "role" else column
+
+    return table.sort_values(["role", "uar"], ascending=[True, False], key=order, ignore_index=True)
+
+
+def _tests(
+    proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters, *, n_tests: int
+) -> dict[str, float]:
+    """Compare two models by all measures: difference, its interval, and p of the permutation test."""
+    ours, theirs = paired(proposed, other)
+    found: dict[str, float] = {}
+    for metric, prefix in _PREFIXES.items():
+        low, high = difference_interval(ours, theirs, metric=metric, confidence=parameters.confidence)
+        difference = mean_score(ours, metric) - mean_score(theirs, metric)
+        p = permutation_test(
+            ours,
+            theirs,
+            metric=metric,
+            n_tests=n_tests,
+            alpha=parameters.alpha,
+            n_permutations=parameters.n_permutations,
+            seed=parameters.seed,
+        )
+        values = zip(_TESTS, (difference, low, high, p), strict=False)
+        found |= {f"{prefix}{name}": value for name, value in values}
+    return found
+
+
+def verdict(row: pd.Series[Any], alpha: float) -> str | None:
+    """Say what a test allows to be said of the proposed model, as `compare` has it; None on its own row."""
+    if math.isnan(row["difference"]):
+        return None
+    if math.isnan(row["p_permutation_holm"]):
+        return "untestable"
+    if row["p_permutation_holm"] >= alpha:
+        return "undecided"
+    return "better" if row["difference"] > 0 else "worse"
 
 
 def score_task(
     predictions: Mapping[str, pd.DataFrame], roles: Mapping[str, str], **compared: Any
 ) -> dict[str, pd.DataFrame]:
-    """Compare all models of a task on the clips that all have scored.
+    """Compare all models of a task on the clips that all have scored: a feature may have failed for some.
 
     Parameters
     ----------
@@ -169,10 +176,16 @@ def score_task(
         `comparison` of `compare`, empty where nothing was scored; `groups` of `score_groups`; `predictions`
         of all models with a column `model`. Models are in the order of the comparison everywhere.
     """
-    common = _on_common_clips(predictions)
+    known = {model: table for model, table in predictions.items() if len(table)}
+    clips = [set(table["clip_id"]) for table in known.values()]
+    common = set.intersection(*clips) if clips else set()
+    dropped = max(map(len, clips), default=0) - len(common)
+    if dropped:
+        _LOGGER.warning("%d clips are left out of the comparison: not every model could score them.", dropped)
+    scored = {model: table[table["clip_id"].isin(common)] for model, table in known.items()}
     nothing = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
-    comparison = compare(common, roles, **compared) if common else nothing
-    ordered = {model: common[model] for model in comparison["model"]}
+    comparison = compare(scored, roles, **compared) if scored else nothing
+    ordered = {model: scored[model] for model in comparison["model"]}
     return {
         "comparison": comparison,
         "groups": score_groups(ordered),
@@ -180,16 +193,41 @@ def score_task(
     }
 
 
-def _on_common_clips(predictions: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Keep the clips that all models have scored, as a feature may have failed for some."""
-    known = {model: table for model, table in predictions.items() if len(table)}
-    if not known:
-        return {}
-    common = set.intersection(*(set(table["clip_id"]) for table in known.values()))
-    dropped = max(table["clip_id"].nunique() for table in known.values()) - len(common)
-    if dropped:
-        _LOGGER.warning("%d clips are left out of the comparison: not every model could score them.", dropped)
-    return {model: table[table["clip_id"].isin(common)] for model, table in known.items()}
+def score_kinds(predictions: pd.DataFrame, clips: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Score every model on the speakers of each kind, such as a sex, an age or a language.
+
+    A kind is a tag that all clips of a group bear, where two groups at least bear it and two do not.
+
+    Parameters
+    ----------
+    predictions
+        Out-of-fold predictions of all models with a column `model`.
+    clips
+        Clip table, with `group` and the `tags` of each clip.
+    confidence
+        Of the intervals over the groups of a kind.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `model, kind, uar, uar_ci_low, uar_ci_high, n_clips, n_groups`, kinds in alphabetical order.
+    """
+    known = clips[clips["group"].isin(predictions["group"])] if len(predictions) else clips.iloc[:0]
+    kinds: dict[str, list[str]] = {}
+    for group, tags in known.groupby("group")["tags"]:
+        for tag in set.intersection(*map(set, tags)):
+            kinds.setdefault(tag, []).append(str(group))
+    n_groups, rows = known["group"].nunique(), []
+    for kind, groups in sorted(kinds.items()):
+        if not _FEWEST_OF_A_KIND <= len(groups) <= n_groups - _FEWEST_OF_A_KIND:
+            continue
+        for model, table in predictions[predictions["group"].isin(groups)].groupby("model", sort=False):
+            told = table.drop(columns="model").dropna(axis=1, how="all")
+            low, high = score_interval(told, confidence=confidence)
+            about = {"model": model, "kind": kind, "uar": mean_score(told)}
+            sizes = {"n_clips": told["clip_id"].nunique(), "n_groups": len(groups)}
+            rows.append({**about, "uar_ci_low": low, "uar_ci_high": high, **sizes})
+    return pd.DataFrame(rows, columns=list(KIND_COLUMNS))
 
 
 def models_below_each_other(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -217,58 +255,3 @@ def leakage(grouped: pd.DataFrame, random: pd.DataFrame | None) -> dict[str, flo
         return {"uar_random": math.nan, "leakage_gap": math.nan}
     ours, theirs = map(mean_score, paired(grouped, random))
     return {"uar_random": theirs, "leakage_gap": theirs - ours}
-
-
-def _tests(
-    proposed: pd.DataFrame, other: pd.DataFrame, parameters: EvaluationParameters, *, n_tests: int
-) -> dict[str, float]:
-    ours, theirs = paired(proposed, other)
-    found: dict[str, float] = {}
-    for metric, prefix in _TESTED.items():
-        interval = difference_interval(proposed, other, metric=metric, confidence=parameters.confidence)
-        p = permutation_test(
-            proposed,
-            other,
-            metric=metric,
-            n_tests=n_tests,
-            alpha=parameters.alpha,
-            n_permutations=parameters.n_permutations,
-            seed=parameters.seed,
-        )
-        found |= {
-            f"{prefix}difference": mean_score(ours, metric) - mean_score(theirs, metric),
-            f"{prefix}difference_ci_low": interval.low,
-            f"{prefix}difference_ci_high": interval.high,
-            f"{prefix}p_permutation": p,
-        }
-    return found
-
-
-def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    for test in (f"{prefix}p_permutation" for prefix in _TESTED.values()):
-        table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
-    table["verdict"] = [
-        _verdict(difference, p, alpha)
-        for difference, p in zip(table["difference"], table["p_permutation_holm"], strict=True)
-    ]
-    return table
-
-
-def _verdict(difference: float, p: float, alpha: float) -> str | None:
-    if math.isnan(difference):
-        return None
-    if math.isnan(p):
-        return "untestable"
-    if p >= alpha:
-        return "undecided"
-    return "better" if difference > 0 else "worse"
-
-
-def _sorted(table: pd.DataFrame) -> pd.DataFrame:
-    order = table["role"].map(_ROLES.index)
-    return (
-        table.assign(_order=order)
-        .sort_values(["_order", "uar"], ascending=[True, False], kind="stable")
-        .drop(columns="_order")
-        .reset_index(drop=True)
-    )

@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 MetricName = Literal["uar", "wa", "macro_f1"]
 
-COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
+PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
 GROUP_COLUMNS = ("model", "group", "n_clips", "n_classes", "wa", "uar")
 _SMALLEST_PROBABILITY = 1e-15
 
@@ -36,7 +36,7 @@ def check_predictions(predictions: pd.DataFrame, *, name: str = "predictions") -
     AffettoError
         When a column is missing, there are no rows, or a clip occurs twice under one seed.
     """
-    missing = [column for column in COLUMNS if column not in predictions.columns]
+    missing = [column for column in PREDICTION_COLUMNS if column not in predictions.columns]
     if missing:
         raise AffettoError(f"The predictions of {name} lack the column {missing[0]}: predict again.")
     if predictions.empty:
@@ -50,7 +50,9 @@ def check_predictions(predictions: pd.DataFrame, *, name: str = "predictions") -
 
 def class_names(*tables: pd.DataFrame) -> tuple[str, ...]:
     """Return every class that occurs as a label or a prediction in the tables, sorted."""
-    return tuple(sorted({str(name) for table in tables for what in COLUMNS[-2:] for name in table[what]}))
+    return tuple(
+        sorted({str(name) for table in tables for what in ("label", "predicted") for name in table[what]})
+    )
 
 
 def count_by_group(predictions: pd.DataFrame, classes: Sequence[str]) -> Array:
@@ -70,13 +72,9 @@ def count_by_group(predictions: pd.DataFrame, classes: Sequence[str]) -> Array:
         (column).
     """
     groups, seeds = sorted(set(predictions["group"])), sorted(set(predictions["seed"]))
-    where = (
-        _codes(predictions["group"], groups),
-        _codes(predictions["seed"], seeds),
-        _codes(predictions["label"], classes),
-        _codes(predictions["predicted"], classes),
-    )
-    matrices = np.zeros((len(groups), len(seeds), len(classes), len(classes)))
+    axes = {"group": groups, "seed": seeds, "label": classes, "predicted": classes}
+    where = tuple(_codes(predictions[name], values) for name, values in axes.items())
+    matrices = np.zeros([len(values) for values in axes.values()])
     np.add.at(matrices, where, 1.0)
     return matrices
 
@@ -170,34 +168,23 @@ def confusion_matrix(predictions: pd.DataFrame) -> pd.DataFrame:
     """Count clips of each true class (index) predicted as each class (columns), mean over seeds."""
     classes = class_names(predictions)
     mean = count_by_group(predictions, classes).sum(axis=0).mean(axis=0)
-    return pd.DataFrame(
-        mean, index=pd.Index(classes, name="label"), columns=pd.Index(classes, name="predicted")
-    )
+    table = pd.DataFrame(mean, index=classes, columns=classes)
+    return table.rename_axis(index="label", columns="predicted")
 
 
-def surest(predictions: pd.DataFrame, *, coverage: float = 0.5) -> pd.DataFrame:
-    """Return the clips of each seed that the model is surest of: what it would answer if it might be silent.
+def surest(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the half of each seed's clips that the model is surest of.
 
-    Parameters
-    ----------
-    predictions
-        A row for each clip and seed, with `seed` and `p_<class>…`.
-    coverage
-        Share of the clips of a seed to keep, rounded up; of clips with the same largest probability, the
-        first.
-
-    Returns
-    -------
-    DataFrame
-        These rows, surest first within a seed. The UAR of them is over the classes that are left.
+    It is what the model would answer if it might be silent. An odd number is rounded up; of clips with the
+    same largest probability, the first are taken. The rows are in order, surest first within a seed.
     """
-    largest = -predictions.filter(regex="^p_").max(axis=1)
-    place = largest.groupby(predictions["seed"]).rank(method="first")
-    n_clips = place.groupby(predictions["seed"]).transform("size")
-    kept = place <= np.ceil(coverage * n_clips)
-    order = np.lexsort((place[kept], predictions.loc[kept, "seed"]))
-    rows: pd.DataFrame = predictions[kept].iloc[order]
-    return rows
+    surety = predictions.filter(regex="^p_").max(axis=1)
+    ordered = predictions.assign(surety=surety)
+    ordered = ordered.sort_values(["seed", "surety"], ascending=[True, False]).drop(columns="surety")
+    place = ordered.groupby("seed").cumcount()
+    n_clips = ordered.groupby("seed")["seed"].transform("size")
+    half: pd.DataFrame = ordered[place < np.ceil(n_clips / 2)]
+    return half
 
 
 def log_loss(predictions: pd.DataFrame) -> float:
@@ -206,8 +193,9 @@ def log_loss(predictions: pd.DataFrame) -> float:
     columns = probabilities.columns.get_indexer(pd.Index("p_" + predictions["label"].astype(str)))
     values = probabilities.to_numpy(dtype=np.float64)
     true = np.where(columns >= 0, values[np.arange(len(values)), columns], 0.0)
-    losses, seed = -np.log(np.clip(true, _SMALLEST_PROBABILITY, 1.0)), predictions["seed"].to_numpy()
-    return float(pd.Series([losses[seed == each].mean() for each in sorted(set(seed))]).mean())
+    losses = -np.log(np.clip(true, _SMALLEST_PROBABILITY, 1.0))
+    seeds = predictions["seed"].to_numpy()
+    return float(np.mean([losses[seeds == seed].mean() for seed in sorted(set(seeds))]))
 
 
 def reliability(predictions: pd.DataFrame, *, n_bins: int = 15) -> pd.DataFrame:
@@ -230,10 +218,11 @@ def expected_calibration_error(predictions: pd.DataFrame, *, n_bins: int = 15) -
     It is the mean over seeds.
     """
     errors = []
-    for _, rows in predictions.groupby("seed", sort=True):
+    for _, rows in predictions.groupby("seed"):
         bins = reliability(rows, n_bins=n_bins)
-        errors.append(float(((bins["accuracy"] - bins["confidence"]).abs() * bins["share"]).sum()))
-    return float(pd.Series(errors).mean())
+        gaps = (bins["accuracy"] - bins["confidence"]).abs()
+        errors.append((gaps * bins["share"]).sum())
+    return float(np.mean(errors))
 
 
 def bins_by_group(predictions: pd.DataFrame, *, n_bins: int) -> Array:
@@ -277,11 +266,11 @@ def score_groups(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         A row for each model and group: `n_clips`, `n_classes` that the group has clips of, and `wa` and `uar`
         over these classes, means over seeds.
     """
-    tables = []
+    tables = [pd.DataFrame(columns=list(GROUP_COLUMNS))]
     for model, table in predictions.items():
         matrices = count_by_group(check_predictions(table), class_names(table))
         by_class = matrices.sum(axis=-1)  # [n_groups, n_seeds, n_classes]
-        columns = {
+        scores = {
             "model": model,
             "group": [str(name) for name in sorted(set(table["group"]))],
             "n_clips": by_class.sum(axis=-1).max(axis=1).astype(np.int64),
@@ -290,11 +279,10 @@ def score_groups(predictions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         with warnings.catch_warnings():
             # Not every seed tests every group: a mean over nothing is NaN, as it should be.
             warnings.simplefilter("ignore", RuntimeWarning)
-            scores = {"wa": np.nanmean(wa(matrices), axis=1), "uar": np.nanmean(uar(matrices), axis=1)}
-        tables.append(pd.DataFrame({**columns, **scores}))
-    if not tables:
-        return pd.DataFrame(columns=list(GROUP_COLUMNS))
-    return pd.concat(tables, ignore_index=True)[list(GROUP_COLUMNS)]
+            for name, score in (("wa", wa), ("uar", uar)):
+                scores[name] = np.nanmean(score(matrices), axis=1)
+        tables.append(pd.DataFrame(scores))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _codes(values: pd.Series, names: Sequence[Any]) -> Codes:

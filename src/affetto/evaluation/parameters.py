@@ -12,10 +12,14 @@ from affetto.io.paths import StoragePath
 ConditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-class ToleranceParameters(BaseModel):
-    """By how many points the UAR may change, a family of conditions."""
+class _Parameters(BaseModel):
+    """Parameters that cannot be changed, and in which nothing unknown may stand."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToleranceParameters(_Parameters):
+    """By how many points the UAR may change, a family of conditions."""
 
     packaging: float = Field(
         default=2.0, ge=0, le=100, description="Level, channels, rate, file format, silence around."
@@ -28,10 +32,8 @@ class ToleranceParameters(BaseModel):
     telephone: float = Field(default=10.0, ge=0, le=100, description="The band of a telephone.")
 
 
-class RobustnessParameters(BaseModel):
+class RobustnessParameters(_Parameters):
     """In which conditions the models of the folds are tested again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_clips_per_fold: int | None = Field(
         default=None, ge=1, description="Tested clips of each fold, balanced over emotions; null: all."
@@ -55,10 +57,8 @@ class RobustnessParameters(BaseModel):
         return tolerance
 
 
-class StrangeRecordings(BaseModel):
+class StrangeRecordings(_Parameters):
     """Recordings that are not of the corpus: music, say, or other voices."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["recordings"] = "recordings"
     folder: StoragePath = Field(
@@ -70,13 +70,11 @@ class StrangeRecordings(BaseModel):
     max_clips: int = Field(default=100, ge=1, description="So many of them at most, drawn by their names.")
 
 
-class UnlabelledClips(BaseModel):
+class UnlabelledClips(_Parameters):
     """Clips of the corpus that have no emotion, of the groups that a model was tested with.
 
     An emotion that `corpus.label_map` sets to null makes them: one that the models never had.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["unlabelled"] = "unlabelled"
 
@@ -84,10 +82,8 @@ class UnlabelledClips(BaseModel):
 Stranger = Annotated[Excerpt | NoiseAlone | StrangeRecordings | UnlabelledClips, Field(discriminator="kind")]
 
 
-class ImportanceParameters(BaseModel):
+class ImportanceParameters(_Parameters):
     """How the importance of groups of descriptors is measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_repeats: int = Field(
         default=10,
@@ -98,10 +94,8 @@ class ImportanceParameters(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of the exchanges.")
 
 
-class EnrolmentParameters(BaseModel):
+class EnrolmentParameters(_Parameters):
     """How the gain of an enrolment is measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sizes: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field(
         default=(3, 5, 10, 20), description="Numbers of clips of a speaker to enrol; none: not measured."
@@ -115,10 +109,8 @@ class EnrolmentParameters(BaseModel):
         return tuple(sorted(set(sizes)))
 
 
-class HighlightTestParameters(BaseModel):
+class HighlightTestParameters(_Parameters):
     """How the attention of a music model is put to the test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     length_s: float | None = Field(
         default=15.0, gt=0, description="Length of the excerpts, seconds; null: not measured."
@@ -130,10 +122,8 @@ class HighlightTestParameters(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of the draws.")
 
 
-class EvaluationParameters(BaseModel):
+class EvaluationParameters(_Parameters):
     """How intervals and tests are computed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0, description="Coverage of the intervals.")
     n_permutations: int = Field(

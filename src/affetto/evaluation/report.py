@@ -8,32 +8,25 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.evaluation.figures import Illustration
+from affetto.evaluation.figures import PNG_DPI
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.tables import ReportTable, comparison_cells, discovery_cells, recall_tables
-from affetto.evaluation.wording import (
-    number,
-    protocol_sentence,
-    sentences_on_tests,
-    summary_sentence,
-    task_notes,
-    task_title,
-)
+from affetto.evaluation.tables import ReportTable, comparison_table, discovery_table, recall_tables
+from affetto.evaluation.wording import number, sentences_on_tests, summary_sentence, task_title
 from affetto.io.pages import page_template
 
-DEMO = "demo"
-_LARGE_GAP = 0.02
+_DEMO = "demo"
+_PIXELS_PER_INCH = 62  # the narrowest at which the small print of a figure is legible
 
 
 def render_report(
     comparison: pd.DataFrame,
     predictions: Mapping[str, pd.DataFrame],
-    illustrations: Mapping[str, Illustration],
+    figures: Mapping[str, bytes],
     *,
     task: str,
     corpus: str,
     protocol: str,
-    parameters: EvaluationParameters | None = None,
+    parameters: EvaluationParameters,
     discovery: pd.DataFrame | None = None,
     tables: Sequence[ReportTable] = (),
     first_tables: Sequence[ReportTable] = (),
@@ -47,8 +40,8 @@ def render_report(
         What `affetto.evaluation.comparison.compare` returned; may be empty when nothing was labelled.
     predictions
         Model → out-of-fold predictions, for the recall of each class.
-    illustrations
-        Name → figure; embedded as PNG. The name becomes the anchor of its section.
+    figures
+        Name → figure of `affetto.evaluation.figures.draw_png`.
     task, corpus, protocol
         What was compared, on what, and how it was split.
     parameters
@@ -65,25 +58,41 @@ def render_report(
     str
         An HTML page without scripts and without anything loaded from elsewhere.
     """
-    chosen = parameters or EvaluationParameters()
-    n_folds = max((table["fold"].nunique() for table in predictions.values()), default=0)
-    return page_template("affetto.evaluation", "report.html.j2", stacked).render(
+    sizes = comparison[["n_clips", "n_groups", "n_seeds"]].max()
+    return page_template("affetto.evaluation", "report.html.j2", stacked, embedded, shown_width).render(
         title=task_title(task),
+        task=task,
         corpus=corpus,
-        is_demo=corpus.split(maxsplit=1)[0] == DEMO,
-        protocol=" ".join([protocol_sentence(protocol, n_folds=n_folds), *task_notes(task)]),
-        size=_size_sentence(comparison),
+        is_demo=corpus.split(maxsplit=1)[0] == _DEMO,
+        protocol=protocol,
+        n_folds=max((table["fold"].nunique() for table in predictions.values()), default=0),
+        **sizes,
         summary=summary_sentence(comparison),
-        comparison=_comparison_table(comparison),
+        comparison=comparison_table(comparison),
         tests=sentences_on_tests(comparison),
-        leakage=_leakage_sentence(comparison),
-        discovery=_discovery_table(discovery),
+        leakage=_widest_gap(comparison),
+        discovery=discovery_table(discovery),
         tables=[*recall_tables(comparison, predictions), *tables],
         first_tables=first_tables,
         unmeasured=unmeasured,
-        illustrations=[_embedded(name, illustration) for name, illustration in illustrations.items()],
-        parameters=chosen,
+        figures=figures,
+        parameters=parameters,
     )
+
+
+def _widest_gap(comparison: pd.DataFrame) -> dict[str, Any] | None:
+    """Find the model that random folds flatter most; None where none was scored on random folds."""
+    known = comparison.dropna(subset=["leakage_gap"])
+    if known.empty:
+        return None
+    widest = known.sort_values("leakage_gap").iloc[-1]
+    gap = widest["leakage_gap"]
+    return {
+        "model": widest["model"],
+        "uar": number(widest["uar_random"]),
+        "gap": gap,
+        "written": number(gap, signed=True),
+    }
 
 
 def stacked(cell: str) -> str:
@@ -91,57 +100,11 @@ def stacked(cell: str) -> str:
     return cell.replace(", ", ",\N{NO-BREAK SPACE}").replace(" [", "\n[")
 
 
-def _comparison_table(comparison: pd.DataFrame) -> dict[str, Any] | None:
-    if comparison.empty:
-        return None
-    shown = comparison_cells(comparison)
-    rows = [
-        {"role": role, "cells": list(row)}
-        for role, row in zip(comparison["role"], shown.to_numpy(dtype=object), strict=True)
-    ]
-    return {"header": list(shown.columns), "rows": rows}
+def embedded(png: bytes) -> str:
+    """Write an image as the address of itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
-def _size_sentence(comparison: pd.DataFrame) -> str:
-    if comparison.empty:
-        return "No clip with a label was scored."
-    first = comparison.iloc[0]
-    seeds = int(comparison["n_seeds"].max())
-    repeated = "once" if seeds == 1 else f"with up to {seeds} seeds"
-    return f"{int(first['n_clips'])} clips of {int(first['n_groups'])} groups were scored, {repeated}."
-
-
-def _leakage_sentence(comparison: pd.DataFrame) -> str | None:
-    known = comparison.dropna(subset=["leakage_gap"])
-    if known.empty:
-        return None
-    widest = known.sort_values("leakage_gap").iloc[-1]
-    gap = number(widest["leakage_gap"], signed=True)
-    if widest["leakage_gap"] < _LARGE_GAP:
-        return f"Random folds flatter no model by more than {_LARGE_GAP} (widest gap: {gap})."
-    return (
-        f"Random folds, which let a group be on both sides, flatter {widest['model']} most: UAR "
-        f"{number(widest['uar_random'])}, {gap} above the grouped folds. Only the grouped figures say how "
-        "the model fares on groups it never met."
-    )
-
-
-def _discovery_table(discovery: pd.DataFrame | None) -> dict[str, Any] | None:
-    if discovery is None or discovery.empty:
-        return None
-    shown = discovery_cells(discovery)
-    rows = [
-        {"role": str(role), "cells": list(row)}
-        for role, row in zip(discovery["role"], shown.to_numpy(dtype=object), strict=True)
-    ]
-    return {"header": list(shown.columns), "rows": rows}
-
-
-def _embedded(name: str, illustration: Illustration) -> dict[str, str]:
-    return {
-        "name": name,
-        "width": str(illustration.width_px),
-        "title": illustration.title,
-        "caption": illustration.caption,
-        "data": base64.b64encode(illustration.png).decode("ascii"),
-    }
+def shown_width(png: bytes) -> int:
+    """Return the least width at which an image is shown, pixels, from its header."""
+    return round(int.from_bytes(png[16:20], "big") * _PIXELS_PER_INCH / PNG_DPI)

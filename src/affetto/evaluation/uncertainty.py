@@ -76,7 +76,7 @@ def score_interval(
         NaN at both ends when there is only one group: nothing is known of other groups then.
     """
     counts = count_by_group(check_predictions(predictions), class_names(predictions))
-    scores = _with_and_without(counts, METRICS[metric])
+    scores = scores_without_groups(counts, METRICS[metric])
     return share_interval(scores, n_clips=_effective_clips(counts), confidence=confidence)
 
 
@@ -87,7 +87,7 @@ def ece_interval(predictions: pd.DataFrame, *, n_bins: int = 15, confidence: flo
     """
     bins = bins_by_group(check_predictions(predictions), n_bins=n_bins)
     n_clips = float(bins[..., 1].sum(axis=(0, 2)).mean())
-    return share_interval(_with_and_without(bins, binned_error), n_clips=n_clips, confidence=confidence)
+    return share_interval(scores_without_groups(bins, binned_error), n_clips=n_clips, confidence=confidence)
 
 
 def difference_interval(
@@ -98,11 +98,10 @@ def difference_interval(
     Only clips and seeds that both models have are compared; a group is left out for both. Parameters and NaN
     as for `score_interval`.
     """
-    ours, theirs = paired(first, second)
-    classes, score = class_names(ours, theirs), METRICS[metric]
-    counts = [count_by_group(table, classes) for table in (ours, theirs)]
-    differences = _with_and_without(counts[0], score) - _with_and_without(counts[1], score)
-    return signed_interval(differences, n_clips=_effective_clips(counts[0]), confidence=confidence)
+    score = METRICS[metric]
+    ours, theirs = _paired_counts(first, second)
+    differences = scores_without_groups(ours, score) - scores_without_groups(theirs, score)
+    return signed_interval(differences, n_clips=_effective_clips(ours), confidence=confidence)
 
 
 def share_interval(*samples: Array, n_clips: float, confidence: float) -> Interval:
@@ -159,6 +158,18 @@ def signed_interval(*samples: Array, n_clips: float, confidence: float) -> Inter
     return Interval(max(-1.0, value - reach), min(1.0, value + reach))
 
 
+def student_interval(*samples: Array, confidence: float) -> Interval:
+    """Interval of any value: Student's t of the jackknife over groups.
+
+    Parameters and NaN as of `share_interval`; a value without bounds needs no number of clips.
+    """
+    from scipy.stats import norm
+
+    value, variance, shrinkage = _jackknife(samples, confidence)
+    reach = float(norm.ppf((1 + confidence) / 2)) / shrinkage * np.sqrt(variance)
+    return Interval(value - reach, value + reach)
+
+
 def permutation_test(
     first: pd.DataFrame,
     second: pd.DataFrame,
@@ -189,16 +200,39 @@ def permutation_test(
     float
         NaN where there are too few groups for any difference to be shown.
     """
-    ours, theirs = paired(first, second)
-    if not enough_groups(ours["group"].nunique(), n_tests=n_tests, alpha=alpha):
+    ours, theirs = _paired_counts(first, second)
+    drawn = {"n_permutations": n_permutations, "seed": seed}
+    return swap_counts(ours, theirs, METRICS[metric], n_tests=n_tests, alpha=alpha, **drawn)
+
+
+def swap_counts(
+    ours: Array,
+    theirs: Array,
+    score: Callable[[Array], Array],
+    *,
+    n_tests: int,
+    alpha: float,
+    n_permutations: int,
+    seed: int,
+) -> float:
+    """Test a difference as `permutation_test` does, of any score of what groups add up to.
+
+    Parameters
+    ----------
+    ours, theirs
+        What each group and seed adds, [n_groups, n_seeds, …], in the same order.
+    score
+        Sums [..., n_seeds, …] → scores [..., n_seeds].
+    n_tests, alpha, n_permutations, seed
+        As for `permutation_test`.
+    """
+    if not enough_groups(len(ours), n_tests=n_tests, alpha=alpha):
         return np.nan
-    classes, score = class_names(ours, theirs), METRICS[metric]
-    counts = [count_by_group(table, classes) for table in (ours, theirs)]
-    totals, moved = [each.sum(axis=0) for each in counts], counts[1] - counts[0]
+    our_total, their_total, moved = ours.sum(axis=0), theirs.sum(axis=0), theirs - ours
 
     def difference(swapped: npt.NDArray[np.bool_]) -> Array:
         shift = np.tensordot(swapped.astype(np.float64), moved, axes=1)
-        return _mean_over_seeds(score(totals[0] + shift) - score(totals[1] - shift))
+        return _mean_over_seeds(score(our_total + shift) - score(their_total - shift))
 
     return swap_test(difference, len(moved), n_permutations=n_permutations, seed=seed)
 
@@ -277,8 +311,18 @@ def paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     return ours.reset_index(), theirs.assign(group=ours["group"]).reset_index()
 
 
-def _with_and_without(counts: Array, score: Callable[[Array], Array]) -> Array:
-    """Score all groups, then all but each of them, [1 + n_groups]; `counts` [n_groups, n_seeds, …]."""
+def _paired_counts(first: pd.DataFrame, second: pd.DataFrame) -> tuple[Array, Array]:
+    """Count the confusions of two models on the clips that both have; see `count_by_group`."""
+    ours, theirs = paired(first, second)
+    classes = class_names(ours, theirs)
+    return count_by_group(ours, classes), count_by_group(theirs, classes)
+
+
+def scores_without_groups(counts: Array, score: Callable[[Array], Array]) -> Array:
+    """Score all groups, then all but each of them, mean over seeds, [1 + n_groups].
+
+    `counts` are what each group and seed adds, [n_groups, n_seeds, …].
+    """
     total = counts.sum(axis=0, keepdims=True)
     return _mean_over_seeds(score(np.concatenate([total, total - counts])))
 

@@ -7,25 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.corpora.parameters import SECOND
-
 MISSING = "–"
 TASKS = {"music_emotion": "Music emotion", "voice_emotion": "Voice emotion", "theme": "Themes"}
-_TASK_NOTES = {"theme": "A theme is told inside an emotion that is taken as known."}
-_PROTOCOLS = {
-    "holdout": "One part of the groups was held out for testing; no group is in both parts.",
-    "kfold": "The groups were dealt into {folds} folds, balanced in labels; each fold was tested by models "
-    "that never saw its groups.",
-    "leave_one_group_out": "Each of the {folds} folds leaves one group out and tests on it alone.",
-    "official": "Training and test parts are those that the corpus was published with.",
-    "cross_corpus": "The first corpus was tested by models that were trained on the others alone, over the "
-    "emotions that both sides share.",
-    "leave_one_corpus_out": "Each of the {folds} corpora was tested by models trained on the others alone.",
-}
-_BOTH_APART = (
-    "Each of the {folds} folds tests clips of some groups and second groups (such as the sentence) by models "
-    "that saw no clip of these groups and none of these second groups."
-)
 
 
 def number(value: Any, *, signed: bool = False) -> str:
@@ -81,18 +64,6 @@ def _signed(value: float) -> str:
 def task_title(task: str) -> str:
     """Return the readable name of a task."""
     return TASKS.get(task, task.replace("_", " ").capitalize())
-
-
-def task_notes(task: str) -> list[str]:
-    """Return what a reader must know of a task beside its protocol."""
-    return [_TASK_NOTES[task]] if task in _TASK_NOTES else []
-
-
-def protocol_sentence(protocol: str, *, n_folds: int) -> str:
-    """Say in a sentence how models were scored."""
-    if protocol.endswith(SECOND):
-        return _BOTH_APART.format(folds=n_folds)
-    return _PROTOCOLS.get(protocol, f"Protocol: {protocol}.").format(folds=n_folds)
 
 
 def comparison_text(table: pd.DataFrame, task: str) -> str:

@@ -20,23 +20,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from affetto.audio.conditions import Condition
 from affetto.corpora.splits import ALWAYS_TRAINING
 from affetto.errors import AffettoError
+from affetto.evaluation.metrics import PREDICTION_COLUMNS
 from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.io.cache import CacheParameters, fingerprint
 from affetto.io.workers import ExecutorParameters
 from affetto.models.calibration import fit_temperature
+from affetto.models.dimensions import Regressor
 from affetto.models.estimator import (
     Estimator,
     build_estimator,
     copy_calibrated,
     describe_estimator,
+    estimator_class,
     holds_model,
     installed_versions,
     load_estimator,
 )
-
-PREDICTION_COLUMNS = ("clip_id", "group", "fold", "seed", "label", "predicted")
-MODEL_COLUMNS = ("fold", "seed", "folder")
 
 
 class ModelSpecification(BaseModel):
@@ -55,6 +55,13 @@ class ModelSpecification(BaseModel):
         default_factory=dict,
         description="Conditions in which training clips are heard as well, each as one more copy of them; "
         "a condition set to null is left out. Test clips are never copied.",
+    )
+
+    enrolment: Literal["speaker", "corpus"] | None = Field(
+        default=None,
+        description="Test clips are heard relative to the mean of their speaker, or of all test clips of the "
+        "fold, without their labels; the estimator must be able to enrol. A role of its own in a comparison: "
+        "it asks for more than one clip of a stranger.",
     )
 
     @model_validator(mode="before")
@@ -91,7 +98,8 @@ class CrossValidation:
     Attributes
     ----------
     predictions
-        A row for each tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`.
+        A row for each tested clip and seed: `clip_id, group, fold, seed, label, predicted, p_<class>…`; of a
+        regressor `valence, arousal, predicted_valence, predicted_arousal` instead of what follows the seed.
     random_predictions
         The same on random folds, which ignore groups; no rows without such folds.
     histories
@@ -102,8 +110,8 @@ class CrossValidation:
     cost
         `fit_seconds` (mean of a fit), `predict_ms_per_clip`, `n_parameters`.
     models
-        `MODEL_COLUMNS`, a row for each saved model of a fold and seed: name of its folder in `cache.models`;
-        no rows unless `experiment.keep_models`.
+        `fold, seed, folder`: a row for each saved model, with the name of its folder in `cache.models`; no
+        rows unless `experiment.keep_models`.
     fitted
         Folder of the model that was fitted on all labelled clips, not calibrated yet; None: it was not
         asked for.
@@ -141,7 +149,8 @@ def cross_validate(
     features
         Features of all clips the estimator reads.
     clips
-        Clip table with `clip_id, emotion, group`.
+        Clip table with `clip_id, emotion, group`, and the ratings where a regressor learns them: clips
+        without are left out.
     folds
         Of `make_folds`: the fold in which a clip is tested, -1 for those that are not, and what its models
         are fitted on. Clips without features (extraction failed) are left out.
@@ -166,88 +175,48 @@ def cross_validate(
     AffettoError
         When no fold has both training and test clips.
     """
-    plan = _Plan(specification, features, clips, cache, copies or {})
-    grouped = plan.of_folds(folds, n_seeds=experiment.n_seeds, keep=experiment.keep_models)
-    random = [] if random_folds is None else plan.of_folds(random_folds)
+    more = [name for name in estimator_class(specification.estimator).targets if name != "emotion"]
+    clips = clips.dropna(subset=more)
+
+    def fits(of: pd.DataFrame, n_seeds: int = 1, *, keep: bool = False) -> list[Fit]:
+        chosen, table = join_folds(features, clips, of, more)
+        on_all = {ALWAYS_TRAINING: (np.arange(len(table)), np.empty(0, dtype=np.int64))}
+        parts = on_all if of is all_labelled else fold_parts(table)
+        labels, cached = table[["emotion", "group", *more]], (cache, keep, copies or {})
+        return [
+            Fit(specification, chosen, labels, train, test, fold, seed, *cached)
+            for seed in range(n_seeds)
+            for fold, (train, test) in parts.items()
+        ]
+
+    all_labelled = clips.loc[clips["emotion"].notna(), ["clip_id"]].assign(fold=ALWAYS_TRAINING)
+    grouped = fits(folds, experiment.n_seeds, keep=experiment.keep_models)
+    random = [] if random_folds is None else fits(random_folds)
     if not grouped or (random_folds is not None and not random):
         raise AffettoError(
             f"{description}: no fold has both training and test clips; check the split's protocol."
         )
-    everything = [plan.of_all_clips()] if on_all_clips else []
-    fits = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
-    outcomes = run_missing(fits, executor, description, units=[1] * len(fits), unit="fit")
-    found = dict(zip(fits, outcomes, strict=True))
-    results = [(fit, found[fit]) for fit in grouped]
+    everything = fits(all_labelled, keep=True) if on_all_clips else []
+    work = [*everything, *grouped, *random]  # the longest first, or a worker would wait for it at the end
+    found = run_missing(work, executor, description, units=[1] * len(work), unit="fit")
+    results = list(zip(work, found, strict=True))[len(everything) :]
+    of_groups, of_random = results[: len(grouped)], results[len(grouped) :]
+    saved = [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep]
+    first_seed = [_attention(*each) for each in of_groups if each[0].seed == 0]
     return CrossValidation(
-        predictions=_concat(_predictions(fit, result) for fit, result in results),
-        random_predictions=_concat((_predictions(fit, found[fit]) for fit in random), PREDICTION_COLUMNS),
-        histories=_concat(_history(fit, result) for fit, result in results),
-        attention=_concat(
-            (_attention(fit, result) for fit, result in results if fit.seed == 0),
-            ("clip_id", "times", "weights"),
-        ),
-        cost=_cost(results),
-        models=pd.DataFrame(
-            [(fit.fold, fit.seed, fit.directory.name) for fit in grouped if fit.keep],
-            columns=list(MODEL_COLUMNS),
-        ),
+        predictions=_concat([_predictions(*each) for each in of_groups], PREDICTION_COLUMNS),
+        random_predictions=_concat([_predictions(*each) for each in of_random], PREDICTION_COLUMNS),
+        histories=_concat([_history(*each) for each in of_groups], ("fold", "seed", "epoch")),
+        attention=_concat(first_seed, ("clip_id", "times", "weights")),
+        cost=_cost(of_groups),
+        models=pd.DataFrame(saved, columns=["fold", "seed", "folder"]),
         fitted=everything[0].directory if everything else None,
     )
 
 
-@dataclass(frozen=True)
-class FoldModel:
-    """The saved model of one fold and seed.
-
-    Attributes
-    ----------
-    fold, seed
-        Which fit it is of.
-    directory
-        Where it is; `affetto.models.estimator.load_estimator` reads it.
-    test
-        Clips that it was not fitted on and was tested with.
-    """
-
-    fold: int
-    seed: int
-    directory: Path
-    test: tuple[str, ...]
-
-
-def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
-    """Find the models of all folds and seeds that cross-validation saved.
-
-    Parameters
-    ----------
-    name
-        Of the model, for messages.
-    results
-        `predictions` and `models`, as in `CrossValidation`.
-    cache
-        As cross-validation had it.
-
-    Raises
-    ------
-    AffettoError
-        When one of them is missing, as in an evaluation long after the models were fitted.
-    """
-    saved = results.get("models", pd.DataFrame(columns=list(MODEL_COLUMNS)))
-    folders = {(row.fold, row.seed): cache.models / row.folder for row in saved.itertuples()}
-    found = []
-    for (seed, fold), rows in results["predictions"].groupby(["seed", "fold"], sort=True):
-        directory = folders.get((fold, seed))
-        if directory is None or not holds_model(directory):
-            raise AffettoError(
-                f"The model {name} of fold {fold} is not kept in {cache.models}: "
-                "<side>.emotion.experiment.keep_models was false, or the cache was cleared since; run the "
-                "pipeline of its side again."
-            )
-        found.append(FoldModel(int(fold), int(seed), directory, tuple(rows["clip_id"])))
-    return found
-
-
-def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> Path:
+def calibrated_model(
+    found: CrossValidation, learnt_from: Mapping[str, Any], regressor: Path | None = None
+) -> Path:
     """Copy the model of all clips, calibrated on the out-of-fold predictions; return the folder of the copy.
 
     Parameters
@@ -256,6 +225,8 @@ def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> 
         What cross-validation yielded, the model of all clips among it.
     learnt_from
         What the model says of its training clips in its answers (`Estimator.learnt_from_`), JSON values.
+    regressor
+        Folder of the regressor that tells valence and arousal with it.
     """
     if found.fitted is None:
         raise ValueError("the model was not fitted on all clips")
@@ -265,10 +236,11 @@ def calibrated_model(found: CrossValidation, learnt_from: Mapping[str, Any]) -> 
         "fit": found.fitted.name,
         "temperature": round(temperature, 6),
         "learnt_from": dict(learnt_from),
+        **({} if regressor is None else {"regressor": regressor.name}),
     }
     directory = found.fitted.with_name(fingerprint(key))
     if not holds_model(directory):
-        copy_calibrated(found.fitted, directory, temperature, learnt_from)
+        copy_calibrated(found.fitted, directory, temperature, learnt_from, regressor)
     return directory
 
 
@@ -289,7 +261,7 @@ class Fit:
     specification
         The model.
     features, table
-        All clips of the experiment, and their `emotion` and `group` in the same order.
+        All clips of the experiment, and their `emotion`, `group` and perhaps ratings in the same order.
     train, test
         Indices of the clips that the model is fitted on, and of those it then predicts, if any.
     fold, seed
@@ -320,6 +292,7 @@ class Fit:
         """All that the result depends on."""
         conditions = self.specification.conditions
         copied = {name: condition.description() for name, condition in conditions.items()}
+        enrolment = self.specification.enrolment
         return {
             "what": "fold",
             "libraries": installed_versions(),
@@ -328,15 +301,21 @@ class Fit:
             "train": self._data(self.train),
             "test": self._data(self.test),
             **({"copies": copied} if copied else {}),
+            **({"enrolment": enrolment} if enrolment else {}),
         }
 
     def _data(self, indices: np.ndarray) -> dict[str, Any]:
         chosen = self.table.iloc[indices]
         return {
             "features": self.features.take(indices).fingerprint,
-            "labels": list(chosen["emotion"]),
+            "labels": self._truth(indices),
             "groups": list(chosen["group"]),
         }
+
+    def _truth(self, indices: np.ndarray) -> list[Any]:
+        """Return what the model is to tell of clips: emotions, or pairs of ratings."""
+        found = self.table[list(estimator_class(self.specification.estimator).targets)].iloc[indices]
+        return list(found["emotion"]) if "emotion" in found else found.to_numpy().tolist()
 
     @property
     def directory(self) -> Path:
@@ -356,11 +335,19 @@ class Fit:
         two comes first.
         """
         estimator = build_estimator(self.specification.estimator, self.specification.parameters, self.seed)
-        adopted_s = self._adopt_branches(estimator)
+        adopted, adopted_s = {}, 0.0
+        for name, branch in estimator.branches.items():
+            alone = self._alone(branch)
+            result = alone.result()
+            if result is not None and self.keep:
+                adopted[name] = load_estimator(alone.directory)
+                adopted_s += float(result["fit_seconds"])
+        if adopted:
+            estimator.adopt(adopted)
         # A copy has the label and the group of its clip.
         clips, originals = join_copies(self.features.take(self.train), self.copies)
-        known = self.table.iloc[self.train[originals]]
-        estimator.fit(clips, list(known["emotion"]), list(known["group"]))
+        known = self.train[originals]
+        estimator.fit(clips, self._truth(known), list(self.table["group"].iloc[known]))
         estimator.fit_seconds_ += adopted_s
         self._store(estimator)
         for branch in estimator.branches.values():
@@ -368,35 +355,18 @@ class Fit:
             if alone.result() is None:
                 alone._store(branch)
 
-    def _adopt_branches(self, estimator: Estimator) -> float:
-        """Hand to a model the branches that were fitted and kept before; return how long that took, s."""
-        adopted, seconds = {}, 0.0
-        for name, branch in estimator.branches.items():
-            alone = self._alone(branch)
-            result = alone.result()
-            if result is not None and self.keep:
-                adopted[name] = load_estimator(alone.directory)
-                seconds += float(result["fit_seconds"])
-        if adopted:
-            estimator.adopt(adopted)
-        return seconds
-
     def _alone(self, branch: Estimator) -> Fit:
         """Return the fit of a branch, as if it had been asked for alone."""
-        specification = self.specification.model_copy(
-            update={
-                "estimator": branch.name,
-                "features": branch.features,
-                "parameters": branch.parameters.model_dump(mode="json"),
-            }
-        )
+        parameters = branch.parameters.model_dump(mode="json")
+        own = {"estimator": branch.name, "features": branch.features, "parameters": parameters}
+        specification = self.specification.model_copy(update=own)
         features = FeatureSet({feature: self.features[feature] for feature in branch.features})
         return replace(self, specification=specification, features=features, copies={})
 
     def _store(self, estimator: Estimator) -> None:
         unseen = self.features.take(self.test)
         started = time.perf_counter()
-        probabilities = estimator.predict_proba(unseen)
+        told = self._predict(estimator, unseen)
         predict_seconds = time.perf_counter() - started
         weights = estimator.attention(unseen) if len(self.test) else None
         times = estimator.attention_times(unseen) if len(self.test) else None
@@ -404,7 +374,7 @@ class Fit:
             estimator.save(self.directory)
         result = {
             "classes": list(estimator.classes_),
-            "probabilities": probabilities,
+            "probabilities": told,
             "history": estimator.history_,
             "fit_seconds": estimator.fit_seconds_,
             "predict_seconds": predict_seconds,
@@ -415,64 +385,39 @@ class Fit:
         }
         self.cache.store.put(self.key, result)
 
-
-@dataclass(frozen=True)
-class _Plan:
-    """What all fits of a model have in common, and the lists of them."""
-
-    specification: ModelSpecification
-    features: FeatureSet
-    clips: pd.DataFrame
-    cache: CacheParameters
-    copies: Mapping[str, FeatureSet] = field(default_factory=dict)
-
-    def of_folds(self, folds: pd.DataFrame, *, n_seeds: int = 1, keep: bool = False) -> list[Fit]:
-        """List the fits of folds, one for each seed and fold."""
-        features, table = join_folds(self.features, self.clips, folds)
-        parts = fold_parts(table)
-        return [
-            self._fit(features, table, train, test, fold, seed, keep=keep)
-            for seed in range(n_seeds)
-            for fold, (train, test) in parts.items()
-        ]
-
-    def of_all_clips(self) -> Fit:
-        """Return the fit of the model that is deployed, on all labelled clips."""
-        labelled = self.clips.loc[self.clips["emotion"].notna(), ["clip_id"]]
-        features, table = join_folds(self.features, self.clips, labelled.assign(fold=ALWAYS_TRAINING))
-        train, test = np.arange(len(table)), np.empty(0, dtype=np.int64)
-        return self._fit(features, table, train, test, ALWAYS_TRAINING, 0, keep=True)
-
-    def _fit(
-        self,
-        features: FeatureSet,
-        table: pd.DataFrame,
-        train: np.ndarray,
-        test: np.ndarray,
-        fold: int,
-        seed: int,
-        *,
-        keep: bool,
-    ) -> Fit:
-        labels = table[["emotion", "group"]]
-        where = self.cache, keep, self.copies
-        return Fit(self.specification, features, labels, train, test, fold, seed, *where)
+    def _predict(self, estimator: Estimator, unseen: FeatureSet) -> np.ndarray:
+        """Predict the test clips, relative to those of their speaker or to all where that is asked for."""
+        if isinstance(estimator, Regressor):
+            return estimator.predict(unseen)
+        if self.specification.enrolment is None or not estimator.can_enrol or not len(self.test):
+            return estimator.predict_proba(unseen)
+        if self.specification.enrolment == "corpus":
+            return estimator.predict_proba(unseen, unseen)
+        groups = self.table["group"].to_numpy()[self.test]
+        probabilities = np.zeros((len(self.test), len(estimator.classes_)))
+        for group in np.unique(groups):
+            own = np.flatnonzero(groups == group)
+            probabilities[own] = estimator.predict_proba(unseen.take(own), unseen.take(own))
+        return probabilities
 
 
 def _predictions(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
-    classes, tested = sorted(set(fit.table["emotion"])), fit.table.iloc[fit.test]
-    probabilities = pd.DataFrame(result["probabilities"], columns=result["classes"])
-    probabilities = probabilities.reindex(columns=classes, fill_value=0.0)
+    classes, tested = sorted(set(fit.table["emotion"])), fit.table.iloc[fit.test].reset_index(drop=True)
     rows = pd.DataFrame(
         {
             "clip_id": [fit.features.clip_ids[i] for i in fit.test],
             "group": list(tested["group"]),
             "fold": fit.fold,
             "seed": fit.seed,
-            "label": list(tested["emotion"]),
-            "predicted": np.array(classes)[probabilities.to_numpy().argmax(axis=1)],
         }
     )
+    told = pd.DataFrame(result["probabilities"], columns=result["classes"])
+    ratings = tested.drop(columns=["emotion", "group"])
+    if len(ratings.columns):
+        return pd.concat([rows, ratings, told.add_prefix("predicted_")], axis=1)
+    probabilities = told.reindex(columns=classes, fill_value=0.0)
+    rows["label"] = tested["emotion"]
+    rows["predicted"] = np.array(classes)[probabilities.to_numpy().argmax(axis=1)]
     return pd.concat([rows, probabilities.add_prefix("p_")], axis=1)
 
 
@@ -494,7 +439,8 @@ def _attention(fit: Fit, result: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def _concat(frames: Any, columns: Sequence[str] = ("fold", "seed", "epoch")) -> pd.DataFrame:
+def _concat(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Join tables; where all are empty, the columns are all there is."""
     known = [frame for frame in frames if len(frame)]
     return pd.concat(known, ignore_index=True) if known else pd.DataFrame(columns=list(columns))
 
@@ -509,6 +455,6 @@ def _cost(results: Sequence[tuple[Fit, Mapping[str, Any]]]) -> dict[str, float]:
 
 
 def _flat(arrays: Sequence[np.ndarray] | None) -> np.ndarray:
-    return (
-        np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays]) if arrays else np.empty(0)
-    )
+    if not arrays:
+        return np.empty(0)
+    return np.concatenate([np.asarray(array, dtype=np.float32) for array in arrays])

@@ -17,11 +17,12 @@ import pandas as pd
 
 from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EnrolmentParameters, EvaluationParameters
-from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import (
     NOT_PREDICTED,
     Experiment,
+    FoldModel,
     Outcome,
+    Row,
     difference_in_points,
     rows_of_draws,
 )
@@ -29,57 +30,28 @@ from affetto.features.clip_features import FeatureSet
 from affetto.models.estimator import estimator_class
 from affetto.models.speakers import several_labels
 
-ENROLMENT_COLUMNS = (
-    "model",
-    "n_enrolled",
-    "uar_anyone",
-    "uar_enrolled",
-    "gain",
-    "gain_ci_low",
-    "gain_ci_high",
-    "n_clips",
-    "n_speakers",
-    "n_repeats",
-)
-"""Columns of the table; `gain` and its interval are points: hundredths of UAR."""
 
-
-def measure_enrolment(experiment: Experiment, evaluation: EvaluationParameters) -> pd.DataFrame | str:
-    """Enrol clips of the speakers of the test clips.
-
-    Returns
-    -------
-    DataFrame
-        `ENROLMENT_COLUMNS`, a row for each model and number of enrolled clips; or why nothing was measured.
-    """
+def measure_enrolment(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
+    """Enrol clips of the speakers of the test clips; return `enrolment_rows`, or why there are none."""
     if not evaluation.enrolment.sizes:
         return "evaluation.enrolment.sizes names none"
     able = [name for name, each in experiment.models.items() if estimator_class(each.estimator).can_enrol]
     if not able:
         return "no model of the table can be enrolled"
-    clips = experiment.clips
-    labelled = clips[clips["emotion"].notna()]
+    labelled = experiment.labels[experiment.labels["emotion"].notna()]
     if not several_labels(labelled["emotion"].to_numpy(), labelled["group"].to_numpy()):
         return "no speaker was heard in several emotions"
 
     def make(_: FoldModel, features: FeatureSet) -> Enrolment:
-        speakers = clips.loc[list(features.clip_ids), "group"]
-        return Enrolment(tuple(str(each) for each in speakers), evaluation.enrolment)
+        speakers = experiment.labels.loc[list(features.clip_ids), "group"]
+        return Enrolment(tuple(map(str, speakers)), evaluation.enrolment)
 
     return experiment.probe(able, make, enrolment_rows, evaluation, "enrolment")
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """The probe: clips of each speaker, before and after others of them are enrolled.
-
-    Attributes
-    ----------
-    speakers
-        Speaker of each clip.
-    parameters
-        How many clips are enrolled, how often, and the seed of the draws.
-    """
+    """The probe: clips of each speaker, before and after others of them are enrolled."""
 
     speakers: tuple[str, ...]
     parameters: EnrolmentParameters
@@ -128,16 +100,15 @@ def draw_order(clip_ids: Sequence[str], speaker: str, seed: int, repeat: int) ->
 
 
 def enrolment_rows(
-    model: str, outcomes: Sequence[Outcome], clips: pd.DataFrame, evaluation: EvaluationParameters
-) -> pd.DataFrame:
-    """Say what a model gains from enrolled clips; a `Compare`.
+    model: str, outcomes: Sequence[Outcome], labels: pd.DataFrame, evaluation: EvaluationParameters
+) -> list[Row]:
+    """Say what a model gains from enrolled clips.
 
     Returns
     -------
-    DataFrame
-        `ENROLMENT_COLUMNS`, a row for each number of enrolled clips for which some speaker has enough clips.
-        UAR is pooled over all speakers, mean over seeds and draws; the gain has its paired interval over
-        speakers.
+    list of dict
+        A row for each number of enrolled clips for which some speaker has enough clips. UAR is pooled over
+        all speakers, mean over seeds and draws; the gain, in points, has its paired interval over speakers.
     """
     rows = []
     for place, size in enumerate(evaluation.enrolment.sizes):
@@ -146,7 +117,7 @@ def enrolment_rows(
             np.where(draw != NOT_PREDICTED, one.values["anyone"], NOT_PREDICTED)
             for one, draw in zip(outcomes, draws, strict=True)
         ]
-        enrolled, anyone = (rows_of_draws(outcomes, clips, each) for each in (draws, before))
+        enrolled, anyone = (rows_of_draws(outcomes, labels, each) for each in (draws, before))
         if len(enrolled):
             row = {
                 "model": model,
@@ -159,13 +130,4 @@ def enrolment_rows(
                 "n_repeats": evaluation.enrolment.repeats,
             }
             rows.append(row)
-    return pd.DataFrame(rows, columns=list(ENROLMENT_COLUMNS))
-
-
-def enrolment_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
-    """Return what is tracked of a model: `enrolment_<n>_gain`, points, for each number of enrolled clips."""
-    own = table[table["model"] == model]
-    return {
-        f"enrolment_{int(size)}_gain": float(gain)
-        for size, gain in zip(own["n_enrolled"], own["gain"], strict=True)
-    }
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,9 @@ from affetto.io.workers import ExecutorParameters, map_shards
 def read_features(
     features: Mapping[str, ClipFeatures], names: Sequence[str], clip_ids: Sequence[str] | None = None
 ) -> FeatureSet:
-    """Return the features of these names, of the clips that have them all.
+    """Return the features of these names, of those clips that have them all.
 
-    Parameters
-    ----------
-    features
-        Name → feature.
-    names
-        What a model reads.
-    clip_ids
-        The clips wanted, in this order; None: those of the first feature.
+    `clip_ids` are the clips wanted, in this order; None: those of the first feature.
     """
     return FeatureSet.align({name: features[name] for name in names}, clip_ids)
 
@@ -65,10 +58,13 @@ def fold_parts(table: pd.DataFrame) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     return {fold: (train, test) for fold, (train, test) in parts.items() if len(train) and len(test)}
 
 
-class Cached(Protocol):
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Cached(Protocol[T_co]):
     """Work whose result is cached."""
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> T_co | None:
         """Return what an earlier run found, or None."""
         ...
 
@@ -78,13 +74,13 @@ class Cached(Protocol):
 
 
 def run_missing(
-    work: Sequence[Cached],
+    work: Sequence[Cached[T_co]],
     executor: ExecutorParameters,
     description: str,
     *,
     units: Sequence[int],
     unit: str = "clip",
-) -> list[dict[str, Any]]:
+) -> list[T_co]:
     """Run in one pool what has no result yet, and return the results of all in order.
 
     Parameters
@@ -111,5 +107,5 @@ def run_missing(
     return results
 
 
-def _run(work: Cached) -> None:
+def _run(work: Cached[object]) -> None:
     work.run()

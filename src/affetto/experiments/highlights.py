@@ -18,11 +18,12 @@ import pandas as pd
 from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters, HighlightTestParameters
 from affetto.evaluation.uncertainty import permutation_test
-from affetto.experiments.cross_validate import FoldModel
 from affetto.experiments.probes import (
     NOT_PREDICTED,
     Experiment,
+    FoldModel,
     Outcome,
+    Row,
     difference_in_points,
     rows_of_draws,
 )
@@ -30,39 +31,20 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.highlight import find_highlight
 from affetto.models.estimator import estimator_class
 
-FRAMES = "mfcc"
-"""The feature whose frames say how long a clip is."""
-HIGHLIGHT_COLUMNS = (
-    "model",
-    "length_s",
-    "uar_whole",
-    "uar_highlight",
-    "uar_random",
-    "gain",
-    "gain_ci_low",
-    "gain_ci_high",
-    "p_value",
-    "n_clips",
-    "n_groups",
-    "n_random",
-)
-"""Columns of the table; `gain` and its interval are points: hundredths of UAR."""
+_FRAMES = "mfcc"  # the feature whose frames say how long a clip is
 
 
-def measure_highlights(experiment: Experiment, evaluation: EvaluationParameters) -> pd.DataFrame | str:
+def measure_highlights(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
     """Cut highlights and random excerpts out of the test clips.
 
-    Returns
-    -------
-    DataFrame
-        `HIGHLIGHT_COLUMNS`, a row for each model that attends; or why nothing was measured.
+    Returns what `highlight_rows` says of each model that attends, or why nothing was measured.
     """
     if evaluation.highlights.length_s is None:
         return "evaluation.highlights.length_s is null"
     able = [
         name
         for name, each in experiment.models.items()
-        if estimator_class(each.estimator).attends and FRAMES in each.features
+        if estimator_class(each.estimator).attends and _FRAMES in each.features
     ]
     if not able:
         return "no model of the table attends"
@@ -75,15 +57,7 @@ def measure_highlights(experiment: Experiment, evaluation: EvaluationParameters)
 
 @dataclass(frozen=True)
 class Excerpts:
-    """The probe: whole clips, their highlights, and excerpts drawn at random.
-
-    Attributes
-    ----------
-    parameters
-        Length of the excerpts, how many are drawn, and the seed of the draws.
-    fold
-        Of the model; part of the seed.
-    """
+    """The probe: whole clips, their highlights, and excerpts drawn at random, anew for each fold."""
 
     parameters: HighlightTestParameters
     fold: int
@@ -104,7 +78,8 @@ class Excerpts:
             all clips of a model without attention.
         """
         n_random, length_s = self.parameters.n_random, float(self.parameters.length_s or 0.0)
-        seconds = durations_s(features[FRAMES])
+        frames = features[_FRAMES]
+        seconds = np.asarray(frames.n_frames) * float(frames.hop_s or 0.0)
         chosen = np.flatnonzero(seconds >= self.parameters.least_ratio * length_s)
         long, seconds = features.take(chosen), seconds[chosen]
         weights, times = model.attention(long), model.attention_times(long)
@@ -122,64 +97,49 @@ class Excerpts:
         return {"whole": found[0], "highlight": found[1], "random": found[2:]}
 
 
-def durations_s(clips: ClipFeatures) -> np.ndarray:
-    """Return how long each clip is, s, from the number of its frames."""
-    return np.asarray(clips.n_frames) * float(clips.hop_s or 0.0)
-
-
 def cut_excerpts(features: FeatureSet, starts_s: Sequence[float] | np.ndarray, length_s: float) -> FeatureSet:
     """Cut a stretch out of each clip, in all its features.
 
     Frames that start inside the stretch are kept, at least one. They were computed on the whole clip: what
     looks further than a frame (deltas, mid-term windows) knows a little of what surrounds the stretch.
-
-    Parameters
-    ----------
-    features
-        Sequences.
-    starts_s
-        Start of the stretch in each clip, s.
-    length_s
-        Its length, s.
     """
-    return FeatureSet({name: _cut(feature, starts_s, length_s) for name, feature in features.items()})
-
-
-def _cut(feature: ClipFeatures, starts_s: Sequence[float] | np.ndarray, length_s: float) -> ClipFeatures:
-    hop_s = float(feature.hop_s or 1.0)
-    parts = []
-    for i, start_s in enumerate(starts_s):
-        first = min(int(np.ceil(start_s / hop_s)), int(feature.n_frames[i]) - 1)
-        parts.append(feature[i][first : max(first + 1, int((start_s + length_s) / hop_s))])
-    return ClipFeatures.from_arrays(
-        feature.name,
-        feature.clip_ids,
-        parts,
-        dimensions=feature.dimensions,
-        hop_s=feature.hop_s,
-        parameters=feature.parameters,
-    )
+    cut = {}
+    for name, feature in features.items():
+        hop_s = float(feature.hop_s or 1.0)
+        parts = []
+        for clip, start_s in zip(feature, starts_s, strict=True):
+            first = min(int(np.ceil(start_s / hop_s)), len(clip) - 1)
+            parts.append(clip[first : max(first + 1, int((start_s + length_s) / hop_s))])
+        cut[name] = ClipFeatures.from_arrays(
+            name,
+            feature.clip_ids,
+            parts,
+            dimensions=feature.dimensions,
+            hop_s=feature.hop_s,
+            parameters=feature.parameters,
+        )
+    return FeatureSet(cut)
 
 
 def highlight_rows(
-    model: str, outcomes: Sequence[Outcome], clips: pd.DataFrame, evaluation: EvaluationParameters
-) -> pd.DataFrame:
-    """Say how much better highlights are recognised than random excerpts; a `Compare`.
+    model: str, outcomes: Sequence[Outcome], labels: pd.DataFrame, evaluation: EvaluationParameters
+) -> list[Row]:
+    """Say how much better highlights are recognised than random excerpts.
 
     Returns
     -------
-    DataFrame
-        `HIGHLIGHT_COLUMNS`, one row, or none when no clip was long enough. UAR is pooled over the folds, mean
-        over seeds and draws; the interval of the gain is paired and over groups, `p_value` that of the paired
+    list of dict
+        One row, or none when no clip was long enough. UAR is pooled over the folds, mean over seeds and
+        draws; the gain is in points, its interval is paired and over groups, `p_value` that of the paired
         permutation test; NaN where there are too few groups for one.
     """
     found = {}
     for name in ("whole", "highlight", "random"):
         draws = [np.broadcast_to(one.values[name], one.values["random"].shape) for one in outcomes]
-        found[name] = rows_of_draws(outcomes, clips, draws)
-    if found["whole"].empty:
-        return pd.DataFrame(columns=list(HIGHLIGHT_COLUMNS))
+        found[name] = rows_of_draws(outcomes, labels, draws)
     first, second = found["highlight"], found["random"]
+    if first.empty:
+        return []
     p_value = permutation_test(
         first,
         second,
@@ -197,4 +157,4 @@ def highlight_rows(
         "n_groups": first["group"].nunique(),
         "n_random": evaluation.highlights.n_random,
     }
-    return pd.DataFrame([row], columns=list(HIGHLIGHT_COLUMNS))
+    return [row]

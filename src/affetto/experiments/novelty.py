@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,23 +22,12 @@ from affetto.audio.conditions import AnyCondition, Excerpt
 from affetto.corpora.sources.files import find_recordings
 from affetto.evaluation.parameters import EvaluationParameters, Stranger, StrangeRecordings
 from affetto.evaluation.uncertainty import share_interval
-from affetto.experiments.cross_validate import FoldModel
-from affetto.experiments.probes import Experiment, lot, subset, tested_clips
-from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.experiments.probes import Experiment, FoldModel, Row, lot
+from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import clip_keys
 from affetto.features.table import parse_description
 from affetto.io.paths import absolute
 
-MEASURES = ("novelty", "doubt")
-STRANGER_COLUMNS = (
-    "strangers",
-    "model",
-    "role",
-    *(f"auroc_{measure}{end}" for measure in MEASURES for end in ("", "_ci_low", "_ci_high")),
-    "n_strangers",
-    "n_held_out",
-    "note",
-)
 _HELD_OUT = "held out"  # no name of strangers has a space
 _MOST_UNITS = 200
 _LOGGER = logging.getLogger(__name__)
@@ -46,143 +35,108 @@ _LOGGER = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Strangers:
-    """Strangers of one kind.
-
-    Attributes
-    ----------
-    features
-        Of all of them; None: there are none.
-    reason
-        Why there are none.
-    from_elsewhere
-        Whether they are recordings of other groups, which every model predicts; else each model predicts
-        those of the groups that it was tested with.
-    """
-
-    features: FeatureSet | None
-    reason: str = ""
-    from_elsewhere: bool = False
-
-
-def measure_novelty(experiment: Experiment, evaluation: EvaluationParameters) -> pd.DataFrame | str:
+def measure_novelty(experiment: Experiment, evaluation: EvaluationParameters) -> list[Row] | str:
     """Let the models of all folds predict strangers beside the clips that they were tested with.
 
     Returns
     -------
-    DataFrame
-        `STRANGER_COLUMNS`, a row for each kind of strangers and model; or why nothing was measured.
+    list of dict
+        A row for each kind of strangers and model: `strangers, model, role` and what `stranger_row` returns;
+        or why nothing was measured.
     """
     chosen = {name: kind for name, kind in evaluation.strangers.items() if kind is not None}
     if not chosen:
         return "evaluation.strangers names none"
     most = evaluation.robustness.max_clips_per_fold
     found = {name: _find(name, kind, most, experiment) for name, kind in chosen.items()}
-    groups = dict(experiment.clips["group"])
-    predicted = experiment.predict(_predicted_clips(experiment, found, groups), "strangers")
-    scored = {each: _with_doubt(table, groups) for each, table in predicted.items()}
+    elsewhere = {name for name, kind in chosen.items() if isinstance(kind, StrangeRecordings)}
+    groups = dict(experiment.labels["group"])
+    predicted = experiment.predict(_changed_clips(experiment, found, elsewhere, groups), "strangers")
+    for table in predicted.values():
+        # A strange recording is a group of its own.
+        table["group"] = [groups.get(clip_id, clip_id) for clip_id in table["clip_id"]]
+        table["doubt"] = 1.0 - table["probability"]
+    nothing = pd.DataFrame()
     rows = []
     for kind, strangers in found.items():
         for name, specification in experiment.models.items():
-            row: dict[str, Any] = {"strangers": kind, "model": name, "role": specification.role}
-            if (name, kind) in scored:
-                both = scored[name, kind], scored[name, _HELD_OUT]
-                row |= stranger_row(*both, evaluation, same_groups=not strangers.from_elsewhere)
-            else:
-                row |= unknown_strangers(strangers.reason or "none of them could be heard")
-            rows.append(row)
-    return pd.DataFrame(rows, columns=list(STRANGER_COLUMNS))
+            scores = stranger_row(
+                predicted.get((name, kind), nothing),
+                predicted.get((name, _HELD_OUT), nothing),
+                evaluation,
+                same_groups=kind not in elsewhere,
+                reason=strangers if isinstance(strangers, str) else "none of them could be heard",
+            )
+            rows.append({"strangers": kind, "model": name, "role": specification.role, **scores})
+    return rows
 
 
-def _predicted_clips(
-    experiment: Experiment, found: Mapping[str, _Strangers], groups: Mapping[str, str]
+def _changed_clips(
+    experiment: Experiment,
+    found: Mapping[str, FeatureSet | str],
+    elsewhere: Container[str],
+    groups: Mapping[str, str],
 ) -> Iterator[tuple[str, str, FoldModel, FeatureSet]]:
-    for name, specification in experiment.models.items():
-        own = subset(experiment.all_features, specification.features)
-        for fold in experiment.fold_models[name]:
-            yield name, _HELD_OUT, fold, tested_clips(fold, own)
+    """Yield what each model predicts: its test clips, and strangers from elsewhere or of its test groups."""
+    for name, folds in experiment.fold_models.items():
+        for fold in folds:
+            yield name, _HELD_OUT, fold, fold.tested(experiment.all_features)
+            tested = {groups[clip_id] for clip_id in fold.test}
             for kind, strangers in found.items():
-                if strangers.features is not None:
-                    clips = subset(strangers.features, specification.features)
-                    if not strangers.from_elsewhere:
-                        clips = _of_tested_groups(fold, clips, groups)
-                    yield name, kind, fold, clips
+                if not isinstance(strangers, str):
+                    own = [each for each in strangers.clip_ids if kind in elsewhere or groups[each] in tested]
+                    yield name, kind, fold, strangers.select(own)
 
 
-def _of_tested_groups(model: FoldModel, features: FeatureSet, groups: Mapping[str, str]) -> FeatureSet:
-    tested = {groups[clip_id] for clip_id in model.test}
-    return features.select([clip_id for clip_id in features.clip_ids if groups[clip_id] in tested])
+def _find(name: str, kind: Stranger, most: int | None, experiment: Experiment) -> FeatureSet | str:
+    """Find the strangers of a kind, or why there are none.
 
-
-def _with_doubt(predicted: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
-    """Add groups and doubt; a strange recording is a group of its own."""
-    group = [groups.get(clip_id, clip_id) for clip_id in predicted["clip_id"]]
-    return predicted.assign(group=group, doubt=1.0 - predicted["probability"])
-
-
-def _find(name: str, kind: Stranger, most: int | None, experiment: Experiment) -> _Strangers:
-    """Find the strangers of a kind; excerpts and noise are made of the clips that robustness takes."""
-    features = experiment.all_features
+    Excerpts and noise are made of the clips that robustness takes.
+    """
     if isinstance(kind, AnyCondition):
-        changed = features.select(experiment.changed_clips(most))
-        return _Strangers(_in_condition(experiment, kind, changed, name))
+        return experiment.in_condition(kind, experiment.changed_clips(most), f"strangers, {name}")
     if isinstance(kind, StrangeRecordings):
         return _find_recordings(name, kind, experiment)
-    emotions = experiment.clips.loc[list(features.clip_ids), "emotion"]
+    features = experiment.all_features
+    emotions = experiment.labels.loc[list(features.clip_ids), "emotion"]
     unlabelled = set(emotions.index[emotions.isna()])
     if not unlabelled:
-        return _Strangers(None, "the corpus has no unlabelled clip")
-    ids = [clip_id for clip_id in experiment.clips.index if clip_id in unlabelled]
-    return _Strangers(features.select(ids), "no tested group has an unlabelled clip")
+        return "the corpus has no unlabelled clip"
+    return features.select([clip_id for clip_id in experiment.labels.index if clip_id in unlabelled])
 
 
-def _find_recordings(name: str, kind: StrangeRecordings, experiment: Experiment) -> _Strangers:
+def _find_recordings(name: str, kind: StrangeRecordings, experiment: Experiment) -> FeatureSet | str:
     root = absolute(kind.folder)
     if not root.is_dir():
         reason = f"there is no folder {kind.folder}"
         _LOGGER.warning("The strangers %s are left out: %s.", name, reason)
-        return _Strangers(None, reason)
+        return reason
     paths = sorted((path.relative_to(root).as_posix() for path in find_recordings(root)), key=lot)
     paths = sorted(paths[: kind.max_clips])
     if not paths:
-        return _Strangers(None, f"the folder {kind.folder} holds no recording")
+        return f"the folder {kind.folder} holds no recording"
     table = pd.DataFrame({"clip_id": [f"{name}/{path}" for path in paths], "path": paths})
-    wanted = FeatureSet(
-        {
-            each: _described(feature, table, clip_keys(table, root, parse_description(feature.parameters)))
-            for each, feature in experiment.all_features.items()
-        }
-    )
-    excerpt = Excerpt(seconds=kind.seconds, of="recording")
-    others = replace(experiment.recordings, clips=table, root=root, other_roots={})
-    elsewhere = replace(experiment, recordings=others)
-    return _Strangers(_in_condition(elsewhere, excerpt, wanted, name), from_elsewhere=True)
-
-
-def _in_condition(
-    experiment: Experiment, condition: AnyCondition, features: FeatureSet, name: str
-) -> FeatureSet:
-    return experiment.recordings.in_condition(condition, features, experiment.executor, f"strangers, {name}")
-
-
-def _described(feature: ClipFeatures, table: pd.DataFrame, keys: np.ndarray) -> ClipFeatures:
-    """Return the feature, as yet without values, of other clips."""
+    # The same features of these recordings, which have no values yet.
     zeros = np.zeros(len(table), dtype=np.int32)
-    return replace(
-        feature,
-        clip_ids=tuple(table["clip_id"]),
-        n_frames=zeros.astype(np.int64),
-        keys=keys,
-        containers=(),
-        container=zeros,
-        place=zeros,
-    )
+    nothing: dict[str, Any] = {"n_frames": zeros.astype(np.int64), "containers": ()}
+    nothing |= {"container": zeros, "place": zeros}
+    wanted = {}
+    for each, feature in experiment.all_features.items():
+        keys = clip_keys(table, root, parse_description(feature.parameters))
+        wanted[each] = replace(feature, clip_ids=tuple(table["clip_id"]), keys=keys, **nothing)
+    elsewhere = replace(experiment, clips=table, root=root, other_roots={})
+    excerpt = Excerpt(seconds=kind.seconds, of="recording")
+    return elsewhere.in_condition(excerpt, FeatureSet(wanted), f"strangers, {name}")
 
 
 def stranger_row(
-    strangers: pd.DataFrame, held_out: pd.DataFrame, parameters: EvaluationParameters, *, same_groups: bool
-) -> dict[str, Any]:
+    strangers: pd.DataFrame,
+    held_out: pd.DataFrame,
+    parameters: EvaluationParameters,
+    *,
+    same_groups: bool,
+    reason: str = "",
+) -> Row:
     """Score how well a model tells strangers from held-out clips.
 
     Parameters
@@ -194,38 +148,26 @@ def stranger_row(
         How intervals are made.
     same_groups
         Whether strangers are of the groups of the held-out clips, which are then drawn together.
+    reason
+        Why there are no strangers, where there are none.
 
     Returns
     -------
     dict
         `auroc_novelty`, `auroc_doubt`, with `_ci_low` and `_ci_high` (jackknife), `n_strangers`,
-        `n_held_out` and an empty `note`. NaN where a model has no such value, intervals also where there is
-        one group.
+        `n_held_out` and `note`. NaN where a model has no such value, intervals also where there is one group.
     """
-    found: dict[str, Any] = {}
-    for measure in MEASURES:
-        value, low, high = _auroc(strangers, held_out, measure, parameters, same_groups=same_groups)
-        name = f"auroc_{measure}"
-        found |= {name: value, f"{name}_ci_low": low, f"{name}_ci_high": high}
+    row: Row = {}
+    for measure in ("novelty", "doubt"):
+        ends = [f"auroc_{measure}{end}" for end in ("", "_ci_low", "_ci_high")]
+        row |= dict.fromkeys(ends, math.nan)
+        if len(strangers):
+            found = _auroc(strangers, held_out, measure, parameters, same_groups=same_groups)
+            row |= dict(zip(ends, found, strict=True))
+    if strangers.empty:
+        return {**row, "n_strangers": 0, "n_held_out": 0, "note": reason}
     sizes = {"n_strangers": strangers["clip_id"].nunique(), "n_held_out": held_out["clip_id"].nunique()}
-    return {**found, **sizes, "note": ""}
-
-
-def unknown_strangers(note: str) -> dict[str, Any]:
-    """Return the scores of strangers that there are none of, with the reason."""
-    unknown = {name: math.nan for name in STRANGER_COLUMNS if name.startswith("auroc_")}
-    return {**unknown, "n_strangers": 0, "n_held_out": 0, "note": note}
-
-
-def stranger_metrics(table: pd.DataFrame, model: str) -> dict[str, float]:
-    """Return what is tracked of a model: AUROC `strangers_<kind>_novelty` and `strangers_<kind>_doubt`."""
-    rows = table[table["model"] == model]
-    found = {
-        f"strangers_{row['strangers']}_{measure}": float(row[f"auroc_{measure}"])
-        for _, row in rows.iterrows()
-        for measure in MEASURES
-    }
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    return {**row, **sizes, "note": ""}
 
 
 def _auroc(
@@ -236,26 +178,33 @@ def _auroc(
     *,
     same_groups: bool,
 ) -> tuple[float, float, float]:
-    """Return the AUROC, mean over seeds, and its interval; NaN where nothing is known."""
+    """Return the AUROC, mean over seeds, and its interval; NaN where nothing is known.
+
+    The jackknife leaves out a group of strangers together with the same group of held-out clips; strangers
+    from elsewhere are an independent sample.
+    """
     first, second = (table[table[measure].notna()] for table in (strangers, held_out))
     if first.empty or second.empty:
         return math.nan, math.nan, math.nan
     units = _units(pd.concat([first["group"], second["group"]]) if same_groups else second["group"])
     own = units if same_groups else _units(first["group"])
-    pairs = np.stack(
-        [
-            _count_pairs(first[first["seed"] == seed], second[second["seed"] == seed], measure, own, units)
-            for seed in sorted(set(second["seed"]))
-        ],
-        axis=1,
-    )
+    by_seed = [
+        _count_pairs(first[first["seed"] == seed], second[second["seed"] == seed], measure, own, units)
+        for seed in sorted(set(second["seed"]))
+    ]
+    pairs = np.stack(by_seed, axis=1)  # [2, n_seeds, n_own, n_units]
+    total = pairs.sum(axis=(-2, -1))[..., np.newaxis]
+    left_out = [pairs.sum(axis=-1), pairs.sum(axis=-2)]
+    if same_groups:
+        left_out = [left_out[0] + left_out[1] - np.diagonal(pairs, axis1=-2, axis2=-1)]
     samples = []
-    for won, total in _with_and_without(pairs, same_groups=same_groups):
-        shares = np.divide(won, total, out=np.full(won.shape, np.nan), where=total > 0)
+    for each in left_out:
+        won, counted = np.concatenate([total, total - each], axis=-1)
+        shares = np.divide(won, counted, out=np.full(won.shape, np.nan), where=counted > 0)
         samples.append(np.asarray(shares.mean(axis=0)))
     n_clips = min(first["clip_id"].nunique(), second["clip_id"].nunique())
-    interval = share_interval(*samples, n_clips=n_clips, confidence=evaluation.confidence)
-    return float(samples[0][0]), interval.low, interval.high
+    low, high = share_interval(*samples, n_clips=n_clips, confidence=evaluation.confidence)
+    return float(samples[0][0]), low, high
 
 
 def _units(groups: pd.Series[Any]) -> dict[str, int]:
@@ -290,16 +239,3 @@ def _count_pairs(
         won[:, unit] = np.bincount(codes, weights=beaten, minlength=n_own)
     sizes = np.bincount(codes, minlength=n_own), np.bincount(of_usual, minlength=n_units)
     return np.stack([won, np.outer(*sizes)])
-
-
-def _with_and_without(pairs: Array, *, same_groups: bool) -> list[Array]:
-    """Sum pairs [..., n_own, n_units] over all units, then over all but each, [..., 1 + n].
-
-    Strangers of the same groups as the held-out clips are left out together with them; else there are two
-    independent samples, first the strangers', then the held-out clips'.
-    """
-    total = pairs.sum(axis=(-2, -1))[..., np.newaxis]
-    rows, columns = pairs.sum(axis=-1), pairs.sum(axis=-2)
-    both = rows + columns - np.diagonal(pairs, axis1=-2, axis2=-1) if same_groups else None
-    left_out = [rows, columns] if both is None else [both]
-    return [np.concatenate([total, total - each], axis=-1) for each in left_out]

@@ -1,39 +1,39 @@
-"""The tables of all probes of a task, each with a reason where nothing was measured."""
+"""The tables of all probes of a task, each with a reason where nothing was measured, and what is tracked."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.experiments.enrolment import ENROLMENT_COLUMNS, enrolment_metrics, measure_enrolment
-from affetto.experiments.highlights import HIGHLIGHT_COLUMNS, measure_highlights
-from affetto.experiments.importance import IMPORTANCE_COLUMNS, measure_importance
-from affetto.experiments.novelty import STRANGER_COLUMNS, measure_novelty, stranger_metrics
-from affetto.experiments.probes import Experiment
-from affetto.experiments.robustness import ROBUSTNESS_COLUMNS, measure_robustness, robustness_metrics
+from affetto.experiments.enrolment import measure_enrolment
+from affetto.experiments.highlights import measure_highlights
+from affetto.experiments.importance import measure_importance
+from affetto.experiments.novelty import measure_novelty
+from affetto.experiments.probes import Experiment, Row
+from affetto.experiments.robustness import measure_robustness
 
 PROBES = {
     "music": ("importance", "highlights"),
     "voice": ("robustness", "strangers", "importance", "enrolment"),
 }
 """Side → the probes of its models."""
-_Measure = Callable[[Experiment, EvaluationParameters], pd.DataFrame | str]
-_PROBES: dict[str, tuple[_Measure, Sequence[str]]] = {
-    "robustness": (measure_robustness, ROBUSTNESS_COLUMNS),
-    "strangers": (measure_novelty, STRANGER_COLUMNS),
-    "importance": (measure_importance, IMPORTANCE_COLUMNS),
-    "enrolment": (measure_enrolment, ENROLMENT_COLUMNS),
-    "highlights": (measure_highlights, HIGHLIGHT_COLUMNS),
+_MEASURES: Mapping[str, Callable[[Experiment, EvaluationParameters], list[Row] | str]] = {
+    "robustness": measure_robustness,
+    "strangers": measure_novelty,
+    "importance": measure_importance,
+    "enrolment": measure_enrolment,
+    "highlights": measure_highlights,
 }
-PROBE_METRICS: dict[str, Callable[[pd.DataFrame, str], dict[str, float]]] = {
-    "robustness": robustness_metrics,
-    "enrolment": enrolment_metrics,
-    "strangers": stranger_metrics,
+_TRACKED = {
+    "robustness": ("condition", {"change": "change"}),
+    "enrolment": ("n_enrolled", {"gain": "gain"}),
+    "strangers": ("strangers", {"novelty": "auroc_novelty", "doubt": "auroc_doubt"}),
 }
-"""Probe → what is tracked of a model, from the table and the name of the model."""
+"""Probe → column of what was changed, and the figures: name → column."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -57,15 +57,44 @@ def probe_table(experiment: Experiment, evaluation: EvaluationParameters, name: 
     AffettoError
         When a model of the folds is missing or cannot predict.
     """
-    measure, columns = _PROBES[name]
-    found: pd.DataFrame | str
-    if not experiment.parameters.keep_models:
-        found = "emotion.experiment.keep_models is false, and the models of the folds would be asked"
+    found: list[Row] | str
+    if experiment.parameters.keep_models:
+        found = _MEASURES[name](experiment, evaluation)
     else:
-        found = measure(experiment, evaluation)
-    if isinstance(found, pd.DataFrame) and len(found):
-        return found
-    reason = found if isinstance(found, str) else "no model has clips that it can be asked about"
+        found = "emotion.experiment.keep_models is false, and the models of the folds would be asked"
+    if found and not isinstance(found, str):
+        return pd.DataFrame(found)
+    reason = found or "no model has clips that it can be asked about"
     sentence = f"{name.capitalize()} is not measured: {reason}."
     _LOGGER.info("%s", sentence)
-    return pd.DataFrame([{"note": sentence}], columns=list(dict.fromkeys([*columns, "note"])))
+    return pd.DataFrame({"model": [None], "note": [sentence]})
+
+
+def probe_metrics(tables: Mapping[str, pd.DataFrame], model: str) -> dict[str, float]:
+    """Return what is tracked of a model.
+
+    Parameters
+    ----------
+    tables
+        Probe → its table; others are passed over.
+    model
+        Name of the model.
+
+    Returns
+    -------
+    dict
+        Those that are known of `robustness_<condition>_change` and `enrolment_<n>_gain` in points, the AUROC
+        `strangers_<kind>_novelty` and `strangers_<kind>_doubt`, and `robustness_within`: the share of
+        conditions in which the model is shown to stay within the tolerance.
+    """
+    found: dict[str, float] = {}
+    for probe, (subject, columns) in _TRACKED.items():
+        table = tables.get(probe, pd.DataFrame({"model": []}))
+        for _, row in table[table["model"] == model].iterrows():
+            for name, column in columns.items():
+                found[f"{probe}_{row[subject]}_{name}"] = float(row[column])
+    found = {name: value for name, value in found.items() if math.isfinite(value)}
+    if any(name.startswith("robustness_") for name in found):
+        rows = tables["robustness"].query("model == @model and change.notna()")
+        found["robustness_within"] = float((rows["within_tolerance"] == "yes").mean())
+    return found

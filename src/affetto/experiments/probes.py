@@ -22,27 +22,63 @@ from affetto.errors import AffettoError
 from affetto.evaluation.metrics import mean_score
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.uncertainty import difference_interval
-from affetto.experiments.cross_validate import (
-    ExperimentParameters,
-    FoldModel,
-    ModelSpecification,
-    fold_models,
-)
-from affetto.experiments.folds import read_features
+from affetto.experiments.cross_validate import ExperimentParameters, ModelSpecification
+from affetto.experiments.folds import read_features, run_missing
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import extract_degraded
 from affetto.io.cache import CacheParameters, ResultStore
 from affetto.io.files import reading
-from affetto.io.workers import ExecutorParameters, map_shards
-from affetto.models.estimator import load_estimator
+from affetto.io.workers import ExecutorParameters
+from affetto.models.estimator import holds_model, load_estimator
 
 VERSION = 1
 """Of how probes predict. Raise it with every change that gives other predictions of the same model."""
 NOT_PREDICTED = -1
 """Stands for the class of a clip that the model did not predict."""
-PREDICTION_COLUMNS = ("clip_id", "fold", "seed", "predicted", "probability", "novelty")
 POINTS = 100.0
 """Points in a UAR of 1: differences in the tables of probes are in points."""
+Row = dict[str, Any]
+"""A row of the table of a probe."""
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The saved model of one fold and seed, and the clips that it was tested with."""
+
+    fold: int
+    seed: int
+    directory: Path
+    test: tuple[str, ...]
+
+    def tested(self, features: FeatureSet) -> FeatureSet:
+        """Return those of the clips, or of their copies, that it was tested with."""
+        tested = set(self.test)
+        return features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])
+
+
+def fold_models(name: str, results: Mapping[str, Any], cache: CacheParameters) -> list[FoldModel]:
+    """Find the models of all folds and seeds that cross-validation saved.
+
+    `results` has `predictions` and `models` as in `CrossValidation`; the name is for messages.
+
+    Raises
+    ------
+    AffettoError
+        When one of them is missing, as in an evaluation long after the models were fitted.
+    """
+    saved = results.get("models", pd.DataFrame())
+    folders = {(row.fold, row.seed): cache.models / row.folder for row in saved.itertuples()}
+    found = []
+    for (seed, fold), rows in results["predictions"].groupby(["seed", "fold"]):
+        directory = folders.get((fold, seed))
+        if directory is None or not holds_model(directory):
+            raise AffettoError(
+                f"The model {name} of fold {fold} is not kept in {cache.models}: "
+                "<side>.emotion.experiment.keep_models was false, or the cache was cleared since; run the "
+                "pipeline of its side again."
+            )
+        found.append(FoldModel(int(fold), int(seed), directory, tuple(rows["clip_id"])))
+    return found
 
 
 class Probe(Protocol):
@@ -57,7 +93,6 @@ class Probe(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Prediction:
     """The plain probe: which class, how sure the model is, and how new the clips are to it."""
 
@@ -77,17 +112,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a probe found with the model of one fold.
-
-    Attributes
-    ----------
-    fold, seed
-        Which model it was.
-    clip_ids, classes
-        The clips, and the classes of the model.
-    values
-        What `Probe.predict` returned.
-    """
+    """What a probe found with the model of one fold: `values` are what `Probe.predict` returned."""
 
     fold: int
     seed: int
@@ -95,141 +120,46 @@ class Outcome:
     classes: tuple[str, ...]
     values: Mapping[str, np.ndarray]
 
-    def rows(self, predicted: np.ndarray, clips: pd.DataFrame, seed: int) -> pd.DataFrame:
-        """Make a row `clip_id, group, fold, seed, label, predicted` for each clip that was predicted.
-
-        `predicted` int64 [n_clips] are positions of classes; `clips` has `emotion` and `group` by `clip_id`.
-        """
-        chosen = np.flatnonzero(predicted != NOT_PREDICTED)
-        clip_ids = [self.clip_ids[i] for i in chosen]
-        known = clips.loc[clip_ids]
-        return pd.DataFrame(
-            {
-                "clip_id": clip_ids,
-                "group": list(known["group"]),
-                "fold": self.fold,
-                "seed": seed,
-                "label": list(known["emotion"]),
-                "predicted": np.array(self.classes, dtype=object)[predicted[chosen]],
-            }
-        )
-
-    def predictions(self) -> pd.DataFrame:
-        """Return what `Prediction` found: `PREDICTION_COLUMNS`, a row for each clip."""
-        return pd.DataFrame(
-            {
-                "clip_id": list(self.clip_ids),
-                "fold": self.fold,
-                "seed": self.seed,
-                "predicted": np.array(self.classes, dtype=object)[np.asarray(self.values["predicted"])],
-                "probability": np.asarray(self.values["probability"]),
-                "novelty": np.asarray(self.values["novelty"]),
-            }
-        )
+    def names(self, predicted: np.ndarray) -> np.ndarray:
+        """Return the names of classes, of which `predicted` are the positions."""
+        return np.take(np.array(self.classes, dtype=object), predicted)
 
 
-Compare = Callable[[str, Sequence[Outcome], pd.DataFrame, EvaluationParameters], pd.DataFrame]
-"""Makes the rows of a model in the table of a probe, from its name, what the probe found with the models of
-all its folds and seeds, `emotion` and `group` of the clips by `clip_id`, and how to score."""
+_Asked = tuple[FoldModel, FeatureSet, Probe]
 
 
 @dataclass(frozen=True)
-class Request:
-    """A probe, the model of one fold, and the clips; cheap to send to a worker."""
+class _Requests:
+    """All that is asked of one model, which is loaded once for it; cheap to send to a worker."""
 
-    model: FoldModel
-    features: FeatureSet
-    probe: Probe
+    directory: Path
+    asked: tuple[tuple[FeatureSet, Probe], ...]
     store: ResultStore
 
-    def key(self) -> dict[str, Any]:
-        """Return all that the result depends on; the name of a model stands for all that it is made of."""
+    def key(self, features: FeatureSet, probe: Probe) -> dict[str, Any]:
+        """Return all that a result depends on; the name of a model stands for all that it is made of."""
         return {
             "version": VERSION,
-            "model": self.model.directory.name,
-            "features": self.features.fingerprint,
-            **self.probe.description(),
+            "model": self.directory.name,
+            "features": features.fingerprint,
+            **probe.description(),
         }
 
-    def outcome(self) -> Outcome | None:
-        """Return what was found earlier; None when the model has not run yet."""
-        found = self.store.get(self.key())
-        if found is None:
-            return None
-        values = {name: value for name, value in found.items() if name != "classes"}
-        classes = tuple(found["classes"])
-        return Outcome(self.model.fold, self.model.seed, self.features.clip_ids, classes, values)
+    def result(self) -> list[dict[str, Any]] | None:
+        """Return what was found earlier; None when something is missing."""
+        found = [self.store.get(self.key(*each)) for each in self.asked]
+        known = [each for each in found if each is not None]
+        return known if len(known) == len(found) else None
 
-
-def run_requests(
-    requests: Sequence[Request], executor: ExecutorParameters, description: str
-) -> list[Outcome]:
-    """Run what is not cached yet, and return the outcomes of all requests in order.
-
-    Parameters
-    ----------
-    requests
-        Any number for each model, which is loaded once for all of them.
-    executor
-        Where the models run.
-    description
-        Label of the progress bar.
-
-    Raises
-    ------
-    AffettoError
-        When a result vanishes from the cache meanwhile.
-    """
-    missing: dict[Path, list[Request]] = {}
-    for request in requests:
-        if request.outcome() is None:
-            missing.setdefault(request.model.directory, []).append(request)
-    if missing:
-        shards = list(missing.values())
-        units = [len(each) for each in shards]
-        map_shards(_run_model, shards, executor, description=description, total_units=units, unit="answer")
-    outcomes = [request.outcome() for request in requests]
-    for request, outcome in zip(requests, outcomes, strict=True):
-        if outcome is None:
-            raise AffettoError(
-                f"The answers of fold {request.model.fold} vanished from {request.store.root}: run again."
-            )
-    return [outcome for outcome in outcomes if outcome is not None]
-
-
-def _run_model(requests: Sequence[Request]) -> None:
-    """Run all requests to one model."""
-    directory = requests[0].model.directory
-    with reading(directory, otherwise="delete that folder and run the pipeline of its side again"):
-        model = load_estimator(directory)
-    for request in requests:
-        found = request.probe.predict(model, request.features)
-        request.store.put(request.key(), {"classes": list(model.classes_), **found})
-
-
-@dataclass(frozen=True)
-class Recordings:
-    """Where the clips are, and where the features of their degraded copies are cached."""
-
-    clips: pd.DataFrame
-    root: Path
-    other_roots: Mapping[str, Path]
-    degraded: Path
-
-    def in_condition(
-        self, condition: AnyCondition, features: FeatureSet, executor: ExecutorParameters, name: str
-    ) -> FeatureSet:
-        """Return the features of clips as they sound in a condition; `name` labels the progress bar."""
-        return extract_degraded(
-            features,
-            self.clips,
-            condition,
-            root=self.root,
-            other_roots=self.other_roots,
-            stores=self.degraded,
-            executor=executor,
-            name=name,
-        )
+    def run(self) -> None:
+        """Predict what is missing."""
+        with reading(self.directory, otherwise="delete that folder and run the pipeline of its side again"):
+            model = load_estimator(self.directory)
+        for features, probe in self.asked:
+            key = self.key(features, probe)
+            if self.store.get(key) is None:
+                found = probe.predict(model, features)
+                self.store.put(key, {"classes": list(model.classes_), **found})
 
 
 @dataclass(frozen=True)
@@ -238,12 +168,12 @@ class Experiment:
 
     Attributes
     ----------
-    models, results
-        Specification of each model, and what its cross-validation found, by name.
-    features
-        The features of all clips, by name.
-    recordings, folds
-        Where the clips are; in which fold each is tested.
+    models, results, features
+        By name: specification of each model, what its cross-validation found, and features of all clips.
+    clips, folds
+        Clip table; in which fold each clip is tested.
+    root, other_roots, degraded
+        Where the recordings are, and where the features of their degraded copies are cached.
     parameters, cache, executor
         As cross-validation had them.
     """
@@ -251,8 +181,11 @@ class Experiment:
     models: Mapping[str, ModelSpecification]
     results: Mapping[str, Mapping[str, Any]]
     features: Mapping[str, ClipFeatures]
-    recordings: Recordings
+    clips: pd.DataFrame
     folds: pd.DataFrame
+    root: Path
+    other_roots: Mapping[str, Path]
+    degraded: Path
     parameters: ExperimentParameters
     cache: CacheParameters
     executor: ExecutorParameters
@@ -263,9 +196,9 @@ class Experiment:
         return {name: fold_models(name, each, self.cache) for name, each in self.results.items()}
 
     @cached_property
-    def clips(self) -> pd.DataFrame:
+    def labels(self) -> pd.DataFrame:
         """Emotion and group of the clips, indexed by `clip_id`."""
-        return self.recordings.clips.set_index("clip_id")[["emotion", "group"]]
+        return self.clips.set_index("clip_id")[["emotion", "group"]]
 
     @cached_property
     def all_features(self) -> FeatureSet:
@@ -273,15 +206,24 @@ class Experiment:
         names = dict.fromkeys(name for each in self.models.values() for name in each.features)
         return read_features(self.features, tuple(names))
 
-    def read_by(self, model: str) -> FeatureSet:
-        """Return the features that a model reads, of the clips that have them all."""
-        return read_features(self.features, self.models[model].features)
+    def in_condition(self, condition: AnyCondition, features: FeatureSet, name: str) -> FeatureSet:
+        """Return the features of clips as they sound in a condition; `name` labels the progress bar."""
+        return extract_degraded(
+            features,
+            self.clips,
+            condition,
+            root=self.root,
+            other_roots=self.other_roots,
+            stores=self.degraded,
+            executor=self.executor,
+            name=name,
+        )
 
-    def changed_clips(self, most: int | None) -> list[str]:
+    def changed_clips(self, most: int | None) -> FeatureSet:
         """Return the tested clips that are changed, at most so many of each fold; see `choose_clips`."""
         known = set(self.all_features.clip_ids)
-        chosen = choose_clips(self.recordings.clips, self.folds, most)
-        return [clip_id for clip_id in chosen if clip_id in known]
+        chosen = choose_clips(self.clips, self.folds, most)
+        return self.all_features.select([clip_id for clip_id in chosen if clip_id in known])
 
     def predict(
         self, changed: Iterable[tuple[str, str, FoldModel, FeatureSet]], description: str
@@ -291,33 +233,44 @@ class Experiment:
         Parameters
         ----------
         changed
-            Name of a model, name of the change, model of one fold, and the features of the clips that it
-            reads; where there are no clips, nothing is predicted.
+            Name of a model, name of the change, model of one fold, and the features of the clips, the model's
+            own among them; where there are no clips, nothing is predicted.
         description
             Label of the progress bar.
 
         Returns
         -------
         dict
-            Model and change → `PREDICTION_COLUMNS`, a row for each clip and model of a fold.
+            Model and change → `clip_id, fold, seed, predicted, probability, novelty`, a row for each clip and
+            model of a fold.
         """
         wanted = [each for each in changed if each[3].n_clips]
-        store = self.cache.store
-        requests = [Request(fold, features, Prediction(), store) for _, _, fold, features in wanted]
+        asked: list[_Asked] = []
+        for name, _, fold, features in wanted:
+            own = {each: features[each] for each in self.models[name].features}
+            asked.append((fold, FeatureSet(own), Prediction()))
         rows: dict[tuple[str, str], list[pd.DataFrame]] = {}
-        outcomes = run_requests(requests, self.executor, description)
-        for (name, change, *_), outcome in zip(wanted, outcomes, strict=True):
-            rows.setdefault((name, change), []).append(outcome.predictions())
+        for (name, change, *_), outcome in zip(wanted, self._ask(asked, description), strict=True):
+            table = pd.DataFrame(
+                {
+                    "clip_id": outcome.clip_ids,
+                    "fold": outcome.fold,
+                    "seed": outcome.seed,
+                    **{each: np.asarray(value) for each, value in outcome.values.items()},
+                }
+            )
+            table["predicted"] = outcome.names(table["predicted"].to_numpy())
+            rows.setdefault((name, change), []).append(table)
         return {each: pd.concat(tables, ignore_index=True) for each, tables in rows.items()}
 
     def probe(
         self,
         models: Sequence[str],
         make: Callable[[FoldModel, FeatureSet], Probe],
-        compare: Compare,
+        compare: Callable[[str, Sequence[Outcome], pd.DataFrame, EvaluationParameters], list[Row]],
         evaluation: EvaluationParameters,
         description: str,
-    ) -> pd.DataFrame:
+    ) -> list[Row]:
         """Put a probe to models about the test clips of their folds, and join the rows of its table.
 
         Parameters
@@ -327,36 +280,45 @@ class Experiment:
         make
             Makes the probe of one fold from its model and the features of its test clips.
         compare
-            Makes the rows of a model.
+            Makes the rows of a model, from its name, what the probe found with the models of all its folds
+            and seeds, `emotion` and `group` of the clips by `clip_id`, and how to score.
         evaluation
             How to score.
         description
             Label of the progress bar.
         """
-        requests: dict[str, list[Request]] = {}
+        asked: list[_Asked] = []
         for name in models:
-            features = self.read_by(name)
+            features = read_features(self.features, self.models[name].features)
             for fold in self.fold_models[name]:
                 tested = features.select(fold.test)
-                request = Request(fold, tested, make(fold, tested), self.cache.store)
-                requests.setdefault(name, []).append(request)
-        every = [request for each in requests.values() for request in each]
-        outcomes = iter(run_requests(every, self.executor, description))
-        found = {name: [next(outcomes) for _ in each] for name, each in requests.items()}
-        tables = [compare(name, each, self.clips, evaluation) for name, each in found.items()]
-        known = [table for table in tables if len(table)]
-        return pd.concat(known, ignore_index=True) if known else pd.DataFrame()
+                asked.append((fold, tested, make(fold, tested)))
+        outcomes = iter(self._ask(asked, description))
+        rows = []
+        for name in models:
+            of_model = [next(outcomes) for _ in self.fold_models[name]]
+            rows += compare(name, of_model, self.labels, evaluation)
+        return rows
 
-
-def subset(features: FeatureSet, names: Sequence[str]) -> FeatureSet:
-    """Return the features of these names."""
-    return FeatureSet({name: features[name] for name in names})
-
-
-def tested_clips(model: FoldModel, features: FeatureSet) -> FeatureSet:
-    """Return those of the clips, or of their copies, that the model of a fold was tested with."""
-    tested = set(model.test)
-    return features.select([clip_id for clip_id in features.clip_ids if clip_id in tested])
+    def _ask(self, asked: Sequence[_Asked], description: str) -> list[Outcome]:
+        """Run what is not cached yet, and return the outcomes of all in order."""
+        by_model: dict[Path, list[int]] = {}
+        for place, (fold, *_) in enumerate(asked):
+            by_model.setdefault(fold.directory, []).append(place)
+        work = [
+            _Requests(directory, tuple(asked[place][1:] for place in places), self.cache.store)
+            for directory, places in by_model.items()
+        ]
+        units = [len(places) for places in by_model.values()]
+        results = run_missing(work, self.executor, description, units=units, unit="answer")
+        outcomes: dict[int, Outcome] = {}
+        for places, of_model in zip(by_model.values(), results, strict=True):
+            for place, found in zip(places, of_model, strict=True):
+                fold, features, _ = asked[place]
+                values = {name: value for name, value in found.items() if name != "classes"}
+                classes = tuple(found["classes"])
+                outcomes[place] = Outcome(fold.fold, fold.seed, features.clip_ids, classes, values)
+        return [outcomes[place] for place in range(len(asked))]
 
 
 def choose_clips(clips: pd.DataFrame, folds: pd.DataFrame, most: int | None) -> list[str]:
@@ -379,7 +341,7 @@ def choose_clips(clips: pd.DataFrame, folds: pd.DataFrame, most: int | None) -> 
     tested = folds[folds["fold"] != ALWAYS_TRAINING].merge(clips[["clip_id", "emotion"]], on="clip_id")
     if most is None:
         return list(tested["clip_id"])
-    order = tested.assign(lot=[lot(clip_id) for clip_id in tested["clip_id"]]).sort_values("lot")
+    order = tested.assign(lot=tested["clip_id"].map(lot)).sort_values("lot")
     order["turn"] = order.groupby(["fold", "emotion"]).cumcount()
     chosen = order.sort_values(["turn", "lot"]).groupby("fold").head(most)
     return list(tested.loc[tested["clip_id"].isin(chosen["clip_id"]), "clip_id"])
@@ -391,18 +353,30 @@ def lot(clip_id: str) -> str:
 
 
 def rows_of_draws(
-    outcomes: Sequence[Outcome], clips: pd.DataFrame, draws: Sequence[np.ndarray]
+    outcomes: Sequence[Outcome], labels: pd.DataFrame, draws: Sequence[np.ndarray]
 ) -> pd.DataFrame:
-    """Make a row for each predicted clip, seed and draw; see `Outcome.rows`.
+    """Make a row for each predicted clip, seed and draw: `clip_id, group, fold, seed, label, predicted`.
 
-    `draws` has for each outcome the positions of classes, [n_draws, n_clips]. A draw stands for a seed of its
-    own, as the same model predicts again.
+    Parameters
+    ----------
+    outcomes
+        What was found with the model of each fold.
+    labels
+        `emotion` and `group` by `clip_id`.
+    draws
+        For each outcome the positions of classes, [n_draws, n_clips]. A draw stands for a seed of its own, as
+        the same model predicts again; a clip that is `NOT_PREDICTED` has no row.
     """
-    tables = [
-        outcome.rows(predicted, clips, outcome.seed * len(of_outcome) + draw)
-        for outcome, of_outcome in zip(outcomes, draws, strict=True)
-        for draw, predicted in enumerate(of_outcome)
-    ]
+    tables = []
+    for outcome, of_outcome in zip(outcomes, draws, strict=True):
+        ids = np.array(outcome.clip_ids, dtype=object)
+        for draw, predicted in enumerate(of_outcome):
+            chosen = predicted != NOT_PREDICTED
+            known = labels.loc[ids[chosen]]
+            table = pd.DataFrame({"clip_id": ids[chosen], "group": list(known["group"])})
+            table["fold"], table["seed"] = outcome.fold, outcome.seed * len(of_outcome) + draw
+            table["label"], table["predicted"] = list(known["emotion"]), outcome.names(predicted[chosen])
+            tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 

@@ -74,17 +74,22 @@ class ClipFeatures:
         ValueError
             When an array has another shape than its neighbours or the dimensions allow.
         """
-        frames = [np.atleast_2d(np.asarray(array, dtype=np.float32)).view() for array in arrays]
+        values = [np.asarray(array, dtype=np.float32) for array in arrays]
+        frames = [np.atleast_2d(array).view() for array in values]
         if dimensions is None:
-            dimensions = [f"{name}_{i}" for i in range(frames[0].shape[1] if frames else 0)]
+            n_dimensions = frames[0].shape[1] if frames else 0
+            dimensions = [f"{name}_{i}" for i in range(n_dimensions)]
         if len(frames) != len(clip_ids):
             raise ValueError(f"{name}: {len(clip_ids)} clips but {len(frames)} arrays")
         for clip_id, array in zip(clip_ids, frames, strict=True):
-            if array.ndim != 2 or array.shape[1] != len(dimensions):  # noqa: PLR2004
-                raise ValueError(f"{name} of {clip_id}: expected [n, {len(dimensions)}], found {array.shape}")
+            if array.shape[1:] != (len(dimensions),):
+                wanted = f"[n, {len(dimensions)}]"
+                raise ValueError(f"{name} of {clip_id}: {array.shape} is not {wanted}")
             array.flags.writeable = False  # of the view, not of what the caller holds
         known = dict(parameters or {})
-        prefix = _digest(json.dumps(known, sort_keys=True, default=str).encode()).encode()
+        text = json.dumps(known, sort_keys=True, default=str)
+        prefix = _digest(text.encode()).encode()
+        keys = [_digest(prefix, np.ascontiguousarray(array).data) for array in frames]
         return cls(
             name=name,
             clip_ids=tuple(clip_ids),
@@ -92,8 +97,8 @@ class ClipFeatures:
             hop_s=hop_s,
             parameters=known,
             n_frames=np.array([len(array) for array in frames], dtype=np.int64),
-            keys=np.array([_digest(prefix, np.ascontiguousarray(array).data) for array in frames], KEY_DTYPE),
-            containers=tuple((array,) for array in frames),  # one each, so that a part is pickled alone
+            keys=np.array(keys, KEY_DTYPE),
+            containers=tuple((array,) for array in frames),  # so that a part is pickled alone
             container=np.arange(len(frames), dtype=np.int32),
             place=np.zeros(len(frames), dtype=np.int32),
         )
@@ -104,7 +109,8 @@ class ClipFeatures:
     def __getitem__(self, index: int) -> np.ndarray:
         """Return a clip's values, float32 [n_frames, n_dimensions], read-only."""
         position = range(len(self))[index]  # IndexError past the end, negative from the end
-        values: np.ndarray = self.containers[self.container[position]][int(self.place[position])]
+        container = self.containers[self.container[position]]
+        values: np.ndarray = container[int(self.place[position])]
         return values.reshape(-1, len(self.dimensions))
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -146,8 +152,9 @@ class ClipFeatures:
     def stack(self) -> np.ndarray:
         """Return one vector a clip as float32 [n_clips, n_dimensions]; ValueError when a clip has frames."""
         if np.any(self.n_frames != 1):
-            raise ValueError(f"{self.name} has frames, not one vector a clip; summarise them before stacking")
-        return np.concatenate([np.zeros((0, len(self.dimensions)), np.float32), *self])
+            raise ValueError(f"{self.name} has frames: summarise them before stacking")
+        nothing = np.zeros((0, len(self.dimensions)), np.float32)
+        return np.concatenate([nothing, *self])
 
 
 class FeatureSet(Mapping[str, ClipFeatures]):
@@ -174,8 +181,9 @@ class FeatureSet(Mapping[str, ClipFeatures]):
     @classmethod
     def align(cls, features: Mapping[str, ClipFeatures], clip_ids: Sequence[str] | None = None) -> Self:
         """Keep the clips that all features have, in the order of `clip_ids`, by default the first's."""
-        wanted = next(iter(features.values())).clip_ids if clip_ids is None else clip_ids
-        common = set[str].intersection(*(set(feature.clip_ids) for feature in features.values()))
+        every = [feature.clip_ids for feature in features.values()]
+        common = set(every[0]).intersection(*every)
+        wanted = every[0] if clip_ids is None else clip_ids
         kept = [clip_id for clip_id in wanted if clip_id in common]
         return cls({name: feature.select(kept) for name, feature in features.items()})
 
@@ -236,14 +244,18 @@ def join_copies(clips: FeatureSet, copies: Mapping[str, FeatureSet]) -> tuple[Fe
 
 
 def _join(parts: list[ClipFeatures], ids: tuple[str, ...]) -> ClipFeatures:
-    firsts = np.cumsum([0, *(len(part.containers) for part in parts[:-1])], dtype=np.int32)
+    containers: list[Any] = []
+    container = []
+    for part in parts:
+        container.append(part.container + np.int32(len(containers)))
+        containers += part.containers
     return replace(
         parts[0],
         clip_ids=ids,
         n_frames=np.concatenate([part.n_frames for part in parts]),
         keys=np.concatenate([part.keys for part in parts]),
-        containers=tuple(container for part in parts for container in part.containers),
-        container=np.concatenate([part.container + first for part, first in zip(parts, firsts, strict=True)]),
+        containers=tuple(containers),
+        container=np.concatenate(container),
         place=np.concatenate([part.place for part in parts]),
     )
 

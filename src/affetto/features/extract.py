@@ -118,9 +118,8 @@ def extract(
         When there are no clips, or all of them failed.
     """
     if clips.empty:
-        raise AffettoError(
-            f"There are no clips to extract {', '.join(parameters)} from; check the corpus in the parameters."
-        )
+        what = ", ".join(parameters)
+        raise AffettoError(f"There are no clips to extract {what} from; check the corpus.")
     targets, keys = {}, {}
     for name, wanted in parameters.items():
         store, described = FeatureStore(absolute(stores) / name), wanted.describe()
@@ -135,8 +134,10 @@ def extract(
         keys[name] = clip_keys(clips, root, wanted, other_roots)
     job = ShardJob(clips.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, None)
     reasons, there = _fill(job, executor, f"{stores.name} features")
-    ids = clips["clip_id"].astype("str").tolist()
-    return {name: _finish(target, ids, keys[name], reasons, there[name]) for name, target in targets.items()}
+    ids, found = clips["clip_id"].astype("str").tolist(), {}
+    for name, target in targets.items():
+        found[name] = _finish(target, ids, keys[name], reasons, there[name])
+    return found
 
 
 def extract_degraded(
@@ -182,22 +183,23 @@ def extract_degraded(
         store = FeatureStore(absolute(stores) / each)
         description = Description.model_validate(feature, from_attributes=True)
         targets[each] = _Target(store, description, parse_description(feature.parameters))
-        keys[each] = np.array([_key_of(bytes(key) + degradation) for key in feature.keys], KEY_DTYPE)
-    job = ShardJob(table.reindex(columns=_COLUMNS), (root, dict(other_roots)), targets, keys, condition)
+        degraded = [_key_of(bytes(key) + degradation) for key in feature.keys]
+        keys[each] = np.array(degraded, KEY_DTYPE)
+    roots = root, dict(other_roots)
+    job = ShardJob(table.reindex(columns=_COLUMNS), roots, targets, keys, condition)
     reasons, _ = _fill(job, executor, name)
-    left_out = {
-        clip_id: reasons[key.decode()]
-        for each in features
-        for clip_id, key in zip(features.clip_ids, keys[each], strict=True)
-        if key.decode() in reasons
-    }
+    left_out: dict[str, str] = {}
+    for own in keys.values():
+        for clip_id, key in zip(features.clip_ids, own, strict=True):
+            if key.decode() in reasons:
+                left_out[clip_id] = reasons[key.decode()]
     if left_out:
-        clip_id, reason = next(iter(left_out.items()))
-        logger.warning("%s: %d clips are left out, first %s: %s", name, len(left_out), clip_id, reason)
-    stored = {
-        each: target.store.features(Plan(features.clip_ids, keys[each], left_out, target.description))
-        for each, target in targets.items()
-    }
+        first, told = next(iter(left_out.items())), "%s: %d clips are left out, first %s: %s"
+        logger.warning(told, name, len(left_out), *first)
+    stored = {}
+    for each, target in targets.items():
+        plan = Plan(features.clip_ids, keys[each], left_out, target.description)
+        stored[each] = target.store.features(plan)
     return FeatureSet.align(stored, features.clip_ids)
 
 
@@ -222,7 +224,8 @@ def clip_keys(
 
 def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path]) -> Iterator[Path]:
     """Yield where each clip of a table is; relative are its `path`s to the root of its `corpus`."""
-    own, others = absolute(root), {corpus: absolute(folder) for corpus, folder in other_roots.items()}
+    own = absolute(root)
+    others = {corpus: absolute(folder) for corpus, folder in other_roots.items()}
     columns = clips.reindex(columns=["corpus", "path"])
     for corpus, path in zip(columns["corpus"], columns["path"], strict=True):
         yield others.get(corpus, own) / str(path)
@@ -230,9 +233,10 @@ def clip_paths(clips: pd.DataFrame, root: Path, other_roots: Mapping[str, Path])
 
 def _parts(clips: pd.DataFrame) -> Iterator[tuple[float, float | None]]:
     """Yield where each clip begins and ends in its file, s; None: with the file."""
-    times = clips.reindex(columns=["start_s", "end_s"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    for start_s, end_s in times:
-        yield 0.0 if np.isnan(start_s) else float(start_s), None if np.isnan(end_s) else float(end_s)
+    times = clips.reindex(columns=["start_s", "end_s"])
+    for start_s, end_s in times.to_numpy(dtype=np.float64, na_value=np.nan):
+        start = 0.0 if np.isnan(start_s) else float(start_s)
+        yield start, None if np.isnan(end_s) else float(end_s)
 
 
 def _file_identity(path: Path) -> str:

@@ -21,9 +21,12 @@ class LogMelParameters(FrameParameters):
     n_fft: FftSize = 512
     hop: Hop = 256
     n_mels: MelBands = 64
-    fmin: float = Field(default=50.0, ge=0.0, description="Lower edge of the lowest band, Hz.")
-    fmax: float = Field(default=8_000.0, gt=0.0, description="Upper edge of the highest band, Hz.")
-    floor_db: float = Field(default=-80.0, ge=-200.0, lt=0.0, description="Lowest value, dB.")
+    fmin: float = Field(default=50.0, ge=0.0)
+    """Lower edge of the lowest band, Hz."""
+    fmax: float = Field(default=8_000.0, gt=0.0)
+    """Upper edge of the highest band, Hz."""
+    floor_db: float = Field(default=-80.0, ge=-200.0, lt=0.0)
+    """Lowest value, dB."""
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mel_0`, `mel_1`, …, from low to high."""

@@ -7,7 +7,6 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.errors import AffettoError
@@ -31,14 +30,11 @@ class OpenSmileParameters(FeatureParameters):
     version = 1
     libraries = ("soxr", "opensmile")
 
-    feature_set: FeatureSetName = Field(
-        default="ComParE_2016", description="ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."
-    )
-    level: Literal["functionals", "lld", "correlations"] = Field(
-        default="functionals",
-        description="functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a "
-        "clip, the rank correlation of each pair of LLD.",
-    )
+    feature_set: FeatureSetName = "ComParE_2016"
+    """ComParE_2016 (6373 functionals, 65 LLD) or eGeMAPSv02 (88, 25)."""
+    level: Literal["functionals", "lld", "correlations"] = "functionals"
+    """functionals: one vector a clip; lld: a frame every 10 ms; correlations: one vector a clip, the rank
+    correlation of each pair of LLD."""
 
     @property
     def rate_hz(self) -> int:

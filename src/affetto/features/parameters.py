@@ -7,20 +7,23 @@ from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters, prepare_speech
 from affetto.features.spectrum import prepare_samples
+from affetto.io.configuration import Parameters
 
-SampleRate = Annotated[int, Field(ge=4_000, le=96_000, description="Clips are resampled to this rate, Hz.")]
-FftSize = Annotated[
-    int, Field(ge=64, le=16_384, multiple_of=2, description="Window in samples (512 at 16 kHz: 32 ms).")
-]
-Hop = Annotated[int, Field(ge=16, le=16_384, description="Hop in samples (256 at 16 kHz: 16 ms).")]
-MelBands = Annotated[int, Field(ge=8, le=512, description="Mel bands.")]
+SampleRate = Annotated[int, Field(ge=4_000, le=96_000)]
+"""Clips are resampled to this rate, Hz."""
+FftSize = Annotated[int, Field(ge=64, le=16_384, multiple_of=2)]
+"""Window in samples (512 at 16 kHz: 32 ms)."""
+Hop = Annotated[int, Field(ge=16, le=16_384)]
+"""Hop in samples (256 at 16 kHz: 16 ms)."""
+MelBands = Annotated[int, Field(ge=8, le=512)]
+"""Mel bands."""
 
 
-class FeatureParameters(BaseModel):
+class FeatureParameters(Parameters):
     """Parameters of a feature; a subclass is a kind of feature.
 
     Attributes
@@ -32,15 +35,12 @@ class FeatureParameters(BaseModel):
         for them, as they differ little.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     extractor: ClassVar[str]
     version: ClassVar[int]
     libraries: ClassVar[tuple[str, ...]] = ("soxr",)
 
-    speech: SpeechParameters | None = Field(
-        default=None,
-        description="How recordings of voices are prepared before the feature is measured; null: not at all.",
-    )
+    speech: SpeechParameters | None = None
+    """How recordings of voices are prepared before the feature is measured; null: not at all."""
 
     @property
     @abstractmethod

@@ -61,7 +61,8 @@ def power_spectrum(frames: np.ndarray) -> np.ndarray:
 
 def decibels(power: np.ndarray, *, floor_db: float = -100.0) -> np.ndarray:
     """Return 10 log10 of power, relative to 1.0 and no lower than `floor_db`."""
-    level: np.ndarray = 10.0 * np.log10(np.maximum(power, np.float32(10.0 ** (floor_db / 10))))
+    floor = np.float32(10.0 ** (floor_db / 10))
+    level = 10.0 * np.log10(np.maximum(power, floor))
     # The logarithm of the floor may round to a little below it.
     floored: np.ndarray = np.maximum(level, np.float32(floor_db))
     return floored
@@ -81,13 +82,16 @@ def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int, fmin: float, fmax:
     """
     # Linear up to 1 kHz, 27 steps for a factor of 6.4 above.
     linear_hz, break_hz, step = 200.0 / 3, 1_000.0, np.log(6.4) / 27.0
-    lowest, highest = (
-        hz / linear_hz if hz < break_hz else float(break_hz / linear_hz + np.log(hz / break_hz) / step)
-        for hz in (fmin, fmax)
-    )
-    mel = np.linspace(lowest, highest, n_mels + 2)
+
+    def mel_of(hz: float) -> float:
+        if hz < break_hz:
+            return hz / linear_hz
+        return float(break_hz / linear_hz + np.log(hz / break_hz) / step)
+
+    mel = np.linspace(mel_of(fmin), mel_of(fmax), n_mels + 2)
     above = mel - break_hz / linear_hz
-    edges = np.where(above < 0, mel * linear_hz, break_hz * np.exp(step * np.maximum(above, 0)))
+    upper = break_hz * np.exp(step * np.maximum(above, 0))
+    edges = np.where(above < 0, mel * linear_hz, upper)
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz)
     ramps = edges[:, np.newaxis] - bins
     widths = np.diff(edges)[:, np.newaxis]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters
 from affetto.errors import AffettoError
@@ -20,16 +20,15 @@ from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.extract import MidtermParameters
 from affetto.features.opensmile import OpenSmileParameters, run_opensmile
 from affetto.features.parameters import FeatureParameters
+from affetto.io.configuration import Parameters
 
 
-class FeatureTable(BaseModel):
+class FeatureTable(Parameters):
     """The features of a side by name, with their parameters; those that no model reads are not extracted.
 
     A new feature is a subclass of `FeatureParameters` in a module of its own, a field here, and its
     parameters in `conf`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mfcc: MfccParameters | None = None
     midterm: MidtermParameters | None = None
@@ -45,7 +44,7 @@ class FeatureTable(BaseModel):
     @property
     def named(self) -> dict[str, FeatureParameters]:
         """The features that have parameters, in the order of the class."""
-        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in self if value is not None}
 
 
 def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
@@ -64,18 +63,18 @@ def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
     kind = next((each for each in kinds if each.extractor == extractor), None)
     if kind is None or kind.version != its_version or prepared != PREPARATION_VERSION:
         raise AffettoError(
-            f"Features of {extractor!r}, version {its_version}, preparation {prepared}, cannot be computed "
-            "by this version of Affetto; fit the model again."
+            f"Features of {extractor!r}, version {its_version}, preparation {prepared}, "
+            "cannot be computed by this version of Affetto; fit the model again."
         )
     try:
         parameters: FeatureParameters = kind.model_validate(fields)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
-        raise AffettoError(f"Parameters of {extractor!r} are not valid: {message}.") from error
+        what = f"Parameters of {extractor!r} are not valid"
+        raise AffettoError(f"{what}: {error.errors()[0]['msg']}.") from error
     if weights != parameters.describe().get("weights"):
         raise AffettoError(
-            f"The model was fitted with other weights of {extractor!r} than this version of Affetto has; "
-            "fit the model again."
+            f"The model was fitted with other weights of {extractor!r} "
+            "than this version of Affetto has; fit the model again."
         )
     return parameters
 

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import PlainValidator
 
 from affetto.errors import DamagedFileError
 from affetto.io.arrays import read_arrays, write_arrays
+from affetto.io.configuration import Parameters
 from affetto.io.files import reading, write_whole
 from affetto.io.paths import StoragePath, local_path
 
@@ -91,19 +92,17 @@ class ResultStore:
 _LocalPath = Annotated[Path, PlainValidator(partial(local_path, what="what workers write"))]
 
 
-class CacheParameters(BaseModel):
+class CacheParameters(Parameters):
     """Folders of what is computed once and found again; any of them may be deleted at any time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    features: StoragePath = Field(
-        description="Feature stores, one a side and feature: a folder or an address."
-    )
-    results: StoragePath = Field(description="Results of fits, audits and probes: a folder or an address.")
-    models: _LocalPath = Field(description="Fitted models; a folder of this machine.")
-    degraded: _LocalPath = Field(
-        description="Feature stores of degraded copies of clips, a folder a side; on this machine."
-    )
+    features: StoragePath
+    """Feature stores, one a side and feature: a folder or an address."""
+    results: StoragePath
+    """Results of fits, audits and probes: a folder or an address."""
+    models: _LocalPath
+    """Fitted models; a folder of this machine."""
+    degraded: _LocalPath
+    """Feature stores of degraded copies of clips, a folder a side; on this machine."""
 
     @property
     def store(self) -> ResultStore:

@@ -6,6 +6,14 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
+
+class Parameters(BaseModel):
+    """Typed parameters: they never change, and a name that is not known is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
 
 def package_path(path: str) -> str:
     """Return where a folder of the installed package lies, for `${package:…}` in the configuration."""

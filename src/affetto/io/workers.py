@@ -21,10 +21,10 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from affetto.errors import WorkerKilledError
-from affetto.io.configuration import environment
+from affetto.io.configuration import Parameters, environment
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -53,18 +53,15 @@ class Lost:
     reason: str
 
 
-class ExecutorParameters(BaseModel):
+class ExecutorParameters(Parameters):
     """Where the work of a node runs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_jobs: int = Field(
-        default=-1, ge=-1, description="Worker processes; -1: one a core; 1: no workers, in this process."
-    )
-    scheduler: str | None = Field(
-        default=None, description="Address of a Dask scheduler (tcp://host:port); null: this machine."
-    )
-    progress: bool = Field(default=True, description="Show a progress bar with rate and remaining time.")
+    n_jobs: int = Field(default=-1, ge=-1)
+    """Worker processes; -1: one a core; 1: no workers, in this process."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler (tcp://host:port); null: this machine."""
+    progress: bool = True
+    """Show a progress bar with rate and remaining time."""
 
     @field_validator("n_jobs")
     @classmethod

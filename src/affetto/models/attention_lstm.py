@@ -26,6 +26,8 @@ class LstmParameters(TrainingParameters):
     """Time between the starts of two texture windows."""
     midterm: bool = False
     """Each texture window also holds the mid-term features around its middle."""
+    encoder: bool = False
+    """Each texture window also holds the frame of a pre-trained encoder around its middle."""
     units: Count = 48
     """Size of the LSTM's state in one direction."""
     input_dropout: Share = 0.2
@@ -49,8 +51,12 @@ class AttentionLstm(KerasEstimator):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """`mfcc` (MFCC, their deltas and whatever else was extracted a frame) and perhaps `midterm`."""
-        return ("mfcc", "midterm") if self.parameters.midterm else ("mfcc",)
+        """`mfcc` (MFCC, their deltas and whatever else was extracted a frame) and what stands beside."""
+        return ("mfcc", *self._beside)
+
+    @property
+    def _beside(self) -> list[str]:
+        return [name for name in ("midterm", "encoder") if getattr(self.parameters, name)]
 
     def _layout(self, x: FeatureSet) -> tuple[float, int, int]:
         """Return the seconds of a frame, the frames of a window, and those between the starts of two."""
@@ -64,19 +70,19 @@ class AttentionLstm(KerasEstimator):
         return [window_starts(n, window, hop) * frame_s for n in x["mfcc"].n_frames]
 
     def _steps(self, x: FeatureSet) -> list[np.ndarray]:
-        """Describe texture windows, and the row of the mid-term features nearest to the middle of each."""
+        """Describe texture windows, and the row of slower features nearest to the middle of each."""
         frame_s, window, hop = self._layout(x)
         steps = [texture_windows(frames, window, hop) for frames in x["mfcc"]]
-        if not self.parameters.midterm:
-            return steps
-        row_s = x["midterm"].hop_s or frame_s
-        joined = []
-        for windows, rows in zip(steps, x["midterm"], strict=True):
-            middles_s = np.arange(len(windows)) * (hop * frame_s) + window * frame_s / 2
-            nearest = np.rint(middles_s / row_s).astype(np.int64)
-            beside = rows[np.minimum(nearest, len(rows) - 1)]
-            joined.append(np.concatenate([windows, beside], axis=1))
-        return joined
+        for name in self._beside:
+            row_s = x[name].hop_s or frame_s
+            joined = []
+            for windows, rows in zip(steps, x[name], strict=True):
+                middles_s = np.arange(len(windows)) * (hop * frame_s) + window * frame_s / 2
+                nearest = np.rint(middles_s / row_s).astype(np.int64)
+                beside = rows[np.minimum(nearest, len(rows) - 1)]
+                joined.append(np.concatenate([windows, beside], axis=1))
+            steps = joined
+        return steps
 
     def _learn_inputs(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> Inputs:
         steps = self._steps(x)

@@ -14,14 +14,14 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
-from affetto.models.estimator import ModelParameters
+from affetto.io.configuration import Parameters
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 _Change = Annotated[float, Field(ge=0, lt=0.9)]
 _SMALLEST_DB = 0.1
 
 
-class AugmentationParameters(ModelParameters):
+class AugmentationParameters(Parameters):
     """How strongly training spectrograms are varied; 0 turns a variation off."""
 
     time_stretch: _Change = 0.2

@@ -16,8 +16,9 @@ from pydantic import Field, PositiveFloat
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import apply_temperature, softmax
-from affetto.models.estimator import Count, ModelParameters, Native
+from affetto.models.estimator import Count, Native
 from affetto.models.vectors import (
     Clips,
     FrameFeatures,
@@ -109,7 +110,7 @@ class Baseline(VectorEstimator):
             self.temperature_ = float(stored["temperature"])
 
 
-class FunctionalsSvmParameters(ModelParameters):
+class FunctionalsSvmParameters(Parameters):
     """Which functionals describe a clip, and the SVM."""
 
     feature: Literal["functionals", "raw_functionals", "egemaps"] = "functionals"
@@ -174,7 +175,7 @@ class FunctionalsSvm(Baseline):
         self.standardiser_ = Standardiser.load(directory)
 
 
-class StatisticsSvmParameters(ModelParameters):
+class StatisticsSvmParameters(Parameters):
     """What describes a clip, and the SVM; of several values the best are chosen, as for functionals."""
 
     features: FrameFeatures = ("mfcc",)
@@ -206,7 +207,7 @@ class StatisticsSvm(Baseline):
         return make_pipeline(StandardScaler(), svm)
 
 
-class MfccForestParameters(ModelParameters):
+class MfccForestParameters(Parameters):
     """What describes a clip, and the forest; of several values the best are chosen, as for functionals."""
 
     statistics: Statistics = ("mean", "std", "percentiles")

@@ -18,7 +18,8 @@ _TINY = 1e-12
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Return the softmax over the last axis, float64 [..., n_classes]."""
-    shifted = np.exp(scores - np.max(scores, axis=-1, keepdims=True), dtype=np.float64)
+    largest = np.max(scores, axis=-1, keepdims=True)
+    shifted = np.exp(scores - largest, dtype=np.float64)
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
@@ -33,14 +34,15 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     if not len(labels):
         return 1.0
-    logarithms = np.log(np.maximum(probabilities, _TINY))
+    logs = np.log(np.maximum(probabilities, _TINY))
     rows = np.arange(len(labels))
 
-    def loss(log_temperature: float) -> float:
-        scaled = softmax(logarithms / np.exp(log_temperature))
+    def loss(exponent: float) -> float:
+        scaled = softmax(logs / np.exp(exponent))
         return float(-np.log(np.maximum(scaled[rows, labels], _TINY)).mean())
 
-    found = minimize_scalar(loss, bounds=np.log([0.05, 20.0]), method="bounded", options={"xatol": 1e-6})
+    bounds, options = np.log([0.05, 20.0]), {"xatol": 1e-6}
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options=options)
     return float(np.exp(found.x))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.augmentation import (
     AugmentationParameters,
     Crops,
@@ -23,7 +24,7 @@ from affetto.models.augmentation import (
     vary_levels,
     warp_bands,
 )
-from affetto.models.estimator import Count, ModelParameters, Share
+from affetto.models.estimator import Count, Share
 from affetto.models.network import KerasEstimator
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes
 from affetto.models.training import Batch, Inputs, Loop, TrainingParameters, bucket_order, mix
@@ -37,7 +38,7 @@ _CLEAN_BATCH = 64
 _CLEAN_UPDATES = 40  # moving averages of momentum 0.9 then remember less than 2 % of what was before
 
 
-class LldWindowParameters(ModelParameters):
+class LldWindowParameters(Parameters):
     """What the network sees of the LLD, and how much that is varied in training."""
 
     window_s: PositiveFloat = 0.16
@@ -165,10 +166,9 @@ class Crnn(KerasEstimator):
     def _windows(self, x: FeatureSet, chosen: LldWindowParameters) -> list[np.ndarray]:
         """Describe the LLD around each step behind the convolutions, [n_steps, n_dimensions] a clip."""
         hop_s = float(x["lld"].hop_s)  # type: ignore[arg-type]
-        return [
-            lld_windows(clip, n_steps, step_s=self._step_s, hop_s=hop_s, window_s=chosen.window_s)
-            for clip, n_steps in zip(x["lld"], self._n_steps(x), strict=True)
-        ]
+        framing = {"step_s": self._step_s, "hop_s": hop_s, "window_s": chosen.window_s}
+        pairs = zip(x["lld"], self._n_steps(x), strict=True)
+        return [lld_windows(clip, n_steps, **framing) for clip, n_steps in pairs]
 
     def _build(self, inputs: dict[str, Any], n_classes: int) -> Any:
         """Put the network together: deltas, convolutions with strides, LSTM, attention pooling, logits.
@@ -192,17 +192,18 @@ class Crnn(KerasEstimator):
         )
         maps = prepare(inputs["log_mel"], lengths)
         prepare.set_weights([self.statistics_["mean"], self.statistics_["scale"]])
-        for block, n_channels in enumerate(chosen.channels):
-            size, halved = 5 if block == 0 else 3, block < chosen.n_time_strides
-            convolve = ConvolutionBlock(n_channels, size=size, halved=halved, name=f"block_{block}")
-            maps, lengths = convolve(maps, lengths)
+        for i, n_channels in enumerate(chosen.channels):
+            size, halved = 5 if i == 0 else 3, i < chosen.n_time_strides
+            block = ConvolutionBlock(n_channels, size=size, halved=halved, name=f"block_{i}")
+            maps, lengths = block(maps, lengths)
         steps = layers.Reshape((-1, maps.shape[2] * maps.shape[3]), name="steps")(maps)
         steps = layers.Dropout(chosen.dropout, name="steps_dropout")(steps)
-        if chosen.lld_windows:
+        lld = chosen.lld_windows
+        if lld:
             windows = inputs["lld_windows"]
             for layer in (
-                layers.SpatialDropout1D(chosen.lld_windows.dropout, name="input_window_dropout"),
-                layers.Dense(chosen.lld_windows.units, name="window_dense"),
+                layers.SpatialDropout1D(lld.dropout, name="input_window_dropout"),
+                layers.Dense(lld.units, name="window_dense"),
                 layers.LayerNormalization(name="window_normalisation"),
                 layers.Activation("gelu", name="window_gelu"),
                 layers.Dropout(chosen.dropout, name="window_dropout"),
@@ -210,10 +211,11 @@ class Crnn(KerasEstimator):
                 windows = layer(windows)
             steps = layers.Concatenate(name="joined")([steps, windows])
         steps = SequenceLstm(chosen.lstm_units, name="lstm")(steps, lengths)
-        pooled, attention = AttentionPooling(deviation=True, name="pooling")(steps, lengths)
+        pool, outputs = AttentionPooling(deviation=True, name="pooling"), {}
+        pooled, outputs["attention"] = pool(steps, lengths)
         pooled = layers.Dropout(chosen.dropout, name="dropout")(pooled)
-        logits = layers.Dense(n_classes, name="logits")(pooled)
-        return keras.Model(inputs, {"logits": logits, "attention": attention}, name=self.name)
+        outputs["logits"] = layers.Dense(n_classes, name="logits")(pooled)
+        return keras.Model(inputs, outputs, name=self.name)
 
     def _loop(self, model: Any, inputs: Inputs, labels: np.ndarray, seed: int) -> Loop:
         width = max(1, round(self.parameters.crop_s / float(self.statistics_["hop_s"])))
@@ -225,7 +227,8 @@ class Crnn(KerasEstimator):
         return steps * self.parameters.stride if name.startswith("log_mel") else steps
 
     def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
-        return [self._step_s * np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
+        steps = [np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
+        return [self._step_s * each for each in steps]
 
     @property
     def _step_s(self) -> float:
@@ -253,9 +256,12 @@ class _CropLoop(Loop):
         self.lengths = np.ones_like(self.lengths)
         clips = inputs["log_mel"]
         self.n_frames = np.array([len(clip) for clip in clips])
-        self.spectra = np.stack([[clip.mean(axis=0), clip.std(axis=0)] for clip in clips])
-        self.means = np.stack([clip.mean(axis=0) for clip in inputs.get("lld_windows", clips)])
-        self.members = [np.flatnonzero(labels == label) for label in range(self.targets.shape[1])]
+        spectra = [[clip.mean(axis=0), clip.std(axis=0)] for clip in clips]
+        self.spectra = np.stack(spectra)
+        windows = inputs.get("lld_windows", clips)
+        self.means = np.stack([clip.mean(axis=0) for clip in windows])
+        classes = range(self.targets.shape[1])
+        self.members = [np.flatnonzero(labels == label) for label in classes]
 
     def _finish(self) -> None:
         """Measure the statistics of the batch normalisation anew on crops as they are.
@@ -278,30 +284,31 @@ class _CropLoop(Loop):
         own, other = self.spectra[indices], self.spectra[self._partners(indices)]
         crops = borrow_spectra(crops, own, other, strengths.borrow_probability, rng)
         batch["log_mel"] = hide_stripes(vary_levels(crops, strengths, rng), strengths, rng)
-        if self.parameters.lld_windows:
+        lld, alpha = self.parameters.lld_windows, self.parameters.mixup_alpha
+        if lld:
             batch["lld_windows"] = borrow_means(
                 batch["lld_windows"],
                 self.means[indices],
                 self.means[self._partners(indices)],
-                probability=self.parameters.lld_windows.borrow_probability,
-                offset=self.parameters.lld_windows.offset,
+                probability=lld.borrow_probability,
+                offset=lld.offset,
                 rng=rng,
             )
-        targets, weights, alpha = self.targets[indices], self.weights[indices], self.parameters.mixup_alpha
+        batch["targets"] = self.targets[indices]
         if alpha > 0:
             shares = rng.beta(alpha, alpha, len(indices)).astype(np.float32)
-            batch = mix({**batch, "targets": targets}, shares, rng)
-            targets = batch.pop("targets")
-        return batch, targets, weights
+            batch = mix(batch, shares, rng)
+        return batch, batch.pop("targets"), self.weights[indices]
 
     def _crops(self, indices: np.ndarray, *, stretch: float) -> Batch:
         """Cut random crops of both inputs; a crop of LLD windows covers that of the spectrogram."""
         stride, both = self.parameters.stride, self.parameters.lld_windows is not None
-        grid = stride if both else None
-        crops = Crops.draw(self.n_frames[indices], self.width, stretch=stretch, rng=self.rng, grid=grid)
+        n_frames, grid = self.n_frames[indices], stride if both else None
+        crops = Crops.draw(n_frames, self.width, stretch=stretch, rng=self.rng, grid=grid)
         batch = self._cut("log_mel", indices, crops, self.width)
         if both:
-            batch |= self._cut("lld_windows", indices, crops.coarser(stride), -(-self.width // stride))
+            width = -(-self.width // stride)
+            batch |= self._cut("lld_windows", indices, crops.coarser(stride), width)
         return batch
 
     def _cut(self, name: str, indices: np.ndarray, crops: Crops, width: int) -> Batch:
@@ -310,7 +317,8 @@ class _CropLoop(Loop):
 
     def _partners(self, indices: np.ndarray) -> np.ndarray:
         """Draw another clip of the same emotion for each."""
-        return np.array([self.rng.choice(self.members[label]) for label in self.labels[indices]])
+        labels = self.labels[indices]
+        return np.array([self.rng.choice(self.members[label]) for label in labels])
 
 
 def _moments(windows: np.ndarray) -> np.ndarray:

@@ -17,10 +17,10 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from affetto.errors import AffettoError, validation_sentence
 from affetto.io.files import new_directory, reading
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from affetto.features.clip_features import FeatureSet
+    from affetto.models.dimensions import Regressor
 
 ESTIMATORS: dict[str, str] = {
     "attention_lstm_kernel": "affetto.models.fusion:AttentionLstmKernel",
@@ -43,11 +44,15 @@ ESTIMATORS: dict[str, str] = {
     "late_fusion": "affetto.models.fusion:LateFusion",
     "functionals_svm": "affetto.models.baselines:FunctionalsSvm",
     "mfcc_forest": "affetto.models.baselines:MfccForest",
+    "kernel_ridge": "affetto.models.dimensions:KernelRidge",
+    "mean_rating": "affetto.models.dimensions:MeanRating",
 }
 """Name of the model → "module:class"; imported when it is first asked for."""
 _RENAMED = {"lld": "linear", "mfcc_svm": "statistics_svm"}
 """Name in earlier versions → name."""
 _SIGNATURE = "signature.json"
+_REGRESSOR = "dimensions"
+"""Folder of the regressor in that of a classifier."""
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
 Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
@@ -56,12 +61,6 @@ Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndar
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ModelParameters(BaseModel):
-    """What the parameters of all models have in common: they are fixed, and an unknown name is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Estimator(abc.ABC):
@@ -106,6 +105,8 @@ class Estimator(abc.ABC):
     parameters and seed: stored fits of other versions are not used."""
     Parameters: ClassVar[type[BaseModel]]
     """Pydantic model of the parameters."""
+    targets: ClassVar[tuple[str, ...]] = ("emotion",)
+    """Columns of the clip table that it learns to tell."""
     attends: ClassVar[bool] = False
     """Whether `attention` says which part of a clip counts."""
     can_enrol: ClassVar[bool] = False
@@ -120,6 +121,7 @@ class Estimator(abc.ABC):
         self.feature_parameters_: dict[str, Any] = {}
         self.temperature = 1.0
         self.learnt_from_: dict[str, Any] = {}
+        self.regressor: Regressor | None = None
         self.branches: dict[str, Estimator] = {}
         self._adopted: set[str] = set()
 
@@ -147,7 +149,7 @@ class Estimator(abc.ABC):
         self.branches |= branches
         self._adopted = set(branches)
 
-    def fit(self, x: FeatureSet, y: Sequence[str], groups: Sequence[str]) -> Self:
+    def fit(self, x: FeatureSet, y: Sequence[Any], groups: Sequence[str]) -> Self:
         """Fit the model.
 
         Parameters
@@ -155,7 +157,7 @@ class Estimator(abc.ABC):
         x
             The features of the training clips.
         y
-            Emotion of each clip.
+            Emotion of each clip, or what else `targets` names.
         groups
             Speaker, artist or song of each clip; inner validation never splits one.
 
@@ -166,13 +168,7 @@ class Estimator(abc.ABC):
         """
         started = time.perf_counter()
         self._require_features(x)
-        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
-        if len(classes) < 2:  # noqa: PLR2004
-            found = ", ".join(classes) or "none"
-            raise AffettoError(
-                f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
-            )
-        self.classes_ = tuple(classes.tolist())
+        self.classes_, labels = self._encode(y)
         self.feature_parameters_ = {name: _plain(x[name].parameters) for name in self.features}
         self.history_, self.temperature = [], 1.0
         self._fit(x, labels, np.asarray([str(group) for group in groups], dtype=object))
@@ -227,6 +223,10 @@ class Estimator(abc.ABC):
         """
         return None
 
+    def dimensions(self, x: FeatureSet) -> np.ndarray | None:
+        """Return valence and arousal of each clip, float64 [n_clips, 2]; None without a regressor."""
+        return None if self.regressor is None else self.regressor.predict(x)
+
     def native(self) -> Native | None:
         """Return the library, its fitted model and an example of the model's input, for a model registry.
 
@@ -252,6 +252,16 @@ class Estimator(abc.ABC):
         with new_directory(Path(directory)) as partial:
             write_signature(partial, signature)
             self._save_state(partial)
+
+    def _encode(self, y: Sequence[Any]) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the classes, sorted, and the index of each clip's, int64 [n_clips]."""
+        classes, labels = np.unique([str(label) for label in y], return_inverse=True)
+        if len(classes) < 2:  # noqa: PLR2004
+            found = ", ".join(classes) or "none"
+            raise AffettoError(
+                f"{self.name} needs clips of at least two emotions to learn from, found: {found}."
+            )
+        return tuple(classes.tolist()), labels
 
     @abc.abstractmethod
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
@@ -374,6 +384,8 @@ def load_estimator(directory: Path) -> Estimator:
         estimator.feature_parameters_ = signature["feature_parameters"]
         estimator.learnt_from_ = signature.get("learnt_from", {})
         estimator._load_state(directory)
+        if holds_model(directory / _REGRESSOR):
+            estimator.regressor = cast("Regressor", load_estimator(directory / _REGRESSOR))
         return estimator
 
 
@@ -409,12 +421,21 @@ def read_signature(directory: Path) -> dict[str, Any]:
 
 
 def copy_calibrated(
-    source: Path, directory: Path, temperature: float, learnt_from: Mapping[str, Any]
+    source: Path,
+    directory: Path,
+    temperature: float,
+    learnt_from: Mapping[str, Any],
+    regressor: Path | None = None,
 ) -> None:
-    """Copy a saved model, with another temperature of its probabilities and what it has learnt from."""
+    """Copy a saved model, with another temperature of its probabilities and what it has learnt from.
+
+    A saved regressor, which must read no other features, then tells valence and arousal with it.
+    """
     signature = read_signature(source)
     with new_directory(directory) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True)
+        if regressor is not None:
+            shutil.copytree(regressor, partial / _REGRESSOR)
         write_signature(partial, {**signature, "temperature": temperature, "learnt_from": learnt_from})
 
 
@@ -436,7 +457,8 @@ def installed_versions() -> dict[str, str]:
 def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     """Apply a saved model to clips: `clip_id, p_<class>…, times, weights`.
 
-    The last two are empty lists for models without attention.
+    The last two are empty lists for models without attention; models that tell them have `valence, arousal`
+    before.
     """
     import pandas as pd
 
@@ -444,6 +466,9 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     columns = [f"p_{name}" for name in estimator.classes_]
     table = pd.DataFrame(estimator.predict_proba(features), columns=columns)
     table.insert(0, "clip_id", list(features.clip_ids))
+    ratings = estimator.dimensions(features)
+    if ratings is not None:
+        table["valence"], table["arousal"] = ratings.T
     weights, times = estimator.attention(features), estimator.attention_times(features)
     nothing = [np.empty(0)] * len(table)
     table["times"] = pd.Series(times or nothing, dtype=object)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -15,10 +16,11 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
 from affetto.models.calibration import inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
-from affetto.models.estimator import Estimator, ModelParameters, Native, build_estimator, load_estimator
+from affetto.models.estimator import Estimator, Native, build_estimator, load_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
 from affetto.models.linear import Linear, LinearParameters
 
@@ -35,8 +37,10 @@ def fuse(probabilities: Sequence[np.ndarray], weights: Sequence[float] | np.ndar
 
     Arrays and result are [n_clips, n_classes], and their rows sum to 1; weights are 0 or more.
     """
-    pairs = zip(probabilities, weights, strict=True)
-    return softmax(np.sum([w * np.log(np.maximum(p, _TINY)) for p, w in pairs], axis=0))
+    scores = []
+    for each, weight in zip(probabilities, weights, strict=True):
+        scores.append(weight * np.log(np.maximum(each, _TINY)))
+    return softmax(np.sum(scores, axis=0))
 
 
 def fit_exponents(opinions: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
@@ -50,16 +54,16 @@ def fit_exponents(opinions: Sequence[np.ndarray], labels: np.ndarray) -> np.ndar
     """
     from scipy.optimize import minimize
 
-    logarithms = np.stack([np.log(np.maximum(opinion, _TINY)) for opinion in opinions])
-    rows = np.arange(len(labels))
+    logs = np.log(np.maximum(np.stack(opinions), _TINY))
+    rows, n_branches = np.arange(len(labels)), len(opinions)
 
     def loss(exponents: np.ndarray) -> tuple[float, np.ndarray]:
-        fused = softmax(np.tensordot(exponents, logarithms, axes=1))
-        expected = (fused * logarithms).sum(axis=2).mean(axis=1)
-        gradient = expected - logarithms[:, rows, labels].mean(axis=1)
-        return float(-np.log(np.maximum(fused[rows, labels], 1e-300)).mean()), gradient
+        fused = softmax(np.tensordot(exponents, logs, axes=1))
+        expected = (fused * logs).sum(axis=2).mean(axis=1)
+        gradient = expected - logs[:, rows, labels].mean(axis=1)
+        surprise = -np.log(np.maximum(fused[rows, labels], 1e-300))
+        return float(surprise.mean()), gradient
 
-    n_branches = len(opinions)
     start, bounds = np.full(n_branches, 1 / n_branches), [(0.0, 5.0)] * n_branches
     return np.asarray(minimize(loss, start, jac=True, bounds=bounds).x)
 
@@ -86,18 +90,21 @@ class JointEstimator(Estimator):
         self.exponents_ = np.array([])
 
     def _build_branches(self) -> dict[str, Estimator]:
-        return {
-            name: kind(getattr(self.parameters, name), seed=self.seed) for name, kind in self.kinds.items()
-        }
+        branches: dict[str, Estimator] = {}
+        for name, kind in self.kinds.items():
+            branches[name] = kind(getattr(self.parameters, name), seed=self.seed)
+        return branches
 
     def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return the exponents; by default those that the parameters give as `<branch>_weight`."""
-        return np.array([getattr(self.parameters, f"{name}_weight") for name in self.branches])
+        names = [f"{name}_weight" for name in self.branches]
+        return np.array([getattr(self.parameters, name) for name in names])
 
     @property
     def features(self) -> tuple[str, ...]:
         """What the branches read, each feature once."""
-        return tuple(dict.fromkeys(name for branch in self.branches.values() for name in branch.features))
+        every = [branch.features for branch in self.branches.values()]
+        return tuple(dict.fromkeys(chain.from_iterable(every)))
 
     @property
     def n_parameters(self) -> int:
@@ -122,20 +129,26 @@ class JointEstimator(Estimator):
 
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
         """Return that of the first branch that learnt it; see `Estimator.novelty`."""
-        answers = (branch.novelty(x) for branch in self.branches.values())
-        return next((found for found in answers if found is not None), None)
+        for branch in self.branches.values():
+            found = branch.novelty(x)
+            if found is not None:
+                return found
+        return None
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         self.exponents_ = self._learn_exponents(x, labels, groups)
+        names = [self.classes_[label] for label in labels]
         for name, branch in self.branches.items():
             if name not in self._adopted:
-                branch.fit(x, [self.classes_[label] for label in labels], list(groups))
+                branch.fit(x, names, list(groups))
         self._adopted = set()
         self.history_ = self._first.history_
 
     def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
-        branches = self.branches.values()
-        opinions = [branch.predict_proba(x, enrolment if branch.can_enrol else None) for branch in branches]
+        opinions = []
+        for branch in self.branches.values():
+            own = enrolment if branch.can_enrol else None
+            opinions.append(branch.predict_proba(x, own))
         return fuse(opinions, self.exponents_)
 
     def _save_state(self, directory: Path) -> None:
@@ -150,7 +163,7 @@ class JointEstimator(Estimator):
         self.exponents_ = np.array(fusion["exponents"])
 
 
-class AttentionLstmKernelParameters(ModelParameters):
+class AttentionLstmKernelParameters(Parameters):
     """The two branches and how they are joined."""
 
     lstm: LstmParameters = Field(default_factory=lambda: LstmParameters(midterm=True))
@@ -172,7 +185,7 @@ class AttentionLstmKernel(JointEstimator):
     kinds: ClassVar = {"lstm": AttentionLstm, "kernel": KernelLogistic}
 
 
-class CrnnLldParameters(ModelParameters):
+class CrnnLldParameters(Parameters):
     """The two branches and how they are joined."""
 
     crnn: CrnnParameters = Field(default_factory=lambda: CrnnParameters(lld_windows=LldWindowParameters()))
@@ -195,7 +208,7 @@ class CrnnLld(JointEstimator):
     kinds: ClassVar = {"crnn": Crnn, "lld": Linear}
 
 
-class BranchParameters(ModelParameters):
+class BranchParameters(Parameters):
     """One of the models that are joined."""
 
     estimator: str
@@ -204,7 +217,7 @@ class BranchParameters(ModelParameters):
     """Parameters of the estimator."""
 
 
-class LateFusionParameters(ModelParameters):
+class LateFusionParameters(Parameters):
     """The models that are joined, and how their weights are learnt."""
 
     branches: dict[str, BranchParameters] = Field(min_length=2)
@@ -226,16 +239,17 @@ class LateFusion(JointEstimator):
     parameters: LateFusionParameters
 
     def _build_branches(self) -> dict[str, Estimator]:
-        return {
-            name: build_estimator(branch.estimator, branch.parameters, seed=self.seed)
-            for name, branch in self.parameters.branches.items()
-        }
+        branches = {}
+        for name, given in self.parameters.branches.items():
+            branches[name] = build_estimator(given.estimator, given.parameters, self.seed)
+        return branches
 
     def _learn_exponents(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Fit all branches without some clips and weigh what they say of these; all alike without folds."""
         opinions: dict[str, list[np.ndarray]] = {name: [] for name in self.branches}
         tested = []
-        for train, test in inner_folds(labels, groups, self.parameters.inner_folds, self.seed):
+        folds = inner_folds(labels, groups, self.parameters.inner_folds, self.seed)
+        for train, test in folds:
             tested.append(labels[test])
             known = [self.classes_[label] for label in labels[train]]
             for name, branch in self._build_branches().items():
@@ -243,4 +257,5 @@ class LateFusion(JointEstimator):
                 opinions[name].append(branch.predict_proba(x.take(test)))
         if not tested:
             return np.full(len(opinions), 1 / len(opinions))
-        return fit_exponents([np.concatenate(each) for each in opinions.values()], np.concatenate(tested))
+        pooled = [np.concatenate(each) for each in opinions.values()]
+        return fit_exponents(pooled, np.concatenate(tested))

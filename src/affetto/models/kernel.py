@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field, PositiveFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import softmax
-from affetto.models.estimator import ModelParameters
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
 from affetto.models.vectors import (
@@ -34,7 +34,7 @@ _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
 
 
-class KernelLogisticParameters(ModelParameters):
+class KernelLogisticParameters(Parameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
     features: FrameFeatures = ("mfcc", "midterm")
@@ -101,7 +101,7 @@ class KernelLogistic(VectorEstimator):
         self._regress(*space, known[1], parameters.penalty, temperature)
 
     def _learn_space(self, known: Clips, width: float) -> tuple[np.ndarray, np.ndarray]:
-        """Learn what clips are compared by; return what `_coordinates` does of the training vectors."""
+        """Learn what clips are compared by; return what `kernel_coordinates` does of the training vectors."""
         vectors, labels, groups = known
         self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
         standardised = self.standardiser_(vectors)
@@ -110,12 +110,8 @@ class KernelLogistic(VectorEstimator):
         gamma = width / spread if spread > 0 else 0.0
         self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
         scaled = standardised * self.scale_
-        chosen = np.arange(len(scaled))
-        if len(scaled) > _MOST_LANDMARKS:
-            rng = np.random.default_rng(self.seed)
-            chosen = np.sort(rng.choice(len(scaled), _MOST_LANDMARKS, replace=False))
-        self.landmarks_ = scaled[chosen].astype(np.float32)
-        return _coordinates(scaled, self.landmarks_)
+        self.landmarks_ = choose_landmarks(scaled, self.seed)
+        return kernel_coordinates(scaled, self.landmarks_)
 
     def _regress(
         self,
@@ -134,7 +130,9 @@ class KernelLogistic(VectorEstimator):
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         scaled = self.standardiser_(vectors) * self.scale_
-        return softmax(_weighed(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_)
+        return softmax(
+            weigh_landmarks(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_
+        )
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
@@ -176,7 +174,16 @@ def fit_pairs(
     return weights, bias
 
 
-def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def choose_landmarks(scaled: np.ndarray, seed: int) -> np.ndarray:
+    """Return the training vectors that clips are compared with, float32: all, or 2,000 drawn at random."""
+    chosen = np.arange(len(scaled))
+    if len(scaled) > _MOST_LANDMARKS:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(len(scaled), _MOST_LANDMARKS, replace=False))
+    return scaled[chosen].astype(np.float32)
+
+
+def weigh_landmarks(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Compare vectors with landmarks by exp(-squared distance), and multiply by weights [n_landmarks, n]."""
     from sklearn.metrics.pairwise import rbf_kernel
 
@@ -185,7 +192,7 @@ def _weighed(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) ->
     return np.concatenate([rbf_kernel(block, marks, gamma=1.0) @ weights for block in blocks])
 
 
-def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def kernel_coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Express vectors in an orthonormal basis of the space that the landmarks span, [n_vectors, rank].
 
     The matrix that comes second, [n_landmarks, rank], makes weights of the landmarks of weights of these.
@@ -195,4 +202,4 @@ def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
     values, directions = np.linalg.eigh(rbf_kernel(landmarks.astype(np.float64), gamma=1.0))
     kept = values > _RELATIVE_RANK * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
-    return _weighed(vectors, landmarks, back), back
+    return weigh_landmarks(vectors, landmarks, back), back

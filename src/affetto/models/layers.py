@@ -11,9 +11,6 @@ import keras
 import tensorflow as tf
 
 _registered = keras.saving.register_keras_serializable(package="affetto")
-_HIDDEN = -1e9
-_SILENCE_DB = -1e4
-_SMALL_VARIANCE = 1e-4
 
 
 @_registered
@@ -40,24 +37,27 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
             "recurrent": ((self.units, width), "orthogonal"),
             "bias": ((width,), _forget_bias),
         }
-        self.weights_of = [
-            [
-                self.add_weight(name=f"{direction}_{name}", shape=shape, initializer=initializer)
-                for name, (shape, initializer) in weights.items()
-            ]
-            for direction in ("forward", "backward")
-        ]
+        self.weights_of = []
+        for direction in ("forward", "backward"):
+            own = []
+            for name, (shape, start) in weights.items():
+                full = f"{direction}_{name}"
+                own.append(self.add_weight(name=full, shape=shape, initializer=start))
+            self.weights_of.append(own)
         self.built = True
 
     def call(self, sequences: Any, lengths: Any) -> Any:
         """Map [n_clips, n_steps, n_inputs] to [n_clips, n_steps, 2 units]."""
         kernels, recurrents, biases = zip(*self.weights_of, strict=True)
-        gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1) + tf.concat(biases, axis=0)
+        gates = tf.tensordot(sequences, tf.concat(kernels, axis=1), axes=1)
+        gates = gates + tf.concat(biases, axis=0)
         forward, backward = tf.split(gates, 2, axis=2)
-        turned = _run_lstm(tf.reverse_sequence(backward, lengths, seq_axis=1, batch_axis=0), recurrents[1])
-        returned = tf.reverse_sequence(turned, lengths, seq_axis=1, batch_axis=0)
-        outputs = tf.concat([_run_lstm(forward, recurrents[0]), returned], axis=-1)
-        return tf.where(_step_mask(lengths, sequences)[:, :, None], outputs, 0.0)
+        forward = _run_lstm(forward, recurrents[0])
+        backward = tf.reverse_sequence(backward, lengths, seq_axis=1)
+        backward = _run_lstm(backward, recurrents[1])
+        backward = tf.reverse_sequence(backward, lengths, seq_axis=1)
+        mask = _step_mask(lengths, sequences)[:, :, None]
+        return tf.where(mask, tf.concat([forward, backward], axis=-1), 0.0)
 
     def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shape of `call`'s result."""
@@ -85,23 +85,27 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
         """Create the query, which starts at zero: at first the pooling is the plain mean."""
-        self.query = self.add_weight(name="query", shape=(int(sequences_shape[-1]),), initializer="zeros")
+        shape = (int(sequences_shape[-1]),)
+        self.query = self.add_weight(name="query", shape=shape, initializer="zeros")
         self.built = True
 
     def call(self, sequences: Any, lengths: Any) -> tuple[Any, Any]:
         """Map [n_clips, n_steps, n] to the pooled [n_clips, n or 2 n] and the weights [n_clips, n_steps]."""
         scores = tf.linalg.matvec(sequences, tf.convert_to_tensor(self.query))
-        weights = tf.nn.softmax(tf.where(_step_mask(lengths, sequences), scores, _HIDDEN), axis=1)
+        scores = tf.where(_step_mask(lengths, sequences), scores, -1e9)
+        weights = tf.nn.softmax(scores, axis=1)
         mean = tf.einsum("bt,btn->bn", weights, sequences)
         if not self.deviation:
             return mean, weights
-        variance = tf.einsum("bt,btn->bn", weights, tf.square(sequences - mean[:, None]))
-        deviation = tf.sqrt(tf.maximum(variance, 0.0) + _SMALL_VARIANCE)
+        squares = tf.square(sequences - mean[:, None])
+        variance = tf.einsum("bt,btn->bn", weights, squares)
+        deviation = tf.sqrt(tf.maximum(variance, 0.0) + 1e-4)
         return tf.concat([mean, deviation], axis=-1), weights
 
     def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
         """Return the shapes of `call`'s results."""
-        return (sequences_shape[0], sequences_shape[-1] * (1 + self.deviation)), tuple(sequences_shape[:2])
+        n_clips, n_steps, n = sequences_shape
+        return (n_clips, n * (1 + self.deviation)), (n_clips, n_steps)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
@@ -146,21 +150,22 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, spectrograms_shape: Any, lengths_shape: Any = None) -> None:
         """Make the variables, one number a band."""
-        shape = (int(spectrograms_shape[-1]),)
-        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
-        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
+        fixed: dict[str, Any] = {"shape": (int(spectrograms_shape[-1]),), "trainable": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **fixed)
+        self.scale = self.add_weight(name="scale", initializer="ones", **fixed)
         self.built = True
 
     def call(self, spectrograms: Any, lengths: Any) -> Any:
         """Map [n_clips, n_frames, n_bands] in dB to [n_clips, n_frames, n_bands, 3]."""
         mask = _step_mask(lengths, spectrograms)[:, :, None]
         weights = tf.cast(mask, spectrograms.dtype)
-        static = ((self._less_level(spectrograms, mask, weights) - self.mean) / self.scale) * weights
+        levelled = self._less_level(spectrograms, mask, weights)
+        static = ((levelled - self.mean) / self.scale) * weights
         delta = _slope(static) * weights
         return tf.stack([static, delta, _slope(delta) * weights], axis=-1)
 
     def _less_level(self, spectrograms: Any, mask: Any, weights: Any) -> Any:
-        heard = tf.where(mask, spectrograms, _SILENCE_DB)
+        heard = tf.where(mask, spectrograms, -1e4)
         loudest = tf.reduce_max(heard, axis=[1, 2], keepdims=True)
         limited = tf.maximum(spectrograms, loudest - self.range_db)
         count = tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
@@ -175,7 +180,8 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
-        return {**super().get_config(), "removal": self.removal, "range_db": self.range_db}
+        own = {"removal": self.removal, "range_db": self.range_db}
+        return {**super().get_config(), **own}
 
 
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -185,12 +191,13 @@ class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         """Return [n_clips, n_steps, n_bands, n_channels], shaped like `inputs`."""
         if not training:
             return super().call(inputs, training=training, mask=mask)
-        scale, offset = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        normalised, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, scale, offset, epsilon=self.epsilon, is_training=True
-        )
-        for moving, measured in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(self.momentum * moving + (1 - self.momentum) * measured)
+        scale = tf.convert_to_tensor(self.gamma)
+        offset = tf.convert_to_tensor(self.beta)
+        normalise = tf.compat.v1.nn.fused_batch_norm
+        normalised, *measured = normalise(inputs, scale, offset, epsilon=self.epsilon, is_training=True)
+        moving = self.moving_mean, self.moving_variance
+        for kept, new in zip(moving, measured, strict=True):
+            kept.assign(self.momentum * kept + (1 - self.momentum) * new)
         return normalised
 
 
@@ -208,9 +215,12 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
     def __init__(self, channels: int, *, size: int, halved: bool, **options: Any) -> None:
         super().__init__(**options)
         self.channels, self.size, self.halved = channels, size, halved
-        strides = (2 if halved else 1, 2)
         self.convolution = keras.layers.Conv2D(
-            channels, size, strides=strides, use_bias=False, kernel_initializer="he_normal"
+            channels,
+            size,
+            strides=(2 if halved else 1, 2),
+            use_bias=False,
+            kernel_initializer="he_normal",
         )
         self.normalisation = FusedNormalization(momentum=0.9)
 
@@ -226,13 +236,17 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
         convolved = self.convolution(tf.pad(maps, [[0, 0], border, border, [0, 0]]))
         found = tf.nn.relu(self.normalisation(convolved, training=training))
         lengths = (lengths + 1) // 2 if self.halved else lengths
-        return found * tf.cast(_step_mask(lengths, found), found.dtype)[:, :, None, None], lengths
+        weights = tf.cast(_step_mask(lengths, found), found.dtype)
+        return found * weights[:, :, None, None], lengths
 
     def compute_output_spec(self, maps: Any, lengths: Any, training: bool | None = None) -> Any:
         """Return shapes and types of `call`'s results."""
-        n_frames = maps.shape[1] if not self.halved or maps.shape[1] is None else -(-maps.shape[1] // 2)
-        shape = (maps.shape[0], n_frames, -(-maps.shape[2] // 2), self.channels)
-        return keras.KerasTensor(shape, maps.dtype), keras.KerasTensor(lengths.shape, lengths.dtype)
+        n_clips, n_frames, n_bands, _ = maps.shape
+        if self.halved and n_frames is not None:
+            n_frames = -(-n_frames // 2)
+        shape = (n_clips, n_frames, -(-n_bands // 2), self.channels)
+        found = keras.KerasTensor(shape, maps.dtype)
+        return found, keras.KerasTensor(lengths.shape, lengths.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
@@ -254,12 +268,13 @@ def _run_lstm(gates: Any, recurrent: Any) -> Any:
     major, units = tf.transpose(gates, [1, 0, 2]), recurrent.shape[0]
     state = tf.zeros([tf.shape(major)[1], units], major.dtype)
     peephole = tf.zeros([units], major.dtype)
+    kernel = [tf.eye(4 * units), tf.convert_to_tensor(recurrent)]
     outputs = tf.raw_ops.BlockLSTM(
         seq_len_max=tf.cast(tf.shape(major)[0], tf.int64),
         x=major,
         cs_prev=state,
         h_prev=state,
-        w=tf.concat([tf.eye(4 * units), tf.convert_to_tensor(recurrent)], axis=0),
+        w=tf.concat(kernel, axis=0),
         wci=peephole,
         wcf=peephole,
         wco=peephole,

@@ -19,8 +19,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
+from affetto.io.configuration import Parameters
 from affetto.models.calibration import softmax
-from affetto.models.estimator import ModelParameters
 from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
@@ -31,7 +31,7 @@ Regression = tuple[np.ndarray, np.ndarray]
 """Weights, float32 [n_dimensions, n_classes], and biases, float64 [n_classes]."""
 
 
-class LinearParameters(ModelParameters):
+class LinearParameters(Parameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
     features: Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce] = ("functionals", "correlations")
@@ -96,7 +96,9 @@ class Linear(VectorEstimator):
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
         """Return how far clips lie from the training clips; see `Estimator.novelty`."""
         self._require_compatible(x)
-        return None if self.novelty_ is None else self.novelty_(self.standardiser_(self._vectors(x)))
+        if self.novelty_ is None:
+            return None
+        return self.novelty_(self.standardiser_(self._vectors(x)))
 
     def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         for candidate in candidates:
@@ -108,8 +110,8 @@ class Linear(VectorEstimator):
         standardised = self._fit_anyone(parameters.penalty, known, temperature)
         self.enrolled_ = self.novelty_ = None
         if several_labels(labels, groups):
-            relative = less_group_means(standardised, groups)
-            self.enrolled_ = self._regress(relative, labels, groups, parameters.penalty, temperature)
+            relative = less_group_means(standardised, groups), labels, groups
+            self.enrolled_ = self._regress(relative, parameters.penalty, temperature)
         if parameters.novelty:
             self.novelty_ = Novelty.learn(standardised, labels, groups, seed=self.seed)
 
@@ -126,16 +128,16 @@ class Linear(VectorEstimator):
             n_types=self.parameters.voice_types,
             penalty=penalty,
         )
-        relative = standardised - self.types_.offset(standardised)
-        self.anyone_ = self._regress(relative, labels, groups, penalty, temperature)
+        relative = standardised - self.types_.offset(standardised), labels, groups
+        self.anyone_ = self._regress(relative, penalty, temperature)
         return standardised
 
-    def _regress(
-        self, relative: np.ndarray, labels: np.ndarray, groups: np.ndarray, penalty: float, temperature: float
-    ) -> Regression:
-        scale = self._scale(relevance(relative, labels, groups))
+    def _regress(self, known: Clips, penalty: float, temperature: float) -> Regression:
+        relative, labels, _ = known
+        scale = self._scale(relevance(*known))
         weights, bias = fit_logistic(relative * scale, labels, penalty=penalty)
-        return (weights * scale[:, None] / temperature).astype(np.float32), bias / temperature
+        weights = weights * scale[:, None] / temperature
+        return weights.astype(np.float32), bias / temperature
 
     def _scale(self, relevances: np.ndarray) -> np.ndarray:
         """Return what each number is multiplied by, so that the squares of every feature sum to 1."""
@@ -157,13 +159,15 @@ class Linear(VectorEstimator):
             return super()._predict(x, None)
         if self.enrolled_ is None:
             raise AffettoError(
-                "Nobody can be enrolled: no speaker of the training clips was heard in several emotions. Say "
-                "who speaks in each clip, and train again."
+                "Nobody can be enrolled: no speaker of the training clips was heard in "
+                "several emotions. Say who speaks in each clip, and train again."
             )
         heard = self.standardiser_(self._vectors(enrolment))
         trust = len(heard) / (len(heard) + self.parameters.enrolment_prior)
-        speaker = trust * heard.mean(axis=0) + (1 - trust) * self.types_.offset(heard).mean(axis=0)
-        return _probabilities(self.standardiser_(self._vectors(x)) - speaker, self.enrolled_)
+        usual = self.types_.offset(heard).mean(axis=0)
+        speaker = trust * heard.mean(axis=0) + (1 - trust) * usual
+        vectors = self.standardiser_(self._vectors(x))
+        return _probabilities(vectors - speaker, self.enrolled_)
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)

@@ -48,7 +48,8 @@ def balanced_weights(labels: np.ndarray) -> np.ndarray:
     """Weigh clips inversely to the size of their class, mean 1: float32 [n_clips]."""
     from sklearn.utils.class_weight import compute_sample_weight
 
-    return np.asarray(compute_sample_weight("balanced", labels), dtype=np.float32)
+    weights = compute_sample_weight("balanced", labels)
+    return np.asarray(weights, dtype=np.float32)
 
 
 def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> tuple[np.ndarray, np.ndarray]:
@@ -79,14 +80,16 @@ def fit_logistic(vectors: np.ndarray, labels: np.ndarray, *, penalty: float) -> 
     importance = balanced_weights(labels).astype(np.float64)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, bias = flat[:-n_classes].reshape(-1, n_classes), flat[-n_classes:]
-        probabilities = softmax(coordinates @ weights + bias)
-        errors = importance[:, None] * (probabilities - targets)
-        surprise = -np.log(np.maximum(probabilities[rows, labels], _LEAST))
+        weights = flat[:-n_classes].reshape(-1, n_classes)
+        found = softmax(coordinates @ weights + flat[-n_classes:])
+        errors = importance[:, None] * (found - targets)
+        surprise = -np.log(np.maximum(found[rows, labels], _LEAST))
         slopes = coordinates.T @ errors + penalty * weights
         gradient = np.concatenate([slopes.ravel(), errors.sum(axis=0)])
-        return float(importance @ surprise + penalty / 2 * (weights**2).sum()), gradient
+        total = importance @ surprise + penalty / 2 * (weights**2).sum()
+        return float(total), gradient
 
     start = np.zeros((coordinates.shape[1] + 1) * n_classes)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    return lift(found[:-n_classes].reshape(-1, n_classes)), found[-n_classes:]
+    limits = {"maxiter": 500}
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits).x
+    return lift(best[:-n_classes].reshape(-1, n_classes)), best[-n_classes:]

@@ -16,20 +16,18 @@ from typing import Any
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from affetto.models.estimator import Count, ModelParameters, Share
+from affetto.io.configuration import Parameters
+from affetto.models.estimator import Count, Share
 from affetto.models.logistic import balanced_weights
 
 Inputs = Mapping[str, Sequence[np.ndarray]]
 """What a network reads: name → a list of [n_steps, ...] arrays."""
 Batch = dict[str, np.ndarray]
 """Each input padded to [n_clips, width, ...], and `<name>_lengths` int32 [n_clips]."""
-_WARMUP = 0.1
-_N_WIDTHS = 4
-_SIMILAR_LENGTHS = 0.1
 _training = threading.Lock()
 
 
-class TrainingParameters(ModelParameters):
+class TrainingParameters(Parameters):
     """How a network is trained; networks add their architecture to it."""
 
     epochs: Count = 40
@@ -73,8 +71,8 @@ def pad_batch(inputs: Inputs, indices: np.ndarray, widths: Mapping[str, np.ndarr
 def pad_widths(values: Sequence[np.ndarray]) -> np.ndarray:
     """Choose the few widths that batches are padded to: quantiles of the lengths, the longest included."""
     lengths = [max(len(value), 1) for value in values]
-    quantiles = np.linspace(0, 1, _N_WIDTHS + 1)[1:]
-    return np.unique(np.quantile(lengths, quantiles, method="higher").astype(np.int64))
+    widths = np.quantile(lengths, [0.25, 0.5, 0.75, 1.0], method="higher")
+    return np.unique(widths.astype(np.int64))
 
 
 def input_lengths(inputs: Inputs) -> np.ndarray:
@@ -92,9 +90,10 @@ def bucket_order(
     """
     keys = np.log(np.maximum(lengths, 1).astype(np.float64))
     if rng is not None:
-        keys = keys + rng.uniform(0, _SIMILAR_LENGTHS, len(keys))
+        keys = keys + rng.uniform(0, 0.1, len(keys))
     order = np.argsort(keys, kind="stable")
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    starts = range(0, len(order), batch_size)
+    batches = [order[i : i + batch_size] for i in starts]
     if rng is not None:
         rng.shuffle(batches)
     return batches
@@ -112,19 +111,21 @@ def mix(values: Batch, shares: np.ndarray, rng: np.random.Generator) -> Batch:
     for name, value in values.items():
         if name.endswith("_lengths"):
             mixed[name] = np.maximum(value, value[other])
-        else:
-            shape = -1, *[1] * (value.ndim - 1)
-            own, rest = (each.astype(np.float32).reshape(shape) for each in (larger, 1 - larger))
-            mixed[name] = own * value + rest * value[other]
+            continue
+        shape = -1, *[1] * (value.ndim - 1)
+        own = larger.astype(np.float32).reshape(shape)
+        rest = (1 - larger).astype(np.float32).reshape(shape)
+        mixed[name] = own * value + rest * value[other]
     return mixed
 
 
 def learning_rates(peak: float, n_steps: int) -> np.ndarray:
     """Return the rate of each step: a linear rise, then half a cosine to 0 (Loshchilov & Hutter 2017)."""
     step = np.arange(n_steps)
-    warm = max(1, round(_WARMUP * n_steps))
+    warm = max(1, round(0.1 * n_steps))
     progress = np.clip((step - warm) / max(1, n_steps - warm), 0, 1)
-    factor = np.where(step < warm, (step + 1) / warm, 0.5 * (1 + np.cos(np.pi * progress)))
+    cosine = 0.5 * (1 + np.cos(np.pi * progress))
+    factor = np.where(step < warm, (step + 1) / warm, cosine)
     return (peak * factor).astype(np.float32)
 
 
@@ -149,14 +150,15 @@ class Loop:
     def __init__(
         self, model: Any, inputs: Inputs, labels: np.ndarray, parameters: TrainingParameters, *, seed: int
     ) -> None:
-        self.model, self.inputs, self.labels, self.parameters = model, inputs, labels, parameters
+        self.model, self.inputs, self.labels = model, inputs, labels
+        self.parameters = parameters
         self.graph: TrainingGraph
         self.rng = np.random.default_rng(seed)
         self.lengths = input_lengths(inputs)
         self.widths = {name: pad_widths(values) for name, values in inputs.items()}
         n_classes = int(model.output["logits"].shape[-1])
-        smoothing = parameters.label_smoothing
-        self.targets = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
+        smoothing, shape = parameters.label_smoothing, (len(labels), n_classes)
+        self.targets = np.full(shape, smoothing / n_classes, np.float32)
         self.targets[np.arange(len(labels)), labels] += 1 - smoothing
         self.weights = balanced_weights(labels)
         n_steps = parameters.epochs * -(-len(labels) // parameters.batch_size)
@@ -166,41 +168,45 @@ class Loop:
     def run(self) -> list[dict[str, float]]:
         """Train for all epochs; return `epoch`, `loss`, `accuracy` and `learning_rate` of each."""
         chosen = self.parameters
+        what = self.model.to_json(), chosen.weight_decay, chosen.ema_momentum > 0
         with _training:  # one network at a time in a process: others may have the same graph
-            self.graph = training_graph(self.model.to_json(), chosen.weight_decay, chosen.ema_momentum > 0)
-            self.graph.start_from(self.model)
+            self.graph = graph = training_graph(*what)
+            graph.start_from(self.model)
             epochs = range(1, chosen.epochs + 1)
             history = [{"epoch": float(epoch), **self._epoch()} for epoch in epochs]
-            if self.graph.average:
-                assign(self.graph.model.trainable_variables, self.graph.average)
+            if graph.average:
+                assign(graph.model.trainable_variables, graph.average)
             self._finish()
-            assign(self.model.variables, self.graph.model.variables)
+            assign(self.model.variables, graph.model.variables)
         return history
 
     def _finish(self) -> None:
         """Do what is due once the weights are chosen; nothing here."""
 
     def _epoch(self) -> dict[str, float]:
-        losses, hits, rate = 0.0, 0, np.float32(0)
-        for indices in bucket_order(self.lengths, self.parameters.batch_size, self.rng):
+        losses, hits, rate, n_clips = 0.0, 0, np.float32(0), len(self.labels)
+        batches = bucket_order(self.lengths, self.parameters.batch_size, self.rng)
+        for indices in batches:
             rate = self.rates[self.done]
             # Early steps count more, as in TensorFlow's moving average.
-            momentum = min(self.parameters.ema_momentum, (1 + self.done) / (10 + self.done))
-            loss, right = self.graph.step(*self._batch(indices), rate, np.float32(momentum))
+            early = (1 + self.done) / (10 + self.done)
+            momentum = np.float32(min(self.parameters.ema_momentum, early))
+            loss, right = self.graph.step(*self._batch(indices), rate, momentum)
             losses += float(loss) * len(indices)
             hits += int(right)
             self.done += 1
-        n_clips = len(self.labels)
-        return {"loss": losses / n_clips, "accuracy": hits / n_clips, "learning_rate": float(rate)}
+        shares = {"loss": losses / n_clips, "accuracy": hits / n_clips}
+        return {**shares, "learning_rate": float(rate)}
 
     def _batch(self, indices: np.ndarray) -> tuple[Batch, np.ndarray, np.ndarray]:
         """Return inputs, targets [n_clips, n_classes] and weights [n_clips] of the clips at `indices`."""
         batch = pad_batch(self.inputs, indices, self.widths)
-        targets, weights, alpha = self.targets[indices], self.weights[indices], self.parameters.mixup_alpha
+        batch["targets"], batch["weights"] = self.targets[indices], self.weights[indices]
+        alpha = self.parameters.mixup_alpha
         if alpha > 0:
             shares = np.full(len(indices), self.rng.beta(alpha, alpha))
-            batch = mix({**batch, "targets": targets, "weights": weights}, shares, self.rng)
-            targets, weights = batch.pop("targets"), batch.pop("weights")
+            batch = mix(batch, shares, self.rng)
+        targets, weights = batch.pop("targets"), batch.pop("weights")
         return batch, targets, weights
 
 
@@ -230,11 +236,12 @@ class TrainingGraph:
         self._untouched = [variable.numpy() for variable in self.optimizer.variables]
         weights = model.trainable_variables if averaged else []
         self.average = [tf.Variable(weight.numpy(), trainable=False) for weight in weights]
-        batch = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs}
-        shapes: list[list[Any]] = [[None, model.output["logits"].shape[-1]], [None], [], []]
-        numbers = [tf.TensorSpec(shape, tf.float32) for shape in shapes]
-        self.step = tf.function(self._step, input_signature=[batch, *numbers], autograph=False)
-        self.forward = tf.function(self._forward, input_signature=[batch], autograph=False)
+        batch = {each.name: tf.TensorSpec(each.shape, each.dtype) for each in model.inputs}
+        n_classes = model.output["logits"].shape[-1]
+        shapes: list[list[Any]] = [[None, n_classes], [None], [], []]
+        given = [batch, *(tf.TensorSpec(shape, tf.float32) for shape in shapes)]
+        self.step = tf.function(self._step, given, autograph=False)
+        self.forward = tf.function(self._forward, [batch], autograph=False)
 
     def start_from(self, model: Any) -> None:
         """Take all variables of a model of the same architecture, and forget what was trained before."""
@@ -248,11 +255,13 @@ class TrainingGraph:
 
         with tf.GradientTape() as tape:
             logits = self._forward(batch)
-            loss = tf.reduce_mean(weights * tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+            loss = tf.reduce_mean(weights * losses)
         variables = self.model.trainable_variables
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        for average, variable in zip(self.average, variables, strict=False):  # none when nothing is averaged
+        # There is none where nothing is averaged.
+        for average, variable in zip(self.average, variables, strict=False):
             average.assign_add((1 - momentum) * (variable - average))
         hits = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
         return loss, tf.reduce_sum(tf.cast(hits, tf.int32))

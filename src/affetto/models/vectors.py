@@ -17,10 +17,8 @@ from affetto.models.estimator import Estimator
 
 Clips = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Vectors, labels and groups."""
-_PERCENTILES = (5, 25, 50, 75, 95)
 _RELATIVE_TINY = 1e-6
 _LEAST = np.finfo(np.float64).tiny
-_INNER_FOLDS = 4
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,7 +31,7 @@ EachOnce = AfterValidator(_each_once)
 """Of a tuple of names in parameters: refuses one that names something twice."""
 OneOrMore = PositiveFloat | tuple[PositiveFloat, ...]
 """A parameter that inner folds choose where there are several values."""
-FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm"], ...], Field(min_length=1), EachOnce]
+FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm", "encoder"], ...], Field(min_length=1), EachOnce]
 Statistics = Annotated[tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), EachOnce]
 """Statistics over the frames; percentiles are 5, 25, 50, 75, 95."""
 
@@ -79,30 +77,36 @@ class VectorEstimator(Estimator):
 
         vectors = self._vectors(x)
         given = {name: getattr(self.parameters, name) for name in self.tuned}
-        searched = {name: value for name, value in given.items() if isinstance(value, tuple)}
-        rows = [{name: values[name] for name in searched} for values in ParameterGrid(searched)]
+        searched = {name: each for name, each in given.items() if isinstance(each, tuple)}
+        rows = []
+        for values in ParameterGrid(searched):
+            rows.append({name: values[name] for name in searched})
         candidates = [self.parameters.model_copy(update=row) for row in rows]
         answers: list[list[np.ndarray]] = [[] for _ in candidates]
         tested, best, temperatures = [], 0, [1.0]
         if searched or self.always_calibrated:
-            for train, test in inner_folds(labels, groups, _INNER_FOLDS, self.seed):
+            for train, test in inner_folds(labels, groups, 4, self.seed):
                 tested.append(labels[test])
                 known = vectors[train], labels[train], groups[train]
                 found = self._answers(candidates, known, vectors[test])
                 for kept, probabilities in zip(answers, found, strict=True):
                     kept.append(probabilities)
         if tested:
-            truth = np.concatenate(tested)
-            pooled = [np.concatenate(each) for each in answers]
-            temperatures = [fit_temperature(each, truth) for each in pooled]
-            for row, each, temperature in zip(rows, pooled, temperatures, strict=True):
-                told = apply_temperature(each, temperature)[np.arange(len(truth)), truth]
-                row["inner_uar"] = float(balanced_accuracy_score(truth, each.argmax(axis=1)))
+            truth, temperatures = np.concatenate(tested), []
+            for row, parts in zip(rows, answers, strict=True):
+                pooled = np.concatenate(parts)
+                temperature = fit_temperature(pooled, truth)
+                calibrated = apply_temperature(pooled, temperature)
+                told = calibrated[np.arange(len(truth)), truth]
+                uar = balanced_accuracy_score(truth, pooled.argmax(axis=1))
+                row["inner_uar"] = float(uar)
                 row["inner_log_loss"] = float(-np.log(np.maximum(told, _LEAST)).mean())
-            scores = [row[self.chosen_by] for row in rows]
-            best = int(np.argmax(scores) if self.chosen_by == "inner_uar" else np.argmin(scores))
+                temperatures.append(temperature)
+            choose = np.argmax if self.chosen_by == "inner_uar" else np.argmin
+            best = int(choose([row[self.chosen_by] for row in rows]))
             if searched:
-                self.history_ = [{**row, "chosen": i == best} for i, row in enumerate(rows)]
+                self.history_ = [{**row, "chosen": False} for row in rows]
+                self.history_[best]["chosen"] = True
         self._fit_vectors(candidates[best], (vectors, labels, groups), temperatures[best])
 
     def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
@@ -119,11 +123,14 @@ def clip_statistics(x: FeatureSet, features: Sequence[str], statistics: Sequence
     for name in features:
         rows = []
         for clip in x[name]:
-            frames = clip.astype(np.float64) if len(clip) else np.zeros((1, clip.shape[1]))
+            frames = clip.astype(np.float64)
+            if not len(clip):
+                frames = np.zeros((1, clip.shape[1]))
             found = []
             for each in statistics:
                 if each == "percentiles":
-                    found.append(np.percentile(frames, _PERCENTILES, axis=0).ravel())
+                    ranks = np.percentile(frames, (5, 25, 50, 75, 95), axis=0)
+                    found.append(ranks.ravel())
                 else:
                     found.append(getattr(np, each)(frames, axis=0))
             rows.append(np.concatenate(found))
@@ -166,7 +173,7 @@ class Standardiser:
 
     def save(self, directory: Path) -> None:
         """Write the statistics into the folder of a model."""
-        np.savez(directory / "standardiser.npz", mean=self.mean, scale=self.scale, limit=self.limit)
+        np.savez(directory / "standardiser.npz", **vars(self))
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -176,4 +183,5 @@ class Standardiser:
 
 
 def _finite(vectors: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(vectors, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.asarray(vectors, dtype=np.float64)
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)

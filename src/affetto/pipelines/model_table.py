@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import AffettoError, validation_sentence
 from affetto.experiments.cross_validate import ModelSpecification
 from affetto.io.configuration import CONFIG_LOADER_ARGS
@@ -24,6 +25,8 @@ class Setup(NamedTuple):
     ----------
     models
         Side → model name → specification, in the order of the parameters.
+    regressors
+        Side → name → specification of the regressors of valence and arousal.
     features
         Side → features that have parameters, whether a model reads them or not.
     ready_model
@@ -31,6 +34,7 @@ class Setup(NamedTuple):
     """
 
     models: dict[str, Table]
+    regressors: dict[str, Table]
     features: dict[str, tuple[str, ...]]
     ready_model: bool
 
@@ -60,7 +64,8 @@ def use_parameters(parameters: Mapping[str, Any]) -> None:
         for side, group in known.items()
     }
     ready = bool(_group(parameters, "recommend").get("ready_model", False))
-    _Current.setup = Setup(read_tables(parameters), features, ready)
+    models = read_tables(parameters)
+    _Current.setup = Setup(models, read_regressors(parameters, models), features, ready)
 
 
 def current_setup() -> Setup:
@@ -108,6 +113,24 @@ def read_tables(parameters: Mapping[str, Any]) -> dict[str, Table]:
     return tables
 
 
+def read_regressors(parameters: Mapping[str, Any], models: Mapping[str, Table]) -> dict[str, Table]:
+    """Read the regressors of each side from `<side>.emotion.dimensions`, as `read_tables` reads the models.
+
+    Left out are those that read a feature that none of the `models` reads: nothing is extracted for them.
+    """
+    tables = {}
+    for side in SIDES:
+        entries = _group(parameters, f"{side}.emotion").get("dimensions") or {}
+        read = {feature for entry in models[side].values() for feature in entry.features}
+        found = {
+            name: _specification(f"{side}.emotion.dimensions.{name}", entry, targets=DIMENSIONS)
+            for name, entry in entries.items()
+            if entry is not None
+        }
+        tables[side] = {name: entry for name, entry in found.items() if {*entry.features} <= read}
+    return tables
+
+
 def _group(parameters: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     """Return the parameters at a dotted path; a value, or nothing, is an error there."""
     group: Any = parameters
@@ -118,13 +141,19 @@ def _group(parameters: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     return group
 
 
-def _specification(where: str, entry: object) -> ModelSpecification:
+def _specification(where: str, entry: object, targets: tuple[str, ...] = ("emotion",)) -> ModelSpecification:
     """Check an entry now, before anything runs: the fit that would stumble over it may be hours away."""
     try:
         found = ModelSpecification.model_validate(entry)
     except ValidationError as error:
         raise AffettoError(f"{where}: {validation_sentence(error)}.") from error
     kind = estimator_class(found.estimator)
+    if kind.targets != targets:
+        table = "dimensions" if kind.targets == DIMENSIONS else "models"
+        raise AffettoError(
+            f"{where}.estimator is {found.estimator}, which tells {' and '.join(kind.targets)}: list it "
+            f"under emotion.{table}."
+        )
     try:
         parameters = kind.Parameters.model_validate(found.parameters)
     except ValidationError as error:
@@ -134,6 +163,8 @@ def _specification(where: str, entry: object) -> ModelSpecification:
         raise AffettoError(
             f"{where}.features lacks {', '.join(lacking)}, which {found.estimator} reads: add it there."
         )
+    if found.enrolment and not kind.can_enrol:
+        raise AffettoError(f"{where}.enrolment: {found.estimator} cannot enrol speakers, leave it out.")
     return found
 
 

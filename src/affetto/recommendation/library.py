@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from affetto.corpora.audit_report import count_reasons
+from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import AffettoError
 from affetto.features.highlight import HIGHLIGHT_COLUMNS
 from affetto.io.paths import as_text
@@ -25,7 +26,7 @@ LIBRARY_COLUMNS = (
     *("clip_id", "corpus", "root", "path", "start_s", "end_s", "title", "duration_s", "emotion"),
     *("theme", "theme_name", "theme_probability", "predicted_tags", *HIGHLIGHT_COLUMNS),
 )
-"""Columns of a library besides the probabilities of the emotions and, where it is known, `content_hash`."""
+"""Columns of a library besides the probabilities of the emotions and, where it is known, `take`."""
 
 
 def names_of_themes(cards: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
@@ -56,7 +57,8 @@ def build_library(
     predicted
         Predicted tags of clips (see `themes.tags.predict_tags`); None where they were not extracted.
     library_emotions
-        `clip_id` and `p_<emotion>` columns; tracks without a row here are left out.
+        `clip_id`, `p_<emotion>` columns and perhaps `valence, arousal`; tracks without a row here are left
+        out.
     theme_mixtures, theme_cards
         `clip_id, emotion, theme, probability`, P(theme | emotion, track); and the cards of the themes.
     highlights
@@ -65,10 +67,10 @@ def build_library(
     Returns
     -------
     pandas.DataFrame
-        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `content_hash` (where the audit found it)
-        and `p_<emotion>…`. The theme is the likeliest one inside the track's emotion (missing when that
-        emotion has no themes); `predicted_tags` is a line of the likeliest ones, empty where none are known;
-        highlight times count from the start of the file.
+        A row a track, in the order of `clips`: `LIBRARY_COLUMNS`, `valence, arousal` (where the model tells
+        them), `take` (where the audit found it) and `p_<emotion>…`. The theme is the likeliest one inside the
+        track's emotion (missing when that emotion has no themes); `predicted_tags` is a line of the likeliest
+        ones, empty where none are known; highlight times count from the start of the file.
 
     Raises
     ------
@@ -77,8 +79,9 @@ def build_library(
     """
     emotions = emotions_of(library_emotions)
     columns = [f"{PROBABILITY}{emotion}" for emotion in emotions]
-    tracks = clips.merge(
-        library_emotions[["clip_id", *columns]], on="clip_id", how="inner", validate="one_to_one"
+    told = [name for name in DIMENSIONS if name in library_emotions]
+    tracks = clips.drop(columns=list(DIMENSIONS), errors="ignore").merge(
+        library_emotions[["clip_id", *told, *columns]], on="clip_id", how="inner", validate="one_to_one"
     )
     if tracks.empty:
         raise AffettoError("The library is empty: no music clip has emotion probabilities.")
@@ -93,8 +96,8 @@ def build_library(
     offset = tracks["start_s"].astype(float).fillna(0.0)
     for column in HIGHLIGHT_COLUMNS[:2]:  # counted from the start of the file
         tracks[column] += offset
-    content = ["content_hash"] if "content_hash" in tracks else []  # equal recordings are played once
-    return tracks[[*LIBRARY_COLUMNS, *content, *columns]]
+    take = ["take"] if "take" in tracks else []  # of its copies a playlist has one
+    return tracks[[*LIBRARY_COLUMNS, *told, *take, *columns]]
 
 
 def _with_themes(
@@ -148,12 +151,14 @@ def library_sentence(summary: Mapping[str, Any]) -> str:
     emotions = ", ".join(f"{n} {emotion}" for emotion, n in summary["emotions"].items())
     set_aside = sum(summary["set_aside"].values())
     sentence = f"The library has {summary['tracks']} tracks ({emotions}); {set_aside} files were set aside."
+    if copies := summary["copies"]:
+        of_them = "is a copy of another" if copies == 1 else "are copies of others"
+        sentence += f" {copies} of the files {of_them}: a playlist has a recording once."
     if unsure := summary["unsure"]:
         sentence += f" {unsure} tracks are unsure: none of their emotions reaches {UNSURE_BELOW:.0%}."
-    speech = len(summary["mostly_speech"])
-    if not speech:
-        return sentence
-    return f"{sentence} {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+    if speech := len(summary["mostly_speech"]):
+        sentence += f" {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+    return sentence
 
 
 def summarise_tracks(
@@ -169,9 +174,10 @@ def summarise_tracks(
     Returns
     -------
     dict
-        `tracks`, `emotions` (name → tracks), `themes` (theme → `emotion, name, tracks`, those without any
-        included), `unsure` (tracks none of whose emotions reaches 50 %), `set_aside` (kind of reason →
-        clips), `without_words` and `mostly_speech` (clip ids).
+        `tracks`, `copies` (files whose recording another file of the library has, too), `emotions` (name →
+        tracks), `themes` (theme → `emotion, name, tracks`, those without any included), `unsure` (tracks none
+        of whose emotions reaches 50 %), `set_aside` (kind of reason → clips), `without_words` and
+        `mostly_speech` (clip ids).
     """
     of_theme = tracks["theme"].value_counts()
     themes = {}
@@ -179,11 +185,13 @@ def summarise_tracks(
         theme = str(card["theme"])
         name, emotion = str(card["name"]), str(card["emotion"])
         themes[theme] = {"emotion": emotion, "name": name, "tracks": int(of_theme.get(theme, 0))}
+    files = tracks.drop_duplicates(["root", "path"])
     reasons = count_reasons(rejected)
     if n_clips > len(tracks):  # the log of the run says why
         reasons = {**reasons, NO_FEATURES: n_clips - len(tracks)}
     return {
         "tracks": len(tracks),
+        "copies": int(files.duplicated("take").sum()) if "take" in files else 0,
         "emotions": tracks["emotion"].value_counts().to_dict(),
         "themes": themes,
         "unsure": int((tracks["emotion_probability"] < UNSURE_BELOW).sum()),

@@ -16,6 +16,7 @@ from affetto.audio.decode import is_midi
 from affetto.audio.recording import DecodeError
 from affetto.audio.silero import SAMPLE_RATE_HZ
 from affetto.audio.speech import SpeechParameters, find_speech_in_blocks
+from affetto.corpora.clips import DIMENSIONS
 from affetto.corpora.sources.files import is_text, walk_files
 from affetto.errors import AffettoError, one_line
 from affetto.features.clip_features import ClipFeatures, FeatureSet
@@ -203,12 +204,15 @@ class Listened(NamedTuple):
         float64 [n_windows, n_classes], NaN where there is too little speech.
     novelty
         float64 [n_windows] (`Estimator.novelty`), NaN also where the model does not tell.
+    ratings
+        float64 [n_windows, 2], valence and arousal (`Estimator.dimensions`), NaN as in `novelty`.
     failures
         Why features cannot be computed.
     """
 
     posteriors: dict[str, np.ndarray]
     novelty: dict[str, np.ndarray]
+    ratings: dict[str, np.ndarray]
     failures: dict[str, str]
 
 
@@ -242,6 +246,7 @@ def listen(
     sizes = {name: len(windows) for name, (_, windows) in recordings.items()}
     posteriors = {name: np.full((size, len(model.classes_)), np.nan) for name, size in sizes.items()}
     novelty = {name: np.full(size, np.nan) for name, size in sizes.items()}
+    ratings = {name: np.full((size, len(DIMENSIONS)), np.nan) for name, size in sizes.items()}
     failures: dict[str, str] = {}
 
     def extract() -> Iterator[tuple[tuple[str, int], dict[str, np.ndarray]]]:
@@ -257,14 +262,16 @@ def listen(
     options = {} if enrolment is None else {"enrolment": enrolment}
     while some := list(itertools.islice(extracted, batch)):
         x = _stack_features([(f"{name}/{position}", values) for (name, position), values in some], kinds)
-        found, far = model.predict_proba(x, **options), model.novelty(x)
+        found, far, rated = model.predict_proba(x, **options), model.novelty(x), model.dimensions(x)
         for place, ((name, position), _) in enumerate(some):
             posteriors[name][position] = found[place]
             if far is not None:
                 novelty[name][position] = far[place]
+            if rated is not None:
+                ratings[name][position] = rated[place]
     for name in failures:
-        del posteriors[name], novelty[name]
-    return Listened(posteriors, novelty, failures)
+        del posteriors[name], novelty[name], ratings[name]
+    return Listened(posteriors, novelty, ratings, failures)
 
 
 def _feature_kinds(model: Estimator) -> dict[str, FeatureParameters]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.duplicates import first_of_sets
 from affetto.errors import AffettoError
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.voice import PROBABILITY, emotions_of
@@ -37,8 +38,8 @@ class LibraryIndex:
         float64 [n_tracks, n_pairs], P(emotion, theme | track): the product of P(emotion | track) and
         P(theme | emotion, track).
     recordings
-        int64 [n_tracks], number of the recording that each track is, or is a part of; files of the same
-        samples are one recording.
+        int64 [n_tracks], number of the recording that each track is, or is a part of; copies of one take are
+        one recording.
     """
 
     emotions: tuple[str, ...]
@@ -111,19 +112,12 @@ def index_library(library: pd.DataFrame, theme_mixtures: pd.DataFrame) -> Librar
 
 
 def _recordings(library: pd.DataFrame) -> np.ndarray:
-    """Return which recording each track is of: a file, its parts and files of the same samples are one."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
+    """Return which recording each track is of: a file, its parts and the copies of its take are one."""
     files = library.groupby(["root", "path"], sort=False).ngroup().to_numpy()
-    if "content_hash" not in library:
+    if "take" not in library:
         return files
-    contents = library["content_hash"].fillna(library["clip_id"])
-    places = files.max(initial=-1) + 1 + pd.factorize(contents)[0]
-    size = places.max(initial=-1) + 1
-    links = coo_array((np.ones(len(files)), (files, places)), shape=(size, size))
-    _, component = connected_components(links, directed=False)
-    return np.asarray(pd.factorize(component[files])[0])
+    takes = library["take"].fillna(library["clip_id"])
+    return np.asarray(pd.factorize(first_of_sets(files, takes))[0])
 
 
 class Ranking(NamedTuple):
@@ -167,7 +161,8 @@ def rank_tracks(
     Returns
     -------
     Ranking
-        `parameters.top` tracks, or all of a smaller library; of the parts of a recording only the best.
+        `parameters.top` tracks, or all of a smaller library; of the parts and copies of a recording only
+        the best.
     """
     scores = np.round(index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights), _DECIMALS)
     best = _best_parts(scores, index.recordings)

@@ -54,7 +54,8 @@ def predict_library(
     Returns
     -------
     tuple of DataFrame
-        `clip_id, p_<emotion>…`, calibrated, and what `cut_highlights` found.
+        `clip_id, p_<emotion>…`, calibrated, with `valence, arousal` where the model tells them, and what
+        `cut_highlights` found.
 
     Raises
     ------

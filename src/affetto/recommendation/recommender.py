@@ -236,7 +236,7 @@ class Recommender:
 
 def _text(cell: Any) -> str | None:
     """Return a cell of a table as text; missing is None."""
-    return None if pd.isna(cell) else str(cell)
+    return str(cell) if isinstance(cell, str) else None
 
 
 def _reasons_of_place(track: pd.Series, place: int, by_score: int) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from affetto.corpora.clips import DIMENSIONS
 from affetto.evaluation.figures import FAINT, INK, PALETTE, canvas, tidy
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.voice import (
@@ -41,6 +42,7 @@ def timeline_table(
     novelty: np.ndarray,
     classes: Sequence[str],
     parameters: RecommendParameters,
+    ratings: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Put together the timeline of a recording: a row a window.
 
@@ -58,12 +60,15 @@ def timeline_table(
         Emotions of the columns.
     parameters
         `timeline.smoothing_s`, `timeline.hop_s` and `unsure_below` are read.
+    ratings
+        float [n_windows, 2], valence and arousal as the model gave them; NaN, or None, where it gave none.
 
     Returns
     -------
     pandas.DataFrame
-        `name, start_s, end_s, speech_s, emotion, unsure, novelty` and `p_<emotion>`, the smoothed posteriors;
-        `emotion`, `unsure` and `p_` are missing where there is too little speech.
+        `name, start_s, end_s, speech_s, emotion, unsure, novelty`, `valence, arousal` (not smoothed) where
+        the model told them, and `p_<emotion>`, the smoothed posteriors; `emotion`, `unsure` and `p_` are
+        missing where there is too little speech.
     """
     spoken = np.array([window.speech_s for window in windows])
     distance = parameters.timeline.smoothing_s / parameters.timeline.hop_s
@@ -71,6 +76,7 @@ def timeline_table(
     known = ~np.isnan(smoothed).any(axis=1)
     emotions = np.full(len(windows), None, dtype=object)
     emotions[known] = np.array(classes, dtype=object)[smoothed[known].argmax(axis=1)]
+    told = {} if ratings is None or np.isnan(ratings).all() else dict(zip(DIMENSIONS, ratings.T, strict=True))
     unsure = pd.Series(smoothed.max(axis=1) < parameters.unsure_below, dtype="boolean")
     return pd.DataFrame(
         {
@@ -81,6 +87,7 @@ def timeline_table(
             "emotion": pd.Series(emotions, dtype="str"),
             "unsure": unsure.where(known),
             "novelty": np.asarray(novelty, dtype=np.float64).round(_DIGITS),
+            **{name: values.round(_DIGITS) for name, values in told.items()},
             **{f"{PROBABILITY}{label}": smoothed[:, i].round(_DIGITS) for i, label in enumerate(classes)},
         }
     )
@@ -115,9 +122,8 @@ def summarise_timeline(
         Status `ok`; its emotions are the mean of the rows, each weighted by its speech.
     """
     emotions = sort_emotions(emotions_of(table), _pool(table))
-    told, novelty = table[table["novelty"].notna()], None
-    if len(told):
-        novelty = round(float(np.average(told["novelty"], weights=told["speech_s"])), _DIGITS)
+    means = {name: _mean(table, name) for name in ("novelty", *DIMENSIONS)}
+    novelty = means["novelty"]
     return VoiceEmotion(
         name=str(table["name"].iloc[0]),
         recording=recording,
@@ -127,12 +133,18 @@ def summarise_timeline(
         emotion=emotions[0].emotion,
         emotions=emotions,
         unsure=emotions[0].probability < parameters.unsure_below,
-        novelty=novelty,
+        **means,
         novel=novelty is not None and novelty > parameters.novel_above,
         heard_by=heard_by,
         enrolled=enrolled,
         timeline=None if len(table) == 1 else _stretches(table, parameters),
     )
+
+
+def _mean(table: pd.DataFrame, name: str) -> float | None:
+    """Return the mean of a column, each row weighted by its speech; None where there is nothing."""
+    known = table.dropna(subset=name) if name in table else table.iloc[:0]
+    return round(float(np.average(known[name], weights=known["speech_s"])), _DIGITS) if len(known) else None
 
 
 def _stretches(table: pd.DataFrame, parameters: RecommendParameters) -> Timeline:

@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from affetto.audio.decode import once_a_folder
+from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import one_line
 
 PROBABILITY = "p_"
@@ -93,6 +94,10 @@ class VoiceEmotion(Answer):
     status: Literal["ok", "no_speech", "unreadable"]
     duration_s: float | None = Field(default=None, ge=0, description="Length, s; null when unreadable.")
     emotions: tuple[EmotionProbability, ...] = Field(default=(), description="All of them, likeliest first.")
+    valence: float | None = Field(
+        default=None, ge=-1, le=1, description="Unpleasant to pleasant; null: the model has not learnt it."
+    )
+    arousal: float | None = Field(default=None, ge=-1, le=1, description="Calm to aroused; null as valence.")
 
 
 class VoiceResult(NamedTuple):
@@ -145,7 +150,8 @@ def summarise_voices(voices: Iterable[VoiceEmotion]) -> str:
     """
     voices = list(voices)
     known = [voice for voice in voices if voice.status == "ok"]
-    rows = [_HEADER, *(_row(voice) for voice in voices)]
+    rated = [name for name in DIMENSIONS if any(getattr(voice, name) is not None for voice in known)]
+    rows = [(*_HEADER, *rated), *((*_row(voice), *_ratings(voice, rated)) for voice in voices)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = []
     for row in rows if known else ():
@@ -164,6 +170,11 @@ def _row(voice: VoiceEmotion) -> tuple[str, ...]:
         return one_line(voice.name), voice.status.replace("_", " "), "", "", ""
     probability = percent(voice.emotions[0].probability)
     return one_line(voice.name), str(voice.emotion), probability, notes(voice), f"{voice.speech_s:.1f} s"
+
+
+def _ratings(voice: VoiceEmotion, names: Sequence[str]) -> Iterable[str]:
+    values = (getattr(voice, name) for name in names)
+    return ("" if value is None else f"{value:+.2f}" for value in values)
 
 
 def notes(answer: Answer) -> str:

@@ -174,7 +174,10 @@ def _highlights(
     durations = clips.get("duration_s", HIGHLIGHT_S)
     cut = cut_highlights(clips.assign(duration_s=durations), steps, HIGHLIGHT_S).set_index("clip_id")
     ends = cut[["highlight_start_s", "highlight_end_s"]].astype(float).round(2)
-    return {str(clip): {str(end): s for end, s in row.items()} for clip, row in ends.to_dict("index").items()}
+    return {
+        str(clip): {str(name): float(end) for name, end in row.items()}
+        for clip, row in ends.to_dict(orient="index").items()
+    }
 
 
 def as_tags(value: object) -> list[str]:

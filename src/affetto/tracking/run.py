@@ -122,13 +122,13 @@ class RunRecord:
         from mlflow.entities import Param
         from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
 
-        text = yaml.safe_dump(json.loads(json.dumps(whole, default=str)), allow_unicode=True, sort_keys=False)
+        plain = json.loads(json.dumps(whole, default=str))
+        text = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
         self._log_text(run, "parameters.yml", text)
-        new = [
-            Param(key, value[:MAX_PARAM_VAL_LENGTH])
-            for key, value in named(flatten(chosen)).items()
-            if key not in run.data.params
-        ]
+        new = []
+        for key, value in named(flatten(chosen)).items():
+            if key not in run.data.params:
+                new.append(Param(key, value[:MAX_PARAM_VAL_LENGTH]))
         self._client.log_batch(run.info.run_id, params=new)
 
     def _log_cross_validation(self, run_id: str, name: str, results: Mapping[str, Any]) -> None:
@@ -145,36 +145,35 @@ class RunRecord:
             self._client.log_text(run_id, histories.to_csv(index=False), "inner_search.csv")
         elif len(histories):
             self._client.log_figure(run_id, training_figure({name: histories}), "training.png")
-            means = histories.drop(columns=["fold", "seed"]).groupby("epoch").mean()
-            curves = [
-                Metric(f"epoch_{column}", float(value), 0, int(epoch))
-                for column in means
-                for epoch, value in means[column].dropna().items()
-            ]
+            columns = histories.drop(columns=["fold", "seed"])
+            means, curves = columns.groupby("epoch").mean(), []
+            for column in means:
+                for epoch, value in means[column].dropna().items():
+                    point = float(value), 0, int(epoch)
+                    curves.append(Metric(f"epoch_{column}", *point))
             self._client.log_batch(run_id, metrics=curves)
 
     def _log_scores(self, task: str, results: Mapping[str, Any]) -> None:
         """Keep the figures of each model of a task with its run, those of the probes too."""
-        from affetto.experiments.probe_tables import PROBE_METRICS
+        from affetto.experiments.probe_tables import probe_metrics
 
         for name, metrics in results["metrics"].items():
             if task != "theme" and (task, name) not in self._children:
                 continue
-            found = dict(metrics)
-            for probe, metrics_of in PROBE_METRICS.items():
-                if probe in results:
-                    found |= metrics_of(results[probe], name)
             child = self._child(task, name)
-            self._log_metrics(child.info.run_id, found)
+            self._log_metrics(child.info.run_id, {**metrics, **probe_metrics(results, name)})
             self._finish(child)
 
     def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Log the figures that a run does not have yet: those of cross-validation come again with scores."""
         from mlflow.entities import Metric
 
-        now, known = int(time.time() * 1000), self._client.get_run(run_id).data.metrics
-        new = {name: float(value) for name, value in named(metrics).items() if name not in known}
-        self._client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in new.items()])
+        now, new = int(time.time() * 1000), []
+        known = self._client.get_run(run_id).data.metrics
+        for name, value in named(metrics).items():
+            if name not in known:
+                new.append(Metric(name, float(value), now, 0))
+        self._client.log_batch(run_id, metrics=new)
 
     def _log_text(self, run: Run, name: str, text: str) -> None:
         self._client.log_text(run.info.run_id, text, name)

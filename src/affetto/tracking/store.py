@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from affetto.errors import AffettoError, first_line
-from affetto.io.configuration import environment
+from affetto.io.configuration import Parameters, environment
 
 _PLACES = (
     ("experiments", "artifact_location"),
@@ -35,25 +35,21 @@ _PARTS = re.compile(r"(?P<scheme>[\w+.-]+://)(?:[^@?#]*@)?(?P<place>[^@?#]*)(?:[
 _LOGGER = logging.getLogger(__name__)
 
 
-class TrackingSettings(BaseModel):
+class TrackingSettings(Parameters):
     """What `conf/*/tracking.yml` says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    enabled: bool = Field(default=True, description="Write runs to MLflow.")
-    tracking_uri: str = Field(
-        default="sqlite:///mlflow.db",
-        description="Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it.",
-    )
-    artifact_folder: str = Field(
-        default="mlartifacts", description="Folder of the artifacts of a local store, in the project."
-    )
-    experiment: str = Field(
-        default="affetto",
-        description="Name of the experiment; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID go before it.",
-    )
-    run_name: str | None = Field(default=None, description="Name of the parent run; null: the pipeline's.")
-    timeout_s: float = Field(default=5.0, gt=0, le=10, description="Patience with a store, s.")
+    enabled: bool = True
+    """Write runs to MLflow."""
+    tracking_uri: str = "sqlite:///mlflow.db"
+    """Store of the runs; the environment variable MLFLOW_TRACKING_URI goes before it."""
+    artifact_folder: str = "mlartifacts"
+    """Folder of the artifacts of a local store, in the project."""
+    experiment: str = "affetto"
+    """Name of the experiment; MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID go before it."""
+    run_name: str | None = None
+    """Name of the parent run; null: the pipeline's."""
+    timeout_s: float = Field(default=5.0, gt=0, le=10)
+    """Patience with a store, s."""
 
     def uri(self, project: Path) -> str:
         """Return the address in force; the file of a relative SQLite address lies in the project."""
@@ -86,9 +82,9 @@ def _may_hold_secrets(uri: str) -> bool:
 def refusal(error: BaseException, uri: str) -> AffettoError:
     """Say in one sentence, without credentials, that a store cannot be used, and what to do."""
     return AffettoError(
-        f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}): start it, name another by "
-        "MLFLOW_TRACKING_URI or by tracking_uri in conf/base/tracking.yml, or switch tracking off with "
-        "--params tracking.enabled=false."
+        f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}): "
+        "start it, name another by MLFLOW_TRACKING_URI or by tracking_uri in "
+        "conf/base/tracking.yml, or give --params tracking.enabled=false."
     )
 
 
@@ -126,8 +122,11 @@ def check_store(uri: str, timeout_s: float) -> None:
         except Exception as error:  # noqa: BLE001  raised again in the thread that waits
             answer.set_exception(error)
 
-    patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(timeout_s) + 1)}
-    with environment(patient), refused_in_words(uri):
+    patience = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(int(timeout_s) + 1),
+    }
+    with environment(patience), refused_in_words(uri):
         if _scheme(uri) == "sqlite" and database_file(uri) is None:
             raise ValueError("it names no file, and what is in memory alone is lost")
         client = None if _is_database(uri) else MlflowClient(uri)
@@ -144,7 +143,8 @@ def _ask_database(uri: str, timeout_s: float) -> None:
     from sqlalchemy import create_engine
 
     local = _scheme(uri) == "sqlite"
-    engine = create_engine(uri, **({"connect_args": {"timeout": timeout_s / 2}} if local else {}))
+    options = {"connect_args": {"timeout": timeout_s / 2}} if local else {}
+    engine = create_engine(uri, **options)
     with engine.connect() as connection:
         if local:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -189,8 +189,8 @@ def use_experiment(settings: TrackingSettings, uri: str, project: Path) -> str:
     if database is not None and project.resolve() not in database.resolve().parents:
         folder = database.parent / settings.artifact_folder  # a store that projects share
     use_store(uri)
-    known, name = os.environ.get("MLFLOW_EXPERIMENT_ID"), os.environ.get("MLFLOW_EXPERIMENT_NAME")
-    name = name or settings.experiment
+    known = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or settings.experiment
     if not known and mlflow.get_experiment_by_name(name) is None:
         local = _is_database(uri) or _scheme(uri) == "file" or "://" not in uri
         mlflow.create_experiment(name, artifact_location=folder.as_uri() if local else None)
@@ -199,8 +199,9 @@ def use_experiment(settings: TrackingSettings, uri: str, project: Path) -> str:
     own = {folder.resolve(), (project / settings.artifact_folder).resolve()}
     if place is not None and place.name == folder.name and place.resolve() not in own:
         raise AffettoError(
-            f"The experiment {experiment.name} of the MLflow store {shown(uri)} keeps its files in {place}, "
-            "which is no folder of this project: name another with --params tracking.experiment=NAME."
+            f"The experiment {experiment.name} of the MLflow store {shown(uri)} "
+            f"keeps its files in {place}, which is no folder of this project: "
+            "name another with --params tracking.experiment=NAME."
         )
     mlflow.set_experiment(experiment_id=experiment.experiment_id)
     return str(experiment.experiment_id)

@@ -47,8 +47,8 @@ FILES = {
         "notes.txt": "",
     },
     "table": {
-        "clips.csv": "path,emotion,group,start_s,end_s,tags,split\n"
-        "long.wav,{0},ann,0,1.5,a;b,Train\nlong.wav,{1},ann,1.5,,,dev\nsub\\short.wav,,,,,,\n",
+        "clips.csv": "path,emotion,group,start_s,end_s,tags,split,Valence,arousal\n"
+        "long.wav,{0},ann,0,1.5,a;b,Train,5,2\nlong.wav,{1},ann,1.5,,,dev,1,\nsub\\short.wav,,,,,,,,\n",
         "long.wav": "",
         "sub/short.wav": "",
     },

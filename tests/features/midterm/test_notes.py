@@ -47,14 +47,6 @@ def test_a_tune_is_found_note_by_note(program):
     assert loud.sum() <= 2 * len(tune)
 
 
-def test_a_chord_of_a_piano_is_its_notes_and_not_their_partials():
-    notes = transcribe(played((0.5, 1.5, 48, 90), (0.5, 1.5, 55, 90), (0.5, 1.5, 64, 90)))
-    found = set(zip((notes.onset * FRAME_S).round(1).tolist(), notes.pitch.tolist(), strict=True))
-    assert {(0.5, 48), (0.5, 55), (0.5, 64)} <= found
-    assert len(notes.onset) <= 5
-    assert np.isfinite(notes.levels_db[40]).sum() == 3
-
-
 @pytest.mark.parametrize("pitch", [52, 69, 88])
 def test_the_level_is_that_of_the_fundamental(pitch):
     """A tone with partials that fall off by 0.6 each, after a rest; an amplitude of 0.1 is -20 dB."""
@@ -79,17 +71,6 @@ def test_silence_has_no_notes_and_is_not_loud_and_long(n_samples):
     assert {found[f"duration_{q}"] for q in (10, 50, 90)} == {-0.7}
     assert found["interval_50"] > 0.5
     assert found["level_clip"] == -100.0
-
-
-@pytest.mark.parametrize("sounding_s", [0.3, 3.0])
-def test_silence_around_a_note_adds_none(sounding_s):
-    note = played((0.0, sounding_s, 60, 90))[: int(sounding_s * RATE)]
-    padded = np.zeros(20 * RATE, np.float32)
-    padded[5 * RATE : 5 * RATE + len(note)] = note
-    notes = transcribe(padded)
-    assert 1 <= len(notes.onset) <= 5
-    assert notes.pitch[notes.level_db.argmax()] == 60
-    assert -50 < notes.loud_db < -10
 
 
 @pytest.mark.parametrize("shift", range(0, 2 * HOP, HOP // 3))
@@ -120,15 +101,6 @@ def test_playing_softly_lowers_the_level_of_the_clip_alone():
     assert loud["level_clip"] - soft["level_clip"] == pytest.approx(40 * np.log10(2), abs=0.1)
     assert soft["level_50"] == pytest.approx(loud["level_50"], abs=0.1)
     assert soft["rate"] == loud["rate"]
-
-
-def test_more_voices_sound_at_once():
-    single, chords = (
-        described(played(*((0.0, 2.0, pitch, 90) for pitch in pitches), program=73))
-        for pitches in ((69,), (62, 69, 77))
-    )
-    assert chords["sounding"] > single["sounding"] + 1
-    assert chords["onset_size"] > 2 * single["onset_size"] - 1
 
 
 def test_lines_are_the_highest_and_the_lowest_notes():

@@ -61,15 +61,6 @@ def test_tempo_and_number_of_onsets():
     assert found["notes_onset_share"].mean() == pytest.approx(2 * slower["notes_onset_share"].mean(), rel=0.3)
 
 
-def test_register_is_that_of_the_notes():
-    high, low = (named(tones(pitch, seconds=3.0), groups=("notes",)) for pitch in (84, 48))
-    assert high["notes_height"][0] == pytest.approx(84, abs=3)
-    assert low["notes_height"][0] < 70
-    loudest = named(tones(69, seconds=3.0), groups=("semitones",))
-    levels = {name: column[0] for name, column in loudest.items() if "deviation" not in name}
-    assert max(levels, key=levels.get) == "semitone_69"
-
-
 def test_tremolo_is_in_its_modulation_band():
     t = np.arange(6 * RATE) / RATE
     carrier = np.sin(2 * np.pi * 440 * t)
@@ -101,14 +92,6 @@ def test_level_and_rate_hardly_matter(signal):
     parameters = MidtermParameters(groups=("tempo", "key", "chroma", "chords", "notes", "semitones"))
     reference = parameters.extract(samples, 44_100)
     np.testing.assert_allclose(parameters.extract(0.1 * samples, 44_100), reference, atol=0.05)
-
-
-def test_groups_are_columns_of_the_whole(signal):
-    samples = signal(RATE, 7.0)
-    whole = named(samples)
-    for group in ("notes", "key"):
-        for name, column in named(samples, groups=(group,)).items():
-            np.testing.assert_array_equal(column, whole[name])
 
 
 def test_correlations_with_keys_are_pearsons():

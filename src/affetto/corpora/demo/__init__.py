@@ -15,20 +15,21 @@ from affetto.errors import AffettoError
 if TYPE_CHECKING:
     from affetto.io.workers import ExecutorParameters
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 _SEED = 0
 _STAMP = "demo_corpus.json"
-_COLUMNS = ("file", "emotion", "theme", "group", "tags", "title")
+_COLUMNS = ("file", "emotion", "theme", "group", "tags", "title", "valence", "arousal")
 
 
 def ensure_demo_corpus(side: str, root: Path, *, executor: "ExecutorParameters | None" = None) -> None:
     """Make a demo corpus, unless the one that this version makes is already there.
 
     The folder holds the audio files, ``metadata.csv`` (file relative to the folder, emotion, theme, group,
-    tags joined by semicolons, title) and a stamp with the hash of all that shapes the corpus. The voice side
-    also has the folder ``held_out``, with utterances of speakers outside the corpus. The corpus is built in a
-    temporary folder beside ``root`` and renamed, so that ``root`` is whole or absent; of two concurrent runs,
-    one wins and the other takes its result. A demo corpus of another version is replaced.
+    tags joined by semicolons, title, valence and arousal from -1 to 1) and a stamp with the hash of all that
+    shapes the corpus. The voice side also has the folder ``held_out``, with utterances of speakers outside
+    the corpus. The corpus is built in a temporary folder beside ``root`` and renamed, so that ``root`` is
+    whole or absent; of two concurrent runs, one wins and the other takes its result. A demo corpus of another
+    version is replaced.
 
     Parameters
     ----------

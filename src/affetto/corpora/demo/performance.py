@@ -63,6 +63,10 @@ SPREAD = Cues(0.15, 1.5, 0.08, 1.8, 0.30, 4.0)
 """Standard deviation of each cue over performances of one emotion."""
 
 
+PLEASANT, AROUSED = ("happy", "calm"), ("happy", "tense")
+"""What the ratings of a performance are measured by; see `ratings_of`."""
+
+
 @dataclass(frozen=True)
 class Style:
     """What belongs to a tune family, whatever the emotion.

@@ -22,7 +22,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from affetto.corpora.demo.signal import add_room_noise, clip_generator, set_level, tilt_spectrum, write_clip
+from affetto.corpora.demo.signal import (
+    add_room_noise,
+    clip_generator,
+    ratings_of,
+    set_level,
+    tilt_spectrum,
+    write_clip,
+)
 from affetto.errors import AffettoError
 
 TIME_LIMIT_S = 120
@@ -125,6 +132,9 @@ RULES: dict[str, Prosody] = {
 }
 """Emotion → prosody at full degree."""
 
+PLEASANT, AROUSED = ("happiness",), ("anger", "fear", "happiness")
+"""What the ratings of an utterance are measured by; see `ratings_of`."""
+
 DEGREE = (0.7, 1.0)
 """Bounds of the degree to which an utterance carries its emotion."""
 
@@ -206,7 +216,8 @@ def build_demo_voice(
     Returns
     -------
     list[dict[str, str]]
-        A row a file: file, emotion, theme (empty), group (the speaker), tags, title.
+        A row a file: file, emotion, theme (empty), group (the speaker), tags, title, valence,
+        arousal.
     """
     return [row for speaker in speakers for row in _build_speaker(folder, speaker, sentences, seed)]
 
@@ -271,6 +282,7 @@ def _build_speaker(
             "group": speaker.name,
             "tags": ";".join(speaker.tags),
             "title": sentences[index],
+            **ratings_of(prosody, RULES, SPREAD, pleasant=PLEASANT, aroused=AROUSED),
         }
-        for file, (emotion, index) in zip(files, plan, strict=True)
+        for file, (emotion, index), prosody in zip(files, plan, prosodies, strict=True)
     ]

@@ -13,8 +13,9 @@ import pandas as pd
 import yaml
 
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources.own import below_root, split_names, with_stems
+from affetto.corpora.sources.own import split_names, with_stems
 from affetto.corpora.sources.source import Source
+from affetto.corpora.sources.table_paths import below_root
 from affetto.corpora.sources.tables import keep_recorded
 from affetto.errors import AffettoError, first_line
 from affetto.io.paths import absolute, is_remote

@@ -9,7 +9,13 @@ import pandas as pd
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_tables, match_recordings
 from affetto.corpora.sources.source import Expected, Source, cited
-from affetto.corpora.sources.tables import join_titles, label_ratings, read_columns, read_ragged
+from affetto.corpora.sources.tables import (
+    join_titles,
+    name_quadrants,
+    read_columns,
+    read_ragged,
+    scale_ratings,
+)
 
 
 def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame:
@@ -22,13 +28,14 @@ def index_vgmidi(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFra
     path = find_tables(root, ["vgmidi_labelled.csv"], what="VGMIDI")["vgmidi_labelled.csv"][0]
     table = read_columns(path, ("midi", "game", "piece", "valence", "arousal"), "VGMIDI")
     table = table.dropna(subset="midi").rename(columns={"game": "group"})
-    table["label"] = label_ratings(
-        table, path, valence="valence", arousal="arousal", scale=(-1, 1), middle=corpus.middle
-    )
+    ratings = scale_ratings(table, path, valence="valence", arousal="arousal", scale=(-1, 1))
+    quadrants = name_quadrants(ratings, middle=corpus.middle)
+    table = table.assign(**ratings, label=pd.Series(quadrants, table.index))
     table["title"] = join_titles(table["group"], table["piece"])
     table["stem"] = table["midi"].map(lambda midi: PurePosixPath(midi).stem)
     phrases = match_recordings(root, r".+_\d+", what="VGMIDI's phrases")
-    return phrases.merge(table, on="stem")[["stem", "path", "label", "group", "title"]]
+    columns = ["stem", "path", "label", "group", "title", "valence", "arousal"]
+    return phrases.merge(table, on="stem")[columns]
 
 
 VGMIDI = Source(
@@ -65,20 +72,24 @@ def index_deam(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFrame
     """
     rows = match_recordings(root, r"\d+", what="DEAM")
     tables = find_tables(root, [_DEAM_RATINGS], optional=[_DEAM_METADATA], what="DEAM")
-    labels: dict[str, str | None] = {}
+    parts = []
     for path in tables[_DEAM_RATINGS]:
         table = read_columns(path, ("song_id", "valence_mean", "arousal_mean"), "DEAM")
-        quadrants = label_ratings(
-            table, path, valence="valence_mean", arousal="arousal_mean", scale=(1, 9), middle=corpus.middle
-        )
-        labels.update(zip(table["song_id"].str.strip(), quadrants, strict=True))
+        found = scale_ratings(table, path, valence="valence_mean", arousal="arousal_mean", scale=(1, 9))
+        parts.append(found.set_index(table["song_id"].str.strip()))
     metadata = _read_deam_metadata(tables[_DEAM_METADATA]).reindex(rows["stem"])
-    rows["label"] = rows["stem"].map(labels)
+    rows = _with_ratings(rows, pd.concat(parts), corpus)
     rows["group"] = metadata["artist"].str.casefold().to_numpy()
     rows["theme"] = metadata["genre"].to_numpy()
     rows["tags"] = [[] if pd.isna(genre) else [genre] for genre in metadata["genre"]]
     rows["title"] = join_titles(metadata["artist"], metadata["title"])
     return rows
+
+
+def _with_ratings(rows: pd.DataFrame, ratings: pd.DataFrame, corpus: CorpusParameters) -> pd.DataFrame:
+    """Join the ratings, by the name of their song, and the quadrants that they lie in."""
+    ratings = ratings[~ratings.index.duplicated(keep="last")].reindex(rows["stem"]).set_axis(rows.index)
+    return rows.assign(**ratings, label=pd.Series(name_quadrants(ratings, middle=corpus.middle), rows.index))
 
 
 def _read_deam_metadata(paths: list[Path]) -> pd.DataFrame:
@@ -125,21 +136,15 @@ def index_pmemo(root: Path, corpus: CorpusParameters, _side: str) -> pd.DataFram
     ratings, metadata = "static_annotations.csv", "metadata.csv"
     tables = find_tables(root, [ratings], optional=[metadata], what="PMEmo")
     table = read_columns(tables[ratings][0], ("musicId", "Arousal(mean)", "Valence(mean)"), "PMEmo")
-    quadrants = label_ratings(
-        table,
-        tables[ratings][0],
-        valence="Valence(mean)",
-        arousal="Arousal(mean)",
-        scale=(0, 1),
-        middle=corpus.middle,
+    rated = scale_ratings(
+        table, tables[ratings][0], valence="Valence(mean)", arousal="Arousal(mean)", scale=(0, 1)
     )
-    labels = dict(zip(table["musicId"].str.strip(), quadrants, strict=True))
     songs = pd.DataFrame(columns=["musicId", "artist", "title"], dtype="str")
     for path in tables[metadata][:1]:
         songs = read_columns(path, songs.columns, "PMEmo").dropna(subset="musicId")
     songs = songs.assign(musicId=songs["musicId"].str.strip()).drop_duplicates("musicId")
     songs = songs.set_index("musicId").reindex(rows["stem"])
-    rows["label"] = rows["stem"].map(labels)
+    rows = _with_ratings(rows, rated.set_index(table["musicId"].str.strip()), corpus)
     rows["group"] = songs["artist"].str.strip().str.casefold().to_numpy()
     rows["title"] = join_titles(songs["artist"], songs["title"])
     return rows

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
-import posixpath
 import re
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -12,10 +13,20 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from affetto.audio.decode import MIDI_EXTENSIONS
+from affetto.corpora.clips import without_suffix
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_own_recordings, walk_files
 from affetto.corpora.sources.source import Source
-from affetto.corpora.sources.tables import TABLE_EXTENSIONS, join_titles, read_table
+from affetto.corpora.sources.table_paths import locate_files
+from affetto.corpora.sources.tables import (
+    TABLE_EXTENSIONS,
+    join_titles,
+    name_lines,
+    name_quadrants,
+    read_table,
+    scale_ratings,
+    to_numbers,
+)
 from affetto.errors import AffettoError, name_some
 from affetto.io.paths import is_remote
 from affetto.io.workers import ExecutorParameters
@@ -94,6 +105,26 @@ _COLUMNS = {
     "official_split": ("split_column", "split"),
     "start_s": ("start_column", "start_s"),
     "end_s": ("end_column", "end_s"),
+    "valence": ("valence_column", "valence"),
+    "arousal": ("arousal_column", "arousal"),
+}
+# What these columns are called elsewhere, without blanks, marks and capitals; the likelier go first.
+_ALIASES = {
+    "path": (
+        *("filepath", "audiopath", "audiofilepath", "wavpath", "audiofile", "wavfile", "file", "filename"),
+        *("fname", "wav", "audio", "sound", "recording", "clip", "uri"),
+    ),
+    "label": (
+        *("emotions", "emotionname", "emotionlabel", "emo", "emolabel", "label", "labels", "classname"),
+        *("classlabel", "class", "category", "mood", "affect", "target"),
+    ),
+    "group": (
+        *("groupid", "groups", "speaker", "speakerid", "speakername", "spk", "spkid", "subject", "subjectid"),
+        *("actor", "actorid", "participant", "participantid", "person", "personid", "talker", "talkerid"),
+        *("singer", "singerid", "artist", "artistid", "artistname", "userid", "clientid"),
+    ),
+    "start_s": ("start", "startsec", "startseconds", "starttime", "begin", "onset"),
+    "end_s": ("end", "endsec", "endseconds", "endtime"),
 }
 _SPLIT_NAMES = {
     "training": "train",
@@ -111,41 +142,152 @@ def index_table(root: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame
     table = read_table(path)
     if table.empty:
         raise AffettoError(f"The table {path} has no rows: describe a clip in each.")
-    names = {str(column).strip().lower(): column for column in reversed(table.columns)}
-    rows = pd.DataFrame(index=table.index)
-    for name, (parameter, default) in _COLUMNS.items():
-        wanted = getattr(corpus, parameter)
-        column = wanted if wanted in table else names.get((wanted or default).strip().lower())
-        if column is not None:
-            rows[name] = table[column]
-        elif wanted is not None:
-            raise AffettoError(
-                f"The table {path} has no column {wanted!r} (it has {', '.join(map(str, table.columns))}): "
-                f"set {side}.corpus.{parameter}, and separate columns by commas."
-            )
-    rows["path"] = [below_root(file, root, path) for file in rows["path"]]
+    columns = _find_columns(table, corpus, path, side)
+    rows = pd.DataFrame({name: table[column] for name, column in columns.items()}, index=table.index)
+    without = rows.index[rows["path"].isna()].tolist()
+    if without:
+        raise AffettoError(
+            f"The table {path} has a row without a path ({name_lines(without)}): give it one, or delete it."
+        )
+    rows["path"] = locate_files(
+        rows["path"], root, table=path, prefix=corpus.path_prefix, parameter=f"{side}.corpus.path_prefix"
+    )
     for name in {"start_s", "end_s"} & set(rows):
-        try:
-            rows[name] = pd.to_numeric(rows[name])
-        except (TypeError, ValueError) as error:
+        seconds = to_numbers(rows[name], errors="coerce")
+        wrong = rows.loc[seconds.isna() & rows[name].notna(), name]
+        if len(wrong):
             raise AffettoError(
-                f"The table {path} has as {name} what is no number of seconds, written as 1.5 ({error})."
-            ) from error
+                f"The table {path} has as {name} what is no number of seconds, written as 1.5 or 1,5 "
+                f"({wrong.iloc[0]!r} in {name_lines(wrong.index[:1].tolist())})."
+            )
+        rows[name] = seconds
     for name in {"group", "second_group"} & set(rows):
         groups = rows[name].astype("str").str.strip()
         rows[name] = groups.where(groups != "")
+    rows = _with_ratings(rows, path, corpus, side)
     if "tags" in rows:
         rows["tags"] = [_split_tags(tags) for tags in rows["tags"]]
     if "official_split" in rows:
         rows["official_split"] = split_names(rows["official_split"])
-    return with_stems(rows)
+    return with_stems(rows.reset_index(drop=True))
+
+
+def _find_columns(table: pd.DataFrame, corpus: CorpusParameters, path: Path, side: str) -> dict[str, Any]:
+    """Return which column of a table is which column of the rows; those found by another name are logged."""
+    names = {str(column).strip().lower(): column for column in reversed(table.columns)}
+    columns: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    for name, (parameter, default) in _COLUMNS.items():
+        wanted = getattr(corpus, parameter)
+        column = wanted if wanted in table else names.get((wanted or default).strip().lower())
+        if column is None and wanted in (None, default):
+            column = _find_column(table, name, f"The table {path}", f"{side}.corpus.{parameter}")
+            other |= {} if column is None else {name: column}
+        if column is not None:
+            columns[name] = column
+        elif wanted is not None:
+            near = difflib.get_close_matches(wanted.lower(), list(names), n=1)
+            raise AffettoError(
+                f"The table {path} has no column {wanted!r} (it has {', '.join(map(str, table.columns))}): "
+                f"set {side}.corpus.{parameter}" + (f", perhaps to {names[near[0]]!r}." if near else ".")
+            )
+    bounds = [name for name in ("start_s", "end_s") if name in other]
+    if len(bounds) == 1 or any(
+        to_numbers(table[other[name]], errors="coerce").isna().all() for name in bounds
+    ):
+        for name in bounds:  # a time of day, or the like
+            del other[name], columns[name]
+    _say_columns(table, columns, other, path, side)
+    return columns
+
+
+def _find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> Any:
+    """Find a column that is called otherwise, but as such columns often are; None where there is none.
+
+    Parameters
+    ----------
+    table
+        The table.
+    name
+        Column of the rows of a source that is looked for.
+    what, parameter
+        The table, and the parameter that names the column, for messages.
+
+    Raises
+    ------
+    AffettoError
+        When different columns may be it.
+    """
+    found = _columns_like(table.columns, name)
+    for other in found[1:]:
+        # A number and a name of each speaker say the same.
+        pairs = table[[found[0], other]].astype("str").drop_duplicates()
+        if not len(pairs) == pairs[found[0]].nunique(dropna=False) == pairs[other].nunique(dropna=False):
+            raise AffettoError(
+                f"{what} has no column {_COLUMNS[name][1]!r}, and {', '.join(map(repr, found))} may be it: "
+                f"set {parameter} to one of them."
+            )
+    return next(iter(found), None)
+
+
+def _columns_like(columns: Iterable[Any], name: str) -> list[Any]:
+    """Return the columns that are called as a column of the rows often is, the likeliest first."""
+    squeezed = {column: re.sub(r"[^0-9a-z]+", "", str(column).lower()) for column in columns}
+    aliases = (_COLUMNS[name][1].replace("_", ""), *_ALIASES.get(name, ()))
+    return [column for alias in aliases for column, spelt in squeezed.items() if spelt == alias]
+
+
+def describes_clips(header: Iterable[str], path_column: str | None = None) -> bool:
+    """Tell by the columns of a table that lies beside recordings whether it is one of clips.
+
+    Parameters
+    ----------
+    header
+        Names of its columns.
+    path_column
+        What the column of the paths is said to be called; None: it is `path`, or has another usual name
+        beside a column of the emotion.
+    """
+    columns = list(header)
+    if (path_column or "path").strip().lower() in {column.strip().lower() for column in columns}:
+        return True
+    likely = _columns_like(columns, "path") and _columns_like(columns, "label")
+    return path_column is None and bool(likely)
+
+
+def _say_columns(
+    table: pd.DataFrame, columns: Mapping[str, Any], other: Mapping[str, Any], path: Path, side: str
+) -> None:
+    """Log what was found under another name, and which of label and group was not found at all."""
+    if other:
+        read = ", ".join(f"{column!r} as {_COLUMNS[name][1]!r}" for name, column in other.items())
+        logger.warning("The table %s: column %s", path, read)
+    left = [str(column) for column in table.columns if column not in columns.values()]
+    for name in ("label", "group"):
+        if name not in columns and left:
+            parameter, default = _COLUMNS[name]
+            logger.warning(
+                "The table %s has no column %r; if one of %s is it, set %s.corpus.%s",
+                *(path, default, name_some(left), side, parameter),
+            )
+
+
+def _with_ratings(rows: pd.DataFrame, path: Path, corpus: CorpusParameters, side: str) -> pd.DataFrame:
+    """Scale valence and arousal, where there are both; their quadrants label music without labels."""
+    if not {"valence", "arousal"} <= set(rows):
+        return rows.drop(columns=["valence", "arousal"], errors="ignore")
+    scale = corpus.rating_scale
+    ratings = scale_ratings(rows, path, valence="valence", arousal="arousal", scale=scale)
+    if side == "music" and "label" not in rows:
+        rows = rows.assign(label=pd.Series(name_quadrants(ratings, middle=corpus.middle), rows.index))
+    return rows.assign(**ratings)
 
 
 def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
     if corpus.table is not None:
         found = [root / corpus.table] if (root / corpus.table).is_file() else []
     else:
-        found = [path for path in walk_files(root) if path.suffix.lower() in TABLE_EXTENSIONS]
+        found = find_own_tables(root)
     if len(found) != 1:
         names = name_some([path.name for path in found]) or "none"
         given = "" if corpus.table is None else f" named {corpus.table!r}"
@@ -156,25 +298,10 @@ def _table_path(root: Path, corpus: CorpusParameters, side: str) -> Path:
     return found[0]
 
 
-def below_root(file: Any, root: Path, table: Path) -> str:
-    """Make a path of a table relative to the root, in one spelling; backslashes are those of Windows.
-
-    Raises
-    ------
-    AffettoError
-        When the path is missing, or leads elsewhere.
-    """
-    if pd.isna(file):
-        raise AffettoError(f"The table {table} has a row without a path: give it one, or delete it.")
-    path = Path(posixpath.normpath(str(file).replace("\\", "/")))
-    if not path.is_absolute() and path.parts[:1] != ("..",):
-        return path.as_posix()
-    for base in (root, root.resolve()):
-        if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
-    raise AffettoError(
-        f"The table {table} names {path}, which is not below {root}: set the corpus's root around it."
-    )
+def find_own_tables(root: Path) -> list[Path]:
+    """Return all tables below a folder, but not what Excel writes beside a workbook that is open."""
+    files = (path for path in walk_files(root) if not path.name.startswith("~$"))
+    return [path for path in files if path.suffix.lower() in TABLE_EXTENSIONS]
 
 
 def split_names(splits: pd.Series[Any]) -> pd.Series[Any]:
@@ -200,9 +327,12 @@ def with_stems(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The same with `stem`: `folder/file`, or `folder/file@0-1.5` for a part.
+        The same with `stem`: `folder/file`, or `folder/file@0-1.5` for a part; with its extension where
+        files differ in nothing else.
     """
-    rows = rows.assign(stem=[PurePosixPath(path).with_suffix("").as_posix() for path in rows["path"]])
+    stems = without_suffix(rows["path"])
+    files_of = rows["path"].groupby(stems).transform("nunique")
+    rows = rows.assign(stem=stems.where(files_of == 1, rows["path"]))
     bounds = rows.reindex(columns=["start_s", "end_s"]).astype("float64")
     starts, ends = (
         bounds[name].map("{:.10g}".format, na_action="ignore").astype("str").fillna(missing)
@@ -224,8 +354,11 @@ TABLE = Source(
     group_rule="the column corpus.group_column; without it each clip is its own",
     second_group_rule="the column corpus.second_group_column",
     index=index_table,
-    options=("table", *(parameter for parameter, _ in _COLUMNS.values())),
-    layout="one CSV, TSV or Parquet file with a row a clip, beside the recordings",
+    options=(
+        *("table", "path_prefix", "rating_scale", "middle"),
+        *(parameter for parameter, _ in _COLUMNS.values()),
+    ),
+    layout="one CSV, TSV, Excel or Parquet file with a row a clip, beside the recordings",
     official_split="the column corpus.split_column",
 )
 
@@ -324,7 +457,11 @@ def index_demo(root: Path, _corpus: CorpusParameters, side: str) -> pd.DataFrame
     from affetto.corpora.demo import ensure_demo_corpus
 
     ensure_demo_corpus(side, root, executor=ExecutorParameters())
-    table = read_table(root / "metadata.csv").rename(columns={"file": "path", "emotion": "label"})
+    table = (
+        read_table(root / "metadata.csv")
+        .reset_index(drop=True)
+        .rename(columns={"file": "path", "emotion": "label"})
+    )
     table["tags"] = [_split_tags(tags) for tags in table["tags"]]
     return with_stems(table)
 

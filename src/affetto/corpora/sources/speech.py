@@ -29,11 +29,13 @@ def _upper(found: Mapping[str, str]) -> dict[str, Any]:
     return {"group": found["group"].upper()}
 
 
+_WOMEN_OF_EMODB = {"08", "09", "13", "14", "16"}
 EMODB = _speech(
     "emodb",
     # 03a01Fa.wav is speaker 03, text a01, emotion F, version a.
     r"(?P<group>\d\d)(?P<second_group>[a-z]\d\d)(?P<label>[A-Z])[a-z]?",
     what="EmoDB",
+    more=lambda found: {"tags": ["female" if found["group"] in _WOMEN_OF_EMODB else "male"]},
     title="Berlin Database of Emotional Speech (EmoDB)",
     licence="CC0-1.0 (its card in audb)",
     citation=cited("burkhardt2005emodb"),
@@ -44,6 +46,10 @@ EMODB = _speech(
     layout="wav/03a01Fa.wav",
     expected=Expected(535, 10, {"W": 127, "L": 81, "E": 46, "A": 69, "F": 71, "T": 62, "N": 79}),
 )
+
+
+def _sex_of_ravdess(actor: str) -> list[str]:
+    return ["male" if int(actor) % 2 else "female"]
 
 
 def _ravdess(name: str, channel: str, part: str, *, expected: Expected, download: Download) -> Source:
@@ -57,7 +63,9 @@ def _ravdess(name: str, channel: str, part: str, *, expected: Expected, download
         name,
         rf"03-{channel}-(?P<label>\d\d)-(?P<intensity>\d\d)-(?P<second_group>\d\d)-\d\d-(?P<group>\d\d)",
         what=f"RAVDESS {part}",
-        more=lambda found: {"tags": intensities.get(found["intensity"], [])},
+        more=lambda found: {
+            "tags": [*_sex_of_ravdess(found["group"]), *intensities.get(found["intensity"], [])]
+        },
         choose=without_copies,
         title=f"Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS), {part}",
         licence="CC BY-NC-SA 4.0",

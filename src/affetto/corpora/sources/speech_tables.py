@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.files import find_recordings, find_tables, match_recordings, relative
 from affetto.corpora.sources.source import Expected, Source, cited
-from affetto.corpora.sources.tables import keep_recorded, read_columns, recordings_by_stem
+from affetto.corpora.sources.tables import keep_recorded, read_columns, recordings_by_stem, scale_ratings
 from affetto.errors import AffettoError, name_some
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _UTTERANCE = re.compile(
     r"\[(?P<start>\d+\.\d+) - (?P<end>\d+\.\d+)\]\s+"
     r"(?P<name>(?P<dialogue>(?P<session>Ses\d\d)[FM]_(?P<kind>impro|script)\w*)_(?P<actor>[FM])\w*)\s+"
     r"(?P<label>\w+)"
+    r"(\s+\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), [\d.]+\])?"
 )
 
 
@@ -29,7 +31,9 @@ def index_iemocap(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataF
     """List the utterances of IEMOCAP, dialogues of two actors; the speaker is the group.
 
     Each line in square brackets of `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt` is an utterance: its
-    part of the dialogue in seconds, its name, the emotion that most annotators chose. Its recording is
+    part of the dialogue in seconds, its name, the emotion that most annotators chose, the means of their
+    ratings of valence, activation and dominance from 1 to 5 (a few of the release, 5.5, count as 5). Its
+    recording is
     `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`; where that is missing, the part of the
     dialogue's recording, `Session1/dialog/wav/Ses01F_impro01.wav`. Folders inside `EmoEvaluation` hold the
     votes of single annotators, under names of the same form, and are not read.
@@ -50,7 +54,9 @@ def index_iemocap(root: Path, _corpus: CorpusParameters, _side: str) -> pd.DataF
                     "end_s": float(utterance["end"]) if is_part else None,
                     "label": utterance["label"],
                     "group": utterance["session"] + utterance["actor"],
+                    "official_split": f"fold {int(utterance['session'].removeprefix('Ses'))}",
                     "tags": [{"impro": "improvised", "script": "scripted"}[utterance["kind"]]],
+                    **{name: _from_1_to(5, utterance[name] or "nan") for name in ("valence", "arousal")},
                 }
             )
     if not rows:
@@ -70,6 +76,7 @@ IEMOCAP = Source(
     "talk to one another",
     index=index_iemocap,
     speech="acted and improvised English dialogues",
+    official_split="five folds, each tests the two speakers of one session",
     layout="Session1/dialog/EmoEvaluation/Ses01F_impro01.txt beside "
     "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav or Session1/dialog/wav/Ses01F_impro01.wav",
     expected=Expected(
@@ -79,6 +86,12 @@ IEMOCAP = Source(
         | {"neu": 1708, "oth": 3, "sad": 1084, "sur": 107, "xxx": 2507},
     ),
 )
+
+
+def _from_1_to(high: float, rating: str) -> float:
+    """Bring a rating from 1 to `high` to the scale from -1 to 1."""
+    return float(np.clip(2 * (float(rating) - 1) / (high - 1) - 1, -1, 1))
+
 
 _MELD_TABLES = {"train_sent_emo.csv": "train", "dev_sent_emo.csv": "dev", "test_sent_emo.csv": "test"}
 _MELD_COLUMNS = ("Dialogue_ID", "Utterance_ID", "Speaker", "Emotion", "Sentiment")
@@ -189,6 +202,8 @@ def index_msp_podcast(root: Path, _corpus: CorpusParameters, _side: str) -> pd.D
             "official_split": table["Split_Set"].map(_MSP_SPLITS),
         }
     )
+    if {"EmoVal", "EmoAct"} <= set(table):
+        rows = rows.assign(**scale_ratings(table, path, valence="EmoVal", arousal="EmoAct", scale=(1, 7)))
     return keep_recorded(rows, root, what="MSP-Podcast", remedy="unpack the folder Audios there, too")
 
 

@@ -6,10 +6,12 @@ import codecs
 import csv
 import io
 import logging
+import re
+import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,32 +22,203 @@ from affetto.errors import AffettoError, first_line, name_some
 logger = logging.getLogger(__name__)
 
 QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
-TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".parquet", ".pq"})
+_PARQUET = frozenset({".parquet", ".pq"})
+TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".xlsx", ".xlsm", ".xls"}) | _PARQUET
+_ZIP_MARK, _OLE_MARK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .xlsx is an archive; .xls and what has a password
+_SAID_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # Excel's own first line
+_DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
+_END = "\x04"  # a row of our own behind the last: an open quotation mark swallows it
+_Row = tuple[int, list[str]]
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV (UTF-8, UTF-16 with its mark, or else Latin-1) as text, or a Parquet file as it is.
+    """Read a CSV or the first filled sheet of an Excel workbook as text, or a Parquet file as it is.
+
+    A CSV is UTF-8, UTF-16 with its mark, or else Latin-1. It is separated by that of comma, semicolon, tab
+    and bar which cuts its header into most columns, or by what a first line such as `sep=;` says. Rows
+    without any content are left out, rows shorter than the header are filled up; both are logged by their
+    lines.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by the line of the file that a row begins in, the row of the sheet, or in Parquet by 1, 2, …
+        What is blank is missing; "NA" and "None" may be an artist, a genre or a label.
 
     Raises
     ------
     AffettoError
-        When the file is not such a table.
+        When the file is not such a table, or a row has more fields than the header has columns.
     """
     try:
         content = path.read_bytes()
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            return pd.read_parquet(io.BytesIO(content))
-        # UTF-16 and tabs are what Excel saves as "Unicode text".
-        is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        text = content.decode("utf-16") if is_utf_16 else _decoded(content)
-        separator = "\t" if path.suffix.lower() == ".tsv" or is_utf_16 else ","
-        # Only the empty cell is missing: "NA" and "None" may be an artist, a genre or a label.
-        return pd.read_csv(
-            io.StringIO(text), dtype="str", keep_default_na=False, na_values=[""], sep=separator
-        )
-    except (OSError, ValueError) as error:
+        if path.suffix.lower() in _PARQUET or content.startswith(b"PAR1"):
+            table = pd.read_parquet(io.BytesIO(content))
+            return table.set_axis(pd.RangeIndex(1, len(table) + 1, name="line"))
+        return _as_frame(_read_rows(path, content), path)
+    except (OSError, ValueError, csv.Error) as error:
         reason = first_line(error)
-        raise AffettoError(f"Cannot read the table {path}: {reason}; give a CSV or Parquet file.") from error
+        raise AffettoError(
+            f"Cannot read the table {path}: {reason}; give a CSV, Excel or Parquet file."
+        ) from error
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the names of the columns of a table.
+
+    Raises
+    ------
+    AffettoError
+        When the file is not a table.
+    """
+    if path.suffix.lower() in _PARQUET:
+        return list(map(str, read_table(path).columns))
+    try:
+        return next((cells for _, cells in _read_rows(path, path.read_bytes()) if any(cells)), [])
+    except (OSError, ValueError, csv.Error) as error:
+        raise AffettoError(f"Cannot read the table {path}: {first_line(error)}.") from error
+
+
+def _read_rows(path: Path, content: bytes) -> list[_Row]:
+    if content.startswith(_OLE_MARK) or path.suffix.lower() == ".xls":
+        raise AffettoError(
+            f"{path} is an old or a protected Excel workbook: save it as .xlsx without a password, or as CSV."
+        )
+    return _sheet_rows(path, content) if content.startswith(_ZIP_MARK) else _csv_rows(path, content)
+
+
+def _csv_rows(path: Path, content: bytes) -> list[_Row]:
+    """Return the rows of a CSV, each with the line that it begins in; of an empty line there are no cells."""
+    # UTF-16 and tabs are what Excel saves as "Unicode text".
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16") if is_utf_16 else _decoded(content)
+    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    said = _SAID_SEPARATOR.fullmatch(header.strip("\r\n"))
+    separators = "\t,;|" if path.suffix.lower() == ".tsv" or is_utf_16 else ",;\t|"
+    # Of equals the first.
+    separator = said[1] if said else max(separators, key=lambda each: _columns_of(header, each))
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
+    rows, line = list[_Row](), 1
+    for cells in reader:
+        rows.append((line, cells))
+        line = reader.line_num + 1
+    line, last = rows.pop()
+    if last != [_END]:
+        raise ValueError(f"a quotation mark in line {line} is never closed")
+    return rows[1:] if said else rows
+
+
+def _columns_of(header: str, separator: str) -> int:
+    return len(next(csv.reader([header], delimiter=separator), []))
+
+
+def _sheet_rows(path: Path, content: bytes) -> list[_Row]:
+    """Return the rows of the first filled sheet of a workbook, each with its number."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError as error:
+        raise AffettoError(
+            f"{path} is an Excel workbook, which needs openpyxl, which is not installed: run "
+            "`pip install affetto[excel]`, or save the table as CSV."
+        ) from error
+    try:
+        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheets = {
+            sheet.title: [list(map(_cell_text, row)) for row in sheet.iter_rows(values_only=True)]
+            for sheet in book.worksheets
+        }
+    except (zipfile.BadZipFile, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no Excel workbook, or damaged ({first_line(error)})") from error
+    filled = {title: rows for title, rows in sheets.items() if any(map(any, rows))}
+    if len(filled) > 1:
+        read, *others = filled
+        logger.warning("%s: the sheet %s is read, and not %s", path, read, name_some(others))
+    rows = next(iter(filled.values()), [])
+    while rows and not any(rows[-1]):  # formatted, but never filled
+        rows.pop()
+    width = len(_stripped(next(filter(any, rows), [])))
+    # A sheet does not tell cells that were left empty at the end of a row from cells that are not there.
+    return [
+        (line, [*_stripped(row), *[""] * (width - len(_stripped(row)))]) for line, row in enumerate(rows, 1)
+    ]
+
+
+def _stripped(cells: list[str]) -> list[str]:
+    """Return the cells of a row up to the last that is not blank."""
+    filled = [number for number, cell in enumerate(cells, 1) if cell.strip()]
+    return cells[: max(filled, default=0)]
+
+
+def _cell_text(value: Any) -> str:
+    """Write the value of a cell of a workbook as a CSV would."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "" if value is None else str(value)
+
+
+def _as_frame(rows: list[_Row], path: Path) -> pd.DataFrame:
+    """Make a table of rows, the first of which is the header; no field gets into a column not its own."""
+    rows = [(line, cells) for line, cells in rows if cells]
+    if not rows:
+        raise ValueError("it is empty")
+    (_, header), *rows = rows
+    width = len(header)
+    empty = {line for line, cells in rows if not "".join(cells).strip()}
+    rows = [row for row in rows if row[0] not in empty] if empty else rows
+    short = [line for line, cells in rows if len(cells) < width]
+    for line, cells in rows:
+        if len(cells) > width and len(_stripped(cells)) > width:
+            raise AffettoError(
+                f"The table {path} has {width} columns in its header, but {len(cells)} fields in line {line} "
+                f"(the last is {_stripped(cells)[-1]!r}): name every column, and put fields that hold the "
+                "separator into quotation marks."
+            )
+    for lines, what in (
+        (sorted(empty), "rows are empty and are left out"),
+        (short, "rows are shorter than the header, and their last columns are taken as empty"),
+    ):
+        if lines:
+            logger.warning("The table %s: %d %s: %s", path, len(lines), what, name_lines(lines))
+    cells_of = [
+        [None if not cell or cell.isspace() else cell for cell in cells[:width]]
+        + [None] * (width - len(cells))
+        for _, cells in rows
+    ]
+    index = pd.Index([line for line, _ in rows], name="line", dtype="int64")
+    table = pd.DataFrame(cells_of, index=index, columns=_column_names(header), dtype="str")
+    nameless = [not name.strip() for name in header]
+    return table.loc[:, ~(np.array(nameless) & table.isna().all().to_numpy())]
+
+
+def name_lines(lines: Sequence[int]) -> str:
+    """Name the first lines of a table: `line 3`, or `lines 3, 5, 9`."""
+    return f"line{'s' if len(lines) > 1 else ''} {name_some(list(map(str, lines)))}"
+
+
+def _column_names(header: list[str]) -> list[str]:
+    """Name columns as in the header, those without a name by their number, later ones of a name apart."""
+    names: dict[str, None] = {}
+    for number, cell in enumerate(header):
+        name = first = cell if cell.strip() else f"Unnamed: {number}"
+        count = 0
+        while name in names:
+            count += 1
+            name = f"{first}.{count}"
+        names[name] = None
+    return list(names)
+
+
+def to_numbers(column: pd.Series[Any], *, errors: Literal["raise", "coerce"] = "raise") -> pd.Series[Any]:
+    """Read numbers written with a decimal point or a decimal comma, as float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        With `raise`, when a cell is no number; with `coerce` it is missing.
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        column = column.astype("str").str.strip().str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    return pd.to_numeric(column, errors=errors).astype("float64")
 
 
 def _decoded(content: bytes) -> str:
@@ -64,7 +237,7 @@ def read_columns(path: Path, columns: Iterable[str], what: str) -> pd.DataFrame:
     AffettoError
         When it cannot be read, or lacks one of the columns.
     """
-    table = read_table(path).rename(columns=lambda name: str(name).strip())
+    table = read_table(path).reset_index(drop=True).rename(columns=lambda name: str(name).strip())
     for column in columns:
         if column not in table:
             raise AffettoError(f"{path} has no column {column!r}: take the table of the {what} release.")
@@ -171,16 +344,15 @@ def leading_tags(tags: list[list[str]], *, apart: Collection[str] = ()) -> list[
     ]
 
 
-def label_ratings(
+def scale_ratings(
     table: pd.DataFrame,
     path: Path,
     *,
     valence: str,
     arousal: str,
-    scale: tuple[float, float],
-    middle: float = 0.0,
-) -> list[str | None]:
-    """Name the quadrants of the ratings of a table (Russell, A circumplex model of affect, 1980).
+    scale: tuple[float, float] | None,
+) -> pd.DataFrame:
+    """Bring the ratings of a table to the scale from -1 to 1.
 
     Parameters
     ----------
@@ -191,30 +363,69 @@ def label_ratings(
     valence, arousal
         Its columns, empty where there is no rating.
     scale
-        Ends of the scale, the same for both.
-    middle
-        Share of half the scale: a rating nearer than this to the centre on either axis has no quadrant.
+        Ends of the scale, the same for both; None: the narrowest of `SCALES` that holds all ratings is taken,
+        and the log says which.
 
     Returns
     -------
-    list
-        A row Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm);
-        None without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
+    pandas.DataFrame
+        `valence, arousal`, float64; NaN without a rating.
 
     Raises
     ------
     AffettoError
         When a rating is no number, or is outside the scale.
     """
-    low, high = scale
-    centred = []
-    for column in (table[valence], table[arousal]):
-        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-        wrong = column[column.notna() & ~numbers.between(low, high)]
+    columns = {"valence": table[valence], "arousal": table[arousal]}
+    texts = {name: column.astype("str").str.strip() for name, column in columns.items()}
+    ratings = pd.DataFrame({name: to_numbers(text, errors="coerce") for name, text in texts.items()})
+    if scale is None:
+        scale = _find_scale(ratings, path)
+    for name, text in texts.items():
+        wrong = text[text.notna() & (text != "") & ~ratings[name].between(*scale)]
         if len(wrong):
-            raise damaged(path, f"a {column.name} is {wrong.iloc[0]!r}, no rating from {low:g} to {high:g}")
-        centred.append((numbers - (low + high) / 2) / ((high - low) / 2))
-    pleasant, aroused = centred
+            expected = f"no rating from {scale[0]:g} to {scale[1]:g}"
+            raise damaged(path, f"a {columns[name].name} is {wrong.iloc[0]!r}, {expected}")
+    low, high = scale
+    return (2 * (ratings - low) / (high - low) - 1).clip(-1, 1).round(6)
+
+
+SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (-2.0, 2.0), (1.0, 7.0), (-3.0, 3.0), (1.0, 9.0), (-4.0, 4.0))
+"""Usual scales of ratings, the narrower first."""
+
+
+def _find_scale(ratings: pd.DataFrame, path: Path) -> tuple[float, float]:
+    low, high = float(ratings.min().min()), float(ratings.max().max())
+    if np.isnan(low):
+        return SCALES[1]  # whatever stands there is no number, and the message says so
+    for scale in SCALES:
+        if scale[0] <= low and high <= scale[1]:
+            said = "%s: ratings from %g to %g are taken as of a scale from %g to %g (corpus.rating_scale)"
+            logger.warning(said, path.name, low, high, *scale)
+            return scale
+    raise AffettoError(
+        f"The table {path} has ratings from {low:g} to {high:g}, which is no usual scale: set "
+        "corpus.rating_scale to the ends of it, such as [0, 100]."
+    )
+
+
+def name_quadrants(ratings: pd.DataFrame, *, middle: float = 0.0) -> list[str | None]:
+    """Name the quadrants of ratings (Russell, A circumplex model of affect, 1980).
+
+    Parameters
+    ----------
+    ratings
+        `valence, arousal` from -1 to 1.
+    middle
+        A rating nearer than this to the centre on either axis has no quadrant.
+
+    Returns
+    -------
+    list
+        A row Q1 (pleasant, aroused), Q2 (unpleasant, aroused), Q3 (unpleasant, calm) or Q4 (pleasant, calm);
+        None without a rating, or in the middle. The centre itself counts as pleasant and as aroused.
+    """
+    pleasant, aroused = ratings["valence"], ratings["arousal"]
     names = np.select(
         [(pleasant >= 0) & (aroused >= 0), (pleasant < 0) & (aroused >= 0), pleasant < 0], QUADRANTS[:3], "Q4"
     )

@@ -70,15 +70,14 @@ class MidtermParameters(FeatureParameters):
     extractor = "midterm"
     version = 2
 
-    window_s: float = Field(default=6.0, ge=0.5, le=60.0, description="Length of a window, seconds.")
-    hop_s: float = Field(default=0.8, ge=0.1, le=60.0, description="Seconds from a window to the next.")
-    groups: tuple[MidtermGroup, ...] = Field(
-        default=get_args(MidtermGroup),
-        min_length=1,
-        description="Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), "
-        "chroma (36, from the tonic), chords (23), notes (12), semitones (136), events (50, how notes are "
-        "played), lines (24, how melody and bass line move).",
-    )
+    window_s: float = Field(default=6.0, ge=0.5, le=60.0)
+    """Length of a window, seconds."""
+    hop_s: float = Field(default=0.8, ge=0.1, le=60.0)
+    """Seconds from a window to the next."""
+    groups: tuple[MidtermGroup, ...] = Field(default=get_args(MidtermGroup), min_length=1)
+    """Descriptors: tempo (24 tempi), modulation (6 bands of 33 frame features), key (10), chroma (36, from
+    the tonic), chords (23), notes (12), semitones (136), events (50, how notes are played), lines (24, how
+    melody and bass line move)."""
 
     @property
     def rate_hz(self) -> int:

@@ -109,15 +109,16 @@ def note_salience(semitones: np.ndarray) -> np.ndarray:
     What is no local maximum, is below the mean of the octave around it or more than 50 dB below the loudest
     note becomes 0.
     """
-    padded = np.pad(semitones, ((0, 0), (1, 1)), constant_values=-np.inf)
-    is_peak = (semitones >= padded[:, :-2]) & (semitones >= padded[:, 2:])
-    sums = np.cumsum(np.pad(semitones, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    level = np.pad(semitones, ((0, 0), (1, 1)), constant_values=-np.inf)
+    is_peak = (semitones >= level[:, :-2]) & (semitones >= level[:, 2:])
+    before = np.pad(semitones, ((0, 0), (1, 0)))
+    sums = np.cumsum(before, axis=1, dtype=np.float64)
     notes = np.arange(semitones.shape[1])
     first, end = np.maximum(notes - 6, 0), np.minimum(notes + 7, len(notes))
     octave_mean = (sums[:, end] - sums[:, first]) / (end - first)
     prominence = np.maximum(semitones - octave_mean, 0.0) / 20.0
-    loudness = np.clip((semitones - _AUDIBLE_DB) / (_FULL_DB - _AUDIBLE_DB), 0.0, 1.0)
-    salience: np.ndarray = prominence * is_peak * loudness
+    loudness = (semitones - _AUDIBLE_DB) / (_FULL_DB - _AUDIBLE_DB)
+    salience: np.ndarray = prominence * is_peak * np.clip(loudness, 0.0, 1.0)
     return salience
 
 
@@ -127,7 +128,8 @@ def note_onsets(semitones: np.ndarray) -> np.ndarray:
     It is one of 6 dB within three frames, to no less than 50 dB below the loudest note.
     """
     rise = np.zeros(semitones.shape, dtype=bool)
-    rise[3:] = (semitones[3:] - semitones[:-3] > 6.0) & (semitones[3:] > _AUDIBLE_DB)  # noqa: PLR2004
+    later = semitones[3:]
+    rise[3:] = (later - semitones[:-3] > 6.0) & (later > _AUDIBLE_DB)  # noqa: PLR2004
     begins = rise.copy()
     begins[1:] &= ~rise[:-1]
     return begins
@@ -176,14 +178,18 @@ def transcribe(mono: np.ndarray) -> NoteEvents:
     power = np.concatenate([_note_power(mono, *band) for band in _BANDS], axis=1)
     observed = np.sqrt(power / np.float32(_FULL_SCALE)) ** _COMPRESSION
     templates = _note_templates() ** _COMPRESSION
-    weights = np.maximum(observed @ templates.T, _TINY) / (templates**2).sum(axis=1)
+    weights = np.maximum(observed @ templates.T, _TINY)
+    weights = weights / (templates**2).sum(axis=1)
     totals = templates.sum(axis=1)
     for _ in range(_N_UPDATES):
-        weights *= (observed / np.maximum(weights @ templates, _TINY)) @ templates.T / totals
-    level = (20.0 / _COMPRESSION * np.log10(np.maximum(weights, _TINY))).astype(np.float32)
+        ratio = observed / np.maximum(weights @ templates, _TINY)
+        weights *= ratio @ templates.T / totals
+    level = 20.0 / _COMPRESSION * np.log10(np.maximum(weights, _TINY))
+    level = level.astype(np.float32)
 
     loudest = level.max(axis=1)
-    heard = loudest > max(float(loudest.max()) - _NOTE_RANGE_DB, _SILENT_DB)
+    softest = max(float(loudest.max()) - _NOTE_RANGE_DB, _SILENT_DB)
+    heard = loudest > softest
     loud, found = _SILENT_DB, []
     if heard.any():
         loud = float(np.percentile(loudest[heard], 95))
@@ -195,12 +201,13 @@ def transcribe(mono: np.ndarray) -> NoteEvents:
         sounding[first:last, k] = level[first:last, k]
     later = np.minimum(peak + _DECAY_FRAMES, end - 1)
     fall = level[later, pitch] - level[peak, pitch]
+    decay = fall / (np.maximum(later - peak, 1) * FRAME_S)
     return NoteEvents(
         onset=onset,
         length=end - onset,
         pitch=PITCHES[pitch],
         level_db=level[peak, pitch],
-        decay_db_s=np.where(later > peak + 1, fall / (np.maximum(later - peak, 1) * FRAME_S), 0.0),
+        decay_db_s=np.where(later > peak + 1, decay, 0.0),
         rise=peak - onset,
         loud_db=loud,
         levels_db=sounding,
@@ -213,12 +220,14 @@ def _find_notes(level: np.ndarray, loud_db: float) -> list[tuple[int, int, int, 
     A note begins at the steepest moment of a rise to something audible, and ends where it has faded, at the
     next one of its pitch at the latest.
     """
-    floor = np.full((_RISE_FRAMES, level.shape[1]), loud_db - _NOTE_RANGE_DB, dtype=level.dtype)
-    rise = level - np.concatenate([floor, level])[: len(level)]
+    n_frames, n_pitches = level.shape
+    floor = np.full((_RISE_FRAMES, n_pitches), loud_db - _NOTE_RANGE_DB, level.dtype)
+    rise = level - np.concatenate([floor, level])[:n_frames]
     steepest = np.zeros(level.shape, dtype=bool)
     steepest[1:-1] = (rise[1:-1] >= rise[:-2]) & (rise[1:-1] > rise[2:])
     ahead = np.pad(level, ((0, _REACH_FRAMES - 1), (0, 0)), mode="edge")
-    reached = np.maximum.reduce([ahead[k : k + len(level)] for k in range(_REACH_FRAMES)])
+    shifted = [ahead[k : k + n_frames] for k in range(_REACH_FRAMES)]
+    reached = np.maximum.reduce(shifted)
     begins = steepest & (rise > _RISE_DB) & (reached > loud_db + _SOFTEST_DB)
     notes = []
     for pitch in np.flatnonzero(begins.any(axis=0)).tolist():
@@ -240,11 +249,13 @@ def _note_templates() -> np.ndarray:
 
     The partials of a note fall off by 0.6 each; every one is seen through window and filters of its range.
     """
-    partials = np.arange(1, _N_PARTIALS + 1)
-    power = [
-        sum(_PARTIAL_DECAY ** (2 * (k - 1)) * _response(k * fundamental_hz) for k in partials)
-        for fundamental_hz in _hz_of(PITCHES)
-    ]
+    power = []
+    for note_hz in _hz_of(PITCHES):
+        total = np.zeros(1)
+        for k in np.arange(1, _N_PARTIALS + 1):
+            share = _PARTIAL_DECAY ** (2 * (k - 1))
+            total = total + share * _response(k * note_hz)
+        power.append(total)
     templates: np.ndarray = np.sqrt(np.stack(power)).astype(np.float32)
     return templates
 
@@ -280,9 +291,9 @@ def _note_power(mono: np.ndarray, decimation: int, lowest: int, highest: int) ->
 def _note_filters(sample_rate_hz: float, lowest: int, highest: int) -> np.ndarray:
     """Return the weight of each FFT bin for each note of a range of MIDI numbers, float32 [n_notes, 1025]."""
     bins_hz = np.fft.rfftfreq(_N_FFT, 1 / sample_rate_hz)
-    notes_hz = _hz_of(np.arange(lowest, highest + 1))
+    notes_hz = _hz_of(np.arange(lowest, highest + 1))[:, np.newaxis]
     half_width = np.maximum(notes_hz * (2 ** (1 / 12) - 1), 1.3 * bins_hz[1])
-    distance = np.abs(bins_hz - notes_hz[:, np.newaxis]) / half_width[:, np.newaxis]
+    distance = np.abs(bins_hz - notes_hz) / half_width
     filters: np.ndarray = np.maximum(0.0, 1.0 - distance).astype(np.float32)
     return filters
 
@@ -302,23 +313,26 @@ def event_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray) ->
     rows = []
     for start, end in zip(starts, ends, strict=True):
         count, changes = sounding[start:end], change[start:end]
-        shares = np.bincount(np.minimum(count, _MOST_AT_ONCE), minlength=_MOST_AT_ONCE + 1) / len(count)
+        limited = np.minimum(count, _MOST_AT_ONCE)
+        shares = np.bincount(limited, minlength=_MOST_AT_ONCE + 1) / len(count)
+        row = [count.mean(), count.std(), *shares]
+        row += [changes.mean(), float(np.mean(changes > 0))]
         inside = slice(*np.searchsorted(notes.onset, [start, end]))
-        played = _played(notes, inside, (end - start) * FRAME_S)
-        rows.append(
-            [count.mean(), count.std(), *shares, changes.mean(), float(np.mean(changes > 0)), *played]
-        )
+        rows.append(row + _played(notes, inside, (end - start) * FRAME_S))
     return np.array(rows, dtype=np.float64)
 
 
 def _played(notes: NoteEvents, inside: slice, window_s: float) -> list[float]:
     """Describe some notes; those no more than `_CHORD_FRAMES` after the one before are one chord."""
-    onset, pitch, decay = notes.onset[inside], notes.pitch[inside], notes.decay_db_s[inside]
+    onset, pitch = notes.onset[inside], notes.pitch[inside]
+    level = notes.level_db[inside] - notes.loud_db
+    decay = notes.decay_db_s[inside]
     low, high = pitch < _LOW_BELOW, pitch >= _HIGH_FROM
     registers = (low, ~low & ~high, high)
     duration_s = notes.length[inside] * FRAME_S
-    duration, level = np.log10(duration_s), notes.level_db[inside] - notes.loud_db
-    chords = onset[np.diff(onset, prepend=-_CHORD_FRAMES - 1) > _CHORD_FRAMES]
+    duration = np.log10(duration_s)
+    apart = np.diff(onset, prepend=-_CHORD_FRAMES - 1) > _CHORD_FRAMES
+    chords = onset[apart]
     between = np.log10(np.diff(chords) * FRAME_S)
     return [
         *(len(pitch) / window_s, *(part.sum() / window_s for part in registers)),
@@ -338,12 +352,16 @@ def _played(notes: NoteEvents, inside: slice, window_s: float) -> list[float]:
 
 def line_statistics(notes: NoteEvents, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Describe how melody and bass line move in each window, with the columns of `LINE_DIMENSIONS`."""
-    heard = notes.levels_db > notes.levels_db.max(axis=1, keepdims=True) - _LINE_RANGE_DB
+    loudest = notes.levels_db.max(axis=1, keepdims=True)
+    heard = notes.levels_db > loudest - _LINE_RANGE_DB
     any_heard = heard.any(axis=1)
-    highest = np.where(any_heard, PITCHES[len(PITCHES) - 1 - heard[:, ::-1].argmax(axis=1)], 0)
-    lowest = np.where(any_heard, PITCHES[heard.argmax(axis=1)], 0)
-    melody = np.where(highest >= _MELODY_FROM, highest, 0)
-    return np.array([[*_line(melody[a:b]), *_line(lowest[a:b])] for a, b in zip(starts, ends, strict=True)])
+    top = PITCHES[::-1][heard[:, ::-1].argmax(axis=1)]
+    bass = np.where(any_heard, PITCHES[heard.argmax(axis=1)], 0)
+    melody = np.where(any_heard & (top >= _MELODY_FROM), top, 0)
+    rows = []
+    for start, end in zip(starts, ends, strict=True):
+        rows.append(_line(melody[start:end]) + _line(bass[start:end]))
+    return np.array(rows)
 
 
 def _line(pitch: np.ndarray) -> list[float]:
@@ -352,14 +370,17 @@ def _line(pitch: np.ndarray) -> list[float]:
     lengths, tones = np.diff(np.append(edges, len(pitch))), pitch[edges]
     kept = (lengths >= _SHORTEST_IN_LINE) & (tones > 0)
     lengths, tones, heard = lengths[kept], tones[kept], pitch[pitch > 0]
+    duration = _NO_DURATION
+    if len(lengths):
+        duration = float(np.log10(lengths.mean() * FRAME_S))
     intervals = np.diff(tones)
     size = np.abs(intervals)
+    # Shares of intervals: up to 2 semitones, to 4, to 7, and from 12 on.
+    shares = [np.isin(size, sizes) for sizes in ((0, 1, 2), (3, 4), (5, 6, 7))]
     return [
         *(len(heard) / len(pitch), _mean(heard, _NO_PITCH), _deviation(heard)),
-        float(np.log10(lengths.mean() * FRAME_S)) if len(lengths) else _NO_DURATION,
-        len(tones) / (len(pitch) * FRAME_S),
-        *(_mean(size <= 2), _mean((size > 2) & (size <= 4)), _mean((size > 4) & (size <= 7))),  # noqa: PLR2004
-        *(_mean(size >= 12), _mean(intervals > 0), _mean(intervals), _mean(size)),  # noqa: PLR2004
+        *(duration, len(tones) / (len(pitch) * FRAME_S)),
+        *map(_mean, (*shares, size // 12 > 0, intervals > 0, intervals, size)),
     ]
 
 

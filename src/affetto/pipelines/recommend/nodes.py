@@ -84,7 +84,7 @@ def recognise_voices(
             results[name] = VoiceResult(voice)
             continue
         found = listened.posteriors[name], listened.novelty[name], model.classes_
-        table = timeline_table(name, row["windows"], *found, parameters)
+        table = timeline_table(name, row["windows"], *found, parameters, listened.ratings[name])
         voice = summarise_timeline(table, path, parameters, heard_by=heard_by, enrolled=len(enrolment))
         voice = voice.model_copy(update={"message": message})
         figure = draw_timeline(table, voice, unsure_below=parameters.unsure_below)

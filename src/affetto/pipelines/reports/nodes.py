@@ -7,37 +7,32 @@ from typing import Any
 
 import pandas as pd
 
-from affetto.evaluation import tables as report_tables
 from affetto.evaluation.comparison import proposed_model
+from affetto.evaluation.dimensions import dimensions_figure
 from affetto.evaluation.figures import (
-    Illustration,
+    attention_figure,
     comparison_figure,
     confusion_figure,
-    illustrate,
+    draw_png,
+    groups_figure,
+    probe_figure,
     reliability_figure,
     training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.probe_figures import (
-    attention_examples_figure,
-    enrolment_figure,
-    groups_figure,
-    importance_figure,
-    robustness_figure,
-)
 from affetto.evaluation.report import render_report
+from affetto.evaluation.tables import PROBE_TABLES, group_tables, kind_tables, measure_tables
 from affetto.features.clip_features import ClipFeatures
 
-_DRAWN = {"importance": importance_figure, "enrolment": enrolment_figure, "robustness": robustness_figure}
-_PROBES = ("importance", "enrolment", "highlights", "strangers", "robustness")
-_TABLES = ("comparison", "groups", "discovery", *_PROBES)
+_DRAWN = ("importance", "enrolment", "robustness")
+_TABLES = ("comparison", "groups", "kinds", "discovery", *PROBE_TABLES)
 
 
 def draw_task(
     results: Mapping[str, Any],
     evaluation: EvaluationParameters,
     features: Mapping[str, ClipFeatures],
-) -> tuple[dict[str, Illustration], dict[str, pd.DataFrame]]:
+) -> tuple[dict[str, bytes], dict[str, pd.DataFrame]]:
     """Draw the figures of a task, and choose the tables that people read.
 
     Parameters
@@ -52,9 +47,12 @@ def draw_task(
     Returns
     -------
     tuple
-        Figures and tables by name.
+        Figures as PNG images, none where nothing was scored, and tables by name.
     """
     comparison, predictions = results["comparison"], _by_model(results["predictions"])
+    tables = {name: results[name] for name in _TABLES if name in results}
+    if comparison.empty:
+        return {}, tables
     drawn = {
         "comparison": comparison_figure(comparison),
         "confusion": confusion_figure(predictions),
@@ -64,17 +62,19 @@ def draw_task(
     histories = _by_model(results.get("histories", pd.DataFrame()))
     if histories:
         drawn["training"] = training_figure(histories)
-    attention, spectrograms = results.get("attention", pd.DataFrame()), features.get("log_mel")
     proposed = proposed_model(dict(zip(comparison["model"], comparison["role"], strict=True)))
+    attention = results.get("attention", pd.DataFrame())
     if len(attention) and proposed is not None:
-        drawn["attention"] = attention_examples_figure(attention, predictions[proposed], spectrograms)
-    for name, draw in _DRAWN.items():
+        drawn["attention"] = attention_figure(attention, predictions[proposed], features.get("log_mel"))
+    ratings = results.get("dimensions", pd.DataFrame())
+    if len(ratings):
+        told = results["dimension_predictions"]
+        drawn["dimensions"] = dimensions_figure(told[told["model"] == ratings["model"].iloc[0]])
+    for name in _DRAWN:
         table = results.get(name, pd.DataFrame())
         if len(table) and not _reason(table):
-            drawn[name] = draw(table)
-    under = "" if spectrograms is None else " Under it the log-mel spectrogram of the clip."
-    figures = {name: illustrate(name, figure, under=under) for name, figure in drawn.items()}
-    return figures, {name: results[name] for name in _TABLES if name in results}
+            drawn[name] = probe_figure(name, table)
+    return {name: draw_png(figure) for name, figure in drawn.items()}, tables
 
 
 def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **inputs: Any) -> dict[str, str]:
@@ -98,11 +98,14 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
     pages = {}
     for task in tasks:
         tables: Mapping[str, pd.DataFrame] = inputs[f"tables__{task}"]
-        probed = {name: tables.get(name, pd.DataFrame()) for name in _PROBES}
+        probed = {name: tables[name] for name in PROBE_TABLES if len(tables.get(name, ()))}
         reasons = {name: reason for name, table in probed.items() if (reason := _reason(table))}
-        probed |= dict.fromkeys(reasons, pd.DataFrame())
+        written = {name: PROBE_TABLES[name](table) for name, table in probed.items() if name not in reasons}
+        robustness = written.pop("robustness", None)
+        comparison, groups = tables["comparison"], tables["groups"]
+        kinds = kind_tables(tables.get("kinds", pd.DataFrame()))
         pages[f"{task}/report"] = render_report(
-            tables["comparison"],
+            comparison,
             _by_model(inputs[f"results__{task}"]["predictions"]),
             inputs[f"figures__{task}"],
             task=task,
@@ -110,15 +113,8 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
             protocol=inputs[f"split__{task}"].title,
             parameters=evaluation,
             discovery=tables.get("discovery"),
-            first_tables=report_tables.robustness_tables(probed["robustness"]),
-            tables=[
-                *report_tables.measure_tables(tables["comparison"]),
-                *report_tables.group_tables(tables["groups"]),
-                *report_tables.importance_tables(probed["importance"]),
-                *report_tables.enrolment_tables(probed["enrolment"]),
-                *report_tables.highlight_tables(probed["highlights"]),
-                *report_tables.stranger_tables(probed["strangers"]),
-            ],
+            first_tables=[] if robustness is None else [robustness],
+            tables=[*measure_tables(comparison), *group_tables(groups), *kinds, *written.values()],
             unmeasured=list(reasons.values()),
         )
     return pages
@@ -126,7 +122,7 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
 
 def _reason(table: pd.DataFrame) -> str:
     """Return why a table was not measured; nothing where it has a row of a model."""
-    return str(table["note"].iloc[0]) if len(table) and table["model"].isna().all() else ""
+    return str(table["note"].iloc[0]) if table["model"].isna().all() else ""
 
 
 def _by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
