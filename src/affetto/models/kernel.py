@@ -29,7 +29,6 @@ from affetto.models.vectors import (
     clip_statistics,
 )
 
-_RELATIVE_RANK = 1e-8
 _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
 
@@ -193,6 +192,6 @@ def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
     from sklearn.metrics.pairwise import rbf_kernel
 
     values, directions = np.linalg.eigh(rbf_kernel(landmarks.astype(np.float64), gamma=1.0))
-    kept = values > _RELATIVE_RANK * values[-1]
+    kept = values > 1e-8 * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
     return _weighed(vectors, landmarks, back), back
