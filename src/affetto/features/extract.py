@@ -181,8 +181,8 @@ def extract_degraded(
         store = FeatureStore(absolute(stores) / each)
         description = Description.model_validate(feature, from_attributes=True)
         targets[each] = _Target(store, description, parse_description(feature.parameters))
-        own = [_key_of(bytes(key) + degradation) for key in feature.keys]
-        keys[each] = np.array(own, KEY_DTYPE)
+        degraded = [_key_of(bytes(key) + degradation) for key in feature.keys]
+        keys[each] = np.array(degraded, KEY_DTYPE)
     roots = root, dict(other_roots)
     job = ShardJob(table.reindex(columns=_COLUMNS), roots, targets, keys, condition)
     reasons, _ = _fill(job, executor, name)
