@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import music21
@@ -8,7 +9,7 @@ import soundfile
 
 from affetto.corpora.demo import music as demo_music
 from affetto.corpora.demo.music import ORIGIN_TAGS, build_demo_music
-from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform
+from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform, ratings_of
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score, score_name
 from affetto.errors import AffettoError
 from affetto.io.workers import ExecutorParameters
@@ -155,3 +156,14 @@ def test_every_backing_keeps_inside_the_excerpt():
             notes = [note for track in played.score.tracks for note in track.notes]
             assert max(note.time + note.duration for note in notes) <= 5 * 960
             assert all(1 <= note.velocity <= 127 and 0 <= note.pitch <= 127 for note in notes)
+
+
+def test_ratings_lie_in_the_quadrant_of_the_emotion_and_follow_the_cues():
+    signs = {
+        name: tuple(float(each) > 0 for each in ratings_of(cues).values()) for name, cues in CUES.items()
+    }
+
+    expected = {"happy": (True, True), "tense": (False, True), "sad": (False, False), "calm": (True, False)}
+    assert signs == expected
+    faster = replace(CUES["calm"], tempo_octaves=0.2)
+    assert float(ratings_of(faster)["arousal"]) > float(ratings_of(CUES["calm"])["arousal"])

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from affetto.corpora.demo.voice import (
     Utterance,
     build_demo_voice,
     draw_prosody,
+    ratings_of,
     speak,
 )
 from affetto.errors import AffettoError
@@ -129,3 +131,11 @@ def test_level_is_rms_and_never_clips():
     np.testing.assert_array_equal(set_level(silence, -20.0), silence)
     noisy = add_room_noise(silence + 1, -20.0, np.random.default_rng(0))
     assert np.max(np.abs(noisy)) <= 1.0
+
+
+def test_ratings_are_those_of_the_emotion_to_the_degree_that_is_heard():
+    full, half = (Prosody(*(share * np.array(astuple(RULES["anger"])))) for share in (1.0, 0.5))
+
+    assert ratings_of("anger", full) == {"valence": "-0.600", "arousal": "0.700"}
+    assert ratings_of("anger", half) == {"valence": "-0.300", "arousal": "0.350"}
+    assert ratings_of("neutral", full) == {"valence": "0.000", "arousal": "0.000"}

@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affetto.corpora.demo.performance import (
-    AROUSED,
-    CUES,
-    PLEASANT,
-    SPREAD,
-    STYLES,
-    draw_cues,
-    perform,
-)
+from affetto.corpora.demo.performance import CUES, STYLES, draw_cues, perform, ratings_of
 from affetto.corpora.demo.scores import SCORES, ScoreNotes, read_score
 from affetto.corpora.demo.signal import (
     SAMPLE_RATE_HZ,
     add_room_noise,
     clip_generator,
-    ratings_of,
     set_level,
     tilt_spectrum,
     write_clip,
@@ -125,7 +116,7 @@ def _build_scores(folder: Path, seed: int, shard: Sequence[tuple[str, str]]) -> 
                     "group": notes.name,
                     "tags": ";".join((*ORIGIN_TAGS[notes.family], played.instrument, *backing)),
                     "title": f"{_title(notes)}, take {take}",
-                    **ratings_of(cues, CUES, SPREAD, pleasant=PLEASANT, aroused=AROUSED),
+                    **ratings_of(cues),
                 }
             )
     return rows

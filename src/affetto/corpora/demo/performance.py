@@ -63,10 +63,6 @@ SPREAD = Cues(0.15, 1.5, 0.08, 1.8, 0.30, 4.0)
 """Standard deviation of each cue over performances of one emotion."""
 
 
-PLEASANT, AROUSED = ("happy", "calm"), ("happy", "tense")
-"""What the ratings of a performance are measured by; see `ratings_of`."""
-
-
 @dataclass(frozen=True)
 class Style:
     """What belongs to a tune family, whatever the emotion.
@@ -121,6 +117,22 @@ class Performance:
     instrument: str
     backing: str
     notes_per_second: float
+
+
+def ratings_of(cues: Cues) -> dict[str, str]:
+    """Tell valence and arousal of a performance, from -1 to 1, as text, by the cues that it was played with.
+
+    They say how far the cues, in units of their spread, lie along the line from the middle of the unpleasant
+    (calm) emotions, -0.6, to that of the pleasant (aroused) ones, 0.6: nobody has rated them.
+    """
+    means = {name: np.array(astuple(each)) / astuple(SPREAD) for name, each in CUES.items()}
+    ratings = {}
+    for dimension, upper in (("valence", ("happy", "calm")), ("arousal", ("happy", "tense"))):
+        high = np.mean([means[name] for name in CUES if name in upper], axis=0)
+        low = np.mean([means[name] for name in CUES if name not in upper], axis=0)
+        line, place = high - low, np.array(astuple(cues)) / astuple(SPREAD) - (high + low) / 2
+        ratings[dimension] = f"{np.clip(1.2 * (place @ line) / (line @ line), -1, 1):.3f}"
+    return ratings
 
 
 def draw_cues(emotion: str, generator: np.random.Generator) -> Cues:

@@ -1,10 +1,7 @@
 """The little signal processing that the demo corpora share: timbre tilt, level, room noise, writing."""
 
 import zlib
-from collections.abc import Collection, Mapping
-from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +10,6 @@ SAMPLE_RATE_HZ = 22050
 _TILT_PIVOT_HZ = 1000.0
 _TILT_LIMIT_DB = 15.0
 _FFT_BLOCK = 16384
-_MIDDLE_RATING = 0.6
 
 
 def clip_generator(seed: int, name: str) -> np.random.Generator:
@@ -27,41 +23,6 @@ def clip_generator(seed: int, name: str) -> np.random.Generator:
         Name of the clip.
     """
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
-
-
-def ratings_of(
-    drawn: Any, means: Mapping[str, Any], spread: Any, *, pleasant: Collection[str], aroused: Collection[str]
-) -> dict[str, str]:
-    """Tell valence and arousal of a clip, from -1 to 1, by the cues that it was made with.
-
-    They say how far its cues, in units of their spread, lie along the line from the middle of the unpleasant
-    (calm) emotions, -0.6, to that of the pleasant (aroused) ones, 0.6: nobody has rated them.
-
-    Parameters
-    ----------
-    drawn
-        Cues of the clip: a data class of numbers.
-    means
-        Emotion → its cues.
-    spread
-        Standard deviations of the cues.
-    pleasant, aroused
-        Emotions at the upper ends.
-
-    Returns
-    -------
-    dict
-        `valence` and `arousal`, as text of three decimals.
-    """
-    cues = {name: np.array(astuple(each)) / astuple(spread) for name, each in means.items()}
-    ratings = {}
-    for dimension, upper in (("valence", pleasant), ("arousal", aroused)):
-        high = np.mean([cues[name] for name in cues if name in upper], axis=0)
-        low = np.mean([cues[name] for name in cues if name not in upper], axis=0)
-        line, place = high - low, np.array(astuple(drawn)) / astuple(spread) - (high + low) / 2
-        rating = 2 * _MIDDLE_RATING * float(place @ line) / float(line @ line)
-        ratings[dimension] = f"{np.clip(rating, -1, 1):.3f}"
-    return ratings
 
 
 def tilt_spectrum(samples: NDArray[np.float32], db_per_octave: float) -> NDArray[np.float32]:

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from affetto.corpora.demo.signal import (
     add_room_noise,
     clip_generator,
-    ratings_of,
     set_level,
     tilt_spectrum,
     write_clip,
@@ -132,8 +131,14 @@ RULES: dict[str, Prosody] = {
 }
 """Emotion → prosody at full degree."""
 
-PLEASANT, AROUSED = ("happiness",), ("anger", "fear", "happiness")
-"""What the ratings of an utterance are measured by; see `ratings_of`."""
+PLACES = {
+    "anger": (-0.6, 0.7),
+    "fear": (-0.6, 0.6),
+    "happiness": (0.8, 0.5),
+    "neutral": (0.0, 0.0),
+    "sadness": (-0.7, -0.5),
+}
+"""Emotion → valence and arousal at full degree: its side of Russell's circumplex (1980), sizes ours."""
 
 DEGREE = (0.7, 1.0)
 """Bounds of the degree to which an utterance carries its emotion."""
@@ -225,7 +230,8 @@ def build_demo_voice(
 def voice_recipe() -> str:
     """Tell all that shapes the corpus beside its seed, for the stamp."""
     levels = (_NEUTRAL_RATE, _NEUTRAL_RANGE, _MIDDLE_LEVEL_DBFS, _NOISE_DBFS)
-    return repr((RULES, DEGREE, SPREAD, SPEAKER_SPREAD, SPEAKERS, HELD_OUT_SPEAKERS, SENTENCES, levels))
+    rules = (RULES, PLACES, DEGREE, SPREAD, SPEAKER_SPREAD)
+    return repr((*rules, SPEAKERS, HELD_OUT_SPEAKERS, SENTENCES, levels))
 
 
 def draw_prosody(emotion: str, habits: Prosody, generator: np.random.Generator) -> Prosody:
@@ -243,6 +249,17 @@ def draw_prosody(emotion: str, habits: Prosody, generator: np.random.Generator) 
     rule = np.array(astuple(RULES[emotion])) * generator.uniform(*DEGREE)
     chance = np.array(astuple(SPREAD)) * generator.standard_normal(len(rule))
     return Prosody(*(rule + np.array(astuple(habits)) + chance).tolist())
+
+
+def ratings_of(emotion: str, prosody: Prosody) -> dict[str, str]:
+    """Tell valence and arousal of an utterance, as text: those of its emotion times the degree that is heard.
+
+    The degree is how far the prosody, in units of its spread, lies from neutral towards the rule.
+    """
+    rule, drawn = (np.array(astuple(each)) / astuple(SPREAD) for each in (RULES[emotion], prosody))
+    degree = np.clip(drawn @ rule / (rule @ rule), 0, 1.2) if rule.any() else 0.0
+    valence, arousal = (f"{degree * place:.3f}" for place in PLACES[emotion])
+    return {"valence": valence, "arousal": arousal}
 
 
 def _build_speaker(
@@ -282,7 +299,7 @@ def _build_speaker(
             "group": speaker.name,
             "tags": ";".join(speaker.tags),
             "title": sentences[index],
-            **ratings_of(prosody, RULES, SPREAD, pleasant=PLEASANT, aroused=AROUSED),
+            **ratings_of(emotion, prosody),
         }
         for file, (emotion, index), prosody in zip(files, plan, prosodies, strict=True)
     ]
