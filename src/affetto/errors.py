@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NAMED = 5
 
 
 def one_line(text: str) -> str:
@@ -26,7 +26,8 @@ def first_line(error: BaseException) -> str:
 
 def name_some(names: Sequence[str]) -> str:
     """Name the first five, each as `one_line` shows it, and tell whether there are more."""
-    return ", ".join(map(one_line, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
+    told = [*map(one_line, names[:5]), *("…" for _ in names[5:6])]
+    return ", ".join(told)
 
 
 class AffettoError(Exception):
@@ -58,10 +59,12 @@ def validation_sentence(error: ValidationError) -> str:
     findings = []
     for item in error.errors():
         path = [str(part) for part in item["loc"]]
-        unknown = item["type"] == "extra_forbidden"
-        what = no_such_field(error.title, path) if unknown else item["msg"].removeprefix("Value error, ")
-        findings.append((".".join(path) or "as a whole", what, item["input"]))
-    return "; ".join(f"{where}: {what} (given: {given!r})" for where, what, given in findings)
+        what = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            what = no_such_field(error.title, path)
+        where = ".".join(path) or "as a whole"
+        findings.append(f"{where}: {what} (given: {item['input']!r})")
+    return "; ".join(findings)
 
 
 def no_such_field(model: str, path: Sequence[str]) -> str:
@@ -79,9 +82,10 @@ def no_such_field(model: str, path: Sequence[str]) -> str:
     found = next((each for each in _subclasses(BaseModel) if each.__name__ == model), None)
     schema = found.model_json_schema() if found else {}
     groups = [schema, *schema.get("$defs", {}).values()]
-    names = {name for group in groups for name in group.get("properties", {})}
-    near = difflib.get_close_matches(path[-1], sorted(names), n=1, cutoff=0.8)
-    return f"there is no such parameter, did you mean {near[0]}?" if near else "there is no such parameter"
+    names = sorted({*chain(*(group.get("properties", {}) for group in groups))})
+    near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.8)
+    told = "there is no such parameter"
+    return f"{told}, did you mean {near[0]}?" if near else told
 
 
 def _subclasses(parent: Any) -> Iterator[Any]:

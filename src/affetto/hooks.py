@@ -91,8 +91,8 @@ class MissingInputsHook:
         _check_tables(pipeline, catalog, _command(env))
         if _MUSIC in outputs and _borrows(_MUSIC, catalog, env):
             raise AffettoError(
-                f"This run would replace the music of another data tree: remove `music` "
-                f"from conf/{env}/globals.yml to train music in this environment too."
+                f"This run would replace the music of another data tree, which "
+                f"conf/{env}/globals.yml names: remove `music` there to train music here too."
             )
         found = {}
         for name in _missing(pipeline, catalog):
@@ -267,12 +267,12 @@ class RunFolderHook:
         label = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([*names, *known]))
         reports = as_path(_path(catalog, f"{compared[0]}.tables")).parent
         folder = reports / "runs" / f"{run_params['run_id']}-{label}"
-        copied = {"themes": as_path(_path(catalog, "music.theme.page")).parent}
-        if "music.theme.page" not in pipeline.all_outputs():
-            copied = {}
+        copied = {}
         for task in compared:
             copied[task] = as_path(_path(catalog, f"{task}.tables"))
             copied[f"{task}/results"] = as_path(_path(catalog, f"{task}.results"))
+        if "music.theme.page" in pipeline.all_outputs():
+            copied["themes"] = as_path(_path(catalog, "music.theme.page")).parent
         for name, source in copied.items():
             for file in sorted(path for path in source.rglob("*") if path.is_file()):
                 copy = folder / name / file.relative_to(source).as_posix()

@@ -16,6 +16,7 @@ STEPS = (
     "make clips",
     "index",
     "audit",
+    "copies",
     "features",
     "features, again",
     "codebook",

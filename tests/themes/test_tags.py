@@ -25,11 +25,12 @@ def feature(levels, layers=(3,), level="frames"):
 def test_tags_are_words_that_people_use(level):
     """Synonyms are one tag, and an opinion such as *beautiful* is none."""
     loud = {"beautiful": 0.9, "female vocalists": 0.8, "female vocalist": 0.7, "Mellow": 0.6, "House": 0.5}
-    quiet = {"rnb": 0.3, "acoustic": 0.2, "folk": 0.1}
+    quiet = {"rnb": 0.3, "acoustic": 0.2, "folk": 0.15, "rock": 0.09}  # the last is too unlikely to be one
     found = predict_tags(feature([loud, quiet], level=level))
-    assert found["c/0"][:3] == ["female voice", "mellow", "house"]
-    assert found["c/1"][:3] == ["R&B", "acoustic", "folk"]
-    assert found.map(len).tolist() == [5, 5]
+    assert found["c/0"] == ["female voice", "mellow", "house"]
+    assert found["c/1"] == ["R&B", "acoustic", "folk"]
+    many = feature([dict.fromkeys(TAGS, 0.5)], level=level)
+    assert len(predict_tags(many)["c/0"]) == 5
     assert join_tags(found["c/1"]) == "R&B · acoustic · folk"
 
 

@@ -394,8 +394,8 @@ def _handling(time: _Times, rng: np.random.Generator) -> _Times:
         noise = uniform_filter1d(noise, size)
     bursts = np.sin(2 * np.pi * (1.1 * time + rng.uniform()))
     bursts = bursts + 0.5 * np.sin(2 * np.pi * 2.7 * time)
-    gusts: _Times = noise * np.clip(bursts, 0.0, None)
-    return gusts
+    rumble: _Times = noise * np.clip(bursts, 0.0, None)
+    return rumble
 
 
 def _hum(time: _Times, rng: np.random.Generator) -> _Times:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import math
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,13 +62,10 @@ archives, arrays."""
 _HEAD_BYTES = 4096
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
 _FETCHED_WHOLE_BYTES = 64 << 20  # larger ones are read in pieces
-_SHORT_S, _STRETCHES, _STRETCH_S, _BEGINNING_S = 5.0, 16, 0.1, 30.0
-_QUIET = 1e-3
+_SHORT_S, _QUIET = 5.0, 1e-3
 _CANCELLED = 0.05
 """Power of the mean of the channels, in that of the channels: so little is left of two equally loud ones that
 are correlated below -0.9; independent ones leave a half."""
-_BEYOND_SOUND = 100.0  # times full scale, or times what is loud in files that hold integers as floats
-_FEW = 1e-3
 
 
 def read_audio(
@@ -101,7 +99,9 @@ def read_audio(
         rate = recording.header.sample_rate_hz
         parts = recording.blocks(start_s, math.inf if end_s is None else end_s)
         blocks = [mix(block, recording.header.channel) for block in parts]
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
+    samples = blocks[0] if blocks else np.zeros(0, np.float32)
+    if len(blocks) > 1:
+        samples = np.concatenate(blocks)
     wanted = rate if sample_rate_hz is None else sample_rate_hz
     return resample(samples, rate, wanted), wanted
 
@@ -149,12 +149,13 @@ def once_a_folder(failures: Iterable[tuple[str, str]]) -> list[str]:
     for path, message in failures:
         folder, name = str(as_path(path).parent), as_path(path).name
         before, _, reason = message.partition(f"{name}: ")
-        reason = f"each is {reason.removeprefix('it is ')}" if reason.startswith("it is ") else reason
+        reason = re.sub("^it is ", "each is ", reason)
         groups.setdefault((folder, reason or before), []).append(message)
-    return [
-        messages[0] if len(messages) == 1 else f"{len(messages)} files in {folder}: {reason}"
-        for (folder, reason), messages in groups.items()
-    ]
+    told = []
+    for (folder, reason), messages in groups.items():
+        several = f"{len(messages)} files in {folder}: {reason}"
+        told.append(several if len(messages) > 1 else messages[0])
+    return told
 
 
 def _survey(sound: Recording) -> tuple[int | None, float]:
@@ -163,23 +164,25 @@ def _survey(sound: Recording) -> tuple[int | None, float]:
     Return the channel that stands for all (see `AudioHeader.channel`; decided once, for all parts of the
     recording) and the largest magnitude that a sample can have.
     """
-    length_s = sound.header.duration_s
+    length_s, limit = sound.header.duration_s, math.inf
     samples = np.zeros((sound.header.channels, 0), np.float32)
     if sound.seekable and _SHORT_S < length_s < math.inf:
-        starts = np.linspace(0, length_s - _STRETCH_S, _STRETCHES).tolist()
-        samples = _parts(sound, [(start_s, start_s + _STRETCH_S) for start_s in starts])
-    if np.abs(samples).max(initial=0) < _QUIET:  # a short one, or what sounds lies between the stretches
-        samples = _parts(sound, [(0.0, _BEGINNING_S)])
-    limit = math.inf
+        starts = np.linspace(0, length_s - 0.1, 16).tolist()
+        samples = _parts(sound, [(start_s, start_s + 0.1) for start_s in starts])
+    # It is a short one, or what sounds lies between the stretches.
+    if np.abs(samples).max(initial=0) < _QUIET:
+        samples = _parts(sound, [(0.0, 30.0)])
     if sound.holds_floats:
         magnitudes = np.abs(samples[np.isfinite(samples)])
         loud = float(np.quantile(magnitudes, 0.9)) if magnitudes.size else 0.0
-        limit = _BEYOND_SOUND * max(1.0, loud)
+        # Full scale, or what is loud in files that hold integers as floats.
+        limit = 100.0 * max(1.0, loud)
         samples = np.where(np.abs(samples) <= limit, samples, np.float32(0))
     if len(samples) == 1 or samples.shape[1] == 0:
         return None, limit
     powers = np.array([np.var(channel, dtype=np.float64) for channel in samples])
-    cancels = np.var(mix(samples), dtype=np.float64) < _CANCELLED * powers.mean()
+    left = np.var(mix(samples), dtype=np.float64)
+    cancels = left < _CANCELLED * powers.mean()
     return int(powers.argmax()) if cancels else None, limit
 
 
@@ -210,7 +213,7 @@ class _Sane:
                 block = np.where(sane, block, np.float32(0))  # noqa: PLW2901
             yield block
         what = f"{n_silenced} of {n_frames} samples are not finite, or far beyond full scale"
-        if n_silenced > _FEW * n_frames + 1:
+        if n_silenced > 1e-3 * n_frames + 1:
             raise NotFiniteError(f"Cannot use {self._path}: {what}; export it again.")
         if n_silenced:
             self.notes.append(f"{what}: silenced")
@@ -241,7 +244,9 @@ def _check_is_file(path: Path) -> None:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         missing = isinstance(error, FileNotFoundError | NotADirectoryError | ValueError)
-        reason = "there is no such file" if missing else getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
+        if missing:
+            reason = "there is no such file"
         kind = DecodeError if isinstance(error, ValueError) else UnreachableError
         raise kind(f"Cannot decode {path}: {reason}.") from error
     if stat.S_ISDIR(status.st_mode):
@@ -312,7 +317,7 @@ def _why(path: Path, head: bytes, error: Exception) -> str:
     reason = str(error).rstrip(".")
     if head[4:8] == b"ftyp" and "Invalid data" in reason:
         return (
-            "its index (the moov atom) is missing or damaged, as of a recording that was not closed or a "
-            "copy that broke off; copy it again from the device."
+            "its index (the moov atom) is missing or damaged: it was not closed, "
+            "or a copy broke off; copy it again from the device."
         )
     return f"neither libsndfile nor FFmpeg can ({reason}); is it an audio file?"

@@ -30,7 +30,6 @@ _GAIN = 0.4
 """Amplitude of all scores. The loudest of 216 recordings of EMOPIA then peaks at 0.58: none is scaled down,
 and loud and soft ones differ."""
 _SOUNDFONT = "TimGM6mb.sf2"
-_HEADER_BYTES = 14
 _MOST_BYTES = 16 << 20  # a symphony has 1 MiB
 _SUSTAIN, _PEDAL_DOWN = 64, 64
 _DEFAULTS = {7: 100, 11: 127}  # of the controllers volume and expression, until they are set
@@ -87,7 +86,7 @@ def _read_score(content: Any) -> Any:
     data = content.read()
     if data.startswith(b"RIFF"):  # MIDI in the container of Windows
         data = data[max(0, data.find(b"MThd")) :]
-    if not data.startswith(b"MThd") or len(data) < _HEADER_BYTES:
+    if not data.startswith(b"MThd") or not data[13:]:
         raise ValueError("it does not begin like MIDI")
     end, n_tracks = 0, int.from_bytes(data[10:12], "big")
     while n_tracks >= 0:  # the header is a chunk, too

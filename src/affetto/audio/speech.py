@@ -224,7 +224,8 @@ def _pieces(blocks: Iterable[Samples]) -> Iterator[tuple[int, Samples, int]]:
     """
     held, before = np.zeros(0, dtype=np.float32), 0
     for block in blocks:
-        held = np.concatenate([held, np.nan_to_num(np.asarray(block, dtype=np.float32))])
+        finite = np.nan_to_num(np.asarray(block, dtype=np.float32))
+        held = np.concatenate([held, finite])
         while len(held) >= before + _PIECE + _MARGIN:
             yield before, held[: before + _PIECE + _MARGIN], _PIECE
             held, before = held[before + _PIECE - _MARGIN :], _MARGIN
@@ -264,7 +265,8 @@ def _probability(samples: Samples) -> _Floats:
     """Return the probability of speech in each chunk, the greater one at full speed and at four fifths."""
     slow = resample(samples, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * _SLOWNESS))
     both = np.zeros((2, max(len(slow), len(samples))), dtype=np.float32)
-    both[0, : len(samples)], both[1, : len(slow)] = samples, slow
+    both[0, : len(samples)] = samples
+    both[1, : len(slow)] = slow
     fast, slower = speech_probability(both)
     chunks = np.arange(-(-len(samples) // CHUNK))
     same_time = (chunks + 0.5) * _SLOWNESS - 0.5
@@ -296,12 +298,14 @@ def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) ->
     fitted = []
     for first, last in np.round(stretches / _FRAME_S).astype(int):
         inside = power[first:last]
-        level = inside[inside >= inside.max() * 10 ** (-_ACTIVE_DB / 10)].mean()
-        louder_before = np.append(power[max(0, first - margin) : first][::-1] > level, True)
-        louder_behind = np.append(power[last : last + margin] > level, True)
-        start = first - int(louder_before.argmax())
-        around = power[start : last + int(louder_behind.argmax())]
-        loud = start + np.flatnonzero(around >= level * 10 ** (-parameters.range_db / 10))
+        active = inside >= inside.max() * 10 ** (-_ACTIVE_DB / 10)
+        level = inside[active].mean()
+        before = power[max(0, first - margin) : first][::-1] > level
+        behind = power[last : last + margin] > level
+        start = first - int(np.append(before, True).argmax())
+        end = last + int(np.append(behind, True).argmax())
+        least = level * 10 ** (-parameters.range_db / 10)
+        loud = start + np.flatnonzero(power[start:end] >= least)
         fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
     return np.array(fitted)
 

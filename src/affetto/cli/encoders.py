@@ -14,8 +14,6 @@ from affetto.features.encoder.catalogue import DEFAULT_ENCODER, Encoder, find_en
 from affetto.features.encoder.external import HUB_PREFIX, HubEncoder
 from affetto.features.encoder.weights import fetch_weights, is_fetched, weights_file
 
-_MEGABYTE = 1e6
-
 
 @click.group()
 def encoders() -> None:
@@ -34,7 +32,7 @@ def list_command(as_json: bool) -> None:
     rows = [
         (
             *map(entry.get, header[:3]),
-            f"{entry['size_bytes'] / _MEGABYTE:.1f} MB",
+            f"{entry['size_bytes'] / 1e6:.1f} MB",
             "yes" if entry["fetched"] else "no",
         )
         for entry in entries

@@ -16,7 +16,6 @@ import click
 
 from affetto.errors import AffettoError, no_such_field
 
-_INTERRUPTED = 130
 _PARAMETER = re.compile(r"^- Parameter '([^']+)':", re.MULTILINE)
 _FINDING = re.compile(
     r"(?:^(?P<where>\S+)|validation errors? for \w+)\n  (?:Value error, )?(?P<what>.+?) "
@@ -61,7 +60,7 @@ def one_sentence() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         click.echo("Interrupted. What was finished is kept: run the same command again to go on.", err=True)
-        raise click.exceptions.Exit(_INTERRUPTED) from None
+        raise click.exceptions.Exit(130) from None
     except Exception as error:
         if isinstance(error, click.exceptions.Exit | click.exceptions.Abort | click.UsageError):
             raise

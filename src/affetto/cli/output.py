@@ -17,7 +17,6 @@ from affetto.errors import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
-_UNBOUNDED = 10_000
 
 
 def echo_json(value: object) -> None:
@@ -39,7 +38,7 @@ def echo_table(
     numbers
         Columns aligned to the right.
     """
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNBOUNDED
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(header))
     for name in header:

@@ -55,17 +55,19 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
 
     def save(self, data: Mapping[str, T]) -> None:
         """Write the values and remove those of the save before that are no longer among them."""
-        contents = {
-            f"{name}{suffix}": content
-            for name, value in data.items()
-            for suffix, content in self._encode(value).items()
-        }
-        stale = {f"{name}{suffix}" for name in self._saved() for suffix in self.suffixes} - set(contents)
-        contents[self._list.name] = json.dumps(list(data), ensure_ascii=False).encode()
-        for file, content in contents.items():
+        contents = {}
+        for name, value in data.items():
+            for suffix, content in self._encode(value).items():
+                contents[f"{name}{suffix}"] = content
+        before = self._saved()
+        text = json.dumps(list(data), ensure_ascii=False)
+        names = {**contents, self._list.name: text.encode()}
+        for file, content in names.items():
             write_whole(self._folder / file, methodcaller("write", content))
-        for file in stale:
-            (self._folder / file).unlink(missing_ok=True)
+        for name in before:
+            for suffix in self.suffixes:
+                if f"{name}{suffix}" not in contents:
+                    (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     @abc.abstractmethod
     def _encode(self, value: T) -> dict[str, bytes]:

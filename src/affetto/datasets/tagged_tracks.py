@@ -44,19 +44,21 @@ class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         for root in sorted(set(data["root"])):
             if not is_remote(as_path(root)):
                 check_output(self._folder, Path(root))
-        before = self.load() if self._exists() else pd.DataFrame(columns=list(REPORT_COLUMNS))
-        rows = []
-        for row in tqdm(data.to_dict("records"), desc="tagged tracks", unit="file", mininterval=10):
-            reason: str | None = "it lies on another machine"
+        columns = list(REPORT_COLUMNS)
+        before = self.load() if self._exists() else pd.DataFrame(columns=columns)
+        rows, tracks = [], data.to_dict("records")
+        for row in tqdm(tracks, desc="tagged tracks", unit="file", mininterval=10):
+            path, reason = row["path"], "it lies on another machine"
             if not is_remote(as_path(row["root"])):
                 tags = {name: row[name] for name in TAG_COLUMNS[3:]}
-                reason = tag_copy(Path(row["root"]) / row["path"], self._folder / row["path"], tags)
-            rows.append((row["clip_id"], row["path"], reason is None, reason or ""))
+                source = Path(row["root"]) / path
+                reason = tag_copy(source, self._folder / path, tags) or ""
+            rows.append((row["clip_id"], path, not reason, reason))
         written = {path for _, path, tagged, _ in rows if tagged}
         for path in set(before.loc[before["tagged"].astype(bool), "path"]) - written:
             (self._folder / path).unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).to_csv(self._report, index=False)
+        pd.DataFrame(rows, columns=columns).to_csv(self._report, index=False)
 
     def load(self) -> pd.DataFrame:
         """Return what came of the last plan: `clip_id, path, tagged, reason`."""

@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SHARD_CLIPS = 64
-MIN_SHARD_CLIPS = 8
 MAX_SHARD_S = 1_800.0  # 19 MB of MFCC with deltas, 47 MB of ComParE descriptors
 MAX_SHARD_BYTES = 64 << 20
-_SHARDS_A_WORKER = 4
 _CLUSTER_WORKERS = 64  # a cluster's size is not known before it is asked
 _TYPICAL_CLIP_S = 10.0
 _COLUMNS = ["clip_id", "path", "corpus", "start_s", "end_s", "duration_s"]
@@ -299,8 +297,8 @@ class _Jobs(Sequence[Any]):
         n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
         if executor.scheduler is not None:
             n_workers = _CLUSTER_WORKERS
-        most = len(self._chosen) // (_SHARDS_A_WORKER * n_workers)
-        most = min(max(most, MIN_SHARD_CLIPS), MAX_SHARD_CLIPS)
+        most = len(self._chosen) // (4 * n_workers)
+        most = min(max(most, 8), MAX_SHARD_CLIPS)
         durations_s = everything.clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._chosen]
         self._bounds, length_s = [0], 0.0
         for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S)):

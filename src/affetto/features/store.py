@@ -26,8 +26,6 @@ SHARD_FOLDER = "shards"
 SHARD_SUFFIX = ".arrow"
 PLAN_FILE = "plan.parquet"
 _METADATA_KEY = "affetto"
-_REMOTE_THREADS = 16
-_PARTIAL_LIFE_S = 3_600.0
 _ROW = np.dtype([("key", KEY_DTYPE), ("shard", np.int32), ("row", np.int32), ("n_frames", np.int64)])
 
 
@@ -278,14 +276,15 @@ class FeatureStore:
         """Delete what writers that were killed an hour ago or longer left behind."""
         for folder in (self.root, self.root / SHARD_FOLDER):
             for name, status in list_files(folder).items():
-                if name.endswith(PARTIAL_SUFFIX) and time.time() - status.modified_s > _PARTIAL_LIFE_S:
+                old = time.time() - status.modified_s > 3_600.0  # noqa: PLR2004
+                if old and name.endswith(PARTIAL_SUFFIX):
                     (folder / name).unlink(missing_ok=True)  # another process may have done so
 
     def _read_shards(self) -> list[tuple[str, Entry, np.ndarray]]:
         """Return name, status and rows of every shard."""
         folder = absolute(self.root) / SHARD_FOLDER
         files = [file for file in sorted(list_files(folder).items()) if file[0].endswith(SHARD_SUFFIX)]
-        with ThreadPoolExecutor(_REMOTE_THREADS if is_remote(folder) else 1) as threads:
+        with ThreadPoolExecutor(16 if is_remote(folder) else 1) as threads:
             read = threads.map(lambda file: _read_rows(str(folder), *file), files)
             return [(name, status, rows) for (name, status), rows in zip(files, read, strict=True)]
 

@@ -38,10 +38,11 @@ def write_arrays(file: BinaryIO, values: Mapping[str, Any], *, text: str) -> Non
     text
         Name of that member.
     """
-    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    rest = {name: value for name, value in values.items() if name not in arrays} | {_NAMES: list(arrays)}
+    arrays = {name: each for name, each in values.items() if isinstance(each, np.ndarray)}
+    rest = {name: each for name, each in values.items() if name not in arrays}
+    told = json.dumps({**rest, _NAMES: list(arrays)})
     with zipfile.ZipFile(file, "w") as archive:
-        for name, array in {text: np.array(json.dumps(rest).encode()), **arrays}.items():
+        for name, array in {text: np.array(told.encode()), **arrays}.items():
             member = zipfile.ZipInfo(f"{name}.npy")
             large = array.nbytes >= MAPPED_BYTES
             member.compress_type = zipfile.ZIP_STORED if large else zipfile.ZIP_DEFLATED
@@ -57,16 +58,17 @@ def read_arrays(path: Path, *, text: str) -> dict[str, Any]:
     OSError, ValueError, KeyError, zipfile.BadZipFile
         When the file is missing or damaged.
     """
-    with np.load(io.BytesIO(path.read_bytes()) if is_remote(path) else path, allow_pickle=False) as file:
-        stored = {
-            member.filename.removesuffix(".npy"): member
-            for member in file.zip.infolist()
-            if member.compress_type == zipfile.ZIP_STORED and not is_remote(path)
-        }
-        names = [name for name in file.files if name != text]
-        values = {name: _map(path, stored[name]) if name in stored else file[name] for name in names}
+    remote, values = is_remote(path), {}
+    source = io.BytesIO(path.read_bytes()) if remote else path
+    with np.load(source, allow_pickle=False) as file:
+        members = {each.filename.removesuffix(".npy"): each for each in file.zip.infolist()}
+        for name in file.files:
+            mapped = members[name].compress_type == zipfile.ZIP_STORED and not remote
+            if name != text:
+                values[name] = _map(path, members[name]) if mapped else file[name]
+        names = set(values)
         values.update(json.loads(file[text].item()))
-    if set(values.pop(_NAMES, names)) != set(names):
+    if set(values.pop(_NAMES, names)) != names:
         raise zipfile.BadZipFile("some of its members are missing")
     return values
 

@@ -22,7 +22,6 @@ from affetto.errors import AffettoError, DamagedFileError, first_line
 from affetto.io.paths import is_remote
 
 PARTIAL_SUFFIX = ".partial"
-_ATTEMPTS = 20
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGE = (  # what NumPy's, Arrow's and JSON's readers raise
     *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
@@ -122,7 +121,7 @@ def new_directory(directory: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(20):
             try:
                 partial.rename(directory)
                 return

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-_WATCH_INTERVAL_S = 1.0
 _AHEAD = 2  # shards a worker that are taken before it is free
 _LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR")
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in _LIBRARIES}
@@ -350,7 +349,7 @@ def _begin_worker(parent: int) -> None:
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_WATCH_INTERVAL_S)
+        time.sleep(1.0)
     os._exit(1)
 
 

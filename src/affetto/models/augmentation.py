@@ -18,7 +18,6 @@ from affetto.io.configuration import Parameters
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 _Change = Annotated[float, Field(ge=0, lt=0.9)]
-_SMALLEST_DB = 0.1
 
 
 class AugmentationParameters(Parameters):
@@ -151,7 +150,7 @@ def borrow_spectra(
     """
     share = _drawn_shares(len(crops), probability, rng)
     aimed = own + share[:, None, None] * (other - own)
-    factor = (aimed[:, 1] / np.maximum(own[:, 1], _SMALLEST_DB)).clip(0.5, 2.0)
+    factor = (aimed[:, 1] / np.maximum(own[:, 1], 0.1)).clip(0.5, 2.0)
     moved = (crops - own[:, None, 0]) * factor[:, None] + aimed[:, None, 0]
     return np.asarray(moved, dtype=np.float32)
 

@@ -34,7 +34,6 @@ from affetto.models.windows import lld_windows
 _SMALLEST = 1e-3
 _TYPE_PENALTY = 0.1
 """L2 penalty of the classifier of the kinds of voices, about that of the LLD branch on real corpora."""
-_CLEAN_BATCH = 64
 _CLEAN_UPDATES = 40  # moving averages of momentum 0.9 then remember less than 2 % of what was before
 
 
@@ -272,7 +271,7 @@ class _CropLoop(Loop):
         """
         missing = _CLEAN_UPDATES
         while missing > 0:
-            batches = bucket_order(self.lengths, _CLEAN_BATCH, self.rng)[:missing]
+            batches = bucket_order(self.lengths, 64, self.rng)[:missing]
             missing -= len(batches)
             for indices in batches:
                 self.graph.forward(self._crops(indices, stretch=0.0))

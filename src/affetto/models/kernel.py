@@ -29,7 +29,6 @@ from affetto.models.vectors import (
     clip_statistics,
 )
 
-_RELATIVE_RANK = 1e-8
 _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
 
@@ -200,6 +199,6 @@ def kernel_coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.n
     from sklearn.metrics.pairwise import rbf_kernel
 
     values, directions = np.linalg.eigh(rbf_kernel(landmarks.astype(np.float64), gamma=1.0))
-    kept = values > _RELATIVE_RANK * values[-1]
+    kept = values > 1e-8 * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
     return weigh_landmarks(vectors, landmarks, back), back

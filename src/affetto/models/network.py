@@ -32,8 +32,6 @@ from affetto.models.training import (
 THREADS_VARIABLE = "AFFETTO_TF_THREADS"
 _STATISTICS_FILE = "statistics.npz"
 _STDERR = 2
-_EXAMPLE_STEPS = 16
-_BATCH_CLIPS = 64
 _PLAIN_CALLS = 3
 
 
@@ -95,7 +93,7 @@ class KerasEstimator(Estimator):
 
     def _example_steps(self, name: str) -> int:
         """Return the length of an input, by its name, in the example of `native`."""
-        return _EXAMPLE_STEPS
+        return 16
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         configure_tensorflow()
@@ -152,7 +150,7 @@ class KerasEstimator(Estimator):
     def _outputs(self, x: FeatureSet) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Yield indices of clips of similar length and the outputs of a member for them, member by member."""
         inputs = self._inputs(x)
-        for indices in bucket_order(input_lengths(inputs), _BATCH_CLIPS):
+        for indices in bucket_order(input_lengths(inputs), 64):
             batch = pad_batch(inputs, indices)
             for call in self._member_calls(len(indices)):
                 yield indices, call(batch)

@@ -16,7 +16,6 @@ import numpy as np
 
 from affetto.models.calibration import inner_folds
 
-_DIRECTIONS = 24
 _NEIGHBOURS = 5
 _FOLDS = 10
 _QUANTILES = 201
@@ -52,7 +51,8 @@ class Novelty:
         held = []
         for train, test in inner_folds(labels, groups, _FOLDS, seed):
             mean, basis = _whitening(vectors[train])
-            held.append(_distances((vectors[test] - mean) @ basis, (vectors[train] - mean) @ basis))
+            places = (vectors - mean) @ basis
+            held.append(_distances(places[test], places[train]))
         mean, basis = _whitening(vectors)
         references = (vectors - mean) @ basis
         if not held:
@@ -82,13 +82,14 @@ def _whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and a basis of the main directions, in which the vectors vary alike in all of them."""
     mean = vectors.mean(axis=0)
     _, lengths, directions = np.linalg.svd(vectors - mean, full_matrices=False)
-    kept = min(_DIRECTIONS, int((lengths > lengths[:1] * 1e-6).sum()))
+    kept = min(24, int((lengths > lengths[:1] * 1e-6).sum()))
     scale = np.sqrt(len(vectors)) / np.maximum(lengths[:kept], np.finfo(np.float64).tiny)
     return mean, directions[:kept].T * scale
 
 
 def _distances(places: np.ndarray, references: np.ndarray) -> np.ndarray:
     """Return the mean distance of each place from its nearest references, float64 [n_places]."""
-    squares = (places**2).sum(axis=1)[:, None] + (references**2).sum(axis=1) - 2 * places @ references.T
+    lengths = (places**2).sum(axis=1)[:, None] + (references**2).sum(axis=1)
+    squares = lengths - 2 * places @ references.T
     nearest = np.sort(np.maximum(squares, 0.0), axis=1)[:, :_NEIGHBOURS]
     return np.asarray(np.sqrt(nearest).mean(axis=1))

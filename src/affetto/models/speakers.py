@@ -20,7 +20,6 @@ from affetto.models.logistic import fit_logistic, span
 
 VoiceTypeCount = Annotated[int, Field(ge=1, le=8)]
 """Kinds of voices that features are taken relative to, found among the training speakers; 1: all alike."""
-_STARTS = 20
 _LEAST_SPREAD = 0.02  # speakers who agree by chance do not make a number all-important
 
 
@@ -51,7 +50,7 @@ def group_offsets(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -
 
 def several_labels(labels: np.ndarray, groups: np.ndarray) -> bool:
     """Tell whether some group has clips of several labels: else the mean of a group tells of its label."""
-    pairs = {(str(group), str(label)) for group, label in zip(groups, labels, strict=True)}
+    pairs = {*zip(map(str, groups), map(str, labels), strict=True)}
     return len(pairs) > len({group for group, _ in pairs})
 
 
@@ -68,14 +67,16 @@ def relevance(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np
         of_speakers, _ = _group_means(vectors[chosen], groups[chosen])
         means.append(vectors[chosen].mean(axis=0))
         between_speakers.append(of_speakers.var(axis=0))
-    return np.asarray(np.var(means, axis=0) / (np.mean(between_speakers, axis=0) + _LEAST_SPREAD))
+    spread = np.mean(between_speakers, axis=0) + _LEAST_SPREAD
+    return np.asarray(np.var(means, axis=0) / spread)
 
 
 def _group_means(vectors: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of each group, sorted, [n_groups, n_dimensions], and which is that of each vector."""
     _, members = np.unique(groups, return_inverse=True)
-    means = np.stack([vectors[members == group].mean(axis=0) for group in range(members.max() + 1)])
-    return means, members
+    every = range(members.max() + 1)
+    means = [vectors[members == group].mean(axis=0) for group in every]
+    return np.stack(means), members
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class VoiceTypes:
         if 1 < n_types < len(speakers) and several_labels(labels, groups):
             places, _ = span(group_offsets(vectors, labels, members) * scale)
             if places.shape[1]:  # else no two speakers have an emotion in common
-                clusters = KMeans(n_types, n_init=_STARTS, random_state=0).fit_predict(places)
+                clusters = KMeans(n_types, n_init=20, random_state=0).fit_predict(places)
                 _, types = np.unique(clusters[members], return_inverse=True)
                 weights, bias = fit_logistic(vectors * scale, types, penalty=penalty)
                 weights = weights * scale[:, None]

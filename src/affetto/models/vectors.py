@@ -102,8 +102,9 @@ class VectorEstimator(Estimator):
                 row["inner_uar"] = float(uar)
                 row["inner_log_loss"] = float(-np.log(np.maximum(told, _LEAST)).mean())
                 temperatures.append(temperature)
-            choose = np.argmax if self.chosen_by == "inner_uar" else np.argmin
-            best = int(choose([row[self.chosen_by] for row in rows]))
+            scores = [row[self.chosen_by] for row in rows]
+            wanted = max(scores) if self.chosen_by == "inner_uar" else min(scores)
+            best = scores.index(wanted)
             if searched:
                 self.history_ = [{**row, "chosen": False} for row in rows]
                 self.history_[best]["chosen"] = True

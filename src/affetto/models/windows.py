@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-_FRAME_S = 0.060
-"""openSMILE's longest frames of the ComParE LLD, those of F0; frame i begins at i hops."""
-
 
 def window_starts(n_frames: int, window: int, hop: int) -> np.ndarray:
     """Return the first frame of each texture window, int64 [n_windows], at least one.
@@ -62,8 +59,11 @@ def lld_windows(lld: np.ndarray, n_steps: int, *, step_s: float, hop_s: float, w
     if not n_frames:
         return np.zeros((n_steps, 3 * n_lld), np.float32)
     frames = np.nan_to_num(lld.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    centres = np.round((np.arange(n_steps) * step_s - _FRAME_S / 2) / hop_s).astype(np.int64)
-    middle, reach = np.clip(centres, 0, n_frames - 1), max(1, round(window_s / hop_s / 2))
+    # Half of openSMILE's longest frames, those of F0; frame i begins at i hops.
+    centres_s = np.arange(n_steps) * step_s - 0.060 / 2
+    centres = np.round(centres_s / hop_s).astype(np.int64)
+    middle = np.clip(centres, 0, n_frames - 1)
+    reach = max(1, round(window_s / hop_s / 2))
     ends = np.minimum(middle + reach, n_frames)
     starts = np.minimum(np.maximum(middle - reach, 0), ends - 1)
     both = np.concatenate([frames, _slopes(frames)], axis=1)

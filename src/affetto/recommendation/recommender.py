@@ -234,7 +234,7 @@ class Recommender:
         return theme, round_probability(probability), round_probability(share)
 
 
-def _text(cell: object) -> str | None:
+def _text(cell: Any) -> str | None:
     """Return a cell of a table as text; missing is None."""
     return str(cell) if isinstance(cell, str) else None
 

@@ -13,9 +13,9 @@ from affetto.features.encoder.catalogue import ENCODERS
 from affetto.features.encoder.musicnn import TAGS
 
 ENCODER, LAYER = "musicnn-msd", 3
-TAGS_PER_TRACK = 5
-"""A track has its five likeliest tags: probabilities are no measure of their own, as *rock* is likelier than
-*folk* whatever the track."""
+TAGS_PER_TRACK, MIN_PROBABILITY = 5, 0.1
+"""A track has its likeliest tags, those of a probability of at least 0.1: songs of 4Q have one to seven of
+them. Below it tags say nothing, such as *rock* with 0.08 of a motet."""
 SHOWN = 3  # of them, as musicnn's own program does
 
 _WORDS = {
@@ -53,7 +53,7 @@ def predict_tags(feature: ClipFeatures) -> pd.Series:
     Returns
     -------
     Series
-        Lists of `TAGS_PER_TRACK` tags, likeliest first, by `clip_id`.
+        Lists of at most `TAGS_PER_TRACK` tags, likeliest first, by `clip_id`.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def predict_tags(feature: ClipFeatures) -> pd.Series:
     found = []
     for clip in feature:
         mean = clip[:, : len(TAGS)].mean(axis=0)  # deviations come behind the means of statistics
-        order = sorted(useful, key=lambda index: (-mean[index], index))
+        likely = (index for index in useful if mean[index] >= MIN_PROBABILITY)
+        order = sorted(likely, key=lambda index: (-mean[index], index))
         found.append(list(dict.fromkeys(words[order]))[:TAGS_PER_TRACK])
     return pd.Series(found, index=pd.Index(feature.clip_ids, name="clip_id"), dtype=object)
 

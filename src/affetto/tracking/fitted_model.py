@@ -18,7 +18,6 @@ from affetto.io.configuration import environment
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_TRUSTED = ["sklearn.tree._tree.Tree"]  # the forest was fitted by this very run
 _FOLDER = "affetto_model"
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def _log_native(run_id: str, directory: Path, name: str) -> str | None:
     if native is None:
         return None
     flavour, model, example = native
-    log = partial(mlflow.sklearn.log_model, skops_trusted_types=_TRUSTED)
+    log = partial(mlflow.sklearn.log_model, skops_trusted_types=["sklearn.tree._tree.Tree"])
     try:
         with _quietly():
             signature = infer_signature(example, model.predict(example))

@@ -34,8 +34,6 @@ from affetto.tracking.store import (
     use_store,
 )
 
-_PAGE = "http://127.0.0.1:5000"
-"""Where `make ui` and `mlflow ui` listen."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -72,8 +70,11 @@ class TrackingHook:
         except MissingConfigException:
             self._settings = TrackingSettings()
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            raise AffettoError(f"tracking.yml: {wrong}.") from None  # what was given may hold a password
+            wrong = []
+            for each in error.errors():
+                wrong.append(f"{'.'.join(map(str, each['loc']))}: {each['msg']}")
+            # What was given is not told: it may hold a password.
+            raise AffettoError(f"tracking.yml: {'; '.join(wrong)}.") from None
         self._project = Path(context.project_path)
         self._conf = Path(context.config_loader.conf_source)
         self._parameters = context.config_loader["parameters"]
@@ -100,8 +101,8 @@ class TrackingHook:
             return
         if "ParallelRunner" in str(run_params.get("runner")):
             raise AffettoError(
-                "ParallelRunner cannot run pipelines that train: leave --runner out, the steps use all cores "
-                "themselves (`executor` in the parameters)."
+                "ParallelRunner cannot run pipelines that train: leave --runner out, "
+                "the steps use all cores themselves (`executor` in the parameters)."
             )
         if not self._settings.enabled:
             return
@@ -214,11 +215,12 @@ class TrackingHook:
 
 def run_link(uri: str, opens_in_ui: bool, experiment_id: str, run_id: str) -> str:
     """Say how to open a run in MLflow, of whose store nothing secret is shown."""
+    # `make ui` and `mlflow ui` listen there.
     page = f"/#/experiments/{experiment_id}/runs/{run_id}"
     if uri.startswith(("http://", "https://")):
         return shown(uri) + page
     if opens_in_ui:
-        return f"make ui, then {_PAGE}{page}"
+        return f"make ui, then http://127.0.0.1:5000{page}"
     return f"run {run_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
 
 

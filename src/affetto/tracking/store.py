@@ -143,7 +143,7 @@ def _ask_database(uri: str, timeout_s: float) -> None:
     from sqlalchemy import create_engine
 
     local = _scheme(uri) == "sqlite"
-    options = {"connect_args": {"timeout": timeout_s / 2}} if local else {}
+    options: dict[str, Any] = {"connect_args": {"timeout": timeout_s / 2}} if local else {}
     engine = create_engine(uri, **options)
     with engine.connect() as connection:
         if local:

@@ -163,24 +163,25 @@ def _as_frame(rows: list[_Row], path: Path) -> pd.DataFrame:
         raise ValueError("it is empty")
     (_, header), *rows = rows
     width = len(header)
-    empty = [line for line, cells in rows if not any(map(str.strip, cells))]
-    rows = [(line, cells) for line, cells in rows if any(map(str.strip, cells))]
+    empty = {line for line, cells in rows if not "".join(cells).strip()}
+    rows = [row for row in rows if row[0] not in empty] if empty else rows
     short = [line for line, cells in rows if len(cells) < width]
     for line, cells in rows:
-        if len(_stripped(cells)) > width:
+        if len(cells) > width and len(_stripped(cells)) > width:
             raise AffettoError(
                 f"The table {path} has {width} columns in its header, but {len(cells)} fields in line {line} "
                 f"(the last is {_stripped(cells)[-1]!r}): name every column, and put fields that hold the "
                 "separator into quotation marks."
             )
     for lines, what in (
-        (empty, "rows are empty and are left out"),
+        (sorted(empty), "rows are empty and are left out"),
         (short, "rows are shorter than the header, and their last columns are taken as empty"),
     ):
         if lines:
             logger.warning("The table %s: %d %s: %s", path, len(lines), what, name_lines(lines))
     cells_of = [
-        [cell if cell.strip() else None for cell in (*cells[:width], *[""] * (width - len(cells)))]
+        [None if not cell or cell.isspace() else cell for cell in cells[:width]]
+        + [None] * (width - len(cells))
         for _, cells in rows
     ]
     index = pd.Index([line for line, _ in rows], name="line", dtype="int64")
