@@ -83,7 +83,7 @@ def no_such_field(model: str, path: Sequence[str]) -> str:
     schema = found.model_json_schema() if found else {}
     groups = [schema, *schema.get("$defs", {}).values()]
     names = sorted({*chain(*(group.get("properties", {}) for group in groups))})
-    near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.7)
     told = "there is no such parameter"
     return f"{told}, did you mean {near[0]}?" if near else told
 
