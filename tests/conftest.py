@@ -39,8 +39,8 @@ def forget_kedro() -> Callable[[pytest.MonkeyPatch], None]:
         patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         patch.setattr("kedro.framework.project.PACKAGE_NAME", None)
         patch.setattr("affetto.pipelines.model_table._Current.setup", None)
-        # Kedro closes all handlers when it sets up logging: that of absl, which TensorFlow brings, would close
-        # the stream that pytest captures.
+        # Kedro closes all handlers when it sets up logging: that of absl, which TensorFlow brings, would
+        # close the stream that pytest captures.
         patch.setattr("logging._handlerList", [])
 
     return forget
