@@ -191,6 +191,7 @@ def library():
         {"emotions": emotions, "attention": pd.DataFrame({"clip_id": [], "times": [], "weights": []})},
         pd.DataFrame({"clip_id": clips["clip_id"], **themes}),
         [{"theme": "calm/0", "emotion": "calm", "name": "soft"}],
+        {},
     )
 
 

@@ -101,7 +101,8 @@ def test_tracks_of_another_corpus_lie_below_its_own_root():
 def test_copies_are_listed_and_counted():
     clips = CLIPS.assign(take="demo/a", start_s=np.nan, end_s=np.nan)
     emotions = pd.DataFrame({"clip_id": clips["clip_id"], "p_calm": 0.8, "p_sad": 0.2})
-    tracks = build_library(clips, "music", emotions, MIXTURES, CARDS, HIGHLIGHTS).assign(note="")
+    tracks = build_library(clips, "music", emotions, MIXTURES, CARDS, HIGHLIGHTS)
+    tracks = tracks.assign(note="", emotion_probability=0.8)
     rejected = pd.DataFrame({"reason": []}, dtype="str")
 
     def said(tracks):
