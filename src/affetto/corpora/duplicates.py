@@ -151,19 +151,23 @@ def first_of_sets(*labels: ArrayLike) -> NDArray[np.int64]:
         Any number of labels a row, each [n_rows]. Rows that have one in common are of one set, and so are
         those that are linked through others.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n_rows = n_nodes = len(np.asarray(labels[0]))
     nodes = []
     for label in labels:
         codes, known = pd.factorize(np.asarray(label))
         nodes.append(n_nodes + codes)
         n_nodes += len(known)
-    links = (np.tile(np.arange(n_rows), len(labels)), np.concatenate(nodes))
-    graph = coo_array((np.ones(len(links[0])), links), shape=(n_nodes, n_nodes))
+    return _first_linked(np.tile(np.arange(n_rows), len(labels)), np.concatenate(nodes), n_nodes)[:n_rows]
+
+
+def _first_linked(first: NDArray[Any], second: NDArray[Any], n_nodes: int) -> NDArray[np.int64]:
+    """Return the first node of the set that each is linked into, int64 [n_nodes]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n_nodes, n_nodes))
     _, component = connected_components(graph, directed=False)
-    _, index, inverse = np.unique(component[:n_rows], return_index=True, return_inverse=True)
+    _, index, inverse = np.unique(component, return_index=True, return_inverse=True)
     firsts: NDArray[np.int64] = index[inverse]
     return firsts
 
@@ -187,9 +191,6 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
         int64 [n_recordings], the first recording of the set that each belongs to; its own index when it
         stands alone.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     sketches = [np.frombuffer(base64.b64decode(text), _ENTRY) for text in fingerprints]
     sizes = np.array([len(sketch) for sketch in sketches], dtype=np.int64)
     if not sizes.sum():
@@ -204,11 +205,7 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
         shift = frame[same + distance] - frame[same]
         shared.append(np.stack([owner[same], owner[same + distance], shift, frame[same]], axis=1))
     first, second = _matching_pairs(np.concatenate(shared), sizes, _extents(sketches))
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(sketches),) * 2)
-    _, component = connected_components(graph, directed=False)
-    _, index, inverse = np.unique(component, return_index=True, return_inverse=True)
-    firsts: NDArray[np.int64] = index[inverse]
-    return firsts
+    return _first_linked(first, second, len(sketches))
 
 
 def _extents(sketches: Sequence[NDArray[Any]]) -> NDArray[np.int64]:

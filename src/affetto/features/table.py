@@ -87,7 +87,7 @@ def rates_of(parameters: Mapping[str, FeatureParameters]) -> list[int]:
 def extract_together(
     samples: Mapping[int, np.ndarray], parameters: Mapping[str, FeatureParameters]
 ) -> dict[str, np.ndarray]:
-    """Compute several features of a recording: speech is looked for once, and openSMILE runs once.
+    """Compute several features of a recording: speech is looked for once, openSMILE and encoders run once.
 
     Parameters
     ----------
@@ -99,6 +99,11 @@ def extract_together(
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], np.ndarray] = {}
     runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
+    layers: dict[tuple[Any, ...], set[int]] = {}
+    embedded: dict[tuple[Any, ...], dict[int, np.ndarray]] = {}
+    for each in parameters.values():
+        if isinstance(each, EncoderParameters):
+            layers.setdefault(each.shared, set()).update(each.layers)
     with _blas().limit(limits=1):  # for matrices this small, threads only wait
         for name, wanted in parameters.items():
             key = wanted.rate_hz, wanted.speech
@@ -109,6 +114,11 @@ def extract_together(
                 if run not in runs:
                     runs[run] = run_opensmile(prepared[key], wanted.rate_hz, wanted.feature_set)
                 found[name] = wanted.of_run(*runs[run])
+            elif isinstance(wanted, EncoderParameters):
+                shared = wanted.shared
+                if shared not in embedded:
+                    embedded[shared] = wanted.run(prepared[key], wanted.rate_hz, sorted(layers[shared]))
+                found[name] = wanted.of_run(embedded[shared])
             else:
                 found[name] = wanted.measure(prepared[key], wanted.rate_hz)
     return found

@@ -10,6 +10,7 @@ import pytest
 from affetto.features.encoder import musicnn
 from affetto.features.encoder.extract import EncoderParameters, encoder_weights
 from affetto.features.encoder.weights import is_fetched
+from affetto.features.table import extract_together
 
 _SHARED = Path(__file__).parents[4] / "shared"
 _REFERENCE = _SHARED / "encoders" / "musicnn_msd_reference.npz"
@@ -125,3 +126,24 @@ def test_it_is_a_feature_of_vectors_or_frames() -> None:
     assert len(frames.dimensions()) == len(musicnn.TAGS) == 50
     with pytest.raises(ValueError, match="layers has 0, but musicnn-msd has 1, 2, 3"):
         EncoderParameters(name="musicnn-msd", layers=(0,))
+
+
+def test_features_of_one_encoder_share_a_run_and_have_the_values_of_their_own(
+    weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def embed(name: str, samples: np.ndarray, layers: list[int]) -> np.ndarray:
+        runs.append(layers)
+        return musicnn.embed(samples, weights, layers)
+
+    monkeypatch.setattr("affetto.features.encoder.extract.embed", embed)
+    wanted = {
+        "encoder": EncoderParameters(name="musicnn-msd", layers=(2,), level="frames"),
+        "tags": EncoderParameters(name="musicnn-msd", layers=(3,)),
+    }
+    found = extract_together({16_000: music(5.0)}, wanted)
+    assert runs == [[2, 3]]
+    for name, parameters in wanted.items():
+        alone = extract_together({16_000: music(5.0)}, {name: parameters})
+        np.testing.assert_array_equal(found[name], alone[name])

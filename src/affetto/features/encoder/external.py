@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -113,7 +113,7 @@ class OnnxEncoder:
         try:
             self._description = OnnxDescription.model_validate_json(path.read_text(encoding="utf-8"))
             self._file = path.parent / self._description.model
-            content = self._file.read_bytes()
+            self._file.stat()
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"])) or "its content"
@@ -126,9 +126,13 @@ class OnnxEncoder:
         self.name = name
         self.sample_rate_hz = self._description.sample_rate_hz
         self.hop_s = self._description.hop_s
-        self.digest = hashlib.sha256(content + self._description.model_dump_json().encode()).hexdigest()
         if self._description.reads == "log_mel" and self.sample_rate_hz != whisper.SAMPLE_RATE_HZ:
             raise AffettoError(f"{name}: log_mel is made of audio of {whisper.SAMPLE_RATE_HZ} Hz alone.")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file and its description."""
+        return _digest([self._file], self._description.model_dump_json().encode())
 
     @property
     def widths(self) -> Mapping[int, int]:
@@ -168,7 +172,7 @@ class OnnxEncoder:
         read = self._description.layers
         wanted = [read[layer].output for layer in layers]
         found = []
-        for part in _parts(samples, self._description.longest_s, self.sample_rate_hz):
+        for part in whisper.split(samples, self._description.longest_s, self.sample_rate_hz):
             given = whisper.log_mel(part).T if self._description.reads == "log_mel" else part
             outputs = self._session.run(
                 wanted, {self._description.input: np.asarray(given, dtype=np.float32)[None]}
@@ -196,77 +200,97 @@ class HubEncoder:
                 "revision, or hub:FOLDER."
             )
         self.name = name
+        self._folder = folder if address is None else None
         self._where: dict[str, Any] = {"pretrained_model_name_or_path": str(folder)}
-        self.digest = name
-        if address is None:
-            weights = sorted(folder.glob("*.safetensors"))
-            self.digest = hashlib.sha256(b"".join(file.read_bytes() for file in weights)).hexdigest()
-        else:
+        if address is not None:
             self._where = {
                 "pretrained_model_name_or_path": address["repository"],
                 "revision": address["revision"],
                 "cache_dir": encoders_folder() / "hub",
             }
 
+    @cached_property
+    def digest(self) -> str:
+        """The address, which has the revision; of a folder the SHA-256 of its weights."""
+        return self.name if self._folder is None else _digest(sorted(self._folder.glob("*.safetensors")))
+
     def fetch(self) -> None:
         """Bring its files to this machine; after that no network is needed."""
-        self._load(local_files_only=False)
+        for part in ("AutoFeatureExtractor", "AutoConfig"):
+            self._load(part, local_files_only=False)
+        self._load("AutoModel", local_files_only=False, use_safetensors=True)
 
     def check(self) -> None:
         """Load it from this machine."""
-        self._loaded  # noqa: B018 - loading is what is wanted
+        self._model  # noqa: B018 - loading is what is wanted
 
     @property
     def sample_rate_hz(self) -> int:
         """Sample rate that its front end reads, Hz."""
-        return int(self._loaded[0].sampling_rate)
+        return int(self._front_end.sampling_rate)
 
     @property
     def hop_s(self) -> float:
         """Seconds from a frame to the next."""
-        front_end, model = self._loaded
-        if hasattr(model.config, "inputs_to_logits_ratio"):
-            return float(model.config.inputs_to_logits_ratio / front_end.sampling_rate)
+        front_end = self._front_end
+        if hasattr(self._config, "inputs_to_logits_ratio"):
+            return float(self._config.inputs_to_logits_ratio / front_end.sampling_rate)
         return float(2 * front_end.hop_length / front_end.sampling_rate)  # Whisper halves its frames
 
     @property
     def widths(self) -> Mapping[int, int]:
         """Every block, and 0 for what goes into the first."""
-        config = self._loaded[1].config
-        return dict.fromkeys(range(config.num_hidden_layers + 1), int(config.hidden_size))
+        n_blocks, width = self._config.num_hidden_layers, int(self._config.hidden_size)
+        return dict.fromkeys(range(n_blocks + 1), width)
 
     def embed(self, samples: Frames, layers: Sequence[int]) -> Frames:
         """Run the encoder on the recording, part by part; frames of a front end's padding are left out."""
         import torch
 
-        front_end, model = self._loaded
         found = []
-        for part in _parts(samples, _LONGEST_S, self.sample_rate_hz):
-            given = front_end(part, sampling_rate=self.sample_rate_hz, return_tensors="pt")
+        for part in whisper.split(samples, _LONGEST_S, self.sample_rate_hz):
+            given = self._front_end(part, sampling_rate=self.sample_rate_hz, return_tensors="pt")
             with torch.inference_mode():
-                states = model(**given, output_hidden_states=True).hidden_states
+                states = self._model(**given, output_hidden_states=True).hidden_states
             n_frames = max(1, round(len(part) / self.sample_rate_hz / self.hop_s))
             found.append(_join([states[layer][0, :n_frames].numpy() for layer in layers]))
         return np.concatenate(found)
 
+    # The parameters ask for rate, hop and widths before anything runs: the weights wait until they are used.
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        return self._load(local_files_only=True)
+    def _front_end(self) -> Any:
+        return self._load("AutoFeatureExtractor")
 
-    def _load(self, *, local_files_only: bool) -> tuple[Any, Any]:
-        transformers = _import_extra("transformers", "hub", self.name)
+    @cached_property
+    def _config(self) -> Any:
+        return self._load("AutoConfig")
+
+    @cached_property
+    def _model(self) -> Any:
         _import_extra("torch", "hub", self.name)
-        given = {**self._where, "trust_remote_code": False, "local_files_only": local_files_only}
+        model = self._load("AutoModel", use_safetensors=True)
+        return (model.get_encoder() if model.config.is_encoder_decoder else model).eval()
+
+    def _load(self, part: str, *, local_files_only: bool = True, **further: Any) -> Any:
+        transformers = _import_extra("transformers", "hub", self.name)
+        given = {**self._where, "trust_remote_code": False, "local_files_only": local_files_only, **further}
         try:
-            front_end = transformers.AutoFeatureExtractor.from_pretrained(**given)
-            model = transformers.AutoModel.from_pretrained(**given, use_safetensors=True)
+            return getattr(transformers, part).from_pretrained(**given)
         except (OSError, ValueError, KeyError) as error:
             raise AffettoError(
                 f"The model {self.name} cannot be loaded ({first_line(error)}): run `affetto encoders fetch "
                 f"{self.name}`; a model that needs code of its own can be read as an ONNX file."
             ) from error
-        model = model.get_encoder() if model.config.is_encoder_decoder else model
-        return front_end, model.eval()
+
+
+def _digest(files: Iterable[Path], further: bytes = b"") -> str:
+    """Return the SHA-256 of files after one another and further bytes, without reading a file at once."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    digest.update(further)
+    return digest.hexdigest()
 
 
 def _import_extra(module: str, extra: str, name: str) -> ModuleType:
@@ -278,12 +302,6 @@ def _import_extra(module: str, extra: str, name: str) -> ModuleType:
         raise AffettoError(
             f"The encoder {name} needs {module}, which is not installed: run `pip install affetto[{extra}]`."
         ) from error
-
-
-def _parts(samples: Frames, longest_s: float, sample_rate_hz: int) -> Iterator[Frames]:
-    longest = max(1, round(longest_s * sample_rate_hz))
-    for start in range(0, max(1, len(samples)), longest):
-        yield samples[start : start + longest]
 
 
 def _join(outputs: Sequence[Frames]) -> Frames:

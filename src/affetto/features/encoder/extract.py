@@ -55,6 +55,11 @@ class EncoderParameters(FeatureParameters):
         """Seconds from a frame to the next; statistics are one vector a clip."""
         return find(self.name).hop_s if self.level == "frames" else None
 
+    @property
+    def shared(self) -> tuple[Any, ...]:
+        """What features have in common that one run of the encoder serves."""
+        return self.name, self.level_dbfs, self.speech
+
     def dimensions(self) -> tuple[str, ...]:
         """Return `mean_2_0`, …, or `layer_2_0`, … of frames: the layer, and the number in its output."""
         widths = find(self.name).widths
@@ -71,15 +76,25 @@ class EncoderParameters(FeatureParameters):
             float32 [n_frames, n_numbers], the layers side by side; for statistics [1, 2 * n_numbers], the
             mean of the frames, then their standard deviation.
         """
+        return self.of_run(self.run(samples, sample_rate_hz, self.layers))
+
+    def run(self, samples: np.ndarray, sample_rate_hz: int, layers: Sequence[int]) -> dict[int, Frames]:
+        """Run the encoder on a recording: each of some layers → its frames, float32 [n_frames, width]."""
         mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
         if self.level_dbfs is not None:
             rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
             gain = 10 ** (self.level_dbfs / 20) / max(rms, _SMALLEST_RMS)
             mono = np.clip(mono * np.float32(gain), -1.0, LARGEST_SAMPLE)
-        frames = embed(self.name, mono, self.layers)
+        frames = embed(self.name, mono, layers)
+        ends = np.cumsum([find(self.name).widths[layer] for layer in layers])[:-1]
+        return dict(zip(layers, np.split(frames, ends, axis=1), strict=True))
+
+    def of_run(self, frames: Mapping[int, Frames]) -> np.ndarray:
+        """Take from a run, perhaps one that features of the same encoder share, what `measure` gives."""
+        joined = np.concatenate([frames[layer] for layer in self.layers], axis=1)
         if self.level == "frames":
-            return frames
-        return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])[None]
+            return joined
+        return np.concatenate([joined.mean(axis=0), joined.std(axis=0)])[None]
 
     def describe(self) -> dict[str, Any]:
         """Return what values depend on, the digest of the weights included."""

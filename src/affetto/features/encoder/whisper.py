@@ -7,7 +7,7 @@ products: NumPy runs it as fast as a deep-learning framework on a processor, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,17 @@ def embed(samples: NDArray[np.floating], weights: Weights, layers: Sequence[int]
         float32 [n_frames, n_layers * width], a frame every 20 ms, layer by layer. A recording longer than
         29.5 s is read in parts of that length.
     """
-    longest = round((_LONGEST_S - _PADDING_S) * SAMPLE_RATE_HZ)
-    parts = [samples[start : start + longest] for start in range(0, max(1, len(samples)), longest)]
+    parts = split(samples, _LONGEST_S - _PADDING_S, SAMPLE_RATE_HZ)
     return np.concatenate([_embed_part(part, weights, layers) for part in parts])
+
+
+def split(
+    samples: NDArray[np.floating], longest_s: float, sample_rate_hz: int
+) -> Iterator[NDArray[np.floating]]:
+    """Yield the parts of a recording, one after the other, none longer than `longest_s` seconds."""
+    longest = max(1, round(longest_s * sample_rate_hz))
+    for start in range(0, max(1, len(samples)), longest):
+        yield samples[start : start + longest]
 
 
 def _embed_part(samples: NDArray[np.floating], weights: Weights, layers: Sequence[int]) -> Frames:
