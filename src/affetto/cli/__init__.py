@@ -19,6 +19,7 @@ from affetto.cli.messages import one_sentence
 
 _PACKAGE = "affetto"
 _COMMANDS = {
+    "app": ("serve", "Open a page that listens and answers with music."),
     "cache": ("cache", "Show how much the caches hold, and empty them."),
     "corpora": ("corpora", "Show, check and fetch corpora."),
     "encoders": ("encoders", "Show and fetch pre-trained encoders."),
@@ -27,6 +28,7 @@ _COMMANDS = {
     "library": ("answers", "Tell emotion, theme and highlight of every track."),
     "recommend": ("answers", "Answer a voice recording with playlists."),
     "run": ("run", "Run a pipeline (kedro run)."),
+    "serve": ("serve", "Answer over HTTP on this machine."),
     "train": ("train", "Train models on a folder of recordings."),
 }
 """Name → the module of the command, and what it does."""

@@ -319,7 +319,7 @@ def _pool(n_jobs: int) -> ProcessPool:
             context = multiprocessing.get_context("spawn")
             # A pool starts its workers with the first task, and others where these have ended.
             _pools[n_jobs] = ProcessPool(
-                _n_workers(n_jobs), initializer=_begin_worker, initargs=(os.getpid(),), context=context
+                _n_workers(n_jobs), initializer=begin_worker, initargs=(os.getpid(),), context=context
             )
             try:
                 with environment(_ONE_THREAD):
@@ -341,7 +341,7 @@ def end_workers() -> None:
     _pools.clear()
 
 
-def _begin_worker(parent: int) -> None:
+def begin_worker(parent: int) -> None:
     """Let a new worker use one thread, and end with the process that started it, even when that is killed."""
     os.environ.update(_ONE_THREAD)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
