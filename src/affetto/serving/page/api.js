@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-const KINDS = { 400: "unreadable", 413: "large", 415: "unreadable", 422: "speech", 429: "often", 503: "busy" };
+const KINDS = { 400: "unreadable", 408: "slow", 413: "large", 415: "unreadable", 422: "wish", 429: "often", 503: "busy" };
 export let health = null;
 
 /** Call the server; `query` leaves out what is empty. */
@@ -28,7 +28,8 @@ export async function call(path, { query = {}, ...options } = {}) {
   }
   const body = answer.status === 204 ? null : await answer.json().catch(() => null);
   if (answer.ok) return body;
-  throw new Refused(KINDS[answer.status] ?? "server", body?.error ?? "");
+  const kind = answer.status === 422 && path === "hear" ? "speech" : KINDS[answer.status];
+  throw new Refused(kind ?? "server", body?.error ?? "");
 }
 
 export async function readHealth() {

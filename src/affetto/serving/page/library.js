@@ -5,7 +5,7 @@ import { byId, focusOn, make, settle } from "./dom.js";
 import { playButton } from "./player.js";
 import { clock, emotionName, number, onLanguage, percent, t, themeName } from "./text.js";
 
-const PAGE = 100; // tracks that are asked for at once
+const PAGE = 1000; // tracks that are asked for at once
 const SHOWN = 40; // tracks that the list has at first
 const POINTS = 2000; // on the map at most
 const NEAR = 18; // how far from a point a click may be, px
@@ -125,8 +125,7 @@ function cardOf(card) {
   const list = make("ul", { class: "plain exemplars" });
   for (const exemplar of (card.exemplars ?? []).slice(0, 3)) {
     const track = { ...exemplar, emotion: card.emotion };
-    const words = make("span", {}, exemplar.title, make("span", { class: "soft" }, ` ${percent(exemplar.probability)}`));
-    list.append(make("li", {}, playButton(track), words));
+    list.append(make("li", {}, playButton(track), exemplar.title));
   }
   const all = make("button", { type: "button", class: "quiet" }, t("themes.all"));
   all.setAttribute("aria-label", t("themes.all.of", { name: sayTheme(card) }));

@@ -11,7 +11,7 @@ export const countLikes = () => Object.keys(likes).length;
 
 export async function readLikes(whenChanged) {
   changed = whenChanged;
-  likes = (await call("likes")) ?? {};
+  ({ likes } = await call("likes"));
 }
 
 export async function forgetLikes() {

@@ -187,13 +187,13 @@ function row(track, index) {
   const fit = make("span", { class: poor ? "fit poor" : "fit" }, t("track.fit", { percent: percent(track.fit) }));
   if (poor) fit.append(make("span", { class: "badge" }, t("word.poor")));
   const more = make(
-    "details", {}, make("summary", { "aria-label": t("track.why.of", { title: track.title }) }, t("track.why")),
+    "details", {}, make("summary", { class: "reason", title: t("track.why") }, reason(track)),
     make("ul", { class: "reasons", lang: "en" }, ...track.reasons.map((sentence) => make("li", {}, sentence))),
   );
   return make(
     "li", { class: "track", data: { emotion: track.emotion } },
     make("span", { class: "rank", "aria-hidden": "true" }, number(index + 1)), playButton(track, rest),
-    make("div", { class: "told" }, head, about, make("p", { class: "reason" }, reason(track)), more),
+    make("div", { class: "told" }, head, about, more),
     make("div", { class: "side" }, fit, thumbButtons(track)),
   );
 }
