@@ -154,6 +154,7 @@ class Hearing:
 
     def __init__(self, service: Service, limits: ServeParameters, folder: Path) -> None:
         self.service, self.limits, self.folder = service, limits, folder
+        (folder / "tracks").mkdir()
         self.decoder = Decoder(limits, service.parameters)
         # TensorFlow works on all cores for one recording: two at once would only wait for each other.
         self._model = ThreadPoolExecutor(1, "model")
