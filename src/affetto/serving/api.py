@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -183,12 +183,14 @@ class Hearing:
 
     def warm_up(self) -> None:
         """Do everything once, so that the first listener does not wait."""
-        self.decoder.warm_up()
         path = self.folder / "warm_up.wav"
         noise = np.random.default_rng(0).normal(0.0, 0.1, 48_000).astype(np.float32)
         soundfile.write(path, noise, 16_000)
         recording = Screened(path, [Window(0.0, 3.0, 3.0, (0.0, 3.0))])
-        self._model.submit(self.service.hear, recording).result()
+        self.decoder.warm_up(path)
+        heard = self._model.submit(self.service.hear, recording).result()
+        with suppress(NoLibraryError):
+            self.service.recommend(heard, {}, {})
         path.unlink()
 
     def close(self) -> None:

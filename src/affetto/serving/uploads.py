@@ -189,11 +189,15 @@ class Decoder:
         """
         await self._run(_convert, track, target)
 
-    def warm_up(self) -> None:
-        """Start all processes."""
-        starting = [self._pool.schedule(os.getpid) for _ in range(_WORKERS)]
-        for future in starting:
-            future.result()
+    def warm_up(self, recording: Path) -> None:
+        """Let all processes look at a recording without speech, so that what they need is loaded."""
+        options = (self._limits.duration_s, self._parameters)
+        targets = [recording.with_name(f"warm_up_{number}") for number in range(_WORKERS)]
+        looking = [self._pool.schedule(_screen, args=(recording, each, *options)) for each in targets]
+        for future, target in zip(looking, targets, strict=True):
+            with suppress(NoSpeechError):
+                future.result()
+            target.unlink()
 
     def close(self) -> None:
         """End them."""
