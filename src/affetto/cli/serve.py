@@ -79,7 +79,7 @@ def _serve(
         service, limits = _read(catalog, ready=ready, from_library=from_library)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what is left is cleared away first
         with contextlib.suppress(KeyboardInterrupt), serving(service, limits, page=page) as application:
-            options = {"log_level": "warning", "access_log": False, "server_header": False}
+            options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
             # A client may not say where it comes from, as it is counted by that.
             server = uvicorn.Server(uvicorn.Config(application, proxy_headers=False, **options))
             if browser:

