@@ -114,11 +114,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Si
     running = []
     before = tempfile.tempdir
 
-    def begin(service: Service, **limits: object) -> SimpleNamespace:
+    def begin(service: Service, *, page: bool = False, **limits: object) -> SimpleNamespace:
         folder = tmp_path_factory.mktemp("server")
         tempfile.tempdir = str(folder)
         given = {"likes": str(folder / "likes" / "likes.sqlite"), "burst": 10**6, **limits}
-        context = serving(service, ServeParameters(**{"requests_per_minute": 1e9, **given}))
+        context = serving(service, ServeParameters(**{"requests_per_minute": 1e9, **given}), page=page)
         app = context.__enter__()
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", proxy_headers=False))
         thread = threading.Thread(target=server.run)

@@ -192,7 +192,8 @@ function showTip(point) {
   tip.hidden = !point;
   if (!point) return;
   tip.textContent = point.track.title;
-  tip.style.left = `${Math.min(Math.max(point.x, 70), canvas.clientWidth - 70)}px`;
+  const half = tip.offsetWidth / 2; // it stays inside the map
+  tip.style.left = `${Math.min(Math.max(point.x, half), canvas.clientWidth - half)}px`;
   tip.style.top = `${point.y}px`;
   tip.classList.toggle("below", point.y < 48);
 }

@@ -20,12 +20,14 @@ let failed = null;
 let heardBefore = false;
 let whenHeard = () => {};
 
+const isBusy = () => shownState === "asking" || shownState === "sending";
+
 /** Show a state in words, on the button and in the picture. */
 function show(state) {
   shownState = state;
   hero.dataset.state = state;
   record.setAttribute("aria-label", t(state === "recording" ? "record.stop" : "record.start"));
-  record.disabled = state === "asking" || state === "sending";
+  record.setAttribute("aria-disabled", String(isBusy())); // `disabled` would take the focus away
   byId("cancel").hidden = state !== "recording" && state !== "sending";
   byId("clock").hidden = state !== "recording";
   byId("state").textContent = t(heardBefore && state === "idle" ? "state.again" : `state.${state}`);
@@ -154,7 +156,7 @@ async function send(blob) {
 }
 
 function take(files) {
-  if (files.length && shownState !== "recording" && shownState !== "sending") send(files[0]);
+  if (files.length && shownState !== "recording" && !isBusy()) send(files[0]);
 }
 
 function showLearnt() {
@@ -167,7 +169,10 @@ function showLearnt() {
 
 export function startListening(heard) {
   whenHeard = heard;
-  record.addEventListener("click", () => (shownState === "recording" ? stop() : start()));
+  record.addEventListener("click", () => {
+    if (shownState === "recording") stop();
+    else if (!isBusy()) start();
+  });
   byId("cancel").addEventListener("click", () => {
     stop({ cancelled: true });
     upload?.abort();

@@ -136,7 +136,7 @@ function summary() {
   for (const [theme, { track, n }] of [...themes].sort(([, one], [, other]) => other.n - one.n)) {
     const name = themeName(track.own_theme_name, track.emotion);
     const chip = make("button", { type: "button", class: "chip", data: { emotion: track.emotion } }, make("i", { class: "dot" }), name, make("span", { class: "soft" }, ` ×${n}`));
-    chip.setAttribute("aria-label", t("answer.theme", { name, emotion: emotionName(track.emotion), n }));
+    chip.append(make("span", { class: "unseen" }, t("answer.theme", { emotion: emotionName(track.emotion) })));
     chip.addEventListener("click", () => showTheme(theme));
     chips.append(make("li", {}, chip));
   }
