@@ -5,12 +5,10 @@ import { announce, icon, make } from "./dom.js";
 import { t } from "./text.js";
 
 let likes = {};
-let changed = () => {};
 
 export const countLikes = () => Object.keys(likes).length;
 
-export async function readLikes(whenChanged) {
-  changed = whenChanged;
+export async function readLikes() {
   ({ likes } = await call("likes"));
 }
 
@@ -32,8 +30,8 @@ async function set(clipId, like) {
   }
 }
 
-/** Make the two buttons of a track; pressing one again takes the thumb back. */
-export function thumbButtons(track) {
+/** Make the two buttons of a track; pressing one again takes the thumb back. `changed` gets an error, or nothing. */
+export function thumbButtons(track, changed) {
   const buttons = [["up", true], ["down", false]].map(([name, like]) => {
     const button = make(
       "button", { type: "button", class: "round small thumb", "aria-label": t(`thumbs.${name}`, { title: track.title }) },

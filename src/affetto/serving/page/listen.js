@@ -35,7 +35,7 @@ function show(state) {
   if (state === "error") showFailure(byId("failure"), failed);
 }
 
-function fail(error) {
+export function failListening(error) {
   failed = error;
   show("error");
 }
@@ -48,12 +48,12 @@ function microphoneFailure(error) {
 
 async function start() {
   if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder)
-    return fail(microphoneFailure({ name: "NotFoundError", message: "" }));
+    return failListening(microphoneFailure({ name: "NotFoundError", message: "" }));
   show("asking");
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch (error) {
-    return fail(microphoneFailure(error));
+    return failListening(microphoneFailure(error));
   }
   const parts = [];
   recorder = new MediaRecorder(stream);
@@ -63,7 +63,7 @@ async function start() {
     const { mimeType, cancelled } = recorder;
     release();
     if (cancelled) show("idle");
-    else if (seconds < SHORTEST_S) fail(new Refused("short"));
+    else if (seconds < SHORTEST_S) failListening(new Refused("short"));
     else send(new Blob(parts, { type: mimeType }));
   };
   recorder.start();
@@ -137,7 +137,7 @@ function draw(canvas, bars) {
 /** Send a recording or a file, whatever its container: the server looks at the bytes. */
 async function send(blob) {
   const most = health?.limits?.upload_bytes;
-  if (most && blob.size > most) return fail(new Refused("large"));
+  if (most && blob.size > most) return failListening(new Refused("large"));
   show("sending");
   upload = new AbortController();
   try {
@@ -151,7 +151,7 @@ async function send(blob) {
     whenHeard(voice);
   } catch (error) {
     if (error.name === "AbortError") show("idle");
-    else fail(error);
+    else failListening(error);
   }
 }
 
@@ -193,6 +193,4 @@ export function startListening(heard) {
     show(shownState);
     showLearnt();
   });
-  show("idle");
-  showLearnt();
 }

@@ -1,13 +1,14 @@
 /** The page of `affetto app`: listen, answer, browse. */
 
-import { health, readHealth, showFailure } from "./api.js";
+import { health, readHealth } from "./api.js";
 import { announce, byId, focusOn } from "./dom.js";
 import { sayHeard, showHeard } from "./heard.js";
 import { openLibrary, showTheme, startLibrary } from "./library.js";
-import { startListening } from "./listen.js";
+import { readLikes } from "./likes.js";
+import { failListening, startListening } from "./listen.js";
 import { startPlayer } from "./player.js";
 import { answer, startPlaylist } from "./playlist.js";
-import { onLanguage, otherLanguage, preferredLanguage, speak, t } from "./text.js";
+import { onLanguage, otherLanguage, preferredLanguage, sayAgain, speak, t } from "./text.js";
 
 /** Show the view that the address names. */
 function showView() {
@@ -18,14 +19,13 @@ function showView() {
     else link.removeAttribute("aria-current");
   }
   document.title = `${t(`nav.${name}`)} · Affetto`;
-  return name === "library" ? openLibrary() : null;
+  if (name === "library" && health) openLibrary();
 }
 
 async function whenHeard(voice) {
-  const title = showHeard(voice);
-  focusOn(title);
+  focusOn(showHeard(voice));
   announce(sayHeard(voice));
-  if (health?.library) await answer(voice);
+  await answer(voice);
 }
 
 async function goToTheme(theme) {
@@ -34,8 +34,7 @@ async function goToTheme(theme) {
   await showTheme(theme);
 }
 
-async function begin() {
-  await speak(preferredLanguage());
+function switchLanguage() {
   const language = byId("language");
   onLanguage(() => {
     const other = otherLanguage();
@@ -44,22 +43,28 @@ async function begin() {
     showView();
   });
   language.addEventListener("click", () => speak(otherLanguage(), { chosen: true }));
-  startPlayer();
+}
+
+async function begin() {
+  switchLanguage();
+  startListening(whenHeard);
+  startPlaylist(goToTheme);
   startLibrary();
+  startPlayer();
+  await speak(preferredLanguage());
   try {
     await readHealth();
+    await readLikes();
     byId("version").textContent = health.version;
-    await startPlaylist(goToTheme);
+    sayAgain(); // with what the server told
   } catch (error) {
-    showFailure(byId("failure"), error);
+    failListening(error);
   }
-  startListening(whenHeard);
   addEventListener("hashchange", () => {
     showView();
     byId("main").focus({ preventScroll: true });
     scrollTo(0, 0);
   });
-  await speak(preferredLanguage());
   document.documentElement.dataset.ready = "yes";
 }
 

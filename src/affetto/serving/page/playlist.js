@@ -1,8 +1,8 @@
 /** Music in answer to a voice: what is wished for, the themes, and the tracks with their reasons. */
 
-import { call, health, showFailure } from "./api.js";
+import { call, health, readHealth, showFailure } from "./api.js";
 import { announce, byId, make, makeSvg, settle } from "./dom.js";
-import { countLikes, forgetLikes, readLikes, thumbButtons } from "./likes.js";
+import { countLikes, forgetLikes, thumbButtons } from "./likes.js";
 import { playButton } from "./player.js";
 import { bridgeName, clock, emotionName, number, onLanguage, percent, t, themeName } from "./text.js";
 
@@ -20,8 +20,15 @@ let showTheme = () => {};
 export async function answer(heard) {
   voice = heard;
   byId("answer").hidden = false;
+  if (!health) await readHealth(); // it did not answer when the page began
+  if (!health.library) return sayNoMusic();
   renderWishes();
-  await rank();
+  return rank();
+}
+
+function sayNoMusic() {
+  byId("answer-note").hidden = false;
+  byId("answer-note").textContent = t("library.none");
 }
 
 async function rank() {
@@ -194,7 +201,7 @@ function row(track, index) {
     "li", { class: "track", data: { emotion: track.emotion } },
     make("span", { class: "rank", "aria-hidden": "true" }, number(index + 1)), playButton(track, rest),
     make("div", { class: "told" }, head, about, more),
-    make("div", { class: "side" }, fit, thumbButtons(track)),
+    make("div", { class: "side" }, fit, thumbButtons(track, thumbChanged)),
   );
 }
 
@@ -241,17 +248,19 @@ async function rankAgain() {
   byId("answer-title").focus();
 }
 
+function thumbChanged(error) {
+  if (error) return showFailure(byId("answer-failure"), error);
+  likesMoved = true;
+  renderThumbs();
+  return announce(t("thumbs.saved"));
+}
+
 /** Begin: `themeChosen` is called with a theme whose chip was pressed. */
-export async function startPlaylist(themeChosen) {
+export function startPlaylist(themeChosen) {
   showTheme = themeChosen;
   onLanguage(() => {
-    if (voice) renderWishes();
+    if (voice && health?.library) renderWishes();
+    else if (voice) sayNoMusic();
     render();
-  });
-  await readLikes((error) => {
-    if (error) return showFailure(byId("answer-failure"), error);
-    likesMoved = true;
-    renderThumbs();
-    return announce(t("thumbs.saved"));
   });
 }

@@ -74,5 +74,10 @@ export async function speak(name, { chosen = false } = {}) {
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
   for (const element of document.querySelectorAll("[data-label]"))
     element.setAttribute("aria-label", t(element.dataset.label));
+  sayAgain();
+}
+
+/** Write again what is not in the HTML. */
+export function sayAgain() {
   for (const render of listeners) render();
 }
