@@ -104,7 +104,7 @@ function watch() {
     level = Math.max(level, Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length));
     const seconds = (now - began) / 1000;
     if (now - last > 70) {
-      bars.push(Math.min(1, Math.sqrt(level) * 1.9));
+      bars.push(heightOf(level));
       bars.shift();
       hero.style.setProperty("--level", bars.at(-1).toFixed(3));
       loudest = Math.max(loudest, level);
@@ -119,6 +119,9 @@ function watch() {
   }
   requestAnimationFrame(step);
 }
+
+/** Turn a level into a height: 0 at -55 dBFS, 1 at -5. */
+const heightOf = (level) => Math.min(1, Math.max(0, (20 * Math.log10(level || 1e-9) + 55) / 50));
 
 function draw(canvas, bars) {
   const pen = canvas.getContext("2d");
