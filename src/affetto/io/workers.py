@@ -314,8 +314,8 @@ class _Workers:
     """Processes that work for this one, and end with it even when it is killed.
 
     Each holds an end of a pipe whose other end only this process has: it is closed by `end`, or by whatever
-    ends this process, and the workers notice. (Pebble's pool can wait for ever for a task whose worker crashed
-    before its receipt was read, noxdafox/pebble#153; this pool fails all tasks under way when a worker dies.)
+    ends this process, and the workers notice. The pool fails all tasks under way when a worker dies. (One of
+    pebble, which blames a task, can wait for ever where its worker dies at once: noxdafox/pebble#153.)
     """
 
     def __init__(self, number: int) -> None:
@@ -383,7 +383,7 @@ def end_workers() -> None:
 
 
 def _begin_worker(parent: Connection) -> None:
-    """Let a new worker use one thread, leave Ctrl-C to its parent, and end when the parent says so or ends."""
+    """Let a new worker use one thread, leave Ctrl-C to its parent, and end when the parent says so."""
     os.environ.update(_ONE_THREAD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
