@@ -44,12 +44,17 @@ _COMMANDS = {name: entry for commands in _HELP.values() for name, entry in comma
 class _Lazy(click.Command):
     """A command that is imported when it is called, and whose mistakes of the user end in one sentence."""
 
+    def loaded(self) -> click.Command:
+        """Import the command itself."""
+        module, _ = _COMMANDS[str(self.name)]
+        command: click.Command = getattr(import_module(f"affetto.cli.{module}"), str(self.name))
+        return command
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Let the command itself read its options."""
-        module, _ = _COMMANDS[str(self.name)]
-        self._command: click.Command = getattr(import_module(f"affetto.cli.{module}"), str(self.name))
+        self._command = self.loaded()
         context: click.Context = self._command.make_context(info_name, args, parent, **extra)
         context.command = self  # whose `invoke` is called next
         return context
