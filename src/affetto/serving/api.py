@@ -183,15 +183,15 @@ class Hearing:
 
     def warm_up(self) -> None:
         """Do everything once, so that the first listener does not wait."""
-        path = self.folder / "warm_up.wav"
         noise = np.random.default_rng(0).normal(0.0, 0.1, 48_000).astype(np.float32)
-        soundfile.write(path, noise, 16_000)
-        recording = Screened(path, [Window(0.0, 3.0, 3.0, (0.0, 3.0))])
-        self.decoder.warm_up(path)
-        heard = self._model.submit(self.service.hear, recording).result()
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            path = Path(folder) / "upload"
+            soundfile.write(path, noise, 16_000, format="WAV")
+            asyncio.run(self.decoder.warm_up(path))
+            recording = Screened(path, [Window(0.0, 3.0, 3.0, (0.0, 3.0))])
+            heard = self._model.submit(self.service.hear, recording).result()
         with suppress(NoLibraryError):
             self.service.recommend(heard, {}, {})
-        path.unlink()
 
     def close(self) -> None:
         """End all work."""

