@@ -27,6 +27,7 @@ PAGE = Path(str(files("affetto.serving"))) / "page"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>Tune</b>"
 HIGHLIGHT_S = 8.0
+SPEED = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 FLAGS = (
     *("--headless=new", "--disable-gpu", "--no-first-run", "--mute-audio", "--lang=en-US"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -201,6 +202,11 @@ def test_both_languages_have_the_same_words_and_every_word_is_known():
     code = "".join(path.read_text("utf-8") for path in (*PAGE.glob("*.js"), *PAGE.glob("*.html")))
     used = set(re.findall(r"""\bt\(\s*"([\w.]+)["]|data-(?:text|label)="([\w.]+)\"""", code))
     assert {first or second for first, second in used} <= english.keys()
+    named = {first or second for first, second in used} | set(re.findall(r'"([a-z]+(?:\.[a-z]+)+)"', code))
+    made = ("emotion.", "bridge.", "term.", "word.", "state.", "error.", "wish.", "nav.", "language.")
+    assert [
+        key for key in english if key not in named and not key.startswith((*made, "heard.", "thumbs."))
+    ] == []
 
 
 def test_a_file_is_heard_and_answered_with_reasons(answered):

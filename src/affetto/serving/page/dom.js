@@ -1,5 +1,7 @@
 /** Makes elements. Titles and tags are other people's: everything becomes text, nothing is parsed as HTML. */
 
+const SAID_MS = 5000;
+
 export const byId = (id) => document.getElementById(id);
 
 /** Make an element; `on…` are listeners, `data` is its dataset, null leaves an attribute out. */
@@ -29,9 +31,11 @@ export function icon(name) {
   return makeSvg("svg", { class: "icon", "aria-hidden": "true" }, use);
 }
 
-/** Say something to a screen reader only. */
+/** Say something to a screen reader only; what was said just before is still read. */
 export function announce(sentence) {
-  byId("live").textContent = sentence;
+  const said = make("span", {}, `${sentence} `);
+  byId("live").append(said);
+  setTimeout(() => said.remove(), SAID_MS);
 }
 
 /** Move the focus to a heading, so that a screen reader goes on from there. */

@@ -8,7 +8,7 @@ const SHOWN = 4; // emotions that are shown without asking
 const NARROW = 0.09; // share of the width below which a stretch has no room for its name
 let shown = null;
 
-/** Show a voice; returns the heading, for the focus. */
+/** Show a voice, and return the heading, for the focus. */
 export function showHeard(voice) {
   shown = voice;
   document.documentElement.dataset.emotion = voice.emotion;
@@ -24,11 +24,10 @@ function render() {
   panel.replaceChildren(describeWhole(shown), overTime(shown), caution(shown));
 }
 
-/** Say the result in a sentence, for a screen reader. */
-export function sayHeard(voice) {
-  const values = { emotion: emotionName(voice.emotion), percent: percent(voice.emotions[0].probability) };
-  const doubts = ["unsure", "novel"].filter((name) => voice[name]).map((name) => t(`heard.${name}`));
-  return [t("heard.said", values), ...doubts].join(" ");
+/** Say how sure the result is, for a screen reader that has read the heading. */
+export function saySure(voice) {
+  const doubts = ["unsure", "novel"].filter((name) => voice[name]).map((name) => t(`heard.${name}.long`));
+  return [t("heard.sure", { percent: percent(voice.emotions[0].probability) }), ...doubts].join(". ");
 }
 
 function describeWhole(voice) {
@@ -48,6 +47,11 @@ function describeWhole(voice) {
       ));
   const speech = t("heard.speech", { speech: number(voice.speech_s, 1), all: number(voice.duration_s, 1) });
   left.append(make("p", { class: "soft" }, speech));
+  if (voice.valence !== null && voice.arousal !== null) {
+    const values = { valence: number(voice.valence, 2), arousal: number(voice.arousal, 2) };
+    left.append(make("p", { class: "soft" }, t("heard.dimensions", values)));
+  }
+  if (voice.message) left.append(make("p", { class: "notice", lang: "en" }, voice.message));
   const rows = voice.emotions.map(bar);
   const right = make("div", { class: "bars" }, make("ul", { class: "plain" }, ...rows.slice(0, SHOWN)));
   if (rows.length > SHOWN)

@@ -101,7 +101,8 @@ function sayTheme(card) {
 }
 
 function renderTracks() {
-  byId("found").textContent = t(total > tracks.length ? "library.found.part" : "library.found", { n: number(total), shown: number(tracks.length) });
+  const part = total > tracks.length ? "library.found.part" : "library.found";
+  byId("found").textContent = t(total ? part : "library.found.none", { n: number(total), shown: number(tracks.length) });
   const shelf = byId("shelf");
   shelf.replaceChildren(...tracks.slice(0, listed).map(row));
   byId("more").hidden = listed >= tracks.length;
@@ -225,6 +226,7 @@ export function startLibrary() {
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("input", settle(find));
   canvas.addEventListener("pointermove", (event) => choose(nearest(event)));
+  canvas.addEventListener("pointerleave", () => choose(null));
   canvas.addEventListener("click", (event) => {
     const track = nearest(event);
     if (track) goTo(track);

@@ -52,11 +52,12 @@ async function start() {
   show("asking");
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    recorder = new MediaRecorder(stream);
   } catch (error) {
+    release();
     return failListening(microphoneFailure(error));
   }
   const parts = [];
-  recorder = new MediaRecorder(stream);
   recorder.ondataavailable = (event) => parts.push(event.data);
   recorder.onstop = () => {
     const seconds = (performance.now() - began) / 1000;

@@ -2,7 +2,7 @@
 
 import { health, readHealth } from "./api.js";
 import { announce, byId, focusOn } from "./dom.js";
-import { sayHeard, showHeard } from "./heard.js";
+import { saySure, showHeard } from "./heard.js";
 import { openLibrary, showTheme, startLibrary } from "./library.js";
 import { readLikes } from "./likes.js";
 import { failListening, startListening } from "./listen.js";
@@ -24,7 +24,7 @@ function showView() {
 
 async function whenHeard(voice) {
   focusOn(showHeard(voice));
-  announce(sayHeard(voice));
+  announce(saySure(voice));
   await answer(voice);
 }
 

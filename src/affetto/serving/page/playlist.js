@@ -124,6 +124,8 @@ function render() {
   note.textContent = t(key, { poor, n: tracks.length, emotion: emotionName(playlist.music_emotions[0].emotion) });
   byId("themes-of-answer").replaceChildren(summary(), journey(tracks));
   byId("tracks").replaceChildren(...tracks.map(row));
+  const seconds = tracks.reduce((sum, track) => sum + track.duration_s, 0);
+  byId("total-of-answer").textContent = t("answer.total", { n: number(tracks.length), time: clock(seconds) });
   renderThumbs();
 }
 
