@@ -7,6 +7,8 @@ import { playButton } from "./player.js";
 import { bridgeName, clock, emotionName, number, onLanguage, percent, t, themeName } from "./text.js";
 
 const FIRST = ["uplift", "congruent"]; // bridges with a plain word; others follow by their own name
+const CHIPS = 8; // themes that are shown
+const WAY = 15; // tracks that a line can join without a tangle; an arc is none
 const POOR_BELOW = 0.5; // as in the server's match_note
 const QUADRANTS = { happy: [1, 1], tense: [-1, 1], sad: [-1, -1], calm: [1, -1] }; // Russell 1980
 const wishes = { bridge: "uplift", unit: "tracks", tracks: 10, minutes: 30, arc: false, diversity: 0.3 };
@@ -142,7 +144,8 @@ function summary() {
     themes.set(track.own_theme, { ...theme, n: theme.n + 1 });
   }
   const chips = make("ul", { class: "plain chips" });
-  for (const [theme, { track, n }] of [...themes].sort(([, one], [, other]) => other.n - one.n)) {
+  const commonest = [...themes].sort(([, one], [, other]) => other.n - one.n).slice(0, CHIPS);
+  for (const [theme, { track, n }] of commonest) {
     const name = themeName(track.own_theme_name, track.emotion);
     const chip = make("button", { type: "button", class: "chip", data: { emotion: track.emotion } }, make("i", { class: "dot" }), name, make("span", { class: "soft" }, ` ×${n}`));
     chip.append(make("span", { class: "unseen" }, t("answer.theme", { emotion: emotionName(track.emotion) })));
@@ -166,10 +169,9 @@ function place({ emotions }) {
 function journey(tracks) {
   const points = tracks.map(place).map(([x, y]) => [100 + 82 * x, 70 - 54 * y]);
   const picture = makeSvg("svg", { viewBox: "0 0 200 140", class: "journey", role: "img", "aria-label": t("journey.said") });
-  picture.append(
-    makeSvg("path", { d: "M100 6V134M8 70H192", class: "cross" }),
-    makeSvg("polyline", { points: points.map((point) => point.join()).join(" "), class: "way" }),
-  );
+  picture.append(makeSvg("path", { d: "M100 6V134M8 70H192", class: "cross" }));
+  if (wishes.arc || tracks.length <= WAY)
+    picture.append(makeSvg("polyline", { points: points.map((point) => point.join()).join(" "), class: "way" }));
   points.forEach(([cx, cy], index) => {
     const dot = makeSvg("circle", { cx, cy, r: index ? 4 : 5.5 });
     dot.dataset.emotion = tracks[index].emotion;

@@ -20,6 +20,8 @@ export const bridgeName = (name) => known("bridge", name);
 /** Say the name of a theme, "calm: slow · dark", without its emotion. */
 export function themeName(name, emotion) {
   const inside = name.startsWith(`${emotion}: `) ? name.slice(emotion.length + 2) : name;
+  const like = inside.match(/^like “(.*)”$/);
+  if (like) return t("theme.like", { title: like[1] });
   return inside.split(" · ").map((term) => known("term", term)).join(" · ");
 }
 
