@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from affetto.cli.output import ENV, examples
 from affetto.cli.project import project, project_catalog
 from affetto.cli.trained import environment
 from affetto.errors import AffettoError
@@ -32,7 +33,7 @@ def _of_servers(command: Callable[..., None]) -> Callable[..., None]:
             help="Port; 0: a free one.",
         ),
         click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
-        click.option("--env", "-e", help="Kedro environment whose voice model hears."),
+        ENV,
         click.option(
             "--library",
             "from_library",
@@ -45,17 +46,20 @@ def _of_servers(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "affetto serve",
+        "affetto serve --port 9000 --library",
+        "curl --data-binary @memo.m4a http://127.0.0.1:8321/hear",
+    )
+)
 @_of_servers
 def serve(**options: Any) -> None:
-    """Answer over HTTP on this machine, until Ctrl-C; /docs tells how to ask.
-
-    Example: `affetto serve`, then `curl --data-binary @me.wav http://127.0.0.1:8321/hear`.
-    """
+    """Answer over HTTP on this machine, until Ctrl-C; /docs tells how to ask."""
     _serve(page=False, **options)
 
 
-@click.command()
+@click.command(epilog=examples("affetto app", "affetto app --library", "affetto app --no-browser"))
 @_of_servers
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def app(no_browser: bool, **options: Any) -> None:
