@@ -143,7 +143,8 @@ def address(start, voice_model, library, tmp_path_factory):
         predicted_tags="acoustic · <i>mellow</i>",
     )  # fmt: skip
     tracks.loc[tracks["p_calm"].idxmax(), "title"] = HOSTILE
-    cards = [{"size": 3, "share": 0.5, "exemplars": [], **card} for card in library["cards"]]
+    elsewhere = [{"clip_id": "of/other/music", "title": "Elsewhere"}]
+    cards = [{"size": 999, "exemplars": elsewhere, **card} for card in library["cards"]]
     taxonomy = {
         "emotions": {"music": ["calm", "sad", "tense"]},
         "bridges": {
@@ -330,11 +331,14 @@ def test_the_library_is_found_and_filtered(page):
     page.wait("document.querySelectorAll('.row').length == 10")
     assert "Map of 10 tracks" in page.run("document.getElementById('map').getAttribute('aria-label')")
     assert page.count(".card") == 4
+    assert "Elsewhere" not in page.text("#cards")  # where the themes were learnt
+    assert "999" not in page.text("#cards")
+    assert page.count(".exemplars .play") >= 2
     page.run("document.querySelector('[name=search]').focus()")
     page.call("Input.insertText", text="TUNE 3")
     page.wait("document.querySelectorAll('.row').length == 1")
     page.run("document.querySelector('[name=search]').value = ''")
-    page.click(".card button")
+    page.click(".card .quiet")
     page.wait("document.querySelectorAll('.row').length > 1")
     assert set(page.run("[...document.querySelectorAll('.row')].map((row) => row.dataset.emotion)")) == {
         "calm"

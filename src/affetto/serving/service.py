@@ -30,6 +30,7 @@ from affetto.recommendation.voice import (
     sort_emotions,
 )
 from affetto.recommendation.windows import Window
+from affetto.themes.cards import N_EXEMPLARS
 
 AUDIO = "/library/audio/"
 """Where the server offers the audio of tracks."""
@@ -148,8 +149,8 @@ class Service:
         self._tracks: pd.DataFrame | None = None
         self.cards: list[dict[str, Any]] = []
         if library is not None:
-            self.cards = list(library["cards"])
             self._tracks = _with_points(library["tracks"])
+            self.cards = _of_library(library["cards"], self._tracks)
             parts = (library["tracks"], library["mixtures"], self.cards)
             self._recommender = Recommender(*parts, taxonomy, self.emotions, parameters)
             self._rows = {str(name): row for row, name in enumerate(self._tracks["clip_id"])}
@@ -315,6 +316,22 @@ def _with_points(library: pd.DataFrame) -> pd.DataFrame:
     points = points_of_library(library)
     ordered = library.assign(x=points[:, 0], y=points[:, 1])
     return ordered.sort_values(["title", "clip_id"], ignore_index=True)
+
+
+def _of_library(cards: Sequence[Mapping[str, Any]], tracks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Let cards count and show tracks of this library: themes may have been learnt from other music."""
+    columns = ["clip_id", "title", "theme_probability", "highlight_start_s", "highlight_end_s"]
+    ordered = tracks.sort_values("theme_probability", ascending=False, kind="stable")
+    emotions, found = tracks["emotion"].value_counts(), dict(list(ordered.groupby("theme")))
+    told = []
+    for card in cards:
+        own = found.get(card["theme"], ordered.iloc[:0])
+        best = own[columns].head(N_EXEMPLARS).rename(columns={"theme_probability": "probability"})
+        share = len(own) / max(1, emotions.get(card["emotion"], 0))
+        exemplars = best.fillna(0.0).to_dict("records")
+        rest = {name: value for name, value in card.items() if name != "tracks"}
+        told.append({**rest, "size": len(own), "share": share, "exemplars": exemplars})
+    return told
 
 
 def _describe(row: Mapping[Any, Any], emotions: Sequence[str]) -> LibraryTrack:
