@@ -12,7 +12,15 @@ export class Refused extends Error {
   }
 }
 
-const KINDS = { 400: "unreadable", 408: "slow", 413: "large", 415: "unreadable", 422: "wish", 429: "often", 503: "busy" };
+const KINDS = {
+  400: "unreadable",
+  408: "slow",
+  413: "large",
+  415: "unreadable",
+  422: "wish",
+  429: "often",
+  503: "busy",
+};
 export let health = null;
 
 /** Call the server; `query` leaves out what is empty. */

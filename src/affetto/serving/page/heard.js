@@ -33,18 +33,25 @@ export function saySure(voice) {
 function describeWhole(voice) {
   const name = emotionName(voice.emotion);
   const title = make(
-    "h2", { id: "heard-title" },
-    make("span", { class: "eyebrow" }, t(voice.unsure ? "heard.title.unsure" : "heard.title")), " ",
+    "h2",
+    { id: "heard-title" },
+    make("span", { class: "eyebrow" }, t(voice.unsure ? "heard.title.unsure" : "heard.title")),
+    " ",
     make("span", { class: "word" }, name),
   );
   const sure = t("heard.sure", { percent: percent(voice.emotions[0].probability) });
   const left = make("div", { class: "verdict" }, title, make("p", { class: "sure" }, sure));
   for (const doubt of ["unsure", "novel"])
     if (voice[doubt])
-      left.append(make(
-        "p", { class: "notice" },
-        make("strong", { class: "badge" }, t(`word.${doubt}`)), " ", t(`heard.${doubt}.long`),
-      ));
+      left.append(
+        make(
+          "p",
+          { class: "notice" },
+          make("strong", { class: "badge" }, t(`word.${doubt}`)),
+          " ",
+          t(`heard.${doubt}.long`),
+        ),
+      );
   const speech = t("heard.speech", { speech: number(voice.speech_s, 1), all: number(voice.duration_s, 1) });
   left.append(make("p", { class: "soft" }, speech));
   if (voice.valence !== null && voice.arousal !== null) {
@@ -55,10 +62,14 @@ function describeWhole(voice) {
   const rows = voice.emotions.map(bar);
   const right = make("div", { class: "bars" }, make("ul", { class: "plain" }, ...rows.slice(0, SHOWN)));
   if (rows.length > SHOWN)
-    right.append(make(
-      "details", {}, make("summary", {}, t("heard.others", { n: rows.length - SHOWN })),
-      make("ul", { class: "plain" }, ...rows.slice(SHOWN)),
-    ));
+    right.append(
+      make(
+        "details",
+        {},
+        make("summary", {}, t("heard.others", { n: rows.length - SHOWN })),
+        make("ul", { class: "plain" }, ...rows.slice(SHOWN)),
+      ),
+    );
   return make("div", { class: "whole" }, left, right);
 }
 
@@ -66,7 +77,8 @@ function bar({ emotion, probability }) {
   const fill = make("span", { class: "fill" });
   fill.style.inlineSize = `${100 * probability}%`;
   return make(
-    "li", { class: "bar", data: { emotion } },
+    "li",
+    { class: "bar", data: { emotion } },
     make("span", { class: "name" }, emotionName(emotion)),
     make("span", { class: "rail", "aria-hidden": "true" }, fill),
     make("span", { class: "value" }, percent(probability)),
@@ -94,15 +106,20 @@ const likeliest = (step) =>
 /** Draw a bar a step, as high as the likeliest emotion is probable; steps without speech stay empty. */
 function chart(voice, end) {
   const picture = makeSvg("svg", {
-    viewBox: `0 0 ${end} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": sayTime(voice),
+    viewBox: `0 0 ${end} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": sayTime(voice),
   });
   for (const step of voice.steps) {
     const [emotion, probability] = likeliest(step);
     if (!emotion) continue;
     const gap = Math.min(0.08 * (step.end_s - step.start_s), end / 400);
     const rect = makeSvg("rect", {
-      x: step.start_s + gap, y: HEIGHT * (1 - probability),
-      width: step.end_s - step.start_s - 2 * gap, height: HEIGHT * probability,
+      x: step.start_s + gap,
+      y: HEIGHT * (1 - probability),
+      width: step.end_s - step.start_s - 2 * gap,
+      height: HEIGHT * probability,
       class: probability < 0.5 ? "step unsure" : "step",
     });
     rect.dataset.emotion = emotion;
@@ -115,7 +132,11 @@ function chart(voice, end) {
 }
 
 const scale = () =>
-  make("div", { class: "scale", "aria-hidden": "true" }, ...[1, 0.5, 0].map((share) => make("span", {}, t("percent", { n: 100 * share }))));
+  make(
+    "div",
+    { class: "scale", "aria-hidden": "true" },
+    ...[1, 0.5, 0].map((share) => make("span", {}, t("percent", { n: 100 * share }))),
+  );
 
 function strip(spans, end) {
   const row = make("div", { class: "strip", "aria-hidden": "true" });
@@ -131,7 +152,11 @@ function strip(spans, end) {
 }
 
 const ticks = (end) =>
-  make("div", { class: "ticks", "aria-hidden": "true" }, ...[0, 0.25, 0.5, 0.75, 1].map((share) => make("span", {}, clock(share * end))));
+  make(
+    "div",
+    { class: "ticks", "aria-hidden": "true" },
+    ...[0, 0.25, 0.5, 0.75, 1].map((share) => make("span", {}, clock(share * end))),
+  );
 
 function saySpan(span) {
   const values = { from: clock(span.start_s), to: clock(span.end_s) };
@@ -148,14 +173,19 @@ function table(voice) {
     const [emotion, probability] = likeliest(step);
     const cells = emotion ? [emotionName(emotion), percent(probability)] : [t("time.silence"), ""];
     return make(
-      "tr", {}, make("th", { scope: "row" }, `${clock(step.start_s)}–${clock(step.end_s)}`),
+      "tr",
+      {},
+      make("th", { scope: "row" }, `${clock(step.start_s)}–${clock(step.end_s)}`),
       ...[...cells, t("seconds", { n: number(step.speech_s, 1) })].map((cell) => make("td", {}, cell)),
     );
   });
   return make(
-    "details", { class: "steps" }, make("summary", {}, t("time.table")),
+    "details",
+    { class: "steps" },
+    make("summary", {}, t("time.table")),
     make(
-      "table", {},
+      "table",
+      {},
       make("thead", {}, make("tr", {}, ...head.map((key) => make("th", { scope: "col" }, t(key))))),
       make("tbody", {}, ...rows),
     ),
@@ -166,10 +196,19 @@ function caution(voice) {
   const model = voice.heard_by;
   const said = make("div", { class: "caution" });
   if (model)
-    said.append(make("p", {}, t("heard.model", {
-      name: model.name, clips: number(model.clips), speakers: number(model.groups),
-      corpus: model.corpus, speech: model.speech,
-    })));
+    said.append(
+      make(
+        "p",
+        {},
+        t("heard.model", {
+          name: model.name,
+          clips: number(model.clips),
+          speakers: number(model.groups),
+          corpus: model.corpus,
+          speech: model.speech,
+        }),
+      ),
+    );
   said.append(make("p", {}, t("heard.caution")));
   return said;
 }

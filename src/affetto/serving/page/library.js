@@ -74,7 +74,10 @@ async function find() {
 function render() {
   if (!opened || !health?.library) return;
   const library = health.library;
-  byId("library-lead").textContent = t("library.lead", { tracks: number(library.tracks), themes: number(library.themes) });
+  byId("library-lead").textContent = t("library.lead", {
+    tracks: number(library.tracks),
+    themes: number(library.themes),
+  });
   renderFilters(library);
   byId("cards").replaceChildren(...cards.map(cardOf));
   byId("themes-title").hidden = !cards.length;
@@ -102,7 +105,10 @@ function sayTheme(card) {
 
 function renderTracks() {
   const part = total > tracks.length ? "library.found.part" : "library.found";
-  byId("found").textContent = t(total ? part : "library.found.none", { n: number(total), shown: number(tracks.length) });
+  byId("found").textContent = t(total ? part : "library.found.none", {
+    n: number(total),
+    shown: number(tracks.length),
+  });
   const shelf = byId("shelf");
   shelf.replaceChildren(...tracks.slice(0, listed).map(row));
   byId("more").hidden = listed >= tracks.length;
@@ -114,8 +120,18 @@ function row(track, index) {
   const about = make("p", { class: "about" }, make("i", { class: "dot" }), emotionName(track.emotion));
   if (track.theme_name) about.append(" · ", themeName(track.theme_name, track.emotion));
   if (track.predicted_tags) about.append(make("span", { class: "tags" }, track.predicted_tags));
-  const title = make("p", { class: "title" }, make("b", {}, track.title), make("span", { class: "soft" }, ` ${clock(track.duration_s)}`));
-  const item = make("li", { class: "row", data: { emotion: track.emotion } }, playButton(track, rest), make("div", { class: "told" }, title, about));
+  const title = make(
+    "p",
+    { class: "title" },
+    make("b", {}, track.title),
+    make("span", { class: "soft" }, ` ${clock(track.duration_s)}`),
+  );
+  const item = make(
+    "li",
+    { class: "row", data: { emotion: track.emotion } },
+    playButton(track, rest),
+    make("div", { class: "told" }, title, about),
+  );
   item.addEventListener("pointerenter", () => choose(track));
   item.addEventListener("focusin", () => choose(track));
   return item;
@@ -132,12 +148,25 @@ function cardOf(card) {
   all.setAttribute("aria-label", t("themes.all.of", { name: sayTheme(card) }));
   all.addEventListener("click", () => showTheme(card.theme));
   return make(
-    "article", { class: "panel card", data: { emotion: card.emotion } },
+    "article",
+    { class: "panel card", data: { emotion: card.emotion } },
     make("p", { class: "eyebrow" }, make("i", { class: "dot" }), emotionName(card.emotion)),
-    make("h3", {}, themeName(card.name, card.emotion) === card.emotion ? emotionName(card.emotion) : themeName(card.name, card.emotion)),
-    make("p", { class: "soft" }, t("themes.size", { n: number(card.size), share: percent(card.share), emotion: emotionName(card.emotion) })),
+    make(
+      "h3",
+      {},
+      themeName(card.name, card.emotion) === card.emotion
+        ? emotionName(card.emotion)
+        : themeName(card.name, card.emotion),
+    ),
+    make(
+      "p",
+      { class: "soft" },
+      t("themes.size", { n: number(card.size), share: percent(card.share), emotion: emotionName(card.emotion) }),
+    ),
     tags.length ? make("p", { class: "tag-row" }, ...tags.map(({ tag }) => make("span", { class: "tag" }, tag))) : null,
-    make("h4", {}, t("themes.exemplars")), list, make("p", { class: "buttons" }, all),
+    make("h4", {}, t("themes.exemplars")),
+    list,
+    make("p", { class: "buttons" }, all),
   );
 }
 
@@ -167,7 +196,11 @@ function drawMap() {
   pen.moveTo(0, height / 2);
   pen.lineTo(width, height / 2);
   pen.stroke();
-  points = tracks.map((track) => ({ track, x: (width * (1 + 0.86 * track.x)) / 2, y: (height * (1 - 0.86 * track.y)) / 2 }));
+  points = tracks.map((track) => ({
+    track,
+    x: (width * (1 + 0.86 * track.x)) / 2,
+    y: (height * (1 - 0.86 * track.y)) / 2,
+  }));
   for (const { track, x, y } of points) {
     pen.globalAlpha = 0.72;
     pen.fillStyle = colourOf(track.emotion);

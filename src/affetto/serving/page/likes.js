@@ -32,9 +32,13 @@ async function set(clipId, like) {
 
 /** Make the two buttons of a track; pressing one again takes the thumb back. `changed` gets an error, or nothing. */
 export function thumbButtons(track, changed) {
-  const buttons = [["up", true], ["down", false]].map(([name, like]) => {
+  const buttons = [
+    ["up", true],
+    ["down", false],
+  ].map(([name, like]) => {
     const button = make(
-      "button", { type: "button", class: "round small thumb", "aria-label": t(`thumbs.${name}`, { title: track.title }) },
+      "button",
+      { type: "button", class: "round small thumb", "aria-label": t(`thumbs.${name}`, { title: track.title }) },
       icon(name),
     );
     button.addEventListener("click", async () => {
@@ -51,7 +55,8 @@ export function thumbButtons(track, changed) {
   });
   const show = () =>
     buttons.forEach((button, index) =>
-      button.setAttribute("aria-pressed", String(likes[track.clip_id] === (index === 0))));
+      button.setAttribute("aria-pressed", String(likes[track.clip_id] === (index === 0))),
+    );
   show();
   return make("span", { class: "thumb-pair" }, ...buttons);
 }

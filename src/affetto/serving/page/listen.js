@@ -167,7 +167,10 @@ function showLearnt() {
   const model = health?.voice_model;
   if (!model) return;
   byId("learnt").textContent = t("listen.learnt", {
-    clips: number(model.clips), speakers: number(model.groups), corpus: model.corpus, speech: model.speech,
+    clips: number(model.clips),
+    speakers: number(model.groups),
+    corpus: model.corpus,
+    speech: model.speech,
   });
 }
 

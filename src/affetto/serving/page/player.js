@@ -49,7 +49,9 @@ function next() {
 }
 
 function showOn(button, own) {
-  const plays = track?.clip_id === button.dataset.plays && !audio.paused;
+  const chosen = track?.clip_id === button.dataset.plays;
+  const plays = chosen && !audio.paused;
+  button.toggleAttribute("data-chosen", chosen);
   button.replaceChildren(icon(plays ? "pause" : "play"));
   const values = { title: own.title, time: clock(own.highlight_start_s) };
   button.setAttribute("aria-label", t(plays ? "player.pause" : "player.play", values));
@@ -57,10 +59,7 @@ function showOn(button, own) {
 }
 
 function render() {
-  for (const button of document.querySelectorAll("[data-plays]")) {
-    showOn(button, button.own);
-    button.closest("li")?.classList.toggle("current", track?.clip_id === button.dataset.plays);
-  }
+  for (const button of document.querySelectorAll("[data-plays]")) showOn(button, button.own);
   if (!track) return;
   const bar = byId("player");
   bar.dataset.emotion = track.emotion ?? "";

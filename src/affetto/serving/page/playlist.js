@@ -92,7 +92,12 @@ function lengths() {
     wish({ unit: unit.value });
     field.value = wishes[unit.value];
   });
-  return make("p", { class: "field" }, make("label", { for: "length" }, t("wish.length")), make("span", { class: "pair" }, field, unit));
+  return make(
+    "p",
+    { class: "field" },
+    make("label", { for: "length" }, t("wish.length")),
+    make("span", { class: "pair" }, field, unit),
+  );
 }
 
 function variety() {
@@ -113,7 +118,12 @@ function variety() {
 function arcSwitch() {
   const box = make("input", { type: "checkbox", role: "switch", checked: wishes.arc });
   box.addEventListener("change", () => wish({ arc: box.checked }));
-  return make("label", { class: "switch" }, box, make("span", {}, make("b", {}, t("wish.arc")), make("small", {}, t("wish.arc.long"))));
+  return make(
+    "label",
+    { class: "switch" },
+    box,
+    make("span", {}, make("b", {}, t("wish.arc")), make("small", {}, t("wish.arc.long"))),
+  );
 }
 
 function render() {
@@ -136,7 +146,15 @@ function summary() {
   const wanted = playlist.music_emotions.filter((entry) => entry.probability >= 0.005);
   const list = make("ul", { class: "plain wanted" });
   for (const { emotion, probability } of wanted)
-    list.append(make("li", { data: { emotion } }, make("i", { class: "dot" }), emotionName(emotion), make("span", { class: "soft" }, ` ${percent(probability)}`)));
+    list.append(
+      make(
+        "li",
+        { data: { emotion } },
+        make("i", { class: "dot" }),
+        emotionName(emotion),
+        make("span", { class: "soft" }, ` ${percent(probability)}`),
+      ),
+    );
   const themes = new Map();
   for (const track of playlist.tracks) {
     if (!track.own_theme) continue;
@@ -147,7 +165,13 @@ function summary() {
   const commonest = [...themes].sort(([, one], [, other]) => other.n - one.n).slice(0, CHIPS);
   for (const [theme, { track, n }] of commonest) {
     const name = themeName(track.own_theme_name, track.emotion);
-    const chip = make("button", { type: "button", class: "chip", data: { emotion: track.emotion } }, make("i", { class: "dot" }), name, make("span", { class: "soft" }, ` ×${n}`));
+    const chip = make(
+      "button",
+      { type: "button", class: "chip", data: { emotion: track.emotion } },
+      make("i", { class: "dot" }),
+      name,
+      make("span", { class: "soft" }, ` ×${n}`),
+    );
     chip.append(make("span", { class: "unseen" }, t("answer.theme", { emotion: emotionName(track.emotion) })));
     chip.addEventListener("click", () => showTheme(theme));
     chips.append(make("li", {}, chip));
@@ -168,7 +192,12 @@ function place({ emotions }) {
 /** Draw the way of the playlist through valence and arousal. */
 function journey(tracks) {
   const points = tracks.map(place).map(([x, y]) => [100 + 82 * x, 70 - 54 * y]);
-  const picture = makeSvg("svg", { viewBox: "0 0 200 140", class: "journey", role: "img", "aria-label": t("journey.said") });
+  const picture = makeSvg("svg", {
+    viewBox: "0 0 200 140",
+    class: "journey",
+    role: "img",
+    "aria-label": t("journey.said"),
+  });
   picture.append(makeSvg("path", { d: "M100 6V134M8 70H192", class: "cross" }));
   if (wishes.arc || tracks.length <= WAY)
     picture.append(makeSvg("polyline", { points: points.map((point) => point.join()).join(" "), class: "way" }));
@@ -182,14 +211,21 @@ function journey(tracks) {
     const side = [y > 0 ? "up" : "low", x > 0 ? "right" : "left"].join(" ");
     return make("span", { class: side, data: { emotion }, "aria-hidden": "true" }, emotionName(emotion));
   });
-  return make("figure", { class: "journey-figure" }, make("div", {}, picture, ...corners), make("figcaption", { class: "soft" }, t("journey.caption")));
+  return make(
+    "figure",
+    { class: "journey-figure" },
+    make("div", {}, picture, ...corners),
+    make("figcaption", { class: "soft" }, t("journey.caption")),
+  );
 }
 
 function row(track, index) {
   const rest = () => playlist.tracks.slice(index + 1);
   const poor = track.fit < POOR_BELOW;
   const head = make(
-    "p", { class: "title" }, make("b", {}, track.title),
+    "p",
+    { class: "title" },
+    make("b", {}, track.title),
     make("span", { class: "soft" }, ` ${clock(track.duration_s)}`),
   );
   const about = make("p", { class: "about" }, make("i", { class: "dot" }), emotionName(track.emotion));
@@ -198,12 +234,16 @@ function row(track, index) {
   const fit = make("span", { class: poor ? "fit poor" : "fit" }, t("track.fit", { percent: percent(track.fit) }));
   if (poor) fit.append(make("span", { class: "badge" }, t("word.poor")));
   const more = make(
-    "details", {}, make("summary", { class: "reason", title: t("track.why") }, reason(track)),
+    "details",
+    {},
+    make("summary", { class: "reason", title: t("track.why") }, reason(track)),
     make("ul", { class: "reasons", lang: "en" }, ...track.reasons.map((sentence) => make("li", {}, sentence))),
   );
   return make(
-    "li", { class: "track", data: { emotion: track.emotion } },
-    make("span", { class: "rank", "aria-hidden": "true" }, number(index + 1)), playButton(track, rest),
+    "li",
+    { class: "track", data: { emotion: track.emotion } },
+    make("span", { class: "rank", "aria-hidden": "true" }, number(index + 1)),
+    playButton(track, rest),
     make("div", { class: "told" }, head, about, more),
     make("div", { class: "side" }, fit, thumbButtons(track, thumbChanged)),
   );
@@ -214,7 +254,10 @@ function reason(track) {
   const probability = track.emotions.find((entry) => entry.emotion === track.answers)?.probability ?? 0;
   const wanted = playlist.music_emotions.find((entry) => entry.emotion === track.answers)?.probability ?? 0;
   const values = {
-    emotion: emotionName(track.answers), percent: percent(probability), wanted: percent(wanted), own: emotionName(track.emotion),
+    emotion: emotionName(track.answers),
+    percent: percent(probability),
+    wanted: percent(wanted),
+    own: emotionName(track.emotion),
   };
   return t(track.answers === track.emotion ? "track.reason" : "track.reason.other", values);
 }

@@ -22,7 +22,10 @@ export function themeName(name, emotion) {
   const inside = name.startsWith(`${emotion}: `) ? name.slice(emotion.length + 2) : name;
   const like = inside.match(/^like “(.*)”$/);
   if (like) return t("theme.like", { title: like[1] });
-  return inside.split(" · ").map((term) => known("term", term)).join(" · ");
+  return inside
+    .split(" · ")
+    .map((term) => known("term", term))
+    .join(" · ");
 }
 
 /** Write a share as a percentage that never claims all or nothing by rounding. */
