@@ -45,7 +45,8 @@ PLAYLIST_COLUMNS = (
 )
 PROPOSED = "affetto"
 _ROLES = {PROPOSED: "proposed", "emotion_only": "ablation", "baselines": "baseline", "random": "baseline"}
-_RANDOM_LISTS = 500  # the mean over them is known to 0.01
+_RANDOM_LISTS = 200  # the mean over them is known to 0.01
+_PARTS = 10
 _SOON = 3
 _HALF = 0.5
 _ROUNDED = 1e-9  # ranking rounds its scores
@@ -107,9 +108,11 @@ def compare_playlists(
     pandas.DataFrame
         `PLAYLIST_COLUMNS`: a row a bridge, the chosen one first, and recommender, in the column `model` as in
         other comparisons. Differences are proposed - this; those of the nDCG have no name in front.
-        Intervals and tests are over the groups of the voices, for these tracks; Holm corrects each measure
-        over all rows. `verdict` is on the nDCG, as in `compare`. Empty where a side has no proposed model, or
-        no track is labelled.
+        Intervals are over the groups of the voices and over those of the tracks, a tenth of which is left out
+        at a time. Tests swap groups of voices, for these tracks; Holm corrects each measure over all rows.
+        `verdict` is on the nDCG, as in `compare`; a model is `better` or `worse` only where the interval says
+        so too: models of chance differ on any one set of tracks, whoever speaks. Empty where a side has no
+        proposed model, or no track is labelled.
     """
     tracks = _labelled_tracks(library["tracks"], clips, music["predictions"])
     systems = _systems(tracks, library["mixtures"], music, voice, parameters.diversity)
@@ -120,27 +123,47 @@ def compare_playlists(
     bridges = {**taxonomy["bridges"], **parameters.bridges}
     names = list(dict.fromkeys([parameters.bridge, *taxonomy["bridges"]]))
     n_tests, rows = len(names) * (len(systems) - 1), []
+    fewer = _without_parts(tracks["group"])
     for name in names:
         matrix = bridge_matrix(bridges, name, classes, emotions)
         bridge = pd.DataFrame(matrix, index=list(classes), columns=emotions)[list(truth.emotions)]
-        found = {
-            system: _measure_system(asked, bridge, truth, parameters) for system, asked in systems.items()
-        }
-        for row in _rows(found, evaluation, n_tests):
+        found, without = {}, {}
+        for model, system in systems.items():
+            found[model] = _measure_system(system, bridge, truth, parameters)
+            means = [found[model].mean()]
+            for left in fewer:
+                known = system._replace(library=system.library.take(left))
+                means.append(_measure_system(known, bridge, truth.take(left), parameters).mean())
+            without[model] = pd.DataFrame(means)
+        for row in _rows(found, without, evaluation, n_tests):
             asked, told = systems[row["model"]], {"bridge": name, "n_tracks": len(tracks)}
             rows.append({**told, "voice_model": asked.voice_model, "music_model": asked.music_model, **row})
     table = pd.DataFrame(rows).reindex(columns=list(PLAYLIST_COLUMNS))
     for test in (f"{prefix}p_permutation" for prefix in _PREFIXES.values()):
         table[f"{test}_holm"] = holm(table[test].to_numpy(dtype="float64"))
-    return table.assign(verdict=[verdict(row, evaluation.alpha) for _, row in table.iterrows()])
+    table["verdict"] = [_verdict(row, evaluation.alpha) for _, row in table.iterrows()]
+    return table
+
+
+def _verdict(row: pd.Series[Any], alpha: float) -> str | None:
+    """Say what the test of the voices shows, where the interval, which is over tracks as well, agrees."""
+    told, low, high = verdict(row, alpha), row["difference_ci_low"], row["difference_ci_high"]
+    agreed = {"better": low > 0, "worse": high < 0}.get(str(told), True)
+    return told if agreed else "undecided"
 
 
 def _labelled_tracks(tracks: pd.DataFrame, clips: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the tracks that every model has predicted, with the emotion and theme of their labels."""
     known = clips[clips["emotion"].notna() & clips["clip_id"].isin(predictions["clip_id"])]
     described = tracks.drop(columns=["emotion", "theme"])
-    labelled = described.merge(known[["clip_id", "emotion", "theme"]], on="clip_id")
+    labelled = described.merge(known[["clip_id", "emotion", "theme", "group"]], on="clip_id")
     return labelled.sort_values("clip_id", ignore_index=True)
+
+
+def _without_parts(groups: pd.Series[str]) -> list[np.ndarray]:
+    """Return the rows of the tracks that are left without each tenth of the groups."""
+    part = pd.factorize(groups, sort=True)[0] % _PARTS
+    return [np.flatnonzero(part != each) for each in np.unique(part)]
 
 
 def _systems(
@@ -210,9 +233,13 @@ def _measure_system(
 
     Voices whose emotion is answered by none that the tracks have are left out.
     """
-    answered = bridge[bridge.any(axis=1)]
+    weights = bridge.to_numpy()
+    answered = bridge[(weights @ truth.probabilities.T).any(axis=1)]
     voices = system.voices[system.voices["label"].isin(answered.index)]
     wanted = answered.to_numpy()
+    if voices.empty:
+        nothing = pd.MultiIndex.from_arrays([[], []], names=["group", "clip_id"])
+        return pd.DataFrame(columns=list(MEASURES), index=nothing, dtype=np.float64)
     place = answered.index.get_indexer(pd.Index(voices["label"]))
     changed = {"top": LENGTH, "diversity": system.diversity or 0.0}
     chosen = parameters.model_copy(update=changed)
@@ -222,7 +249,7 @@ def _measure_system(
         values = every.reshape(_RANDOM_LISTS, len(wanted), -1).mean(axis=0)[place]
     else:
         told = voices[[f"{PROBABILITY}{name}" for name in bridge.index]].to_numpy(dtype=np.float64)
-        lists = playlists(system.library, told @ bridge.to_numpy(), chosen)
+        lists = playlists(system.library, told @ weights, chosen)
         values = measure_lists(lists, wanted[place], truth)
     table = pd.DataFrame(values, columns=list(MEASURES), index=voices.index)
     return table.groupby([voices["group"], voices["clip_id"]]).mean()
@@ -307,9 +334,15 @@ def _best_gains(wanted: Array, truth: LibraryIndex, n_listed: int) -> Array:
 
 
 def _rows(
-    found: Mapping[str, pd.DataFrame], evaluation: EvaluationParameters, n_tests: int
+    found: Mapping[str, pd.DataFrame],
+    without: Mapping[str, pd.DataFrame],
+    evaluation: EvaluationParameters,
+    n_tests: int,
 ) -> list[dict[str, Any]]:
-    """Make a row a system: its measures and intervals, and how the proposed one compares with it."""
+    """Make a row a system: its measures and intervals, and how the proposed one compares with it.
+
+    `without` are the means with all tracks, and without each part of them, [1 + n_parts, n_measures].
+    """
     rows, confidence = [], evaluation.confidence
     drawn = {"n_permutations": evaluation.n_permutations, "seed": evaluation.seed}
     for system, values in found.items():
@@ -318,12 +351,14 @@ def _rows(
         for measure in MEASURES:
             ours, theirs = _sums(found[PROPOSED][measure]), _sums(values[measure])
             scores = scores_without_groups(theirs, _mean)
-            low, high = share_interval(scores, n_clips=len(values), confidence=confidence)
+            fewer = without[system][measure].to_numpy()
+            low, high = share_interval(scores, fewer, n_clips=len(values), confidence=confidence)
             row |= {measure: scores[0], f"{measure}_ci_low": low, f"{measure}_ci_high": high}
             if system == PROPOSED:
                 continue
             differences = scores_without_groups(ours, _mean) - scores
-            low, high = signed_interval(differences, n_clips=len(values), confidence=confidence)
+            fewer = without[PROPOSED][measure].to_numpy() - fewer
+            low, high = signed_interval(differences, fewer, n_clips=len(values), confidence=confidence)
             p = swap_counts(ours, theirs, _mean, n_tests=n_tests, alpha=evaluation.alpha, **drawn)
             tested = zip(_TESTS, (differences[0], low, high, p), strict=False)
             row |= {f"{_PREFIXES[measure]}{name}": value for name, value in tested}
