@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help install run test quick package-test lint tables ui viz lock clean
+.PHONY: help install run test quick package-test lint tables docs notebooks ui viz lock clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,13 @@ lint: $(STAMP)  ## Check style, types and import contracts.
 
 tables: $(STAMP)  ## Make every table of README and docs from one commit, over days if need be (CORPORA=PATH ONLY=voice AGAIN=1).
 	$(BIN)/python benchmarks/tables.py --corpora "$(CORPORA)" $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
+
+docs: $(STAMP)  ## Make the site of the docs in docs/_build, which needs no network.
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo "Open docs/_build/index.html"
+
+notebooks: $(STAMP)  ## Open the notebooks, which read what `make run` has left.
+	$(BIN)/jupyter notebook --ip=127.0.0.1 notebooks
 
 ui: $(STAMP)  ## Open the MLflow UI on the local store.
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1

@@ -1,13 +1,22 @@
-"""The pages that list what the code holds."""
+"""The pages that list what the code holds, the commands that they show, and the site made of them."""
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 from affetto import __version__
+from affetto.cli import cli
+from affetto.cli.project import project, read_configuration
+from affetto.cli.run import check_parameters, split_parameters
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
 from affetto.recommendation.parameters import TimelineParameters
@@ -49,3 +58,53 @@ def test_the_citation_is_of_this_version(request):
     assert citation["version"] == project["version"] == __version__
     assert citation["license"] == project["license"]
     assert {"cff-version", "message", "title", "authors"} <= set(citation)  # what the format requires
+
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+
+
+def commands(page):
+    """Return the words of every command of ours in the blocks of a page."""
+    text = "\n".join(BLOCK.findall(page.read_text("utf-8"))).replace("\\\n", " ")
+    found = []
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True) if re.match("(affetto|kedro) ", line) else []
+        ends = [place for place, word in enumerate(words) if word in {"|", ">", "&&"}]
+        found += [words[: min(ends, default=None)]] if words else []
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_on_the_pages_are_understood(page, monkeypatch, forget_kedro):
+    forget_kedro(monkeypatch)
+    monkeypatch.chdir(ROOT)
+    for program, *words in commands(page):
+        if program == "kedro" and words[0] != "run":
+            continue  # of Kedro or of its plugins
+        command = cli
+        while isinstance(command, click.Group) and words:
+            name = words.pop(0)
+            assert name in command.commands, f"{program} {name}"
+            command = command.commands[name]
+            command = command.loaded() if hasattr(command, "loaded") else command
+        options, *_ = command.make_parser(click.Context(command)).parse_args(words)
+        given = split_parameters(options.get("params") or "")
+        env = options.get("env")
+        if given and (env is None or (ROOT / "conf" / env).is_dir()):
+            with project():
+                known = read_configuration(env, None, given)["parameters"]
+                check_parameters(known, given)
+        for name in (options.get("pipeline") or options.get("pipelines") or "").split(","):
+            assert not name or f"| `{name}` |" in (ROOT / "docs/pipelines.md").read_text("utf-8")
+
+
+def test_the_site_is_made_without_a_warning_and_without_other_hosts(tmp_path):
+    site = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", ROOT / "docs", tmp_path]
+    done = subprocess.run([*map(str, site)], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for page in PAGES:
+        name = {"README.md": "readme", "CONTRIBUTING.md": "contributing"}.get(page.name, page.stem)
+        text = (tmp_path / f"{name}.html").read_text("utf-8")
+        assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", text)

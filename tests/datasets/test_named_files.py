@@ -47,7 +47,13 @@ def test_what_is_saved_is_loaded(tmp_path, kind, values):
 
 def test_playlists_are_files_for_people_and_players(tmp_path):
     PlaylistDataset(filepath=str(tmp_path)).save({"b": answer("b"), "a": answer("a", tracks=False)})
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".playlists", "a.json", "b.json", "b.m3u8"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".playlists",
+        "a.json",
+        "b.json",
+        "b.m3u8",
+        "b.xspf",
+    ]
     assert json.loads((tmp_path / "b.json").read_text("utf-8"))["tracks"][0]["title"] == "É"
     assert (tmp_path / "b.m3u8").read_text("utf-8").startswith("#EXTM3U\n")
 

@@ -1,4 +1,5 @@
 import os
+import xml.etree.ElementTree as Xml
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affetto.recommendation.playlist import Playlist, Track, to_m3u8
+from affetto.recommendation.playlist import HIGHLIGHT, Playlist, Track, to_m3u8, to_xspf
 
 
 def track(path, title="Title", start_s=1.25, duration_s=29.6):
@@ -69,3 +70,20 @@ def test_any_name_comes_back(name):
 )
 def test_an_address_stays_one(tmp_path, path, line):
     assert to_m3u8(playlist(track(path)), tmp_path).split("\n")[4:] == [line, ""]
+
+
+def test_without_a_folder_paths_are_absolute(tmp_path):
+    text = to_m3u8(playlist(track(str(tmp_path / "a.wav"))), None)
+    assert text.splitlines()[-1] == str(tmp_path / "a.wav")
+
+
+def test_any_title_is_well_formed_xml_with_its_highlight(tmp_path):
+    title = "<A & B>\n\x00\uffff“é”"
+    root = Xml.fromstring(to_xspf(playlist(track(str(tmp_path / "a b.wav"), title))))
+    names = {"x": "http://xspf.org/ns/0/"}
+    (found,) = root.findall("x:trackList/x:track", names)
+    assert found.findtext("x:location", namespaces=names) == (tmp_path / "a b.wav").as_uri()
+    assert found.findtext("x:title", namespaces=names) == "<A & B> \ufffd“é”"
+    assert found.findtext("x:duration", namespaces=names) == "29600"
+    assert found.find("x:meta", names).attrib == {"rel": HIGHLIGHT}
+    assert found.findtext("x:meta", namespaces=names) == "1.25"

@@ -18,29 +18,43 @@ from affetto import __version__
 from affetto.cli.messages import one_sentence
 
 _PACKAGE = "affetto"
-_COMMANDS = {
-    "cache": ("cache", "Show how much the caches hold, and empty them."),
-    "corpora": ("corpora", "Show, check and fetch corpora."),
-    "encoders": ("encoders", "Show and fetch pre-trained encoders."),
-    "features": ("features", "Show and tidy the feature stores."),
-    "hear": ("answers", "Tell the emotion of a voice recording over time."),
-    "library": ("answers", "Tell emotion, theme and highlight of every track."),
-    "recommend": ("answers", "Answer a voice recording with playlists."),
-    "run": ("run", "Run a pipeline (kedro run)."),
-    "train": ("train", "Train models on a folder of recordings."),
+_HELP = {
+    "Listen and answer": {
+        "hear": ("answers", "Tell the emotion of a voice recording over time."),
+        "recommend": ("answers", "Answer a voice recording with playlists."),
+        "library": ("answers", "Tell emotion, theme and highlight of every track."),
+    },
+    "Train and compare": {
+        "corpora": ("corpora", "Show, check and fetch corpora."),
+        "train": ("train", "Train models on a folder of recordings."),
+        "run": ("run", "Run a pipeline (kedro run)."),
+        "results": ("results", "Show the figures of the models that were run."),
+        "compare": ("results", "Test a model against another."),
+    },
+    "Keep house": {
+        "encoders": ("encoders", "Show and fetch pre-trained encoders."),
+        "features": ("features", "Show and tidy the feature stores."),
+        "cache": ("cache", "Show how much the caches hold, and empty them."),
+    },
 }
-"""Name → the module of the command, and what it does."""
+"""What people want → name of a command → its module, and what it does."""
+_COMMANDS = {name: entry for commands in _HELP.values() for name, entry in commands.items()}
 
 
 class _Lazy(click.Command):
     """A command that is imported when it is called, and whose mistakes of the user end in one sentence."""
 
+    def loaded(self) -> click.Command:
+        """Import the command itself."""
+        module, _ = _COMMANDS[str(self.name)]
+        command: click.Command = getattr(import_module(f"affetto.cli.{module}"), str(self.name))
+        return command
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Let the command itself read its options."""
-        module, _ = _COMMANDS[str(self.name)]
-        self._command: click.Command = getattr(import_module(f"affetto.cli.{module}"), str(self.name))
+        self._command = self.loaded()
         context: click.Context = self._command.make_context(info_name, args, parent, **extra)
         context.command = self  # whose `invoke` is called next
         return context
@@ -61,11 +75,20 @@ class _Affetto(click.Group):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands under what people want."""
+        for title, commands in _HELP.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<9}", summary) for name, (_, summary) in commands.items()])
+
 
 @click.group(cls=_Affetto, name=_PACKAGE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", "-V", prog_name=_PACKAGE)
 def cli() -> None:
-    """Affetto listens to a voice and answers with music that fits."""
+    """Affetto listens to a voice and answers with music that fits.
+
+    `affetto COMMAND --help` explains a command by examples.
+    """
 
 
 for _name, (_, _summary) in _COMMANDS.items():

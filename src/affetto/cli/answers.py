@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from affetto.cli.output import echo_table
+from affetto.cli.output import ENV, JSON, echo_json, echo_table, examples
 from affetto.cli.project import project, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
@@ -35,21 +35,42 @@ def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
             help="A few recordings of the same person, without labels: a folder or a file.",
         ),
         click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
-        click.option("--env", "-e", help="Kedro environment whose voice model hears; base: the demo's."),
+        ENV,
+        JSON,
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "affetto hear memo.m4a",
+        "affetto hear recordings/ --json",
+        "affetto hear memo.m4a --model mine --enrol others-of-the-same-person/",
+    )
+)
 @_of_voices
-def hear(**options: Any) -> None:
-    """Tell the emotion of a voice recording, or a folder of them, over time."""
-    click.echo(_answer("hear", **options)["hear.summary"].load())
+def hear(as_json: bool, **options: Any) -> None:
+    """Tell the emotion of a voice recording, or a folder of them, over time.
+
+    Without --model and --env the ready voice model hears.
+    """
+    outputs = _answer("hear", **options)
+    if as_json:
+        results = outputs["hear.voices"].load().values()
+        echo_json([result.voice.model_dump(mode="json") for result in results])
+    else:
+        click.echo(outputs["hear.summary"].load())
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "affetto recommend memo.m4a",
+        "affetto recommend memo.m4a --bridge congruent --top 5",
+        "affetto recommend recordings/ --library --json",
+    )
+)
 @_of_voices
 @click.option("--bridge", help="Bridge from voice to music emotions, such as congruent or uplift.")
 @click.option("--top", type=click.IntRange(min=1), help="Number of tracks.")
@@ -60,30 +81,44 @@ def hear(**options: Any) -> None:
 @click.option(
     "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
 )
-def recommend(from_library: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
-    """Answer a voice recording, or a folder of them, with playlists."""
+def recommend(from_library: bool, as_json: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
+    """Answer a voice recording, or a folder of them, with playlists (M3U8, XSPF and JSON)."""
     pipeline = "recommend_library" if from_library else "recommend"
     outputs = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
-    click.echo(outputs["recommend.summary"].load())
+    if as_json:
+        playlists = outputs["recommend.playlists"].load().values()
+        echo_json([playlist.model_dump(mode="json") for playlist in playlists])
+    else:
+        click.echo(outputs["recommend.summary"].load())
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "affetto library ~/Music",
+        "affetto library ~/Music --tags          # also in copies of the files",
+        "affetto library s3://bucket/music --json",
+    )
+)
 @click.argument("path")
 @click.option("--tags", is_flag=True, help="Also write tags into copies of the files.")
 @click.option("--model", help="Model that `affetto train --side music` made.")
-@click.option("--env", "-e", help="Kedro environment.")
-def library(path: str, tags: bool, model: str | None, env: str | None) -> None:
+@ENV
+@JSON
+def library(path: str, tags: bool, model: str | None, env: str | None, as_json: bool) -> None:
     """Tell emotion, theme and highlight of every track in a folder of music, here or at an address."""
     corpus = {"source": "library", "root": as_text(absolute(as_path(path)))}
     with project():
         wanted = {"library": {"corpus": corpus, "export": {"write_tags": tags}}}
         described = _run("library", environment(model, env), wanted)
         summary = described["library.summary"].load()
+        folder = Path(str(getattr(described["library.tracks_csv"], "_filepath", ""))).parent
+        if as_json:
+            echo_json({**summary, "folder": str(folder)})
+            return
         click.echo(library_sentence(summary))
         found = sorted(summary["themes"].values(), key=lambda theme: (theme["emotion"], -theme["tracks"]))
         rows = [(theme["tracks"], theme["name"]) for theme in found if theme["tracks"]]
         echo_table(("tracks", "theme"), rows, numbers=("tracks",))
-        folder = Path(str(getattr(described["library.tracks_csv"], "_filepath", ""))).parent
         copies = ", tagged (copies of the files with tags)" if tags else ""
         click.echo(
             f"Written to {folder}: tracks.csv (a row a track), audit.html (what was set aside){copies}"

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 
-from affetto.cli.output import echo_table, size_text
+from affetto.cli.output import ENV, JSON, echo_json, echo_table, examples, size_text
 from affetto.cli.project import project_catalog
 from affetto.io.cache import CacheParameters
 from affetto.io.paths import Entry, absolute, is_remote, list_entries
 
-_ENV = click.option("--env", "-e", help="Kedro environment whose caches are meant.")
 _DAY_S = 86_400.0
 _STORE = re.compile(r"[^/]+/[^/]+/(.+/)?[^/]+\.(arrow|parquet|json|run|collect|partial)")
 _KINDS = {
@@ -40,25 +39,37 @@ class _Cache:
     others: list[Path]
 
 
-@click.group(invoke_without_command=True)
-@_ENV
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "affetto cache", "affetto cache clear --older-than 30     # what was last written 30 days ago"
+    ),
+)
+@ENV
+@JSON
 @click.pass_context
-def cache(context: click.Context, env: str | None) -> None:
+def cache(context: click.Context, env: str | None, as_json: bool) -> None:
     """Show how much the caches hold: features, fits, probes and fitted models of the folds."""
     if context.invoked_subcommand is not None:
         return
-    caches, rows = _read(env), []
+    caches, rows, described = _read(env), [], []
     for each in caches:
         written = [max(file.modified_s for file in files) for files in each.entries.values()]
-        oldest = f"{(time.time() - min(written)) / _DAY_S:.0f} days" if written else None
-        rows.append((each.kind, len(written), _size(each.entries), oldest, each.root))
+        days = (time.time() - min(written)) / _DAY_S if written else None
+        oldest = None if days is None else f"{days:.0f} days"
+        rows.append((each.kind, len(written), size_text(_size(each.entries)), oldest, each.root))
+        size = {"entries": len(written), "bytes": _size(each.entries), "oldest_days": days}
+        described.append({"cache": each.kind, **size, "folder": str(each.root)})
+    if as_json:
+        echo_json(described)
+        return
     echo_table(("cache", "entries", "size", "oldest", "folder"), rows, numbers=("entries", "size", "oldest"))
     for each in caches:
         _echo_others(each)
 
 
 @cache.command()
-@_ENV
+@ENV
 @click.option(
     "--older-than", type=click.FloatRange(min=0), help="Only what was last written so many days ago."
 )
@@ -76,7 +87,9 @@ def clear(env: str | None, older_than: float | None, dry_run: bool) -> None:
             for path, files in chosen.items():
                 _remove(path, files)
         verb = "would remove" if dry_run else "removed"
-        click.echo(f"{each.kind}: {verb} {len(chosen)} of {len(each.entries)} entries, {_size(chosen)}")
+        click.echo(
+            f"{each.kind}: {verb} {len(chosen)} of {len(each.entries)} entries, {size_text(_size(chosen))}"
+        )
         _echo_others(each)
 
 
@@ -132,5 +145,5 @@ def _remove(path: Path, files: list[Entry]) -> None:
         shutil.rmtree(path)
 
 
-def _size(entries: dict[Path, list[Entry]]) -> str:
-    return size_text(sum(file.size for files in entries.values() for file in files))
+def _size(entries: dict[Path, list[Entry]]) -> int:
+    return sum(file.size for files in entries.values() for file in files)

@@ -13,7 +13,7 @@ import yaml
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
-from affetto.cli.output import JSON, SIDE, echo_json, echo_table
+from affetto.cli.output import ENV, JSON, SIDE, echo_json, echo_table, examples
 from affetto.cli.project import project, read_taxonomy
 from affetto.cli.trained import free_name
 from affetto.corpora.clips import FEWEST_EMOTIONS
@@ -30,7 +30,6 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, name_some, validation_sentence
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
-_ENV = click.option("--env", "-e", help="Kedro environment whose taxonomy is used.")
 _TOLD = (
     "name",
     "title",
@@ -43,7 +42,13 @@ _TOLD = (
 )
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "affetto corpora list --side voice",
+        "affetto corpora check folders recordings/",
+        "affetto corpora fetch ravdess",
+    )
+)
 def corpora() -> None:
     """Show, check and fetch corpora."""
 
@@ -64,7 +69,7 @@ def list_command(side: str | None, as_json: bool) -> None:
 
 @corpora.command()
 @click.argument("name")
-@_ENV
+@ENV
 @JSON
 def describe(name: str, env: str | None, as_json: bool) -> None:
     """Say what the corpus NAME is, how it lies on disk and what its labels mean."""
@@ -87,7 +92,7 @@ def describe(name: str, env: str | None, as_json: bool) -> None:
     metavar="KEY=VALUE",
     help="Parameter under corpus, such as table=x.csv.",
 )
-@_ENV
+@ENV
 @JSON
 @click.pass_context
 def check(

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from affetto.cli.output import JSON, echo_json, echo_table
+from affetto.cli.output import JSON, echo_json, echo_table, examples
 from affetto.features.encoder import catalogue
 from affetto.features.encoder.catalogue import DEFAULT_ENCODER, Encoder, find_encoder
 from affetto.features.encoder.external import HUB_PREFIX, HubEncoder
 from affetto.features.encoder.weights import fetch_weights, is_fetched, weights_file
 
 
-@click.group()
+@click.group(epilog=examples("affetto encoders list", "affetto encoders fetch musicnn-msd"))
 def encoders() -> None:
     """Show and fetch pre-trained encoders."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from affetto.cli.output import JSON, SIDE, echo_json, echo_table, size_text
+from affetto.cli.output import ENV, JSON, SIDE, echo_json, echo_table, examples, size_text
 from affetto.cli.project import project_catalog
 from affetto.features.status import StoreStatus, store_status
 from affetto.features.store import FeatureStore
@@ -18,19 +18,18 @@ from affetto.io.cache import CacheParameters
 from affetto.pipelines.model_table import SIDES
 
 _NUMBERS = ("clips", "extracted", "set aside", "unused", "shards", "size")
-_ENV = click.option("--env", "-e", help="Kedro environment.")
 _Stores = dict[tuple[str, str], tuple[FeatureStore, tuple[Any, ...]]]
 """Side and feature → the store, and what a run of today would extract into it, as `store_status` takes it."""
 
 
-@click.group()
+@click.group(epilog=examples("affetto features status", "affetto features collect --dry-run"))
 def features() -> None:
     """Show and tidy the feature stores."""
 
 
 @features.command()
 @SIDE
-@_ENV
+@ENV
 @JSON
 def status(side: str | None, env: str | None, as_json: bool) -> None:
     """Show what each feature store holds, and whether a run would change it."""
@@ -65,7 +64,7 @@ def status(side: str | None, env: str | None, as_json: bool) -> None:
 
 @features.command()
 @SIDE
-@_ENV
+@ENV
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def collect(side: str | None, env: str | None, dry_run: bool) -> None:
     """Remove the features that the last run did not ask for.

@@ -16,7 +16,14 @@ from tqdm import tqdm
 from affetto.errors import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ENV = click.option("--env", "-e", help="Kedro environment; without it, that of KEDRO_ENV, else base.")
 SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
+
+
+def examples(*commands: str) -> str:
+    """Write examples of a command as the end of its help, where lines stay lines."""
+    lines = "\n".join(f"  {command}" for command in commands)
+    return f"\b\nExamples:\n{lines}"
 
 
 def echo_json(value: object) -> None:

@@ -18,6 +18,7 @@ from affetto.cli.corpora import (
     own_groups_warning,
     why_untrainable,
 )
+from affetto.cli.output import examples
 from affetto.cli.project import project, read_configuration, read_taxonomy, run_pipeline
 from affetto.cli.trained import check_same_corpus, model_name, write_environment
 from affetto.corpora.describe import CorpusCheck, check_corpus, choose_side, find_source
@@ -39,7 +40,14 @@ _ENCODER_SETTINGS = "train/encoder.yml"
 """Files below `conf`, the later going before the earlier, of the models and their evaluation."""
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "affetto train recordings/ --group '^[0-9]{2}' --name mine",
+        "affetto train clips.csv --group speaker",
+        "affetto train ravdess/ --source ravdess",
+        "affetto train music/ --side music --group '^[^-]+'",
+    )
+)
 @click.argument("folder")
 @click.option(
     "--group",

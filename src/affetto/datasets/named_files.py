@@ -15,7 +15,7 @@ from kedro.io import AbstractDataset
 
 from affetto.io.files import write_whole
 from affetto.io.paths import local_path
-from affetto.recommendation.playlist import Playlist, to_m3u8
+from affetto.recommendation.playlist import Playlist, to_m3u8, to_xspf
 from affetto.recommendation.voice import VoiceEmotion, VoiceResult
 
 if TYPE_CHECKING:
@@ -137,15 +137,32 @@ class FiguresDataset(NamedFilesDataset[bytes]):
 
 
 class PlaylistDataset(NamedFilesDataset[Playlist]):
-    """A folder with `<name>.json` for every answer and `<name>.m3u8` for every one with tracks."""
+    """A folder with `<name>.json` for every answer and `<name>.m3u8` and `.xspf` for every one with tracks.
+
+    Parameters
+    ----------
+    filepath
+        The folder.
+    absolute
+        Write absolute paths into the M3U8, which then can be moved; those of the XSPF always are.
+    metadata
+        Ignored here; read by Kedro-Viz.
+    """
 
     what: ClassVar[str] = "playlists"
-    suffixes: ClassVar[tuple[str, ...]] = (".json", ".m3u8")
+    suffixes: ClassVar[tuple[str, ...]] = (".json", ".m3u8", ".xspf")
+
+    def __init__(
+        self, *, filepath: str, absolute: bool = False, metadata: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(filepath=filepath, metadata=metadata)
+        self._beside = None if absolute else self._folder
 
     def _encode(self, value: Playlist) -> dict[str, bytes]:
         files = {".json": f"{value.model_dump_json(indent=2)}\n".encode()}
         if value.tracks:
-            files[".m3u8"] = to_m3u8(value, self._folder).encode()
+            files[".m3u8"] = to_m3u8(value, self._beside).encode()
+            files[".xspf"] = to_xspf(value).encode()
         return files
 
     def _decode(self, contents: Mapping[str, bytes]) -> Playlist:

@@ -10,6 +10,7 @@ import faulthandler
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +29,7 @@ from affetto.errors import WorkerKilledError
 from affetto.io.configuration import Parameters, environment
 
 if TYPE_CHECKING:
-    from pebble import ProcessPool
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -81,7 +83,7 @@ def map_shards(
 ) -> list[R]:
     """Apply `function` to every shard and return the results in the order of the shards.
 
-    Workers are processes that stay alive between calls (pebble), each with one thread for BLAS, OpenMP and
+    Workers are processes that stay alive between calls, each with one thread for BLAS, OpenMP and
     TensorFlow. A single shard, or `n_jobs` 1, runs in this process. With `executor.scheduler` the shards go
     to that Dask cluster, whose workers must have the same Affetto installed and see the same files; shards of
     a worker that dies are done by others. An exception in a shard, or Ctrl-C, cancels the shards that have
@@ -164,8 +166,9 @@ def map_items(
 ) -> Generator[tuple[int, list[R | Lost]]]:
     """Apply `function` to every item of every shard and yield (index of the shard, results) as they finish.
 
-    As `iterate_shards`; but a shard that ended its process is repeated item by item, and the item that ends
-    its process again is `Lost`. With `n_jobs` 1 everything runs in this process, unprotected.
+    As `iterate_shards`; but when a process ends, all shards that were under way are repeated item by item in
+    a process of their own, and the item that ends its process again is `Lost`. With `n_jobs` 1 everything
+    runs in this process, unprotected.
 
     Parameters
     ----------
@@ -194,7 +197,7 @@ def map_items(
                     "%s: a process %s; its work is repeated piece by piece", description, result.reason
                 )
                 items = divide(shards[index]) if divide else shards[index]
-                yield index, [_run_alone(function, item, executor, limit_s) for item in items]
+                yield index, _run_alone(function, items, limit_s)
             else:
                 yield index, list(result)
             bar.update(total_units[index])
@@ -218,13 +221,28 @@ def _run_items(
     return results
 
 
-def _run_alone(
-    function: Callable[[T], R], item: T, executor: ExecutorParameters, limit_s: float | None
-) -> R | Lost:
-    """Run one item in a worker of this machine, which may end with it."""
-    future = _pool(executor.n_jobs).schedule(function, args=(item,), timeout=limit_s)
-    found: R | Lost = _outcome(future, limit_s)
-    return found
+def _run_alone(function: Callable[[T], R], items: Sequence[T], limit_s: float | None) -> list[R | Lost]:
+    """Run items one after the other in a process of their own; one that ends it gets the next a new one."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    results: list[R | Lost] = []
+    workers: _Workers | None = None
+    try:
+        for item in items:
+            workers = workers or _Workers(1)
+            work = partial(_run_items, function=function, whole=True, limit_s=limit_s, driver=os.getpid())
+            begun = time.monotonic()
+            try:
+                results += workers.pool.submit(work, item).result()
+            except BrokenProcessPool:
+                late = limit_s is not None and time.monotonic() - begun >= limit_s
+                results.append(Lost(f"did not end within {limit_s:g} s" if late else "crashed"))
+                workers.end()
+                workers = None
+    finally:
+        if workers is not None:
+            workers.end()
+    return results
 
 
 def _results(
@@ -239,10 +257,9 @@ def _results(
         for index, shard in enumerate(shards):
             yield index, function(shard)
     else:
-        pool, n_ahead = _pool(executor.n_jobs), _AHEAD * _n_workers(executor.n_jobs)
-        futures = finished_futures(
-            lambda shard: pool.schedule(function, args=(shard,)), shards, lambda: n_ahead, SimpleQueue.get
-        )
+        n_ahead = _AHEAD * _n_workers(executor.n_jobs)
+        submit = partial(_submit, executor.n_jobs, function)
+        futures = finished_futures(submit, shards, lambda: n_ahead, SimpleQueue.get)
         try:
             for index, future in futures:
                 yield index, _outcome(future)
@@ -283,21 +300,56 @@ def finished_futures(
         yield under_way.pop(future), future
 
 
-def _outcome(future: Any, limit_s: float | None = None) -> Any:
+def _outcome(future: Future[R]) -> R | Lost:
     """Return the result of a future, or `Lost`."""
-    from pebble import ProcessExpired
+    from concurrent.futures.process import BrokenProcessPool
 
     try:
         return future.result()
-    except ProcessExpired:
+    except BrokenProcessPool:
         return Lost("crashed")
-    except TimeoutError:
-        if limit_s is None:  # the function raised it
+
+
+class _Workers:
+    """Processes that work for this one, and end with it even when it is killed.
+
+    Each holds an end of a pipe whose other end only this process has: it is closed by `end`, or by whatever
+    ends this process, and the workers notice. The pool fails all tasks under way when a worker dies. (One of
+    pebble, which blames a task, can wait for ever where its worker dies at once: noxdafox/pebble#153.)
+    """
+
+    def __init__(self, number: int) -> None:
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+
+        context = multiprocessing.get_context("spawn")
+        self._others, self._own = context.Pipe(duplex=False)
+        self.pool: ProcessPoolExecutor = ProcessPoolExecutor(
+            number, context, initializer=_begin_worker, initargs=(self._others,)
+        )
+        try:
+            with environment(_ONE_THREAD):  # every process starts with a task, and none is free yet
+                started = [self.pool.submit(os.getpid) for _ in range(number)]
+                for each in started:
+                    each.result()
+        except BrokenProcessPool as error:
+            self.end()
+            raise WorkerKilledError(
+                "Worker processes cannot start: put what a script does under `if __name__ == "
+                '"__main__":`, as each of them imports the script, or set executor.n_jobs to 1.'
+            ) from error
+        except BaseException:
+            self.end()
             raise
-        return Lost(f"did not end within {limit_s:g} s")
+
+    def end(self) -> None:
+        """End the processes, whatever they are at."""
+        self._own.close()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        self._others.close()
 
 
-_pools: dict[int, ProcessPool] = {}
+_workers: dict[int, _Workers] = {}
 _starting = threading.Lock()
 
 
@@ -307,50 +359,41 @@ def _n_workers(n_jobs: int) -> int:
     return joblib.cpu_count() if n_jobs < 0 else n_jobs
 
 
-def _pool(n_jobs: int) -> ProcessPool:
-    """Return the workers of this process, started once."""
+def _submit(n_jobs: int, function: Callable[[T], R], shard: T) -> Future[R]:
+    """Give a shard to the workers of this process, which are started once, and again when one has died."""
     from concurrent.futures.process import BrokenProcessPool
 
-    from pebble import ProcessExpired, ProcessPool
-
     with _starting:
-        if n_jobs not in _pools or not _pools[n_jobs].active:
-            end_workers()
-            context = multiprocessing.get_context("spawn")
-            # A pool starts its workers with the first task, and others where these have ended.
-            _pools[n_jobs] = ProcessPool(
-                _n_workers(n_jobs), initializer=_begin_worker, initargs=(os.getpid(),), context=context
-            )
+        if n_jobs in _workers:
             try:
-                with environment(_ONE_THREAD):
-                    _pools[n_jobs].schedule(os.getpid).result()
-            except (BrokenProcessPool, ProcessExpired) as error:
-                end_workers()
-                raise WorkerKilledError(
-                    "Worker processes cannot start: put what a script does under `if __name__ == "
-                    '"__main__":`, as each of them imports the script, or set executor.n_jobs to 1.'
-                ) from error
-        return _pools[n_jobs]
+                return _workers[n_jobs].pool.submit(function, shard)
+            except BrokenProcessPool:
+                _workers.pop(n_jobs).end()
+        for other in list(_workers):
+            _workers.pop(other).end()
+        _workers[n_jobs] = _Workers(_n_workers(n_jobs))
+        return _workers[n_jobs].pool.submit(function, shard)
 
 
 def end_workers() -> None:
     """End the workers of this machine, whatever they are at."""
-    for pool in _pools.values():
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
-    _pools.clear()
+    with _starting:
+        for n_jobs in list(_workers):
+            _workers.pop(n_jobs).end()
 
 
-def _begin_worker(parent: int) -> None:
-    """Let a new worker use one thread, and end with the process that started it, even when that is killed."""
+def _begin_worker(parent: Connection) -> None:
+    """Let a new worker use one thread, leave Ctrl-C to its parent, and end when the parent says so."""
     os.environ.update(_ONE_THREAD)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+def _end_with(parent: Connection) -> None:
+    try:
+        parent.recv_bytes()
+    finally:
+        os._exit(1)
 
 
 def _progress_bar(description: str, total: int, unit: str, executor: ExecutorParameters) -> Any:

@@ -1,7 +1,8 @@
-"""The playlist of one recording: as data, as extended M3U for players, as text for the terminal."""
+"""The playlist of one recording: as data, as M3U and XSPF for players, as text for the terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,11 @@ from affetto.recommendation.voice import (
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_NO_XML = re.compile(r"[\ufffe\uffff\ud800-\udfff]")
+"""What a text in XML cannot hold, besides control characters."""
 _SHOWN_EMOTIONS = 3
+HIGHLIGHT = "urn:affetto:highlight-start-seconds"
+"""What `meta` of a track in XSPF is called by."""
 POOR_BELOW = 0.5
 """A track that fits less than this is a poor match: it is likelier not to have what is wanted."""
 
@@ -93,13 +98,13 @@ class Playlist(Answer):
     tracks: tuple[Track, ...] = ()
 
 
-def to_m3u8(playlist: Playlist, folder: Path) -> str:
+def to_m3u8(playlist: Playlist, folder: Path | None) -> str:
     r"""Write a playlist as the text of an .m3u8 file.
 
     Every track takes `#EXTINF:<seconds>,<title>`, the start of its highlight and, where it is a part of a
     file, its end as `#EXTVLCOPT:start-time=<seconds>` and `stop-time` (read by VLC, comments to others), both
     from the start of the file, and its path. Control characters in titles, line ends among them, become
-    spaces. Paths are relative to the folder that the file will lie in.
+    spaces. Paths are relative to the folder that the file will lie in; without one they are absolute.
     """
     lines = ["#EXTM3U", f"#PLAYLIST:{_one_line(playlist.name)}"]
     for track in playlist.tracks:
@@ -111,7 +116,35 @@ def to_m3u8(playlist: Playlist, folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def path_for_playlist(path: str, folder: Path) -> str:
+def to_xspf(playlist: Playlist) -> str:
+    """Write a playlist as XSPF 1, the XML format of the Xiph.Org Foundation, with absolute addresses.
+
+    Every track has its title, length, emotion and theme (as the annotation, with the reasons below), and the
+    seconds of its highlight as `meta` of the address `HIGHLIGHT`, which players pass over.
+    """
+    from xml.etree import ElementTree as Xml
+
+    def add(parent: Xml.Element, name: str, text: object, **attributes: str) -> None:
+        held = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", _one_line(str(text)))
+        Xml.SubElement(parent, name, attributes).text = held
+
+    root = Xml.Element("playlist", {"version": "1", "xmlns": "http://xspf.org/ns/0/"})
+    add(root, "title", playlist.name)
+    tracks = Xml.SubElement(root, "trackList")
+    for track in playlist.tracks:
+        element = Xml.SubElement(tracks, "track")
+        path = as_path(track.path)
+        add(element, "location", track.path if is_remote(path) else Path(os.path.abspath(path)).as_uri())  # noqa: PTH100
+        add(element, "title", track.title)
+        add(element, "annotation", f"{_describe(track)}. {' '.join(track.reasons)}")
+        add(element, "trackNum", track.rank)
+        add(element, "duration", round(1000 * track.duration_s))  # ms
+        add(element, "meta", f"{track.highlight_start_s:.2f}", rel=HIGHLIGHT)
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def path_for_playlist(path: str, folder: Path | None) -> str:
     """Write the path of a track, which counts from the working folder, as a line of a playlist in `folder`.
 
     It becomes relative to `folder`, with forward slashes; absolute when there is no such path (another
@@ -121,10 +154,10 @@ def path_for_playlist(path: str, folder: Path) -> str:
     if is_remote(as_path(path)):
         return quote(path, safe=":/") if _unfit(path) else path
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links out of the music folder
-    try:
-        written = Path(os.path.relpath(absolute, os.path.abspath(folder))).as_posix()  # noqa: PTH100
-    except ValueError:  # another drive
-        written = absolute.as_posix()
+    written = absolute.as_posix()
+    if folder is not None:
+        with contextlib.suppress(ValueError):  # another drive
+            written = Path(os.path.relpath(absolute, os.path.abspath(folder))).as_posix()  # noqa: PTH100
     if _unfit(written):
         return absolute.as_uri()
     return f"./{written}" if written.startswith("#") or "://" in written else written
