@@ -239,7 +239,10 @@ def playlist_tests(playlists: pd.DataFrame) -> ReportTable:
         prefix = "" if measure == "ndcg_at_10" else f"{measure}_"
         columns[title] = partial(_difference_and_p, prefix=prefix)
     others = playlists[playlists["difference"].notna()]
-    note = "Proposed − this with its interval over groups, and p of the paired permutation test after Holm."
+    note = (
+        "Proposed − this with its interval over groups of voices and tracks, and p of the paired permutation "
+        "test after Holm. It swaps voices, for these tracks: read it together with the interval."
+    )
     return _written(f"tests_{name}", f"Tests of each measure: {name}", note, columns, others)
 
 
