@@ -53,6 +53,7 @@ docs: $(STAMP)  ## Make the site of the docs in docs/_build, which needs no netw
 	@echo "Open docs/_build/index.html"
 
 notebooks: $(STAMP)  ## Open the notebooks, which read what `make run` has left.
+	$(BIN)/python -m pip install --quiet --editable ".[notebooks]"
 	$(BIN)/jupyter notebook --ip=127.0.0.1 notebooks
 
 ui: $(STAMP)  ## Open the MLflow UI on the local store.

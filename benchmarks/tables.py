@@ -332,7 +332,7 @@ def _table(run: Run, folder: Path) -> Iterator[str]:
         yield "**Theme classification**\n\n" + _columns(files["themes_comparison.csv"], COMPARED)
     for probe in _PROBES:
         file = files.get(f"{probe}.csv", pd.DataFrame())
-        if len(file):
+        if set(file) - {"model", "note"}:  # else it only says why nothing was measured
             table = PROBE_TABLES[probe](file)
             head, about = table.header, f"**{table.title}**. {table.note}"
             if probe == "robustness":

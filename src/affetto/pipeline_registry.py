@@ -40,7 +40,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     entry = setup.models["music"][music_model]
     emotion = experiments["music"] + annotation_pipeline(music_model)
     theme = emotion + theme_pipeline()
-    every_report = reports_pipeline("music_emotion", "theme", "voice_emotion")
+    every_report = reports_pipeline("music_emotion", "theme", "voice_emotion", recommendation=True)
     hear = create_hear_pipeline(None if setup.ready_model else setup.proposed("voice"))
     recommend = hear + create_playlist_pipeline()
     tags = [name for name in OPTIONAL_FEATURES[:1] if name in setup.features["music"]]

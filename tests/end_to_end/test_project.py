@@ -6,7 +6,10 @@ One file, so that workers that are dealt whole files share one run of the demo.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -28,6 +31,20 @@ MODELS = {
         "mfcc_forest": "baseline",
     },
 }
+QUICK = """
+voice:
+  emotion:
+    models:
+      crnn_lld: null
+      crnn_lld_sequence: null
+      functionals_linear: null
+      functionals_svm: {role: proposed, parameters: {C: 1.0e-3}}
+      mfcc_forest: {parameters: {n_trees: 10}}
+evaluation:
+  importance: {n_repeats: 0}
+  strangers: {noise: null, music: null}
+  robustness: {conditions: {level_minus_30_dbfs: null, pink_noise_20_db: null, telephone: null}}
+"""
 METRICS = {
     *("uar", "wa", "macro_f1", "uar_ci_low", "uar_ci_high"),
     *("fit_seconds", "predict_ms_per_clip", "n_parameters"),
@@ -242,6 +259,35 @@ def test_a_tracking_server_that_is_not_there_is_noticed_before_training(project)
 @pytest.mark.parametrize("path", ["no/such/voice.wav", "conf"])  # not there; a folder without audio
 def test_no_recording(demo, path):
     assert path in refused(demo.affetto("recommend", path))
+
+
+def test_the_tutorial_goes_from_recordings_to_a_playlist(demo):
+    (demo.root / "conf/train/small.yml").write_text(QUICK)  # all but small models is as a reader has it
+    page = (Path(__file__).parents[2] / "docs/tutorial.md").read_text("utf-8")
+    activate, *blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    assert activate == "source .venv/bin/activate\n"
+    own = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    answering = {file: file.stat().st_mtime_ns for file in (demo.root / "data/06_models/voice").rglob("*")}
+    told = ""
+    for block in blocks:
+        words = ["bash", "-euo", "pipefail", "-c", block]
+        done = subprocess.run(
+            words, cwd=demo.root, env=own, capture_output=True, text=True, timeout=800, check=False
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr[-3000:]}"
+        told += done.stdout
+    assert f"Train on it: affetto train {demo.root}/data/mine --group '([a-z]+)-' --name mine" in told
+    assert "96 labelled clips of 8 groups: 32 anger, 32 happiness, 32 sadness." in told
+    (report,) = re.findall(r"Report: (.+)", told)
+    assert report == str(demo.root / "data/trained/tutorial/08_reporting/voice_emotion/report.html")
+    run = re.findall(r"MLflow: make ui, then http://127\.0\.0\.1:5000/#/experiments/\d+/runs/(\w+)", told)[-1]
+    assert MlflowClient(f"sqlite:///{demo.root / 'mlflow.db'}").get_run(run).info.status == "FINISHED"
+    assert "affetto hear RECORDING --model tutorial" in told
+    assert len(re.findall(r"functionals_svm +proposed +[01]\.\d{3} \[", told)) == 2
+    assert "The library has 20 tracks" in told
+    assert "congruent music:" in told
+    # What was trained before answers as before.
+    assert {file: file.stat().st_mtime_ns for file in answering} == answering
 
 
 def test_the_dag_is_built_with_its_layers(demo):

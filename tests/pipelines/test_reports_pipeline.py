@@ -17,6 +17,7 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.features.clip_features import ClipFeatures
 from affetto.pipelines.reports.pipeline import create_pipeline
 from affetto.pipelines.theme.nodes import score_themes
+from affetto.recommendation.parameters import RecommendParameters
 from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES
 
 CATALOG = Path(__file__).parents[2] / "conf/base/catalog/evaluation.yml"
@@ -113,6 +114,89 @@ def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention
         heights.append(int.from_bytes(image[20:24], "big"))  # in pixels
 
     assert heights[1] > 1.5 * heights[0]
+
+
+def told(kind, labels, groups, skills, seed):
+    """Results of models (role → skill between chance, 0, and no errors, 1) on the clips of a side."""
+    rng, names = np.random.default_rng(seed), sorted(set(labels))
+    clips = pd.DataFrame({"clip_id": [f"{kind}/{i:03d}" for i in range(len(labels))], "label": labels})
+    tables = {}
+    for role, skill in skills.items():
+        values = rng.dirichlet(np.ones(len(names)), len(labels)) * (1 - 0.999 * skill)
+        values += 0.999 * skill * (np.array(labels)[:, None] == names)
+        columns = {f"p_{name}": values[:, place] for place, name in enumerate(names)}
+        tables[role] = clips.assign(group=groups, fold=0, seed=0, **columns)
+    comparison = pd.DataFrame({"model": [*skills], "role": [*skills], "uar": 0.5})
+    joined = pd.concat([table.assign(model=role) for role, table in tables.items()], ignore_index=True)
+    return {"comparison": comparison, "predictions": joined}
+
+
+@pytest.fixture
+def measure(run):
+    """Return what compares playlists for speakers, and the page of the comparison."""
+
+    def measure(*, speakers, skills):
+        labels = ["anger", "sadness"] * 3 * speakers
+        voice = told(
+            "v", labels, [f"s{i // 6}" for i in range(len(labels))], {"proposed": 1, "baseline": 1}, 0
+        )
+        emotions = ["calm", "happy", "sad", "tense"] * 30
+        music = told("m", emotions, [f"song{i // 8:02d}" for i in range(120)], skills, 1)
+        tracks = music["predictions"][music["predictions"]["model"] == "proposed"]
+        clips = tracks[["clip_id", "group"]].assign(emotion=tracks["label"], theme=None)
+        tracks = tracks.drop(columns="group").assign(root="m", path=tracks["clip_id"])
+        tracks = tracks.assign(emotion=None, theme=None)
+        mixtures = tracks[["clip_id"]].merge(pd.DataFrame({"emotion": sorted(set(emotions))}), how="cross")
+        mixtures = mixtures.assign(theme=mixtures["emotion"] + "/1", probability=1.0)
+        bridges = {"mirror": {"anger": {"tense": 1.0}, "sadness": {"sad": 0.8, "calm": 0.2}}}
+        given = {
+            "music.library": {"tracks": tracks, "mixtures": mixtures},
+            "music.clips": clips,
+            "music_emotion.results": music,
+            "voice_emotion.results": voice,
+            "params:taxonomy": {"emotions": {"music": sorted(set(emotions))}, "bridges": bridges},
+            "params:recommend": RecommendParameters(voice="x", bridge="mirror"),
+            "params:evaluation": QUICK,
+        }
+        for side in ("music", "voice"):
+            given |= {f"params:{side}.corpus": CORPUS, f"params:{side}.split": SPLIT}
+        catalog = run(create_pipeline(recommendation=True), given)
+        table = catalog.load("recommendation.tables")["comparison"].set_index("model")
+        return table, catalog.load("reports").get("recommendation/report")
+
+    return measure
+
+
+def test_playlists_of_models_without_errors_beat_those_of_chance(measure):
+    table, page = measure(speakers=8, skills={"proposed": 1, "baseline": 0})
+
+    assert list(table.index) == ["affetto", "emotion_only", "baselines", "random"]
+    assert table.loc["emotion_only", "ndcg_at_10"] == pytest.approx(1)
+    assert table.loc["emotion_only", "hit_at_1"] == 1
+    assert table.loc["affetto", "ndcg_at_10"] == pytest.approx(1)
+    assert list(table["verdict"].iloc[2:]) == ["better", "better"]
+    assert table.loc["random", "p_permutation"] == 2 / 2**8
+    assert "affetto beats random: nDCG@10 1.000 against" in page
+    assert "reaches an nDCG@10 of 1.000 and beats all its baselines" in page
+    assert table["corpus"].eq("demo").all()
+    assert "Demo corpus." in page
+
+
+def test_models_of_chance_are_not_told_apart_by_the_luck_of_a_few_tracks(measure):
+    table, _ = measure(speakers=8, skills={"proposed": 0, "baseline": 0})
+
+    assert (
+        table.loc["baselines", "p_permutation_holm"] < 0.05
+    )  # whoever speaks is answered by the same tracks
+    assert set(table["verdict"].dropna()) == {"undecided"}
+
+
+def test_playlists_for_two_speakers_cannot_be_compared(measure):
+    table, page = measure(speakers=2, skills={"proposed": 1, "baseline": 0})
+
+    assert table["p_permutation"].isna().all()
+    assert set(table["verdict"].dropna()) == {"untestable"}
+    assert "Whether affetto beats random cannot be tested with 2 groups" in page
 
 
 @pytest.mark.parametrize("labelled", [True, False])

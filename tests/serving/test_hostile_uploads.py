@@ -195,6 +195,15 @@ def test_decoding_has_a_time_limit(start, service, recording):
     assert_no_residue(impatient)
 
 
+def test_decoding_has_a_limit_of_memory(start, service, recording):
+    starved = start(service, decode_bytes=100_000_000)
+    bomb = encode("flac", np.zeros((7_000_000, 8), np.int16), 192_000)
+    answer = requests.post(f"{starved.address}/hear", data=bomb, timeout=30)
+    assert (answer.status_code, "more memory" in answer.json()["error"]) == (413, True), answer.text
+    assert requests.post(f"{starved.address}/hear", data=recording, timeout=30).ok
+    assert_no_residue(starved)
+
+
 def test_there_are_200_of_them(voice_of):
     assert sum(sum(1 for _ in kind(voice_of(2))) for kind in (truncated, mutated, others)) >= 200
 

@@ -231,8 +231,8 @@ def _echo_training(found: CorpusCheck, corpus: CorpusParameters) -> None:
     if untrainable is not None:
         click.echo(f"No model can be trained on it yet. {untrainable}")
         return
-    if every_clip_its_own_group(found):
-        click.echo(own_groups_warning(corpus.source))
+    if (warning := warn_of_groups(found, corpus.source)) is not None:
+        click.echo(warning)
     with project() as folder:
         name = free_name(folder, corpus, found.side)
     click.echo(f"Train on it: {train_command(corpus, found.side, name=name)}")
@@ -285,8 +285,16 @@ def every_clip_its_own_group(found: CorpusCheck) -> bool:
     return found.groups.found == found.clips.found > 1
 
 
-def own_groups_warning(source: str) -> str:
-    """Say what it means that every clip is its own group, and what to do about it."""
+def warn_of_groups(found: CorpusCheck, source: str) -> str | None:
+    """Say that groups are unlikely to be speakers, and what to do about it; None: nothing is odd."""
+    if found.labelled_groups > len(found.emotions) and not found.mixed_groups and source == "folders":
+        return (
+            f"None of the {found.labelled_groups} groups has clips of two emotions: if a speaker has some in "
+            "several folders, the pattern of --group catches the folder, too; let it catch the name alone, "
+            "as '([a-z]+)-' does."
+        )
+    if not every_clip_its_own_group(found):
+        return None
     column = source == "table"
     how = "the column that names the speaker" if column else "a pattern that finds the speaker in the paths"
     return (

@@ -18,7 +18,7 @@ from affetto.tracking.store import TrackingSettings, refusal
 if TYPE_CHECKING:
     import pandas as pd
 
-_TASKS = ("music_emotion", "voice_emotion", "theme")
+_TASKS = ("music_emotion", "voice_emotion", "theme", "recommendation")
 
 
 @click.command(

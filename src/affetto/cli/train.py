@@ -15,7 +15,7 @@ from affetto.cli.corpora import (
     corpus_parameters,
     every_clip_its_own_group,
     lone_sentence,
-    own_groups_warning,
+    warn_of_groups,
     why_untrainable,
 )
 from affetto.cli.output import examples
@@ -167,8 +167,8 @@ def prepare(root: Path, corpus: CorpusParameters, side: str, name: str | None) -
         click.echo(lone_sentence(found))
     for path in edited:
         click.echo(f"{path.relative_to(root)} was edited and is used as it is.")
-    if every_clip_its_own_group(found):
-        click.echo(own_groups_warning(corpus.source))
+    if (warning := warn_of_groups(found, corpus.source)) is not None:
+        click.echo(warning)
     if side == "voice" and not is_fetched(DEFAULT_ENCODER):
         click.echo(
             f"The encoder {DEFAULT_ENCODER} is not here, and the model that reads it is left out: run "

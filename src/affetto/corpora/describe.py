@@ -135,6 +135,8 @@ class CorpusCheck:
         Number of groups of the clips of the other emotions.
     fewest_emotions
         How many emotions are left to train on when the group is tested whose absence leaves fewest.
+    mixed_groups
+        Number of groups that have clips of several emotions.
     """
 
     side: str
@@ -149,6 +151,7 @@ class CorpusCheck:
     lone: tuple[str, ...]
     labelled_groups: int
     fewest_emotions: int
+    mixed_groups: int
 
     @property
     def agrees(self) -> bool:
@@ -210,6 +213,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
         lone=lone,
         labelled_groups=len(groups_of),
         fewest_emotions=min(left, default=0),
+        mixed_groups=sum(len(group) > 1 for group in groups_of),
     )
 
 

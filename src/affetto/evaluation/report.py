@@ -10,7 +10,14 @@ import pandas as pd
 
 from affetto.evaluation.figures import PNG_DPI
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.tables import ReportTable, comparison_table, discovery_table, recall_tables
+from affetto.evaluation.tables import (
+    ReportTable,
+    comparison_table,
+    discovery_table,
+    playlist_table,
+    playlist_tests,
+    recall_tables,
+)
 from affetto.evaluation.wording import number, sentences_on_tests, summary_sentence, task_title
 from affetto.io.pages import page_template
 
@@ -76,6 +83,45 @@ def render_report(
         first_tables=first_tables,
         unmeasured=unmeasured,
         figures=figures,
+        parameters=parameters,
+    )
+
+
+def render_recommendation(comparison: pd.DataFrame, *, demo: bool, parameters: EvaluationParameters) -> str:
+    """Write the report of the recommendation.
+
+    Parameters
+    ----------
+    comparison
+        What `affetto.recommendation.evaluation.compare_playlists` returned, with `corpus` and `protocol`.
+    demo
+        Whether one of the corpora is that of the demo.
+    parameters
+        Those of the comparison.
+
+    Returns
+    -------
+    str
+        A page as that of `render_report`.
+    """
+    bridges = [rows for _, rows in comparison.groupby("bridge", sort=False)]
+    chosen, first = bridges[0], comparison.iloc[0]
+    others = [playlist_table(rows, sentences_on_tests(rows)) for rows in bridges[1:]]
+    told = [f"Bridge {rows['bridge'].iloc[0]}: {summary_sentence(rows)}" for rows in bridges]
+    return page_template("affetto.evaluation", "report.html.j2", stacked, embedded, shown_width).render(
+        title=task_title("recommendation"),
+        task="recommendation",
+        **{name: first[name] for name in ("corpus", "protocol", "bridge", "n_clips", "n_groups", "n_tracks")},
+        is_demo=demo,
+        summary=" ".join(told),
+        comparison=playlist_table(chosen),
+        tests=sentences_on_tests(chosen),
+        leakage=None,
+        discovery=None,
+        tables=[*others, *map(playlist_tests, bridges)],
+        first_tables=[],
+        unmeasured=[],
+        figures={},
         parameters=parameters,
     )
 

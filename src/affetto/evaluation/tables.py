@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,15 @@ from affetto.evaluation.wording import MISSING, interval, number, p_value, point
 Writer = Callable[[Any], str]
 """Writes a cell, from a row of a table of results."""
 _MANY_GROUPS = 30
+PLAYLIST_MEASURES = {
+    "ndcg_at_10": "nDCG@10",
+    "hit_at_1": "Hit at 1",
+    "hit_at_3": "Hit at 3",
+    "theme_coverage": "Theme coverage",
+    "diversity": "Diversity",
+    "calibration": "Calibration",
+}
+"""Measure of playlists → its heading."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +212,48 @@ def _spread_over_groups(scores: pd.DataFrame) -> ReportTable:
     ends = ("mean ± SD", "lowest – highest")
     head = ("Model", *(f"{name} {end}" for name in ("UAR", "WA") for end in ends), "Weakest group (UAR)")
     return ReportTable("spread", "Spread over groups", note, head, tuple(rows))
+
+
+def playlist_table(playlists: pd.DataFrame, sentences: Sequence[str] = ()) -> ReportTable:
+    """Write the measures of the recommenders over one bridge, and sentences below them.
+
+    Parameters
+    ----------
+    playlists
+        Rows of one bridge of `affetto.recommendation.evaluation.compare_playlists`.
+    sentences
+        What is said below the table.
+    """
+    name = str(playlists["bridge"].iloc[0])
+    columns = {"Recommender": _text("model"), "Role": _text("role"), "Models": _models}
+    columns |= {title: _score(measure) for measure, title in PLAYLIST_MEASURES.items()}
+    table = _written(f"bridge_{name}", f"Bridge: {name}", "", columns, playlists)
+    return replace(table, sentences=tuple(sentences))
+
+
+def playlist_tests(playlists: pd.DataFrame) -> ReportTable:
+    """Write how the proposed recommender differs from the others by each measure, of the same rows."""
+    name = str(playlists["bridge"].iloc[0])
+    columns: dict[str, Writer] = {"Recommender": _text("model")}
+    for measure, title in PLAYLIST_MEASURES.items():
+        prefix = "" if measure == "ndcg_at_10" else f"{measure}_"
+        columns[title] = partial(_difference_and_p, prefix=prefix)
+    others = playlists[playlists["difference"].notna()]
+    note = (
+        "Proposed − this with its interval over groups of voices and tracks, and p of the paired permutation "
+        "test after Holm. It swaps voices, for these tracks: read it together with the interval."
+    )
+    return _written(f"tests_{name}", f"Tests of each measure: {name}", note, columns, others)
+
+
+def _difference_and_p(row: pd.Series[Any], prefix: str) -> str:
+    p = tested(row, prefix)
+    return f"{score(row, f'{prefix}difference', signed=True)}\n{p if p.startswith('cannot') else f'p {p}'}"
+
+
+def _models(row: pd.Series[Any]) -> str:
+    names = [str(row[name]) for name in ("voice_model", "music_model") if row[name] and pd.notna(row[name])]
+    return " → ".join(names) or MISSING
 
 
 def importance_table(importance: pd.DataFrame) -> ReportTable:

@@ -9,6 +9,8 @@ import pandas as pd
 
 MISSING = "–"
 TASKS = {"music_emotion": "Music emotion", "voice_emotion": "Voice emotion", "theme": "Themes"}
+_MEASURES = {"ndcg_at_10": "an nDCG@10", "uar": "a UAR"}
+"""Column of the measure that a comparison is about → its name with an article."""
 
 
 def number(value: Any, *, signed: bool = False) -> str:
@@ -72,19 +74,24 @@ def comparison_text(table: pd.DataFrame, task: str) -> str:
     Parameters
     ----------
     table
-        What `compare` returned.
+        What `compare` returned, or `compare_playlists`, of whose bridges the first is told.
     task
         Name of the task.
     """
+    bridge = ""
+    if len(table.get("bridge", ())):
+        name = table["bridge"].iloc[0]
+        table, bridge = table[table["bridge"] == name], f", bridge {name}"
     if table.empty:
         return f"{task_title(task)}: {summary_sentence(table)}"
     first = table.iloc[0]
     groups, clips = int(first["n_groups"]), int(first["n_clips"])
     size = f"{clips} clips" + (", each its own group" if groups == clips else f" of {groups} groups")
-    head = f"{task_title(task)}: {size} ({first['corpus']}, {first['protocol']})"
-    rows = [("model", "role", "UAR [interval]", "p (Holm)")]
+    head = f"{task_title(task)}: {size} ({first['corpus']}, {first['protocol']}{bridge})"
+    measure, title = _measure(table), _title(table)
+    rows = [("model", "role", f"{title} [interval]", "p (Holm)")]
     for _, row in table.iterrows():
-        rows.append((str(row["model"]), str(row["role"]), score(row, "uar"), tested(row)))
+        rows.append((str(row["model"]), str(row["role"]), score(row, measure), tested(row)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join((head, *(f"  {line}" for line in lines), summary_sentence(table)))
@@ -98,7 +105,9 @@ def sentences_on_tests(table: pd.DataFrame) -> list[str]:
     proposed = _proposed(table)
     if proposed.empty:
         return []
-    return [_sentence(proposed.iloc[0], row) for _, row in table[table["difference"].notna()].iterrows()]
+    others = table[table["difference"].notna()]
+    about = _measure(table), _title(table)
+    return [_sentence(proposed.iloc[0], row, *about) for _, row in others.iterrows()]
 
 
 def summary_sentence(table: pd.DataFrame) -> str:
@@ -110,12 +119,13 @@ def summary_sentence(table: pd.DataFrame) -> str:
         return "No clip with a label was scored."
     proposed = _proposed(table)
     baselines = table[~table["role"].isin(["ablation", "pretrained"])].drop(index=proposed.index)
+    measure = _measure(table)
     if proposed.empty or baselines.empty:
-        best = table.sort_values("uar").iloc[-1]
-        return f"The best UAR is {number(best['uar'])} ({best['model']})."
-    name, score = proposed["model"].iloc[0], number(proposed["uar"].iloc[0])
+        best = table.sort_values(measure).iloc[-1]
+        return f"The best {_title(table)} is {number(best[measure])} ({best['model']})."
+    name, score = proposed["model"].iloc[0], number(proposed[measure].iloc[0])
     beaten = list(baselines.loc[baselines["verdict"] == "better", "model"])
-    start = f"The proposed model {name} reaches a UAR of {score}"
+    start = f"The proposed model {name} reaches {_MEASURES[measure]} of {score}"
     if len(beaten) == len(baselines):
         return f"{start} and beats {'its only baseline' if len(beaten) == 1 else 'all its baselines'}."
     if beaten:
@@ -131,7 +141,16 @@ def _proposed(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["role"] == "proposed") & table["difference"].isna()].iloc[:1]
 
 
-def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
+def _measure(table: pd.DataFrame) -> str:
+    """Return the column of the measure that a comparison is about."""
+    return next(name for name in _MEASURES if name in table)
+
+
+def _title(table: pd.DataFrame) -> str:
+    return _MEASURES[_measure(table)].split()[-1]
+
+
+def _sentence(proposed: pd.Series[Any], row: pd.Series[Any], measure: str, title: str) -> str:
     ours, theirs = proposed["model"], row["model"]
     claim = {
         "better": f"{ours} beats {theirs}",
@@ -143,7 +162,7 @@ def _sentence(proposed: pd.Series[Any], row: pd.Series[Any]) -> str:
     p = p_value(row["p_permutation"])
     test = f"; permutation test p {p if p.startswith('<') else f'= {p}'} ({tested(row)} after Holm)"
     return (
-        f"{claim}: UAR {number(proposed['uar'])} against {number(row['uar'])}, "
+        f"{claim}: {title} {number(proposed[measure])} against {number(row[measure])}, "
         f"difference {number(row['difference'], signed=True)}{over}"
         f"{'' if row['verdict'] == 'untestable' else test}."
     )

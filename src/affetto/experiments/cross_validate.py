@@ -25,7 +25,7 @@ from affetto.experiments.folds import fold_parts, join_folds, run_missing
 from affetto.features.clip_features import FeatureSet, join_copies
 from affetto.io.cache import CacheParameters, fingerprint
 from affetto.io.workers import ExecutorParameters
-from affetto.models.calibration import fit_temperature
+from affetto.models.calibration import apply_temperature, fit_temperature
 from affetto.models.dimensions import Regressor
 from affetto.models.estimator import (
     Estimator,
@@ -250,6 +250,15 @@ def temperature_of(predictions: pd.DataFrame) -> float:
     classes = [column.removeprefix("p_") for column in probabilities.columns]
     labels = predictions["label"].map(classes.index)
     return fit_temperature(probabilities.to_numpy(), labels.to_numpy())
+
+
+def calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return out-of-fold predictions of a model, calibrated as the model of all clips is."""
+    told = predictions.copy()
+    columns = told.columns.str.startswith("p_")
+    probabilities = predictions.loc[:, columns].to_numpy()
+    told.loc[:, columns] = apply_temperature(probabilities, temperature_of(predictions))
+    return told
 
 
 @dataclass(frozen=True, eq=False)

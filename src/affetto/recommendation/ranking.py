@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -54,6 +54,12 @@ class LibraryIndex:
         """Share of each theme in the music of its emotion, float64 [n_pairs]; sums to 1 in each emotion."""
         mass = self.mixtures.sum(axis=0)
         return _divide(mass, self.sum_by_emotion(mass), 1.0 / self.sum_by_emotion(np.ones(len(mass))))
+
+    def take(self, rows: np.ndarray) -> LibraryIndex:
+        """Return the index of some of the tracks, rows of this one."""
+        _, recordings = np.unique(self.recordings[rows], return_inverse=True)
+        chosen = {"probabilities": self.probabilities[rows], "mixtures": self.mixtures[rows]}
+        return replace(self, **chosen, recordings=recordings)
 
     def sum_by_emotion(self, values: np.ndarray) -> np.ndarray:
         """Sum over the pairs of each emotion, and give every pair the sum of its own, [n_pairs]."""
@@ -175,10 +181,18 @@ def rank_tracks(
     scores = np.round(scores if factors is None else scores * factors, _DECIMALS)
     best = _best_parts(scores, index.recordings)
     best = best if factors is None else best[factors[best] > 0]
-    pool = best[pd.Series(scores[best]).nlargest(max(parameters.pool, parameters.top)).index]
+    pool = best[_largest(scores[best], max(parameters.pool, parameters.top))]
     taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
     tracks = pool[taken]
     return Ranking(tracks, scores[tracks], taken + 1)
+
+
+def _largest(scores: np.ndarray, n: int) -> np.ndarray:
+    """Return the places of the n largest, largest first, equals in order (as pandas' `nlargest`, sooner)."""
+    places = np.arange(len(scores))
+    if len(scores) > n:
+        places = np.flatnonzero(scores >= np.partition(scores, -n)[-n])
+    return places[np.argsort(-scores[places], kind="stable")[:n]]
 
 
 def _best_parts(scores: np.ndarray, recordings: np.ndarray) -> np.ndarray:

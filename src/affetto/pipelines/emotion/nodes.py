@@ -25,9 +25,9 @@ from affetto.evaluation.parameters import EvaluationParameters
 from affetto.experiments.cross_validate import (
     ExperimentParameters,
     ModelSpecification,
+    calibrated,
     calibrated_model,
     cross_validate,
-    temperature_of,
 )
 from affetto.experiments.folds import fold_parts, read_features
 from affetto.experiments.probe_tables import PROBES, probe_table
@@ -36,7 +36,6 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.features.extract import extract_degraded
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
-from affetto.models.calibration import apply_temperature
 from affetto.models.estimator import predict_clips
 
 _LIBRARY_FOLDS = 5
@@ -254,11 +253,9 @@ def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
 
 def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the calibrated probabilities of each clip, mean over seeds."""
-    probabilities = predictions.filter(regex="^p_")
-    calibrated = probabilities.copy()
-    calibrated[:] = apply_temperature(probabilities.to_numpy(), temperature_of(predictions))
-    calibrated.insert(0, "clip_id", predictions["clip_id"])
-    return calibrated.groupby("clip_id", sort=False).mean().reset_index()
+    told = calibrated(predictions)
+    columns = ["clip_id", *told.filter(regex="^p_")]
+    return told[columns].groupby("clip_id", sort=False).mean().reset_index()
 
 
 def score_models(

@@ -20,9 +20,11 @@ from affetto.evaluation.figures import (
     training_figure,
 )
 from affetto.evaluation.parameters import EvaluationParameters
-from affetto.evaluation.report import render_report
+from affetto.evaluation.report import render_recommendation, render_report
 from affetto.evaluation.tables import PROBE_TABLES, group_tables, kind_tables, measure_tables
 from affetto.features.clip_features import ClipFeatures
+from affetto.recommendation.evaluation import compare_playlists
+from affetto.recommendation.parameters import RecommendParameters
 
 _DRAWN = ("importance", "enrolment", "robustness")
 _TABLES = ("comparison", "groups", "kinds", "discovery", *PROBE_TABLES)
@@ -77,13 +79,54 @@ def draw_task(
     return {name: draw_png(figure) for name, figure in drawn.items()}, tables
 
 
-def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **inputs: Any) -> dict[str, str]:
+def measure_playlists(
+    library: Mapping[str, Any],
+    clips: pd.DataFrame,
+    music: Mapping[str, Any],
+    voice: Mapping[str, Any],
+    taxonomy: dict[str, Any],
+    recommend: RecommendParameters,
+    evaluation: EvaluationParameters,
+    **about: Any,
+) -> dict[str, pd.DataFrame]:
+    """Compare playlists for held-out voices with those of simpler recommenders.
+
+    Parameters
+    ----------
+    library, clips, music, voice, taxonomy, recommend, evaluation
+        As for `compare_playlists`.
+    about
+        The parameters `corpus__<side>` and `split__<side>`.
+
+    Returns
+    -------
+    dict
+        `comparison`, a row a bridge and recommender.
+    """
+    measured = (library, clips, music, voice, taxonomy, recommend, evaluation)
+    table = compare_playlists(*measured)
+    told = {}
+    for name, what in {"corpus": "corpus", "protocol": "split"}.items():
+        titles = [about[f"{what}__{side}"].title for side in ("voice", "music")]
+        told[name] = " → ".join(dict.fromkeys(titles))
+    return {"comparison": table.assign(**told)}
+
+
+def write_reports(
+    evaluation: EvaluationParameters,
+    recommendation: Mapping[str, pd.DataFrame] | None = None,
+    *,
+    tasks: Sequence[str],
+    **inputs: Any,
+) -> dict[str, str]:
     """Write one HTML page a task.
 
     Parameters
     ----------
     evaluation
         How intervals and tests were made.
+    recommendation
+        Tables of `measure_playlists`.
     tasks
         Names of the tasks.
     inputs
@@ -117,6 +160,11 @@ def write_reports(evaluation: EvaluationParameters, *, tasks: Sequence[str], **i
             tables=[*measure_tables(comparison), *group_tables(groups), *kinds, *written.values()],
             unmeasured=list(reasons.values()),
         )
+    playlists = (recommendation or {}).get("comparison", pd.DataFrame())
+    if len(playlists):
+        demo = "demo" in playlists["corpus"].iloc[0].split()
+        page = render_recommendation(playlists, demo=demo, parameters=evaluation)
+        pages["recommendation/report"] = page
     return pages
 
 
