@@ -249,3 +249,22 @@ def test_a_playlist_has_the_best_copy_of_a_take():
     (track,) = Recommender(copies, mixtures(), CARDS, TAXONOMY, VOICE, given).recommend(voice(0.0)).tracks
 
     assert copies.set_index("clip_id").loc[track.clip_id, "p_sad"] == copies["p_sad"].max()
+
+
+def test_a_playlist_of_minutes_and_as_an_arc():
+    plain = recommender(top=8, diversity=0.0).recommend(voice(1.0))
+    short = recommender(minutes=1.4, diversity=0.0).recommend(voice(1.0))
+    assert [track.clip_id for track in short.tracks] == [track.clip_id for track in plain.tracks[:3]]
+    taxonomy = {
+        **TAXONOMY,
+        "bridges": {**TAXONOMY["bridges"], "congruent": {"anger": {"sad": 1}, "sadness": {"sad": 1}}},
+    }
+    given = RecommendParameters(voice="x", bridge="uplift", top=8, arc=True)
+    arc = Recommender(library(), mixtures(), CARDS, taxonomy, VOICE, given).recommend(voice(1.0))
+    calm = [
+        next(entry.probability for entry in track.emotions if entry.emotion == "calm") for track in arc.tracks
+    ]
+    assert calm == sorted(calm)  # from sad, the mood, to calm
+    assert {track.clip_id for track in arc.tracks} == {track.clip_id for track in plain.tracks}
+    assert all("on the way from the mood" in " ".join(track.reasons) for track in arc.tracks)
+    assert [track.rank for track in arc.tracks] == list(range(1, 9))

@@ -23,6 +23,8 @@ _HELP = {
         "hear": ("answers", "Tell the emotion of a voice recording over time."),
         "recommend": ("answers", "Answer a voice recording with playlists."),
         "library": ("answers", "Tell emotion, theme and highlight of every track."),
+        "app": ("serve", "Open a page that listens and answers with music."),
+        "serve": ("serve", "Answer over HTTP on this machine."),
     },
     "Train and compare": {
         "corpora": ("corpora", "Show, check and fetch corpora."),

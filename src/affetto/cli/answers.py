@@ -69,12 +69,19 @@ def hear(as_json: bool, **options: Any) -> None:
     epilog=examples(
         "affetto recommend memo.m4a",
         "affetto recommend memo.m4a --bridge congruent --top 5",
+        "affetto recommend memo.m4a --bridge uplift --minutes 30 --arc",
         "affetto recommend recordings/ --library --json",
     )
 )
 @_of_voices
 @click.option("--bridge", help="Bridge from voice to music emotions, such as congruent or uplift.")
 @click.option("--top", type=click.IntRange(min=1), help="Number of tracks.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), help="Length in minutes, instead of a number."
+)
+@click.option(
+    "--arc/--no-arc", default=None, help="Order tracks from the mood of the voice to that of the bridge."
+)
 @click.option("--diversity", type=_SHARE, help="0: best scores only, 1: as varied as possible.")
 @click.option(
     "--theme", "preferred_themes", multiple=True, help="Theme to favour; may be given several times."

@@ -26,7 +26,7 @@ from affetto.errors import AffettoError
 from affetto.io.paths import as_path
 
 _VALIDATED = (
-    *("executor", "recommend", "evaluation", "taxonomy.labels.*"),
+    *("executor", "recommend", "serve", "evaluation", "taxonomy.labels.*"),
     *("*.corpus", "*.audit", "*.split", "*.features", "*.theme", "*.export"),
     *("*.emotion.experiment", "*.emotion.models.*.parameters"),
 )

@@ -226,14 +226,13 @@ def _run_alone(function: Callable[[T], R], items: Sequence[T], limit_s: float | 
     from concurrent.futures.process import BrokenProcessPool
 
     results: list[R | Lost] = []
-    workers: _Workers | None = None
+    workers: Workers | None = None
     try:
         for item in items:
-            workers = workers or _Workers(1)
-            work = partial(_run_items, function=function, whole=True, limit_s=limit_s, driver=os.getpid())
+            workers = workers or Workers(1)
             begun = time.monotonic()
             try:
-                results += workers.pool.submit(work, item).result()
+                results += workers.submit(function, item, limit_s).result()
             except BrokenProcessPool:
                 late = limit_s is not None and time.monotonic() - begun >= limit_s
                 results.append(Lost(f"did not end within {limit_s:g} s" if late else "crashed"))
@@ -310,7 +309,7 @@ def _outcome(future: Future[R]) -> R | Lost:
         return Lost("crashed")
 
 
-class _Workers:
+class Workers:
     """Processes that work for this one, and end with it even when it is killed.
 
     Each holds an end of a pipe whose other end only this process has: it is closed by `end`, or by whatever
@@ -342,6 +341,11 @@ class _Workers:
             self.end()
             raise
 
+    def submit(self, function: Callable[[T], R], item: T, limit_s: float | None) -> Future[list[R]]:
+        """Send an item to work; its only result is in a list. Its process ends where it takes too long."""
+        work = partial(_run_items, function=function, whole=True, limit_s=limit_s, driver=os.getpid())
+        return self.pool.submit(work, item)
+
     def end(self) -> None:
         """End the processes, whatever they are at."""
         self._own.close()
@@ -349,7 +353,7 @@ class _Workers:
         self._others.close()
 
 
-_workers: dict[int, _Workers] = {}
+_workers: dict[int, Workers] = {}
 _starting = threading.Lock()
 
 
@@ -371,7 +375,7 @@ def _submit(n_jobs: int, function: Callable[[T], R], shard: T) -> Future[R]:
                 _workers.pop(n_jobs).end()
         for other in list(_workers):
             _workers.pop(other).end()
-        _workers[n_jobs] = _Workers(_n_workers(n_jobs))
+        _workers[n_jobs] = Workers(_n_workers(n_jobs))
         return _workers[n_jobs].pool.submit(function, shard)
 
 

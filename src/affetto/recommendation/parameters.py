@@ -74,6 +74,15 @@ class RecommendParameters(BaseModel):
         description="Bridges of one's own, in the form of `taxonomy.bridges`; they go before those.",
     )
     top: int = Field(default=10, ge=1, description="Number of tracks in a playlist.")
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Length of a playlist, min, instead of a number of tracks.",
+    )
+    arc: bool = Field(
+        default=False, description="Order a playlist from the mood of the voice to that of the bridge."
+    )
     diversity: float = Field(
         default=0.3,
         ge=0,

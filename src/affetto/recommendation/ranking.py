@@ -146,12 +146,17 @@ class Ranking(NamedTuple):
 
 
 def rank_tracks(
-    index: LibraryIndex, wanted: np.ndarray, parameters: RecommendParameters, weights: np.ndarray
+    index: LibraryIndex,
+    wanted: np.ndarray,
+    parameters: RecommendParameters,
+    weights: np.ndarray,
+    factors: np.ndarray | None = None,
 ) -> Ranking:
     """Choose the tracks of a playlist.
 
-    The score of a track is `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, rounded to 12 decimals so
-    that equal tracks tie whatever the order of summation; equals go in the order of the library.
+    The score of a track is `Σ_m Σ_t P(m wanted) · weight(t | m) · P(m, t | track)`, times its factor, rounded
+    to 12 decimals so that equal tracks tie whatever the order of summation; equals go in the order of the
+    library.
 
     Parameters
     ----------
@@ -163,6 +168,8 @@ def rank_tracks(
         `top`, `pool` and `diversity` are read.
     weights
         float [n_pairs] of `theme_weights`.
+    factors
+        float [n_tracks] of `affetto.recommendation.likes.taste`; tracks with 0 are left out. None: all 1.
 
     Returns
     -------
@@ -170,8 +177,10 @@ def rank_tracks(
         `parameters.top` tracks, or all of a smaller library; of the parts and copies of a recording only
         the best.
     """
-    scores = np.round(index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights), _DECIMALS)
+    scores = index.mixtures @ (np.asarray(wanted)[index.emotion_of_pair] * weights)
+    scores = np.round(scores if factors is None else scores * factors, _DECIMALS)
     best = _best_parts(scores, index.recordings)
+    best = best if factors is None else best[factors[best] > 0]
     pool = best[_largest(scores[best], max(parameters.pool, parameters.top))]
     taken = diversify(scores[pool], index.mixtures[pool], parameters.top, diversity=parameters.diversity)
     tracks = pool[taken]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from affetto.errors import AffettoError
 from affetto.io.paths import as_path, as_text
+from affetto.recommendation.arc import (
+    fill_minutes,
+    order_as_arc,
+    points_of_emotions,
+    points_of_library,
+)
 from affetto.recommendation.library import names_of_themes
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.playlist import POOR_BELOW, Playlist, Track, inside_emotion, note_match
@@ -32,6 +39,9 @@ from affetto.recommendation.voice import (
     round_probability,
     sort_emotions,
 )
+
+_MIRROR = "congruent"
+"""The bridge that tells where in the plane of music the mood of a voice lies."""
 
 
 def bridge_matrix(
@@ -113,19 +123,49 @@ class Recommender:
         voice_classes: Sequence[str],
         parameters: RecommendParameters,
     ) -> None:
-        self.parameters = parameters
         self.voice_classes = tuple(voice_classes)
         self.music_classes = tuple(taxonomy["emotions"]["music"])
-        bridges = {**taxonomy.get("bridges", {}), **parameters.bridges}
-        self.bridge = bridge_matrix(bridges, parameters.bridge, self.voice_classes, self.music_classes)
+        self._bridges = taxonomy.get("bridges", {})
         self._library = library.sort_values("clip_id", ignore_index=True)  # the order among equals
+        self.clip_ids = tuple(map(str, self._library["clip_id"]))
         self.index = index_library(self._library, theme_mixtures)
         self._names = names_of_themes(theme_cards)
+        self._points = points_of_library(self._library)
+        self._sorted = np.sort(self.index.probabilities, axis=0)
+        self._use(parameters)
+
+    def adapted(self, parameters: RecommendParameters) -> Self:
+        """Return what answers from the same library, which is not read again, by other parameters.
+
+        Raises
+        ------
+        AffettoError
+            As a new one does.
+        """
+        other = copy.copy(self)
+        other._use(parameters)
+        return other
+
+    def _use(self, parameters: RecommendParameters) -> None:
+        self.parameters = parameters
+        self.bridge = self._matrix(parameters.bridge)
         preferred = find_themes(self.index, self._names, parameters.preferred_themes)
         self.weights = theme_weights(self.index, preferred)
 
-    def recommend(self, voice: VoiceEmotion) -> Playlist:
+    def _matrix(self, bridge: str) -> np.ndarray:
+        bridges = {**self._bridges, **self.parameters.bridges}
+        return bridge_matrix(bridges, bridge, self.voice_classes, self.music_classes)
+
+    def recommend(self, voice: VoiceEmotion, factors: np.ndarray | None = None) -> Playlist:
         """Answer a voice whose emotions are known.
+
+        Parameters
+        ----------
+        voice
+            What was heard.
+        factors
+            float [n_tracks], what listeners' thumbs make of scores (`affetto.recommendation.likes.taste`, in
+            the order of `clip_ids`); None: no thumbs.
 
         Raises
         ------
@@ -133,7 +173,8 @@ class Recommender:
             When the library knows none of the wanted emotions.
         """
         probability = {entry.emotion: entry.probability for entry in voice.emotions}
-        wanted = np.array([probability[emotion] for emotion in self.voice_classes]) @ self.bridge
+        heard = np.array([probability[emotion] for emotion in self.voice_classes])
+        wanted = heard @ self.bridge
         of = dict(zip(self.music_classes, wanted, strict=True))
         in_library = np.array([of.get(emotion, 0.0) for emotion in self.index.emotions])
         if in_library.sum() <= 0:
@@ -142,7 +183,7 @@ class Recommender:
                 f"The bridge {self.parameters.bridge!r} wants {emotion} music, but the library only knows "
                 f"{', '.join(self.index.emotions)}: choose another bridge or a larger music corpus."
             )
-        ranking = rank_tracks(self.index, in_library, self.parameters, self.weights)
+        ranking = self._rank(heard, wanted, in_library, factors)
         told = {name: getattr(voice, name) for name in Answer.model_fields}
         most = float(wanted.max())
         tracks = tuple(
@@ -160,6 +201,24 @@ class Recommender:
             tracks=tracks,
         )
 
+    def _rank(
+        self, heard: np.ndarray, wanted: np.ndarray, in_library: np.ndarray, factors: np.ndarray | None
+    ) -> Ranking:
+        """Choose and order tracks, as many as are wanted."""
+        parameters = self.parameters
+        if parameters.minutes is not None:
+            parameters = parameters.model_copy(update={"top": parameters.pool})
+        ranking = rank_tracks(self.index, in_library, parameters, self.weights, factors)
+        order = np.arange(len(ranking.tracks))
+        if parameters.minutes is not None:
+            durations = self._library["duration_s"].to_numpy(dtype=np.float64)[ranking.tracks]
+            order = order[: fill_minutes(durations, parameters.minutes)]
+        if parameters.arc:
+            plane = points_of_emotions(self.music_classes)
+            mood = heard @ self._matrix(_MIRROR) @ plane
+            order = order[order_as_arc(self._points[ranking.tracks[order]], mood, wanted @ plane)]
+        return Ranking(*(part[order] for part in ranking))
+
     def _track(
         self, place: int, ranking: Ranking, wanted: np.ndarray, most: float, told: EmotionProbability
     ) -> Track:
@@ -170,7 +229,8 @@ class Recommender:
         emotion = self.index.emotions[answers]
         theme, probability, share = self._theme(row, answers)
         name = None if theme is None else self._names.get((emotion, theme), f"theme {theme}")
-        better_than = float(np.mean(self.index.probabilities[:, answers] < own[answers]))
+        fewer = np.searchsorted(self._sorted[:, answers], own[answers])
+        better_than = float(fewer) / len(self._sorted)
         reasons = [
             f"The voice sounds most like {told.emotion} ({percent(told.probability)}), and the bridge "
             f"{self.parameters.bridge!r} wants {emotion} music with {percent(wanted[answers])}.",
@@ -215,7 +275,7 @@ class Recommender:
             predicted_tags=str(track["predicted_tags"]),
             highlight_start_s=float(track["highlight_start_s"]),
             highlight_end_s=float(track["highlight_end_s"]),
-            reasons=(*reasons, *_reasons_of_place(track, place, int(ranking.places[place]))),
+            reasons=(*reasons, *self._reasons_of_place(track, place, int(ranking.places[place]))),
         )
 
     def _theme(self, row: int, emotion: int) -> tuple[str | None, float, float]:
@@ -233,19 +293,20 @@ class Recommender:
         share = self.index.library_shares[columns[best]]
         return theme, round_probability(probability), round_probability(share)
 
+    def _reasons_of_place(self, track: pd.Series, place: int, by_score: int) -> list[str]:
+        """Say where the track starts and, where it is not the score, why it is at its place."""
+        reasons = []
+        if pd.notna(track["highlight_attention"]):
+            start, end = clock(track["highlight_start_s"]), clock(track["highlight_end_s"])
+            part = f"{percent(track['highlight_attention'])} of the emotion model's attention"
+            reasons.append(f"It starts at its highlight, {start} to {end}, where {part} lies.")
+        if self.parameters.arc:
+            reasons.append("Its place is on the way from the mood of the voice to that of the playlist.")
+        elif by_score > place + 1:
+            reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
+        return reasons
+
 
 def _text(cell: Any) -> str | None:
     """Return a cell of a table as text; missing is None."""
     return str(cell) if isinstance(cell, str) else None
-
-
-def _reasons_of_place(track: pd.Series, place: int, by_score: int) -> list[str]:
-    """Say where the track starts and, where it is not the score, why it is at its place."""
-    reasons = []
-    if pd.notna(track["highlight_attention"]):
-        start, end = clock(track["highlight_start_s"]), clock(track["highlight_end_s"])
-        part = f"{percent(track['highlight_attention'])} of the emotion model's attention"
-        reasons.append(f"It starts at its highlight, {start} to {end}, where {part} lies.")
-    if by_score > place + 1:
-        reasons.append(f"It is here for variety: by score alone it would be number {by_score}.")
-    return reasons
