@@ -76,6 +76,18 @@ def commands(page):
     return found
 
 
+def test_the_chinese_readme_is_in_step():
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    lines = [
+        [line.partition("#")[0].rstrip() for block in BLOCK.findall(text) for line in block.splitlines()]
+        for text in (english, chinese)
+    ]
+    assert lines[0] == lines[1]
+    for pattern in (r"^#+ ", r"^- ", r"(?<=\]\()(?!README)[^)]+", r"\d\.\d{3}"):
+        found = [re.findall(pattern, text, re.MULTILINE) for text in (english, chinese)]
+        assert sorted(found[0]) == sorted(found[1]), pattern
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_on_the_pages_are_understood(page, monkeypatch, forget_kedro):
     forget_kedro(monkeypatch)

@@ -101,6 +101,13 @@ def test_a_table_is_found_in_its_folder_and_by_its_name(make, tmp_path, given):
     assert corpus["group_column"] == "who"
 
 
+def test_a_pattern_that_catches_the_class_folder_is_told(make, voices, capsys):
+    make(voices, group="^[a-z]+/[0-9]{2}")
+    assert "None of the 12 groups has clips of two emotions" in capsys.readouterr().out
+    make(voices, group="([0-9]{2})_", name="right")
+    assert "None of the" not in capsys.readouterr().out
+
+
 def test_what_was_edited_is_kept_and_the_rest_follows_the_corpus(make, voices, project, capsys):
     without = make(voices)
     assert "Every clip is its own group" in capsys.readouterr().out

@@ -262,7 +262,9 @@ def test_no_recording(demo, path):
 
 
 def test_the_tutorial_goes_from_recordings_to_a_playlist(demo):
-    (demo.root / "conf/train/small.yml").write_text(QUICK)  # all but small models is as a reader has it
+    # All but small models is as a reader has it.
+    (demo.root / "conf/train/small.yml").write_text(QUICK)
+    (demo.root / "conf/train/encoder.yml").write_text("voice: {}")
     page = (Path(__file__).parents[2] / "docs/tutorial.md").read_text("utf-8")
     activate, *blocks = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     assert activate == "source .venv/bin/activate\n"

@@ -287,20 +287,22 @@ def every_clip_its_own_group(found: CorpusCheck) -> bool:
 
 def warn_of_groups(found: CorpusCheck, source: str) -> str | None:
     """Say that groups are unlikely to be speakers, and what to do about it; None: nothing is odd."""
-    if found.labelled_groups > len(found.emotions) and not found.mixed_groups and source == "folders":
+    if every_clip_its_own_group(found):
+        column = source == "table"
+        how = (
+            "the column that names the speaker" if column else "a pattern that finds the speaker in the paths"
+        )
+        return (
+            "Every clip is its own group: no speaker is known, so figures would be those of voices that the "
+            f"model has trained on. Add --group: {how}."
+        )
+    if source == "folders" and found.labelled_groups > len(found.emotions) and not found.mixed_groups:
         return (
             f"None of the {found.labelled_groups} groups has clips of two emotions: if a speaker has some in "
             "several folders, the pattern of --group catches the folder, too; let it catch the name alone, "
             "as '([a-z]+)-' does."
         )
-    if not every_clip_its_own_group(found):
-        return None
-    column = source == "table"
-    how = "the column that names the speaker" if column else "a pattern that finds the speaker in the paths"
-    return (
-        "Every clip is its own group: no speaker is known, so figures would be those of voices that the "
-        f"model has trained on. Add --group: {how}."
-    )
+    return None
 
 
 def train_command(corpus: CorpusParameters, side: str, *, name: str | None = None) -> str:
