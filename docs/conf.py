@@ -24,7 +24,7 @@ napoleon_use_rtype = False
 suppress_warnings = ["misc.highlighting_failure"]
 BESIDE = {"readme": "README.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md"}
 """Pages of the site that are files beside this folder."""
-_LINK = re.compile(r"\[([^\]]*)\]\((?:\.\./)?([\w./]+?)(#[\w-]+)?\)")
+_LINK = re.compile(r"\[([^\]]*)\]\((?:\.\./)?([\w./-]+?)(#[\w-]+)?\)")
 _FOLDER = Path(__file__).parent
 
 
