@@ -102,7 +102,7 @@ class Project:
         return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
 
     def children(self) -> dict[str, Any]:
-        return {run.info.run_name: run for run in self.runs() if "mlflow.parentRunId" in run.data.tags}
+        return {run.data.tags["model"]: run for run in self.runs() if "mlflow.parentRunId" in run.data.tags}
 
     def parents(self) -> list[Any]:
         return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
@@ -114,13 +114,13 @@ class Project:
         metrics: Callable[[], dict[str, float]] = lambda: {"uar": 0.5},
         parameters: dict[str, Any] | None = None,
         themes: tuple[str, ...] = (),
+        role: str = "baseline",
+        predictions: pd.DataFrame = PREDICTIONS,
         at_the_last_fit: Callable[[], object] = lambda: None,
         **settings: Any,
     ) -> TrackingHook:
         """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
-        keep = {
-            name: {"estimator": "statistics_svm", "role": "baseline", "features": ["mfcc"]} for name in models
-        }
+        keep = {name: {"estimator": "statistics_svm", "role": role, "features": ["mfcc"]} for name in models}
         music = {
             "corpus": {"source": "demo", "root": "x"},
             "split": {},
@@ -140,7 +140,7 @@ class Project:
         manager.hook.after_context_created(
             context=SimpleNamespace(config_loader=loader, project_path=self.root)
         )
-        pipeline = _pipeline(models, self.fitted, metrics, at_the_last_fit)
+        pipeline = _pipeline(models, self.fitted, predictions, metrics, at_the_last_fit)
         if themes:
             scores = {"metrics": {name: {"theme_ami": 0.5} for name in themes}}
             pipeline += Pipeline([Node(lambda _: scores, "voice.clips", "theme.results", name="themes")])
@@ -161,11 +161,12 @@ class Project:
 def _pipeline(
     models: tuple[str, ...],
     fitted: Path,
+    predictions: pd.DataFrame,
     metrics: Callable[[], dict[str, float]],
     at_the_last_fit: Callable[[], object],
 ) -> Pipeline:
     def cross_validate(name: str) -> tuple[dict[str, Any], Path]:
-        found = {"predictions": PREDICTIONS, "histories": HISTORIES, "metrics": {"uar": 0.5}}
+        found = {"predictions": predictions, "histories": HISTORIES, "metrics": {"uar": 0.5}}
         if name == models[-1]:
             at_the_last_fit()
             found["metrics"] = metrics()

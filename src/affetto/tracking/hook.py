@@ -19,8 +19,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
-from affetto.io.cache import fingerprint
+from affetto.tracking.notes import repeat_command
 from affetto.tracking.run import MODEL, RunRecord
 from affetto.tracking.store import (
     TrackingSettings,
@@ -114,9 +115,9 @@ class TrackingHook:
         names = run_params.get("pipeline_names") or [run_params.get("pipeline_name") or "__default__"]
         sides = [side for side in ("music", "voice") if f"{side}.clips" in pipeline.datasets()]
         self._unread = {f"{side}.clips" for side in sides}
-        self._start(",".join(names), sides)
+        self._start(",".join(names), sides, repeat_command(run_params))
 
-    def _start(self, name: str, sides: list[str]) -> None:
+    def _start(self, name: str, sides: list[str], command: str) -> None:
         # MLflow's own patience is minutes; and it prints the address of a server with its password.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -140,24 +141,24 @@ class TrackingHook:
                 mlflow.set_experiment(experiment_id=parent.info.experiment_id)
             elif owned:
                 experiment = use_experiment(self._settings, self._uri, self._project)
-                title = self._settings.run_name or name
+                corpora = [CorpusParameters(**self._parameters[side]["corpus"]).title for side in sides]
+                ran = name.replace("__default__", "everything")
+                title = self._settings.run_name or f"{ran} on {' and '.join(dict.fromkeys(corpora))}"
                 parent = client.create_run(experiment, tags=resolve_tags({}), run_name=title)
-            self._record = RunRecord(client, parent, self._parameters, owned=owned)
+            self._record = RunRecord(client, parent, self._parameters, owned=owned, command=command)
             # Ctrl-C and SystemExit pass by on_pipeline_error, and nobody would end the run.
             atexit.register(self._end, "KILLED")
             self._record.describe_parent(_tags(name, self._parameters, self._project, sides), sides)
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
-        """Tag the run with a hash of the clips that it reads: content, emotion and group of every one."""
+        """Log the clips that the run reads as a data set: content, emotion and group of every one."""
         if dataset_name not in self._unread:
             return
         with self._recording() as record:
             if record is not None and dataset_name in self._unread:
                 self._unread.discard(dataset_name)
-                columns = data[["clip_id", "content_hash", "emotion", "group"]].astype(str)
-                digest = fingerprint({"clips": columns.sort_values("clip_id").to_numpy().tolist()})
-                record.tag(f"data.{dataset_name.partition('.')[0]}", digest)
+                record.use_clips(dataset_name.partition(".")[0], data)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -172,7 +173,7 @@ class TrackingHook:
         if self._record is not None:
             run = self._record.parent.info
             local = self._uri == TrackingSettings().uri(self._project)
-            self.link = run_link(self._uri, local, run.experiment_id, run.run_id)
+            self.link = models_link(self._uri, local, run.experiment_id)
             self._end("FINISHED")
 
     @hook_impl
@@ -213,21 +214,19 @@ class TrackingHook:
         self.failure, self._record = before or self.failure, None
 
 
-def run_link(uri: str, opens_in_ui: bool, experiment_id: str, run_id: str) -> str:
-    """Say how to open a run in MLflow, of whose store nothing secret is shown."""
-    # `make ui` and `mlflow ui` listen there.
-    page = f"/#/experiments/{experiment_id}/runs/{run_id}"
+def models_link(uri: str, opens_in_ui: bool, experiment_id: str) -> str:
+    """Say how to open the page *Models* of an experiment, of whose store nothing secret is shown."""
+    # The page opens in a mode for agents, where the models are called agent versions, unless it is told.
+    page = f"/#/experiments/{experiment_id}/models?workflowType=machine_learning"
     if uri.startswith(("http://", "https://")):
         return shown(uri) + page
-    if opens_in_ui:
+    if opens_in_ui:  # `make ui` and `mlflow ui` listen there
         return f"make ui, then http://127.0.0.1:5000{page}"
-    return f"run {run_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
+    return f"experiment {experiment_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
 
 
 def _tags(name: str, parameters: Mapping[str, Any], project: Path, sides: list[str]) -> dict[str, str]:
     from mlflow.utils.git_utils import get_git_commit
-
-    from affetto.corpora.parameters import SplitParameters
 
     corpora = {side: str(parameters[side]["corpus"]["source"]) for side in sides}
     protocols = {side: SplitParameters(**parameters[side]["split"]).title for side in sides}

@@ -1,0 +1,1 @@
+"""Serving: the page, the API and the MLflow model."""
