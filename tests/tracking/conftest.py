@@ -22,7 +22,9 @@ from kedro.framework.hooks import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner, SequentialRunner
+from kedro_datasets.pandas import ParquetDataset
 
+from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.io.configuration import CONFIG_LOADER_ARGS
@@ -107,6 +109,19 @@ class Project:
     def parents(self) -> list[Any]:
         return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
 
+    def catalog(self, models: tuple[str, ...]) -> DataCatalog:
+        """Keep what runs make as files, as the project's own catalog does."""
+        found: dict[str, Any] = {
+            "voice.clips": ParquetDataset(filepath=str(self.root / "clips.parquet")),
+            "voice_emotion.results": ResultsDataset(filepath=str(self.root / "results")),
+            "voice_emotion.tables": ResultsDataset(filepath=str(self.root / "tables"), tables=".csv"),
+        }
+        for name in models:
+            place, start = str(self.root / "models" / name), f"voice.emotion.{name}"
+            found[f"{start}.results"] = ResultsDataset(filepath=f"{place}.results")
+            found[f"{start}.model"] = EstimatorDataset(filepath=place, command="kedro run")
+        return DataCatalog(found)
+
     def run(
         self,
         *models: str,
@@ -144,8 +159,7 @@ class Project:
         if themes:
             scores = {"metrics": {name: {"theme_ami": 0.5} for name in themes}}
             pipeline += Pipeline([Node(lambda _: scores, "voice.clips", "theme.results", name="themes")])
-        tables = ResultsDataset(filepath=str(self.root / "tables"), tables=".csv")
-        catalog = DataCatalog({"voice_emotion.tables": tables})
+        catalog = self.catalog(models)
         runner = runner or SequentialRunner()
         told = {"run_params": {"pipeline_names": ["voice"], "runner": str(runner)}, "pipeline": pipeline}
         manager.hook.before_pipeline_run(**told, catalog=catalog)

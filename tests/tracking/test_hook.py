@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from urllib.request import urlopen
 
 import mlflow
 import numpy as np
@@ -262,7 +268,7 @@ def test_a_copied_project_reads_its_old_runs_and_writes_inside_itself(project, t
     for name, run in project.children().items():
         assert run.info.artifact_uri.startswith(project.root.as_uri()), name
         assert load_text(f"{run.info.artifact_uri}/predictions.json").startswith('{"columns"'), name
-        mlflow.sklearn.load_model(run.data.tags["model_uri"])
+        assert load_text(f"{run.data.tags['model_uri']}/affetto_model/signature.json"), name
     assert project.children()["second"].data.tags["fit"] == project.children()["first"].data.tags["fit"]
     assert (
         project.client().get_experiment_by_name("affetto").artifact_location.startswith(project.root.as_uri())
@@ -349,19 +355,55 @@ def test_a_server_takes_everything_and_credentials_are_nowhere(
     assert not [path for path in stored if b"hunter2" in path.read_bytes()]
 
 
-def test_a_server_that_dies_midway_costs_no_fit_and_is_told(project, tmp_path, empty_store, monkeypatch):
+@contextmanager
+def own_server(folder, port):
+    """Start `mlflow server` with an artifact store of its own, as a process that can be killed."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts"]
+    command += ["--artifacts-destination", str(folder / "served"), "--workers", "1"]
+    with subprocess.Popen(command, cwd=folder, start_new_session=True) as server:
+        try:
+            for _ in range(600):
+                with suppress(OSError):
+                    urlopen(f"http://127.0.0.1:{port}/health").close()
+                    break
+                time.sleep(0.1)
+            yield server
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+def test_a_server_that_dies_midway_loses_nothing(project, tmp_path, empty_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with serving(tmp_path, empty_store, monkeypatch) as server:
+    shutil.copy(empty_store, tmp_path / "server.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with own_server(tmp_path, port) as server:
 
         def die():
-            server.shutdown()
-            server.server_close()
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
             return {"uar": 0.5}
 
-        hook = project.run("first", tracking_uri=f"http://me:hunter2@127.0.0.1:{server.port}", metrics=die)
+        uri = f"http://me:hunter2@127.0.0.1:{port}"
+        hook = project.run("first", "second", role="proposed", tracking_uri=uri, metrics=die)
     assert (project.root / "tables/comparison.csv").exists()
     assert hook.failure.startswith("Not everything of this run is in MLflow.")
+    assert "`affetto track` uploads them" in hook.failure
     assert "hunter2" not in hook.failure
+
+    with own_server(tmp_path, port):
+        catalog, client = project.catalog(("first", "second")), mlflow.MlflowClient(uri)
+        assert hook.upload(catalog) == 2
+        assert hook.upload(catalog) == 0
+        experiment = client.get_experiment_by_name("affetto").experiment_id
+        done = client.search_runs([experiment], "attributes.status = 'FINISHED' and tags.model = 'second'")
+        assert [run.data.metrics["megabytes"] for run in done] == [1.0]
+        champion = client.get_model_version_by_alias("affetto-voice-emotion", "champion")
+        files = client.list_logged_model_artifacts(champion.source.removeprefix("models:/"))
+        assert "MLmodel" in {file.path for file in files}
 
 
 def test_a_port_that_never_answers_stops_the_run_in_time(project):

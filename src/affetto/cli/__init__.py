@@ -27,6 +27,7 @@ _COMMANDS = {
     "library": ("answers", "Tell emotion, theme and highlight of every track."),
     "recommend": ("answers", "Answer a voice recording with playlists."),
     "run": ("run", "Run a pipeline (kedro run)."),
+    "track": ("track", "Upload to MLflow what the last run made and it lacks."),
     "train": ("train", "Train models on a folder of recordings."),
 }
 """Name → the module of the command, and what it does."""

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
@@ -34,6 +35,9 @@ from affetto.tracking.store import (
     use_experiment,
     use_store,
 )
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -117,11 +121,63 @@ class TrackingHook:
         self._unread = {f"{side}.clips" for side in sides}
         self._start(",".join(names), sides, repeat_command(run_params))
 
-    def _start(self, name: str, sides: list[str], command: str) -> None:
+    def upload(self, catalog: CatalogProtocol[Any, Any]) -> int:
+        """Write to MLflow what runs left in the catalog and it lacks, as if they had just run.
+
+        Returns
+        -------
+        int
+            How many models that were; nothing is written where MLflow has all of them.
+
+        Raises
+        ------
+        AffettoError
+            When the store cannot be used, or fails midway.
+        """
+        from affetto.tracking.upload import leftovers, replay
+
+        client = self._connect()
+        with refused_in_words(self._uri):
+            left = leftovers(client, use_experiment(self._settings, self._uri, self._project), catalog)
+        n_models = 0
+        for results in left.values():
+            n_models += len(results["metrics"])
+            if "dimensions" in results:
+                n_models += results["dimensions"]["model"].nunique()
+        if not n_models:
+            return 0
+        sides = sorted({task.partition("_")[0].replace("theme", "music") for task in left})
+        self.failure = None
+        self._start("upload", sides, "affetto track")
+        for side in sides:
+            with self._recording() as record:
+                if record is not None:
+                    record.use_clips(side, catalog.load(f"{side}.clips"))
+        for name, data in replay(catalog, left):
+            self.after_dataset_saved(name, data)
+        self._end("FINISHED")
+        if self.failure:
+            raise AffettoError(self.failure)
+        return n_models
+
+    def find_page(self) -> str:
+        """Return the address of the page *Models*: of `make ui`, or of the server that is tracked to."""
+        self._connect()
+        with refused_in_words(self._uri):
+            return models_page(self._uri, use_experiment(self._settings, self._uri, self._project))
+
+    def _connect(self) -> MlflowClient:
+        """Make sure that the store answers, within seconds and without a word of MLflow's own."""
         # MLflow's own patience is minutes; and it prints the address of a server with its password.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        import mlflow
+
+        check_store(self._uri, self._settings.timeout_s)
+        return mlflow.MlflowClient(self._uri)
+
+    def _start(self, name: str, sides: list[str], command: str) -> None:
         import mlflow
         from mlflow.tracking.context.registry import resolve_tags
 
@@ -129,8 +185,7 @@ class TrackingHook:
         owned = parent is None
         if not owned:
             self._uri = mlflow.get_tracking_uri()
-        check_store(self._uri, self._settings.timeout_s)
-        client = mlflow.MlflowClient(self._uri)
+        client = self._connect()
         with refused_in_words(self._uri):
             repair_places(self._uri, self._project, self._settings.artifact_folder)
             adopted = os.environ.pop("MLFLOW_RUN_ID", None)
@@ -200,8 +255,8 @@ class TrackingHook:
                 yield None if self.failure else self._record
             except (MlflowException, OSError) as error:
                 self.failure = (
-                    f"Not everything of this run is in MLflow. {refusal(error, self._uri)} Fits are "
-                    "kept: the same command records them soon."
+                    f"Not everything of this run is in MLflow. {refusal(error, self._uri)} Results are "
+                    "kept: `affetto track` uploads them when it answers again."
                 )
                 _LOGGER.warning("%s", self.failure)
 
@@ -214,14 +269,21 @@ class TrackingHook:
         self.failure, self._record = before or self.failure, None
 
 
+def models_page(uri: str, experiment_id: str) -> str:
+    """Return the address of the page *Models* of an experiment, on its server or on that of `make ui`."""
+    remote = uri.startswith(("http://", "https://"))
+    server = shown(uri) if remote else "http://127.0.0.1:5000"
+    # The page opens in a mode for agents, where the models are called agent versions, unless it is told.
+    return f"{server}/#/experiments/{experiment_id}/models?workflowType=machine_learning"
+
+
 def models_link(uri: str, opens_in_ui: bool, experiment_id: str) -> str:
     """Say how to open the page *Models* of an experiment, of whose store nothing secret is shown."""
-    # The page opens in a mode for agents, where the models are called agent versions, unless it is told.
-    page = f"/#/experiments/{experiment_id}/models?workflowType=machine_learning"
+    page = models_page(uri, experiment_id)
     if uri.startswith(("http://", "https://")):
-        return shown(uri) + page
-    if opens_in_ui:  # `make ui` and `mlflow ui` listen there
-        return f"make ui, then http://127.0.0.1:5000{page}"
+        return page
+    if opens_in_ui:
+        return f"make ui, then {page}"
     return f"experiment {experiment_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
 
 

@@ -218,12 +218,7 @@ class RunRecord:
         for name in table["model"].unique():
             rows = _rows(table, name)
             child = self._child(task, name, str(rows["role"].iloc[0]))
-            figures = {}
-            for _, row in rows.iterrows():
-                for score in ("ccc", "r2"):
-                    for end in ("", "_ci_low", "_ci_high"):
-                        figures[f"{score}_{row['dimension']}{end}"] = row[f"{score}{end}"]
-            self._log_metrics(child, figures)
+            self._log_metrics(child, dimension_figures(rows))
             self._compare(child, rows)
             self._finish(child, "FINISHED")
 
@@ -265,6 +260,16 @@ class RunRecord:
 
     def _log_text(self, run: Run, name: str, text: str) -> None:
         self._client.log_text(run.info.run_id, text, name)
+
+
+def dimension_figures(rows: pd.DataFrame) -> dict[str, float]:
+    """Return CCC and R² of a regressor, and the ends of their intervals, from its row of each dimension."""
+    figures = {}
+    for _, row in rows.iterrows():
+        for score in ("ccc", "r2"):
+            for end in ("", "_ci_low", "_ci_high"):
+                figures[f"{score}_{row['dimension']}{end}"] = float(row[f"{score}{end}"])
+    return figures
 
 
 def _side(task: str) -> str:
