@@ -56,8 +56,9 @@ notebooks: $(STAMP)  ## Open the notebooks, which read what `make run` has left.
 	$(BIN)/python -m pip install --quiet --editable ".[notebooks]"
 	$(BIN)/jupyter notebook --ip=127.0.0.1 notebooks
 
-ui: $(STAMP)  ## Open the MLflow UI on the local store.
-	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1
+ui: $(STAMP)  ## Open the MLflow UI on the local store; it prints the address of the page that compares all models.
+	@echo "All models and their figures: $$($(BIN)/affetto track --address)"
+	@exec $(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1
 
 viz: $(STAMP)  ## Open the DAG in Kedro-Viz.
 	@echo "The DAG is at http://127.0.0.1:4141"  # kedro viz run itself would leave its server behind when it is stopped

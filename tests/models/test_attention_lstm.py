@@ -48,9 +48,6 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
     np.testing.assert_array_equal(found.predict_proba(x), model.predict_proba(x))
     assert found.history_ == model.history_
     assert found.n_parameters == model.n_parameters > 0
-    library, member, example = found.native()
-    assert library == "keras"
-    assert member.predict(example, verbose=0)["logits"].shape == (1, 3)
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {"signature.json", "statistics.npz", "member_0.keras", "member_1.keras"}
 

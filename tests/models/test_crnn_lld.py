@@ -55,7 +55,6 @@ def test_saved_model_predicts_the_same(fitted, tmp_path):
     np.testing.assert_array_equal(found.exponents_, model.exponents_)
     for row, starts in zip(found.attention(x), found.attention_times(x), strict=True):
         assert row.shape == starts.shape
-    assert found.native()[0] == "keras"
 
 
 def test_a_model_of_earlier_versions_is_read(fitted, tmp_path):

@@ -68,7 +68,6 @@ def test_classes_are_sorted_and_probabilities_normalised():
 
 def test_temperature_scales_the_odds_and_is_saved(tmp_path):
     model = fitted()
-    assert model.native() is None
     model.temperature = 0.5
     np.testing.assert_allclose(model.predict_proba(features(1)), [[1 / 5, 4 / 5]])
     model.save(tmp_path / "model")

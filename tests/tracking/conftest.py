@@ -22,7 +22,9 @@ from kedro.framework.hooks import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner, SequentialRunner
+from kedro_datasets.pandas import ParquetDataset
 
+from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.io.configuration import CONFIG_LOADER_ARGS
@@ -102,10 +104,23 @@ class Project:
         return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
 
     def children(self) -> dict[str, Any]:
-        return {run.info.run_name: run for run in self.runs() if "mlflow.parentRunId" in run.data.tags}
+        return {run.data.tags["model"]: run for run in self.runs() if "mlflow.parentRunId" in run.data.tags}
 
     def parents(self) -> list[Any]:
         return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+
+    def catalog(self, models: tuple[str, ...]) -> DataCatalog:
+        """Keep what runs make as files, as the project's own catalog does."""
+        found: dict[str, Any] = {
+            "voice.clips": ParquetDataset(filepath=str(self.root / "clips.parquet")),
+            "voice_emotion.results": ResultsDataset(filepath=str(self.root / "results")),
+            "voice_emotion.tables": ResultsDataset(filepath=str(self.root / "tables"), tables=".csv"),
+        }
+        for name in models:
+            place, start = str(self.root / "models" / name), f"voice.emotion.{name}"
+            found[f"{start}.results"] = ResultsDataset(filepath=f"{place}.results")
+            found[f"{start}.model"] = EstimatorDataset(filepath=place, command="kedro run")
+        return DataCatalog(found)
 
     def run(
         self,
@@ -114,13 +129,13 @@ class Project:
         metrics: Callable[[], dict[str, float]] = lambda: {"uar": 0.5},
         parameters: dict[str, Any] | None = None,
         themes: tuple[str, ...] = (),
+        role: str = "baseline",
+        predictions: pd.DataFrame = PREDICTIONS,
         at_the_last_fit: Callable[[], object] = lambda: None,
         **settings: Any,
     ) -> TrackingHook:
         """Track models of a voice as a `kedro run` does; the metrics of the last are told by a function."""
-        keep = {
-            name: {"estimator": "statistics_svm", "role": "baseline", "features": ["mfcc"]} for name in models
-        }
+        keep = {name: {"estimator": "statistics_svm", "role": role, "features": ["mfcc"]} for name in models}
         music = {
             "corpus": {"source": "demo", "root": "x"},
             "split": {},
@@ -140,12 +155,11 @@ class Project:
         manager.hook.after_context_created(
             context=SimpleNamespace(config_loader=loader, project_path=self.root)
         )
-        pipeline = _pipeline(models, self.fitted, metrics, at_the_last_fit)
+        pipeline = _pipeline(models, self.fitted, predictions, metrics, at_the_last_fit)
         if themes:
             scores = {"metrics": {name: {"theme_ami": 0.5} for name in themes}}
             pipeline += Pipeline([Node(lambda _: scores, "voice.clips", "theme.results", name="themes")])
-        tables = ResultsDataset(filepath=str(self.root / "tables"), tables=".csv")
-        catalog = DataCatalog({"voice_emotion.tables": tables})
+        catalog = self.catalog(models)
         runner = runner or SequentialRunner()
         told = {"run_params": {"pipeline_names": ["voice"], "runner": str(runner)}, "pipeline": pipeline}
         manager.hook.before_pipeline_run(**told, catalog=catalog)
@@ -161,11 +175,12 @@ class Project:
 def _pipeline(
     models: tuple[str, ...],
     fitted: Path,
+    predictions: pd.DataFrame,
     metrics: Callable[[], dict[str, float]],
     at_the_last_fit: Callable[[], object],
 ) -> Pipeline:
     def cross_validate(name: str) -> tuple[dict[str, Any], Path]:
-        found = {"predictions": PREDICTIONS, "histories": HISTORIES, "metrics": {"uar": 0.5}}
+        found = {"predictions": predictions, "histories": HISTORIES, "metrics": {"uar": 0.5}}
         if name == models[-1]:
             at_the_last_fit()
             found["metrics"] = metrics()

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from urllib.request import urlopen
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 import yaml
 from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 from mlflow.artifacts import load_text
 from werkzeug.serving import make_server
 
 from affetto.errors import AffettoError
+from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.mfcc import MfccParameters
+from affetto.features.table import extract_together
+from affetto.models.estimator import build_estimator
+
+VOICE_RATE_HZ = 16_000
 
 
 @pytest.mark.parametrize("runner", [SequentialRunner(is_async=True), ThreadRunner(max_workers=2)])
@@ -23,7 +42,7 @@ def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
 
     (parent,) = project.parents()
     assert parent.info.status == "FINISHED"
-    assert parent.info.run_id in hook.link
+    assert f"/#/experiments/{parent.info.experiment_id}/models?" in hook.link
     assert "data.voice" in parent.data.tags
     assert {name: run.data.metrics for name, run in project.children().items()} == {
         name: {"uar": 0.5, "epoch_loss": 1.5, "megabytes": 1.0, "enrolment_5_gain": 2.5}
@@ -36,12 +55,11 @@ def test_every_model_is_a_child_run_whichever_thread_makes_it(project, runner):
         assert run.data.params["estimator"] == "statistics_svm"
         files = {file.path for file in project.client().list_artifacts(run.info.run_id)}
         assert files == {
-            "affetto_model",
             "confusion.png",
             "parameters.yml",
-            "predictions.csv",
+            "predictions.json",
             "training.png",
-        } - (set() if run.data.tags["model_run_id"] == run.info.run_id else {"affetto_model"})
+        }
     (once,) = project.client().get_metric_history(project.children()["first"].info.run_id, "uar")
     assert once.value == 0.5  # told with the results of the model, and not again with the scores of all
     curve = project.client().get_metric_history(project.children()["first"].info.run_id, "epoch_loss")
@@ -60,15 +78,112 @@ def test_theme_models_are_child_runs_too(project):
     assert {run.data.metrics["theme_ami"] for run in found.values()} == {0.5}
 
 
-def test_a_model_is_logged_once_with_signature_and_example(project):
+def test_every_model_is_a_row_with_its_figures_on_its_data(project):
+    project.run("first", "v1.2", themes=("svm_statistics",))
+
+    (parent,) = project.parents()
+    (experiment,) = {run.info.experiment_id for run in project.runs()}
+    rows = {each.name: each for each in project.client().search_logged_models([experiment])}
+    assert set(rows) == {"voice_emotion-first", "voice_emotion-v1_2", "theme-svm_statistics"}
+    for row in rows.values():
+        assert row.status == "READY"
+        assert row.params["role"] == "baseline"
+        assert row.params["corpus"] == "demo"
+    (figure,) = rows["voice_emotion-first"].metrics  # the main ones: others are with the run
+    assert (figure.key, figure.value, figure.dataset_name) == ("uar", 0.5, "demo (voice)")
+    (data,) = project.children()["first"].inputs.dataset_inputs
+    assert data.dataset.digest == figure.dataset_digest == parent.data.tags["data.voice"]
+    assert json.loads(data.dataset.profile)["licence"]
+    assert parent.info.run_name == "voice on demo"
+    assert "`kedro run --pipeline=voice`" in parent.data.tags["mlflow.note.content"]
+    note = project.children()["first"].data.tags["mlflow.note.content"]
+    assert "**first** tells the emotion of a voice. It is a baseline" in note
+
+
+def test_the_files_of_a_fit_are_uploaded_once(project):
     project.run("first")
     project.run("second")
 
     first, second = (project.children()[name].data.tags for name in ("first", "second"))
-    assert {key: second[key] for key in ("fit", "model_run_id", "model_uri")}.items() <= first.items()
-    info = mlflow.models.get_model_info(first["model_uri"])
-    assert info.signature is not None
-    assert info.saved_input_example_info is not None
+    assert first["model_uri"] == second["model_uri"]
+    files = project.client().list_logged_model_artifacts(first["model_uri"].removeprefix("models:/"))
+    assert [file.path for file in files] == ["affetto_model"]
+
+
+ROWS = [(f"{g}{i}", str(g), i % 2, 0, "calm" if i % 3 else "sad") for g in range(8) for i in range(6)]
+GROUPS = pd.DataFrame(ROWS, columns=["clip_id", "group", "fold", "seed", "label"])
+
+
+def told(right):
+    """Predictions of a model that is right about the first so many clips of each group."""
+    wrong = GROUPS["label"].map({"calm": "sad", "sad": "calm"})
+    correct = GROUPS["clip_id"].str[-1].astype(int) < right
+    return GROUPS.assign(predicted=GROUPS["label"].where(correct, wrong), p_calm=0.5, p_sad=0.5)
+
+
+def test_the_champion_is_replaced_by_models_that_are_not_worse_on_the_same_folds(
+    project, caplog, monkeypatch, tmp_path
+):
+    digests = iter("abcdefgh")  # every run fits another model
+    monkeypatch.setattr("affetto.tracking.models.model_digest", lambda _: next(digests))
+
+    def champion(right, **more):
+        predictions = more.pop("predictions", told(right))
+        project.run("first", role="proposed", predictions=predictions, **more)
+        found = project.client().get_model_version_by_alias("affetto-voice-emotion", "champion")
+        return int(found.version)
+
+    assert champion(3) == 1
+    assert champion(4) == 2  # better
+    assert champion(4) == 3  # as good
+    assert champion(1) == 3  # worse
+    assert "is worse by a UAR of" in caplog.text
+    assert champion(5, predictions=told(5).assign(fold=lambda table: 1 - table["fold"])) == 3
+    assert "was tested on other folds" in caplog.text
+    assert champion(5, parameters={"split": {"protocol": "leave_one_group_out"}}) == 3
+    assert "by another protocol. To move it by hand: MlflowClient()" in caplog.text
+
+
+@pytest.fixture
+def hearing(voice_of, tmp_path):
+    """A real small model: it tells a voice that is loud from one in noise."""
+    parameters, rng = MfccParameters(sample_rate_hz=VOICE_RATE_HZ), np.random.default_rng(0)
+    voices = [voice_of(1 + i / 10) for i in range(8)]
+    noisy = [v + rng.normal(0, 0.1 * (i % 2), len(v)).astype(np.float32) for i, v in enumerate(voices)]
+    frames = [extract_together({VOICE_RATE_HZ: each}, {"mfcc": parameters})["mfcc"] for each in noisy]
+    ids = [f"clip {i}" for i in range(8)]
+    known = {"dimensions": parameters.dimensions(), "parameters": parameters.describe()}
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, hop_s=parameters.frame_s, **known)
+    model = build_estimator("statistics_svm")
+    model.fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids).save(tmp_path / "hearing")
+    return tmp_path / "hearing"
+
+
+def test_the_champion_takes_audio(project, hearing, voice_of, tmp_path):
+    project.fitted = hearing
+    project.run("first", role="proposed")
+    mlflow.set_tracking_uri(project.uri)
+    champion = mlflow.pyfunc.load_model("models:/affetto-voice-emotion@champion")
+
+    file, samples = tmp_path / "voice.wav", voice_of(2.0)
+    soundfile.write(file, samples, VOICE_RATE_HZ, subtype="FLOAT")
+    answers = [
+        champion.predict(given)
+        for given in (
+            str(file), file.read_bytes(), [str(file)], (samples, VOICE_RATE_HZ),
+            pd.DataFrame({"path": [str(file)]}),
+            {"bytes": base64.b64encode(file.read_bytes()).decode()},
+        )
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer[["p_calm", "p_sad"]].sum(axis=1).tolist() == pytest.approx([1.0])
+        pd.testing.assert_frame_equal(answer, answers[0])
+    (unreadable,) = champion.predict(__file__)["message"]
+    assert "it is text, not audio" in unreadable
+    files = project.client().list_logged_model_artifacts(champion.metadata.model_id)
+    assert not [each.path for each in files if each.path.endswith(".pkl")]
+    needed = Path(mlflow.pyfunc.get_model_dependencies("models:/affetto-voice-emotion@champion")).read_text()
+    assert f"tensorflow=={version('tensorflow')}" in needed
 
 
 def test_nothing_is_written_when_it_is_switched_off_or_the_runner_cannot_be_tracked(project):
@@ -112,9 +227,8 @@ def test_names_of_the_user_are_kept_and_none_is_refused(project):
     assert {value for name, value in child.data.metrics.items() if name.startswith("recall")} == set(
         odd.values()
     )
-    assert mlflow.MlflowClient(project.uri).get_logged_model(
-        child.data.tags["model_uri"].removeprefix("models:/")
-    ).name == "voice_emotion-a_b __"  # fmt: skip
+    (row,) = project.client().search_logged_models([child.info.experiment_id])
+    assert row.name == "voice_emotion-a_b __"
 
 
 def test_an_active_run_is_the_parent_and_stays_open(project):
@@ -153,8 +267,10 @@ def test_a_copied_project_reads_its_old_runs_and_writes_inside_itself(project, t
     mlflow.set_tracking_uri(project.uri)
     for name, run in project.children().items():
         assert run.info.artifact_uri.startswith(project.root.as_uri()), name
-        assert load_text(f"{run.info.artifact_uri}/predictions.csv").startswith("clip_id"), name
-        mlflow.sklearn.load_model(run.data.tags["model_uri"])
+        assert load_text(f"{run.info.artifact_uri}/predictions.json").startswith('{"columns"'), name
+        model = run.data.tags["model_uri"].removeprefix("models:/")
+        kept = project.client().list_logged_model_artifacts(model, "affetto_model")
+        assert "affetto_model/signature.json" in {file.path for file in kept}, name
     assert project.children()["second"].data.tags["fit"] == project.children()["first"].data.tags["fit"]
     assert (
         project.client().get_experiment_by_name("affetto").artifact_location.startswith(project.root.as_uri())
@@ -233,29 +349,63 @@ def test_a_server_takes_everything_and_credentials_are_nowhere(
         assert hook.link.startswith(f"http://127.0.0.1:{server.port}/#/")
         client = mlflow.MlflowClient(uri)
         runs = client.search_runs([client.get_experiment_by_name("affetto").experiment_id])
-        child = next(run for run in runs if run.info.run_name == "first")
+        child = next(run for run in runs if run.data.tags.get("model") == "first")
         assert ("model_uri" in child.data.tags) == (not without)
-        assert list(
-            (tmp_path / "served").rglob(f"{child.info.run_id}/artifacts/affetto_model/signature.json")
-        )
+        assert list((tmp_path / "served").rglob("artifacts/affetto_model/signature.json"))
     assert "hunter2" not in "".join(capfd.readouterr())
     stored = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "tracking.yml"]
     assert not [path for path in stored if b"hunter2" in path.read_bytes()]
 
 
-def test_a_server_that_dies_midway_costs_no_fit_and_is_told(project, tmp_path, empty_store, monkeypatch):
+@contextmanager
+def own_server(folder, port):
+    """Start `mlflow server` with an artifact store of its own, as a process that can be killed."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--serve-artifacts"]
+    command += ["--artifacts-destination", str(folder / "served"), "--workers", "1"]
+    with subprocess.Popen(command, cwd=folder, start_new_session=True) as server:
+        try:
+            for _ in range(600):
+                with suppress(OSError):
+                    urlopen(f"http://127.0.0.1:{port}/health").close()
+                    break
+                time.sleep(0.1)
+            yield server
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+
+
+def test_a_server_that_dies_midway_loses_nothing(project, tmp_path, empty_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with serving(tmp_path, empty_store, monkeypatch) as server:
+    shutil.copy(empty_store, tmp_path / "server.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with own_server(tmp_path, port) as server:
 
         def die():
-            server.shutdown()
-            server.server_close()
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
             return {"uar": 0.5}
 
-        hook = project.run("first", tracking_uri=f"http://me:hunter2@127.0.0.1:{server.port}", metrics=die)
+        uri = f"http://me:hunter2@127.0.0.1:{port}"
+        hook = project.run("first", "second", role="proposed", tracking_uri=uri, metrics=die)
     assert (project.root / "tables/comparison.csv").exists()
     assert hook.failure.startswith("Not everything of this run is in MLflow.")
+    assert "`affetto track` uploads them" in hook.failure
     assert "hunter2" not in hook.failure
+
+    with own_server(tmp_path, port):
+        catalog, client = project.catalog(("first", "second")), mlflow.MlflowClient(uri)
+        assert hook.upload(catalog) == 2
+        assert hook.upload(catalog) == 0
+        experiment = client.get_experiment_by_name("affetto").experiment_id
+        done = client.search_runs([experiment], "attributes.status = 'FINISHED' and tags.model = 'second'")
+        assert [run.data.metrics["megabytes"] for run in done] == [1.0]
+        champion = client.get_model_version_by_alias("affetto-voice-emotion", "champion")
+        files = client.list_logged_model_artifacts(champion.source.removeprefix("models:/"))
+        assert "MLmodel" in {file.path for file in files}
 
 
 def test_a_port_that_never_answers_stops_the_run_in_time(project):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, path_not_unique, validate_param_and_metric_name
 
 from affetto.errors import AffettoError
-from affetto.tracking.hook import run_link
+from affetto.tracking.hook import models_link
 from affetto.tracking.run import named
 from affetto.tracking.store import check_store, refusal, repair_places, shown
 
@@ -100,16 +100,16 @@ def test_no_part_of_the_credentials_is_shown(user, password, scheme):
 @pytest.mark.parametrize(
     ("uri", "opens_in_ui", "said"),
     [
-        ("sqlite:///mlflow.db", True, "make ui, then http://127.0.0.1:5000/#/experiments/7/runs/abc"),
-        ("https://track.example/ml/", False, "https://track.example/ml/#/experiments/7/runs/abc"),
+        ("sqlite:///mlflow.db", True, "make ui, then http://127.0.0.1:5000/#/experiments/7/models?"),
+        ("https://track.example/ml/", False, "https://track.example/ml/#/experiments/7/models?"),
         ("https://me:secret@track.example:80?token=secret#secret", False,
-         "https://track.example:80/#/experiments/7/runs/abc"),
-        ("postgresql://me:secret@db.example/mlflow?password=secret", False, "run abc of the store"),
-        ("databricks://secret", False, "run abc of the store"),
+         "https://track.example:80/#/experiments/7/models?"),
+        ("postgresql://me:secret@db.example/mlflow?password=secret", False, "experiment 7 of the store"),
+        ("databricks://secret", False, "experiment 7 of the store"),
     ],
 )  # fmt: skip
 def test_mlflow_is_linked_without_secrets(uri, opens_in_ui, said):
-    told = run_link(uri, opens_in_ui, "7", "abc")
+    told = models_link(uri, opens_in_ui, "7")
     assert told.startswith(said)
     assert "secret" not in told
 

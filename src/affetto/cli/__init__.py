@@ -32,6 +32,7 @@ _HELP = {
         "run": ("run", "Run a pipeline (kedro run)."),
         "results": ("results", "Show the figures of the models that were run."),
         "compare": ("results", "Test a model against another."),
+        "track": ("track", "Write to MLflow what it lacks of the last run."),
     },
     "Keep house": {
         "encoders": ("encoders", "Show and fetch pre-trained encoders."),

@@ -13,7 +13,8 @@ from affetto.cli.output import ENV, JSON, echo_json, examples
 from affetto.cli.project import project, project_catalog, read_configuration
 from affetto.cli.trained import environment
 from affetto.errors import AffettoError
-from affetto.tracking.store import TrackingSettings, refusal
+from affetto.tracking.registry import read_table
+from affetto.tracking.store import TrackingSettings, refusal, use_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,18 +138,16 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _of_run(run_id: str) -> pd.DataFrame:
     """Read what a run of MLflow keeps, in the store of the environment variable or of the project."""
-    import tempfile
-
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    with project() as root, tempfile.TemporaryDirectory() as folder:
+    with project() as root:
         uri = TrackingSettings.model_validate(read_configuration(None)["tracking"]).uri(root)
+        use_store(uri)
         try:
-            file = MlflowClient(uri).download_artifacts(run_id, "predictions.csv", folder)
+            return read_table(MlflowClient(uri), run_id)
         except (MlflowException, OSError) as error:
             raise refusal(error, uri) from None
-        return _read(Path(file))
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.io.configuration import Parameters
 from affetto.models.calibration import apply_temperature, softmax
-from affetto.models.estimator import Count, Native
+from affetto.models.estimator import Count
 from affetto.models.vectors import (
     Clips,
     FrameFeatures,
@@ -66,11 +66,6 @@ class Baseline(VectorEstimator):
     def n_parameters(self) -> int:
         """Numbers the fitted classifier stores: support vectors, coefficients or nodes of the trees."""
         return count_numbers(self.classifier_)
-
-    def native(self) -> Native | None:
-        """Return the classifier and one vector of zeros."""
-        self._require_fitted()
-        return "sklearn", self.classifier_, np.zeros((1, self.classifier_.n_features_in_))
 
     def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         vectors, labels, _ = known

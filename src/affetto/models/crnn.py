@@ -220,11 +220,6 @@ class Crnn(KerasEstimator):
         width = max(1, round(self.parameters.crop_s / float(self.statistics_["hop_s"])))
         return _CropLoop(model, inputs, labels, self.parameters, seed=seed, width=width)
 
-    def _example_steps(self, name: str) -> int:
-        """Return as many LLD windows as steps behind the convolutions."""
-        steps = super()._example_steps(name)
-        return steps * self.parameters.stride if name.startswith("log_mel") else steps
-
     def _step_times(self, x: FeatureSet) -> list[np.ndarray]:
         steps = [np.maximum(np.arange(n) - 0.5, 0.0) for n in self._n_steps(x)]
         return [self._step_s * each for each in steps]

@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
@@ -55,8 +55,6 @@ _REGRESSOR = "dimensions"
 """Folder of the regressor in that of a classifier."""
 _FORMAT = 1
 _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "tensorflow")
-Native = tuple[Literal["keras", "sklearn"], Any, "np.ndarray | dict[str, np.ndarray]"]
-"""Library, fitted model, example of its input."""
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -226,15 +224,6 @@ class Estimator(abc.ABC):
     def dimensions(self, x: FeatureSet) -> np.ndarray | None:
         """Return valence and arousal of each clip, float64 [n_clips, 2]; None without a regressor."""
         return None if self.regressor is None else self.regressor.predict(x)
-
-    def native(self) -> Native | None:
-        """Return the library, its fitted model and an example of the model's input, for a model registry.
-
-        The model is what the library itself would serve: it takes prepared input (standardised windows,
-        statistics), not clips, and is not calibrated. Of an ensemble it is the first member. None for a model
-        that is not one model of one library.
-        """
-        return None
 
     def save(self, directory: Path) -> None:
         """Write the fitted model as a directory (never a pickle), replacing what is there."""

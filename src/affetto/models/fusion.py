@@ -20,7 +20,7 @@ from affetto.io.configuration import Parameters
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
 from affetto.models.calibration import inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
-from affetto.models.estimator import Estimator, Native, build_estimator, load_estimator
+from affetto.models.estimator import Estimator, build_estimator, load_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
 from affetto.models.linear import Linear, LinearParameters
 
@@ -114,10 +114,6 @@ class JointEstimator(Estimator):
     @property
     def _first(self) -> Estimator:
         return next(iter(self.branches.values()))
-
-    def native(self) -> Native | None:
-        """Return that of the first branch, a Keras model; the others stand beside it."""
-        return self._first.native()
 
     def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
         """Return the first branch's weights over the steps of each clip, [n_steps]; they sum to 1."""

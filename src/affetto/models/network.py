@@ -18,7 +18,7 @@ import numpy as np
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.estimator import Estimator, Native
+from affetto.models.estimator import Estimator
 from affetto.models.training import (
     Batch,
     Inputs,
@@ -79,21 +79,6 @@ class KerasEstimator(Estimator):
     def n_parameters(self) -> int:
         """Weights of all members."""
         return sum(member.count_params() for member in self.members_)
-
-    def native(self) -> Native | None:
-        """Return the first member and a batch of one clip of zeros."""
-        self._require_fitted()
-        example: Batch = {}
-        for tensor in self.members_[0].inputs:
-            steps = self._example_steps(tensor.name)
-            shape = [1, *(steps if size is None else size for size in tensor.shape[1:])]
-            value = steps if tensor.name.endswith("_lengths") else 0
-            example[tensor.name] = np.full(shape, value, tensor.dtype)
-        return "keras", self.members_[0], example
-
-    def _example_steps(self, name: str) -> int:
-        """Return the length of an input, by its name, in the example of `native`."""
-        return 16
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
         configure_tensorflow()

@@ -1,1 +1,1 @@
-"""The served model: an HTTP API on this machine, its uploads kept in bounds, and listeners' thumbs."""
+"""Serving: the page, the API, their limits and listeners' thumbs."""

@@ -10,17 +10,19 @@ import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.errors import AffettoError
-from affetto.io.cache import fingerprint
+from affetto.tracking.notes import repeat_command
 from affetto.tracking.run import MODEL, RunRecord
 from affetto.tracking.store import (
     TrackingSettings,
@@ -33,6 +35,9 @@ from affetto.tracking.store import (
     use_experiment,
     use_store,
 )
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -114,13 +119,65 @@ class TrackingHook:
         names = run_params.get("pipeline_names") or [run_params.get("pipeline_name") or "__default__"]
         sides = [side for side in ("music", "voice") if f"{side}.clips" in pipeline.datasets()]
         self._unread = {f"{side}.clips" for side in sides}
-        self._start(",".join(names), sides)
+        self._start(",".join(names), sides, repeat_command(run_params))
 
-    def _start(self, name: str, sides: list[str]) -> None:
+    def upload(self, catalog: CatalogProtocol[Any, Any]) -> int:
+        """Write to MLflow what runs left in the catalog and it lacks, as if they had just run.
+
+        Returns
+        -------
+        int
+            How many models that were; nothing is written where MLflow has all of them.
+
+        Raises
+        ------
+        AffettoError
+            When the store cannot be used, or fails midway.
+        """
+        from affetto.tracking.upload import leftovers, replay
+
+        client = self._connect()
+        with refused_in_words(self._uri):
+            left = leftovers(client, use_experiment(self._settings, self._uri, self._project), catalog)
+        n_models = 0
+        for results in left.values():
+            n_models += len(results["metrics"])
+            if "dimensions" in results:
+                n_models += results["dimensions"]["model"].nunique()
+        if not n_models:
+            return 0
+        sides = sorted({task.partition("_")[0].replace("theme", "music") for task in left})
+        self.failure = None
+        self._start("upload", sides, "affetto track")
+        for side in sides:
+            with self._recording() as record:
+                if record is not None:
+                    record.use_clips(side, catalog.load(f"{side}.clips"))
+        for name, data in replay(catalog, left):
+            self.after_dataset_saved(name, data)
+        self._end("FINISHED")
+        if self.failure:
+            raise AffettoError(self.failure)
+        return n_models
+
+    def find_page(self) -> str:
+        """Return the address of the page *Models*: of `make ui`, or of the server that is tracked to."""
+        self._connect()
+        with refused_in_words(self._uri):
+            return models_page(self._uri, use_experiment(self._settings, self._uri, self._project))
+
+    def _connect(self) -> MlflowClient:
+        """Make sure that the store answers, within seconds and without a word of MLflow's own."""
         # MLflow's own patience is minutes; and it prints the address of a server with its password.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        import mlflow
+
+        check_store(self._uri, self._settings.timeout_s)
+        return mlflow.MlflowClient(self._uri)
+
+    def _start(self, name: str, sides: list[str], command: str) -> None:
         import mlflow
         from mlflow.tracking.context.registry import resolve_tags
 
@@ -128,8 +185,7 @@ class TrackingHook:
         owned = parent is None
         if not owned:
             self._uri = mlflow.get_tracking_uri()
-        check_store(self._uri, self._settings.timeout_s)
-        client = mlflow.MlflowClient(self._uri)
+        client = self._connect()
         with refused_in_words(self._uri):
             repair_places(self._uri, self._project, self._settings.artifact_folder)
             adopted = os.environ.pop("MLFLOW_RUN_ID", None)
@@ -140,24 +196,24 @@ class TrackingHook:
                 mlflow.set_experiment(experiment_id=parent.info.experiment_id)
             elif owned:
                 experiment = use_experiment(self._settings, self._uri, self._project)
-                title = self._settings.run_name or name
+                corpora = [CorpusParameters(**self._parameters[side]["corpus"]).title for side in sides]
+                ran = name.replace("__default__", "everything")
+                title = self._settings.run_name or f"{ran} on {' and '.join(dict.fromkeys(corpora))}"
                 parent = client.create_run(experiment, tags=resolve_tags({}), run_name=title)
-            self._record = RunRecord(client, parent, self._parameters, owned=owned)
+            self._record = RunRecord(client, parent, self._parameters, owned=owned, command=command)
             # Ctrl-C and SystemExit pass by on_pipeline_error, and nobody would end the run.
             atexit.register(self._end, "KILLED")
             self._record.describe_parent(_tags(name, self._parameters, self._project, sides), sides)
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
-        """Tag the run with a hash of the clips that it reads: content, emotion and group of every one."""
+        """Log the clips that the run reads as a data set: content, emotion and group of every one."""
         if dataset_name not in self._unread:
             return
         with self._recording() as record:
             if record is not None and dataset_name in self._unread:
                 self._unread.discard(dataset_name)
-                columns = data[["clip_id", "content_hash", "emotion", "group"]].astype(str)
-                digest = fingerprint({"clips": columns.sort_values("clip_id").to_numpy().tolist()})
-                record.tag(f"data.{dataset_name.partition('.')[0]}", digest)
+                record.use_clips(dataset_name.partition(".")[0], data)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -172,7 +228,7 @@ class TrackingHook:
         if self._record is not None:
             run = self._record.parent.info
             local = self._uri == TrackingSettings().uri(self._project)
-            self.link = run_link(self._uri, local, run.experiment_id, run.run_id)
+            self.link = models_link(self._uri, local, run.experiment_id)
             self._end("FINISHED")
 
     @hook_impl
@@ -199,8 +255,8 @@ class TrackingHook:
                 yield None if self.failure else self._record
             except (MlflowException, OSError) as error:
                 self.failure = (
-                    f"Not everything of this run is in MLflow. {refusal(error, self._uri)} Fits are "
-                    "kept: the same command records them soon."
+                    f"Not everything of this run is in MLflow. {refusal(error, self._uri)} Results are "
+                    "kept: `affetto track` uploads them when it answers again."
                 )
                 _LOGGER.warning("%s", self.failure)
 
@@ -213,21 +269,26 @@ class TrackingHook:
         self.failure, self._record = before or self.failure, None
 
 
-def run_link(uri: str, opens_in_ui: bool, experiment_id: str, run_id: str) -> str:
-    """Say how to open a run in MLflow, of whose store nothing secret is shown."""
-    # `make ui` and `mlflow ui` listen there.
-    page = f"/#/experiments/{experiment_id}/runs/{run_id}"
+def models_page(uri: str, experiment_id: str) -> str:
+    """Return the address of the page *Models* of an experiment, on its server or on that of `make ui`."""
+    remote = uri.startswith(("http://", "https://"))
+    server = shown(uri) if remote else "http://127.0.0.1:5000"
+    # The page opens in a mode for agents, where the models are called agent versions, unless it is told.
+    return f"{server}/#/experiments/{experiment_id}/models?workflowType=machine_learning"
+
+
+def models_link(uri: str, opens_in_ui: bool, experiment_id: str) -> str:
+    """Say how to open the page *Models* of an experiment, of whose store nothing secret is shown."""
+    page = models_page(uri, experiment_id)
     if uri.startswith(("http://", "https://")):
-        return shown(uri) + page
+        return page
     if opens_in_ui:
-        return f"make ui, then http://127.0.0.1:5000{page}"
-    return f"run {run_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
+        return f"make ui, then {page}"
+    return f"experiment {experiment_id} of the store that MLFLOW_TRACKING_URI or tracking_uri names"
 
 
 def _tags(name: str, parameters: Mapping[str, Any], project: Path, sides: list[str]) -> dict[str, str]:
     from mlflow.utils.git_utils import get_git_commit
-
-    from affetto.corpora.parameters import SplitParameters
 
     corpora = {side: str(parameters[side]["corpus"]["source"]) for side in sides}
     protocols = {side: SplitParameters(**parameters[side]["split"]).title for side in sides}

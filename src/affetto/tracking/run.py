@@ -1,8 +1,9 @@
-"""The record of a run in MLflow: a parent run, and below it a child run a model."""
+"""The record of a run in MLflow: a parent run, and below it a child run and a logged model for each model."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -11,16 +12,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from affetto.tracking.fitted_model import log_fitted_model
+from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.tracking.models import log_files, open_model
+from affetto.tracking.notes import describe_data, model_note
+from affetto.tracking.registry import PREDICTIONS, REGISTERED, register
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Dataset, Run
 
 T = TypeVar("T")
+NOTE = "mlflow.note.content"
 MODEL = re.compile(r"(?P<side>music|voice)\.emotion\.(?P<model>.+)\.(?P<what>results|model)")
 """The data sets that make up what is recorded of a model; its scores are in `<task>.results`."""
-_TASK = re.compile(r"(?P<task>\w+)\.(?P<what>results|tables)")
+TASK = re.compile(r"(?P<task>\w+)\.(?P<what>results|tables)")
+_SHOWN = re.compile(r"(uar|wa|macro_f1|theme_\w+|(ccc|r2)_[a-z]+)(_ci_low|_ci_high)?")
+"""Figures that are columns of the page *Models*; all others are with the run."""
 _WITH_THE_RUN = ("music", "voice", "evaluation", "taxonomy")
 """Groups of parameters that are kept with a run: not whose voice was heard, nor where runs are tracked."""
 
@@ -39,21 +47,30 @@ class RunRecord:
         All parameters of the project.
     owned
         Whether the parent was made for this run, and ends with it.
+    command
+        What repeats the run.
     """
 
     def __init__(
-        self, client: MlflowClient, parent: Run, parameters: Mapping[str, Any], *, owned: bool
+        self, client: MlflowClient, parent: Run, parameters: Mapping[str, Any], *, owned: bool, command: str
     ) -> None:
         self._client = client
         self.parent = parent
         self._parameters = parameters
         self._owned = owned
+        self._command = command
+        self._data: dict[str, Dataset] = {}
         self._children: dict[tuple[str, str], Run] = {}
+        self._models: dict[str, str | None] = {}
         self._unfinished: set[str] = set()
 
     def describe_parent(self, tags: Mapping[str, str], sides: list[str]) -> None:
-        """Give the parent its tags, and the parameters of the sides that it is about."""
-        for key, value in tags.items():
+        """Give the parent its tags, its note, and the parameters of the sides that it is about."""
+        note = (
+            "Every run below this one is a model, cross-validated on the same folds as the others of its "
+            f"task.\nThe page *Models* has their figures side by side.\n\nRepeat it: `{self._command}`"
+        )
+        for key, value in {**tags, NOTE: note}.items():
             self.tag(key, value)
         whole = {key: self._parameters[key] for key in _WITH_THE_RUN if key in self._parameters}
         self._log_parameters(self.parent, {side: self._parameters[side] for side in sides}, whole)
@@ -62,17 +79,23 @@ class RunRecord:
         """Give the parent a tag."""
         self._client.set_tag(self.parent.info.run_id, key, value)
 
+    def use_clips(self, side: str, clips: pd.DataFrame) -> None:
+        """Say which clips the models of a side learn from: a data set of MLflow that holds no copy."""
+        corpus = CorpusParameters(**self._parameters[side]["corpus"])
+        self._data[side] = describe_data(side, corpus, clips)
+        self.tag(f"data.{side}", self._data[side].digest)
+        self._log_data(self.parent, side)
+
     def save(self, dataset: str, data: Any) -> None:
         """Record what a data set says of a model, of a task or of all; most data sets say nothing."""
-        model, task = MODEL.fullmatch(dataset), _TASK.fullmatch(dataset)
+        model, task = MODEL.fullmatch(dataset), TASK.fullmatch(dataset)
         if model:
-            of = f"{model['side']}_emotion"
-            child = self._child(of, model["model"])
+            child = self._child(f"{model['side']}_emotion", model["model"])
             if model["what"] == "results":
-                self._log_cross_validation(child.info.run_id, model["model"], data)
+                self._log_cross_validation(child, model["model"], data)
             else:
-                log_fitted_model(child, Path(data), f"{of}-{model['model']}")
-                self._finish(child)
+                log_files(self._client, child, self._models[child.info.run_id], Path(data))
+                self._finish(child, "FINISHED")
         elif task and task["what"] == "results":
             self._log_scores(task["task"], data)
         elif task:
@@ -84,38 +107,53 @@ class RunRecord:
 
     def end(self, status: str) -> None:
         """End the parent if it is ours, and the runs of models that are not complete."""
-        own = [self.parent.info.run_id] if self._owned else []
-        for run_id in (*self._unfinished, *own):
-            self._client.set_terminated(run_id, status)
+        for child in self._children.values():
+            if child.info.run_id in self._unfinished:
+                self._finish(child, status)
+        if self._owned:
+            self._client.set_terminated(self.parent.info.run_id, status)
 
-    def _child(self, task: str, name: str) -> Run:
-        """Return the run of a model, opened when the first of it is there."""
+    def _child(self, task: str, name: str, role: str | None = None) -> Run:
+        """Return the run of a model, opened with its logged model when the first of it is there."""
         from mlflow.tracking.context.registry import resolve_tags
 
-        from affetto.corpora.parameters import CorpusParameters, SplitParameters
-
         if (task, name) not in self._children:
-            side = task.partition("_")[0].replace("theme", "music")
+            side = _side(task)
             own = self._parameters[side]
-            role, parameters = _role_and_parameters(task, side, name, own)
-            tags = {
-                "mlflow.parentRunId": self.parent.info.run_id,
+            known_role, parameters = _role_and_parameters(task, side, name, own)
+            about = {
                 "task": task,
                 "model": name,
-                "role": role,
+                "role": role or known_role,
                 "corpus": CorpusParameters(**own["corpus"]).title,
                 "protocol": SplitParameters(**own["split"]).title,
             }
-            experiment = self.parent.info.experiment_id
-            run = self._client.create_run(experiment, tags=resolve_tags(tags), run_name=name)
-            self._unfinished.add(run.info.run_id)
-            self._log_parameters(run, parameters, parameters)
+            tags = {"mlflow.parentRunId": self.parent.info.run_id, **about}
+            if side in self._data:
+                tags["data"] = self._data[side].digest
+            title, experiment = f"{name} on {about['corpus']}", self.parent.info.experiment_id
+            run = self._client.create_run(experiment, tags=resolve_tags(tags), run_name=title)
             self._children[task, name] = run
+            self._unfinished.add(run.info.run_id)
+            self._models[run.info.run_id] = open_model(self._client, run, f"{task}-{name}", about)
+            self._log_data(run, side)
+            self._log_parameters(run, parameters, parameters)
         return self._children[task, name]
 
-    def _finish(self, run: Run) -> None:
-        self._client.set_terminated(run.info.run_id, "FINISHED")
+    def _finish(self, run: Run, status: str) -> None:
+        model = self._models.get(run.info.run_id)
+        if model is not None:
+            done = status == "FINISHED"
+            self._client.finalize_logged_model(model, "READY" if done else "FAILED")
+        self._client.set_terminated(run.info.run_id, status)
         self._unfinished.discard(run.info.run_id)
+
+    def _log_data(self, run: Run, side: str) -> None:
+        from mlflow.entities import DatasetInput, InputTag
+
+        if side in self._data:
+            told = DatasetInput(self._data[side], [InputTag("mlflow.data.context", "cross-validation")])
+            self._client.log_inputs(run.info.run_id, [told])
 
     def _log_parameters(self, run: Run, chosen: Mapping[str, Any], whole: Mapping[str, Any]) -> None:
         """Give a run its parameters: whole as a file, and the chosen ones cut to what MLflow takes."""
@@ -131,15 +169,16 @@ class RunRecord:
                 new.append(Param(key, value[:MAX_PARAM_VAL_LENGTH]))
         self._client.log_batch(run.info.run_id, params=new)
 
-    def _log_cross_validation(self, run_id: str, name: str, results: Mapping[str, Any]) -> None:
+    def _log_cross_validation(self, run: Run, name: str, results: Mapping[str, Any]) -> None:
         """Keep figures, out-of-fold predictions, and how training or the inner search went."""
         from mlflow.entities import Metric
 
         from affetto.evaluation.figures import confusion_figure, training_figure
 
+        run_id = run.info.run_id
         predictions, histories = results["predictions"], results["histories"]
-        self._log_metrics(run_id, results["metrics"])
-        self._client.log_text(run_id, predictions.to_csv(index=False), "predictions.csv")
+        self._log_metrics(run, results["metrics"])
+        self._client.log_table(run_id, predictions, PREDICTIONS)
         self._client.log_figure(run_id, confusion_figure({name: predictions}), "confusion.png")
         if "epoch" not in histories:
             self._client.log_text(run_id, histories.to_csv(index=False), "inner_search.csv")
@@ -155,28 +194,95 @@ class RunRecord:
 
     def _log_scores(self, task: str, results: Mapping[str, Any]) -> None:
         """Keep the figures of each model of a task with its run, those of the probes too."""
+        from affetto.evaluation.parameters import EvaluationParameters
         from affetto.experiments.probe_tables import probe_metrics
 
         for name, metrics in results["metrics"].items():
             if task != "theme" and (task, name) not in self._children:
                 continue
             child = self._child(task, name)
-            self._log_metrics(child.info.run_id, {**metrics, **probe_metrics(results, name)})
-            self._finish(child)
+            self._log_metrics(child, {**metrics, **probe_metrics(results, name)})
+            self._compare(child, _rows(results.get("comparison"), name))
+            self._finish(child, "FINISHED")
+            complete = self._client.get_run(child.info.run_id)
+            tags = complete.data.tags
+            if task in REGISTERED and tags["role"] == "proposed" and "model_uri" in tags:
+                rules = EvaluationParameters(**self._parameters.get("evaluation", {}))
+                register(self._client, complete, rules)
+        self._log_dimensions(f"{_side(task)}_dimensions", results.get("dimensions"))
 
-    def _log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Log the figures that a run does not have yet: those of cross-validation come again with scores."""
+    def _log_dimensions(self, task: str, table: pd.DataFrame | None) -> None:
+        """Record the regressors of valence and arousal, which have a row a dimension."""
+        if table is None:
+            return
+        for name in table["model"].unique():
+            rows = _rows(table, name)
+            child = self._child(task, name, str(rows["role"].iloc[0]))
+            self._log_metrics(child, dimension_figures(rows))
+            self._compare(child, rows)
+            self._finish(child, "FINISHED")
+
+    def _compare(self, run: Run, rows: pd.DataFrame) -> None:
+        """Tag a model with what the tests say of the proposed one against it, and write its note."""
+        tags = {}
+        for _, row in rows.iterrows():
+            ending = f".{row['dimension']}" if "dimension" in rows else ""
+            if isinstance(row.get("verdict"), str):
+                tags[f"verdict{ending}"] = row["verdict"]
+        model = self._models[run.info.run_id]
+        if model is not None and tags:
+            self._client.set_logged_model_tags(model, tags)
+        told = self._client.get_run(run.info.run_id).data
+        data = self._data.get(_side(run.data.tags["task"]))
+        tags[NOTE] = model_note(told, rows, data, self._command)
+        for key, value in tags.items():
+            self._client.set_tag(run.info.run_id, key, value)
+
+    def _log_metrics(self, run: Run, metrics: Mapping[str, float]) -> None:
+        """Log the figures that a run does not have yet: those of cross-validation come again with scores.
+
+        The most important ones are those of its logged model on its data set as well.
+        """
         from mlflow.entities import Metric
 
-        now, new = int(time.time() * 1000), []
-        known = self._client.get_run(run_id).data.metrics
+        run_id, now, new = run.info.run_id, int(time.time() * 1000), []
+        known, model = self._client.get_run(run_id).data.metrics, self._models[run_id]
+        data = self._data.get(_side(run.data.tags["task"]))
         for name, value in named(metrics).items():
-            if name not in known:
-                new.append(Metric(name, float(value), now, 0))
+            if name in known or not math.isfinite(value):
+                continue
+            linked: dict[str, Any] = {}
+            if model is not None and _SHOWN.fullmatch(name):
+                linked = {"model_id": model, "run_id": run_id}
+                linked |= {"dataset_name": data.name, "dataset_digest": data.digest} if data else {}
+            new.append(Metric(name, float(value), now, 0, **linked))
         self._client.log_batch(run_id, metrics=new)
 
     def _log_text(self, run: Run, name: str, text: str) -> None:
         self._client.log_text(run.info.run_id, text, name)
+
+
+def dimension_figures(rows: pd.DataFrame) -> dict[str, float]:
+    """Return CCC and R² of a regressor, and the ends of their intervals, from its row of each dimension."""
+    figures = {}
+    for _, row in rows.iterrows():
+        for score in ("ccc", "r2"):
+            for end in ("", "_ci_low", "_ci_high"):
+                figures[f"{score}_{row['dimension']}{end}"] = float(row[f"{score}{end}"])
+    return figures
+
+
+def _side(task: str) -> str:
+    return task.partition("_")[0].replace("theme", "music")
+
+
+def _rows(table: pd.DataFrame | None, name: str) -> pd.DataFrame:
+    """Return the rows of a model; none where there is no such table."""
+    import pandas as pd
+
+    if table is None or "model" not in table:
+        return pd.DataFrame()
+    return table[table["model"] == name]
 
 
 def _role_and_parameters(
@@ -185,7 +291,9 @@ def _role_and_parameters(
     if task != "theme":
         from affetto.pipelines.model_table import current_setup
 
-        entry = current_setup().models[side][name]
+        setup = current_setup()
+        table = setup.regressors if task.endswith("_dimensions") else setup.models
+        entry = table[side][name]
         return entry.role, entry.model_dump(mode="json")
     from affetto.themes.baselines import DISCOVERY_ROLES, DISCRIMINATION_ROLES, ENCODER_ROLES
     from affetto.themes.parameters import ThemeParameters
