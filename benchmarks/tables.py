@@ -267,7 +267,7 @@ def chosen(run: Run, data: Path) -> pd.DataFrame:
             found[model] = chosen_.drop(columns=["fold", "seed", "chosen", "inner_uar", "inner_log_loss"])
     if "themes_comparison.csv" in run.outputs:
         for model in pd.read_csv(data / run.outputs["themes_comparison.csv"])["model"]:
-            told = pd.read_parquet(output / f"theme/{model}/predictions.parquet")
+            told = pd.read_parquet(output / f"theme/discrimination/{model}.parquet")
             fits = told.drop_duplicates(["fold", "emotion"])
             found[f"themes: {model}"] = fits.filter(["C", "gamma", "n_neighbors"])
     rows = [
