@@ -278,12 +278,10 @@ def test_the_tutorial_goes_from_recordings_to_a_playlist(demo):
         )
         assert done.returncode == 0, f"{block}\n{done.stderr[-3000:]}"
         told += done.stdout
-    assert f"Train on it: affetto train {demo.root}/data/mine --group '([a-z]+)-' --name mine" in told
+    assert f"Train on it: affetto train {demo.root}/data/mine --group '([a-z]+)-'" in told
     assert "96 labelled clips of 8 groups: 32 anger, 32 happiness, 32 sadness." in told
-    (report,) = re.findall(r"Report: (.+)", told)
-    assert report == str(demo.root / "data/trained/tutorial/08_reporting/voice_emotion/report.html")
-    run = re.findall(r"MLflow: make ui, then http://127\.0\.0\.1:5000/#/experiments/\d+/runs/(\w+)", told)[-1]
-    assert MlflowClient(f"sqlite:///{demo.root / 'mlflow.db'}").get_run(run).info.status == "FINISHED"
+    assert f"Report: {demo.root}/data/trained/tutorial/08_reporting/voice_emotion/report.html" in told
+    assert re.search(r"MLflow: make ui, then http://127\.0\.0\.1:5000/#/experiments/\d+/models", told)
     assert "affetto hear RECORDING --model tutorial" in told
     assert len(re.findall(r"functionals_svm +proposed +[01]\.\d{3} \[", told)) == 2
     assert "The library has 20 tracks" in told
