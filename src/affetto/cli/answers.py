@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from affetto.cli.output import ENV, JSON, echo_json, echo_table, examples
+from affetto.cli.output import ENV, FROM_LIBRARY, JSON, VOICE_MODEL, echo_json, echo_table, examples
 from affetto.cli.project import project, project_catalog, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
@@ -34,7 +34,7 @@ def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
             type=_FILE,
             help="A few recordings of the same person, without labels: a folder or a file.",
         ),
-        click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
+        VOICE_MODEL,
         ENV,
         JSON,
     )
@@ -86,9 +86,7 @@ def hear(as_json: bool, **options: Any) -> None:
 @click.option(
     "--theme", "preferred_themes", multiple=True, help="Theme to favour; may be given several times."
 )
-@click.option(
-    "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
-)
+@FROM_LIBRARY
 def recommend(from_library: bool, as_json: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
     """Answer a voice recording, or a folder of them, with playlists (M3U8, XSPF and JSON)."""
     pipeline = "recommend_library" if from_library else "recommend"

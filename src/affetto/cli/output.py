@@ -17,6 +17,12 @@ from affetto.errors import one_line
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ENV = click.option("--env", "-e", help="Kedro environment; without it, that of KEDRO_ENV, else base.")
+VOICE_MODEL = click.option(
+    "--model", help="Model that `affetto train` made; without it, the ready voice model."
+)
+FROM_LIBRARY = click.option(
+    "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
+)
 SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
 
 

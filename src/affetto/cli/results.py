@@ -13,13 +13,14 @@ from affetto.cli.output import ENV, JSON, echo_json, examples
 from affetto.cli.project import project, project_catalog, read_configuration
 from affetto.cli.trained import environment
 from affetto.errors import AffettoError
+from affetto.evaluation.wording import TASKS
 from affetto.tracking.registry import read_table
 from affetto.tracking.store import TrackingSettings, refusal, use_store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_TASKS = ("music_emotion", "voice_emotion", "theme", "recommendation")
+_TASKS = (*TASKS, "recommendation")
 
 
 @click.command(

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from affetto.cli.output import ENV, examples
+from affetto.cli.output import ENV, FROM_LIBRARY, VOICE_MODEL, examples
 from affetto.cli.project import project, project_catalog
 from affetto.cli.trained import environment
 from affetto.errors import AffettoError
@@ -32,14 +32,9 @@ def _of_servers(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Port; 0: a free one.",
         ),
-        click.option("--model", help="Model that `affetto train` made; without it, the ready voice model."),
+        VOICE_MODEL,
         ENV,
-        click.option(
-            "--library",
-            "from_library",
-            is_flag=True,
-            help="Choose from the music that `affetto library` described.",
-        ),
+        FROM_LIBRARY,
     )
     for option in reversed(options):
         command = option(command)

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -369,12 +369,9 @@ def _submit(n_jobs: int, function: Callable[[T], R], shard: T) -> Future[R]:
 
     with _starting:
         if n_jobs in _workers:
-            try:
+            with suppress(BrokenProcessPool):
                 return _workers[n_jobs].pool.submit(function, shard)
-            except BrokenProcessPool:
-                _workers.pop(n_jobs).end()
-        for other in list(_workers):
-            _workers.pop(other).end()
+        _end_all()
         _workers[n_jobs] = Workers(_n_workers(n_jobs))
         return _workers[n_jobs].pool.submit(function, shard)
 
@@ -382,8 +379,12 @@ def _submit(n_jobs: int, function: Callable[[T], R], shard: T) -> Future[R]:
 def end_workers() -> None:
     """End the workers of this machine, whatever they are at."""
     with _starting:
-        for n_jobs in list(_workers):
-            _workers.pop(n_jobs).end()
+        _end_all()
+
+
+def _end_all() -> None:
+    for n_jobs in list(_workers):
+        _workers.pop(n_jobs).end()
 
 
 def _begin_worker(parent: Connection) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from affetto.evaluation.wording import TASKS
 from affetto.pipelines.model_table import SIDES, current_setup
 from affetto.tracking.run import NOTE, dimension_figures, named
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     Catalog = CatalogProtocol[Any, Any]
-
-TASKS = ("music_emotion", "voice_emotion", "theme")
 
 
 def leftovers(client: MlflowClient, experiment_id: str, catalog: Catalog) -> dict[str, dict[str, Any]]:

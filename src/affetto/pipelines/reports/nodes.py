@@ -103,8 +103,7 @@ def measure_playlists(
     dict
         `comparison`, a row a bridge and recommender.
     """
-    measured = (library, clips, music, voice, taxonomy, recommend, evaluation)
-    table = compare_playlists(*measured)
+    table = compare_playlists(library, clips, music, voice, taxonomy, recommend, evaluation)
     told = {}
     for name, what in {"corpus": "corpus", "protocol": "split"}.items():
         titles = [about[f"{what}__{side}"].title for side in ("voice", "music")]
