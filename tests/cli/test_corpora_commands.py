@@ -84,8 +84,16 @@ def test_check_of_the_whole_ends_with_0(call, emodb, complete):
     assert {"found": 1, "expected": 1, "label": "N", "emotion": "neutral"} in found["labels"]
 
 
+def test_the_labels_of_own_folders_tell_their_side(call, project, tmp_path):
+    for side, label in (("music", "Q1"), ("voice", "anger")):
+        (tmp_path / side / label).mkdir(parents=True)
+        (tmp_path / side / label / "a.wav").touch()
+        said = call("corpora", "check", "folders", tmp_path / side).stdout
+        assert f"Checked as {side}; --side says otherwise." in said
+
+
 def test_check_takes_the_parameters_of_a_source(call, emodb):
-    arguments = ("corpora", "check", "folders", emodb, "--side", "voice", "--json")
+    arguments = ("corpora", "check", "folders", emodb, "--json")
     groups = {
         pattern: json.loads(call(*arguments, "--param", f"group_pattern={pattern}").stdout)["groups"]["found"]
         for pattern in (r"^\w\w", r"wav")
@@ -98,7 +106,7 @@ def test_check_takes_the_parameters_of_a_source(call, emodb):
     [
         (("emo-db", "x"), "There is no source 'emo-db': did you mean 'emodb'?"),
         (("emodb", "nowhere"), "which is not there: set ROOT to the folder of Berlin"),
-        (("folders", "data"), "folders serves music and voice: choose one with --side."),
+        (("demo", "data"), "demo serves music and voice: choose one with --side."),
         (("emodb", "data", "--side", "music"), "emodb is a corpus of voice, not of music"),
         (("emodb", "data", "--param", "limit"), "--param limit: write it as KEY=VALUE."),
         (("emodb", "data", "--param", "limit=few"), "--param limit: Input should be a valid integer"),

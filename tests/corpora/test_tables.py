@@ -127,6 +127,28 @@ def test_what_excel_says_of_the_separator_is_no_header(read, first):
     }
 
 
+@pytest.mark.parametrize("rows", [2, 3])
+@pytest.mark.parametrize("separator", [*",;"])
+def test_titles_above_the_header_are_passed_over_and_said(read, tmp_path, caplog, separator, rows):
+    titles = [["My recordings, 2024"], [None], ["of the second visit"]][:rows]
+    cells = [*titles, ["path", "emotion", "group"], ["a.wav", "anger", "ann"]]
+    workbook(tmp_path / "t.xlsx", cells)
+    lines = [separator.join(f'"{cell or ""}"' for cell in row + [""] * (3 - len(row))) for row in cells]
+    for table in (
+        read("\n".join(lines)),
+        read(f"Recordings\n\n{HEADER}\na.wav,anger,ann\n"),
+        read_table(tmp_path / "t.xlsx"),
+    ):
+        assert table.to_dict("list") == {"path": ["a.wav"], "emotion": ["anger"], "group": ["ann"]}
+    assert caplog.text.count("passed over above its header: My recordings, 2024") == 2
+
+
+@pytest.mark.parametrize("header", ["path", "number"])
+def test_a_header_with_a_name_too_few_is_no_title(read, header):
+    with pytest.raises(AffettoError, match="1 columns in its header, but 2 fields in line 2"):
+        read(f"{header}\na.wav,anger\n")
+
+
 def test_decimal_commas_are_numbers(corpus):
     table = "path;emotion;start_s;end_s\na.wav;anger;0,1;0,9\na.wav;anger;1.5;2\n"
     clips = corpus("table", files={"t.csv": table})

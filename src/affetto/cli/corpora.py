@@ -109,8 +109,8 @@ def check(
     Ends with 0 when the counts are those of a complete copy or none are known, with 1 when they differ.
     """
     source = find_source(name)
-    # The labels of a table tell what it is of.
-    chosen = None if side is None and source.name == "table" else choose_side(source, side)
+    # The labels of one's own recordings tell what they are of.
+    chosen = None if side is None and source.name in ("folders", "table") else choose_side(source, side)
     corpus = corpus_parameters(name, root, parameters)
     found = check_corpus(corpus, read_taxonomy(env), side=chosen)
     if as_json:

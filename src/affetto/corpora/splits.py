@@ -18,6 +18,7 @@ from affetto.errors import AffettoError, name_some
 logger = logging.getLogger(__name__)
 
 ALWAYS_TRAINING = -1
+_FEWEST_FOLDS = 2
 _BY_CORPUS = ("cross_corpus", "leave_one_corpus_out")
 _FOLD_COLUMNS = ("fold", "group_fold", "second_fold")
 _Folds = NDArray[np.int64]
@@ -31,7 +32,8 @@ def make_folds(clips: pd.DataFrame, split: SplitParameters, *, tested: str | Non
     clips
         Clip table; clips without emotion are left out.
     split
-        The protocol. `kfold`: scikit-learn's `StratifiedGroupKFold`; `leave_one_group_out`: folds in the
+        The protocol. `kfold`: scikit-learn's `StratifiedGroupKFold`, with fewer folds than asked for where
+        there are fewer groups, which is logged; `leave_one_group_out`: folds in the
         order of the groups' names; `holdout`: of `1 / test_fraction` folds the one whose size comes closest
         to the fraction; `official`: the published test part, from whose groups no clip stays in training,
         or the published folds; clips that the publication leaves out are left out. With `test_groups` the
@@ -258,12 +260,17 @@ def _stratified_groups(labelled: pd.DataFrame, n_folds: int, seed: int, setting:
     corpus, side = labelled["corpus"].iloc[0], labelled["side"].iloc[0]
     n_groups = labelled["group"].nunique()
     most = int(labelled["emotion"].value_counts().max())
-    if n_folds > min(n_groups, most):
+    possible = min(n_groups, most)
+    if possible < _FEWEST_FOLDS:
         raise AffettoError(
             f"{side}.split.{setting} asks for {n_folds} folds, but {corpus} has {n_groups} groups to test, "
-            f"with {most} clips of the commonest emotion: ask for {min(n_groups, most)} or fewer, or use "
-            "another protocol."
+            f"with {most} clips of the commonest emotion: add groups, or use another protocol."
         )
+    if n_folds > possible:
+        said = "%s: %d folds are made and not %d (%s.split.%s): it has %d groups to test, with %d clips of "
+        said += "the commonest emotion"
+        logger.warning(said, corpus, possible, n_folds, side, setting, n_groups, most)
+        n_folds = possible
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     folds = pd.Series(_test_folds(splitter, labelled["emotion"], labelled["group"]))
     # scikit-learn may leave folds empty: each gets the smallest group of the fold that has most groups.

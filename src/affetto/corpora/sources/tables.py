@@ -10,7 +10,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -35,9 +35,9 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV or the first filled sheet of an Excel workbook as text, or a Parquet file as it is.
 
     A CSV is UTF-8, UTF-16 with its mark, or else Latin-1. It is separated by that of comma, semicolon, tab
-    and bar which cuts its header into most columns, or by what a first line such as `sep=;` says. Rows
-    without any content are left out, rows shorter than the header are filled up; both are logged by their
-    lines.
+    and bar which cuts its header into most columns, or by what a first line such as `sep=;` says. Titles
+    above the header, rows of one filled cell, are passed over. Rows without any content are left out, rows
+    shorter than the header are filled up; all are logged, rows by their lines.
 
     Returns
     -------
@@ -84,7 +84,23 @@ def _read_rows(path: Path, content: bytes) -> list[_Row]:
         raise AffettoError(
             f"{path} is an old or a protected Excel workbook: save it as .xlsx without a password, or as CSV."
         )
-    return _sheet_rows(path, content) if content.startswith(_ZIP_MARK) else _csv_rows(path, content)
+    rows = _sheet_rows(path, content) if content.startswith(_ZIP_MARK) else _csv_rows(path, content)
+    header = _header_below_titles(rows)
+    titles = [_stripped(cells)[0].strip() for _, cells in rows[:header] if any(cells)]
+    if titles:
+        logger.warning("The table %s: passed over above its header: %s", path, name_some(titles))
+    return rows[header:] if titles else rows
+
+
+def _header_below_titles(rows: list[_Row]) -> int:
+    """Return the number of the row that follows rows of one filled cell and reads as a header; else 0."""
+    filled = ([cell.strip() for cell in cells if cell.strip()] for _, cells in rows)
+    number, header = next(((i, cells) for i, cells in enumerate(filled) if len(cells) > 1), (0, []))
+    # The first row of a table with one name too few has a file, a number or one value twice.
+    is_header = len(set(header)) == len(header) and not any(
+        PurePath(cell).suffix or cell.isdecimal() for cell in header
+    )
+    return number if is_header else 0
 
 
 def _csv_rows(path: Path, content: bytes) -> list[_Row]:
@@ -92,9 +108,11 @@ def _csv_rows(path: Path, content: bytes) -> list[_Row]:
     # UTF-16 and tabs are what Excel saves as "Unicode text".
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16") if is_utf_16 else _decoded(content)
-    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-    said = _SAID_SEPARATOR.fullmatch(header.strip("\r\n"))
+    lines = [line for line in io.StringIO(text, newline=None) if line.strip()]
+    said = _SAID_SEPARATOR.fullmatch(lines[0].strip("\r\n")) if lines else None
     separators = "\t,;|" if path.suffix.lower() == ".tsv" or is_utf_16 else ",;\t|"
+    wide = (line for line in lines if any(_columns_of(line, each) > 1 for each in separators))
+    header = next(wide, "")
     # Of equals the first.
     separator = said[1] if said else max(separators, key=lambda each: _columns_of(header, each))
     reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
@@ -136,7 +154,8 @@ def _sheet_rows(path: Path, content: bytes) -> list[_Row]:
     rows = next(iter(filled.values()), [])
     while rows and not any(rows[-1]):  # formatted, but never filled
         rows.pop()
-    width = len(_stripped(next(filter(any, rows), [])))
+    widths = [len(_stripped(row)) for row in rows]
+    width = next((each for each in widths if each > 1), max(widths, default=0))
     # A sheet does not tell cells that were left empty at the end of a row from cells that are not there.
     return [
         (line, [*_stripped(row), *[""] * (width - len(_stripped(row)))]) for line, row in enumerate(rows, 1)
