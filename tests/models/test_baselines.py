@@ -14,7 +14,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import inner_folds
 from affetto.models.estimator import build_estimator, load_estimator
-from affetto.models.vectors import Standardiser, clip_statistics
+from affetto.models.vectors import Standardiser, clip_vectors
 
 
 def toy(n, labels, *, seed=0, spread=0.3):
@@ -37,9 +37,9 @@ def test_statistics_equal_numpy():
     x = FeatureSet({"mfcc": ClipFeatures.from_arrays("mfcc", ["a", "none"], frames, hop_s=0.02)})
     percentiles = np.percentile(frames[0], [5, 25, 50, 75, 95], axis=0).ravel()
     expected = np.concatenate([frames[0].mean(axis=0), frames[0].std(axis=0), percentiles])
-    found = clip_statistics(x, ["mfcc"], ["mean", "std", "percentiles"])
+    found = clip_vectors(x, ["mfcc"], ["mean", "std", "percentiles"])
     np.testing.assert_allclose(found, [expected, np.zeros(21)], rtol=1e-5)
-    twice = clip_statistics(FeatureSet({**x, "midterm": x["mfcc"]}), ["mfcc", "midterm"], ["mean"])
+    twice = clip_vectors(FeatureSet({**x, "midterm": x["mfcc"]}), ["mfcc", "midterm"], ["mean"])
     np.testing.assert_array_equal(twice[:, 3:], twice[:, :3])
 
 
@@ -49,7 +49,7 @@ def test_predictions_equal_a_scikit_learn_pipeline(labels):
     model = build_estimator("statistics_svm", {"C": 2.0}).fit(x, y, groups)
     other, _, _ = toy(40, labels, seed=1)
     reference = make_pipeline(StandardScaler(), SVC(C=2.0, class_weight="balanced", break_ties=True))
-    vectors = [clip_statistics(s, ["mfcc"], ["mean", "std"]) for s in (x, other)]
+    vectors = [clip_vectors(s, ["mfcc"], ["mean", "std"]) for s in (x, other)]
     reference.fit(vectors[0], y)
     predicted = np.array(model.classes_)[model.predict_proba(other).argmax(axis=1)]
     np.testing.assert_array_equal(predicted, reference.predict(vectors[1]))
@@ -65,7 +65,7 @@ def test_predictions_equal_a_scikit_learn_pipeline(labels):
 )
 def test_the_same_seed_gives_the_same_model_also_after_saving(name, parameters, tmp_path):
     x, y, groups = toy(40, ["a", "b", "c"])
-    vectors = clip_statistics(x, ["mfcc"], ["mean", "std"])
+    vectors = clip_vectors(x, ["mfcc"], ["mean", "std"])
     x = FeatureSet({**x, "functionals": ClipFeatures.from_arrays("functionals", x.clip_ids, list(vectors))})
     model, again = (build_estimator(name, parameters, seed=5).fit(x, y, groups) for _ in range(2))
     model.save(tmp_path / "model")

@@ -11,7 +11,7 @@ from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models import kernel
 from affetto.models.calibration import softmax
 from affetto.models.estimator import build_estimator
-from affetto.models.vectors import clip_statistics
+from affetto.models.vectors import clip_vectors
 
 PLAIN = {"relevance": 0.0, "limit": 100.0}
 
@@ -49,7 +49,7 @@ def test_probabilities_equal_logistic_regressions_on_the_kernel():
     parameters = {**PLAIN, "features": ["midterm"], "penalty": 0.3, "width": 0.7}
     model = build_estimator("kernel_logistic", parameters).fit(x, y, groups)
 
-    vectors = [clip_statistics(s, ["midterm"], ["mean", "std"]) for s in (x, unseen)]
+    vectors = [clip_vectors(s, ["midterm"], ["mean", "std"]) for s in (x, unseen)]
     scaler = StandardScaler().fit(vectors[0])
     train, test = (scaler.transform(v) for v in vectors)
     nystroem = Nystroem(gamma=0.7 / train.shape[1], n_components=len(y), random_state=0).fit(train)

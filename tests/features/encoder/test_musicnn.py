@@ -143,7 +143,7 @@ def test_features_of_one_encoder_share_a_run_and_have_the_values_of_their_own(
         "tags": EncoderParameters(name="musicnn-msd", layers=(3,)),
     }
     found = extract_together({16_000: music(5.0)}, wanted)
-    assert runs == [[2, 3]]
+    assert len(runs) == 1
     for name, parameters in wanted.items():
         alone = extract_together({16_000: music(5.0)}, {name: parameters})
         np.testing.assert_array_equal(found[name], alone[name])

