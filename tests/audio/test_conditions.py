@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.conditions import Condition, Copy, Excerpt, NoiseAlone, write_copy
 from affetto.audio.decode import read_audio
-from affetto.audio.speech import pink_noise
+from affetto.audio.sounds import pink_noise
 from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
 
 RATE = 16_000
