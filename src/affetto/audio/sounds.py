@@ -71,7 +71,7 @@ def _clicks(time: _Times, rng: np.random.Generator) -> _Times:
 def _beep(time: _Times, rng: np.random.Generator) -> _Times:
     inside = np.minimum(time - 0.2 * time[-1], 0.8 * time[-1] - time)
     fade = np.clip(inside / 0.005, 0.0, 1.0)
-    return fade * np.sin(2 * np.pi * rng.uniform(400.0, 2_000.0) * time)
+    return np.asarray(fade * np.sin(2 * np.pi * rng.uniform(400.0, 2_000.0) * time))
 
 
 def _knocks(time: _Times, rng: np.random.Generator) -> _Times:

@@ -113,8 +113,8 @@ class KernelMachine(VectorEstimator):
         self.bias_ = (bias / temperature).astype(self.precision)
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        scaled = self.standardiser_(vectors) * self.scale_
-        return _weigh_landmarks(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_
+        scaled, weights = self.standardiser_(vectors) * self.scale_, self.weights_.astype(np.float64)
+        return np.asarray(_weigh_landmarks(scaled, self.landmarks_, weights) + self.bias_)
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
