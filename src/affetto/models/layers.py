@@ -61,8 +61,6 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         return tf.where(mask, tf.concat([forward, backward], axis=-1), 0.0)
 
 
-
-
 @_registered
 class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     """Weighted mean over the steps, the weights being the softmax of each step's product with a learnt query.
@@ -98,8 +96,6 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([mean, deviation], axis=-1), weights
 
 
-
-
 @_registered
 class LastState(keras.layers.Layer):  # type: ignore[misc]
     """What a bidirectional LSTM knows at the end: the last output of each direction.
@@ -112,7 +108,6 @@ class LastState(keras.layers.Layer):  # type: ignore[misc]
         last = tf.gather(sequences, tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)
         half = sequences.shape[-1] // 2
         return tf.concat([last[:, :half], sequences[:, 0, half:]], axis=-1)
-
 
 
 @_registered
@@ -158,8 +153,6 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
         if self.removal == "clip":
             means = tf.reduce_mean(means, axis=1, keepdims=True)
         return limited - means[:, None, :]
-
-
 
 
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -216,8 +209,6 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
         lengths = (lengths + 1) // 2 if self.halved else lengths
         weights = tf.cast(_step_mask(lengths, found), found.dtype)
         return found * weights[:, :, None, None], lengths
-
-
 
 
 def _step_mask(lengths: Any, sequences: Any) -> Any:
