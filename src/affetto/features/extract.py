@@ -22,7 +22,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
-from affetto.features.table import extract_together, parse_description
+from affetto.features.table import extract_together, parse_description, rates_of
 from affetto.io.paths import absolute
 from affetto.io.workers import ExecutorParameters, Lost, map_items
 
@@ -346,7 +346,7 @@ def _extract_clip(
     condition: AnyCondition | None,
 ) -> Mapping[str, np.ndarray | str]:
     """Return name of each feature → its values, or why there are none."""
-    rates = sorted({parameters.rate_hz for parameters in wanted.values()})
+    rates = rates_of(wanted)
     try:
         if condition is None:
             samples = {rate: _read(path, part, rate)[0] for rate in rates}
