@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from affetto.audio.conditions import Condition, Copy, Excerpt, NoiseAlone, write_copy
 from affetto.audio.decode import read_audio
-from affetto.audio.speech import pink_noise
+from affetto.audio.sounds import pink_noise
 from affetto.evaluation.parameters import EvaluationParameters, RobustnessParameters
 
 RATE = 16_000
@@ -71,15 +71,6 @@ def test_the_loudest_samples_do_not_wrap_around(tmp_path):
     for name in ("wav", "flac", "mu_law"):
         again, _ = heard(tmp_path, Copy(extremes, RATE, name))
         np.testing.assert_allclose(again, np.sign(extremes), atol=0.03)
-
-
-@pytest.mark.parametrize("name", ["ogg", "flac"])
-def test_long_recordings_are_encoded_whole(tmp_path, name):
-    noise = 0.1 * np.random.default_rng(0).standard_normal(200 * RATE).astype(np.float32)
-
-    info = soundfile.info(write_copy(Copy(noise, RATE, name), tmp_path))
-
-    assert info.frames / info.samplerate == pytest.approx(200, abs=0.2)
 
 
 @pytest.mark.parametrize(
@@ -230,10 +221,15 @@ def test_tolerances_belong_to_families_unless_a_condition_has_its_own():
     assert EvaluationParameters().robustness.chosen == {}
 
 
-def test_what_makes_no_sense_is_refused():
-    level, wma = {"kind": "level", "peak_dbfs": 3.0}, {"kind": "codec", "format": "wma"}
-    for entry in (level, wma, {"kind": "stereo", "loud": 1}, {"kind": "reverberation"}):
-        with pytest.raises(ValidationError):
-            RobustnessParameters.model_validate({"conditions": {"x": entry}})
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {"x": {"kind": "level", "peak_dbfs": 3.0}},
+        {"x": {"kind": "codec", "format": "wma"}},
+        {"x": {"kind": "stereo", "loud": 1}},
+        {"Mp 3": {"kind": "stereo"}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(conditions):
     with pytest.raises(ValidationError):
-        RobustnessParameters.model_validate({"conditions": {"Mp 3": {"kind": "stereo"}}})
+        RobustnessParameters.model_validate({"conditions": conditions})

@@ -17,7 +17,7 @@ REPORT = """Parameter validation failed:
 topp
   Extra inputs are not permitted [type=extra_forbidden, input_value=3, input_type=int]
     For further information visit https://errors.pydantic.dev/2.13/v/extra_forbidden
-voice_activity.range_db
+speech.range_db
   Input should be greater than 0 [type=greater_than, input_value=-1.0, input_type=float]
     For further information visit https://errors.pydantic.dev/2.13/v/greater_than
 - Parameter 'executor': value is None but type is not Optional"""
@@ -44,7 +44,7 @@ def test_parameters_that_contradict_each_other_are_named_by_their_group():
 def test_parameters_are_named_in_full():
     said = explain(ParameterValidationError(REPORT))
     assert "recommend.topp: there is no such parameter (given: 3)" in said
-    assert "recommend.voice_activity.range_db: Input should be greater than 0 (given: -1.0)" in said
+    assert "recommend.speech.range_db: Input should be greater than 0 (given: -1.0)" in said
     assert "executor: value is None" in said
     assert "https" not in said
 

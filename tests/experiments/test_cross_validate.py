@@ -28,8 +28,6 @@ from affetto.models.estimator import (
     predict_clips,
 )
 
-from ..models.test_crnn_lld import TINY, toy
-
 SVM = ModelSpecification(estimator="statistics_svm", role="baseline", features=("mfcc",))
 NOISY = {"kind": "pink_noise", "snr_db": 20.0}
 COPIED = ModelSpecification(
@@ -40,6 +38,7 @@ COPIED = ModelSpecification(
 )
 HERE = ExecutorParameters(n_jobs=1, progress=False)
 EMOTIONS = ("calm", "tense")
+TINY = {"epochs": 2, "channels": (4,), "lstm_units": 4, "crop_s": 0.3, "lld_windows": {"units": 4}}
 
 
 @pytest.fixture
@@ -162,7 +161,20 @@ def test_finished_folds_are_not_fitted_again(corpus, tmp_path, monkeypatch):
 
 
 def test_branches_of_a_joined_model_are_fitted_once_whichever_comes_first(tmp_path, monkeypatch):
-    x, y, groups = toy()
+    rng, y = np.random.default_rng(0), ["anger", "joy", "sad"] * 8
+    sizes = {"log_mel": (20, 16), "lld": (30, 6), "functionals": (1, 50), "correlations": (1, 15)}
+    x = FeatureSet(
+        {
+            name: ClipFeatures.from_arrays(
+                name,
+                [f"toy/{i}" for i in range(24)],
+                [rng.normal(size=size) for _ in y],
+                hop_s={"log_mel": 0.016, "lld": 0.010}.get(name),
+            )
+            for name, size in sizes.items()
+        }
+    )
+    groups = [f"g{i // 4}" for i in range(24)]
     clips = pd.DataFrame({"clip_id": x.clip_ids, "emotion": y, "group": groups})
     folds = pd.DataFrame({"clip_id": x.clip_ids, "fold": [i // 12 for i in range(24)]})
     joined = ModelSpecification(

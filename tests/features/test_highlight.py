@@ -12,12 +12,8 @@ def test_window_lies_on_the_attended_step():
     found = find_highlight([0, 10, 20, 30], [0.1, 0.1, 0.7, 0.1], 40, highlight_s=10)
     assert (found.start_s, found.end_s) == (20, 30)
     assert found.attention == pytest.approx(0.7)
-
-
-def test_short_clip_is_its_own_highlight():
-    found = find_highlight([0, 1], [0.5, 0.5], 2.5, highlight_s=15)
-    assert (found.start_s, found.end_s) == (0, 2.5)
-    assert found.attention == pytest.approx(1)
+    short = find_highlight([0, 1], [0.5, 0.5], 2.5, highlight_s=15)  # is its own
+    assert short == (0, 2.5, pytest.approx(1))
 
 
 @pytest.mark.parametrize(("times", "weights"), [(None, None), ([], []), ([0, 1], [0, 0])])

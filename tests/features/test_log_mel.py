@@ -14,6 +14,7 @@ def test_equal_to_librosa(signal, seconds):
     )
     expected = np.maximum(librosa.power_to_db(power, ref=1.0, top_db=None), -80).T
     found = LogMelParameters().extract(samples, 16_000)
+    assert LogMelParameters().extract(signal(48_000, seconds), 48_000).shape == found.shape
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
@@ -25,11 +26,6 @@ def test_level_is_kept_and_silence_is_the_floor(signal):
     audible = soft > -50
     np.testing.assert_allclose(loud[audible] - soft[audible], 20.0, atol=1e-2)
     assert np.all(parameters.extract(np.zeros(1_600), 16_000) == -60.0)
-
-
-def test_other_rates_are_resampled(signal):
-    found = LogMelParameters().extract(signal(48_000, 1.0), 48_000)
-    assert found.shape == (1 + 16_000 // 256, len(LogMelParameters().dimensions()))
 
 
 def test_bands_above_the_nyquist_frequency_are_refused():

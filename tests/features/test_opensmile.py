@@ -58,29 +58,19 @@ def test_a_clip_of_over_ten_minutes_is_refused():
         EGEMAPS.extract(np.zeros(16_000 * 601, dtype=np.float32), 16_000)
 
 
-def test_they_are_spearmans_with_shared_ranks():
+def test_correlations_are_spearmans_with_shared_ranks_and_0_of_what_is_constant():
     values = np.random.default_rng(0).normal(size=(50, 4)).round(1)  # rounding makes ties
     expected = spearmanr(values).statistic[np.triu_indices(4, 1)]
     np.testing.assert_allclose(rank_correlations(values)[0], expected, atol=1e-6)
+    for n_frames, moving in ((1, 0.0), (2, -1.0), (7, -1.0)):
+        columns = np.column_stack([np.arange(n_frames), np.ones(n_frames), -np.arange(n_frames)])
+        np.testing.assert_allclose(rank_correlations(columns)[0], [0.0, moving, 0.0], atol=1e-6)
 
 
-@pytest.mark.parametrize("n_frames", [1, 2, 7])
-def test_constant_descriptors_and_single_frames_give_zeros(n_frames):
-    values = np.column_stack([np.arange(n_frames), np.ones(n_frames), -np.arange(n_frames)])
-    found = rank_correlations(values)[0]
-    moving = -1.0 if n_frames > 1 else 0.0
-    np.testing.assert_allclose(found, [0.0, moving, 0.0], atol=1e-6)
-
-
-def test_opensmile_yields_them_as_a_level_of_its_own():
-    samples = (0.1 * np.random.default_rng(0).normal(size=16_000)).astype(np.float32)
-    parameters = OpenSmileParameters(level="correlations")
-    lld = OpenSmileParameters(level="lld").extract(samples, 16_000)
-    found = parameters.extract(samples, 16_000)
-    np.testing.assert_array_equal(found, rank_correlations(lld))
+def test_correlations_are_a_level_of_their_own(signal):
+    parameters, lld = OpenSmileParameters(level="correlations"), OpenSmileParameters(level="lld")
+    found = parameters.extract(signal(16_000, 1.0), 16_000)
+    np.testing.assert_array_equal(found, rank_correlations(lld.extract(signal(16_000, 1.0), 16_000)))
+    names = lld.dimensions()
     assert found.shape == (1, len(parameters.dimensions())) == (1, 2080)
-    lld_names = OpenSmileParameters(level="lld").dimensions()
-    assert parameters.dimensions()[63:65] == (
-        f"{lld_names[0]}~{lld_names[64]}",
-        f"{lld_names[1]}~{lld_names[2]}",
-    )
+    assert parameters.dimensions()[63:65] == (f"{names[0]}~{names[64]}", f"{names[1]}~{names[2]}")

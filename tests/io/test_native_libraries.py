@@ -57,9 +57,9 @@ def test_what_is_under_way_is_ended_before_the_interrupt_is_raised():
 def test_opensmile_never_goes_on_with_half_a_result():
     """Python sees the signal in openSMILE's callback, where a KeyboardInterrupt would be printed and lost."""
     samples = np.random.default_rng(0).normal(0, 0.1, 16_000 * 40).astype(np.float32)
-    run_opensmile(samples[:16_000], 16_000, "ComParE_2016")  # reads the configuration
+    run_opensmile(samples[:16_000], "ComParE_2016")  # reads the configuration
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         timer.start()
-        run_opensmile(samples, 16_000, "ComParE_2016")
+        run_opensmile(samples, "ComParE_2016")
         timer.join()

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from affetto.features.clip_features import ClipFeatures, FeatureSet
 from affetto.models.calibration import softmax
 from affetto.models.estimator import build_estimator
 from affetto.models.fusion import fit_exponents, fuse
@@ -52,40 +51,47 @@ def test_exponents_that_labels_were_drawn_with_are_found(exponents):
     np.testing.assert_allclose(found, exponents, atol=0.08)
 
 
-LATE_CLASSES = ("anger", "neutral", "sadness")
-LATE_BRANCHES = {
-    "good": {"estimator": "linear", "parameters": {"features": ["functionals"], "penalty": 1.0}},
-    "useless": {"estimator": "linear", "parameters": {"features": ["egemaps"], "penalty": 1.0}},
-}
-
-
-def late_toy(seed=0, n_groups=8, n_each=9):
-    """Clips whose functionals tell the emotion and whose eGeMAPS are noise."""
-    rng = np.random.default_rng(seed)
-    labels = np.tile(np.arange(3), n_groups * n_each // 3)
-    groups = np.repeat([f"s{i}" for i in range(n_groups)], n_each)
-    ids = [f"late_toy/{i}" for i in range(len(labels))]
-    vectors = {
-        "functionals": rng.normal(size=(len(labels), 10)),
-        "egemaps": rng.normal(size=(len(labels), 10)),
-    }
-    vectors["functionals"][np.arange(len(labels)), labels] += 2.0
-    x = FeatureSet({name: ClipFeatures.from_arrays(name, ids, list(each)) for name, each in vectors.items()})
-    return x, [LATE_CLASSES[label] for label in labels], list(groups)
-
-
 @pytest.fixture(scope="module")
-def late_fitted():
-    return build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(*late_toy())
+def joined(toy):
+    x, y, groups = toy(24)
+    network = {"epochs": 2, "channels": (4,), "lstm_units": 4, "crop_s": 0.3, "lld_windows": {"units": 4}}
+    parameters = {"crnn": network, "lld": {}}
+    model = build_estimator("crnn_lld", {**parameters, "crnn_weight": 0.4, "lld_weight": 1.2}, seed=2)
+    branches = {}
+    for branch, name in (("crnn", "crnn"), ("lld", "linear")):
+        branches[branch] = build_estimator(name, parameters[branch], seed=2).fit(x, y, groups)
+    return model.fit(x, y, groups), branches, x
 
 
-def test_late_a_model_that_knows_nothing_weighs_nothing(late_fitted):
-    good, useless = late_fitted.exponents_
+def test_a_joined_model_is_the_product_of_its_branches_and_one_is_enrolled(joined):
+    model, branches, x = joined
+    crnn, lld = branches.values()
+    own = x.take([0, 1, 2, 3])
+    for further in ((), (own,)):
+        expected = fuse([crnn.predict_proba(x), lld.predict_proba(x, *further)], [0.4, 1.2])
+        np.testing.assert_allclose(model.predict_proba(x, *further), expected, atol=1e-6)
+    np.testing.assert_allclose(model.attention(x)[1][0], crnn.attention(x)[1][0], atol=1e-6)
+    assert model.n_parameters == crnn.n_parameters + lld.n_parameters
+    assert model.history_ == crnn.history_
+
+
+def test_features_of_all_branches_are_needed_once():
+    every = ("log_mel", "lld", "functionals", "correlations")
+    assert build_estimator("crnn_lld").features == every
+    plain = build_estimator("crnn_lld", {"crnn": {"lld_windows": None}, "lld": {"features": ["functionals"]}})
+    assert plain.features == ("log_mel", "functionals")
+
+
+def test_a_model_that_knows_nothing_weighs_nothing_and_a_single_speaker_leaves_weights_equal(features):
+    rng = np.random.default_rng(0)
+    labels, groups = np.tile(np.arange(3), 24), [f"s{i // 9}" for i in range(72)]
+    told = rng.normal(size=(72, 10)) + 2 * np.eye(3, 10)[labels]
+    x = features(functionals=told, egemaps=rng.normal(size=(72, 10)))
+    branches = {
+        name: {"estimator": "linear", "parameters": {"features": [name], "penalty": 1.0}} for name in x
+    }
+    good, useless = build_estimator("late_fusion", {"branches": branches}).fit(x, labels, groups).exponents_
     assert good > 0.3
     assert useless < 0.2 * good
-
-
-def test_late_a_single_speaker_leaves_all_weights_equal():
-    x, y, _ = late_toy()
-    fused = build_estimator("late_fusion", {"branches": LATE_BRANCHES}).fit(x, y, ["one"] * len(y))
-    assert fused.exponents_.tolist() == [0.5, 0.5]
+    alone = build_estimator("late_fusion", {"branches": branches}).fit(x, labels, ["one"] * 72)
+    assert alone.exponents_.tolist() == [0.5, 0.5]

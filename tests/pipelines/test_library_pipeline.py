@@ -172,7 +172,7 @@ def test_a_second_run_asks_the_model_nothing(describe, trained, tmp_path, monkey
     def refuse(*_):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr("affetto.recommendation.recognition.find_speech", refuse)
+    monkeypatch.setattr("affetto.recommendation.recognition.detect_speech", refuse)
     monkeypatch.setattr("affetto.recommendation.recognition.predict_clips", refuse)
     _, second = describe(model=tmp_path / "elsewhere")
     pd.testing.assert_frame_equal(first, second)

@@ -96,4 +96,7 @@ def test_one_bad_recording_does_not_stop_the_others(tmp_path, voice_of):
     assert [len(windows) for windows in screened["windows"]] == [0, 1, 0]
     assert screened["status"].tolist() == ["unreadable", "ok", "no_speech"]
     assert "a.wav" in screened["message"][0]
-    assert screened["message"].tolist()[1:] == ["", "No speech was found in c.wav: it is silent."]
+    assert screened["message"].tolist()[1:] == [
+        "",
+        "No speech was found in c.wav: nothing in it is louder than -80 dBFS.",
+    ]

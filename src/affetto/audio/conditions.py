@@ -1,15 +1,15 @@
 """Conditions in which a voice may reach a model: what is done to a clip, and the file it then comes in.
 
 A `Condition` leaves a voice to be recognised. What `Excerpt` and `NoiseAlone` leave is not for a model to
-recognise, but to be told from speech that is. Sounds and noise are made from nothing, with a seed that is the
-same for the same samples, so that a clip meets the same ones each time.
+recognise, but to be told from speech that is. Sounds and noise have a seed that is the same for the same
+samples, so that a clip meets the same ones each time.
 """
 
 from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
-from affetto.audio.speech import active_power, find_speech, pink_noise
+from affetto.audio.silero import SAMPLE_RATE_HZ
+from affetto.audio.sounds import Sound, make_sound, pink_noise
+from affetto.audio.speech import active_power, detect_speech
 from affetto.io.configuration import Parameters
 
 Family = Literal["packaging", "surroundings", "speed", "noise", "telephone"]
 FormatName = Literal["wav", "mu_law", "flac", "mp3", "ogg", "opus", "m4a", "webm"]
-Sound = Literal["clicks", "beep", "knocks", "handling", "hum", "music"]
 _VERSION = 2
 """Raise it when a condition yields other samples: features of earlier copies are then computed again."""
 
@@ -259,7 +260,8 @@ class Excerpt(AnyCondition):
         middle_s = len(samples) / rate / 2
         spoken = np.zeros((0, 2))
         if self.of == "speech":
-            spoken = find_speech(samples, rate).stretches
+            heard = resample(samples, rate, SAMPLE_RATE_HZ)
+            spoken = detect_speech([heard]).stretches
         if len(spoken):
             ends = np.cumsum(spoken[:, 1] - spoken[:, 0])
             half = ends[-1] / 2
@@ -321,123 +323,6 @@ def _add(samples: Samples, rate: int, sound: Samples, snr_db: float) -> Samples:
 def _within_full_scale(samples: Samples) -> Samples:
     gain = min(1.0, LARGEST_SAMPLE / max(_peak(samples), 1e-12))
     return (samples * gain).astype(np.float32)
-
-
-def make_sound(kind: Sound, n: int, sample_rate_hz: int, seed: int) -> Samples:
-    """Make a sound other than a voice that ends up in recordings of one.
-
-    Parameters
-    ----------
-    kind
-        clicks: of 1 ms; beep: one tone that starts and stops; knocks: damped low resonances, as of a table;
-        handling: bursts of rumble, as of a hand at the microphone; hum: of the mains, 50 or 60 Hz and
-        harmonics; music: plucked chords.
-    n
-        Its length, samples.
-    sample_rate_hz
-        Its rate, Hz.
-    seed
-        Pitches, moments and noise are drawn with it.
-
-    Returns
-    -------
-    NDArray[np.float32]
-        [n], largest magnitude 1.
-    """
-    makers: Mapping[Sound, Callable[[_Times, np.random.Generator], _Times]] = {
-        "clicks": _clicks,
-        "beep": _beep,
-        "knocks": _knocks,
-        "handling": _handling,
-        "hum": _hum,
-        "music": _music,
-    }
-    time = np.arange(n) / sample_rate_hz
-    sound = makers[kind](time, np.random.default_rng(seed))
-    peak = max(np.abs(sound).max(initial=0.0), 1e-12)
-    return np.asarray(sound / peak, dtype=np.float32)
-
-
-_Times = NDArray[np.float64]
-_PARTIALS = np.arange(1, 9)
-
-
-def _clicks(time: _Times, rng: np.random.Generator) -> _Times:
-    total = 0 * time
-    for start in _moments(time, rng):
-        total += (time >= start) & (time < start + 0.001)
-    return total
-
-
-def _beep(time: _Times, rng: np.random.Generator) -> _Times:
-    length_s = time[-1] if len(time) else 0.0
-    inside = np.minimum(time - 0.2 * length_s, 0.8 * length_s - time)
-    fade = np.clip(inside / 0.005, 0.0, 1.0)
-    return fade * np.sin(2 * np.pi * rng.uniform(400.0, 2_000.0) * time)
-
-
-def _knocks(time: _Times, rng: np.random.Generator) -> _Times:
-    def knock(age: _Times) -> _Times:
-        body = np.sin(2 * np.pi * rng.uniform(80.0, 250.0) * age) * np.exp(-age / 0.03)
-        return body + 0.3 * rng.standard_normal(len(age)) * np.exp(-age / 0.004)
-
-    return _struck(time, _moments(time, rng), knock)
-
-
-def _handling(time: _Times, rng: np.random.Generator) -> _Times:
-    from scipy.ndimage import uniform_filter1d
-
-    noise = rng.standard_normal(len(time))
-    size = max(1, int(np.searchsorted(time, 0.004)))
-    # Three running means of 4 ms leave next to nothing above some 200 Hz.
-    for _ in range(3):
-        noise = uniform_filter1d(noise, size)
-    bursts = np.sin(2 * np.pi * (1.1 * time + rng.uniform()))
-    bursts = bursts + 0.5 * np.sin(2 * np.pi * 2.7 * time)
-    rumble: _Times = noise * np.clip(bursts, 0.0, None)
-    return rumble
-
-
-def _hum(time: _Times, rng: np.random.Generator) -> _Times:
-    mains_hz = rng.choice([50.0, 60.0])
-    phases = rng.uniform(0.0, 2 * np.pi, len(_PARTIALS))
-    total = 0 * time
-    for k, phase in zip(_PARTIALS, phases, strict=True):
-        total += np.sin(2 * np.pi * mains_hz * k * time + phase) / k
-    return total
-
-
-def _music(time: _Times, rng: np.random.Generator) -> _Times:
-    chords = ((0, 4, 7, 12), (0, 3, 7, 12))  # major and minor, semitones over the root
-
-    def chord(age: _Times) -> _Times:
-        root_hz = 110.0 * 2 ** (rng.integers(0, 13) / 12)
-        tones = root_hz * 2 ** (np.array(chords[rng.integers(0, 2)]) / 12)
-        total = 0 * age
-        for hz in tones:
-            for k in _PARTIALS:
-                total += np.sin(2 * np.pi * hz * k * age) / k**1.5
-        return total * np.minimum(age / 0.01, 1.0) * np.exp(-age / 0.5)
-
-    length_s = time[-1] if len(time) else 0.0
-    return _struck(time, np.arange(0.0, length_s, 0.6), chord)
-
-
-def _moments(time: _Times, rng: np.random.Generator) -> _Times:
-    """Draw moments some 0.7 s apart, none of them within a quarter of that from the ends."""
-    length_s = time[-1] if len(time) else 0.0
-    count = max(1, round(length_s / 0.7))
-    slots: _Times = (np.arange(count) + rng.uniform(0.25, 0.75, count)) * length_s / count
-    return slots
-
-
-def _struck(time: _Times, starts: _Times, sound: Callable[[_Times], _Times]) -> _Times:
-    """Add up a sound that is struck at some moments; it is given the seconds since then."""
-    total = 0 * time
-    for start in starts:
-        since = int(np.searchsorted(time, start))
-        total[since:] += sound(time[since:] - start)
-    return total
 
 
 class _Format(NamedTuple):

@@ -23,6 +23,7 @@ from pydantic import Field
 
 from affetto.audio.recording import LARGEST_SAMPLE, Samples, resample
 from affetto.audio.silero import CHUNK, SAMPLE_RATE_HZ, speech_probability
+from affetto.audio.sounds import pink_noise
 from affetto.io.configuration import Parameters
 
 PREPARATION_VERSION = 4
@@ -86,31 +87,7 @@ class FoundSpeech:
     reason: str = ""
 
 
-def find_speech(
-    samples: Samples, sample_rate_hz: int, parameters: SpeechParameters | None = None
-) -> FoundSpeech:
-    """Tell where in a recording somebody speaks.
-
-    Parameters
-    ----------
-    samples
-        Mono, float32 [n], full scale 1.0.
-    sample_rate_hz
-        Its rate, Hz.
-    parameters
-        What counts as speech.
-
-    Returns
-    -------
-    FoundSpeech
-        The stretches of speech, or the reason why there are none.
-    """
-    return find_speech_in_blocks([resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)], parameters)
-
-
-def find_speech_in_blocks(
-    blocks: Iterable[Samples], parameters: SpeechParameters | None = None
-) -> FoundSpeech:
+def detect_speech(blocks: Iterable[Samples], parameters: SpeechParameters | None = None) -> FoundSpeech:
     """Tell where somebody speaks in a recording that comes in blocks; a minute of it is held at a time.
 
     Parameters
@@ -123,17 +100,17 @@ def find_speech_in_blocks(
     Returns
     -------
     FoundSpeech
-        The same for any division into blocks.
+        The stretches of speech, or the reason why there are none; the same for any division into blocks.
     """
     chosen = parameters or SpeechParameters()
     probabilities, powers = [np.zeros(0)], [np.zeros(0)]
-    n_samples, silent = 0, True
+    n_samples, reason = 0, f"nothing in it is louder than {_SILENCE_DBFS:g} dBFS"
     for before, piece, n_new in _pieces(blocks):
         power = _frame_power(piece)
         levelled = _levelled(piece, power)
         probability = np.zeros(-(-len(piece) // CHUNK))
         if levelled is not None:
-            silent, probability = False, _probability(levelled)
+            reason, probability = "", _probability(levelled)
         first, n_chunks = before // CHUNK, -(-n_new // CHUNK)
         probabilities.append(probability[first : first + n_chunks])
         first, n_frames = before // _HOP, -(-n_new // _HOP)
@@ -142,17 +119,14 @@ def find_speech_in_blocks(
     duration_s = n_samples / SAMPLE_RATE_HZ
     spoken = _stretches(np.concatenate(probabilities), chosen)
     length_s = float(np.sum(spoken[:, 1] - spoken[:, 0]))
-    reason = ""
-    if silent:
-        reason = "it is silent"
-    elif not len(spoken):
+    if not reason and not len(spoken):
         reason = f"nothing in it sounds like a voice for {chosen.min_stretch_s:g} s"
-    elif length_s < chosen.min_speech_s:
+    elif not reason and length_s < chosen.min_speech_s:
         reason = f"only {length_s:.2f} s of it sound like a voice"
     if reason:
         return FoundSpeech(np.zeros((0, 2)), duration_s, reason)
-    fitted = _fitted(spoken, np.concatenate(powers), chosen)
-    starts, ends = np.clip(fitted, 0.0, duration_s).T
+    trimmed = _trimmed(spoken, np.concatenate(powers), chosen)
+    starts, ends = np.clip(trimmed, 0.0, duration_s).T
     apart = starts[1:] - ends[:-1] > chosen.max_gap_s
     starts, ends = starts[np.append(True, apart)], ends[np.append(apart, True)]
     return FoundSpeech(np.stack([starts, ends], axis=1), duration_s)
@@ -176,7 +150,8 @@ def prepare_speech(samples: Samples, sample_rate_hz: int, parameters: SpeechPara
         float32 [m] within [-1, 32767/32768]: the stretches of speech one after the other, and `padding_s` of
         silence before and behind. A recording without speech is kept whole, silence under the floor.
     """
-    found = find_speech(samples, sample_rate_hz, parameters).stretches
+    heard = resample(samples, sample_rate_hz, SAMPLE_RATE_HZ)
+    found = detect_speech([heard], parameters).stretches
     speech = _cut_out(_centred(samples), sample_rate_hz, found, parameters.padding_s)
     wanted = 10 ** (parameters.level_dbfs / 10)
     power = active_power(speech, sample_rate_hz)
@@ -199,16 +174,6 @@ def active_power(samples: Samples, sample_rate_hz: int) -> float:
     power = squares / lengths
     active = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
     return float(squares[active].sum() / lengths[active].sum())
-
-
-def pink_noise(n: int, seed: int) -> Samples:
-    """Make noise whose power falls by 3 dB an octave, float32 [n], RMS 1 (shaped in the frequency domain)."""
-    white = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
-    shaped = white / np.sqrt(np.maximum(np.arange(len(white), dtype=np.float64), 1.0))
-    shaped[0] = 0.0  # no offset: it would count as power that nobody hears
-    noise = np.fft.irfft(shaped, n)
-    rms = max(float(np.sqrt(np.mean(noise**2))), np.finfo(np.float64).tiny)
-    return (noise / rms).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -245,7 +210,7 @@ def _levelled(samples: Samples, power: _Floats) -> Samples | None:
     """Bring the loudest fifth of a second within two seconds to the level the detector expects.
 
     So neither a slammed door nor half an hour of silence decides how loud a voice is, and a click hardly
-    counts. None: it is silent.
+    counts. None: all of it is softer than -80 dBFS.
     """
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
@@ -287,7 +252,7 @@ def _stretches(probability: _Floats, parameters: SpeechParameters) -> _Floats:
     return np.asarray(found, dtype=np.float64)
 
 
-def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:
+def _trimmed(stretches: _Floats, power: _Floats, parameters: SpeechParameters) -> _Floats:
     """Let stretches begin and end with the sound in them, up to `margin_s` before and behind.
 
     A frame of 10 ms belongs to it when its level is at most `range_db` below that of the stretch: the mean
@@ -295,7 +260,7 @@ def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) ->
     is soft: a frame there that is louder than the stretch is another sound, and ends it.
     """
     margin = round(parameters.margin_s / _FRAME_S)
-    fitted = []
+    trimmed = []
     for first, last in np.round(stretches / _FRAME_S).astype(int):
         inside = power[first:last]
         active = inside >= inside.max() * 10 ** (-_ACTIVE_DB / 10)
@@ -306,8 +271,8 @@ def _fitted(stretches: _Floats, power: _Floats, parameters: SpeechParameters) ->
         end = last + int(np.append(behind, True).argmax())
         least = level * 10 ** (-parameters.range_db / 10)
         loud = start + np.flatnonzero(power[start:end] >= least)
-        fitted.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
-    return np.array(fitted)
+        trimmed.append((loud[0] * _FRAME_S, (loud[-1] + 1) * _FRAME_S))
+    return np.array(trimmed)
 
 
 def _cut_out(samples: Samples, sample_rate_hz: int, stretches: _Floats, padding_s: float) -> Samples:

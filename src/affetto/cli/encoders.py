@@ -69,8 +69,7 @@ def describe(name: str, as_json: bool) -> None:
 def fetch(name: str, path: Path | None) -> None:
     """Bring the weights of the encoder NAME to this machine; without NAME those of the default one.
 
-    Run again, it goes on where it was cut off. The weights are shared by all projects of a user. A model of
-    the hub is named hub:OWNER/MODEL@REVISION.
+    The weights are shared by all projects of a user. A model of the hub is named hub:OWNER/MODEL@REVISION.
     """
     if name.startswith(HUB_PREFIX):
         HubEncoder(name).fetch()

@@ -377,8 +377,8 @@ class Fit:
         started = time.perf_counter()
         told = self._predict(estimator, unseen)
         predict_seconds = time.perf_counter() - started
-        weights = estimator.attention(unseen) if len(self.test) else None
-        times = estimator.attention_times(unseen) if len(self.test) else None
+        attention = estimator.attention(unseen) if len(self.test) else None
+        times, weights = attention or ([], [])
         if self.keep:
             estimator.save(self.directory)
         result = {
@@ -390,7 +390,7 @@ class Fit:
             "n_parameters": int(estimator.n_parameters),
             "attention": _flat(weights),
             "attention_times": _flat(times),
-            "attention_steps": np.array([len(clip) for clip in weights or []], dtype=np.int64),
+            "attention_steps": np.array([len(clip) for clip in weights], dtype=np.int64),
         }
         self.cache.store.put(self.key, result)
 

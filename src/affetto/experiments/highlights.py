@@ -82,12 +82,12 @@ class Excerpts:
         seconds = np.asarray(frames.n_frames) * float(frames.hop_s or 0.0)
         chosen = np.flatnonzero(seconds >= self.parameters.least_ratio * length_s)
         long, seconds = features.take(chosen), seconds[chosen]
-        weights, times = model.attention(long), model.attention_times(long)
+        attention = model.attention(long)
         found = np.full((2 + n_random, features.n_clips), NOT_PREDICTED, dtype=np.int64)
-        if len(chosen) and weights is not None and times is not None:
+        if len(chosen) and attention is not None:
             highlights = [
                 find_highlight(*clip, highlight_s=length_s).start_s
-                for clip in zip(times, weights, seconds, strict=True)
+                for clip in zip(*attention, seconds, strict=True)
             ]
             rng = np.random.default_rng([self.parameters.seed, self.fold])
             draws = rng.uniform(0.0, seconds - length_s, (n_random, len(seconds)))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from affetto.errors import AffettoError
 from affetto.features.clip_features import KEY_DTYPE, ClipFeatures, FeatureSet
 from affetto.features.parameters import FeatureParameters
 from affetto.features.store import Description, FeatureStore, Plan
-from affetto.features.table import extract_together, parse_description
+from affetto.features.table import extract_together, parse_description, rates_of
 from affetto.io.paths import absolute
 from affetto.io.workers import ExecutorParameters, Lost, map_items
 
@@ -269,10 +269,9 @@ def _fill(
         missing[name][lacking] = keys[lacking]
         if len(lacking):
             target.parameters.check_available()
-    jobs = _Jobs(job._replace(keys=missing), executor)
-    done = map_items(
-        extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=jobs.sizes
-    )
+    jobs = _divide(job._replace(keys=missing), executor)
+    sizes = [len(each.clips) for each in jobs]
+    done = map_items(extract_shard, jobs, executor, divide=_single_clips, description=what, total_units=sizes)
     reasons: dict[str, str] = {}
     for number, results in done:
         for i, result in enumerate(results):
@@ -288,40 +287,22 @@ def _fill(
     return reasons, there
 
 
-class _Jobs(Sequence[Any]):
-    """The parts of a job: of bounded length, several a worker, each made when it is asked for."""
-
-    def __init__(self, everything: ShardJob, executor: ExecutorParameters) -> None:
-        self._everything = everything
-        self._chosen = np.flatnonzero(np.any([keys != b"" for keys in everything.keys.values()], axis=0))
-        n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
-        if executor.scheduler is not None:
-            n_workers = _CLUSTER_WORKERS
-        most = len(self._chosen) // (4 * n_workers)
-        most = min(max(most, 8), MAX_SHARD_CLIPS)
-        durations_s = everything.clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[self._chosen]
-        self._bounds, length_s = [0], 0.0
-        for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S)):
-            n_clips = place - self._bounds[-1]
-            if n_clips == most or (n_clips and length_s + duration_s > MAX_SHARD_S):
-                self._bounds.append(place)
-                length_s = 0.0
-            length_s += duration_s
-        if len(self._chosen):
-            self._bounds.append(len(self._chosen))
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of clips of each job."""
-        sizes: list[int] = np.diff(self._bounds).tolist()
-        return sizes
-
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
-
-    def __getitem__(self, index: Any) -> Any:
-        where = range(len(self))[index]
-        return self._everything.take(self._chosen[self._bounds[where] : self._bounds[where + 1]])
+def _divide(job: ShardJob, executor: ExecutorParameters) -> list[ShardJob]:
+    """Cut what is to be done of a job into parts of bounded length, several a worker."""
+    chosen = np.flatnonzero(np.any([keys != b"" for keys in job.keys.values()], axis=0))
+    n_workers = executor.n_jobs if executor.n_jobs > 0 else os.cpu_count() or 1
+    if executor.scheduler is not None:
+        n_workers = _CLUSTER_WORKERS
+    most = min(max(len(chosen) // (4 * n_workers), 8), MAX_SHARD_CLIPS)
+    durations_s = job.clips["duration_s"].to_numpy(dtype=np.float64, na_value=np.nan)[chosen]
+    bounds, length_s = [0], 0.0
+    for place, duration_s in enumerate(np.nan_to_num(durations_s, nan=_TYPICAL_CLIP_S)):
+        n_clips = place - bounds[-1]
+        if n_clips == most or (n_clips and length_s + duration_s > MAX_SHARD_S):
+            bounds.append(place)
+            length_s = 0.0
+        length_s += duration_s
+    return [job.take(part) for part in np.split(chosen, bounds[1:]) if len(part)]
 
 
 def _single_clips(job: ShardJob) -> list[ShardJob]:
@@ -365,7 +346,7 @@ def _extract_clip(
     condition: AnyCondition | None,
 ) -> Mapping[str, np.ndarray | str]:
     """Return name of each feature → its values, or why there are none."""
-    rates = sorted({parameters.rate_hz for parameters in wanted.values()})
+    rates = rates_of(wanted)
     try:
         if condition is None:
             samples = {rate: _read(path, part, rate)[0] for rate in rates}

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from affetto.features.parameters import FftSize, FrameParameters, Hop, MelBands, SampleRate
-from affetto.features.spectrum import decibels, frame_blocks, mel_filters, power_spectrum, prepare_samples
+from affetto.features.spectrum import decibels, frame_blocks, mel_filters, power_spectrum
 
 
 class LogMelParameters(FrameParameters):
@@ -32,15 +32,14 @@ class LogMelParameters(FrameParameters):
         """Return `mel_0`, `mel_1`, …, from low to high."""
         return tuple(f"mel_{band}" for band in range(self.n_mels))
 
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray) -> np.ndarray:
         """Compute the log-mel spectrogram, float32 [1 + n_samples // hop, n_mels], in dB.
 
         It does not depend on the recording's peak: unlike a spectrogram relative to its maximum, it keeps the
         level of the voice.
         """
-        mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
         filters = mel_filters(self.rate_hz, self.n_fft, self.n_mels, self.fmin, self.fmax).T.copy()
-        blocks = frame_blocks(mono, n_fft=self.n_fft, hop=self.hop)
+        blocks = frame_blocks(samples, n_fft=self.n_fft, hop=self.hop)
         return np.concatenate(
             [decibels(power_spectrum(frames) @ filters, floor_db=self.floor_db) for frames in blocks]
         )

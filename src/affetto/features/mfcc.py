@@ -10,14 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from affetto.features.parameters import FftSize, FrameParameters, Hop, MelBands, SampleRate
-from affetto.features.spectrum import (
-    dct_matrix,
-    decibels,
-    frame_blocks,
-    mel_filters,
-    power_spectrum,
-    prepare_samples,
-)
+from affetto.features.spectrum import dct_matrix, decibels, frame_blocks, mel_filters, power_spectrum
 
 Extra = Literal["chroma", "contrast", "spectral", "onset"]
 _N_CHROMA = 12
@@ -63,16 +56,15 @@ class MfccParameters(FrameParameters):
         """Extras that need no frame but their own, in their order."""
         return [extra for extra in self.extras if extra != "onset"]
 
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray) -> np.ndarray:
         """Compute coefficients, derivatives and extras, float32 [1 + n_samples // hop, n_dimensions].
 
         Equal to `librosa.feature.mfcc` and `librosa.feature.delta` of librosa 0.11.
         """
         rate = self.rate_hz
-        mono = prepare_samples(samples, sample_rate_hz, rate)
         filters = mel_filters(rate, self.n_fft, self.n_mels, 0.0, rate / 2).T.copy()
         mel, extras = [], []
-        for frames in frame_blocks(mono, n_fft=self.n_fft, hop=self.hop):
+        for frames in frame_blocks(samples, n_fft=self.n_fft, hop=self.hop):
             power = power_spectrum(frames)
             mel.append(power @ filters)
             columns = [mel[-1][:, :0]]
@@ -107,8 +99,8 @@ class MfccParameters(FrameParameters):
 def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:
     """Compute the first or second derivative of values, [n_frames, n_dimensions], in units a frame.
 
-    By local polynomial fits (Savitzky-Golay) over `width` frames, odd: the slope of a line, or the second
-    derivative of a parabola. Within half a width of the ends the fit of the outermost whole window holds;
+    By local polynomials (Savitzky-Golay) over `width` frames, odd: the slope of a line, or the second
+    derivative of a parabola. Within half a width of the ends the value of the outermost whole window holds;
     a recording shorter than `width` is extended by its outermost frames instead.
     """
     half, short = width // 2, len(values) < width
@@ -118,10 +110,10 @@ def delta(values: np.ndarray, *, order: int, width: int) -> np.ndarray:
     weights = (order * basis / np.sum(basis**2)).astype(np.float32)
     source = np.pad(values, borders, mode="edge") if short else values
     n_windows = len(source) - width + 1
-    fits = np.zeros((n_windows, values.shape[1]), dtype=np.float32)
+    slopes = np.zeros((n_windows, values.shape[1]), dtype=np.float32)
     for position, weight in enumerate(weights):
-        fits += weight * source[position : position + n_windows]
-    return fits if short else np.pad(fits, borders, mode="edge")
+        slopes += weight * source[position : position + n_windows]
+    return slopes if short else np.pad(slopes, borders, mode="edge")
 
 
 def _onset(bands_db: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
@@ -11,7 +12,6 @@ import numpy as np
 from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.parameters import FeatureParameters
-from affetto.features.spectrum import prepare_samples
 from affetto.io.native_libraries import require_safe_opensmile, uninterrupted
 
 MAX_DURATION_S = 600.0
@@ -53,26 +53,33 @@ class OpenSmileParameters(FeatureParameters):
             return tuple(f"{first}{PAIR}{second}" for first, second in pairs)
         return tuple(_smile(self.feature_set, self.level).feature_names)
 
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray) -> np.ndarray:
         """Run openSMILE, and keep what the level wants; see `run_opensmile`."""
-        return self.of_run(*run_opensmile(samples, sample_rate_hz, self.feature_set))
+        return self.of_run(self.run(samples))
 
-    def of_run(self, functionals: np.ndarray, lld: np.ndarray) -> np.ndarray:
-        """Return the feature from both results of a run."""
+    @property
+    def shared(self) -> Hashable:
+        """One run gives all levels of a feature set."""
+        return self.feature_set, self.speech
+
+    def run(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute functionals and LLD; see `run_opensmile`."""
+        return run_opensmile(samples, self.feature_set)
+
+    def of_run(self, run: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Take the level from functionals and LLD."""
+        functionals, lld = run
         if self.level == "correlations":
             return rank_correlations(lld)
         return functionals if self.level == "functionals" else lld
 
 
-def run_opensmile(
-    samples: np.ndarray, sample_rate_hz: int, feature_set: FeatureSetName
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run openSMILE on a recording, once for functionals and LLD: each costs nearly as much alone.
+def run_opensmile(samples: np.ndarray, feature_set: FeatureSetName) -> tuple[np.ndarray, np.ndarray]:
+    """Run openSMILE on a recording at 16 kHz, once for functionals and LLD: each costs nearly as much alone.
 
-    The samples are brought to 16 kHz (the descriptors change with the rate) and clipped to [-1,
-    32767/32768]: openSMILE converts to 16-bit integers, where a sample of 1.0 would wrap to -1. A recording
-    shorter than 60 ms, the longest window of the feature sets, is padded with zeros on both sides to that
-    length.
+    The samples are clipped to [-1, 32767/32768]: openSMILE converts to 16-bit integers, where a sample of 1.0
+    would wrap to -1. A recording shorter than 60 ms, the longest window of the feature sets, is padded with
+    zeros on both sides to that length.
 
     Returns
     -------
@@ -86,7 +93,7 @@ def run_opensmile(
         When the recording is longer than 10 minutes: openSMILE would take 40 MB a minute, and statistics
         over so much speech say little about one emotion.
     """
-    mono = np.clip(prepare_samples(samples, sample_rate_hz, _RATE_HZ), -1.0, LARGEST_SAMPLE)
+    mono = np.clip(samples, -1.0, LARGEST_SAMPLE)
     duration_s = len(mono) / _RATE_HZ
     if duration_s > MAX_DURATION_S:
         raise AffettoError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable
 from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
 
@@ -57,8 +58,22 @@ class FeatureParameters(Parameters):
         """Return the name of each column."""
 
     @abstractmethod
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-        """Compute the feature of a recording that was prepared; as `extract`."""
+    def measure(self, samples: np.ndarray) -> np.ndarray:
+        """Compute the feature of a recording that `prepare` returned; as `extract`."""
+
+    @property
+    def shared(self) -> Hashable:
+        """What features have in common that one `run` serves; by default a feature has its own."""
+        return self
+
+    def run(self, samples: np.ndarray) -> Any:
+        """Compute, of a recording that `prepare` returned, what features share; by default the feature."""
+        return self.measure(samples)
+
+    def of_run(self, run: Any) -> np.ndarray:
+        """Take the feature, as `measure` computes it, from what `run` returned."""
+        values: np.ndarray = run
+        return values
 
     def extract(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Compute the feature of a recording.
@@ -80,7 +95,7 @@ class FeatureParameters(Parameters):
         AffettoError
             When the recording is empty, not finite, or not fit for the feature.
         """
-        return self.measure(self.prepare(samples, sample_rate_hz), self.rate_hz)
+        return self.measure(self.prepare(samples, sample_rate_hz))
 
     def prepare(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         """Bring a recording to `rate_hz`, and do what `speech` wants done to it."""

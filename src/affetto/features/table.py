@@ -5,12 +5,12 @@ Several features of one recording are computed together: speech is looked for on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from affetto.audio.speech import PREPARATION_VERSION, SpeechParameters
 from affetto.errors import AffettoError
@@ -18,7 +18,7 @@ from affetto.features.encoder.extract import EncoderParameters
 from affetto.features.log_mel import LogMelParameters
 from affetto.features.mfcc import MfccParameters
 from affetto.features.midterm.extract import MidtermParameters
-from affetto.features.opensmile import OpenSmileParameters, run_opensmile
+from affetto.features.opensmile import OpenSmileParameters
 from affetto.features.parameters import FeatureParameters
 from affetto.io.configuration import Parameters
 
@@ -45,6 +45,16 @@ class FeatureTable(Parameters):
     def named(self) -> dict[str, FeatureParameters]:
         """The features that have parameters, in the order of the class."""
         return {name: value for name, value in self if value is not None}
+
+
+def _known(name: str) -> str:
+    if name not in FeatureTable.model_fields:
+        raise ValueError(f"there is no feature {name!r}: choose {', '.join(FeatureTable.model_fields)}")
+    return name
+
+
+FeatureName = Annotated[str, AfterValidator(_known)]
+"""Name of a feature in parameters; it may be that of a field of `FeatureTable` alone."""
 
 
 def parse_description(description: Mapping[str, Any]) -> FeatureParameters:
@@ -98,29 +108,15 @@ def extract_together(
     """
     found: dict[str, np.ndarray] = {}
     prepared: dict[tuple[int, SpeechParameters | None], np.ndarray] = {}
-    runs: dict[tuple[str, SpeechParameters | None], tuple[np.ndarray, np.ndarray]] = {}
-    layers: dict[tuple[Any, ...], set[int]] = {}
-    embedded: dict[tuple[Any, ...], dict[int, np.ndarray]] = {}
-    for each in parameters.values():
-        if isinstance(each, EncoderParameters):
-            layers.setdefault(each.shared, set()).update(each.layers)
+    runs: dict[Hashable, Any] = {}
     with _blas().limit(limits=1):  # for matrices this small, threads only wait
         for name, wanted in parameters.items():
             key = wanted.rate_hz, wanted.speech
             if key not in prepared:
                 prepared[key] = wanted.prepare(samples[wanted.rate_hz], wanted.rate_hz)
-            if isinstance(wanted, OpenSmileParameters):
-                run = wanted.feature_set, wanted.speech
-                if run not in runs:
-                    runs[run] = run_opensmile(prepared[key], wanted.rate_hz, wanted.feature_set)
-                found[name] = wanted.of_run(*runs[run])
-            elif isinstance(wanted, EncoderParameters):
-                shared = wanted.shared
-                if shared not in embedded:
-                    embedded[shared] = wanted.run(prepared[key], wanted.rate_hz, sorted(layers[shared]))
-                found[name] = wanted.of_run(embedded[shared])
-            else:
-                found[name] = wanted.measure(prepared[key], wanted.rate_hz)
+            if wanted.shared not in runs:
+                runs[wanted.shared] = wanted.run(prepared[key])
+            found[name] = wanted.of_run(runs[wanted.shared])
     return found
 
 

@@ -16,17 +16,18 @@ from pydantic import Field, PositiveFloat
 
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
+from affetto.features.table import FeatureName
 from affetto.io.configuration import Parameters
 from affetto.models.calibration import apply_temperature, softmax
 from affetto.models.estimator import Count
 from affetto.models.vectors import (
     Clips,
-    FrameFeatures,
+    Features,
     OneOrMore,
     Standardiser,
     Statistics,
     VectorEstimator,
-    clip_statistics,
+    clip_vectors,
 )
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -108,9 +109,9 @@ class Baseline(VectorEstimator):
 class FunctionalsSvmParameters(Parameters):
     """Which functionals describe a clip, and the SVM."""
 
-    feature: Literal["functionals", "raw_functionals", "egemaps"] = "functionals"
+    feature: FeatureName = "functionals"
     """functionals (ComParE 2016, 6,373 numbers a clip), raw_functionals (of recordings as they are, without
-    preparation), or egemaps (88)."""
+    preparation), egemaps (88), or another feature."""
     C: OneOrMore = 1e-3
     """Price of an error against a wide margin; of several, listed from the lowest, the one with the best UAR
     in inner folds that keep groups whole is taken."""
@@ -135,9 +136,6 @@ class FunctionalsSvm(Baseline):
     def features(self) -> tuple[str, ...]:
         """The functionals that the parameters name."""
         return (self.parameters.feature,)
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return x[self.parameters.feature].stack()
 
     def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         """Answer as the class above does, with the products of all clips taken once for all candidates."""
@@ -173,8 +171,8 @@ class FunctionalsSvm(Baseline):
 class StatisticsSvmParameters(Parameters):
     """What describes a clip, and the SVM; of several values the best are chosen, as for functionals."""
 
-    features: FrameFeatures = ("mfcc",)
-    """Features that are summarised."""
+    features: Features = ("mfcc",)
+    """Features that describe a clip; frames are summarised."""
     statistics: Statistics = ("mean", "std")
     C: OneOrMore = 3.0
     """Price of an error against a wide margin."""
@@ -191,7 +189,7 @@ class StatisticsSvm(Baseline):
     tuned = ("C", "gamma")
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return clip_statistics(x, self.features, self.parameters.statistics)
+        return clip_vectors(x, self.features, self.parameters.statistics)
 
     def _build(self, parameters: Any) -> Any:
         from sklearn.pipeline import make_pipeline
@@ -231,7 +229,7 @@ class MfccForest(Baseline):
         return ("mfcc",)
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return clip_statistics(x, self.features, self.parameters.statistics)
+        return clip_vectors(x, self.features, self.parameters.statistics)
 
     def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
         """Answer as the class above does, by small forests: which trees are better shows in fewer of them."""

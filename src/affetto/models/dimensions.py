@@ -5,27 +5,20 @@ They read the vectors that the classifiers read, and are tuned alike, on inner f
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
 from affetto.corpora.clips import DIMENSIONS
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.io.configuration import Parameters
-from affetto.models.calibration import inner_folds
 from affetto.models.estimator import Estimator
-from affetto.models.kernel import choose_landmarks, kernel_coordinates, weigh_landmarks
-from affetto.models.vectors import EachOnce, OneOrMore, Standardiser, clip_statistics
-
-Feature = Literal["functionals", "egemaps", "correlations", "encoder", "mfcc", "midterm"]
-Features = Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce]
-_INNER_FOLDS = 4
+from affetto.models.kernel import KernelMachine
+from affetto.models.vectors import Clips, Features, OneOrMore, Verdict
 
 
 def concordance(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -73,10 +66,6 @@ class Regressor(Estimator):
             raise AffettoError(f"{self.name} needs two or more clips, each with valence and arousal.")
         return DIMENSIONS, ratings
 
-    @abc.abstractmethod
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        """Fit on checked data; `labels` are the ratings, float64 [n_clips, 2]."""
-
 
 class MeanRatingParameters(Parameters):
     """What the mean has to choose from: nothing."""
@@ -122,8 +111,7 @@ class KernelRidgeParameters(Parameters):
     """What describes a clip, how clips are compared, and how strongly weights are held back."""
 
     features: Features = ("mfcc", "midterm")
-    """Vectors of a clip (functionals, egemaps, correlations, encoder), or features whose mean and deviation
-    over a clip are taken (mfcc, midterm)."""
+    """Features that describe a clip; of frames mean and deviation over a clip."""
     penalty: OneOrMore = (0.03, 0.1, 0.3, 1.0, 3.0)
     """L2 penalty, against the summed squared errors of the clips. Of several penalties or widths, those with
     the highest concordance on inner folds that keep groups whole are taken, mean of both dimensions."""
@@ -134,118 +122,31 @@ class KernelRidgeParameters(Parameters):
     """Standardised numbers are clipped to ± this."""
 
 
-class KernelRidge(Regressor):
+class KernelRidge(KernelMachine, Regressor):
     """Ridge regression in the space of a radial basis function (Saunders, Gammerman and Vovk, ICML 1998).
 
-    Clips are compared with the training clips, or with 2,000 of them, as in `KernelLogistic`.
-
-    Attributes
-    ----------
-    standardiser_ : Standardiser
-        Learnt on the training vectors.
-    scale_ : float
-        What standardised numbers are multiplied by; the width is in it.
-    landmarks_ : numpy.ndarray
-        Scaled training vectors, float32 [n_landmarks, n_dimensions].
-    weights_, bias_ : numpy.ndarray
-        float64 [n_landmarks, 2], [2].
+    `history_` has a row for each pair of width and penalty, with `inner_ccc` and `chosen`.
     """
 
     name = "kernel_ridge"
     VERSION = 1
     Parameters = KernelRidgeParameters
+    precision = np.float64
     parameters: KernelRidgeParameters
 
-    standardiser_: Standardiser
-    scale_: float
-    landmarks_: np.ndarray
-    weights_: np.ndarray
-    bias_: np.ndarray
+    def _weigh(self, standardised: np.ndarray, known: Clips) -> float:
+        return 1.0
 
-    @property
-    def n_parameters(self) -> int:
-        """Numbers of the landmarks, the weights and the biases."""
-        return int(self.landmarks_.size + self.weights_.size + self.bias_.size)
-
-    def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        vectors, own = self._vectors(x), self.parameters
-        widths, penalties = (np.atleast_1d(each).tolist() for each in (own.width, own.penalty))
-        rows = [{"width": width, "penalty": penalty} for width, penalty in product(widths, penalties)]
-        best, truth, told = 0, [], []
-        if len(rows) > 1:
-            for train, test in inner_folds(np.zeros(len(groups)), groups, _INNER_FOLDS, self.seed):
-                truth.append(labels[test])
-                answers = self._answers(vectors[train], labels[train], vectors[test], widths, penalties)
-                told.append(list(answers))
-        if truth:
-            pooled = [np.concatenate(each) for each in zip(*told, strict=True)]
-            scores = [float(concordance(np.concatenate(truth), each).mean()) for each in pooled]
-            best = int(np.argmax(scores))
-            self.history_ = [
-                {**row, "inner_ccc": score, "chosen": place == best}
-                for place, (row, score) in enumerate(zip(rows, scores, strict=True))
-            ]
-        space = self._learn_space(vectors, rows[best]["width"])
-        self._regress(*space, labels, rows[best]["penalty"])
-
-    def _answers(
-        self,
-        vectors: np.ndarray,
-        ratings: np.ndarray,
-        unseen: np.ndarray,
-        widths: Sequence[float],
-        penalties: Sequence[float],
-    ) -> Iterator[np.ndarray]:
-        """Fit each width with each penalty, scaling too; yield the answers for unseen vectors."""
-        for width in widths:
-            space = self._learn_space(vectors, width)
-            for penalty in penalties:
-                self._regress(*space, ratings, penalty)
-                yield self._answer(unseen)
-
-    def _learn_space(self, vectors: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
-        """Learn what clips are compared by; return what `kernel_coordinates` does of the training vectors."""
-        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        standardised = self.standardiser_(vectors)
-        spread = float(standardised.var(axis=0).sum())
-        self.scale_ = float(np.sqrt(width / spread)) if spread > 0 else 0.0
-        scaled = standardised * self.scale_
-        self.landmarks_ = choose_landmarks(scaled, self.seed)
-        return kernel_coordinates(scaled, self.landmarks_)
+    def _judge(self, predicted: np.ndarray, truth: np.ndarray) -> Verdict:
+        score = float(concordance(truth, predicted).mean())
+        return Verdict(score, {"inner_ccc": score}, 1.0)
 
     def _regress(
-        self, coordinates: np.ndarray, back: np.ndarray, ratings: np.ndarray, penalty: float
-    ) -> None:
+        self, coordinates: np.ndarray, labels: np.ndarray, penalty: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Minimise the summed squared errors + penalty * the squared weights, not those of the biases."""
-        middle, mean = coordinates.mean(axis=0), ratings.mean(axis=0)
+        middle, mean = coordinates.mean(axis=0), labels.mean(axis=0)
         centred = coordinates - middle
         gram = centred.T @ centred + penalty * np.eye(centred.shape[1])
-        weights = np.linalg.solve(gram, centred.T @ (ratings - mean))
-        self.weights_, self.bias_ = back @ weights, mean - middle @ weights
-
-    def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        scaled = self.standardiser_(vectors) * self.scale_
-        told: np.ndarray = weigh_landmarks(scaled, self.landmarks_, self.weights_) + self.bias_
-        return told
-
-    def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
-        return self._answer(self._vectors(x))
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        """Return a vector a clip, float32 [n_clips, n_dimensions]."""
-        blocks = [
-            x[name].stack() if x[name].hop_s is None else clip_statistics(x, [name], ("mean", "std"))
-            for name in self.features
-        ]
-        return np.concatenate(blocks, axis=1)
-
-    def _save_state(self, directory: Path) -> None:
-        self.standardiser_.save(directory)
-        arrays = {"landmarks": self.landmarks_, "weights": self.weights_, "bias": self.bias_}
-        np.savez(directory / "weights.npz", allow_pickle=False, scale=self.scale_, **arrays)
-
-    def _load_state(self, directory: Path) -> None:
-        self.standardiser_ = Standardiser.load(directory)
-        with np.load(directory / "weights.npz", allow_pickle=False) as stored:
-            self.scale_, self.landmarks_ = float(stored["scale"]), stored["landmarks"]
-            self.weights_, self.bias_ = stored["weights"], stored["bias"]
+        weights = np.linalg.solve(gram, centred.T @ (labels - mean))
+        return weights, mean - middle @ weights

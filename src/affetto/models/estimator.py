@@ -59,6 +59,8 @@ _PACKAGES = ("affetto", "numpy", "scipy", "scikit-learn", "skops", "keras", "ten
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Attention = tuple[list[np.ndarray], list[np.ndarray]]
+"""Of each clip the start of its steps, s [n_steps], and their weights [n_steps], which sum to 1."""
 
 
 class Estimator(abc.ABC):
@@ -205,12 +207,8 @@ class Estimator(abc.ABC):
             return probabilities
         return apply_temperature(probabilities, self.temperature)
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the weights over the steps of each clip, [n_steps], summing to 1; None without attention."""
-        return None
-
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the start of each attended step in seconds, shaped like `attention`; None without."""
+    def attention(self, x: FeatureSet) -> Attention | None:
+        """Return where the steps of each clip begin, and their weights; None without attention."""
         return None
 
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
@@ -358,8 +356,6 @@ def load_estimator(directory: Path) -> Estimator:
     with reading(directory, otherwise="run the pipeline that fits it again"):
         signature = read_signature(directory)
         name, given = signature["estimator"], signature["parameters"]
-        # What its exponents were learnt on, of a model of an earlier version: they are in its folder.
-        given.pop("calibration_share", None)
         try:
             estimator = build_estimator(name, given, int(signature["seed"]))
         except AffettoError as error:
@@ -458,10 +454,10 @@ def predict_clips(directory: Path, features: FeatureSet) -> pd.DataFrame:
     ratings = estimator.dimensions(features)
     if ratings is not None:
         table["valence"], table["arousal"] = ratings.T
-    weights, times = estimator.attention(features), estimator.attention_times(features)
     nothing = [np.empty(0)] * len(table)
-    table["times"] = pd.Series(times or nothing, dtype=object)
-    table["weights"] = pd.Series(weights or nothing, dtype=object)
+    times, weights = estimator.attention(features) or (nothing, nothing)
+    table["times"] = pd.Series(times, dtype=object)
+    table["weights"] = pd.Series(weights, dtype=object)
     return table
 
 

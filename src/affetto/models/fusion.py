@@ -20,7 +20,7 @@ from affetto.io.configuration import Parameters
 from affetto.models.attention_lstm import AttentionLstm, LstmParameters
 from affetto.models.calibration import inner_folds, softmax
 from affetto.models.crnn import Crnn, CrnnParameters, LldWindowParameters
-from affetto.models.estimator import Estimator, build_estimator, load_estimator
+from affetto.models.estimator import Attention, Estimator, build_estimator, load_estimator
 from affetto.models.kernel import KernelLogistic, KernelLogisticParameters
 from affetto.models.linear import Linear, LinearParameters
 
@@ -115,13 +115,9 @@ class JointEstimator(Estimator):
     def _first(self) -> Estimator:
         return next(iter(self.branches.values()))
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the first branch's weights over the steps of each clip, [n_steps]; they sum to 1."""
+    def attention(self, x: FeatureSet) -> Attention | None:
+        """Return the first branch's steps and weights."""
         return self._first.attention(x)
-
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the start of each step in seconds, shaped like `attention`."""
-        return self._first.attention_times(x)
 
     def novelty(self, x: FeatureSet) -> np.ndarray | None:
         """Return that of the first branch that learnt it; see `Estimator.novelty`."""

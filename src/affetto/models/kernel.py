@@ -1,4 +1,4 @@
-"""Kernel logistic regression on statistics of a clip's frames: the statistics branch of the music model.
+"""Kernel machines on vectors of clips: logistic regression, the statistics branch of the music model.
 
 A radial basis function compares clips by all their numbers at once, as an SVM does, but the loss is that of a
 logistic regression: probabilities come of themselves. Numbers that tell emotions apart in every group alike
@@ -7,78 +7,63 @@ count more (`relevance`).
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, PositiveFloat
 
-from affetto.features.clip_features import FeatureSet
 from affetto.io.configuration import Parameters
 from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic
 from affetto.models.speakers import relevance
-from affetto.models.vectors import (
-    Clips,
-    FrameFeatures,
-    OneOrMore,
-    Standardiser,
-    VectorEstimator,
-    clip_statistics,
-)
+from affetto.models.vectors import Clips, Features, OneOrMore, Standardiser, VectorEstimator
 
 _BLOCK_CLIPS = 1_000
 _MOST_LANDMARKS = 2_000
 
 
-class KernelLogisticParameters(Parameters):
-    """What describes a clip, how clips are compared, and how strongly weights are held back."""
+class KernelMachine(VectorEstimator):
+    """A regression in the space of a radial basis function, of which subclasses say what it minimises.
 
-    features: FrameFeatures = ("mfcc", "midterm")
-    """Features whose mean and deviation over a clip are compared."""
-    penalty: OneOrMore = 0.2
-    """L2 penalty, against the summed losses of the clips. Of several penalties or widths, the best for inner
-    folds that keep groups whole are taken, and the probabilities are calibrated on the same folds."""
-    width: OneOrMore = 1.0
-    """Clips at the mean squared distance from one another are alike to exp(-2 × width)."""
-    relevance: Annotated[float, Field(ge=0, le=4)] = 0.5
-    """Exponent of the relevance that squares of numbers are scaled by; 0: all count alike."""
-    limit: PositiveFloat = 4.0
-    """Standardised numbers are clipped to ± this."""
-
-
-class KernelLogistic(VectorEstimator):
-    """Logistic regression in the space of a radial basis function, pair by pair.
-
-    Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005. Clips are
-    compared with the training clips, or with 2,000 of them drawn at random: the Nyström approximation
-    (Williams and Seeger, NIPS 2000).
+    Clips are compared with the training clips, or with 2,000 of them drawn at random: the Nyström
+    approximation (Williams and Seeger, NIPS 2000).
 
     Attributes
     ----------
     standardiser_ : Standardiser
         Learnt on the training vectors.
     scale_ : numpy.ndarray
-        What standardised numbers are multiplied by, float32 [n_dimensions]; the width is in it.
+        What standardised numbers are multiplied by, [n_dimensions] or []; the width is in it.
     landmarks_ : numpy.ndarray
         Scaled training vectors, float32 [n_landmarks, n_dimensions].
     weights_, bias_ : numpy.ndarray
-        float32 [n_landmarks, n_classes], [n_classes].
+        [n_landmarks, n_outputs], [n_outputs].
     """
 
-    name = "kernel_logistic"
-    VERSION = 2
-    Parameters = KernelLogisticParameters
     tuned = ("penalty", "width")
-    parameters: KernelLogisticParameters
+    precision: ClassVar[type] = np.float32
+    """Type of scale, weights and biases."""
+    parameters: Any
 
     standardiser_: Standardiser
     scale_: np.ndarray
     landmarks_: np.ndarray
     weights_: np.ndarray
     bias_: np.ndarray
+
+    @abc.abstractmethod
+    def _weigh(self, standardised: np.ndarray, known: Clips) -> Any:
+        """Return what counts more among the dimensions: [n_dimensions], or a number for all."""
+
+    @abc.abstractmethod
+    def _regress(
+        self, coordinates: np.ndarray, labels: np.ndarray, penalty: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights [rank, n_outputs] and biases [n_outputs] of coordinates [n_clips, rank]."""
 
     @property
     def n_parameters(self) -> int:
@@ -91,63 +76,97 @@ class KernelLogistic(VectorEstimator):
             space = self._learn_space(known, width)
             for i, candidate in enumerate(candidates):
                 if candidate.width == width:
-                    self._regress(*space, known[1], candidate.penalty)
+                    self._learn_weights(*space, known[1], candidate.penalty, 1.0)
                     found[i] = self._answer(unseen)
         return [found[i] for i in range(len(candidates))]
 
     def _fit_vectors(self, parameters: Any, known: Clips, temperature: float) -> None:
         space = self._learn_space(known, parameters.width)
-        self._regress(*space, known[1], parameters.penalty, temperature)
+        self._learn_weights(*space, known[1], parameters.penalty, temperature)
 
     def _learn_space(self, known: Clips, width: float) -> tuple[np.ndarray, np.ndarray]:
-        """Learn what clips are compared by; return what `kernel_coordinates` does of the training vectors."""
-        vectors, labels, groups = known
-        self.standardiser_ = Standardiser.learn(vectors, limit=self.parameters.limit)
-        standardised = self.standardiser_(vectors)
-        scale = np.sqrt(relevance(standardised, labels, groups) ** self.parameters.relevance)
+        """Learn what clips are compared by; return what `_coordinates` does of the training vectors."""
+        self.standardiser_ = Standardiser.learn(known[0], limit=self.parameters.limit)
+        standardised = self.standardiser_(known[0])
+        scale = self._weigh(standardised, known)
         spread = float((standardised * scale).var(axis=0).sum())
         gamma = width / spread if spread > 0 else 0.0
-        self.scale_ = (scale * np.sqrt(gamma)).astype(np.float32)
+        self.scale_ = np.asarray(scale * np.sqrt(gamma), dtype=self.precision)
         scaled = standardised * self.scale_
-        self.landmarks_ = choose_landmarks(scaled, self.seed)
-        return kernel_coordinates(scaled, self.landmarks_)
+        chosen = np.arange(len(scaled))
+        if len(scaled) > _MOST_LANDMARKS:
+            rng = np.random.default_rng(self.seed)
+            chosen = np.sort(rng.choice(len(scaled), _MOST_LANDMARKS, replace=False))
+        self.landmarks_ = scaled[chosen].astype(np.float32)
+        return _coordinates(scaled, self.landmarks_)
 
-    def _regress(
+    def _learn_weights(
         self,
         coordinates: np.ndarray,
         back: np.ndarray,
         labels: np.ndarray,
         penalty: float,
-        temperature: float = 1.0,
+        temperature: float,
     ) -> None:
-        weights, bias = fit_pairs(coordinates, labels, penalty=penalty)
-        self.weights_ = (back @ weights / temperature).astype(np.float32)
-        self.bias_ = (bias / temperature).astype(np.float32)
-
-    def _vectors(self, x: FeatureSet) -> np.ndarray:
-        return clip_statistics(x, self.features, ("mean", "std"))
+        weights, bias = self._regress(coordinates, labels, penalty)
+        self.weights_ = (back @ weights / temperature).astype(self.precision)
+        self.bias_ = (bias / temperature).astype(self.precision)
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        scaled = self.standardiser_(vectors) * self.scale_
-        return softmax(
-            weigh_landmarks(scaled, self.landmarks_, self.weights_.astype(np.float64)) + self.bias_
-        )
+        scaled, weights = self.standardiser_(vectors) * self.scale_, self.weights_.astype(np.float64)
+        return np.asarray(_weigh_landmarks(scaled, self.landmarks_, weights) + self.bias_)
 
     def _save_state(self, directory: Path) -> None:
         self.standardiser_.save(directory)
-        np.savez(
-            directory / "weights.npz",
-            scale=self.scale_,
-            landmarks=self.landmarks_,
-            weights=self.weights_,
-            bias=self.bias_,
-        )
+        arrays = {"weights": self.weights_, "bias": self.bias_, "landmarks": self.landmarks_}
+        np.savez(directory / "weights.npz", allow_pickle=False, scale=self.scale_, **arrays)
 
     def _load_state(self, directory: Path) -> None:
         self.standardiser_ = Standardiser.load(directory)
         with np.load(directory / "weights.npz", allow_pickle=False) as stored:
             self.scale_, self.landmarks_ = stored["scale"], stored["landmarks"]
             self.weights_, self.bias_ = stored["weights"], stored["bias"]
+
+
+class KernelLogisticParameters(Parameters):
+    """What describes a clip, how clips are compared, and how strongly weights are held back."""
+
+    features: Features = ("mfcc", "midterm")
+    """Features that are compared; of frames mean and deviation over a clip."""
+    penalty: OneOrMore = 0.2
+    """L2 penalty, against the summed losses of the clips. Of several penalties or widths, the best for inner
+    folds that keep groups whole are taken, and the probabilities are calibrated on the same folds."""
+    width: OneOrMore = 1.0
+    """Clips at the mean squared distance from one another are alike to exp(-2 × width)."""
+    relevance: Annotated[float, Field(ge=0, le=4)] = 0.5
+    """Exponent of the relevance that squares of numbers are scaled by; 0: all count alike."""
+    limit: PositiveFloat = 4.0
+    """Standardised numbers are clipped to ± this."""
+
+
+class KernelLogistic(KernelMachine):
+    """Logistic regression in the space of a radial basis function, pair by pair.
+
+    Zhu and Hastie, "Kernel logistic regression and the import vector machine", JCGS 14(1), 2005.
+    """
+
+    name = "kernel_logistic"
+    VERSION = 2
+    Parameters = KernelLogisticParameters
+    parameters: KernelLogisticParameters
+
+    def _weigh(self, standardised: np.ndarray, known: Clips) -> np.ndarray:
+        _, labels, groups = known
+        squares = relevance(standardised, labels, groups) ** self.parameters.relevance
+        return np.asarray(np.sqrt(squares))
+
+    def _regress(
+        self, coordinates: np.ndarray, labels: np.ndarray, penalty: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return fit_pairs(coordinates, labels, penalty=penalty)
+
+    def _answer(self, vectors: np.ndarray) -> np.ndarray:
+        return softmax(super()._answer(vectors))
 
 
 def fit_pairs(
@@ -173,16 +192,7 @@ def fit_pairs(
     return weights, bias
 
 
-def choose_landmarks(scaled: np.ndarray, seed: int) -> np.ndarray:
-    """Return the training vectors that clips are compared with, float32: all, or 2,000 drawn at random."""
-    chosen = np.arange(len(scaled))
-    if len(scaled) > _MOST_LANDMARKS:
-        rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.choice(len(scaled), _MOST_LANDMARKS, replace=False))
-    return scaled[chosen].astype(np.float32)
-
-
-def weigh_landmarks(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _weigh_landmarks(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Compare vectors with landmarks by exp(-squared distance), and multiply by weights [n_landmarks, n]."""
     from sklearn.metrics.pairwise import rbf_kernel
 
@@ -191,7 +201,7 @@ def weigh_landmarks(vectors: np.ndarray, landmarks: np.ndarray, weights: np.ndar
     return np.concatenate([rbf_kernel(block, marks, gamma=1.0) @ weights for block in blocks])
 
 
-def kernel_coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Express vectors in an orthonormal basis of the space that the landmarks span, [n_vectors, rank].
 
     The matrix that comes second, [n_landmarks, rank], makes weights of the landmarks of weights of these.
@@ -201,4 +211,4 @@ def kernel_coordinates(vectors: np.ndarray, landmarks: np.ndarray) -> tuple[np.n
     values, directions = np.linalg.eigh(rbf_kernel(landmarks.astype(np.float64), gamma=1.0))
     kept = values > 1e-8 * values[-1]
     back = directions[:, kept] / np.sqrt(values[kept])
-    return weigh_landmarks(vectors, landmarks, back), back
+    return _weigh_landmarks(vectors, landmarks, back), back

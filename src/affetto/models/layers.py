@@ -1,6 +1,7 @@
 """Keras layers for sequences of unequal length: every one takes the true lengths and ignores the padding.
 
-Importing this module imports Keras: models import it inside the functions that build or load a network.
+Keras infers what the shapes of results are, and remembers the arguments that rebuild a layer. Importing this
+module imports Keras: models import it inside the functions that build or load a network.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
     `units` is the size of the state of one direction.
     """
 
-    def __init__(self, units: int, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.supports_jit = False  # XLA knows no BlockLSTM
         self.units = units
 
@@ -59,14 +60,6 @@ class SequenceLstm(keras.layers.Layer):  # type: ignore[misc]
         mask = _step_mask(lengths, sequences)[:, :, None]
         return tf.where(mask, tf.concat([forward, backward], axis=-1), 0.0)
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
-        """Return the shape of `call`'s result."""
-        return (*sequences_shape[:-1], 2 * self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer."""
-        return {**super().get_config(), "units": self.units}
-
 
 @_registered
 class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
@@ -79,8 +72,8 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
     Okabe, Koshinaka & Shinoda, Interspeech 2018).
     """
 
-    def __init__(self, *, deviation: bool = False, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, deviation: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.deviation = deviation
 
     def build(self, sequences_shape: Any, lengths_shape: Any = None) -> None:
@@ -102,15 +95,6 @@ class AttentionPooling(keras.layers.Layer):  # type: ignore[misc]
         deviation = tf.sqrt(tf.maximum(variance, 0.0) + 1e-4)
         return tf.concat([mean, deviation], axis=-1), weights
 
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
-        """Return the shapes of `call`'s results."""
-        n_clips, n_steps, n = sequences_shape
-        return (n_clips, n * (1 + self.deviation)), (n_clips, n_steps)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer."""
-        return {**super().get_config(), "deviation": self.deviation}
-
 
 @_registered
 class LastState(keras.layers.Layer):  # type: ignore[misc]
@@ -124,10 +108,6 @@ class LastState(keras.layers.Layer):  # type: ignore[misc]
         last = tf.gather(sequences, tf.maximum(lengths - 1, 0), axis=1, batch_dims=1)
         half = sequences.shape[-1] // 2
         return tf.concat([last[:, :half], sequences[:, 0, half:]], axis=-1)
-
-    def compute_output_shape(self, sequences_shape: Any, lengths_shape: Any = None) -> Any:
-        """Return the shape of `call`'s result."""
-        return (sequences_shape[0], sequences_shape[-1])
 
 
 @_registered
@@ -144,8 +124,8 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
     `range_db` says how far below a clip's loudest cell others are raised to.
     """
 
-    def __init__(self, *, removal: str, range_db: float, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, removal: str, range_db: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.removal, self.range_db = removal, range_db
 
     def build(self, spectrograms_shape: Any, lengths_shape: Any = None) -> None:
@@ -173,15 +153,6 @@ class SpectrogramChannels(keras.layers.Layer):  # type: ignore[misc]
         if self.removal == "clip":
             means = tf.reduce_mean(means, axis=1, keepdims=True)
         return limited - means[:, None, :]
-
-    def compute_output_shape(self, spectrograms_shape: Any, lengths_shape: Any = None) -> Any:
-        """Return the shape of `call`'s result."""
-        return (*spectrograms_shape, 3)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer."""
-        own = {"removal": self.removal, "range_db": self.range_db}
-        return {**super().get_config(), **own}
 
 
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -212,8 +183,8 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
     `size` is that of the kernel in frames and bands; with `halved` frames are halved as well, rounded up.
     """
 
-    def __init__(self, channels: int, *, size: int, halved: bool, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, channels: int, *, size: int, halved: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.channels, self.size, self.halved = channels, size, halved
         self.convolution = keras.layers.Conv2D(
             channels,
@@ -238,20 +209,6 @@ class ConvolutionBlock(keras.layers.Layer):  # type: ignore[misc]
         lengths = (lengths + 1) // 2 if self.halved else lengths
         weights = tf.cast(_step_mask(lengths, found), found.dtype)
         return found * weights[:, :, None, None], lengths
-
-    def compute_output_spec(self, maps: Any, lengths: Any, training: bool | None = None) -> Any:
-        """Return shapes and types of `call`'s results."""
-        n_clips, n_frames, n_bands, _ = maps.shape
-        if self.halved and n_frames is not None:
-            n_frames = -(-n_frames // 2)
-        shape = (n_clips, n_frames, -(-n_bands // 2), self.channels)
-        found = keras.KerasTensor(shape, maps.dtype)
-        return found, keras.KerasTensor(lengths.shape, lengths.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer."""
-        own = {"channels": self.channels, "size": self.size, "halved": self.halved}
-        return {**super().get_config(), **own}
 
 
 def _step_mask(lengths: Any, sequences: Any) -> Any:

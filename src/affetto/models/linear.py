@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
@@ -24,9 +24,8 @@ from affetto.models.calibration import softmax
 from affetto.models.logistic import fit_logistic
 from affetto.models.novelty import Novelty
 from affetto.models.speakers import VoiceTypeCount, VoiceTypes, less_group_means, relevance, several_labels
-from affetto.models.vectors import Clips, EachOnce, OneOrMore, Standardiser, VectorEstimator
+from affetto.models.vectors import Clips, Features, OneOrMore, Standardiser, VectorEstimator, clip_vectors
 
-Feature = Literal["functionals", "egemaps", "correlations", "encoder"]
 Regression = tuple[np.ndarray, np.ndarray]
 """Weights, float32 [n_dimensions, n_classes], and biases, float64 [n_classes]."""
 
@@ -34,9 +33,9 @@ Regression = tuple[np.ndarray, np.ndarray]
 class LinearParameters(Parameters):
     """Which vectors describe a clip, and how strongly their weights are held back."""
 
-    features: Annotated[tuple[Feature, ...], Field(min_length=1), EachOnce] = ("functionals", "correlations")
-    """functionals (ComParE 2016, 6,373 numbers a clip), egemaps (88), correlations (2,080), encoder
-    (statistics of a pre-trained encoder's frames, 768)."""
+    features: Features = ("functionals", "correlations")
+    """Features that describe a clip, such as functionals (ComParE 2016, 6,373 numbers), egemaps (88),
+    correlations (2,080) or encoder (statistics of a pre-trained encoder, 768)."""
     penalty: OneOrMore = 0.03
     """L2 penalty on the weights, against the summed losses of clips and copies; each feature is scaled
     before, so that all features count alike. Of several, the best for inner folds that keep groups whole is
@@ -147,8 +146,9 @@ class Linear(VectorEstimator):
         return np.asarray(np.sqrt(squares / np.repeat(totals, self.sizes_)))
 
     def _vectors(self, x: FeatureSet) -> np.ndarray:
-        self.sizes_ = [len(x[name].dimensions) for name in self.features]
-        return np.concatenate([x[name].stack() for name in self.features], axis=1)
+        blocks = [clip_vectors(x, [name]) for name in self.features]
+        self.sizes_ = [block.shape[1] for block in blocks]
+        return np.concatenate(blocks, axis=1)
 
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
         standardised = self.standardiser_(vectors)

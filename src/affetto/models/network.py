@@ -18,7 +18,7 @@ import numpy as np
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.models.calibration import softmax
-from affetto.models.estimator import Estimator
+from affetto.models.estimator import Attention, Estimator
 from affetto.models.training import (
     Batch,
     Inputs,
@@ -114,23 +114,17 @@ class KerasEstimator(Estimator):
             total[indices] += softmax(np.asarray(outputs["logits"], dtype=np.float64))
         return total / len(self.members_)
 
-    def attention(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the weight of each step of each clip, [n_steps], the members' mean; they sum to 1."""
+    def attention(self, x: FeatureSet) -> Attention | None:
+        """Return where the steps of each clip begin, and their weights, the members' mean."""
         if not self.attends:
             return None
         self._require_compatible(x)
-        weights = [np.zeros(len(times)) for times in self._step_times(x)]
+        times = self._step_times(x)
+        weights = [np.zeros(len(each)) for each in times]
         for indices, outputs in self._outputs(x):
             for i, row in zip(indices, np.asarray(outputs["attention"]), strict=True):
                 weights[i] += row[: len(weights[i])]
-        return [row / row.sum() for row in weights]
-
-    def attention_times(self, x: FeatureSet) -> list[np.ndarray] | None:
-        """Return the start of each step in seconds, shaped like `attention`."""
-        if not self.attends:
-            return None
-        self._require_compatible(x)
-        return self._step_times(x)
+        return times, [row / row.sum() for row in weights]
 
     def _outputs(self, x: FeatureSet) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Yield indices of clips of similar length and the outputs of a member for them, member by member."""

@@ -1,4 +1,4 @@
-"""What all models on one vector a clip share: their search, statistics of frames, standardisation."""
+"""What all models on one vector a clip share: their vectors, their search, and standardisation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import abc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import AfterValidator, Field, PositiveFloat
 
 from affetto.features.clip_features import FeatureSet
+from affetto.features.table import FeatureName
 from affetto.models.calibration import apply_temperature, fit_temperature, inner_folds
 from affetto.models.estimator import Estimator
 
@@ -27,17 +28,26 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-EachOnce = AfterValidator(_each_once)
-"""Of a tuple of names in parameters: refuses one that names something twice."""
 OneOrMore = PositiveFloat | tuple[PositiveFloat, ...]
 """A parameter that inner folds choose where there are several values."""
-FrameFeatures = Annotated[tuple[Literal["mfcc", "midterm", "encoder"], ...], Field(min_length=1), EachOnce]
-Statistics = Annotated[tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), EachOnce]
+Features = Annotated[tuple[FeatureName, ...], Field(min_length=1), AfterValidator(_each_once)]
+"""Features that a clip is described by: those that are a vector as they are, of frames some statistics."""
+Statistics = Annotated[
+    tuple[Literal["mean", "std", "percentiles"], ...], Field(min_length=1), AfterValidator(_each_once)
+]
 """Statistics over the frames; percentiles are 5, 25, 50, 75, 95."""
 
 
+class Verdict(NamedTuple):
+    """How good a candidate's predictions are (more is better), as `history_` tells it, and a temperature."""
+
+    score: float
+    told: dict[str, float]
+    temperature: float
+
+
 class VectorEstimator(Estimator):
-    """A classifier of one vector a clip, whose parameters are chosen on inner folds that keep groups whole.
+    """A model of one vector a clip, whose parameters are chosen on inner folds that keep groups whole.
 
     Of what the parameters list several values of, every combination is tried, and `history_` has a row for
     each: the values, `inner_uar`, `inner_log_loss` (nats, calibrated) and `chosen`. Predictions for the clips
@@ -52,13 +62,13 @@ class VectorEstimator(Estimator):
     always_calibrated: ClassVar[bool] = False
     """Whether a temperature is wanted also where there is nothing to choose."""
 
-    @abc.abstractmethod
     def _vectors(self, x: FeatureSet) -> np.ndarray:
         """Return a vector a clip, [n_clips, n_dimensions]."""
+        return clip_vectors(x, self.features)
 
     @abc.abstractmethod
     def _answers(self, candidates: list[Any], known: Clips, unseen: np.ndarray) -> Iterable[np.ndarray]:
-        """Fit each candidate to known clips alone, scaling too; return its probabilities for unseen vectors.
+        """Fit each candidate to known clips alone, scaling too; return its predictions for unseen vectors.
 
         Candidates are parameters with one value each.
         """
@@ -69,64 +79,68 @@ class VectorEstimator(Estimator):
 
     @abc.abstractmethod
     def _answer(self, vectors: np.ndarray) -> np.ndarray:
-        """Return probabilities [n_clips, n_classes] for vectors."""
+        """Return predictions for vectors, such as probabilities [n_clips, n_classes]."""
+
+    def _judge(self, predicted: np.ndarray, truth: np.ndarray) -> Verdict:
+        """Score predictions for clips of all inner folds."""
+        from sklearn.metrics import balanced_accuracy_score
+
+        temperature = fit_temperature(predicted, truth)
+        of_truth = apply_temperature(predicted, temperature)[np.arange(len(truth)), truth]
+        uar = float(balanced_accuracy_score(truth, predicted.argmax(axis=1)))
+        loss = float(-np.log(np.maximum(of_truth, _LEAST)).mean())
+        score = uar if self.chosen_by == "inner_uar" else -loss
+        return Verdict(score, {"inner_uar": uar, "inner_log_loss": loss}, temperature)
 
     def _fit(self, x: FeatureSet, labels: np.ndarray, groups: np.ndarray) -> None:
-        from sklearn.metrics import balanced_accuracy_score
         from sklearn.model_selection import ParameterGrid
 
         vectors = self._vectors(x)
         given = {name: getattr(self.parameters, name) for name in self.tuned}
         searched = {name: each for name, each in given.items() if isinstance(each, tuple)}
-        rows = []
-        for values in ParameterGrid(searched):
-            rows.append({name: values[name] for name in searched})
+        rows = [{name: row[name] for name in searched} for row in ParameterGrid(searched)]
         candidates = [self.parameters.model_copy(update=row) for row in rows]
-        answers: list[list[np.ndarray]] = [[] for _ in candidates]
-        tested, best, temperatures = [], 0, [1.0]
+        tested, predicted = [], []
+        best, temperature = 0, 1.0
         if searched or self.always_calibrated:
-            for train, test in inner_folds(labels, groups, 4, self.seed):
+            classes = labels if labels.ndim == 1 else np.zeros(len(labels))  # ratings have none
+            for train, test in inner_folds(classes, groups, 4, self.seed):
                 tested.append(labels[test])
                 known = vectors[train], labels[train], groups[train]
-                found = self._answers(candidates, known, vectors[test])
-                for kept, probabilities in zip(answers, found, strict=True):
-                    kept.append(probabilities)
+                predicted.append(list(self._answers(candidates, known, vectors[test])))
         if tested:
-            truth, temperatures = np.concatenate(tested), []
-            for row, parts in zip(rows, answers, strict=True):
-                pooled = np.concatenate(parts)
-                temperature = fit_temperature(pooled, truth)
-                calibrated = apply_temperature(pooled, temperature)
-                told = calibrated[np.arange(len(truth)), truth]
-                uar = balanced_accuracy_score(truth, pooled.argmax(axis=1))
-                row["inner_uar"] = float(uar)
-                row["inner_log_loss"] = float(-np.log(np.maximum(told, _LEAST)).mean())
-                temperatures.append(temperature)
-            scores = [row[self.chosen_by] for row in rows]
-            wanted = max(scores) if self.chosen_by == "inner_uar" else min(scores)
-            best = scores.index(wanted)
+            truth = np.concatenate(tested)
+            pooled = map(np.concatenate, zip(*predicted, strict=True))
+            verdicts = [self._judge(each, truth) for each in pooled]
+            best = int(np.argmax([verdict.score for verdict in verdicts]))
+            temperature = verdicts[best].temperature
             if searched:
-                self.history_ = [{**row, "chosen": False} for row in rows]
-                self.history_[best]["chosen"] = True
-        self._fit_vectors(candidates[best], (vectors, labels, groups), temperatures[best])
+                self.history_ = [
+                    {**row, **verdict.told, "chosen": place == best}
+                    for place, (row, verdict) in enumerate(zip(rows, verdicts, strict=True))
+                ]
+        self._fit_vectors(candidates[best], (vectors, labels, groups), temperature)
 
     def _predict(self, x: FeatureSet, enrolment: FeatureSet | None) -> np.ndarray:
         return self._answer(self._vectors(x))
 
 
-def clip_statistics(x: FeatureSet, features: Sequence[str], statistics: Sequence[str]) -> np.ndarray:
-    """Describe clips by statistics of every dimension of some features over the frames, by their names.
+def clip_vectors(
+    x: FeatureSet, features: Sequence[str], statistics: Sequence[str] = ("mean", "std")
+) -> np.ndarray:
+    """Describe each clip by features that are a vector, and by statistics over the frames of others.
 
     What comes back is float32 [n_clips, n_numbers], feature by feature and statistic by statistic; zeros for
     a clip without frames. `percentiles` are the 5th, 25th, 50th, 75th and 95th.
     """
     blocks = []
     for name in features:
+        if x[name].hop_s is None:
+            blocks.append(x[name].stack())
+            continue
         rows = []
         for clip in x[name]:
-            frames = clip.astype(np.float64)
-            if not len(clip):
-                frames = np.zeros((1, clip.shape[1]))
+            frames = clip.astype(np.float64) if len(clip) else np.zeros((1, clip.shape[1]))
             found = []
             for each in statistics:
                 if each == "percentiles":

@@ -15,7 +15,7 @@ import pandas as pd
 from affetto.audio.decode import is_midi
 from affetto.audio.recording import DecodeError
 from affetto.audio.silero import SAMPLE_RATE_HZ
-from affetto.audio.speech import SpeechParameters, find_speech_in_blocks
+from affetto.audio.speech import SpeechParameters, detect_speech
 from affetto.corpora.clips import DIMENSIONS
 from affetto.corpora.sources.files import is_text, walk_files
 from affetto.errors import AffettoError, one_line
@@ -123,7 +123,7 @@ def _screen(
         if is_midi(path):
             return "unreadable", f"Cannot hear {path}: it is MIDI, notes and no voice.", np.nan, []
         chunks = (chunk[SAMPLE_RATE_HZ] for chunk in read_chunks(path, [SAMPLE_RATE_HZ], notes))
-        found = find_speech_in_blocks(chunks, parameters)
+        found = detect_speech(chunks, parameters)
     except DecodeError as error:
         return "unreadable", str(error), np.nan, []
     except OSError as error:
@@ -156,7 +156,7 @@ def screen_enrolment(parameters: RecommendParameters) -> pd.DataFrame:
         return pd.DataFrame({"name": [], "path": [], "status": [], "message": [], "windows": []})
     apart = parameters.timeline.model_copy(update={"hop_s": parameters.timeline.window_s})
     found = list_recordings(Path(parameters.enrol), what="enrolment recording")
-    screened = screen_recordings(found, parameters.voice_activity, apart)
+    screened = screen_recordings(found, parameters.speech, apart)
     usable = screened[screened["status"] == "ok"]
     for message in screened.loc[screened["status"] != "ok", "message"]:
         _LOGGER.warning("Enrolment: %s", message)

@@ -109,7 +109,7 @@ class RecommendParameters(BaseModel):
         description="The answer is marked novel when more than this share of held-out training clips is "
         "nearer to what the model knows.",
     )
-    voice_activity: SpeechParameters = Field(
+    speech: SpeechParameters = Field(
         default_factory=SpeechParameters,
         description="What counts as speech; level and floor are those of the model's features.",
     )

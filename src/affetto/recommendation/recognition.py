@@ -10,7 +10,7 @@ import pandas as pd
 
 from affetto.audio.decode import MIDI_EXTENSIONS, read_audio
 from affetto.audio.silero import SAMPLE_RATE_HZ
-from affetto.audio.speech import PREPARATION_VERSION, find_speech
+from affetto.audio.speech import PREPARATION_VERSION, detect_speech
 from affetto.errors import AffettoError
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import clip_paths
@@ -180,8 +180,8 @@ def _share(path: Path, start_s: float, length_s: float) -> float:
     """Return the share of a piece that is speech; none of what cannot be decoded, of which features tell."""
     end_s = start_s + length_s
     try:
-        samples, rate = read_audio(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
+        samples, _ = read_audio(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
     except AffettoError:
         return 0.0
-    stretches = find_speech(samples, rate).stretches
+    stretches = detect_speech([samples]).stretches
     return float((stretches[:, 1] - stretches[:, 0]).sum()) / length_s

@@ -266,7 +266,7 @@ def _screen(
         raise RefusedError("The recording is MIDI, notes and no voice: send sound.", 415)
     notes = _write_sound(upload, target, duration_s, "FLOAT")
     entry = pd.DataFrame({"name": [target.name], "path": [str(target)]})
-    found = screen_recordings(entry, parameters.voice_activity, parameters.timeline).iloc[0]
+    found = screen_recordings(entry, parameters.speech, parameters.timeline).iloc[0]
     told = found["message"].replace(f"in {target.name}:", "in the recording:")
     if found["status"] == "no_speech":
         raise NoSpeechError(told)

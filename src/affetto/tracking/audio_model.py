@@ -72,7 +72,7 @@ class EmotionOfAudio(PythonModel):
         """Pool the windows of a recording by the speech in them, as `affetto hear` does."""
         parameters = RecommendParameters(voice=str(path))
         found = list_recordings(path)
-        (row,) = screen_recordings(found, parameters.voice_activity, parameters.timeline).to_dict("records")
+        (row,) = screen_recordings(found, parameters.speech, parameters.timeline).to_dict("records")
         if row["status"] != "ok":
             return {"message": row["message"]}
         name, windows = str(row["name"]), row["windows"]

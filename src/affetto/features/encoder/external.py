@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,40 +33,8 @@ _HUB_NAME = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-
 _LONGEST_S = 30.0  # of a recording read at once; attention needs memory by the square of it
 
 
-class ExternalEncoder(Protocol):
-    """An encoder of a user: what it reads, what its layers have, and what it computes."""
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """Sample rate that it reads, Hz."""
-        ...
-
-    @property
-    def hop_s(self) -> float:
-        """Seconds from a frame to the next."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """What tells it from every other: of its weights, or its address."""
-        ...
-
-    @property
-    def widths(self) -> Mapping[int, int]:
-        """How many numbers a frame has in each layer that can be read."""
-        ...
-
-    def check(self) -> None:
-        """Load it, or raise an AffettoError that says what is missing."""
-        ...
-
-    def embed(self, samples: Frames, layers: Sequence[int]) -> Frames:
-        """Compute frames of mono samples: float32 [n_frames, sum of the widths]."""
-        ...
-
-
 @lru_cache(maxsize=4)
-def open_external(name: str) -> ExternalEncoder:
+def open_external(name: str) -> OnnxEncoder | HubEncoder:
     """Open the encoder that a user names by a path or an address of the hub.
 
     Raises

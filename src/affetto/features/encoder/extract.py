@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -13,10 +13,9 @@ from affetto.audio.recording import LARGEST_SAMPLE
 from affetto.errors import AffettoError
 from affetto.features.encoder import musicnn, whisper
 from affetto.features.encoder.catalogue import DEFAULT_ENCODER, ENCODERS, Encoder
-from affetto.features.encoder.external import ExternalEncoder, Frames, open_external
+from affetto.features.encoder.external import Frames, HubEncoder, OnnxEncoder, open_external
 from affetto.features.encoder.weights import load_weights
 from affetto.features.parameters import FeatureParameters
-from affetto.features.spectrum import prepare_samples
 
 _SMALLEST_RMS = 1e-6
 _EMBED = {"whisper": whisper.embed, "musicnn": musicnn.embed}
@@ -56,9 +55,15 @@ class EncoderParameters(FeatureParameters):
         return find(self.name).hop_s if self.level == "frames" else None
 
     @property
-    def shared(self) -> tuple[Any, ...]:
-        """What features have in common that one run of the encoder serves."""
-        return self.name, self.level_dbfs, self.speech
+    def shared(self) -> Hashable:
+        """One run gives all layers that are read, frames and statistics."""
+        return self.name, self.level_dbfs, self.speech, self._layers_read
+
+    @property
+    def _layers_read(self) -> tuple[int, ...]:
+        """All layers of Affetto's own encoders, which have few; of others those that are wanted."""
+        encoder = find(self.name)
+        return tuple(encoder.widths) if isinstance(encoder, Encoder) else self.layers
 
     def dimensions(self) -> tuple[str, ...]:
         """Return `mean_2_0`, …, or `layer_2_0`, … of frames: the layer, and the number in its output."""
@@ -67,7 +72,7 @@ class EncoderParameters(FeatureParameters):
         kinds = ("layer",) if self.level == "frames" else ("mean", "std")
         return tuple(f"{kind}_{number}" for kind in kinds for number in numbers)
 
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray) -> np.ndarray:
         """Run the encoder on a recording.
 
         Returns
@@ -76,22 +81,22 @@ class EncoderParameters(FeatureParameters):
             float32 [n_frames, n_numbers], the layers side by side; for statistics [1, 2 * n_numbers], the
             mean of the frames, then their standard deviation.
         """
-        return self.of_run(self.run(samples, sample_rate_hz, self.layers))
+        return self.of_run(self.run(samples))
 
-    def run(self, samples: np.ndarray, sample_rate_hz: int, layers: Sequence[int]) -> dict[int, Frames]:
-        """Run the encoder on a recording: each of some layers → its frames, float32 [n_frames, width]."""
-        mono = prepare_samples(samples, sample_rate_hz, self.rate_hz)
+    def run(self, samples: np.ndarray) -> dict[int, Frames]:
+        """Run the encoder on a recording: each layer that is read → its frames, float32 [n_frames, width]."""
         if self.level_dbfs is not None:
-            rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
+            rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
             gain = 10 ** (self.level_dbfs / 20) / max(rms, _SMALLEST_RMS)
-            mono = np.clip(mono * np.float32(gain), -1.0, LARGEST_SAMPLE)
-        frames = embed(self.name, mono, layers)
-        ends = np.cumsum([find(self.name).widths[layer] for layer in layers])[:-1]
+            samples = np.clip(samples * np.float32(gain), -1.0, LARGEST_SAMPLE)
+        layers, widths = self._layers_read, find(self.name).widths
+        frames = embed(self.name, samples, layers)
+        ends = np.cumsum([widths[layer] for layer in layers])[:-1]
         return dict(zip(layers, np.split(frames, ends, axis=1), strict=True))
 
-    def of_run(self, frames: Mapping[int, Frames]) -> np.ndarray:
-        """Take from a run, perhaps one that features of the same encoder share, what `measure` gives."""
-        joined = np.concatenate([frames[layer] for layer in self.layers], axis=1)
+    def of_run(self, run: Mapping[int, Frames]) -> np.ndarray:
+        """Take the layers from a run, as frames or as their statistics."""
+        joined = np.concatenate([run[layer] for layer in self.layers], axis=1)
         if self.level == "frames":
             return joined
         return np.concatenate([joined.mean(axis=0), joined.std(axis=0)])[None]
@@ -122,7 +127,7 @@ class EncoderParameters(FeatureParameters):
         return self
 
 
-def find(name: str) -> Encoder | ExternalEncoder:
+def find(name: str) -> Encoder | OnnxEncoder | HubEncoder:
     """Return the encoder of a name: one of Affetto's, or one that the user brings.
 
     Raises

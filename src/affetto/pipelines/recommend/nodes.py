@@ -57,7 +57,7 @@ def find_speech(parameters: RecommendParameters, model: Path) -> tuple[pd.DataFr
     the demo are made together with its corpus.
     """
     found = list_recordings(Path(parameters.voice))
-    screened = screen_recordings(found, parameters.voice_activity, parameters.timeline)
+    screened = screen_recordings(found, parameters.speech, parameters.timeline)
     return screened, screen_enrolment(parameters)
 
 
