@@ -14,7 +14,7 @@ from timing import heading, row
 
 from affetto.audio.decode import read_audio
 from affetto.corpora.audit import audit_clips
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.extract import extract
 from affetto.features.table import FeatureParameters
@@ -59,7 +59,7 @@ def _measure(root: Path, features: Mapping[str, FeatureParameters], side: str) -
         clips = _timed(
             times,
             "index",
-            lambda: index_corpus(CorpusParameters(source="folders", root=root), taxonomy, side=side),
+            lambda: index_corpora(CorpusParameters(source="folders", root=root), taxonomy, side=side),
         )
         memo = ResultStore(Path(folder, "memo"))
         kept, _ = _timed(

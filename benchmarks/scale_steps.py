@@ -14,7 +14,7 @@ from scale_clips import make_clips
 
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.duplicates import find_copies
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract
@@ -68,7 +68,7 @@ class Run:
         """List the clips."""
         taxonomy = yaml.safe_load((PROJECT / "conf/base/taxonomy.yml").read_text())["taxonomy"]
         corpus = CorpusParameters(source="folders", root=self.root, group_pattern=r"(g\d+)_")
-        clips = index_corpus(corpus, taxonomy, side="music")
+        clips = index_corpora(corpus, taxonomy, side="music")
         assert len(clips) == self.n_clips
         clips.to_parquet(self.folder / "clips.parquet")
 

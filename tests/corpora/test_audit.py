@@ -74,9 +74,9 @@ def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
     kinds = dict(zip(rejected["path"], rejected["reason"].str.split(":").str[0], strict=True))
     assert clips["path"].tolist() == ["good.wav", "stereo.wav"]
     assert kinds == {
-        "silent.wav": "silent",
-        "zeros.wav": "silent",
-        "offset.wav": "silent",
+        "silent.wav": "too quiet",
+        "zeros.wav": "too quiet",
+        "offset.wav": "too quiet",
         "short.wav": "too short",
         "none.wav": "empty",
         "nan.wav": "not finite",
@@ -310,7 +310,7 @@ def test_a_fault_of_the_storage_is_not_remembered(tmp_path, tmp_path_factory, mo
 def test_the_only_clip_of_an_emotion_is_set_aside_with_its_reason(emotions, aside, caplog):
     ids = [f"c/{number}" for number in range(len(emotions))]
     clips = pd.DataFrame({"clip_id": ids, "corpus": "c", "path": ids, "emotion": emotions})
-    rejected = pd.DataFrame({"clip_id": ["c/x"], "corpus": "c", "path": "x", "reason": "silent: …"})
+    rejected = pd.DataFrame({"clip_id": ["c/x"], "corpus": "c", "path": "x", "reason": "too quiet: …"})
 
     kept, out = set_lone_emotions_aside(clips.astype({"emotion": "str"}), rejected)
     reasons = [f"lone emotion: the only clip of {emotion}" for emotion in aside]

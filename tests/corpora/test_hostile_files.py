@@ -16,7 +16,7 @@ import symusic
 
 from affetto.corpora import audit as audit_module
 from affetto.corpora.audit import audit_clips
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.extract import extract
@@ -136,7 +136,7 @@ def hostile(tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(hostile):
     root, _ = hostile
-    clips = index_corpus(corpus_at(root), TAXONOMY, side="voice")
+    clips = index_corpora(corpus_at(root), TAXONOMY, side="voice")
     kept, rejected = audit_clips(clips, root, AUDIT, TWO)
     return clips, kept, rejected
 
@@ -180,7 +180,7 @@ def test_traps_are_rejected_for_what_they_are(audited):
 
 
 def test_a_name_that_is_no_text_is_left_out_and_said(hostile, caplog):
-    clips = index_corpus(corpus_at(hostile[0]), TAXONOMY, side="voice")
+    clips = index_corpora(corpus_at(hostile[0]), TAXONOMY, side="voice")
 
     assert not clips["path"].str.startswith("latin").any()
     assert "are left out, rename them: latin-\\udce9.wav" in caplog.text
@@ -209,7 +209,7 @@ def test_what_is_accepted_is_extracted(hostile, audited, tmp_path):
 def test_damaged_files_are_cut_or_judged_whole(tmp_path):
     mutated_files(tmp_path, 60)
 
-    clips = index_corpus(corpus_at(tmp_path, segment_s=0.1), TAXONOMY, side="voice", executor=TWO)
+    clips = index_corpora(corpus_at(tmp_path, segment_s=0.1), TAXONOMY, side="voice", executor=TWO)
     kept, rejected = audit_clips(clips, tmp_path, AUDIT, TWO)
 
     assert clips["path"].nunique() == 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.splits import make_folds
 
@@ -33,7 +33,7 @@ def index(request):
         root = project.parent / "shared" / "data" / folder
         if not root.is_dir():
             pytest.skip(f"the corpus {source} is not part of the project and not at {root}")
-        return index_corpus(CorpusParameters(source=source, root=root), taxonomy, side=side)
+        return index_corpora(CorpusParameters(source=source, root=root), taxonomy, side=side)
 
     return read
 

@@ -16,7 +16,7 @@ from affetto.audio.decode import read_audio
 from affetto.corpora import segments as segments_module
 from affetto.corpora.audit import audit_clips
 from affetto.corpora.clips import CLIP_COLUMNS, clip_table
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.segments import cut_segments, plan_segments
 from affetto.corpora.splits import make_folds
@@ -169,7 +169,7 @@ def corpus_of(root, **parameters):
         (root / emotion).mkdir(exist_ok=True)
         soundfile.write(root / emotion / f"{name}.wav", noise(9.0, ord(name)), RATE_HZ)
     corpus = CorpusParameters(source="folders", root=root, **parameters)
-    return index_corpus(corpus, TAXONOMY, side="voice", executor=HERE)
+    return index_corpora(corpus, TAXONOMY, side="voice", executor=HERE)
 
 
 def test_segments_of_a_recording_are_on_one_side_of_every_split(tmp_path):

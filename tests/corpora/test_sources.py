@@ -254,10 +254,10 @@ def test_videos_of_meld_are_no_recordings(corpus, trees):
     ],
 )
 def test_a_source_that_is_none_of_this_side(taxonomy, tmp_path, source, side, message):
-    from affetto.corpora.index import index_corpus
+    from affetto.corpora.index import index_corpora
 
     with pytest.raises(AffettoError, match=message):
-        index_corpus(CorpusParameters(source=source, root=tmp_path), taxonomy, side=side)
+        index_corpora(CorpusParameters(source=source, root=tmp_path), taxonomy, side=side)
 
 
 def quadrants(valence, arousal, scale=(-1.0, 1.0), middle=0.0):

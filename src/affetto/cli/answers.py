@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from affetto.cli.output import ENV, FROM_LIBRARY, JSON, VOICE_MODEL, echo_json, echo_table, examples
-from affetto.cli.project import project, project_catalog, run_pipeline
+from affetto.cli.project import project, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
 from affetto.recommendation.library import library_sentence
@@ -56,10 +56,9 @@ def hear(as_json: bool, **options: Any) -> None:
 
     Without --model and --env the ready voice model hears.
     """
-    outputs, chosen = _answer("hear", **options)
+    outputs = _answer("hear", **options)
     if as_json:
-        with project_catalog(chosen) as catalog:
-            results = catalog.load("hear.voices").values()
+        results = outputs["hear.voices"].load().values()
         echo_json([result.voice.model_dump(mode="json") for result in results])
     else:
         click.echo(outputs["hear.summary"].load())
@@ -90,10 +89,9 @@ def hear(as_json: bool, **options: Any) -> None:
 def recommend(from_library: bool, as_json: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
     """Answer a voice recording, or a folder of them, with playlists (M3U8, XSPF and JSON)."""
     pipeline = "recommend_library" if from_library else "recommend"
-    outputs, chosen = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
+    outputs = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
     if as_json:
-        with project_catalog(chosen) as catalog:
-            playlists = catalog.load("recommend.playlists").values()
+        playlists = outputs["recommend.playlists"].load().values()
         echo_json([playlist.model_dump(mode="json") for playlist in playlists])
     else:
         click.echo(outputs["recommend.summary"].load())
@@ -134,15 +132,15 @@ def library(path: str, tags: bool, model: str | None, env: str | None, as_json: 
 
 def _answer(
     pipeline: str, path: Path, enrol: Path | None, model: str | None, env: str | None, **given: Any
-) -> tuple[Any, str | None]:
-    """Listen to recordings with the model that is named; return the outputs and their environment."""
+) -> Any:
+    """Listen to recordings with the model that is named; return what the pipeline made."""
     given |= {"voice": str(path.absolute()), "enrol": enrol and str(enrol.absolute())}
     wanted = {key: value for key, value in given.items() if value is not None}
     with project():
         chosen = environment(model, env)
         if chosen is None and not os.environ.get("KEDRO_ENV"):
             wanted["ready_model"] = True  # what was trained in the project replaces nothing
-        return _run(pipeline, chosen, {"recommend": wanted}), chosen
+        return _run(pipeline, chosen, {"recommend": wanted})
 
 
 def _run(pipeline: str, env: str | None, parameters: dict[str, Any]) -> Any:

@@ -33,8 +33,6 @@ _LISTS = {
     "training and in test)",
     "copies": "takes of which there are copies that sound alike (transcoded, resampled, at another level or "
     "cut; their groups are united, too)",
-    "odd_sample_rates": "clips of another sample rate than the others",
-    "odd_channels": "clips of another number of channels than the others",
     "duration_outliers": "clips far longer or shorter than the others",
     "level_outliers": "clips far from the usual level",
     "clipped": "clips that are clipped for more than 0.1 % of their length",
@@ -69,9 +67,9 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         - `rejected` (kind of reason → clips);
         - `duplicates` (sets of clips of equal content), `copies` (sets from several files that sound alike,
           though their content differs), `conflicting_labels` (those of either that differ in emotion);
-        - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
-        - `duration_median_s, duration_outliers` (further out than 3 interquartile ranges of the logarithm);
-        - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
+        - `sample_rates_hz, channels` (value → clips);
+        - `duration_outliers` (further out than 3 interquartile ranges of the logarithm);
+        - `level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
         - `damaged` (clips of whose file something is missing or left out, each with what).
 
         Lists and maps of clips or groups are cut at `LISTED`; `n_<name>` is their whole length.
@@ -96,8 +94,6 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "rejected": count_reasons(rejected),
         "sample_rates_hz": _counts(clips["sample_rate_hz"]),
         "channels": _counts(clips["channels"]),
-        "duration_median_s": round(float(clips["duration_s"].median()), 3),
-        "level_median_dbfs": round(float(clips["peak_dbfs"].median()), 2),
     }
     if len(labelled):
         summary["balance"] = {
@@ -142,9 +138,6 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
     def named(chosen: pd.Series[Any]) -> list[str]:
         return sorted(clips.loc[chosen, "clip_id"])
 
-    def unlike_most(column: str) -> list[str]:
-        return named(clips[column] != clips[column].mode().iloc[0])
-
     return {
         "groups_lacking_emotions": [
             [str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found
@@ -152,8 +145,6 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
         "duplicates": duplicates,
         "copies": copies,
         "conflicting_labels": conflicts,
-        "odd_sample_rates": unlike_most("sample_rate_hz"),
-        "odd_channels": unlike_most("channels"),
         "duration_outliers": named((lengths < low - margin) | (lengths > high + margin)),
         "level_outliers": named(distance_db > audit.level_outlier_db),
         "clipped": worst["clip_id"].tolist(),

@@ -70,33 +70,19 @@ class Listener:
             self._samples = self._samples[_FRAMES_AT_ONCE * _HOP :]
 
     def fingerprint(self) -> str:
-        """Return the fingerprint (see `fingerprint`) once all samples have been added."""
+        """Return what the recording sounds like, once all samples have been added.
+
+        Returns
+        -------
+        str
+            At most 128 words of 32 bits with the frames they occur in, in base 64; empty for recordings
+            shorter than 0.27 s and for silence.
+        """
         if self._missing > 0 and self._stream is not None:
             self._hear(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
         if n := _n_frames(self._samples):
             self._energies.append(_band_energies(self._samples, n))
         return _sketch(np.concatenate(self._energies))
-
-
-def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
-    """Return what a recording sounds like, as text of at most 1,024 characters.
-
-    Parameters
-    ----------
-    samples
-        Mono, [n_samples]; of more than two minutes the first two are used.
-    sample_rate_hz
-        Its sample rate, Hz.
-
-    Returns
-    -------
-    str
-        At most 128 words of 32 bits with the frames they occur in, in base 64; empty for recordings shorter
-        than 0.27 s and for silence.
-    """
-    listener = Listener(sample_rate_hz)
-    listener.add(samples)
-    return listener.fingerprint()
 
 
 def _n_frames(mono: NDArray[np.float32]) -> int:
@@ -183,7 +169,7 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
     Parameters
     ----------
     fingerprints
-        Of `fingerprint`; an empty one is a copy of nothing.
+        Of `Listener.fingerprint`; an empty one is a copy of nothing.
 
     Returns
     -------
@@ -204,13 +190,9 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
         same = np.flatnonzero(word[:-distance] == word[distance:])
         shift = frame[same + distance] - frame[same]
         shared.append(np.stack([owner[same], owner[same + distance], shift, frame[same]], axis=1))
-    first, second = _matching_pairs(np.concatenate(shared), sizes, _extents(sketches))
+    extents = [np.ptp(sketch["frame"].astype(int)) if len(sketch) else 0 for sketch in sketches]
+    first, second = _matching_pairs(np.concatenate(shared), sizes, np.array(extents))
     return _first_linked(first, second, len(sketches))
-
-
-def _extents(sketches: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """Return from the first to the last word of each recording, frames."""
-    return np.array([np.ptp(sketch["frame"].astype(int)) if len(sketch) else 0 for sketch in sketches])
 
 
 def _matching_pairs(
