@@ -49,14 +49,6 @@ def test_parameters_are_named_in_full():
     assert "https" not in said
 
 
-@pytest.mark.parametrize(("side", "pipeline"), [("voice", "voice"), ("music", "theme")])
-def test_a_missing_file_says_what_to_run(side, pipeline):
-    text = f"Failed while loading data from dataset P(filepath=/p/data/{side}/x.parquet, protocol=file)"
-    said = explain(raised(DatasetError(text), FileNotFoundError(errno.ENOENT, "No such file")))
-    assert f"/p/data/{side}/x.parquet is not there yet" in said
-    assert f"kedro run --pipeline={pipeline}" in said
-
-
 def test_the_path_of_a_damaged_file_is_the_path(tmp_path):
     file = tmp_path / "voice" / "x.json"
     file.parent.mkdir()

@@ -15,13 +15,12 @@ from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
 from affetto.corpora.audit import (
     audit_clips,
-    audit_corpora,
     set_lone_emotions_aside,
     unite_groups_of_duplicates,
 )
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.parameters import AuditParameters, CorpusParameters
+from affetto.corpora.parameters import AuditParameters
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
@@ -187,23 +186,6 @@ def test_copies_that_sound_alike_are_kept_in_one_group_and_named_after_the_first
     ]
 
 
-def test_copies_in_another_corpus_are_of_the_take(tmp_path, caplog):
-    caplog.set_level("INFO", "affetto")
-    for name, kind in (("a", "FLAC"), ("b", "MP3")):
-        (tmp_path / name).mkdir()
-        for seed in range(2):
-            soundfile.write(tmp_path / name / f"{seed}.{kind.lower()}", utterance(seed), RATE_HZ)
-    corpus = CorpusParameters(name="a", root=tmp_path / "a", training_corpora={"b": {"root": tmp_path / "b"}})
-    rows = {"path": ["0.flac", "1.flac", "0.mp3", "1.mp3"], "emotion": ["anger", "fear"] * 2}
-    clips = pd.DataFrame(rows).assign(corpus=list("aabb"), side="voice", start_s=np.nan, end_s=np.nan)
-    clips["clip_id"] = clips["group"] = ["a/0", "a/1", "b/0", "b/1"]
-
-    kept, _ = audit_corpora(clips, corpus, AUDIT, HERE)
-
-    assert kept["take"].tolist() == kept["group"].tolist() == ["a/0", "a/1", "a/0", "a/1"]
-    assert caplog.text.count("united") == 1
-
-
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_united_groups_are_the_connected_components(pairs):
@@ -247,18 +229,6 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
     third, _ = audit_clips(clips, corpus, AUDIT, HERE, store=store)
     assert "good.wav" in decoded
     assert third["duration_s"].iloc[0] == pytest.approx(0.6)
-
-
-def test_workers_measure_what_this_process_measures(tmp_path):
-    for index in range(40):
-        write(tmp_path / f"{index:02}.wav", tone(0.2, 0.1 + index / 100))
-    clips = table(names(tmp_path))
-
-    alone, _ = audit_clips(clips, tmp_path, AUDIT, HERE)
-    together, _ = audit_clips(clips, tmp_path, AUDIT, ExecutorParameters(n_jobs=2, progress=False))
-
-    pd.testing.assert_frame_equal(alone, together)
-    assert alone["peak_dbfs"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("fault", ["away", "error"])

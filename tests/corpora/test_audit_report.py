@@ -99,14 +99,6 @@ def test_clips_that_differ_are_named_and_counted(column, changes, name, words):
     assert note.endswith(": 2")
 
 
-def test_small_differences_are_not_named():
-    clips = changed(table(), "duration_s", {0: 2.6, 1: 1.6})
-    clips = changed(clips, "peak_dbfs", {0: -25.9})
-    clips = changed(clips, "clipped_share", {0: 0.001})
-
-    assert notes_of(summarise(clips)) == []
-
-
 def test_duplicates_and_conflicting_labels():
     clips = equal(equal(table(), 4, 6), 10, 11)
     summary = summarise(clips)

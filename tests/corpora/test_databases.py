@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 
@@ -175,13 +174,6 @@ def test_whatever_a_loader_of_mirdata_raises_is_one_sentence(corpus, tmp_path, d
     with pytest.raises(AffettoError, match=rf"mirdata's loader {database} cannot read .*{index}") as caught:
         corpus("mirdata", files={index: f'{{"version": "1", "tracks": {tracks}}}'}, database=database)
     assert "\n" not in str(caught.value)
-
-
-def test_mirdata_reads_a_relative_root(corpus, tmp_path, monkeypatch):
-    absolute = corpus("mirdata")
-    monkeypatch.chdir(tmp_path.parent)
-
-    pd.testing.assert_frame_equal(corpus("mirdata", root=Path(tmp_path.name)), absolute)
 
 
 @pytest.mark.parametrize(("source", "package"), [("audb", "audformat"), ("mirdata", "mirdata")])

@@ -1,6 +1,5 @@
 """The demo corpora are made once, whole or not at all, and never over files of the user."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -52,17 +51,6 @@ def stale(built, root, monkeypatch):
 
 def only_the_corpus_is_in(folder: Path) -> bool:
     return [path.name for path in folder.iterdir()] == ["music"]
-
-
-def test_metadata_has_the_agreed_columns_and_files(built, root):
-    ensure_demo_corpus("music", root)
-
-    rows = list(csv.DictReader((root / "metadata.csv").open(encoding="utf-8", newline="")))
-    assert tuple(rows[0]) == (
-        *("file", "emotion", "theme", "group", "tags", "title"),
-        *("valence", "arousal"),
-    )
-    assert [(row["file"], row["title"]) for row in rows] == [("a.wav", "Title, a"), ("b.wav", "Title, b")]
 
 
 def test_voice_holds_out_speakers_apart(built, root):

@@ -10,7 +10,6 @@ import io
 import re
 import threading
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,17 +117,6 @@ def test_a_file_is_fetched_once(fetch, server, tmp_path, algorithm):
     assert len(server.seen) == 1
 
 
-def test_a_cut_download_goes_on_in_the_next_call(fetch, server, tmp_path):
-    server.cuts[:] = [3 * PIECE, 0]
-    with pytest.raises(AffettoError, match=r"what has arrived is kept, run the same command again"):
-        fetch(attempts=1)
-    assert files_below(tmp_path) == {"x.bin.partial": CONTENT[: 3 * PIECE]}
-
-    fetch()
-    assert files_below(tmp_path) == {"x.bin": CONTENT}
-    assert server.seen[-1]["Range"] == f"bytes={3 * PIECE}-"
-
-
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 def test_ctrl_c_and_a_full_disk_keep_what_arrived(fetch, server, tmp_path, monkeypatch, kind):
     monkeypatch.setattr("tqdm.tqdm", lambda **_: StoppingBar(kind, after=2))
@@ -201,15 +189,6 @@ def test_a_busy_server_is_asked_again(fetch, server, tmp_path):
     assert len(server.seen) == 2 + 3
 
 
-def test_no_server(tmp_path):
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
-        url = f"http://127.0.0.1:{closed.server_port}/x.bin"
-    source = dataclasses.replace(SOURCES["emodb"], downloads=(Download(url, f"md5:{'0' * 32}"),))
-    with pytest.raises(AffettoError, match=r"cannot be downloaded: Connection refused; what") as caught:
-        fetch_source(source, tmp_path, attempts=2, pause_s=0.001, progress=False)
-    assert "\n" not in str(caught.value)
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=15)
 @given(cuts=st.lists(st.integers(0, 120_000), max_size=6), ranges=st.booleans())
 def test_wherever_the_connection_is_cut_the_file_is_whole(server, fetch, tmp_path_factory, cuts, ranges):
@@ -265,9 +244,3 @@ def test_sources_without_downloads_say_where_to_get_them(tmp_path):
     with pytest.raises(AffettoError, match="folders is no published corpus"):
         fetch_source(SOURCES["folders"], tmp_path / "x")
     assert not (tmp_path / "x").exists()
-
-
-def test_a_folder_that_may_not_be_written(fetch, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(AffettoError, match=r"Cannot write below .*file"):
-        fetch(folder=Path(tmp_path / "file" / "corpus"))

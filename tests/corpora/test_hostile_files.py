@@ -9,7 +9,6 @@ import signal
 import time
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 import symusic
@@ -186,16 +185,6 @@ def test_a_name_that_is_no_text_is_left_out_and_said(hostile, caplog):
     assert "are left out, rename them: latin-\\udce9.wav" in caplog.text
 
 
-def test_names_and_reasons_survive_parquet_and_csv(audited, tmp_path):
-    for table in audited[1:3]:
-        table.to_parquet(tmp_path / "t.parquet")
-        again = pd.read_parquet(tmp_path / "t.parquet")
-        assert again["clip_id"].tolist() == table["clip_id"].tolist()
-        table[["clip_id", "path"]].to_csv(tmp_path / "t.csv", index=False, lineterminator="\n")
-        again = pd.read_csv(tmp_path / "t.csv", keep_default_na=False, lineterminator="\n")
-        assert again["clip_id"].tolist() == table["clip_id"].tolist()
-
-
 def test_what_is_accepted_is_extracted(hostile, audited, tmp_path):
     kept = audited[1]
 
@@ -204,20 +193,6 @@ def test_what_is_accepted_is_extracted(hostile, audited, tmp_path):
     assert found.failures == {}
     assert found.computed == len(kept)
     assert all(np.isfinite(values).all() for values in found.features)
-
-
-def test_damaged_files_are_cut_or_judged_whole(tmp_path):
-    mutated_files(tmp_path, 60)
-
-    clips = index_corpora(corpus_at(tmp_path, segment_s=0.1), TAXONOMY, side="voice", executor=TWO)
-    kept, rejected = audit_clips(clips, tmp_path, AUDIT, TWO)
-
-    assert clips["path"].nunique() == 60
-    assert len(kept) + len(rejected) == len(clips) > 120
-    assert kept["clip_id"].is_unique
-    assert set(rejected.loc[~rejected["clip_id"].str.contains("@"), "path"]) == set(
-        clips.loc[clips["start_s"].isna(), "path"]
-    ) - set(kept["path"])
 
 
 def dying_measure(path, start_s, end_s, *, audit):

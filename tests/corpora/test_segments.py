@@ -147,23 +147,6 @@ def test_a_stream_that_does_not_tell_its_length_is_decoded_to_know_it(tmp_path):
     assert segments["end_s"].tolist() == [4, 8, 10.5]
 
 
-def test_a_header_that_claims_years_makes_rows_for_what_is_there(tmp_path):
-    buffer = io.BytesIO()
-    soundfile.write(buffer, noise(1.0), RATE_HZ, format="FLAC")
-    data = bytearray(buffer.getvalue())
-    data[21] |= 0x0F
-    data[22:26] = b"\xff\xff\xff\xff"
-    (tmp_path / "liar.flac").write_bytes(data)
-    clips = table([("c/liar", "liar.flac", None, None, "g"), ("c/b", "b.wav", None, None, "g")])
-    soundfile.write(tmp_path / "b.wav", noise(1.0), RATE_HZ)
-
-    segments = cut_segments(clips, tmp_path, 0.01, None, HERE)
-    _, rejected = audit_clips(segments, tmp_path, AuditParameters(min_duration_s=0), HERE)
-
-    assert len(segments) == 200
-    assert rejected.empty
-
-
 def corpus_of(root, **parameters):
     for name, emotion in [("a", "anger"), ("b", "anger"), ("c", "sadness"), ("d", "sadness")]:
         (root / emotion).mkdir(exist_ok=True)

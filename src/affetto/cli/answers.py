@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from affetto.cli.output import ENV, FROM_LIBRARY, JSON, VOICE_MODEL, echo_json, echo_table, examples
+from affetto.cli.output import (
+    ENV,
+    FROM_LIBRARY,
+    JSON,
+    VOICE_MODEL,
+    echo_json,
+    echo_table,
+    examples,
+    with_options,
+)
 from affetto.cli.project import project, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
@@ -20,27 +28,23 @@ _SHARE = click.FloatRange(0.0, 1.0)
 _FILE = click.Path(path_type=Path)
 
 
-def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the argument and options of all that listen to recordings."""
-    options = (
-        click.argument("path", type=_FILE),
-        click.option(
-            "--unsure-below",
-            type=_SHARE,
-            help="Mark an answer unsure when no emotion is at least this likely.",
-        ),
-        click.option(
-            "--enrol",
-            type=_FILE,
-            help="A few recordings of the same person, without labels: a folder or a file.",
-        ),
-        VOICE_MODEL,
-        ENV,
-        JSON,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+_of_voices = with_options(
+    click.argument("path", type=_FILE),
+    click.option(
+        "--unsure-below",
+        type=_SHARE,
+        help="Mark an answer unsure when no emotion is at least this likely.",
+    ),
+    click.option(
+        "--enrol",
+        type=_FILE,
+        help="A few recordings of the same person, without labels: a folder or a file.",
+    ),
+    VOICE_MODEL,
+    ENV,
+    JSON,
+)
+"""Argument and options of all that listen to recordings."""
 
 
 @click.command(

@@ -31,14 +31,8 @@ from affetto.errors import AffettoError, name_some, validation_sentence
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
 _TOLD = (
-    "name",
-    "title",
-    "licence",
-    "home_page",
-    "layout",
-    "group_rule",
-    "second_group_rule",
-    "official_split",
+    *("name", "title", "licence", "home_page", "layout"),
+    *("group_rule", "second_group_rule", "official_split"),
 )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.audio.decode import once_a_folder
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, FEWEST_EMOTIONS, own_groups
-from affetto.corpora.duplicates import DUPLICATES_VERSION, find_takes, first_of_sets
+from affetto.corpora.duplicates import DUPLICATES_VERSION, find_copies, first_of_sets
 from affetto.corpora.measure import MEASURE_VERSION, measure_all, measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.errors import AffettoError, name_some, one_line
@@ -206,7 +206,7 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
         The table with `take`, the `clip_id` of the first clip of its take, and without `fingerprint`.
     """
     fingerprints = clips.get("fingerprint", pd.Series("", index=clips.index))
-    firsts = find_takes(clips["content_hash"].tolist(), fingerprints.tolist())
+    firsts = first_of_sets(clips["content_hash"], find_copies(fingerprints.tolist()))
     take = clips["clip_id"].iloc[firsts].set_axis(clips.index).astype("str")
     sets, own = first_of_sets(clips["group"], firsts), clips["group"].isin(own_groups(clips))
     groups = pd.DataFrame({"group": clips["group"], "set": sets, "own": own}).drop_duplicates("group")

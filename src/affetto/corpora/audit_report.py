@@ -82,7 +82,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "side": str(clips["side"].iloc[0]),
         "clips": len(clips),
         "hours": round(float(clips["duration_s"].sum()) / 3600, 4),
-        "emotions": _counts(emotions),
+        "emotions": count_values(emotions),
         "balance": dict.fromkeys(("commonest", "share", "imbalance")),
         "groups": len(sizes),
         "second_groups": int(clips["second_group"].nunique()),
@@ -90,10 +90,10 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "without_group": int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum()),
         "largest_group": str(sizes.index[0]),
         "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
-        "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),
+        "groups_by_emotion": count_values(emotions[~clips.duplicated(["emotion", "group"])]),
         "rejected": count_reasons(rejected),
-        "sample_rates_hz": _counts(clips["sample_rate_hz"]),
-        "channels": _counts(clips["channels"]),
+        "sample_rates_hz": count_values(clips["sample_rate_hz"]),
+        "channels": count_values(clips["channels"]),
     }
     if len(labelled):
         summary["balance"] = {
@@ -108,14 +108,15 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
 
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count rejected clips by the kind of their reason, the words before its colon."""
-    return _counts(_kinds(rejected))
+    return count_values(_kinds(rejected))
 
 
 def _kinds(rejected: pd.DataFrame) -> pd.Series[Any]:
     return rejected["reason"].str.split(":").str[0]
 
 
-def _counts(values: pd.Series[Any]) -> dict[str, int]:
+def count_values(values: pd.Series[Any]) -> dict[str, int]:
+    """Count each value, the most frequent first."""
     return {str(value): int(count) for value, count in values.value_counts().items()}
 
 
@@ -260,7 +261,7 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
         ],
         reasons=[
             {"kind": kind, "n": count, "clips": rejected[kinds == kind].head(LISTED).to_dict("records")}
-            for kind, count in _counts(kinds).items()
+            for kind, count in count_values(kinds).items()
         ],
         listed=LISTED,
     )

@@ -117,17 +117,6 @@ def _sketch(energies: NDArray[np.float32]) -> str:
     return base64.b64encode(entries.tobytes()).decode()
 
 
-def find_takes(content_hashes: Sequence[str], fingerprints: Sequence[str]) -> NDArray[np.int64]:
-    """Tell which recordings are of one take: of the same samples, or copies by `find_copies`.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 [n_recordings], as of `find_copies`.
-    """
-    return first_of_sets(content_hashes, find_copies(fingerprints))
-
-
 def first_of_sets(*labels: ArrayLike) -> NDArray[np.int64]:
     """Return the first row of the set that each row belongs to, int64 [n_rows].
 
