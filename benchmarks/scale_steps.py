@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from scale_clips import make_clips
 
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.duplicates import find_copies
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
@@ -75,7 +75,9 @@ class Run:
     def audit(self) -> None:
         """Decode and measure every clip."""
         clips = pd.read_parquet(self.folder / "clips.parquet")
-        kept, _ = audit_clips(clips, self.root, AuditParameters(), self.executor, store=self.memo)
+        kept, _ = audit_corpora(
+            clips, CorpusParameters(root=self.root), AuditParameters(), self.executor, store=self.memo
+        )
         assert len(kept) == self.n_clips
         kept.to_parquet(self.folder / "audited.parquet")
 

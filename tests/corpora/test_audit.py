@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from affetto.audio import decode as decode_module
 from affetto.corpora import audit as audit_module
 from affetto.corpora.audit import (
-    audit_clips,
+    audit_corpora,
     set_lone_emotions_aside,
     unite_groups_of_duplicates,
 )
 from affetto.corpora.audit_report import summarise_audit
 from affetto.corpora.clips import AUDIT_COLUMNS, CLIP_COLUMNS, clip_table
-from affetto.corpora.parameters import AuditParameters
+from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.corpora.segments import cut_segments
 from affetto.errors import AffettoError
 from affetto.io.cache import ResultStore
@@ -63,12 +63,16 @@ def corpus(tmp_path):
     return tmp_path
 
 
+def audited(clips, root, *others, **more):
+    return audit_corpora(clips, CorpusParameters(name="c", root=root), *others, **more)
+
+
 def names(root):
     return sorted(path.name for path in root.glob("*.wav"))
 
 
 def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
-    clips, rejected = audit_clips(table([*names(corpus), "missing.wav"]), corpus, AUDIT, HERE)
+    clips, rejected = audited(table([*names(corpus), "missing.wav"]), corpus, AUDIT, HERE)
 
     kinds = dict(zip(rejected["path"], rejected["reason"].str.split(":").str[0], strict=True))
     assert clips["path"].tolist() == ["good.wav", "stereo.wav"]
@@ -91,7 +95,7 @@ def test_every_clip_is_accepted_or_rejected_with_a_reason(corpus):
 
 
 def test_measurements_have_known_values(corpus):
-    clips, rejected = audit_clips(table(["good.wav", "stereo.wav"]), corpus, AUDIT, HERE)
+    clips, rejected = audited(table(["good.wav", "stereo.wav"]), corpus, AUDIT, HERE)
 
     assert list(clips.columns) == [*CLIP_COLUMNS, *AUDIT_COLUMNS]
     assert rejected.empty
@@ -107,7 +111,7 @@ def test_parts_of_files_are_measured_as_parts(tmp_path):
     write(tmp_path / "a.wav", np.concatenate([tone(1.0, 0.5), tone(1.0, 0.25)]))
     parts = table(["a.wav"] * 4, clip_id=list("1234"), start_s=[0, 1, 1.5, 5], end_s=[1, 1.25, np.nan, 6])
 
-    clips, rejected = audit_clips(parts, tmp_path, AuditParameters(max_duration_s=1), HERE)
+    clips, rejected = audited(parts, tmp_path, AuditParameters(max_duration_s=1), HERE)
 
     assert clips["duration_s"].tolist() == [1.0, 0.25, 0.5]
     np.testing.assert_allclose(10 ** (clips["peak_dbfs"] / 20), [0.5, 0.25, 0.25], atol=1e-4)
@@ -120,7 +124,7 @@ def test_nothing_left_is_an_error_that_names_the_first(tmp_path):
     with pytest.raises(
         AffettoError, match=r"All 1 clips of c .* c/a.wav, is unreadable: .*0 bytes"
     ) as caught:
-        audit_clips(table(["a.wav"]), tmp_path, AUDIT, HERE)
+        audited(table(["a.wav"]), tmp_path, AUDIT, HERE)
     assert "\n" not in str(caught.value)
 
 
@@ -133,7 +137,7 @@ def test_equal_recordings_are_kept_in_one_group(tmp_path):
         names(tmp_path), group=["g2", "g1", "g2", "g3", "g4"], emotion=["anger", "fear", "fear", None, None]
     )
 
-    kept, rejected = audit_clips(clips, tmp_path, AUDIT, HERE)
+    kept, rejected = audited(clips, tmp_path, AUDIT, HERE)
     summary = summarise_audit(kept, rejected, AUDIT)
 
     assert rejected.empty
@@ -170,7 +174,7 @@ def test_copies_that_sound_alike_are_kept_in_one_group_and_named_after_the_first
     caplog.set_level("INFO", "affetto")
     paths = write_copies(tmp_path / "c")
 
-    kept, rejected = audit_clips(table(paths), tmp_path / "c", AUDIT, HERE)
+    kept, rejected = audited(table(paths), tmp_path / "c", AUDIT, HERE)
     summary = summarise_audit(kept, rejected, AUDIT)
 
     others = [f"c/{path}" for path in paths if path != "another.wav"]
@@ -208,7 +212,7 @@ def test_united_groups_are_the_connected_components(pairs):
 def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monkeypatch):
     store = ResultStore(tmp_path_factory.mktemp("store"))
     clips = table(names(corpus))
-    first = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    first = audited(clips, corpus, AUDIT, HERE, store=store)
     decoded = []
     measure = audit_module.measure_clip
     monkeypatch.setattr(
@@ -217,16 +221,16 @@ def test_a_second_audit_decodes_only_what_changed(corpus, tmp_path_factory, monk
         lambda path, *part, audit: decoded.append(path.name) or measure(path, *part, audit),
     )
 
-    second = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    second = audited(clips, corpus, AUDIT, HERE, store=store)
     assert decoded == []
     for old, new in zip(first, second, strict=True):
         pd.testing.assert_frame_equal(old, new)
 
-    audit_clips(clips, corpus, AuditParameters(level_outlier_db=5), HERE, store=store)
+    audited(clips, corpus, AuditParameters(level_outlier_db=5), HERE, store=store)
     assert decoded == []
 
     write(corpus / "good.wav", tone(0.6))
-    third, _ = audit_clips(clips, corpus, AUDIT, HERE, store=store)
+    third, _ = audited(clips, corpus, AUDIT, HERE, store=store)
     assert "good.wav" in decoded
     assert third["duration_s"].iloc[0] == pytest.approx(0.6)
 
@@ -255,7 +259,7 @@ def test_a_fault_of_the_storage_is_not_remembered(tmp_path, tmp_path_factory, mo
             (tmp_path / "elsewhere").rename(path)
 
     def run():
-        _, rejected = audit_clips(table(["a.wav", name]), tmp_path, AUDIT, HERE, store=store)
+        _, rejected = audited(table(["a.wav", name]), tmp_path, AUDIT, HERE, store=store)
         return rejected["path"].tolist(), len(
             cut_segments(table([name]), tmp_path, 0.3, None, HERE, store=store)
         )

@@ -81,14 +81,18 @@ def server():
 
 
 @pytest.fixture
-def fetch(server, tmp_path):
+def fetch(server, tmp_path, monkeypatch):
     """Fetch `/x.bin`, or another file of the server, into a folder."""
+
+    monkeypatch.setattr(fetch_module, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(fetch_module, "_ATTEMPTS", 3)
 
     def run(path="/x.bin", content=None, *, attempts=3, checksum=None, folder=tmp_path):
         published = server.files.get(path, CONTENT) if content is None else content
         checksum = checksum or f"md5:{hashlib.md5(published).hexdigest()}"
         source = dataclasses.replace(SOURCES["emodb"], downloads=(Download(server.url + path, checksum),))
-        return fetch_source(source, folder, attempts=attempts, pause_s=0.001, progress=False)
+        fetch_module._ATTEMPTS = attempts
+        return fetch_source(source, folder)
 
     return run
 

@@ -14,7 +14,7 @@ import soundfile
 import symusic
 
 from affetto.corpora import audit as audit_module
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.index import index_corpora
 from affetto.corpora.measure import measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
@@ -136,7 +136,7 @@ def hostile(tmp_path_factory):
 def audited(hostile):
     root, _ = hostile
     clips = index_corpora(corpus_at(root), TAXONOMY, side="voice")
-    kept, rejected = audit_clips(clips, root, AUDIT, TWO)
+    kept, rejected = audit_corpora(clips, corpus_at(root), AUDIT, TWO)
     return clips, kept, rejected
 
 
@@ -209,7 +209,7 @@ def test_a_decoder_that_crashes_or_hangs_costs_its_clip_only(hostile, audited, m
     monkeypatch.setattr(audit_module, "measure_clip", dying_measure)
 
     limited = AUDIT.model_copy(update={"time_limit_s": 4.0})
-    fewer, more = audit_clips(clips, hostile[0], limited, TWO)
+    fewer, more = audit_corpora(clips, corpus_at(hostile[0]), limited, TWO)
 
     lost = {"UPPER.WAV", "Mixed.WaV"}
     assert set(fewer["path"]) == set(kept["path"]) - lost

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from affetto.audio.decode import read_audio
 from affetto.corpora import segments as segments_module
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.clips import CLIP_COLUMNS, clip_table
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
@@ -114,7 +114,9 @@ def test_segments_of_recordings_and_of_parts(recordings, caplog):
 
 def test_the_samples_of_the_segments_are_those_of_the_recording(recordings):
     segments = cut_segments(table(ROWS[:1]), recordings, 0.7, None, HERE)
-    kept, rejected = audit_clips(segments, recordings, AuditParameters(), HERE)
+    kept, rejected = audit_corpora(
+        segments, CorpusParameters(name="c", root=recordings), AuditParameters(), HERE
+    )
 
     parts = [
         read_audio(recordings / "long.wav", start_s=row.start_s, end_s=row.end_s)[0]

@@ -12,7 +12,7 @@ import yaml
 
 from affetto.audio.decode import open_recording, read_audio
 from affetto.cli.messages import explain
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.estimator import EstimatorDataset
@@ -102,7 +102,7 @@ def run(root: str, store: str, audit_store: str, executor):
     parameters = CorpusParameters(source="folders", root=root)
     clips = index_corpora(parameters, TAXONOMY, side="voice")
     memo = ResultStore(as_path(audit_store))
-    clips, rejected = audit_clips(clips, parameters.root, AuditParameters(), executor, store=memo)
+    clips, rejected = audit_corpora(clips, parameters, AuditParameters(), executor, store=memo)
     found = log_mel(clips, parameters.root, store, executor)
     return clips, rejected, found.features, found
 

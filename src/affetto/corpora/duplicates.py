@@ -189,13 +189,8 @@ def _matching_pairs(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the pairs of recordings that are copies.
 
-    Parameters
-    ----------
-    shared
-        int32 [n, 4], of each word that two recordings share: both recordings, the distance in time, and the
-        frame in the first.
-    sizes, extents
-        int64 [n_recordings], number of words, and frames from the first to the last of them.
+    Of each word that two recordings share, `shared` tells both, the distance in time, and the frame in the
+    first, int32 [n, 4]; of each recording, `sizes` its number of words, and `extents` the frames they span.
     """
     shared = shared[np.lexsort(shared.T[::-1])]
     is_new = np.diff(shared[:, :3], axis=0, prepend=-1).any(axis=1)
