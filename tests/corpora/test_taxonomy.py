@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-import yaml
 
 from affetto.corpora.sources import SOURCES
 from affetto.corpora.taxonomy import canonical_emotions, map_labels, source_labels
@@ -14,12 +13,6 @@ TAXONOMY = {
     "emotions": {"voice": ["anger", "sadness"], "music": ["calm"]},
     "labels": {"emodb": {"W": "anger", "T": "sadness", "X": None}, "generic_voice": {"angry": "anger"}},
 }
-
-
-@pytest.fixture(scope="module")
-def shipped(request):
-    text = (request.config.rootpath / "conf/base/taxonomy.yml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)["taxonomy"]
 
 
 def mapped(labels, key="emodb", taxonomy=TAXONOMY, **label_map):
@@ -91,23 +84,23 @@ def test_a_mistake_in_the_label_map_names_the_key():
         mapped(["W"], W="angst")
 
 
-def test_shipped_labels_mean_emotions_of_their_side(shipped):
+def test_shipped_labels_mean_emotions_of_their_side(taxonomy):
     sides = {source.labels_key(side): side for source in SOURCES.values() for side in source.sides}
-    assert set(shipped["labels"]) == set(sides)
+    assert set(taxonomy["labels"]) == set(sides)
     for key, side in sides.items():
-        assert all(isinstance(label, str) for label in shipped["labels"][key])
-        meanings = source_labels(shipped, key, side)
-        assert set(meanings.values()) <= {*canonical_emotions(shipped, side), None}
+        assert all(isinstance(label, str) for label in taxonomy["labels"][key])
+        meanings = source_labels(taxonomy, key, side)
+        assert set(meanings.values()) <= {*canonical_emotions(taxonomy, side), None}
         if key.startswith("generic"):
             assert all(label == label.lower() for label in meanings)
 
 
-def test_shipped_bridges_have_a_row_an_emotion_that_sums_to_one(shipped):
-    assert set(shipped["bridges"]) == {"congruent", "uplift"}
-    for bridge in shipped["bridges"].values():
-        assert set(bridge) == set(canonical_emotions(shipped, "voice"))
+def test_shipped_bridges_have_a_row_an_emotion_that_sums_to_one(taxonomy):
+    assert set(taxonomy["bridges"]) == {"congruent", "uplift"}
+    for bridge in taxonomy["bridges"].values():
+        assert set(bridge) == set(canonical_emotions(taxonomy, "voice"))
         for row in bridge.values():
-            assert set(row) <= set(canonical_emotions(shipped, "music"))
+            assert set(row) <= set(canonical_emotions(taxonomy, "music"))
             assert sum(row.values()) == pytest.approx(1)
 
 

@@ -184,15 +184,6 @@ def test_a_person_is_enrolled_by_a_folder_of_recordings(demo):
     assert answer["enrolled"] > 1
 
 
-def test_one_recording_is_answered_by_the_pipeline(demo):
-    voice = next((demo.root / "data/01_raw/demo/voice/held_out").rglob("*.wav"))
-
-    outcome = demo.kedro("run", "--pipeline=recommend", "--params", f"recommend.voice={voice}")
-
-    assert outcome.returncode == 0, outcome.stderr[-2000:]
-    assert [answer["status"] for answer in playlists(demo)] == ["ok"]
-
-
 def costly(demo):
     """When what takes long was written: results kept by what they were computed from, and fitted models."""
     folders = demo.root / "data/05_model_input/results", demo.root / "data/06_models/fits"
@@ -230,24 +221,6 @@ def refused(outcome):
     assert outcome.returncode == 1, outcome.stderr[-2000:]
     assert "Traceback" not in outcome.stderr
     return outcome.stderr
-
-
-@pytest.mark.parametrize(
-    ("parameters", "said"),
-    [
-        ("voice.corpus.source=emodb,voice.corpus.root=nowhere", ["nowhere", "voice.corpus.root"]),
-        ("voice.corpus.sauce=emodb", ["voice.corpus.sauce", "source"]),
-        ("voice.split.n_folds=many", ["voice.split", "n_folds"]),
-    ],
-)
-def test_a_wrong_parameter_is_named(project, parameters, said):
-    message = refused(project.kedro("run", "--pipeline=corpora", "--params", parameters))
-    assert all(part in message for part in said)
-
-
-def test_recommend_before_training_says_what_to_run(project):
-    message = refused(project.affetto("recommend", str(project.root)))
-    assert "kedro run" in message
 
 
 def test_a_tracking_server_that_is_not_there_is_noticed_before_training(project):

@@ -37,7 +37,6 @@ _LISTS = {
     "level_outliers": "clips far from the usual level",
     "clipped": "clips that are clipped for more than 0.1 % of their length",
     "damaged": "clips whose file is damaged or cut off, of which what can be decoded is used",
-    "groups_lacking_emotions": "groups without a clip of some emotion",
 }
 
 
@@ -62,8 +61,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
           share of the labelled clips, and how many times the rarest it is);
         - `second_groups` (0 where the source knows of none);
         - `groups, groups_of_one, without_group` (labelled clips that the source gave none), `largest_group`,
-          `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
-          emotions it has no clip of, where groups have several clips);
+          `largest_group_share, groups_by_emotion` (emotion → groups);
         - `rejected` (kind of reason → clips);
         - `duplicates` (sets of clips of equal content), `copies` (sets from several files that sound alike,
           though their content differs), `conflicting_labels` (those of either that differ in emotion);
@@ -72,7 +70,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         - `level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
         - `damaged` (clips of whose file something is missing or left out, each with what).
 
-        Lists and maps of clips or groups are cut at `LISTED`; `n_<name>` is their whole length.
+        Lists of clips are cut at `LISTED`; `n_<name>` is their whole length.
     """
     emotions = clips["emotion"].fillna(UNLABELLED)
     labelled = clips["emotion"].value_counts()
@@ -101,7 +99,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
             "share": round(float(labelled.iloc[0] / labelled.sum()), 4),
             "imbalance": round(float(labelled.iloc[0] / labelled.iloc[-1]), 2),
         }
-    for name, found in _lists(clips, sizes, audit).items():
+    for name, found in _lists(clips, audit).items():
         summary |= {name: found[:LISTED], f"n_{name}": len(found)}
     return summary
 
@@ -120,8 +118,8 @@ def count_values(values: pd.Series[Any]) -> dict[str, int]:
     return {str(value): int(count) for value, count in values.value_counts().items()}
 
 
-def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -> dict[str, list[Any]]:
-    """Return the clips, sets of clips and groups to look at, by the names of the summary."""
+def _lists(clips: pd.DataFrame, audit: AuditParameters) -> dict[str, list[Any]]:
+    """Return the clips and sets of clips to look at, by the names of the summary."""
     repeated = clips[clips["content_hash"].duplicated(keep=False)]
     duplicates = sorted(sorted(ids) for _, ids in repeated.groupby("content_hash")["clip_id"])
     copies, conflicts = _copies(clips)
@@ -131,18 +129,11 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
     distance_db = (clips["peak_dbfs"] - clips["peak_dbfs"].median()).abs()
     clipped = clips[clips["clipped_share"] > _NOTICEABLE_CLIPPING]
     worst = clipped.sort_values(["clipped_share", "clip_id"], ascending=[False, True])
-    labelled = clips[clips["emotion"].notna()]
-    emotions = set(labelled["emotion"])
-    large = labelled[labelled["group"].map(sizes) >= max(2, len(emotions))]  # could have them all
-    present = large.groupby("group")["emotion"].agg(set)
 
     def named(chosen: pd.Series[Any]) -> list[str]:
         return sorted(clips.loc[chosen, "clip_id"])
 
     return {
-        "groups_lacking_emotions": [
-            [str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found
-        ],
         "duplicates": duplicates,
         "copies": copies,
         "conflicting_labels": conflicts,
@@ -281,9 +272,7 @@ def _histogram(title: str, unit: str, values: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _item(item: Any) -> str:
-    """Write an entry of a list: a clip, a set of equal clips, or a group and what it lacks."""
+    """Write an entry of a list: a clip, or a set of equal clips."""
     if isinstance(item, str):
         return item
-    if isinstance(item[-1], list):
-        return f"{item[0]}: {', '.join(item[1])}"
     return " = ".join(item)
