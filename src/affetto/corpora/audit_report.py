@@ -246,7 +246,7 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
         ],
         formats=[("Sample rate (Hz)", summary["sample_rates_hz"]), ("Channels", summary["channels"])],
         lists=[
-            {"title": words, "items": list(map(_item, summary[name])), "n": summary[f"n_{name}"]}
+            {"title": words, "items": summary[name], "n": summary[f"n_{name}"]}
             for name, words in {"conflicting_labels": _CONFLICT, **_LISTS}.items()
             if summary[name]
         ],
@@ -269,10 +269,3 @@ def _histogram(title: str, unit: str, values: pd.Series[Any]) -> dict[str, Any]:
         "edges": [f"{edge:.3g}" for edge in edges],
         "median": f"{values.median():.3g}",
     }
-
-
-def _item(item: Any) -> str:
-    """Write an entry of a list: a clip, or a set of equal clips."""
-    if isinstance(item, str):
-        return item
-    return " = ".join(item)

@@ -1,9 +1,7 @@
 """The embedded demo corpora: made once on the user's machine, then found by their stamp."""
 
-import csv
 import hashlib
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 GENERATOR_VERSION = 2
 _SEED = 0
 _STAMP = "demo_corpus.json"
-_COLUMNS = ("file", "emotion", "theme", "group", "tags", "title", "valence", "arousal")
+_COLUMNS = ["file", "emotion", "theme", "group", "tags", "title", "valence", "arousal"]
 
 
 def ensure_demo_corpus(side: str, root: Path, *, executor: "ExecutorParameters | None" = None) -> None:
@@ -77,6 +75,8 @@ def _digest(side: str) -> str:
 
 
 def _build(side: str, folder: Path, executor: "ExecutorParameters | None") -> None:
+    import pandas as pd
+
     if side == "music":
         from affetto.corpora.demo.music import build_demo_music
 
@@ -87,14 +87,8 @@ def _build(side: str, folder: Path, executor: "ExecutorParameters | None") -> No
         rows = build_demo_voice(folder, seed=_SEED)
         held_out = folder / "held_out"
         build_demo_voice(held_out, seed=_SEED, speakers=HELD_OUT_SPEAKERS, sentences=SENTENCES[:1])
-    _write_metadata(folder / "metadata.csv", rows)
-
-
-def _write_metadata(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    table = pd.DataFrame(rows).reindex(columns=_COLUMNS)
+    table.to_csv(folder / "metadata.csv", index=False, lineterminator="\n")
 
 
 def _files(folder: Path) -> set[str]:
