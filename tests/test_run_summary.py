@@ -18,10 +18,6 @@ from affetto.evaluation.wording import comparison_text
 from affetto.hooks import RunFolderHook
 
 
-def clips(corpus, hashes):
-    return pd.DataFrame({"corpus": corpus, "content_hash": list(hashes)})
-
-
 def predictions(right, groups):
     labels = np.array(["anger", "sadness"] * (len(groups) // 2))
     predicted = np.where(np.arange(len(groups)) < right, labels, "anger")

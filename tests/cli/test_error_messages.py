@@ -23,13 +23,6 @@ voice_activity.range_db
 - Parameter 'executor': value is None but type is not Optional"""
 
 
-def raised(error, cause=None):
-    try:
-        raise error from cause
-    except type(error) as caught:
-        return caught
-
-
 def test_parameters_that_contradict_each_other_are_named_by_their_group():
     with pytest.raises(ValidationError) as caught:
         CorpusParameters.model_validate({"segment_hop_s": 2.0})
