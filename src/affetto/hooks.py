@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +262,7 @@ class RunFolderHook:
                 copy.write_bytes(file.read_bytes())
         settings = {"run": run_params, "parameters": catalog.load("parameters")}
         text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain)
-        write_whole(folder / "settings.json", methodcaller("write", text.encode()))
+        write_whole(folder / "settings.json", text.encode())
         click.echo(f"Kept in: {folder}")
 
 

@@ -22,10 +22,10 @@ from affetto.corpora.describe import (
     check_corpus,
     choose_side,
     describe_source,
-    find_source,
     list_sources,
 )
 from affetto.corpora.fetch import check_fetchable, fetch_source
+from affetto.corpora.index import find_source
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, name_some, validation_sentence
 from affetto.io.paths import absolute, as_path, as_text, is_remote

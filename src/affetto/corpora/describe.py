@@ -10,14 +10,12 @@ import pandas as pd
 
 from affetto.corpora.audit import lone_emotions
 from affetto.corpora.audit_report import count_values
-from affetto.corpora.index import check_root, find_source, make_clips, read_rows
+from affetto.corpora.index import check_root, make_clips, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES, Source
 from affetto.corpora.sources.files import is_recording, relative, walk_files
 from affetto.corpora.taxonomy import map_labels, source_labels
 from affetto.errors import AffettoError
-
-__all__ = ["check_corpus", "choose_side", "describe_source", "find_source", "list_sources"]
 
 _NOT_DESCRIBED = {"index", "is_made", "labels", "options", "people_of", "speech"}
 

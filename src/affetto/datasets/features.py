@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from operator import methodcaller
 from pathlib import Path
 
 from affetto.datasets.placed import PlacedDataset
@@ -58,7 +57,7 @@ class FeaturesDataset(PlacedDataset[Mapping[str, ClipFeatures], dict[str, ClipFe
             store = self._as_noted(as_path(shard.folder).parent)
             noted[name] = {"store": as_text(store), "fingerprint": features.fingerprint}
         text = json.dumps(noted, indent=2).encode()
-        write_whole(self._filepath, methodcaller("write", text))
+        write_whole(self._filepath, text)
 
     def _as_noted(self, store: Path) -> Path:
         store, beside = absolute(store), absolute(self._filepath.parent)

@@ -7,7 +7,6 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -54,7 +53,7 @@ class NamedFilesDataset(PlacedDataset[Mapping[str, T], dict[str, T]], Generic[T]
         text = json.dumps(list(data), ensure_ascii=False)
         names = {**contents, self._list.name: text.encode()}
         for file, content in names.items():
-            write_whole(self._filepath / file, methodcaller("write", content))
+            write_whole(self._filepath / file, content)
         for name in before:
             for suffix in self.suffixes:
                 if f"{name}{suffix}" not in contents:
@@ -80,20 +79,22 @@ class NamedFilesDataset(PlacedDataset[Mapping[str, T], dict[str, T]], Generic[T]
         return self._list.is_file()
 
 
-class SoundsDataset(NamedFilesDataset[bytes]):
+class _BytesDataset(NamedFilesDataset[bytes]):
+    def _encode(self, value: bytes) -> dict[str, bytes]:
+        return {self.suffixes[0]: value}
+
+    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
+        return contents[self.suffixes[0]]
+
+
+class SoundsDataset(_BytesDataset):
     """A folder with `<name>.mp3` for every sound; names may have slashes."""
 
     what: ClassVar[str] = "sounds"
     suffixes: ClassVar[tuple[str, ...]] = (".mp3",)
 
-    def _encode(self, value: bytes) -> dict[str, bytes]:
-        return {".mp3": value}
 
-    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
-        return contents[".mp3"]
-
-
-class FiguresDataset(NamedFilesDataset[bytes]):
+class FiguresDataset(_BytesDataset):
     """A folder with `<name>.png` for every figure, PNG images in memory.
 
     Parameters
@@ -114,12 +115,6 @@ class FiguresDataset(NamedFilesDataset[bytes]):
     def preview(self) -> ImagePreview:
         """Return the figure that is shown, for Kedro-Viz."""
         return base64.b64encode(self._contents(self._shown)[".png"]).decode()
-
-    def _encode(self, value: bytes) -> dict[str, bytes]:
-        return {".png": value}
-
-    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
-        return contents[".png"]
 
 
 class PlaylistDataset(NamedFilesDataset[Playlist]):

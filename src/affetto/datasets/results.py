@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,7 +63,7 @@ class ResultsDataset(PlacedDataset[Mapping[str, Any], dict[str, Any]]):
             suffix = self._suffix if isinstance(value, pd.DataFrame) else ".json"
             contents[f"{name}{suffix}"] = _encode(value, suffix)
         for file, content in contents.items():
-            write_whole(self._filepath / file, methodcaller("write", content))
+            write_whole(self._filepath / file, content)
         for path in self._files():
             if path.name not in contents:
                 path.unlink(missing_ok=True)
