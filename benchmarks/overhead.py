@@ -13,8 +13,8 @@ import yaml
 from timing import heading, row
 
 from affetto.audio.decode import read_audio
-from affetto.corpora.audit import audit_clips
-from affetto.corpora.index import index_corpus
+from affetto.corpora.audit import audit_corpora
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.extract import extract
 from affetto.features.table import FeatureParameters
@@ -55,15 +55,16 @@ def _measure(root: Path, features: Mapping[str, FeatureParameters], side: str) -
     """Return the CPU time of each part; `store` still holds the extraction."""
     taxonomy = yaml.safe_load((CONFIGURATION / "taxonomy.yml").read_text())["taxonomy"]
     times: dict[str, float] = {}
+    corpus = CorpusParameters(source="folders", root=root)
     with tempfile.TemporaryDirectory() as folder:
         clips = _timed(
             times,
             "index",
-            lambda: index_corpus(CorpusParameters(source="folders", root=root), taxonomy, side=side),
+            lambda: index_corpora(corpus, taxonomy, side=side),
         )
         memo = ResultStore(Path(folder, "memo"))
         kept, _ = _timed(
-            times, "audit", lambda: audit_clips(clips, root, AuditParameters(), _ONE, store=memo)
+            times, "audit", lambda: audit_corpora(clips, corpus, AuditParameters(), _ONE, store=memo)
         )
         _timed(times, "extraction", lambda: _extract(root, kept["path"], list(features.values())))
         _timed(times, "store", lambda: _fill(Path(folder), kept, root, features))

@@ -12,9 +12,9 @@ import pandas as pd
 import yaml
 from scale_clips import make_clips
 
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.duplicates import find_copies
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.features.clip_features import FeatureSet
 from affetto.features.extract import extract
@@ -68,14 +68,16 @@ class Run:
         """List the clips."""
         taxonomy = yaml.safe_load((PROJECT / "conf/base/taxonomy.yml").read_text())["taxonomy"]
         corpus = CorpusParameters(source="folders", root=self.root, group_pattern=r"(g\d+)_")
-        clips = index_corpus(corpus, taxonomy, side="music")
+        clips = index_corpora(corpus, taxonomy, side="music")
         assert len(clips) == self.n_clips
         clips.to_parquet(self.folder / "clips.parquet")
 
     def audit(self) -> None:
         """Decode and measure every clip."""
         clips = pd.read_parquet(self.folder / "clips.parquet")
-        kept, _ = audit_clips(clips, self.root, AuditParameters(), self.executor, store=self.memo)
+        kept, _ = audit_corpora(
+            clips, CorpusParameters(root=self.root), AuditParameters(), self.executor, store=self.memo
+        )
         assert len(kept) == self.n_clips
         kept.to_parquet(self.folder / "audited.parquet")
 

@@ -23,7 +23,7 @@ import requests
 import soundfile
 
 from affetto.audio.recording import resample
-from affetto.corpora.demo.voice import Utterance, speak
+from affetto.corpora.demo.voice import speak
 from affetto.recommendation.likes import taste
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.recommender import Recommender
@@ -84,7 +84,7 @@ def up(address: str) -> bool:
 
 def recording() -> bytes:
     """Return three seconds of a synthetic voice, as WAV."""
-    (samples,) = speak([Utterance("en-us", TEXT, 160, 100, 50, 50)])
+    (samples,) = speak([("en-us", TEXT, 160, 100, 50, 50)])
     loud = np.flatnonzero(np.abs(samples) > 0.05 * np.abs(samples).max())
     voice = resample(samples[loud[0] :], 22_050, RATE_HZ)[: SECONDS * RATE_HZ]
     target = io.BytesIO()

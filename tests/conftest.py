@@ -73,14 +73,14 @@ def ctrl_c() -> Iterator[None]:
 def voice_of() -> Callable[..., np.ndarray]:
     """Return a maker of speech without a pause at 16 kHz: so many seconds, at a peak, of a voice."""
     from affetto.audio.recording import resample
-    from affetto.corpora.demo.voice import Utterance, speak
+    from affetto.corpora.demo.voice import speak
 
     text = "the seven men are sitting by the sea and nobody knows what they will do when the evening comes "
     spoken: dict[str, np.ndarray] = {}
 
     def make(seconds: float, peak: float = 0.3, voice: str = "en-us") -> np.ndarray:
         if voice not in spoken:
-            (samples,) = speak([Utterance(voice, 3 * text, 160, 100, 50, 50)])
+            (samples,) = speak([(voice, 3 * text, 160, 100, 50, 50)])
             loud = np.flatnonzero(np.abs(samples) > 0.05 * np.abs(samples).max())
             resampled = resample(samples[loud[0] : loud[-1]], 22_050, VOICE_RATE_HZ)
             spoken[voice] = resampled / np.abs(resampled).max()

@@ -15,23 +15,7 @@ from affetto.corpora.parameters import CorpusParameters
 from affetto.evaluation.comparison import compare
 from affetto.evaluation.parameters import EvaluationParameters
 from affetto.evaluation.wording import comparison_text
-from affetto.hooks import RunFolderHook, replaced_sentence
-
-
-def clips(corpus, hashes):
-    return pd.DataFrame({"corpus": corpus, "content_hash": list(hashes)})
-
-
-def test_a_model_of_other_clips_is_told_to_be_replaced():
-    told = replaced_sentence(clips("demo", "abcd"), clips("folders", "xyz"), "benchmark")
-    assert told == (
-        "Replaced: the models of the environment benchmark were those of 4 clips of demo, and are those of "
-        "3 clips of folders now."
-    )
-
-
-def test_a_corpus_that_has_grown_replaces_nothing():
-    assert replaced_sentence(clips("mine", "abcd"), clips("mine", "abcxyz"), None) is None
+from affetto.hooks import RunFolderHook
 
 
 def predictions(right, groups):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
@@ -188,7 +186,7 @@ def _registered() -> dict[str, Pipeline]:
 
 
 class RunSummaryHook:
-    """Prints what a run has found, where it lies, and whose answers it replaces.
+    """Prints what a run has found, and where it lies.
 
     Parameters
     ----------
@@ -198,17 +196,6 @@ class RunSummaryHook:
 
     def __init__(self, tracking: TrackingHook) -> None:
         self._tracking = tracking
-        self._before: dict[str, pd.DataFrame] = {}
-
-    @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Remember what the models that are about to be replaced were trained on."""
-        self._before = {}
-        for side in ("music", "voice"):
-            clips = f"{side}.clips"
-            fitted = any(catalog.exists(name) for name in _fitted(pipeline, side))
-            if fitted and clips in pipeline.all_outputs() and catalog.exists(clips):
-                self._before[side] = catalog.load(clips)
 
     @hook_impl(trylast=True)  # when the run in MLflow is finished
     def after_pipeline_run(
@@ -228,11 +215,6 @@ class RunSummaryHook:
             click.echo(f"\n{told}\nReport: {report}")
         if compared and self._tracking.link is not None:
             click.echo(f"MLflow: {self._tracking.link}")
-        for side, before in self._before.items() if compared else ():
-            after = catalog.load(f"{side}.clips")
-            sentence = replaced_sentence(before, after, env)
-            if sentence:
-                click.echo(sentence)
         if compared and env:
             place = Path(env)
             trained = place.parent.name == TRAINED
@@ -280,36 +262,12 @@ class RunFolderHook:
                 copy.write_bytes(file.read_bytes())
         settings = {"run": run_params, "parameters": catalog.load("parameters")}
         text = json.dumps(settings, indent=2, ensure_ascii=False, default=_plain)
-        write_whole(folder / "settings.json", methodcaller("write", text.encode()))
+        write_whole(folder / "settings.json", text.encode())
         click.echo(f"Kept in: {folder}")
 
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
-
-
-def replaced_sentence(before: pd.DataFrame, after: pd.DataFrame, env: str | None) -> str | None:
-    """Say that a model of other clips was replaced; None where most of its clips are still there.
-
-    Parameters
-    ----------
-    before, after
-        Clip tables with `content_hash, corpus`, of the model before and of the one now.
-    env
-        The environment of the run.
-    """
-    kept = before["content_hash"].isin(after["content_hash"]).mean()
-    if kept >= 0.5:  # noqa: PLR2004
-        return None
-    told = []
-    for table in (before, after):
-        corpora = ", ".join(sorted(set(table["corpus"])))
-        told.append(f"{len(table)} clips of {corpora}")
-    where = "this project, where no environment is named,"
-    if env:
-        where = f"the environment {env}"
-    models = f"the models of {where} were those of {told[0]}"
-    return f"Replaced: {models}, and are those of {told[1]} now."
 
 
 def _fitted(pipeline: Pipeline, side: str) -> list[str]:

@@ -29,7 +29,7 @@ DESCRIBED = {
         "tracks": 13,
         "copies": 0,
         "emotions": {"calm": 13},
-        "set_aside": {"silent": 1},
+        "set_aside": {"too quiet": 1},
         "mostly_speech": [],
         "unsure": 2,
     },

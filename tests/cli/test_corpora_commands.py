@@ -203,53 +203,6 @@ def test_a_table_is_checked_without_a_side(call, tabled):
     assert "--side music" in told
 
 
-@pytest.mark.parametrize(
-    ("header", "change", "said"),
-    [
-        ("path,emotion,group", lambda lines: [f"{line}," for line in lines], ""),
-        ("path,label,speaker", list, "column 'label' as 'emotion', 'speaker' as 'group'"),
-        (
-            "path,emotion,group",
-            lambda lines: [line.replace("wav/", "C:\\x\\wav\\") for line in lines],
-            r"C:\x\ is cut off their paths",
-        ),
-        (
-            "path,emotion,group",
-            lambda lines: [line.replace("ann", ("Ann", " ANN")[n % 2]) for n, line in enumerate(lines)],
-            "spellings of a group are united: 'Ann' = 'ANN'",
-        ),
-        ("path;emotion;group", lambda lines: [line.replace(",", ";") for line in lines], ""),
-        ("path,emotion,group", lambda lines: [*lines, ",,"], "1 rows are empty and are left out: line 8"),
-        ("path,emotion,group", lambda lines: [*lines[:-1], lines[-1].rpartition(",")[0]], "line 7"),
-    ],
-)
-def test_tables_as_people_have_them_are_read_and_what_was_done_is_said(
-    call, tabled, caplog, header, change, said
-):
-    outcome = call("corpora", "check", "table", tabled(header, change))
-    assert outcome.exit_code == 0, outcome.stderr
-    assert ["clips", "6"] in [line.split() for line in outcome.stdout.splitlines()]
-    assert said in caplog.text
-    assert "Train on it: " in outcome.stdout
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        (lambda lines: [*lines[:2], f"{lines[2]},x", *lines[3:]], "but 4 fields in line 4 (the last is 'x')"),
-        (lambda lines: [f"D:/y/{line}" for line in lines], None),
-        (lambda lines: [f"D:/y/other_{line[4:]}" for line in lines], "(6 begin with D:/y/)"),
-        (lambda lines: [*lines, ",anger,ann"], "row without a path (line 8)"),
-    ],
-)
-def test_what_a_table_cannot_mean_is_one_sentence(call, sentence, tabled, rows, said):
-    outcome = call("corpora", "check", "table", tabled(rows=rows))
-    if said is None:
-        assert outcome.exit_code == 0, outcome.stderr
-    else:
-        assert said in sentence(outcome)
-
-
 def test_what_training_refuses_is_said_instead_of_its_command(call, sentence, tabled):
     refused = {
         "one emotion": (

@@ -23,13 +23,6 @@ speech.range_db
 - Parameter 'executor': value is None but type is not Optional"""
 
 
-def raised(error, cause=None):
-    try:
-        raise error from cause
-    except type(error) as caught:
-        return caught
-
-
 def test_parameters_that_contradict_each_other_are_named_by_their_group():
     with pytest.raises(ValidationError) as caught:
         CorpusParameters.model_validate({"segment_hop_s": 2.0})
@@ -47,14 +40,6 @@ def test_parameters_are_named_in_full():
     assert "recommend.speech.range_db: Input should be greater than 0 (given: -1.0)" in said
     assert "executor: value is None" in said
     assert "https" not in said
-
-
-@pytest.mark.parametrize(("side", "pipeline"), [("voice", "voice"), ("music", "theme")])
-def test_a_missing_file_says_what_to_run(side, pipeline):
-    text = f"Failed while loading data from dataset P(filepath=/p/data/{side}/x.parquet, protocol=file)"
-    said = explain(raised(DatasetError(text), FileNotFoundError(errno.ENOENT, "No such file")))
-    assert f"/p/data/{side}/x.parquet is not there yet" in said
-    assert f"kedro run --pipeline={pipeline}" in said
 
 
 def test_the_path_of_a_damaged_file_is_the_path(tmp_path):

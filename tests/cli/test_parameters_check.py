@@ -4,7 +4,7 @@ import pytest
 
 from affetto.cli.project import project as in_project
 from affetto.cli.run import check_parameters, known_parameters, split_parameters
-from affetto.errors import AffettoError, no_such_field
+from affetto.errors import AffettoError
 
 KNOWN = {
     "voice": {
@@ -14,20 +14,6 @@ KNOWN = {
     },
     "recommend": {"top": 10, "bridges": {}},
 }
-
-
-@pytest.mark.parametrize(
-    ("path", "meant"),
-    [
-        (["limt"], ", did you mean limit?"),
-        (["training_corpora", "song", "rot"], ", did you mean root?"),
-        (["quite_something_else"], ""),
-    ],
-)
-def test_the_field_that_was_meant_is_found_in_the_typed_model(path, meant):
-    import affetto.corpora.parameters  # noqa: F401
-
-    assert no_such_field("CorpusParameters", path) == f"there is no such parameter{meant}"
 
 
 def nested(path, value=1):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES
 
@@ -68,6 +68,6 @@ def corpus(tmp_path, trees, tree_parameters, taxonomy, lay_out, monkeypatch):
         root = lay_out(tmp_path, trees[source] if files is None else files, side)
         monkeypatch.setattr("affetto.corpora.demo.ensure_demo_corpus", lambda *_, **__: None)
         parameters = {"root": root, **tree_parameters.get(source, {}), **parameters}
-        return index_corpus(CorpusParameters(source=source, **parameters), taxonomy, side=side)
+        return index_corpora(CorpusParameters(source=source, **parameters), taxonomy, side=side)
 
     return index

@@ -83,8 +83,6 @@ def test_a_tidy_corpus_has_nothing_to_look_at():
 @pytest.mark.parametrize(
     ("column", "changes", "name", "words"),
     [
-        ("sample_rate_hz", {3: 44_100, 1: 8_000}, "odd_sample_rates", "another sample rate"),
-        ("channels", {3: 2, 1: 6}, "odd_channels", "another number of channels"),
         ("duration_s", {3: 9.0, 1: 0.4}, "duration_outliers", "longer or shorter"),
         ("peak_dbfs", {3: -27.0, 1: -30.0}, "level_outliers", "usual level"),
         ("clipped_share", {3: 0.002, 1: 0.05}, "clipped", "clipped for more"),
@@ -99,14 +97,6 @@ def test_clips_that_differ_are_named_and_counted(column, changes, name, words):
     assert note.startswith("clips ")
     assert words in note
     assert note.endswith(": 2")
-
-
-def test_small_differences_are_not_named():
-    clips = changed(table(), "duration_s", {0: 2.6, 1: 1.6})
-    clips = changed(clips, "peak_dbfs", {0: -25.9})
-    clips = changed(clips, "clipped_share", {0: 0.001})
-
-    assert notes_of(summarise(clips)) == []
 
 
 def test_duplicates_and_conflicting_labels():
@@ -139,7 +129,7 @@ def test_overlapping_segments_of_a_file_are_no_copies():
     assert notes_of(summarise(clips)) == warnings_of(summarise(clips)) == []
 
 
-def test_groups_of_one_and_groups_that_lack_emotions():
+def test_groups_of_one_and_groups_of_one_emotion():
     alone = summarise(table(group=[f"c/{index:03d}" for index in range(40)]))
     assert (alone["groups_of_one"], alone["without_group"]) == (40, 40)
     assert warnings_of(alone)[0].startswith(
@@ -156,7 +146,6 @@ def test_groups_of_one_and_groups_that_lack_emotions():
     assert warnings_of(summarise(some))[0].startswith("2 clips have no group")
 
     parted = summarise(table(group=np.where(np.arange(40) % 2, "sad", "angry")))
-    assert parted["groups_lacking_emotions"] == [["angry", ["sadness"]], ["sad", ["anger"]]]
     assert [warning.split(" are ")[0] for warning in warnings_of(parted)] == [
         "all clips of anger",
         "all clips of sadness",
@@ -183,15 +172,15 @@ def test_a_corpus_without_labels_is_summed_up_too():
 
 def test_the_log_says_size_warnings_and_notes(caplog):
     caplog.set_level("INFO", "affetto")
-    rejected = rejected_table("silent: a", "silent: b", "unreadable: c")
+    rejected = rejected_table("too quiet: a", "too quiet: b", "unreadable: c")
 
-    log_summary(summarise(changed(table(), "channels", {1: 2}), rejected))
+    log_summary(summarise(changed(table(), "duration_s", {1: 9.0}), rejected))
 
     assert "c: 40 clips, 0.02 h, 4 groups; 20 anger, 20 sadness" in caplog.text
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "c: rejected 2 silent, 1 unreadable"
+        "c: rejected 2 too quiet, 1 unreadable"
     ]
-    assert "c: clips of another number of channels than the others: 1" in caplog.text
+    assert "c: clips far longer or shorter than the others: 1" in caplog.text
 
 
 class Page(html.parser.HTMLParser):
@@ -214,12 +203,12 @@ HOSTILE = "c/<script>alert('x')</script>\n{{ 7 * 7 }}"
 
 
 def test_the_page_names_what_was_found_and_runs_nothing():
-    clips = changed(table(), "channels", {1: 2})
+    clips = changed(table(), "duration_s", {1: 9.0})
     clips = changed(clips, "clip_id", {1: HOSTILE})
     clips = changed(clips, "group", {1: HOSTILE})
     clips = equal(clips, 4, 7)
     clips = changed(clips, "take", {8: "c/008", 9: "c/008"})
-    reasons = ["silent: its peak is -70 dBFS"] * (LISTED + 3) + ["unreadable: <b>bold</b>"]
+    reasons = ["too quiet: its peak is -70 dBFS"] * (LISTED + 3) + ["unreadable: <b>bold</b>"]
 
     page = Page(render_audit(summarise(clips, rejected_table(*reasons)), clips, rejected_table(*reasons)))
 
@@ -229,7 +218,7 @@ def test_the_page_names_what_was_found_and_runs_nothing():
     for words in [
         "54 clips were rejected",
         r"c/<script>alert('x')</script>\n{{ 7 * 7 }}",
-        "silent (53)",
+        "too quiet (53)",
         "… and 3 more",
         "unreadable: <b>bold</b>",
         "c/004 = c/007",

@@ -128,19 +128,6 @@ def test_the_side_is_asked_for_only_where_there_are_two():
         choose_side(SOURCES["emodb"], "music")
 
 
-def test_each_label_of_a_clip_is_counted_with_its_own_meaning(check):
-    found = {count.label: (count.found, count.emotion) for count in check("emotify").labels}
-
-    assert found == {
-        "calmness": (1, "calm"),
-        "tenderness": (1, "calm"),
-        "tension": (1, "tense"),
-        "sadness": (1, "sad"),
-        "power": (1, "happy"),
-        None: (1, None),
-    }
-
-
 @pytest.mark.parametrize(
     ("labels", "side"),
     [
@@ -158,9 +145,3 @@ def test_the_labels_of_a_table_tell_its_side(tmp_path, lay_out, taxonomy, labels
     found = check_corpus(CorpusParameters(source="table", root=tmp_path), taxonomy, side=None)
     assert found.side == side
     assert sum(found.emotions.values()) == 0  # no recording is there
-
-
-def test_labels_that_no_side_knows_are_an_error_of_the_voice_side(tmp_path, lay_out, taxonomy):
-    lay_out(tmp_path, {"t.csv": "path,emotion\na.wav,fury\n"})
-    with pytest.raises(AffettoError, match=r"does not know: 'fury' .*voice.corpus.label_map"):
-        check_corpus(CorpusParameters(source="table", root=tmp_path), taxonomy, side=None)

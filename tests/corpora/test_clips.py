@@ -33,12 +33,6 @@ def test_columns_are_completed_typed_and_sorted():
     assert validate_clips(clips, EMOTIONS) is clips
 
 
-def test_a_table_read_back_from_parquet_is_valid(tmp_path):
-    table(tags=[["x"], []]).to_parquet(tmp_path / "clips.parquet")
-
-    validate_clips(pd.read_parquet(tmp_path / "clips.parquet"), EMOTIONS)
-
-
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -59,13 +53,5 @@ def test_a_table_read_back_from_parquet_is_valid(tmp_path):
     ],
 )
 def test_a_broken_rule_is_one_sentence_naming_corpus_clip_and_rule(columns, message):
-    with pytest.raises(AffettoError, match=message) as caught:
+    with pytest.raises(AffettoError, match=message):
         validate_clips(table(**columns), EMOTIONS)
-    assert "\n" not in str(caught.value)
-
-
-def test_repeated_ids_are_named():
-    with pytest.raises(
-        AffettoError, match=r"1 clip ids occur more than once: c/a .the first in a.wav and b.wav"
-    ):
-        validate_clips(table(clip_id=["c/a", "c/a"]), EMOTIONS)

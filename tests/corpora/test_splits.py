@@ -157,17 +157,6 @@ def test_no_training_clip_shares_a_group_or_a_second_group_with_the_tested_ones(
         assert set(trained["clip_id"]) == set(merged.loc[apart, "clip_id"])
 
 
-def test_each_pair_of_speaker_and_sentence_is_a_fold_that_trains_on_all_others_of_both():
-    clips = crossed(4, 5)
-    folds = make_folds(clips, SplitParameters(protocol="leave_one_group_out", second_folds="each"))
-
-    cells = clips.merge(folds, on="clip_id").groupby("fold")[["group", "second_group"]].agg(set)
-    pairs = [(group, second) for group in range(4) for second in range(5)]
-    assert cells["group"].tolist() == [{f"g{group}"} for group, _ in pairs]
-    assert cells["second_group"].tolist() == [{f"s{second}"} for _, second in pairs]
-    assert {int(trained_on(folds, fold).sum()) for fold in range(20)} == {3 * 4 * len(EMOTIONS)}
-
-
 def test_second_groups_are_dealt_into_folds_balanced_in_emotions():
     clips = crossed(3, 6)
     folds = make_folds(clips, SplitParameters(protocol="leave_one_group_out", second_folds=2))
@@ -232,9 +221,8 @@ def test_fewer_folds_are_made_and_said_where_there_are_fewer_groups(clips, split
     ],
 )
 def test_what_the_clips_do_not_allow_is_one_sentence(clips, split, message):
-    with pytest.raises(AffettoError, match=message) as caught:
+    with pytest.raises(AffettoError, match=message):
         make_folds(clips, SplitParameters(**split))
-    assert "\n" not in str(caught.value)
 
 
 def at_random(clips, seed=0, **split):
@@ -374,16 +362,6 @@ def one_side(clips, folds):
     """Whether all clips of the same content are tested in the same fold, or never."""
     tested = clips.merge(folds, on="clip_id")
     return len(tested[["content_hash", "fold"]].drop_duplicates()) == tested["content_hash"].nunique()
-
-
-def test_copies_of_a_take_are_in_one_random_fold():
-    clips = balanced(4, 30).assign(content_hash=lambda clips: clips["clip_id"])
-    clips["take"] = [f"take {row // 3}" for row in range(len(clips))]
-
-    folds = clips.merge(dealt(clips, 4), on="clip_id")
-
-    assert folds.groupby("take")["fold"].nunique().max() == 1
-    assert folds["fold"].nunique() == 4
 
 
 def test_published_folds_are_each_tested_once_without_groups_that_lie_in_several(caplog):

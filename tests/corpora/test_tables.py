@@ -64,26 +64,6 @@ def test_a_row_longer_than_the_header_is_named_by_its_line(read, content, line):
         read(content)
 
 
-@pytest.mark.parametrize(
-    ("source", "files"),
-    [
-        ("table", {"t.csv": "path,emotion\na.wav,anger,x\n"}),
-        ("panda_4q", {"panda_dataset_taffc_metadata.csv": "Song,Quadrant\nMT1,Q1,x\n"}),
-        ("nemo", {"data.tsv": "file_id\temotion\nx\tanger\ty\n"}),
-    ],
-)
-def test_every_source_that_reads_a_table_refuses_longer_rows(corpus, trees, source, files):
-    if source != "table":
-        wrong = dict(trees[source])
-        for name, content in trees[source].items():
-            if name.endswith((".csv", ".tsv")) and isinstance(content, str):
-                separator = "\t" if name.endswith(".tsv") else ","
-                wrong[name] = content.rstrip("\n") + f"{separator}more{separator}more\n"
-        files = wrong
-    with pytest.raises(AffettoError, match=r"columns in its header, but \d+ fields in line \d+"):
-        corpus(source, files=files)
-
-
 def test_shorter_and_empty_rows_are_said_with_their_lines(corpus, caplog):
     table = f"{HEADER}\na.wav,anger,ann\n,,\n\nb.wav,fear\n , ,\nc.wav,fear,ann\n"
     clips = corpus("table", files={"t.csv": table})
@@ -93,11 +73,6 @@ def test_shorter_and_empty_rows_are_said_with_their_lines(corpus, caplog):
     assert (
         "1 rows are shorter than the header, and their last columns are taken as empty: line 5" in caplog.text
     )
-
-
-def test_a_row_without_a_path_is_named_by_its_line(corpus):
-    with pytest.raises(AffettoError, match=r"row without a path \(lines 3, 4\)"):
-        corpus("table", files={"t.csv": f"{HEADER}\na.wav,anger,ann\n,anger,ann\n  ,fear,ann\n"})
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -186,12 +161,6 @@ def test_a_workbook_is_read(corpus, tmp_path, caplog):
     assert "rows are empty and are left out: line 3" in caplog.text
     assert "the sheet Sheet1 is read, and not Sheet2" in caplog.text
     assert read_header(tmp_path / "t.xlsx")[:2] == ["path", "emotion"]
-
-
-def test_a_row_of_a_workbook_longer_than_its_header_is_named(tmp_path):
-    workbook(tmp_path / "t.xlsx", [["path", "emotion"], ["a.wav", "anger"], ["b.wav", "fear", "bo"]])
-    with pytest.raises(AffettoError, match="2 columns in its header, but 3 fields in line 3"):
-        read_table(tmp_path / "t.xlsx")
 
 
 @pytest.mark.parametrize(
@@ -299,12 +268,6 @@ def test_the_commonest_spelling_stays_and_what_is_spelt_once_is_left(caplog):
     assert united["group"].fillna("").tolist() == ["Jane", "Jane", "Jane", "", "03"]
     assert united["second_group"].tolist() == ["a", "a", "a", "b", "b"]
     assert "mine: spellings of a group are united: 'Jane' = 'jane'" in caplog.text
-
-
-def test_spellings_in_folders_are_united_too(corpus):
-    files = {"anger/Jane_1.wav": "", "sad/jane_2.wav": "", "sad/bo_1.wav": ""}
-
-    assert corpus("folders", files=files, group_pattern=r"([A-Za-z]+)_\d")["group"].nunique() == 2
 
 
 @pytest.mark.parametrize(

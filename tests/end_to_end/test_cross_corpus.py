@@ -60,14 +60,3 @@ def test_every_model_is_tested_on_the_corpus_it_was_not_trained_on(two):
     report = (two.root / "data/08_reporting/voice_emotion/report.html").read_text(encoding="utf-8")
     assert "folders + demo (synthetic)" in report
     assert "trained on the others alone" in report
-
-
-def test_a_protocol_without_training_corpora_is_one_sentence(two):
-    outcome = two.kedro(
-        *("run", "--pipeline=voice", "--to-nodes=corpora.split_voice"),
-        *("--params", "voice.split.protocol=cross_corpus"),
-    )
-
-    assert outcome.returncode == 1
-    assert "name another one in voice.corpus.training_corpora." in outcome.stderr
-    assert "Traceback" not in outcome.stderr

@@ -42,12 +42,6 @@ def test_values_come_back_and_large_arrays_are_mapped(tmp_path: Path) -> None:
         np.testing.assert_array_equal(plain["a/counts"], VALUES["a/counts"])
 
 
-def test_files_written_by_numpy_are_read(tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "old.npz", __json__=np.array('{"b": 2}'), a=np.ones(2_000))
-    found = read_arrays(tmp_path / "old.npz", text="__json__")
-    assert found["b"] == 2 and found["a"].sum() == 2_000
-
-
 def test_scratch_of_a_large_array_is_a_file_that_goes_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

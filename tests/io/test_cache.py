@@ -68,13 +68,6 @@ def test_a_damaged_result_is_told_and_computed_again(tmp_path_factory, cut, flip
         np.testing.assert_array_equal(found["large"], LARGE)
 
 
-def test_the_warning_names_the_damaged_file(tmp_path, caplog):
-    store, file = _stored(tmp_path)
-    file.write_bytes(file.read_bytes()[:-100])
-    assert store.get({"seed": 1}) is None
-    assert f"{file} is damaged" in caplog.text
-
-
 def test_a_failing_storage_is_an_error_and_computes_nothing_again(tmp_path):
     store, file = _stored(tmp_path)
     for bad in ("/proc/self/mem", file):  # reading at 0 gives an I/O error; a link to itself

@@ -12,8 +12,8 @@ import yaml
 
 from affetto.audio.decode import open_recording, read_audio
 from affetto.cli.messages import explain
-from affetto.corpora.audit import audit_clips
-from affetto.corpora.index import index_corpus
+from affetto.corpora.audit import audit_corpora
+from affetto.corpora.index import index_corpora
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.features import FeaturesDataset
@@ -100,9 +100,9 @@ def upload(folder: Path, address: str) -> None:
 def run(root: str, store: str, audit_store: str, executor):
     """Index, audit and extract a corpus of folders; return clips, rejected and features."""
     parameters = CorpusParameters(source="folders", root=root)
-    clips = index_corpus(parameters, TAXONOMY, side="voice")
+    clips = index_corpora(parameters, TAXONOMY, side="voice")
     memo = ResultStore(as_path(audit_store))
-    clips, rejected = audit_clips(clips, parameters.root, AuditParameters(), executor, store=memo)
+    clips, rejected = audit_corpora(clips, parameters, AuditParameters(), executor, store=memo)
     found = log_mel(clips, parameters.root, store, executor)
     return clips, rejected, found.features, found
 
@@ -202,7 +202,7 @@ def test_a_bucket_that_is_not_there(s3, corpus):
     with pytest.raises(AffettoError, match="bucket does not exist"):
         log_mel(ONE_CLIP, corpus, "s3://nobody/store")
     with pytest.raises(AffettoError, match="not there"):
-        index_corpus(CorpusParameters(source="folders", root="s3://nobody/corpus"), TAXONOMY, side="voice")
+        index_corpora(CorpusParameters(source="folders", root="s3://nobody/corpus"), TAXONOMY, side="voice")
 
 
 def test_missing_credentials_and_a_server_that_is_away_are_explained(s3, monkeypatch):

@@ -149,7 +149,7 @@ def test_every_track_gets_emotion_theme_highlight_and_confidence(describe, train
     assert told["cards"] == trained[3]
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["tracks"] == 2
-    assert summary["set_aside"] == {"silent": 1, "unreadable": 1}
+    assert summary["set_aside"] == {"too quiet": 1, "unreadable": 1}
     assert summary["themes"]["sad/1"] == {"emotion": "sad", "name": "name of sad/1", "tracks": 0}
     assert summary["unsure"] == (tracks["emotion_probability"] < 0.5).sum()
     assert not (folder / "tagged").exists()

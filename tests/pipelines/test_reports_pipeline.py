@@ -106,16 +106,6 @@ def test_an_emotion_task_leaves_table_figures_and_report(report, found):
     assert ("drowned" in page) == ("voicing" in page) == found
 
 
-def test_a_proposed_model_that_reads_spectrograms_shows_them_under_its_attention(report):
-    heights = []
-    for spectrograms in (False, True):
-        folder, _ = report("voice_emotion", scored(), spectrograms=spectrograms)
-        image = (folder / "attention.png").read_bytes()
-        heights.append(int.from_bytes(image[20:24], "big"))  # in pixels
-
-    assert heights[1] > 1.5 * heights[0]
-
-
 def told(kind, labels, groups, skills, seed):
     """Results of models (role → skill between chance, 0, and no errors, 1) on the clips of a side."""
     rng, names = np.random.default_rng(seed), sorted(set(labels))

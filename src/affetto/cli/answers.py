@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from affetto.cli.output import ENV, FROM_LIBRARY, JSON, VOICE_MODEL, echo_json, echo_table, examples
-from affetto.cli.project import project, project_catalog, run_pipeline
+from affetto.cli.output import (
+    ENV,
+    FROM_LIBRARY,
+    JSON,
+    VOICE_MODEL,
+    echo_json,
+    echo_table,
+    examples,
+    with_options,
+)
+from affetto.cli.project import project, run_pipeline
 from affetto.cli.trained import environment
 from affetto.io.paths import absolute, as_path, as_text
 from affetto.recommendation.library import library_sentence
@@ -20,27 +28,23 @@ _SHARE = click.FloatRange(0.0, 1.0)
 _FILE = click.Path(path_type=Path)
 
 
-def _of_voices(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the argument and options of all that listen to recordings."""
-    options = (
-        click.argument("path", type=_FILE),
-        click.option(
-            "--unsure-below",
-            type=_SHARE,
-            help="Mark an answer unsure when no emotion is at least this likely.",
-        ),
-        click.option(
-            "--enrol",
-            type=_FILE,
-            help="A few recordings of the same person, without labels: a folder or a file.",
-        ),
-        VOICE_MODEL,
-        ENV,
-        JSON,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+_of_voices = with_options(
+    click.argument("path", type=_FILE),
+    click.option(
+        "--unsure-below",
+        type=_SHARE,
+        help="Mark an answer unsure when no emotion is at least this likely.",
+    ),
+    click.option(
+        "--enrol",
+        type=_FILE,
+        help="A few recordings of the same person, without labels: a folder or a file.",
+    ),
+    VOICE_MODEL,
+    ENV,
+    JSON,
+)
+"""Argument and options of all that listen to recordings."""
 
 
 @click.command(
@@ -56,10 +60,9 @@ def hear(as_json: bool, **options: Any) -> None:
 
     Without --model and --env the ready voice model hears.
     """
-    outputs, chosen = _answer("hear", **options)
+    outputs = _answer("hear", **options)
     if as_json:
-        with project_catalog(chosen) as catalog:
-            results = catalog.load("hear.voices").values()
+        results = outputs["hear.voices"].load().values()
         echo_json([result.voice.model_dump(mode="json") for result in results])
     else:
         click.echo(outputs["hear.summary"].load())
@@ -90,10 +93,9 @@ def hear(as_json: bool, **options: Any) -> None:
 def recommend(from_library: bool, as_json: bool, preferred_themes: tuple[str, ...], **options: Any) -> None:
     """Answer a voice recording, or a folder of them, with playlists (M3U8, XSPF and JSON)."""
     pipeline = "recommend_library" if from_library else "recommend"
-    outputs, chosen = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
+    outputs = _answer(pipeline, preferred_themes=list(preferred_themes) or None, **options)
     if as_json:
-        with project_catalog(chosen) as catalog:
-            playlists = catalog.load("recommend.playlists").values()
+        playlists = outputs["recommend.playlists"].load().values()
         echo_json([playlist.model_dump(mode="json") for playlist in playlists])
     else:
         click.echo(outputs["recommend.summary"].load())
@@ -134,15 +136,15 @@ def library(path: str, tags: bool, model: str | None, env: str | None, as_json: 
 
 def _answer(
     pipeline: str, path: Path, enrol: Path | None, model: str | None, env: str | None, **given: Any
-) -> tuple[Any, str | None]:
-    """Listen to recordings with the model that is named; return the outputs and their environment."""
+) -> Any:
+    """Listen to recordings with the model that is named; return what the pipeline made."""
     given |= {"voice": str(path.absolute()), "enrol": enrol and str(enrol.absolute())}
     wanted = {key: value for key, value in given.items() if value is not None}
     with project():
         chosen = environment(model, env)
         if chosen is None and not os.environ.get("KEDRO_ENV"):
             wanted["ready_model"] = True  # what was trained in the project replaces nothing
-        return _run(pipeline, chosen, {"recommend": wanted}), chosen
+        return _run(pipeline, chosen, {"recommend": wanted})
 
 
 def _run(pipeline: str, env: str | None, parameters: dict[str, Any]) -> Any:

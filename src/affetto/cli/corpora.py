@@ -22,23 +22,17 @@ from affetto.corpora.describe import (
     check_corpus,
     choose_side,
     describe_source,
-    find_source,
     list_sources,
 )
 from affetto.corpora.fetch import check_fetchable, fetch_source
+from affetto.corpora.index import find_source
 from affetto.corpora.parameters import CorpusParameters
 from affetto.errors import AffettoError, name_some, validation_sentence
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
 _TOLD = (
-    "name",
-    "title",
-    "licence",
-    "home_page",
-    "layout",
-    "group_rule",
-    "second_group_rule",
-    "official_split",
+    *("name", "title", "licence", "home_page", "layout"),
+    *("group_rule", "second_group_rule", "official_split"),
 )
 
 

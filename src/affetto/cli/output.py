@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 from rich.console import Console
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from affetto.errors import one_line
 
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ENV = click.option("--env", "-e", help="Kedro environment; without it, that of KEDRO_ENV, else base.")
 VOICE_MODEL = click.option(
@@ -24,6 +25,17 @@ FROM_LIBRARY = click.option(
     "--library", "from_library", is_flag=True, help="Choose from the music that `affetto library` described."
 )
 SIDE = click.option("--side", type=click.Choice(["music", "voice"]), help="Side of the project.")
+
+
+def with_options(*options: _Decorator) -> _Decorator:
+    """Return what gives a command arguments and options that others have, too, in this order."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def examples(*commands: str) -> str:

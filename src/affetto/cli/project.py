@@ -13,6 +13,7 @@ from typing import Any
 import kedro.framework.project as framework
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 from kedro.utils import find_kedro_project
 
@@ -100,11 +101,20 @@ def project_catalog(env: str | None) -> Iterator[Any]:
 def run_pipeline(
     pipeline: str, env: str | None, parameters: dict[str, Any] | None = None
 ) -> Mapping[str, Any]:
-    """Run a pipeline and return its outputs; to be called in the folder of the project."""
+    """Run a pipeline and return all that its nodes made, by name; to be called in the project's folder."""
     logging.getLogger("kedro").setLevel(logging.WARNING)
     with _session(env, parameters) as session:
-        outputs: Mapping[str, Any] = session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        outputs: Mapping[str, Any] = session.run(pipeline_names=[pipeline], runner=_Runner())
         return outputs
+
+
+class _Runner(SequentialRunner):
+    """Returns what the nodes hand on to one another, too."""
+
+    def run(self, pipeline: Pipeline, catalog: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """Run a pipeline."""
+        super().run(pipeline, catalog, *args, **options)
+        return {name: catalog[name] for name in pipeline.all_outputs()}
 
 
 def _session(env: str | None, parameters: dict[str, Any] | None = None) -> Any:

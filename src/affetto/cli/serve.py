@@ -9,12 +9,11 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from affetto.cli.output import ENV, FROM_LIBRARY, VOICE_MODEL, examples
+from affetto.cli.output import ENV, FROM_LIBRARY, VOICE_MODEL, examples, with_options
 from affetto.cli.project import project, project_catalog
 from affetto.cli.trained import environment
 from affetto.errors import AffettoError
@@ -22,23 +21,19 @@ from affetto.errors import AffettoError
 _HOST = "127.0.0.1"
 
 
-def _of_servers(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of all that serve."""
-    options = (
-        click.option(
-            "--port",
-            type=click.IntRange(0, 65535),
-            default=8321,
-            show_default=True,
-            help="Port; 0: a free one.",
-        ),
-        VOICE_MODEL,
-        ENV,
-        FROM_LIBRARY,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+_of_servers = with_options(
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=8321,
+        show_default=True,
+        help="Port; 0: a free one.",
+    ),
+    VOICE_MODEL,
+    ENV,
+    FROM_LIBRARY,
+)
+"""Options of all that serve."""
 
 
 @click.command(

@@ -21,7 +21,8 @@ from affetto.cli.corpora import (
 from affetto.cli.output import examples
 from affetto.cli.project import project, read_configuration, read_taxonomy, run_pipeline
 from affetto.cli.trained import check_same_corpus, model_name, write_environment
-from affetto.corpora.describe import CorpusCheck, check_corpus, choose_side, find_source
+from affetto.corpora.describe import CorpusCheck, check_corpus, choose_side
+from affetto.corpora.index import find_source
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources.own import describes_clips, find_own_tables
 from affetto.corpora.sources.tables import TABLE_EXTENSIONS, read_header

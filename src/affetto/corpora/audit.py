@@ -11,7 +11,7 @@ import pandas as pd
 from affetto.audio.decode import once_a_folder
 from affetto.audio.midi import RENDERING_VERSION
 from affetto.corpora.clips import AUDIT_COLUMNS, FEWEST_EMOTIONS, own_groups
-from affetto.corpora.duplicates import DUPLICATES_VERSION, find_takes, first_of_sets
+from affetto.corpora.duplicates import DUPLICATES_VERSION, find_copies, first_of_sets
 from affetto.corpora.measure import MEASURE_VERSION, measure_all, measure_clip
 from affetto.corpora.parameters import AuditParameters, CorpusParameters
 from affetto.errors import AffettoError, name_some, one_line
@@ -33,10 +33,11 @@ def audit_corpora(
     *,
     store: ResultStore | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Audit a corpus and its training corpora, each below its own folder.
+    """Measure every clip of a corpus and of its training corpora, and keep those fit for use.
 
-    Groups of clips of one take are united across corpora, too, and emotions that the corpus and its training
-    corpora do not share are set aside, as is the only clip of an emotion.
+    Clips of one take (of equal samples, or copies that sound alike) are kept, but their groups are united,
+    across corpora, too, so that no split can put one in training and the other in test. Emotions that the
+    corpus and its training corpora do not share are set aside, as is the only clip of an emotion.
 
     Parameters
     ----------
@@ -44,30 +45,37 @@ def audit_corpora(
         Of `affetto.corpora.index.index_corpora`.
     corpus
         Where the corpora lie.
-    audit, executor, store
-        As for `audit_clips`.
+    audit
+        When a clip is fit for use.
+    executor
+        Where to run.
+    store
+        Memo of earlier audits: files of the same path, size and time of change are not decoded again, but
+        once more where the corpus has doubled since, whose clips are then dealt to the memo's shards anew.
 
     Returns
     -------
-    clips, rejected
-        As of `audit_clips`.
+    clips
+        The accepted rows with `AUDIT_COLUMNS`.
+    rejected
+        `clip_id, corpus, path, reason` of the others; the reason is `kind: details`.
 
     Raises
     ------
     AffettoError
         When no clip of a corpus is left, or fewer than two emotions are shared.
     """
-    if not corpus.others:
-        return set_lone_emotions_aside(*audit_clips(clips, corpus.root, audit, executor, store=store))
     folders = {corpus.known_as: corpus.root, **corpus.other_roots}
     audited = [
-        _measure(part.reset_index(drop=True), folders[str(name)], audit, executor, store=store)
+        _measure(part.reset_index(drop=True), folders[str(name)], audit, executor, store)
         for name, part in clips.groupby("corpus", sort=False)
     ]
     kept = unite_groups_of_duplicates(pd.concat([accepted for accepted, _ in audited], ignore_index=True))
-    shared, unshared = keep_shared_emotions(kept, tested=corpus.known_as)
-    rejected = pd.concat([*(rejected for _, rejected in audited), unshared], ignore_index=True)
-    return set_lone_emotions_aside(shared, rejected)
+    rejected = pd.concat([unfit for _, unfit in audited], ignore_index=True)
+    if corpus.others:
+        kept, unshared = keep_shared_emotions(kept, tested=corpus.known_as)
+        rejected = pd.concat([rejected, unshared], ignore_index=True)
+    return set_lone_emotions_aside(kept, rejected)
 
 
 def set_lone_emotions_aside(clips: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -78,7 +86,7 @@ def set_lone_emotions_aside(clips: pd.DataFrame, rejected: pd.DataFrame) -> tupl
     Parameters
     ----------
     clips, rejected
-        As of `audit_clips`.
+        As of `audit_corpora`.
 
     Returns
     -------
@@ -104,58 +112,14 @@ def lone_emotions(clips: pd.DataFrame) -> list[str]:
     return sorted(counts.index[counts == 1])
 
 
-def audit_clips(
-    clips: pd.DataFrame,
-    root: Path,
-    audit: AuditParameters,
-    executor: ExecutorParameters,
-    *,
-    store: ResultStore | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure every clip and keep those fit for use.
-
-    Clips of one take (of equal samples, or copies that sound alike) are kept, but their groups are united, so
-    that no split can put one in training and the other in test.
-
-    Parameters
-    ----------
-    clips
-        Clip table of one corpus.
-    root
-        Folder that the paths are relative to.
-    audit
-        When a clip is fit for use.
-    executor
-        Where to run.
-    store
-        Memo of earlier audits: files of the same path, size and time of change are not decoded again, but
-        once more where the corpus has doubled since, whose clips are then dealt to the memo's shards anew.
-
-    Returns
-    -------
-    clips
-        The accepted rows with `AUDIT_COLUMNS`.
-    rejected
-        `clip_id, corpus, path, reason` of the others; the reason is `kind: details`.
-
-    Raises
-    ------
-    AffettoError
-        When no clip is left.
-    """
-    kept, rejected = _measure(clips, root, audit, executor, store=store)
-    return unite_groups_of_duplicates(kept), rejected
-
-
 def _measure(
     clips: pd.DataFrame,
     root: Path,
     audit: AuditParameters,
     executor: ExecutorParameters,
-    *,
     store: ResultStore | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what `audit_clips` does, takes not told yet: the accepted clips have a `fingerprint`."""
+    """Return the clips of a corpus that are fit, each with its `fingerprint`, and the others."""
     measured = measure_all(
         partial(measure_clip, audit=audit),
         clips,
@@ -206,7 +170,7 @@ def unite_groups_of_duplicates(clips: pd.DataFrame) -> pd.DataFrame:
         The table with `take`, the `clip_id` of the first clip of its take, and without `fingerprint`.
     """
     fingerprints = clips.get("fingerprint", pd.Series("", index=clips.index))
-    firsts = find_takes(clips["content_hash"].tolist(), fingerprints.tolist())
+    firsts = first_of_sets(clips["content_hash"], find_copies(fingerprints.tolist()))
     take = clips["clip_id"].iloc[firsts].set_axis(clips.index).astype("str")
     sets, own = first_of_sets(clips["group"], firsts), clips["group"].isin(own_groups(clips))
     groups = pd.DataFrame({"group": clips["group"], "set": sets, "own": own}).drop_duplicates("group")
@@ -236,7 +200,7 @@ def keep_shared_emotions(clips: pd.DataFrame, *, tested: str) -> tuple[pd.DataFr
     Returns
     -------
     clips, rejected
-        As of `audit_clips`; clips without emotion are accepted.
+        As of `audit_corpora`; clips without emotion are accepted.
 
     Raises
     ------

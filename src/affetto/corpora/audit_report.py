@@ -33,13 +33,10 @@ _LISTS = {
     "training and in test)",
     "copies": "takes of which there are copies that sound alike (transcoded, resampled, at another level or "
     "cut; their groups are united, too)",
-    "odd_sample_rates": "clips of another sample rate than the others",
-    "odd_channels": "clips of another number of channels than the others",
     "duration_outliers": "clips far longer or shorter than the others",
     "level_outliers": "clips far from the usual level",
     "clipped": "clips that are clipped for more than 0.1 % of their length",
     "damaged": "clips whose file is damaged or cut off, of which what can be decoded is used",
-    "groups_lacking_emotions": "groups without a clip of some emotion",
 }
 
 
@@ -64,17 +61,16 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
           share of the labelled clips, and how many times the rarest it is);
         - `second_groups` (0 where the source knows of none);
         - `groups, groups_of_one, without_group` (labelled clips that the source gave none), `largest_group`,
-          `largest_group_share, groups_by_emotion` (emotion → groups), `groups_lacking_emotions` (group →
-          emotions it has no clip of, where groups have several clips);
+          `largest_group_share, groups_by_emotion` (emotion → groups);
         - `rejected` (kind of reason → clips);
         - `duplicates` (sets of clips of equal content), `copies` (sets from several files that sound alike,
           though their content differs), `conflicting_labels` (those of either that differ in emotion);
-        - `sample_rates_hz, channels` (value → clips), `odd_sample_rates, odd_channels` (clips unlike most);
-        - `duration_median_s, duration_outliers` (further out than 3 interquartile ranges of the logarithm);
-        - `level_median_dbfs, level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
+        - `sample_rates_hz, channels` (value → clips);
+        - `duration_outliers` (further out than 3 interquartile ranges of the logarithm);
+        - `level_outliers`; `clipped` (clips of which over 0.1 % is clipped, worst first);
         - `damaged` (clips of whose file something is missing or left out, each with what).
 
-        Lists and maps of clips or groups are cut at `LISTED`; `n_<name>` is their whole length.
+        Lists of clips are cut at `LISTED`; `n_<name>` is their whole length.
     """
     emotions = clips["emotion"].fillna(UNLABELLED)
     labelled = clips["emotion"].value_counts()
@@ -84,7 +80,7 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "side": str(clips["side"].iloc[0]),
         "clips": len(clips),
         "hours": round(float(clips["duration_s"].sum()) / 3600, 4),
-        "emotions": _counts(emotions),
+        "emotions": count_values(emotions),
         "balance": dict.fromkeys(("commonest", "share", "imbalance")),
         "groups": len(sizes),
         "second_groups": int(clips["second_group"].nunique()),
@@ -92,12 +88,10 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
         "without_group": int((clips["group"].isin(own_groups(clips)) & clips["emotion"].notna()).sum()),
         "largest_group": str(sizes.index[0]),
         "largest_group_share": round(float(sizes.iloc[0] / len(clips)), 4),
-        "groups_by_emotion": _counts(emotions[~clips.duplicated(["emotion", "group"])]),
+        "groups_by_emotion": count_values(emotions[~clips.duplicated(["emotion", "group"])]),
         "rejected": count_reasons(rejected),
-        "sample_rates_hz": _counts(clips["sample_rate_hz"]),
-        "channels": _counts(clips["channels"]),
-        "duration_median_s": round(float(clips["duration_s"].median()), 3),
-        "level_median_dbfs": round(float(clips["peak_dbfs"].median()), 2),
+        "sample_rates_hz": count_values(clips["sample_rate_hz"]),
+        "channels": count_values(clips["channels"]),
     }
     if len(labelled):
         summary["balance"] = {
@@ -105,26 +99,27 @@ def summarise_audit(clips: pd.DataFrame, rejected: pd.DataFrame, audit: AuditPar
             "share": round(float(labelled.iloc[0] / labelled.sum()), 4),
             "imbalance": round(float(labelled.iloc[0] / labelled.iloc[-1]), 2),
         }
-    for name, found in _lists(clips, sizes, audit).items():
+    for name, found in _lists(clips, audit).items():
         summary |= {name: found[:LISTED], f"n_{name}": len(found)}
     return summary
 
 
 def count_reasons(rejected: pd.DataFrame) -> dict[str, int]:
     """Count rejected clips by the kind of their reason, the words before its colon."""
-    return _counts(_kinds(rejected))
+    return count_values(_kinds(rejected))
 
 
 def _kinds(rejected: pd.DataFrame) -> pd.Series[Any]:
     return rejected["reason"].str.split(":").str[0]
 
 
-def _counts(values: pd.Series[Any]) -> dict[str, int]:
+def count_values(values: pd.Series[Any]) -> dict[str, int]:
+    """Count each value, the most frequent first."""
     return {str(value): int(count) for value, count in values.value_counts().items()}
 
 
-def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -> dict[str, list[Any]]:
-    """Return the clips, sets of clips and groups to look at, by the names of the summary."""
+def _lists(clips: pd.DataFrame, audit: AuditParameters) -> dict[str, list[Any]]:
+    """Return the clips and sets of clips to look at, by the names of the summary."""
     repeated = clips[clips["content_hash"].duplicated(keep=False)]
     duplicates = sorted(sorted(ids) for _, ids in repeated.groupby("content_hash")["clip_id"])
     copies, conflicts = _copies(clips)
@@ -134,26 +129,14 @@ def _lists(clips: pd.DataFrame, sizes: pd.Series[Any], audit: AuditParameters) -
     distance_db = (clips["peak_dbfs"] - clips["peak_dbfs"].median()).abs()
     clipped = clips[clips["clipped_share"] > _NOTICEABLE_CLIPPING]
     worst = clipped.sort_values(["clipped_share", "clip_id"], ascending=[False, True])
-    labelled = clips[clips["emotion"].notna()]
-    emotions = set(labelled["emotion"])
-    large = labelled[labelled["group"].map(sizes) >= max(2, len(emotions))]  # could have them all
-    present = large.groupby("group")["emotion"].agg(set)
 
     def named(chosen: pd.Series[Any]) -> list[str]:
         return sorted(clips.loc[chosen, "clip_id"])
 
-    def unlike_most(column: str) -> list[str]:
-        return named(clips[column] != clips[column].mode().iloc[0])
-
     return {
-        "groups_lacking_emotions": [
-            [str(group), sorted(emotions - found)] for group, found in present.items() if emotions - found
-        ],
         "duplicates": duplicates,
         "copies": copies,
         "conflicting_labels": conflicts,
-        "odd_sample_rates": unlike_most("sample_rate_hz"),
-        "odd_channels": unlike_most("channels"),
         "duration_outliers": named((lengths < low - margin) | (lengths > high + margin)),
         "level_outliers": named(distance_db > audit.level_outlier_db),
         "clipped": worst["clip_id"].tolist(),
@@ -263,13 +246,13 @@ def render_audit(summary: Mapping[str, Any], clips: pd.DataFrame, rejected: pd.D
         ],
         formats=[("Sample rate (Hz)", summary["sample_rates_hz"]), ("Channels", summary["channels"])],
         lists=[
-            {"title": words, "items": list(map(_item, summary[name])), "n": summary[f"n_{name}"]}
+            {"title": words, "items": summary[name], "n": summary[f"n_{name}"]}
             for name, words in {"conflicting_labels": _CONFLICT, **_LISTS}.items()
             if summary[name]
         ],
         reasons=[
             {"kind": kind, "n": count, "clips": rejected[kinds == kind].head(LISTED).to_dict("records")}
-            for kind, count in _counts(kinds).items()
+            for kind, count in count_values(kinds).items()
         ],
         listed=LISTED,
     )
@@ -286,12 +269,3 @@ def _histogram(title: str, unit: str, values: pd.Series[Any]) -> dict[str, Any]:
         "edges": [f"{edge:.3g}" for edge in edges],
         "median": f"{values.median():.3g}",
     }
-
-
-def _item(item: Any) -> str:
-    """Write an entry of a list: a clip, a set of equal clips, or a group and what it lacks."""
-    if isinstance(item, str):
-        return item
-    if isinstance(item[-1], list):
-        return f"{item[0]}: {', '.join(item[1])}"
-    return " = ".join(item)

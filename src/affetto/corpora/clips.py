@@ -15,16 +15,8 @@ CLIP_COLUMNS = (
     *("group", "second_group", "official_split", "title", "valence", "arousal"),
 )
 AUDIT_COLUMNS = (
-    *(
-        "duration_s",
-        "sample_rate_hz",
-        "channels",
-        "peak_dbfs",
-        "clipped_share",
-        "content_hash",
-        "note",
-        "take",
-    ),
+    *("duration_s", "sample_rate_hz", "channels", "peak_dbfs"),
+    *("clipped_share", "content_hash", "note", "take"),
 )
 """What the audit adds; `take` is the `clip_id` of the first of the clips that are copies of one another."""
 FEWEST_EMOTIONS = 2

@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from affetto.corpora.audit import lone_emotions
-from affetto.corpora.index import check_root, find_source, make_clips, read_rows
+from affetto.corpora.audit_report import count_values
+from affetto.corpora.index import check_root, make_clips, read_rows
 from affetto.corpora.parameters import CorpusParameters
 from affetto.corpora.sources import SOURCES, Source
 from affetto.corpora.sources.files import is_recording, relative, walk_files
 from affetto.corpora.taxonomy import map_labels, source_labels
 from affetto.errors import AffettoError
-
-__all__ = ["check_corpus", "choose_side", "describe_source", "find_source", "list_sources"]
 
 _NOT_DESCRIBED = {"index", "is_made", "labels", "options", "people_of", "speech"}
 
@@ -194,7 +193,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
     there, used = set(recordings), dict.fromkeys(clips["path"])
     missing = tuple(path for path in used if path not in there and not (corpus.root / path).is_file())
     usable = clips[clips["emotion"].notna() & ~clips["path"].isin(missing)]
-    emotions = _counts(usable["emotion"])
+    emotions = count_values(usable["emotion"])
     lone = tuple(lone_emotions(usable))
     usable = usable[~usable["emotion"].isin(lone)]
     groups_of = usable.groupby("group")["emotion"].agg(set)
@@ -205,7 +204,7 @@ def check_corpus(corpus: CorpusParameters, taxonomy: Mapping[str, Any], *, side:
         clips=Count(len(clips), expected.clips if expected else None),
         groups=Count(clips["group"].nunique(), expected.groups if expected else None),
         labels=_count_labels(rows, corpus, taxonomy, side),
-        official_split=_counts(clips["official_split"]) if has_split else None,
+        official_split=count_values(clips["official_split"]) if has_split else None,
         without_split=int(clips["official_split"].isna().sum()) if has_split else 0,
         unmatched=tuple(path for path in recordings if path not in used),
         missing=missing,
@@ -235,7 +234,7 @@ def _count_labels(
     source = SOURCES[corpus.source]
     expected = source.expected.labels if source.expected else {}
     written = rows.reindex(columns=["label"])["label"].explode().astype("str")
-    found = _counts(written)
+    found = count_values(written)
     labels = pd.Series(sorted({*found, *expected}), dtype="str")
     key = source.labels_key(side)
     emotions = map_labels(labels, taxonomy=taxonomy, key=key, side=side, label_map=corpus.label_map)
@@ -245,7 +244,3 @@ def _count_labels(
     ]
     unlabelled = int(written.isna().sum())
     return (*counts, *([LabelCount(unlabelled, None, None, None)] if unlabelled else []))
-
-
-def _counts(values: pd.Series[Any]) -> dict[str, int]:
-    return {str(value): int(count) for value, count in values.value_counts().items()}

@@ -70,33 +70,19 @@ class Listener:
             self._samples = self._samples[_FRAMES_AT_ONCE * _HOP :]
 
     def fingerprint(self) -> str:
-        """Return the fingerprint (see `fingerprint`) once all samples have been added."""
+        """Return what the recording sounds like, once all samples have been added.
+
+        Returns
+        -------
+        str
+            At most 128 words of 32 bits with the frames they occur in, in base 64; empty for recordings
+            shorter than 0.27 s and for silence.
+        """
         if self._missing > 0 and self._stream is not None:
             self._hear(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
         if n := _n_frames(self._samples):
             self._energies.append(_band_energies(self._samples, n))
         return _sketch(np.concatenate(self._energies))
-
-
-def fingerprint(samples: NDArray[np.floating], sample_rate_hz: int) -> str:
-    """Return what a recording sounds like, as text of at most 1,024 characters.
-
-    Parameters
-    ----------
-    samples
-        Mono, [n_samples]; of more than two minutes the first two are used.
-    sample_rate_hz
-        Its sample rate, Hz.
-
-    Returns
-    -------
-    str
-        At most 128 words of 32 bits with the frames they occur in, in base 64; empty for recordings shorter
-        than 0.27 s and for silence.
-    """
-    listener = Listener(sample_rate_hz)
-    listener.add(samples)
-    return listener.fingerprint()
 
 
 def _n_frames(mono: NDArray[np.float32]) -> int:
@@ -129,17 +115,6 @@ def _sketch(energies: NDArray[np.float32]) -> str:
     entries = np.zeros(len(kept), _ENTRY)
     entries["word"], entries["frame"] = distinct[kept], loud[first[kept]]
     return base64.b64encode(entries.tobytes()).decode()
-
-
-def find_takes(content_hashes: Sequence[str], fingerprints: Sequence[str]) -> NDArray[np.int64]:
-    """Tell which recordings are of one take: of the same samples, or copies by `find_copies`.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 [n_recordings], as of `find_copies`.
-    """
-    return first_of_sets(content_hashes, find_copies(fingerprints))
 
 
 def first_of_sets(*labels: ArrayLike) -> NDArray[np.int64]:
@@ -183,7 +158,7 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
     Parameters
     ----------
     fingerprints
-        Of `fingerprint`; an empty one is a copy of nothing.
+        Of `Listener.fingerprint`; an empty one is a copy of nothing.
 
     Returns
     -------
@@ -204,13 +179,9 @@ def find_copies(fingerprints: Sequence[str]) -> NDArray[np.int64]:
         same = np.flatnonzero(word[:-distance] == word[distance:])
         shift = frame[same + distance] - frame[same]
         shared.append(np.stack([owner[same], owner[same + distance], shift, frame[same]], axis=1))
-    first, second = _matching_pairs(np.concatenate(shared), sizes, _extents(sketches))
+    extents = [np.ptp(sketch["frame"].astype(int)) if len(sketch) else 0 for sketch in sketches]
+    first, second = _matching_pairs(np.concatenate(shared), sizes, np.array(extents))
     return _first_linked(first, second, len(sketches))
-
-
-def _extents(sketches: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """Return from the first to the last word of each recording, frames."""
-    return np.array([np.ptp(sketch["frame"].astype(int)) if len(sketch) else 0 for sketch in sketches])
 
 
 def _matching_pairs(
@@ -218,13 +189,8 @@ def _matching_pairs(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the pairs of recordings that are copies.
 
-    Parameters
-    ----------
-    shared
-        int32 [n, 4], of each word that two recordings share: both recordings, the distance in time, and the
-        frame in the first.
-    sizes, extents
-        int64 [n_recordings], number of words, and frames from the first to the last of them.
+    Of each word that two recordings share, `shared` tells both, the distance in time, and the frame in the
+    first, int32 [n, 4]; of each recording, `sizes` its number of words, and `extents` the frames they span.
     """
     shared = shared[np.lexsort(shared.T[::-1])]
     is_new = np.diff(shared[:, :3], axis=0, prepend=-1).any(axis=1)

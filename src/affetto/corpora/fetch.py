@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from affetto.corpora.sources.source import Download, Source
@@ -27,6 +27,7 @@ DOWNLOAD_FOLDER = ".downloads"
 _ARCHIVE = ".zip"
 _CHUNK_BYTES = 1 << 15  # a piece that is cut off is lost
 _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two pieces
+_ATTEMPTS, _PAUSE_S = 5, 1.0  # without any progress; the pause doubles from one to the next
 _RESUMED = 206
 _BEYOND_END = 416
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -39,9 +40,7 @@ class Fetched(NamedTuple):
     different: tuple[str, ...]
 
 
-def fetch_source(
-    source: Source, folder: Path, *, attempts: int = 5, pause_s: float = 1.0, progress: bool = True
-) -> Fetched:
+def fetch_source(source: Source, folder: Path) -> Fetched:
     """Download the files of a corpus, check them, and unpack archives.
 
     What is there with the right checksum is not downloaded again, what was cut off goes on, and no file that
@@ -53,12 +52,6 @@ def fetch_source(
         The corpus.
     folder
         Where; made where it is missing. Archives are kept in its folder `.downloads`.
-    attempts
-        How often to try without any progress.
-    pause_s
-        Pause after the first such attempt, s; doubled after every further one.
-    progress
-        Show a progress bar.
 
     Raises
     ------
@@ -69,7 +62,7 @@ def fetch_source(
     written, different = 0, tuple[str, ...]()
     try:
         for download in source.downloads:
-            file = _retrieve(download, folder, attempts=attempts, pause_s=pause_s, progress=progress)
+            file = _retrieve(download, folder)
             if file.suffix == _ARCHIVE:
                 unpacked = unpack(file, folder)
                 written += unpacked.written
@@ -139,7 +132,7 @@ def unpack(archive: Path, folder: Path) -> Fetched:
     return Fetched(written, tuple(sorted(different)))
 
 
-def _retrieve(download: Download, folder: Path, **options: Any) -> Path:
+def _retrieve(download: Download, folder: Path) -> Path:
     """Return the file of a download, which is fetched unless it is there."""
     import pooch
 
@@ -153,7 +146,7 @@ def _retrieve(download: Download, folder: Path, **options: Any) -> Path:
             f"{target} is there, but is not what {download.url} should be: move it away and fetch again."
         )
     pooch.get_logger().setLevel(logging.WARNING)
-    downloader = partial(_download, arrived=target.with_name(name + PARTIAL_SUFFIX), **options)
+    downloader = partial(_download, arrived=target.with_name(name + PARTIAL_SUFFIX))
     try:
         pooch.retrieve(download.url, download.checksum, name, target.parent, downloader=downloader)
     except ValueError as error:  # of a checksum; what was downloaded is deleted by then
@@ -164,16 +157,7 @@ def _retrieve(download: Download, folder: Path, **options: Any) -> Path:
     return target
 
 
-def _download(
-    url: str,
-    output_file: str,
-    _pooch: object,
-    *,
-    arrived: Path,
-    attempts: int,
-    pause_s: float,
-    progress: bool,
-) -> None:
+def _download(url: str, output_file: str, _pooch: object, *, arrived: Path) -> None:
     """Download a file for `pooch.retrieve`: what has arrived is kept, and the server is asked for the rest.
 
     Whether the parts belong together is told by the checksum, which `pooch` compares at the end.
@@ -184,21 +168,21 @@ def _download(
     while True:
         before = _size(arrived)
         try:
-            _receive(url, arrived, progress)
+            _receive(url, arrived)
             break
         except requests.RequestException as error:
             failed = 0 if _size(arrived) > before else failed + 1
-            if failed >= attempts:
+            if failed >= _ATTEMPTS:
                 raise AffettoError(
                     f"{url} cannot be downloaded: {_reason(error)}; what has arrived is kept, run the same "
                     "command again to go on."
                 ) from error
             logger.info("%s: %s; trying again", url, _reason(error))
-            time.sleep(pause_s * 2 ** max(failed - 1, 0))
+            time.sleep(_PAUSE_S * 2 ** max(failed - 1, 0))
     arrived.replace(output_file)
 
 
-def _receive(url: str, arrived: Path, progress: bool) -> None:
+def _receive(url: str, arrived: Path) -> None:
     """Append what is missing; from the beginning where the server knows no ranges."""
     import requests
     from tqdm import tqdm
@@ -222,7 +206,6 @@ def _receive(url: str, arrived: Path, progress: bool) -> None:
             total=start + int(length) if length else None,
             unit="B",
             unit_scale=True,
-            disable=not progress,
             dynamic_ncols=True,
             mininterval=bar_interval_s(),
         )

@@ -33,52 +33,7 @@ def index_corpora(
     executor: ExecutorParameters | None = None,
     store: ResultStore | None = None,
 ) -> pd.DataFrame:
-    """List the clips of a corpus, and behind them those of its training corpora.
-
-    Parameters
-    ----------
-    corpus, taxonomy, side, executor, store
-        As for `index_corpus`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The clip table; with training corpora every group begins with the name of its corpus, since speaker 1
-        of one corpus is not speaker 1 of the other, except for corpora of the same people (speech and song
-        of RAVDESS), whose groups begin alike.
-
-    Raises
-    ------
-    AffettoError
-        As `index_corpus` does, naming the corpus's own parameters.
-    """
-    tables: list[pd.DataFrame] = []
-    for each in (corpus, *corpus.others):
-        try:
-            table = index_corpus(each, taxonomy, side=side, executor=executor, store=store)
-        except AffettoError as error:
-            if not tables:
-                raise
-            # The index knows one corpus a side, and would send the user to the parameters of the wrong one.
-            own = f"{side}.corpus.training_corpora.{each.name}."
-            raise AffettoError(str(error).replace(f"{side}.corpus.", own)) from error
-        if corpus.others:
-            people = SOURCES[each.source].people_of or each.known_as
-            for name in ("group", "second_group"):
-                table[name] = f"{people}/" + table[name]
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def index_corpus(
-    corpus: CorpusParameters,
-    taxonomy: Mapping[str, Any],
-    *,
-    side: str,
-    executor: ExecutorParameters | None = None,
-    store: ResultStore | None = None,
-) -> pd.DataFrame:
-    """List the clips of a corpus, with canonical emotions.
+    """List the clips of a corpus with canonical emotions, and behind them those of its training corpora.
 
     Parameters
     ----------
@@ -98,13 +53,41 @@ def index_corpus(
     pandas.DataFrame
         The clip table (`affetto.corpora.clips.CLIP_COLUMNS`), validated; no recording has been opened, unless
         to cut it. With `corpus.limit`, that many recordings are drawn, and of their segments as many again.
+        With training corpora every group begins with the name of its corpus, since speaker 1 of one corpus is
+        not speaker 1 of the other, except for corpora of the same people (speech and song of RAVDESS), whose
+        groups begin alike.
 
     Raises
     ------
     AffettoError
-        When the source is unknown or of the other side, its folder is missing or empty, labels are unknown to
-        the taxonomy, or a row breaks a rule of the table.
+        When a source is unknown or of the other side, its folder is missing or empty, labels are unknown to
+        the taxonomy, or a row breaks a rule of the table; names the parameters of that corpus.
     """
+    tables: list[pd.DataFrame] = []
+    for each in (corpus, *corpus.others):
+        try:
+            table = _index_one(each, taxonomy, side, executor, store)
+        except AffettoError as error:
+            if not tables:
+                raise
+            # The index knows one corpus a side, and would send the user to the parameters of the wrong one.
+            own = f"{side}.corpus.training_corpora.{each.name}."
+            raise AffettoError(str(error).replace(f"{side}.corpus.", own)) from error
+        if corpus.others:
+            people = SOURCES[each.source].people_of or each.known_as
+            for name in ("group", "second_group"):
+                table[name] = f"{people}/" + table[name]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _index_one(
+    corpus: CorpusParameters,
+    taxonomy: Mapping[str, Any],
+    side: str,
+    executor: ExecutorParameters | None,
+    store: ResultStore | None,
+) -> pd.DataFrame:
     clips = make_clips(read_rows(corpus, side=side), corpus, taxonomy, side=side)
     if corpus.limit is not None:
         clips = draw_clips(clips, corpus.limit, seed=corpus.seed)

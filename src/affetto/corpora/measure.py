@@ -23,7 +23,7 @@ from affetto.io.cache import ResultStore
 from affetto.io.paths import absolute, as_path, stat_files
 from affetto.io.workers import ExecutorParameters, Lost, map_items
 
-MEASURE_VERSION = 5
+MEASURE_VERSION = 6
 _LOWEST_DBFS = -240.0  # of digital silence, so that no infinity gets into tables
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 384_000  # no recorder has others, but a damaged header may
 _SHORTEST_CLIPPED_RUN = 3
@@ -168,10 +168,7 @@ def measure_clip(path: Path, start_s: float, end_s: float, audit: AuditParameter
             known_s = announced_s if math.isfinite(announced_s) else math.nan
             measured = Measurement(known_s, header.sample_rate_hz, header.channels)
             if not _LOWEST_RATE_HZ <= header.sample_rate_hz <= _HIGHEST_RATE_HZ:
-                rate = (
-                    f"odd rate: its header says {header.sample_rate_hz} samples a second, which no recorder"
-                )
-                return replace(measured, reason=f"{rate} writes; if the sound is good, correct the header")
+                return replace(measured, reason=_odd_rate(header.sample_rate_hz))
             if known_s > audit.max_duration_s:
                 return replace(measured, reason=_too_long(known_s, audit))
             meter = Meter(header)
@@ -207,10 +204,10 @@ def _unfit(meter: Meter, clip: Measurement, audit: AuditParameters) -> str:
     elif clip.duration_s > audit.max_duration_s:
         reason = _too_long(clip.duration_s, audit)
     elif clip.peak_dbfs < audit.silence_dbfs:
-        reason = f"silent: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}"
+        reason = f"too quiet: its peak is {clip.peak_dbfs:.1f} dBFS, {silence}"
     elif swing_dbfs < audit.silence_dbfs:
         swing = f"around which it swings by {swing_dbfs:.1f} dBFS"
-        reason = f"silent: nothing but an offset, {swing}, {silence}"
+        reason = f"too quiet: nothing but an offset, {swing}, {silence}"
     elif clip.clipped_share > audit.max_clipped_share:
         limit = f"audit.max_clipped_share is {audit.max_clipped_share:.1%}"
         reason = f"clipped: {clip.clipped_share:.1%} of it is at full scale, {limit}"

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from affetto.io.configuration import Parameters
 from affetto.io.paths import StoragePath, absolute
 
 Side = Literal["music", "voice"]
@@ -22,10 +23,8 @@ _READ_BY_ALL = frozenset(
 _CorpusName = Annotated[str, Field(pattern=r"^[^/]+$")]
 
 
-class CorpusParameters(BaseModel):
+class CorpusParameters(Parameters):
     """Which corpus, and where it lies. What only some sources read is said with each parameter."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = "folders"
     """How the corpus is laid out: a name in `SOURCES`."""
@@ -35,7 +34,7 @@ class CorpusParameters(BaseModel):
     """
     name: _CorpusName | None = None
     """Name of the corpus; null: that of the source."""
-    label_map: dict[str, str | None] = {}
+    label_map: dict[str, str | None] = Field(default={})
     """Label of the source → emotion, before the taxonomy; null leaves the clips unlabelled; the label `*`
     stands for all that are not named.
     """
@@ -102,7 +101,7 @@ class CorpusParameters(BaseModel):
     """table: ends of the scale of valence and arousal, such as [1, 9]; null: the narrowest usual one that
     holds all ratings, which the log tells.
     """
-    training_corpora: dict[_CorpusName, CorpusParameters] = {}
+    training_corpora: dict[_CorpusName, CorpusParameters] = Field(default={})
     """Other corpora by the name that they are to have, for the protocols cross_corpus and
     leave_one_corpus_out.
     """
@@ -166,10 +165,8 @@ class CorpusParameters(BaseModel):
         return pattern
 
 
-class AuditParameters(BaseModel):
+class AuditParameters(Parameters):
     """When a clip is fit for use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_duration_s: float = Field(default=0.1, ge=0)
     """Shorter clips are rejected, s."""
@@ -185,10 +182,8 @@ class AuditParameters(BaseModel):
     """Clips whose peak is further from the corpus's median are reported, dB."""
 
 
-class SplitParameters(BaseModel):
+class SplitParameters(Parameters):
     """How labelled clips are divided into training and test: by group, and stratified by emotion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: Protocol = "kfold"
     """holdout: one test part; kfold: every clip is tested once; leave_one_group_out: a fold a group (speaker,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from kedro.io import AbstractDataset
-
+from affetto.datasets.placed import PlacedDataset
 from affetto.errors import AffettoError
 from affetto.io.files import new_directory
-from affetto.io.paths import local_path
 from affetto.models.estimator import holds_model
 
 
-class EstimatorDataset(AbstractDataset[Path, Path]):
+class EstimatorDataset(PlacedDataset[Path, Path]):
     """A folder that holds one fitted estimator.
 
     Saving takes the folder a model was fitted into and replaces the entry by a copy of it, which is never
@@ -22,18 +20,17 @@ class EstimatorDataset(AbstractDataset[Path, Path]):
 
     Parameters
     ----------
-    filepath
-        Folder of the model.
+    filepath, metadata
+        As for `PlacedDataset`.
     command
         What to run when the model is missing.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
 
+    what: ClassVar[str] = "a model"
+
     def __init__(self, *, filepath: str, command: str, metadata: dict[str, Any] | None = None) -> None:
-        self._directory = local_path(filepath, what="a model")
+        super().__init__(filepath=filepath, metadata=metadata)
         self._command = command
-        self.metadata = metadata
 
     def load(self) -> Path:
         """Return the folder.
@@ -44,16 +41,13 @@ class EstimatorDataset(AbstractDataset[Path, Path]):
             When there is no fitted model; the message says which command makes one.
         """
         if not self._exists():
-            raise AffettoError(f"There is no fitted model in {self._directory}: run `{self._command}` first.")
-        return self._directory
+            raise AffettoError(f"There is no fitted model in {self._filepath}: run `{self._command}` first.")
+        return self._filepath
 
     def save(self, data: Path) -> None:
         """Replace the model by a copy of the folder `data`."""
-        with new_directory(self._directory) as fresh:
+        with new_directory(self._filepath) as fresh:
             shutil.copytree(data, fresh, dirs_exist_ok=True)
 
     def _exists(self) -> bool:
-        return holds_model(self._directory)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._directory)}
+        return holds_model(self._filepath)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from operator import methodcaller
 from pathlib import Path
-from typing import Any
 
-from kedro.io import AbstractDataset
-
+from affetto.datasets.placed import PlacedDataset
 from affetto.errors import AffettoError
 from affetto.features.clip_features import ClipFeatures
 from affetto.features.store import PLAN_FILE, FeatureStore, Shard
@@ -17,23 +14,12 @@ from affetto.io.files import write_whole
 from affetto.io.paths import absolute, as_path, as_text, is_remote
 
 
-class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, ClipFeatures]]):
+class FeaturesDataset(PlacedDataset[Mapping[str, ClipFeatures], dict[str, ClipFeatures]]):
     """A JSON file that names the feature stores in which the features of a run lie.
 
     The values stay in the stores; loading maps them into memory. A store that lies beside the file is noted
     by its place there, so that both are found again after they were moved together.
-
-    Parameters
-    ----------
-    filepath
-        The file, or its address.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = as_path(filepath)
-        self.metadata = metadata
 
     def load(self) -> dict[str, ClipFeatures]:
         """Return the features by name.
@@ -71,16 +57,10 @@ class FeaturesDataset(AbstractDataset[Mapping[str, ClipFeatures], dict[str, Clip
             store = self._as_noted(as_path(shard.folder).parent)
             noted[name] = {"store": as_text(store), "fingerprint": features.fingerprint}
         text = json.dumps(noted, indent=2).encode()
-        write_whole(self._filepath, methodcaller("write", text))
+        write_whole(self._filepath, text)
 
     def _as_noted(self, store: Path) -> Path:
         store, beside = absolute(store), absolute(self._filepath.parent)
         if is_remote(store) or is_remote(beside) or not store.is_relative_to(beside):
             return store
         return store.relative_to(beside)
-
-    def _exists(self) -> bool:
-        return bool(self._filepath.is_file())
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}

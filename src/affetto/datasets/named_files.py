@@ -7,14 +7,13 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from operator import methodcaller
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
+from affetto.datasets.placed import PlacedDataset
 from affetto.io.files import write_whole
-from affetto.io.paths import local_path
 from affetto.recommendation.playlist import Playlist, to_m3u8, to_xspf
 from affetto.recommendation.voice import VoiceEmotion, VoiceResult
 
@@ -24,30 +23,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[T]):
+class NamedFilesDataset(PlacedDataset[Mapping[str, T], dict[str, T]], Generic[T]):
     """A folder with one file or more for every named value.
 
     Every file is written under a temporary name and renamed. A list of what was saved lies beside them, so
     that files of an earlier save go when their names are no longer among those saved, and files of others are
     left alone.
-
-    Parameters
-    ----------
-    filepath
-        The folder; several datasets may share it.
-    metadata
-        Ignored here; read by Kedro-Viz.
+    Several datasets may share the folder. The list of names is called after `what`.
     """
 
-    what: ClassVar[str]
-    """What is saved, for messages; the list of names is called after it."""
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of the files that a value may have."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._folder = local_path(filepath, what=self.what)
-        self._list = self._folder / f".{self.what}"
-        self.metadata = metadata
+    @property
+    def _list(self) -> Path:
+        return self._filepath / f".{self.what}"
 
     def load(self) -> dict[str, T]:
         """Return the values of the last save by name."""
@@ -63,11 +53,11 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
         text = json.dumps(list(data), ensure_ascii=False)
         names = {**contents, self._list.name: text.encode()}
         for file, content in names.items():
-            write_whole(self._folder / file, methodcaller("write", content))
+            write_whole(self._filepath / file, content)
         for name in before:
             for suffix in self.suffixes:
                 if f"{name}{suffix}" not in contents:
-                    (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
+                    (self._filepath / f"{name}{suffix}").unlink(missing_ok=True)
 
     @abc.abstractmethod
     def _encode(self, value: T) -> dict[str, bytes]:
@@ -78,7 +68,7 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
         """Restore a value from the contents of its files by their suffixes."""
 
     def _contents(self, name: str) -> dict[str, bytes]:
-        files = {suffix: self._folder / f"{name}{suffix}" for suffix in self.suffixes}
+        files = {suffix: self._filepath / f"{name}{suffix}" for suffix in self.suffixes}
         return {suffix: file.read_bytes() for suffix, file in files.items() if file.is_file()}
 
     def _saved(self) -> list[str]:
@@ -88,34 +78,31 @@ class NamedFilesDataset(AbstractDataset[Mapping[str, T], dict[str, T]], Generic[
     def _exists(self) -> bool:
         return self._list.is_file()
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+
+class _BytesDataset(NamedFilesDataset[bytes]):
+    def _encode(self, value: bytes) -> dict[str, bytes]:
+        return {self.suffixes[0]: value}
+
+    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
+        return contents[self.suffixes[0]]
 
 
-class SoundsDataset(NamedFilesDataset[bytes]):
+class SoundsDataset(_BytesDataset):
     """A folder with `<name>.mp3` for every sound; names may have slashes."""
 
     what: ClassVar[str] = "sounds"
     suffixes: ClassVar[tuple[str, ...]] = (".mp3",)
 
-    def _encode(self, value: bytes) -> dict[str, bytes]:
-        return {".mp3": value}
 
-    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
-        return contents[".mp3"]
-
-
-class FiguresDataset(NamedFilesDataset[bytes]):
+class FiguresDataset(_BytesDataset):
     """A folder with `<name>.png` for every figure, PNG images in memory.
 
     Parameters
     ----------
-    filepath
-        The folder.
+    filepath, metadata
+        As for `PlacedDataset`.
     shown
         Name of the figure that Kedro-Viz previews.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
 
     what: ClassVar[str] = "figures"
@@ -129,24 +116,16 @@ class FiguresDataset(NamedFilesDataset[bytes]):
         """Return the figure that is shown, for Kedro-Viz."""
         return base64.b64encode(self._contents(self._shown)[".png"]).decode()
 
-    def _encode(self, value: bytes) -> dict[str, bytes]:
-        return {".png": value}
-
-    def _decode(self, contents: Mapping[str, bytes]) -> bytes:
-        return contents[".png"]
-
 
 class PlaylistDataset(NamedFilesDataset[Playlist]):
     """A folder with `<name>.json` for every answer and `<name>.m3u8` and `.xspf` for every one with tracks.
 
     Parameters
     ----------
-    filepath
-        The folder.
+    filepath, metadata
+        As for `PlacedDataset`.
     absolute
         Write absolute paths into the M3U8, which then can be moved; those of the XSPF always are.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
 
     what: ClassVar[str] = "playlists"
@@ -156,7 +135,7 @@ class PlaylistDataset(NamedFilesDataset[Playlist]):
         self, *, filepath: str, absolute: bool = False, metadata: dict[str, Any] | None = None
     ) -> None:
         super().__init__(filepath=filepath, metadata=metadata)
-        self._beside = None if absolute else self._folder
+        self._beside = None if absolute else self._filepath
 
     def _encode(self, value: Playlist) -> dict[str, bytes]:
         files = {".json": f"{value.model_dump_json(indent=2)}\n".encode()}

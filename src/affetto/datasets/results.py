@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
+from affetto.datasets.placed import PlacedDataset
 from affetto.io.files import write_whole
-from affetto.io.paths import as_path
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import TablePreview
 
 
-class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
+class ResultsDataset(PlacedDataset[Mapping[str, Any], dict[str, Any]]):
     """A folder with a file for every table, and `<name>.json` for every other value.
 
     Each file is replaced as a whole; those of names that are not saved again are removed.
 
     Parameters
     ----------
-    filepath
-        The folder, or its address.
+    filepath, metadata
+        As for `PlacedDataset`.
     tables
         `.parquet`, or `.csv` for people: names of models and groups are then read as text.
     shown
         Name of the table that Kedro-Viz previews; null: none.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
 
     def __init__(
@@ -43,10 +40,9 @@ class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
         shown: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._filepath = as_path(filepath)
+        super().__init__(filepath=filepath, metadata=metadata)
         self._suffix = tables
         self._shown = shown
-        self.metadata = metadata
 
     def load(self) -> dict[str, Any]:
         """Return tables and values by name.
@@ -67,7 +63,7 @@ class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
             suffix = self._suffix if isinstance(value, pd.DataFrame) else ".json"
             contents[f"{name}{suffix}"] = _encode(value, suffix)
         for file, content in contents.items():
-            write_whole(self._filepath / file, methodcaller("write", content))
+            write_whole(self._filepath / file, content)
         for path in self._files():
             if path.name not in contents:
                 path.unlink(missing_ok=True)
@@ -85,9 +81,6 @@ class ResultsDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
 
     def _exists(self) -> bool:
         return bool(self._files())
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
 
 
 def _encode(value: Any, suffix: str) -> bytes:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import pandas as pd
-from kedro.io import AbstractDataset
 from tqdm import tqdm
 
-from affetto.io.paths import as_path, is_remote, local_path
+from affetto.datasets.placed import PlacedDataset
+from affetto.io.paths import as_path, is_remote
 from affetto.recommendation.tagging import REPORT_COLUMNS, TAG_COLUMNS, check_output, tag_copy
 
 
-class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+class TaggedTracksDataset(PlacedDataset[pd.DataFrame, pd.DataFrame]):
     """A folder of tracks with tags; saving a plan writes them, loading reads what came of it.
 
-    Parameters
-    ----------
-    filepath
-        The folder, on this machine; it keeps the folders of the library.
-    metadata
-        Ignored here; read by Kedro-Viz.
+    It lies on this machine and keeps the folders of the library.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._folder = local_path(filepath, what="tagged tracks")
-        self._report = self._folder / "tagged.csv"
-        self.metadata = metadata
+    what: ClassVar[str] = "tagged tracks"
+
+    @property
+    def _report(self) -> Path:
+        return self._filepath / "tagged.csv"
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the files of a plan (`affetto.recommendation.tagging.plan_tags`); none: do nothing.
@@ -43,7 +39,7 @@ class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             return
         for root in sorted(set(data["root"])):
             if not is_remote(as_path(root)):
-                check_output(self._folder, Path(root))
+                check_output(self._filepath, Path(root))
         columns = list(REPORT_COLUMNS)
         before = self.load() if self._exists() else pd.DataFrame(columns=columns)
         rows, tracks = [], data.to_dict("records")
@@ -52,12 +48,12 @@ class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             if not is_remote(as_path(row["root"])):
                 tags = {name: row[name] for name in TAG_COLUMNS[3:]}
                 source = Path(row["root"]) / path
-                reason = tag_copy(source, self._folder / path, tags) or ""
+                reason = tag_copy(source, self._filepath / path, tags) or ""
             rows.append((row["clip_id"], path, not reason, reason))
         written = {path for _, path, tagged, _ in rows if tagged}
         for path in set(before.loc[before["tagged"].astype(bool), "path"]) - written:
-            (self._folder / path).unlink(missing_ok=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
+            (self._filepath / path).unlink(missing_ok=True)
+        self._filepath.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows, columns=columns).to_csv(self._report, index=False)
 
     def load(self) -> pd.DataFrame:
@@ -66,6 +62,3 @@ class TaggedTracksDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def _exists(self) -> bool:
         return self._report.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}

@@ -9,10 +9,10 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro.utils import load_obj
 from kedro_datasets.text import TextDataset
 
+from affetto.datasets.placed import PlacedDataset
 from affetto.errors import DamagedFileError
 from affetto.io.arrays import read_arrays, write_arrays
 from affetto.io.files import reading, storage_fails, write_whole
-from affetto.io.paths import as_path
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import HTMLPreview
@@ -21,23 +21,20 @@ _LOGGER = logging.getLogger(__name__)
 _REST = "signature"
 
 
-class StateDataset(AbstractDataset[Any, Any]):
+class StateDataset(PlacedDataset[Any, Any]):
     """An object as one npz file: the arrays of its `state` and, as JSON text, all else. Nothing is pickled.
 
     Parameters
     ----------
-    filepath
-        The file, or its address such as `s3://bucket/model.npz`.
+    filepath, metadata
+        As for `PlacedDataset`.
     kind
         Full name of the class, which has `state` and `from_state`.
-    metadata
-        Ignored here; read by Kedro-Viz.
     """
 
     def __init__(self, *, filepath: str, kind: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = as_path(filepath)
+        super().__init__(filepath=filepath, metadata=metadata)
         self._kind = kind
-        self.metadata = metadata
 
     def load(self) -> Any:
         """Restore the object."""
@@ -47,12 +44,6 @@ class StateDataset(AbstractDataset[Any, Any]):
     def save(self, data: Any) -> None:
         """Write the object's state."""
         write_whole(self._filepath, lambda file: write_arrays(file, data.state(), text=_REST))
-
-    def _exists(self) -> bool:
-        return self._filepath.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "kind": self._kind}
 
 
 class PreviousDataset(AbstractDataset[None, "dict[str, Any] | None"]):

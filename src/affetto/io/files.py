@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
@@ -30,7 +31,7 @@ _DAMAGE = (  # what NumPy's, Arrow's and JSON's readers raise
 _NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+def write_whole(path: Path, content: bytes | Callable[[BinaryIO], Any]) -> None:
     """Write a file so that no reader ever sees a part of it, whatever happens to the writer.
 
     Here it is written under a temporary name (`*.partial`), synchronised and renamed; an object elsewhere is
@@ -40,8 +41,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     ----------
     path
         The file; folders above it are made.
-    write
-        Called with the open binary file.
+    content
+        Its bytes, or what is called with the open binary file.
 
     Raises
     ------
@@ -49,6 +50,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         When there is no space left, no such place, or a file system elsewhere does not take it.
     """
     try:
+        write = methodcaller("write", content) if isinstance(content, bytes) else content
         (_upload if is_remote(path) else _write_and_rename)(path, write)
     except OSError as error:
         if error.errno in _NO_SPACE:

@@ -1,16 +1,13 @@
 """The embedded demo corpora: made once on the user's machine, then found by their stamp."""
 
-import csv
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affetto.errors import AffettoError
+from affetto.io.files import new_directory
 
 if TYPE_CHECKING:
     from affetto.io.workers import ExecutorParameters
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 GENERATOR_VERSION = 2
 _SEED = 0
 _STAMP = "demo_corpus.json"
-_COLUMNS = ("file", "emotion", "theme", "group", "tags", "title", "valence", "arousal")
+_COLUMNS = ["file", "emotion", "theme", "group", "tags", "title", "valence", "arousal"]
 
 
 def ensure_demo_corpus(side: str, root: Path, *, executor: "ExecutorParameters | None" = None) -> None:
@@ -50,16 +47,17 @@ def ensure_demo_corpus(side: str, root: Path, *, executor: "ExecutorParameters |
     if _holds(root, digest):
         return
     _refuse_foreign_files(root)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
+    with suppress(_MadeMeanwhileError), new_directory(root) as building:
         _build(side, building, executor)
         stamp = {"side": side, "seed": _SEED, "digest": digest, "files": sorted(_files(building))}
         (building / _STAMP).write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-        building.chmod(0o755)
-        _install(building, root, digest)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if _holds(root, digest):
+            raise _MadeMeanwhileError
+        _refuse_foreign_files(root)  # building took a while
+
+
+class _MadeMeanwhileError(Exception):
+    """Another run was faster."""
 
 
 def is_current(side: str, root: Path) -> bool:
@@ -77,6 +75,8 @@ def _digest(side: str) -> str:
 
 
 def _build(side: str, folder: Path, executor: "ExecutorParameters | None") -> None:
+    import pandas as pd
+
     if side == "music":
         from affetto.corpora.demo.music import build_demo_music
 
@@ -87,14 +87,8 @@ def _build(side: str, folder: Path, executor: "ExecutorParameters | None") -> No
         rows = build_demo_voice(folder, seed=_SEED)
         held_out = folder / "held_out"
         build_demo_voice(held_out, seed=_SEED, speakers=HELD_OUT_SPEAKERS, sentences=SENTENCES[:1])
-    _write_metadata(folder / "metadata.csv", rows)
-
-
-def _write_metadata(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    table = pd.DataFrame(rows).reindex(columns=_COLUMNS)
+    table.to_csv(folder / "metadata.csv", index=False, lineterminator="\n")
 
 
 def _files(folder: Path) -> set[str]:
@@ -131,31 +125,3 @@ def _refuse_foreign_files(root: Path) -> None:
             f"the folder {root} holds files that are not of the demo corpus, such as {min(foreign)}; "
             "move them away or choose another folder for the demo corpus."
         )
-
-
-def _install(building: Path, root: Path, digest: str) -> None:
-    """Rename the finished folder to its place, taking away a stale corpus first."""
-    for _ in range(5):
-        try:
-            building.rename(root)
-        except OSError:
-            # Not empty: a stale corpus, or a concurrent run was faster.
-            if _holds(root, digest):
-                return
-            _remove_stale(root)
-        else:
-            return
-    raise AffettoError(f"cannot put the demo corpus into {root}; see that nothing else writes there.")
-
-
-def _remove_stale(root: Path) -> None:
-    """Take a stale corpus away in one step; it is checked again, since the building took a while."""
-    _refuse_foreign_files(root)
-    grave = Path(tempfile.mkdtemp(prefix=f".{root.name}-old-", dir=root.parent))
-    try:
-        root.rename(grave)
-    except FileNotFoundError:
-        # A concurrent run took it away: nothing is left to do here.
-        return
-    finally:
-        shutil.rmtree(grave, ignore_errors=True)

@@ -100,21 +100,21 @@ def _build_scores(folder: Path, seed: int, shard: Sequence[tuple[str, str]]) -> 
             generator = clip_generator(seed, file)
             cues = draw_cues(emotion, generator)
             duration_s = generator.uniform(*_DURATION_S)
-            played = perform(notes, cues, duration_s=duration_s, generator=generator)
-            samples = render_score(played.score, sample_rate_hz=SAMPLE_RATE_HZ)
+            score, instrument, backing = perform(notes, cues, duration_s=duration_s, generator=generator)
+            samples = render_score(score, sample_rate_hz=SAMPLE_RATE_HZ)
             samples = tilt_spectrum(samples, _TILT_DB_PER_OCTAVE * cues.brightness)
             fade = round(_FADE_S * SAMPLE_RATE_HZ)
             samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
             samples = set_level(samples, _MIDDLE_LEVEL_DBFS + cues.level_db)
             write_clip(folder / file, add_room_noise(samples, generator.uniform(*_NOISE_DBFS), generator))
-            backing = () if played.backing == "none" else (played.backing,)
+            tags = [*ORIGIN_TAGS[notes.family], instrument, *({backing} - {"none"})]
             rows.append(
                 {
                     "file": file,
                     "emotion": emotion,
                     "theme": notes.family,
                     "group": notes.name,
-                    "tags": ";".join((*ORIGIN_TAGS[notes.family], played.instrument, *backing)),
+                    "tags": ";".join(tags),
                     "title": f"{_title(notes)}, take {take}",
                     **ratings_of(cues),
                 }

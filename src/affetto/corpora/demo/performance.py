@@ -96,29 +96,6 @@ BACKING_PROBABILITY = 0.7
 _SHAKER, _LOW_TOM, _HIGH_TOM = 70, 41, 45
 
 
-@dataclass(frozen=True)
-class Performance:
-    """A performance ready to be rendered.
-
-    Attributes
-    ----------
-    score
-        ``symusic.Score`` in ticks.
-    cues
-        The cues it was played with.
-    instrument, backing
-        Names for the tags.
-    notes_per_second
-        Density of the highest part.
-    """
-
-    score: Any
-    cues: Cues
-    instrument: str
-    backing: str
-    notes_per_second: float
-
-
 def ratings_of(cues: Cues) -> dict[str, str]:
     """Tell valence and arousal of a performance, from -1 to 1, as text, by the cues that it was played with.
 
@@ -154,7 +131,7 @@ def draw_cues(emotion: str, generator: np.random.Generator) -> Cues:
 
 def perform(
     notes: ScoreNotes, cues: Cues, *, duration_s: float, generator: np.random.Generator
-) -> Performance:
+) -> tuple[Any, str, str]:
     """Play an excerpt of a score with given cues, from a random onset, repeating a short tune.
 
     Parameters
@@ -170,8 +147,9 @@ def perform(
 
     Returns
     -------
-    Performance
-        The timed notes, whose first begins at 0 and whose last ends by ``duration_s``.
+    tuple
+        ``symusic.Score`` in ticks, whose first note begins at 0 and whose last ends by ``duration_s``; names
+        of the instrument and of the backing, for the tags.
     """
     style = STYLES[notes.family]
     density = style.notes_per_second * 2**cues.tempo_octaves
@@ -183,7 +161,7 @@ def perform(
     tracks = _melodic_tracks(excerpt, cues, program, generator)
     backing = style.backing if generator.random() < BACKING_PROBABILITY else "none"
     tracks += _backing_tracks(excerpt, cues, backing, duration_s)
-    return Performance(_to_score(tracks, duration_s), cues, instrument, backing, density)
+    return _to_score(tracks, duration_s), instrument, backing
 
 
 def _excerpt(

@@ -67,11 +67,6 @@ class ScoreNotes:
     strength: NDArray[np.float64]
 
 
-def score_name(path: str) -> str:
-    """Name a score by its file, in lower case, with dots and underscores as dashes."""
-    return Path(path).name.rsplit(".", 1)[0].replace(".", "-").replace("_", "-").lower()
-
-
 def read_score(family: str, path: str) -> ScoreNotes:
     """Parse one score of the catalogue; grace notes are left out, tied notes joined.
 
@@ -99,7 +94,7 @@ def read_score(family: str, path: str) -> ScoreNotes:
         raise AffettoError(f"music21's score {path} holds no notes; install another music21.")
     onset, part, pitch, duration, strength = (np.array(column) for column in zip(*rows, strict=True))
     title = score.metadata.title if score.metadata is not None else None
-    name = score_name(path)
+    name = file.stem.replace(".", "-").replace("_", "-").lower()
     return ScoreNotes(family, name, title or name, onset, duration, pitch, part, strength)
 
 

@@ -32,30 +32,8 @@ from affetto.corpora.demo.signal import (
 from affetto.errors import AffettoError
 
 TIME_LIMIT_S = 120
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """What eSpeak NG shall say, and how.
-
-    Attributes
-    ----------
-    voice
-        Language and variant, such as ``en-us+f3``.
-    text
-        The sentence.
-    rate
-        Words a minute, 80 to 450.
-    volume, pitch, pitch_range
-        0 to 200, 0 to 99 and 0 to 99; 100, 50 and 50 are the voice's own.
-    """
-
-    voice: str
-    text: str
-    rate: int = 175
-    volume: int = 100
-    pitch: int = 50
-    pitch_range: int = 50
+Utterance = tuple[str, str, int, int, int, int]
+"""What eSpeak NG shall say, and how."""
 
 
 def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
@@ -64,7 +42,9 @@ def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
     Parameters
     ----------
     utterances
-        What to say, in order. The samples of one may depend on those before it in the list.
+        What to say, in order: the voice (language and variant, such as ``en-us+f3``), the sentence, words a
+        minute (80 to 450), volume (0 to 200), pitch and pitch range (0 to 99), of which 100, 50 and 50 are
+        the voice's own. The samples of one may depend on those before it in the list.
 
     Returns
     -------
@@ -77,7 +57,7 @@ def speak(utterances: Sequence[Utterance]) -> list[NDArray[np.float32]]:
         eSpeak NG cannot be started or refuses an utterance.
     """
     script = Path(__file__).with_name("espeak.py")
-    request = json.dumps([astuple(utterance) for utterance in utterances]).encode()
+    request = json.dumps(utterances).encode()
     # -P: the script's folder must not come before the standard library in the path.
     command = [sys.executable, "-P", str(script)]
     try:
@@ -275,13 +255,14 @@ def _build_speaker(
         for (emotion, _), generator in zip(plan, generators, strict=True)
     ]
     utterances = [
-        Utterance(
+        (
             speaker.voice,
             sentences[index],
-            rate=int(np.clip(round(_NEUTRAL_RATE * 2**prosody.rate_octaves), 80, 400)),
+            int(np.clip(round(_NEUTRAL_RATE * 2**prosody.rate_octaves), 80, 400)),
+            100,
             # eSpeak's setting: 50 is the voice's own pitch, 0 an octave below.
-            pitch=int(np.clip(round(50 + 50 / 12 * (speaker.pitch_st + prosody.pitch_st)), 0, 99)),
-            pitch_range=int(np.clip(round(_NEUTRAL_RANGE * 2**prosody.range_octaves), 0, 99)),
+            int(np.clip(round(50 + 50 / 12 * (speaker.pitch_st + prosody.pitch_st)), 0, 99)),
+            int(np.clip(round(_NEUTRAL_RANGE * 2**prosody.range_octaves), 0, 99)),
         )
         for (_, index), prosody in zip(plan, prosodies, strict=True)
     ]

@@ -71,20 +71,8 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def find_recordings(root: Path, *, whatever_extension: bool = False) -> list[Path]:
-    """Return all recordings below `root`, whatever folder they are in.
-
-    Parameters
-    ----------
-    root
-        The folder.
-    whatever_extension
-        Whether files of any extension may be recordings, of which the audit finds out, or only those whose
-        extension tells of audio or MIDI. What evidently lies beside recordings (texts, tables, pictures,
-        archives) is none.
-    """
-    if whatever_extension:
-        return [path for path in walk_files(root) if path.suffix.lower() not in OTHER_EXTENSIONS]
+def find_recordings(root: Path) -> list[Path]:
+    """Return all files below `root`, whatever folder they are in, whose extension tells of audio or MIDI."""
     return list(filter(is_recording, walk_files(root)))
 
 
@@ -101,15 +89,17 @@ def relative(path: Path, root: Path) -> str:
 def find_own_recordings(root: Path) -> pd.DataFrame:
     """List files of any extension that may be recordings of the user's own, by `stem` and `path`.
 
-    The stem is the path without its extension, but with it where a.mp3 lies beside a.flac. The whole path,
-    because classes and speakers may number their recordings alike.
+    The audit finds out whether they are; what evidently lies beside recordings (texts, tables, pictures,
+    archives) is none. The stem is the path without its extension, but with it where a.mp3 lies beside a.flac:
+    the whole path, because classes and speakers may number their recordings alike.
 
     Raises
     ------
     AffettoError
         When there are none.
     """
-    inside = [path.relative_to(root) for path in find_recordings(root, whatever_extension=True)]
+    files = (path for path in walk_files(root) if path.suffix.lower() not in OTHER_EXTENSIONS)
+    inside = [path.relative_to(root) for path in files]
     if not inside:
         raise AffettoError(f"No recordings lie below {root}: put them there, or set another root.")
     stems = [path.with_suffix("").as_posix() for path in inside]

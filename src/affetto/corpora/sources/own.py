@@ -202,22 +202,7 @@ def _find_columns(table: pd.DataFrame, corpus: CorpusParameters, path: Path, sid
 
 
 def _find_column(table: pd.DataFrame, name: str, what: str, parameter: str) -> Any:
-    """Find a column that is called otherwise, but as such columns often are; None where there is none.
-
-    Parameters
-    ----------
-    table
-        The table.
-    name
-        Column of the rows of a source that is looked for.
-    what, parameter
-        The table, and the parameter that names the column, for messages.
-
-    Raises
-    ------
-    AffettoError
-        When different columns may be it.
-    """
+    """Find a column of the rows that is called otherwise, but as such columns often are."""
     found = _columns_like(table.columns, name)
     for other in found[1:]:
         # A number and a name of each speaker say the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from kedro.pipeline import Pipeline
 
@@ -10,6 +11,7 @@ from affetto.corpora.audit_report import render_audit
 from affetto.pipelines import step
 from affetto.pipelines.corpora import nodes
 
+_step = partial(step, box="corpora")
 _EXECUTOR, _CACHE = "params:executor", "params:cache"
 
 
@@ -23,38 +25,19 @@ def create_pipeline(side: str, *, kind: str | None = None) -> Pipeline:
     kind
         Which of `music` and `voice` the corpus holds, where `side` is neither.
     """
-    corpus, clips = f"params:{side}.corpus", f"{side}.clips"
-    found = [f"{side}.audit_summary", clips, f"{side}.rejected"]
-    return Pipeline(
-        [
-            step(
-                nodes.index,
-                [corpus, "params:taxonomy", _EXECUTOR, _CACHE],
-                f"{side}.raw_clips",
-                name=f"index_{side}",
-                box="corpora",
-                side=side,
-                kind=kind or side,
-            ),
-            step(
-                nodes.audit,
-                [f"{side}.raw_clips", corpus, f"params:{side}.audit", _EXECUTOR, _CACHE],
-                [clips, f"{side}.rejected", f"{side}.audit_summary"],
-                name=f"audit_{side}",
-                box="corpora",
-            ),
-            step(render_audit, found, f"{side}.audit_report", name=f"report_{side}_audit", box="corpora"),
-            step(
-                nodes.split,
-                [clips, corpus, f"params:{side}.split"],
-                f"{side}.folds",
-                name=f"split_{side}",
-                box="corpora",
-                side=side,
-            ),
-        ],
-        tags=side,
-    )
+    corpus, clips, rejected = f"params:{side}.corpus", f"{side}.clips", f"{side}.rejected"
+    raw, summary = f"{side}.raw_clips", f"{side}.audit_summary"
+    listed = [corpus, "params:taxonomy", _EXECUTOR, _CACHE]
+    heard = [raw, corpus, f"params:{side}.audit", _EXECUTOR, _CACHE]
+    shown, dealt = [summary, clips, rejected], [clips, corpus, f"params:{side}.split"]
+    about = {"side": side, "kind": kind or side}
+    steps = [
+        _step(nodes.index, listed, raw, name=f"index_{side}", **about),
+        _step(nodes.audit, heard, [clips, rejected, summary], name=f"audit_{side}"),
+        _step(render_audit, shown, f"{side}.audit_report", name=f"report_{side}_audit"),
+        _step(nodes.split, dealt, f"{side}.folds", name=f"split_{side}", side=side),
+    ]
+    return Pipeline(steps, tags=side)
 
 
 def create_clips_pipeline(side: str, *, kind: str | None = None) -> Pipeline:

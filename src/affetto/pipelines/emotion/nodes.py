@@ -220,11 +220,13 @@ def annotate_library(
     emotions, attention = [_calibrated(results["predictions"])], [results["attention"]]
     untested = ~labelled["clip_id"].isin(emotions[0]["clip_id"])
     if untested.any():
+        smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
+        own = SplitParameters(n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
         rest = cross_validate(
             specification,
             available,
             labelled,
-            make_folds(labelled, _own_folds(labelled)),
+            make_folds(labelled, own),
             experiment=experiment.model_copy(update={"n_seeds": 1, "keep_models": False}),
             cache=cache,
             executor=executor,
@@ -244,11 +246,6 @@ def annotate_library(
         "emotions": joined.fillna(0.0).reset_index(),
         "attention": pd.concat(attention, ignore_index=True),
     }
-
-
-def _own_folds(labelled: pd.DataFrame) -> SplitParameters:
-    smallest = min(labelled["group"].nunique(), int(labelled["emotion"].value_counts().max()))
-    return SplitParameters(protocol="kfold", n_folds=max(2, min(_LIBRARY_FOLDS, smallest)))
 
 
 def _calibrated(predictions: pd.DataFrame) -> pd.DataFrame:

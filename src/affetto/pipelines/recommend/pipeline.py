@@ -67,21 +67,13 @@ def create_library_pipeline(model: str, names: Sequence[str]) -> Pipeline:
     fitted = [f"music.emotion.{model}.model", "music.theme.codebook", "music.theme.model"]
     found = ("emotions", "highlights", "mixtures", "wordless", "notes")
     known = [f"library.{name}" for name in found]
+    heard = [corpus, clips, "library.features", *fitted, export, _EXECUTOR, _CACHE]
+    told = [corpus, clips, "library.rejected", *known, "music.theme.cards", "library.features"]
+    made = ["library.library", "library.tracks_csv", "library.summary"]
     return Pipeline(
         [
-            step(
-                nodes.recognise_tracks,
-                [corpus, clips, "library.features", *fitted, export, _EXECUTOR, _CACHE],
-                known,
-                box=_LIBRARY,
-                names=tuple(names),
-            ),
-            step(
-                nodes.describe_tracks,
-                [corpus, clips, "library.rejected", *known, "music.theme.cards", "library.features"],
-                ["library.library", "library.tracks_csv", "library.summary"],
-                box=_LIBRARY,
-            ),
+            step(nodes.recognise_tracks, heard, known, box=_LIBRARY, names=tuple(names)),
+            step(nodes.describe_tracks, told, made, box=_LIBRARY),
             step(nodes.choose_tags, [export, "library.library"], "library.tagged", box=_LIBRARY),
         ]
     )
