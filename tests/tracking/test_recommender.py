@@ -68,8 +68,12 @@ def test_the_champion_answers_a_voice_and_moves_to_recommenders_that_are_not_wor
     answer = recommender.predict([str(file), __file__])
     tracks, (unreadable,) = answer[answer["recording"] == 0], answer.loc[answer["recording"] == 1, "message"]
     assert tracks["rank"].tolist() == [1, 2]
-    assert tracks["emotion"].isin(["calm", "sad"]).all()
-    assert tracks["reasons"].str.startswith(f"The voice sounds most like {tracks['emotion'].iloc[0]}").all()
+    assert tracks["voice_emotion"].isin(["calm", "sad"]).all()
+    assert (
+        tracks["reasons"]
+        .str.startswith(f"The voice sounds most like {tracks['voice_emotion'].iloc[0]}")
+        .all()
+    )
     assert "it is text, not audio" in unreadable
     kept = Path(mlflow.artifacts.download_artifacts("models:/affetto-recommender@champion")) / "MLmodel"
     assert "diary" not in kept.read_text()

@@ -18,7 +18,10 @@ from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.recommender import Recommender
 from affetto.tracking.audio_model import EmotionOfAudio, recordings_of, speak_of
 
-COLUMNS = ("recording", "emotion", "rank", "clip_id", "title", "path", "score", "fit", "reasons", "message")
+COLUMNS = (
+    *("recording", "voice_emotion", "rank", "clip_id", "title", "path"),
+    *("emotion", "score", "fit", "reasons", "message"),
+)
 
 
 class PlaylistOfAudio(EmotionOfAudio):
@@ -56,7 +59,7 @@ class PlaylistOfAudio(EmotionOfAudio):
 
     def _answer(self, path: Path) -> list[dict[str, Any]]:
         voice = self.hear_voice(path)
-        told = {"emotion": voice.emotion, "message": voice.message}
+        told = {"voice_emotion": voice.emotion, "message": voice.message}
         tracks = self._recommender.recommend(voice).tracks
         return [{**track.model_dump(), **told, "reasons": " ".join(track.reasons)} for track in tracks]
 
