@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help install run test quick package-test lint tables docs notebooks ui viz lock clean
+.PHONY: help install run test quick package-test served-test lint tables docs notebooks ui viz lock clean
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,14 +30,17 @@ install: $(STAMP)  ## Make .venv with the pinned packages and the project, and f
 run: $(STAMP)  ## Make the demo corpora and run everything, from raw audio to playlists.
 	$(BIN)/kedro run
 
-test: $(STAMP)  ## Run the test suite, all but the tests of the wheel (package-test).
-	$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL) -m "not package"
+test: $(STAMP)  ## Run the test suite, all but those that make environments (package-test, served-test).
+	$(BIN)/python $(COVERAGE) -m pytest $(PARALLEL) -m "not package and not served"
 
-quick: $(STAMP)  ## Run the tests without those that run whole pipelines or build the wheel.
-	$(BIN)/python -m pytest $(PARALLEL) -m "not end_to_end and not package"
+quick: $(STAMP)  ## Run the tests without those that run whole pipelines or make environments.
+	$(BIN)/python -m pytest $(PARALLEL) -m "not end_to_end and not package and not served"
 
 package-test: $(STAMP)  ## Build the wheel and run it in an empty folder; with VENV=.venv312 PYTHON=python3.12 for another Python.
 	$(BIN)/python -m pytest -m package
+
+served-test: $(STAMP)  ## Serve a champion by MLflow, in an environment made from the requirements that were logged with it.
+	$(BIN)/python -m pytest -m served
 
 lint: $(STAMP)  ## Check style, types and import contracts.
 	$(BIN)/ruff check .

@@ -165,6 +165,8 @@ def test_fetch_and_check(call, sentence, download, complete, monkeypatch, projec
     again = call("corpora", "fetch", "emodb")
     assert "0 new files" in again.stdout
     assert f"wav/{TWO_CLIPS[0]} differs" in again.stderr
+    fetched = json.loads(call("corpora", "fetch", "emodb", "--json").stdout)
+    assert (fetched["written"], fetched["different"]) == (0, [f"wav/{TWO_CLIPS[0]}"])
 
     remote = call("corpora", "fetch", "emodb", "--into", "memory://x")
     assert "is not on this machine" in sentence(remote)

@@ -79,6 +79,8 @@ def test_fetch_takes_the_default_one_from_a_file_and_leaves_it_alone_afterwards(
     again = call("encoders", "fetch", folder=tmp_path)
     assert again.exit_code == 0, again.stderr
     assert "was here and whole" in again.stdout
+    fetched = json.loads(call("encoders", "fetch", "--json", folder=tmp_path).stdout)
+    assert (fetched["name"], fetched["fetched"], fetched["came_from"]) == (DEFAULT_ENCODER, True, None)
 
 
 def test_a_file_of_something_else_is_one_sentence(call, sentence, tmp_path):

@@ -88,6 +88,9 @@ def test_the_page_of_models_lists_every_model_and_the_champions_take_audio(demo,
         clip = next((demo.root / f"data/01_raw/demo/{side}").rglob("*.flac" if side == "music" else "*.wav"))
         answer = champion.predict(str(clip))
         assert answer.filter(regex="^p_").sum(axis=1).tolist() == pytest.approx([1], abs=1e-4)
+    recommender = mlflow.pyfunc.load_model("models:/affetto-recommender@champion")
+    tracks = recommender.predict(str(next((demo.root / "data/01_raw/demo/voice").rglob("*.wav"))))
+    assert len(tracks) > 1 and tracks["reasons"].str.len().min() > 0
 
 
 @pytest.mark.parametrize(("side", "task"), [("music", "music_emotion"), ("voice", "voice_emotion")])

@@ -21,6 +21,7 @@ from affetto.features.table import MfccParameters
 from affetto.models.estimator import build_estimator, load_estimator
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.serving.api import serving
+from affetto.serving.guard import head_within
 from affetto.serving.service import Service
 from affetto.serving.uploads import ServeParameters
 
@@ -118,9 +119,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Si
         folder = tmp_path_factory.mktemp("server")
         tempfile.tempdir = str(folder)
         given = {"likes": str(folder / "likes" / "likes.sqlite"), "burst": 10**6, **limits}
-        context = serving(service, ServeParameters(**{"requests_per_minute": 1e9, **given}), page=page)
+        chosen = ServeParameters(**{"requests_per_minute": 1e9, **given})
+        context = serving(service, chosen, page=page)
         app = context.__enter__()
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", proxy_headers=False))
+        options = {"log_level": "warning", "proxy_headers": False, "http": head_within(chosen.receive_s)}
+        server = uvicorn.Server(uvicorn.Config(app, port=0, **options))
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.started:

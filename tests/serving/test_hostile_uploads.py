@@ -313,6 +313,28 @@ def test_slow_senders_are_cut_off(server):
     assert_no_residue(server)
 
 
+def test_heads_that_arrive_byte_by_byte_are_cut_off(server):
+    """The time is that of a head, however short the pauses, on a new connection and on a used one."""
+    first = f"GET /health HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode()
+    for begin in (b"", first):
+        with socket.create_connection((server.host, server.port), timeout=20) as connection:
+            connection.sendall(begin)
+            connection.settimeout(0.1)
+            began, answer, open_still = time.monotonic(), b"", True
+            while open_still and time.monotonic() - began < 30:
+                try:
+                    connection.sendall(b"G")
+                    part = connection.recv(65536)
+                    answer, open_still = answer + part, bool(part)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    open_still = False
+        assert not open_still
+        assert answer.startswith(b"HTTP/1.1 200") == bool(begin)
+    assert requests.get(f"{server.address}/health", timeout=10).ok
+
+
 def test_bodies_beyond_what_is_allowed(server):
     declared = exchange(server, head(server, "Content-Length: 3000000000"))
     assert declared[0] == 413

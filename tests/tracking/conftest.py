@@ -27,11 +27,14 @@ from kedro_datasets.pandas import ParquetDataset
 from affetto.datasets.estimator import EstimatorDataset
 from affetto.datasets.results import ResultsDataset
 from affetto.features.clip_features import ClipFeatures, FeatureSet
+from affetto.features.mfcc import MfccParameters
+from affetto.features.table import extract_together
 from affetto.io.configuration import CONFIG_LOADER_ARGS
 from affetto.models.estimator import build_estimator
 from affetto.pipelines import model_table
 from affetto.tracking.hook import TrackingHook
 
+RATE_HZ = 16_000
 BASE = Path(__file__).parents[2] / "conf/base"
 CLIPS = pd.DataFrame({"clip_id": ["a", "b"], "content_hash": "0", "emotion": ["calm", "sad"], "group": "g"})
 PREDICTIONS = pd.DataFrame(
@@ -208,3 +211,18 @@ def _pipeline(
 @pytest.fixture
 def project(tmp_path: Path, fitted: Path, empty_store: Path) -> Project:
     return Project(tmp_path / "project", fitted, empty_store)
+
+
+@pytest.fixture
+def hearing(voice_of: Any, tmp_path: Path) -> Path:
+    """A real small model: it tells a voice that is loud from one in noise."""
+    parameters, rng = MfccParameters(sample_rate_hz=RATE_HZ), np.random.default_rng(0)
+    voices = [voice_of(1 + i / 10) for i in range(8)]
+    noisy = [v + rng.normal(0, 0.1 * (i % 2), len(v)).astype(np.float32) for i, v in enumerate(voices)]
+    frames = [extract_together({RATE_HZ: each}, {"mfcc": parameters})["mfcc"] for each in noisy]
+    ids = [f"clip {i}" for i in range(8)]
+    known = {"dimensions": parameters.dimensions(), "parameters": parameters.describe()}
+    mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, hop_s=parameters.frame_s, **known)
+    model = build_estimator("statistics_svm")
+    model.fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids).save(tmp_path / "hearing")
+    return tmp_path / "hearing"

@@ -18,7 +18,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -28,10 +27,6 @@ from mlflow.artifacts import load_text
 from werkzeug.serving import make_server
 
 from affetto.errors import AffettoError
-from affetto.features.clip_features import ClipFeatures, FeatureSet
-from affetto.features.mfcc import MfccParameters
-from affetto.features.table import extract_together
-from affetto.models.estimator import build_estimator
 
 VOICE_RATE_HZ = 16_000
 
@@ -142,21 +137,6 @@ def test_the_champion_is_replaced_by_models_that_are_not_worse_on_the_same_folds
     assert "was tested on other folds" in caplog.text
     assert champion(5, parameters={"split": {"protocol": "leave_one_group_out"}}) == 3
     assert "by another protocol. To move it by hand: MlflowClient()" in caplog.text
-
-
-@pytest.fixture
-def hearing(voice_of, tmp_path):
-    """A real small model: it tells a voice that is loud from one in noise."""
-    parameters, rng = MfccParameters(sample_rate_hz=VOICE_RATE_HZ), np.random.default_rng(0)
-    voices = [voice_of(1 + i / 10) for i in range(8)]
-    noisy = [v + rng.normal(0, 0.1 * (i % 2), len(v)).astype(np.float32) for i, v in enumerate(voices)]
-    frames = [extract_together({VOICE_RATE_HZ: each}, {"mfcc": parameters})["mfcc"] for each in noisy]
-    ids = [f"clip {i}" for i in range(8)]
-    known = {"dimensions": parameters.dimensions(), "parameters": parameters.describe()}
-    mfcc = ClipFeatures.from_arrays("mfcc", ids, frames, hop_s=parameters.frame_s, **known)
-    model = build_estimator("statistics_svm")
-    model.fit(FeatureSet({"mfcc": mfcc}), ["calm", "sad"] * 4, ids).save(tmp_path / "hearing")
-    return tmp_path / "hearing"
 
 
 def test_the_champion_takes_audio(project, hearing, voice_of, tmp_path):

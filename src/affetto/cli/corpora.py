@@ -121,7 +121,8 @@ def check(
 @corpora.command()
 @click.argument("name")
 @click.option("--into", help="Folder to fetch into [default: data/01_raw/NAME of the project].")
-def fetch(name: str, into: str | None) -> None:
+@JSON
+def fetch(name: str, into: str | None, as_json: bool) -> None:
     """Download the corpus NAME, where its licence allows it, and unpack it.
 
     Run again, it goes on where it was cut off; what is there is neither changed nor removed.
@@ -137,8 +138,12 @@ def fetch(name: str, into: str | None) -> None:
         )
     else:
         folder = Path(into).absolute()
-    click.echo(f"{source.title}\nLicence: {source.licence}\nPlease cite:\n{source.citation}\n")
+    terms = f"{source.title}\nLicence: {source.licence}\nPlease cite:\n{source.citation}\n"
+    click.echo(terms, err=as_json)
     fetched = fetch_source(source, folder)
+    if as_json:
+        echo_json({"name": name, "root": str(folder), **fetched._asdict()})
+        return
     for path in fetched.different:
         click.echo(f"{path} differs from the archive's and was left as it is.", err=True)
     click.echo(

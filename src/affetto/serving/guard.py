@@ -1,7 +1,8 @@
-"""What stands before every request: limits of the rate, requests of other pages, safe headers, no traces."""
+"""What stands before every request: limits of time and rate, other pages, safe headers, no traces."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -9,9 +10,11 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
+import h11
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
@@ -52,6 +55,39 @@ class Rate:
             self._buckets.clear()
         self._buckets[client] = (tokens - allowed, now)
         return allowed
+
+
+def head_within(head_s: float) -> type[H11Protocol]:
+    """Return uvicorn's protocol for connections, which waits so many seconds for the head of a request.
+
+    Uvicorn itself bounds the size of a head and the time between requests, but waits for ever for a head that
+    has begun.
+    """
+
+    class Timely(H11Protocol):
+        """Closes connections on which the head of a request is late."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._late: asyncio.TimerHandle | None = self.loop.call_later(head_s, transport.close)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not h11.IDLE:
+                self._in_time()
+            elif self._late is None:
+                self._late = self.loop.call_later(head_s, self.transport.close)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._in_time()
+
+        def _in_time(self) -> None:
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+
+    return Timely
 
 
 class Guard:

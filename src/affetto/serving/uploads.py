@@ -47,7 +47,7 @@ class ServeParameters(Parameters):
     duration_s: float = Field(default=600.0, gt=0)
     """Longest recording that is taken, s."""
     receive_s: float = Field(default=30.0, gt=0)
-    """Time that a recording may take to arrive, s."""
+    """Time that the head of a request may take to arrive, and then a recording, s."""
     decode_s: float = Field(default=20.0, gt=0)
     """Time that decoding it may take, s."""
     decode_bytes: int = Field(default=512_000_000, ge=50_000_000)

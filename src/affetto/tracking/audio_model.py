@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from affetto.errors import AffettoError
 from affetto.recommendation.listen import list_recordings, listen, screen_recordings
 from affetto.recommendation.parameters import RecommendParameters
 from affetto.recommendation.timeline import summarise_timeline, timeline_table
+from affetto.recommendation.voice import VoiceEmotion
 from affetto.recommendation.windows import Window
 
 _UNTIL_THE_END = 1e9
@@ -57,44 +58,50 @@ class EmotionOfAudio(PythonModel):
         params
             Not read.
         """
-        rows = [self._hear(each) for each in _recordings(model_input)]
+        rows = [row for each in recordings_of(model_input) for row in speak_of(each, self._hear)]
         columns = ["emotion", *(f"p_{name}" for name in self._model.classes_), "message"]
         return pd.DataFrame(rows, columns=columns)
 
-    def _hear(self, recording: Any) -> dict[str, Any]:
-        with _file(recording) as path:
-            try:
-                return self._voice(path) if self._hears_voices else self._music(path)
-            except AffettoError as error:
-                return {"message": str(error)}
+    def _hear(self, path: Path) -> list[dict[str, Any]]:
+        return [self._voice(path) if self._hears_voices else self._music(path)]
 
     def _voice(self, path: Path) -> dict[str, Any]:
-        """Pool the windows of a recording by the speech in them, as `affetto hear` does."""
+        voice = self.hear_voice(path)
+        probabilities = {f"p_{each.emotion}": each.probability for each in voice.emotions}
+        return {"emotion": voice.emotion, **probabilities, "message": voice.message}
+
+    def hear_voice(self, path: Path) -> VoiceEmotion:
+        """Pool the windows of a recording by the speech in them, as `affetto hear` does.
+
+        Raises
+        ------
+        AffettoError
+            When it cannot be read, or nobody speaks in it.
+        """
         parameters = RecommendParameters(voice=str(path))
         found = list_recordings(path)
         (row,) = screen_recordings(found, parameters.speech, parameters.timeline).to_dict("records")
         if row["status"] != "ok":
-            return {"message": row["message"]}
+            raise AffettoError(str(row["message"]))
         name, windows = str(row["name"]), row["windows"]
         told = listen(self._model, {name: (path, windows)}, batch=parameters.timeline.batch)
         if name in told.failures:
-            return {"message": told.failures[name]}
+            raise AffettoError(told.failures[name])
         heard = told.posteriors[name], told.novelty[name], self._model.classes_
         voice = summarise_timeline(timeline_table(name, windows, *heard, parameters), str(path), parameters)
-        probabilities = {f"p_{each.emotion}": each.probability for each in voice.emotions}
-        return {"emotion": voice.emotion, **probabilities, "message": row["message"]}
+        return voice.model_copy(update={"message": row["message"]})
 
     def _music(self, path: Path) -> dict[str, Any]:
         whole = Window(0.0, _UNTIL_THE_END, 0.0, (0.0, _UNTIL_THE_END))
         told = listen(self._model, {"track": (path, [whole])}, batch=1)
         if told.failures:
-            return {"message": told.failures["track"]}
+            raise AffettoError(told.failures["track"])
         (values,), names = told.posteriors["track"], self._model.classes_
         probabilities = {f"p_{name}": float(value) for name, value in zip(names, values, strict=True)}
         return {"emotion": names[int(np.argmax(values))], **probabilities, "message": ""}
 
 
-def _recordings(given: Any) -> list[Any]:
+def recordings_of(given: Any) -> list[Any]:
     """List recordings, however they are given: paths, bytes, or samples with their rate."""
     if isinstance(given, dict):
         given = pd.DataFrame({name: [value] for name, value in given.items()})
@@ -110,6 +117,15 @@ def _recordings(given: Any) -> list[Any]:
     if len(given.columns) == 1:  # a list of values, which MLflow makes a table of
         return given.iloc[:, 0].tolist()
     raise AffettoError("A table of recordings needs the column path or bytes, or samples and rate: add it.")
+
+
+def speak_of(recording: Any, answer: Callable[[Path], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the rows that answer a recording; why there are none as the `message` of a single one."""
+    with _file(recording) as path:
+        try:
+            return answer(path)
+        except AffettoError as error:
+            return [{"message": str(error)}]
 
 
 @contextmanager

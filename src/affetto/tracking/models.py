@@ -11,7 +11,7 @@ from importlib.metadata import requires, version
 from importlib.resources import as_file, files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from affetto.io.configuration import environment
 from affetto.models.estimator import model_digest
@@ -81,7 +81,7 @@ def log_files(client: MlflowClient, run: Run, model_id: str | None, folder: Path
     if uri is None:
         uri = f"models:/{model_id}"
         if role == "proposed":
-            with _pyfunc(model_id, run_id, task, {"model": folder}) as saved:
+            with pyfunc(model_id, run_id, {"task": task}, {"model": folder}) as saved:
                 client.log_model_artifacts(model_id, str(saved))
         else:
             client.log_model_artifacts(model_id, str(folder), _FOLDER)
@@ -105,7 +105,13 @@ def _earlier(client: MlflowClient, experiment_id: str, fit: str, role: str) -> s
 
 
 @contextmanager
-def _pyfunc(model_id: str, run_id: str, task: str, artifacts: Mapping[str, Path]) -> Iterator[Path]:
+def pyfunc(
+    model_id: str,
+    run_id: str,
+    config: Mapping[str, Any],
+    artifacts: Mapping[str, Path],
+    code: str = "audio_model.py",
+) -> Iterator[Path]:
     """Write a model that takes audio as a pyfunc, with the source of this package and its pinned needs."""
     from mlflow.models import Model
     from mlflow.pyfunc import save_model
@@ -114,10 +120,10 @@ def _pyfunc(model_id: str, run_id: str, task: str, artifacts: Mapping[str, Path]
         path = Path(made) / "pyfunc"
         save_model(
             path=path,
-            python_model=str(package / "tracking" / "audio_model.py"),
+            python_model=str(package / "tracking" / code),
             artifacts={name: str(folder) for name, folder in artifacts.items()},
             code_paths=[str(package)],
-            model_config={"task": task},
+            model_config=dict(config),
             pip_requirements=pinned_requirements(),
             mlflow_model=Model(model_id=model_id, run_id=run_id),
         )

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-REGISTERED = {"voice_emotion": "affetto-voice-emotion", "music_emotion": "affetto-music-emotion"}
+RECOMMENDATION = "recommendation"
+REGISTERED = {
+    "voice_emotion": "affetto-voice-emotion",
+    "music_emotion": "affetto-music-emotion",
+    RECOMMENDATION: "affetto-recommender",
+}
 """Task → name of the registered model that its proposed model is a version of."""
 PREDICTIONS = "predictions.json"
 """Artifact of a run: the table of out-of-fold predictions."""
 CHAMPION = "champion"
+_NDCG = "ndcg_at_10"
 _SHOWN = "mlflow.modelVersions"
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +37,8 @@ def register(client: MlflowClient, run: Run, rules: EvaluationParameters) -> Non
 
     The first version is the champion. Later ones take its place unless the paired permutation test over
     groups shows them to be worse. Where clips, protocol or folds are others than the champion's, nothing can
-    be compared: it stays, and the log says so.
+    be compared: it stays, and the log says so. Of the recommender no figures of single voices are kept, which
+    a test would need: it takes the place of one whose nDCG@10 on the same clips is not greater.
 
     Parameters
     ----------
@@ -79,6 +86,9 @@ def _why_not(client: MlflowClient, run: Run, champion: str, rules: EvaluationPar
     for key, what in (("data", "was tested on other clips"), ("protocol", "was tested by another protocol")):
         if tags.get(key) != its.get(key):
             return what
+    if tags["task"] == RECOMMENDATION:
+        new, old = (client.get_run(each).data.metrics[_NDCG] for each in (run.info.run_id, champion))
+        return f"has an nDCG@10 that is {old - new:.3f} lower" if new < old else None
     ours, theirs = read_table(client, run.info.run_id), read_table(client, champion)
     keys = ["clip_id", "seed", "fold"]
     folds = [{*table[keys].itertuples(index=False, name=None)} for table in (ours, theirs)]

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from affetto.corpora.parameters import CorpusParameters, SplitParameters
+from affetto.recommendation.evaluation import PROPOSED
 from affetto.tracking.models import log_files, open_model
 from affetto.tracking.notes import describe_data, model_note
-from affetto.tracking.registry import PREDICTIONS, REGISTERED, register
+from affetto.tracking.recommender import log_recommender
+from affetto.tracking.registry import PREDICTIONS, RECOMMENDATION, REGISTERED, register
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +65,8 @@ class RunRecord:
         self._children: dict[tuple[str, str], Run] = {}
         self._models: dict[str, str | None] = {}
         self._unfinished: set[str] = set()
+        self._voice: Path | None = None
+        self._library: Mapping[str, Any] | None = None
 
     def describe_parent(self, tags: Mapping[str, str], sides: list[str]) -> None:
         """Give the parent its tags, its note, and the parameters of the sides that it is about."""
@@ -95,12 +99,18 @@ class RunRecord:
                 self._log_cross_validation(child, model["model"], data)
             else:
                 log_files(self._client, child, self._models[child.info.run_id], Path(data))
+                if model["side"] == "voice" and child.data.tags["role"] == "proposed":
+                    self._voice = Path(data)
                 self._finish(child, "FINISHED")
         elif task and task["what"] == "results":
             self._log_scores(task["task"], data)
         elif task:
             for name, table in data.items():
                 self._log_text(self.parent, f"{task['task']}/{name}.csv", table.to_csv(index=False))
+            if task["task"] == RECOMMENDATION:
+                self._log_recommender(data["comparison"])
+        elif dataset == "music.library":
+            self._library = data
         elif dataset == "reports":
             for name, page in data.items():
                 self._log_text(self.parent, f"{name}.html", page)
@@ -210,6 +220,24 @@ class RunRecord:
                 rules = EvaluationParameters(**self._parameters.get("evaluation", {}))
                 register(self._client, complete, rules)
         self._log_dimensions(f"{_side(task)}_dimensions", results.get("dimensions"))
+
+    def _log_recommender(self, table: pd.DataFrame) -> None:
+        """Log the recommender of a run that made both of its parts, with the figures of its bridge."""
+        bridge = self._parameters["recommend"].get("bridge", "congruent")
+        rows = table[(table["model"] == PROPOSED) & (table["bridge"] == bridge)]
+        if self._voice is None or self._library is None or not len(rows):
+            return
+        sides = ("voice", "music")
+        corpora = [CorpusParameters(**self._parameters[side]["corpus"]).title for side in sides]
+        protocols = [SplitParameters(**self._parameters[side]["split"]).title for side in sides]
+        about = {
+            "corpus": " and ".join(dict.fromkeys(corpora)),
+            "protocol": " and ".join(dict.fromkeys(protocols)),
+            "data": " ".join(self._data[side].digest for side in sides if side in self._data),
+            "bridge": bridge,
+        }
+        parts = self._voice, self._library, rows.iloc[0]
+        log_recommender(self._client, self.parent, *parts, about, self._parameters)
 
     def _log_dimensions(self, task: str, table: pd.DataFrame | None) -> None:
         """Record the regressors of valence and arousal, which have a row a dimension."""

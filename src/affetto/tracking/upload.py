@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from affetto.evaluation.wording import TASKS
@@ -13,6 +13,7 @@ from affetto.tracking.run import NOTE, dimension_figures, named
 if TYPE_CHECKING:
     from kedro.io import CatalogProtocol
     from mlflow import MlflowClient
+    from mlflow.entities import RunData
 
     Catalog = CatalogProtocol[Any, Any]
 
@@ -39,36 +40,30 @@ def leftovers(client: MlflowClient, experiment_id: str, catalog: Catalog) -> dic
             continue
         results, regressors = catalog.load(f"{task}.results"), f"{task.partition('_')[0]}_dimensions"
         metrics, dimensions = results["metrics"], results.get("dimensions")
-        lacking = {
-            name: figures
-            for name, figures in metrics.items()
-            if not _holds(client, experiment_id, task, name, figures)
-        }
+        told = _told(client, experiment_id, task)
+        lacking = {name: figures for name, figures in metrics.items() if not _holds(told, name, figures)}
         left = {**results, "metrics": lacking}
         if dimensions is not None:
+            told = _told(client, experiment_id, regressors)
             rows = dimensions.groupby("model", sort=False)
-            known = [
-                name
-                for name, table in rows
-                if _holds(client, experiment_id, regressors, name, dimension_figures(table))
-            ]
+            known = [name for name, table in rows if _holds(told, name, dimension_figures(table))]
             left["dimensions"] = dimensions[~dimensions["model"].isin(known)]
         if lacking or len(left.get("dimensions", ())):
             found[task] = left
     return found
 
 
-def _holds(
-    client: MlflowClient, experiment_id: str, task: str, name: str, figures: Mapping[str, float]
-) -> bool:
-    """Tell whether a finished run of a model, described to its end, has these very figures."""
+def _told(client: MlflowClient, experiment_id: str, task: str) -> list[RunData]:
+    """Return what the store has of the models of a task that are described to their end."""
     wanted = f"tags.task = '{task}' and attributes.status = 'FINISHED'"
-    told = {key: value for key, value in named(figures).items() if math.isfinite(value)}
-    for run in client.search_runs([experiment_id], wanted, max_results=1000):
-        tags = run.data.tags
-        if tags.get("model") == name and NOTE in tags and told.items() <= run.data.metrics.items():
-            return True
-    return False
+    runs = client.search_runs([experiment_id], wanted, max_results=1000)
+    return [run.data for run in runs if NOTE in run.data.tags]
+
+
+def _holds(told: Iterable[RunData], name: str, figures: Mapping[str, float]) -> bool:
+    """Tell whether one of the runs is of a model and has these very figures."""
+    wanted = {key: value for key, value in named(figures).items() if math.isfinite(value)}.items()
+    return any(run.tags.get("model") == name and wanted <= run.metrics.items() for run in told)
 
 
 def replay(catalog: Catalog, left: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
