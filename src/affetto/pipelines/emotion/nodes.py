@@ -296,10 +296,11 @@ def score_models(
     """
     of = {name: inputs[f"results__{name}"] for name in models}
     roles = {name: entry.role for name, entry in models.items()}
+    # A probe changes clips one by one: who is heard relative to other clips is left out.
+    alone = {name: entry for name, entry in models.items() if entry.enrolment is None}
     fitted = Experiment(
-        # A probe changes clips one by one: who is heard relative to other clips is left out.
-        models={name: entry for name, entry in models.items() if entry.enrolment is None},
-        results=of,
+        models=alone,
+        results={name: of[name] for name in alone},
         features=features,
         clips=clips,
         folds=folds,
