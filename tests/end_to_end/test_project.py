@@ -212,8 +212,10 @@ def test_a_second_run_repeats_nothing(demo):
 )
 def test_the_notebook_runs_after_a_demo_run(demo, path):
     notebook = nbformat.read(path, as_version=4)
+    folder = demo.root / "notebooks"  # where Jupyter runs them
+    folder.mkdir(exist_ok=True)
 
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(demo.root)}}).execute()
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert outputs

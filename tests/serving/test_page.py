@@ -258,6 +258,13 @@ def test_a_recording_can_be_cancelled(page):
     assert page.run("document.getElementById('heard').hidden")
 
 
+def test_an_answer_does_not_stay_beside_what_went_wrong_later(answered, tmp_path):
+    (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
+    answered.choose(tmp_path / "letter.wav")
+    answered.wait("!document.getElementById('failure').hidden")
+    assert answered.run("document.getElementById('heard').hidden && document.getElementById('answer').hidden")
+
+
 def test_what_goes_wrong_is_said_with_what_to_do(page, tmp_path):
     (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
     page.choose(tmp_path / "letter.wav")

@@ -155,9 +155,15 @@ def library_sentence(summary: Mapping[str, Any]) -> str:
         of_them = "is a copy of another" if copies == 1 else "are copies of others"
         sentence += f" {copies} of the files {of_them}: a playlist has a recording once."
     if unsure := summary["unsure"]:
-        sentence += f" {unsure} tracks are unsure: none of their emotions reaches {UNSURE_BELOW:.0%}."
+        are = "track is" if unsure == 1 else "tracks are"
+        sentence += f" {unsure} {are} unsure, with no emotion that reaches {UNSURE_BELOW:.0%}."
     if speech := len(summary["mostly_speech"]):
         sentence += f" {speech} of the tracks {'is' if speech == 1 else 'are'} mostly speech, not music."
+    if learnt := summary.get("learnt_from"):
+        sentence += (
+            f" The model {learnt['name']} has learnt these emotions from {learnt['clips']} clips of "
+            f"{learnt['corpus']}; of music unlike them its answer may mean little."
+        )
     return sentence
 
 

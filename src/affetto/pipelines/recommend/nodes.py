@@ -17,7 +17,7 @@ from affetto.experiments.folds import read_features
 from affetto.features.clip_features import ClipFeatures
 from affetto.io.cache import CacheParameters
 from affetto.io.workers import ExecutorParameters
-from affetto.models.estimator import Estimator, load_estimator
+from affetto.models.estimator import Estimator, load_estimator, read_signature
 from affetto.pipelines.theme.nodes import frames_of_themes, tags_of
 from affetto.recommendation import recognition
 from affetto.recommendation.library import (
@@ -176,14 +176,14 @@ def recognise_tracks(
     cache: CacheParameters,
     *,
     names: Sequence[str],
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str], pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str], pd.DataFrame, dict[str, Any]]:
     """Recognise emotion and themes of every track with what was fitted on the labelled music.
 
     Returns
     -------
     tuple
-        Emotions and highlights; themes, and the tracks without audio words, which have none; and which tracks
-        are speech and no music: they stay in the library, with a note.
+        Emotions and highlights; themes, and the tracks without audio words, which have none; which tracks
+        are speech and no music: they stay in the library, with a note; and what the model has learnt from.
     """
     read, where = read_features(features, names), (executor, cache.store)
     emotions, highlights = recognition.predict_library(model, clips, read, export.highlight_s, *where)
@@ -195,7 +195,7 @@ def recognise_tracks(
             wordless[0],
         )
     notes = recognition.note_speech(clips, corpus.root, corpus.other_roots, *where)
-    return emotions, highlights, mixtures, wordless, notes
+    return emotions, highlights, mixtures, wordless, notes, read_signature(model).get("learnt_from", {})
 
 
 def describe_tracks(
@@ -207,6 +207,7 @@ def describe_tracks(
     mixtures: pd.DataFrame,
     wordless: list[str],
     notes: pd.DataFrame,
+    learnt_from: dict[str, Any],
     cards: list[dict[str, Any]],
     features: Features,
 ) -> tuple[dict[str, Any], pd.DataFrame, dict[str, Any]]:
@@ -221,6 +222,7 @@ def describe_tracks(
     library = build_library(*described, other_roots=roots, predicted=tags_of(features))
     tracks = add_confidence(library).merge(notes, on="clip_id", validate="one_to_one")
     summary = summarise_tracks(tracks, rejected, wordless, cards, n_clips=len(clips))
+    summary["learnt_from"] = learnt_from
     _LOGGER.info("%s", library_sentence(summary))
     everything = {"tracks": tracks, "mixtures": mixtures, "cards": cards}
     return everything, harmless_in_spreadsheets(tracks), summary

@@ -65,7 +65,7 @@ def create_library_pipeline(model: str, names: Sequence[str]) -> Pipeline:
     """
     corpus, clips, export = "params:library.corpus", "library.clips", "params:library.export"
     fitted = [f"music.emotion.{model}.model", "music.theme.codebook", "music.theme.model"]
-    found = ("emotions", "highlights", "mixtures", "wordless", "notes")
+    found = ("emotions", "highlights", "mixtures", "wordless", "notes", "learnt_from")
     known = [f"library.{name}" for name in found]
     heard = [corpus, clips, "library.features", *fitted, export, _EXECUTOR, _CACHE]
     told = [corpus, clips, "library.rejected", *known, "music.theme.cards", "library.features"]

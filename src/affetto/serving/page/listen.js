@@ -37,6 +37,7 @@ function show(state) {
 
 export function failListening(error) {
   failed = error;
+  for (const earlier of ["heard", "answer"]) byId(earlier).hidden = true; // it is no answer to this
   show("error");
 }
 
